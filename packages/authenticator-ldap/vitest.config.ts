@@ -4,4 +4,4 @@ import { defineConfig } from 'vitest/config';
 // Servers start and TLS is made for most tests: on a busy machine that takes its time.
 const slow = { ...base, test: { ...base.test, testTimeout: 60_000, hookTimeout: 60_000 } };
 
-export default defineConfig(withOwnProcesses(['src/connection/codec.test.ts', 'src/late-password.test.ts'], slow));
+export default defineConfig(withOwnProcesses(['src/late-password.test.ts'], slow));

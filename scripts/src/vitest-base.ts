@@ -9,6 +9,8 @@ export const base: ViteUserConfig = {
     // Files share a process, and with it what was imported: that takes longer than most tests. No test may leave anything
     // behind in a module or in the process.
     isolate: false,
+    // On two cores Vitest would take one, and tests wait for servers.
+    maxWorkers: 2,
     retry: 0,
     passWithNoTests: false,
     allowOnly: !process.env.CI,

@@ -1,10 +1,9 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
-import { createJwtIssuer, type JwtIssuer } from './testing/jwt-issuer.ts';
+import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { refused } from './testing/redis-gateway.ts';
 import { type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const both = (one: object): object[] => [one, one];
 
@@ -12,18 +11,25 @@ const apiServer = 'https://kubernetes.default.svc';
 const passes = both({ authenticated: true, user: { username: 'oidc:jane' }, audiences: [apiServer] });
 const isRefused = both(refused);
 
+const issuer = createJwtIssuer();
+let redis: RedisServer;
 /** Two gateways that share the answers about the JWTs of an issuer. Reviews name no audience, so the config does. */
-function startTwo(redis: RedisServer, issuer: JwtIssuer): Promise<Replicas> {
+let replicas: Replicas;
+
+beforeAll(async () => {
+  redis = await startRedis();
   const cache = { store: 'shared', authenticatedTtl: '5m' };
   const authenticator = issuer.authenticator({ cache }, { apiAudiences: [apiServer] });
   const config = { ...replicasConfig([authenticator], redis.url), server: { apiAudiences: [apiServer] } };
-  return startReplicas(2, config, issuer.files);
-}
+  replicas = await startReplicas(2, config, issuer.files);
+});
+
+afterAll(async () => {
+  await replicas[Symbol.asyncDispose]();
+  await redis.stop();
+});
 
 test('a block of a jti or a sid keeps out the tokens that have it, cached or not, until it is ended', async () => {
-  await using redis = await startRedis();
-  const issuer = createJwtIssuer();
-  await using replicas = await startTwo(redis, issuer);
   const { operator, ask } = replicas;
   const [one, refreshed, other] = [
     issuer.token({ sub: 'jane', jti: '1', sid: 'laptop' }),
@@ -53,9 +59,6 @@ test('a block of a jti or a sid keeps out the tokens that have it, cached or not
 });
 
 test('an answer that a replica finds in Redis has the ids too, also very long ones', async () => {
-  await using redis = await startRedis();
-  const issuer = createJwtIssuer();
-  await using replicas = await startTwo(redis, issuer);
   const { operator, gateways } = replicas;
   const [first, second] = gateways;
   const jti = 'j'.repeat(8_000);
@@ -64,11 +67,9 @@ test('an answer that a replica finds in Redis has the ids too, also very long on
   using late = http1Client(second?.url ?? '');
   expect(await review(early, token)).toEqual(passes[0]);
   const blocked = await operator.run(['block', '--jti', jti, '--for', '1h']);
+  const seen = second?.output.lines.length;
   expect(await review(late, token)).toEqual(refused);
-  const line = await waitFor(
-    () => second?.output.lines.find(({ msg }) => msg === 'token review'),
-    'the line of the review',
-  );
+  const line = await second?.waitForLog('token review', seen);
   expect(line).toMatchObject({ reason: 'blocked', subject: 'oidc:jane', cached: 'redis' });
   const [, name] = /^blocked jti (sha256:[0-9a-f]{64}) until/.exec(blocked.stdout) ?? [];
   expect(blocked).toMatchObject({
@@ -82,9 +83,6 @@ test('an answer that a replica finds in Redis has the ids too, also very long on
 });
 
 test('what block prints ends its block, also for an id that begins with JTI=', async () => {
-  await using redis = await startRedis();
-  const issuer = createJwtIssuer();
-  await using replicas = await startTwo(redis, issuer);
   const { operator, ask } = replicas;
   const token = issuer.token({ sub: 'jane', jti: 'JTI=1' });
   const blocked = await operator.run(['block', '--jti', 'JTI=JTI=1', '--for', '1h']);
@@ -98,8 +96,6 @@ test('what block prints ends its block, also for an id that begins with JTI=', a
 });
 
 test('block remarks on an id that was most likely not copied well', async () => {
-  await using redis = await startRedis();
-  await using replicas = await startTwo(redis, createJwtIssuer());
   const { operator } = replicas;
   for (const [words, remark] of [
     [['--jti', 'abc '], '--jti begins or ends with a blank'],
@@ -112,9 +108,6 @@ test('block remarks on an id that was most likely not copied well', async () => 
 });
 
 test('explain shows the ids of a token, and the block that refuses it', async () => {
-  await using redis = await startRedis();
-  const issuer = createJwtIssuer();
-  await using replicas = await startTwo(redis, issuer);
   const { operator } = replicas;
   const token = issuer.token({ sub: 'jane', jti: '1', sid: 'lap\u001btop' });
   const before = await operator.run(['explain', '-o', 'json'], token);
@@ -135,9 +128,6 @@ test('explain shows the ids of a token, and the block that refuses it', async ()
 });
 
 test('revoke changes nothing for a jti or sid, and names the command that refuses it', async () => {
-  await using redis = await startRedis();
-  const issuer = createJwtIssuer();
-  await using replicas = await startTwo(redis, issuer);
   const { operator, ask } = replicas;
   const token = issuer.token({ sub: 'jane', jti: "it's", sid: 's' });
   for (const [words, command] of [

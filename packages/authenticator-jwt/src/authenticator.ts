@@ -1,10 +1,9 @@
 import type { Authenticator, Decision, Metrics, PluginContext } from '@sallyport/authenticator';
-import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
+import { parseCertificates, parseJson, readUnverifiedJwt, tlsFileLimit } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
 import { type Claims, credentialOf, userOf } from './claims.ts';
-import { createFetchedKeys, type FetchedKeysOptions, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
-import type { IssuerOptions, JwtOptions, KeySource } from './options.ts';
-import { readUnverified } from './token.ts';
+import { createFetchedKeys, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
+import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
 
 interface Issuer {
@@ -12,23 +11,16 @@ interface Issuer {
   readonly keys: KeySet;
 }
 
-/** Clocks, for tests. */
-export interface Clocks {
-  /** Milliseconds since 1970. */
-  readonly date: () => number;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-}
-
 /**
  * Checks signed JWTs. The unverified `iss` chooses at most one issuer, before anything else.
  *
+ * @param clocks milliseconds since 1970, and monotonic milliseconds
  * @throws Error when a file can't be used
  */
 export async function createJwtAuthenticator(
   options: JwtOptions,
   context: PluginContext,
-  clocks: Clocks = { date: Date.now, now: () => performance.now() },
+  clocks = { date: Date.now, now: () => performance.now() },
 ): Promise<Authenticator> {
   const observe = keyMetrics(context.metrics, clocks.date);
   const issuers = new Map<string, Issuer>();
@@ -36,11 +28,9 @@ export async function createJwtAuthenticator(
     for (const { keys } of issuers.values()) keys.close();
   };
   try {
+    const common = { now: clocks.now, isOnly: options.issuers.length === 1 };
     for (const one of options.issuers) {
-      const keys = await openKeys(one, one.keys, context, observe(one.url), {
-        now: clocks.now,
-        isOnly: options.issuers.length === 1,
-      });
+      const keys = await openKeys(one, context, { ...common, observer: observe(one.url) });
       issuers.set(one.url, { options: one, keys });
     }
   } catch (error) {
@@ -48,10 +38,10 @@ export async function createJwtAuthenticator(
     throw error;
   }
   return {
-    recognizes: (token) => issuers.has(readUnverified(token)?.issuer ?? ''),
+    recognizes: (token) => issuers.has(readUnverifiedJwt(token)?.issuer ?? ''),
     async authenticate(token, { signal, trace }) {
       signal.throwIfAborted();
-      const unverified = readUnverified(token);
+      const unverified = readUnverifiedJwt(token);
       const issuer = issuers.get(unverified?.issuer ?? '');
       if (unverified === undefined || issuer === undefined) return { kind: 'no-opinion' };
       const said = { token, claims: unverified.claims };
@@ -88,23 +78,19 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
 }
 
 async function openKeys(
-  { url }: IssuerOptions,
-  source: KeySource,
+  { url: issuer, keys: source }: IssuerOptions,
   { watchFile, logger }: PluginContext,
-  observer: KeyObserver,
-  { now, isOnly }: Pick<FetchedKeysOptions, 'now' | 'isOnly'>,
+  common: { readonly observer: KeyObserver; readonly now: () => number; readonly isOnly: boolean },
 ): Promise<KeySet> {
-  if ('file' in source) return openFile(source.file, watchFile, observer);
+  if ('file' in source) return openFile(source.file, watchFile, common.observer);
+  const { caFile, ...fetched } = source;
   let ca: Buffer | undefined;
-  if (source.caFile !== undefined) {
-    const load = (pem: Buffer) => {
-      parseCertificates(pem);
-      ca = pem;
-    };
-    await watchFile(source.caFile, load, { limit: tlsFileLimit });
-  }
-  const { discoveryUrl, limits } = source;
-  return createFetchedKeys({ issuer: url, isOnly, discoveryUrl, limits, ca: () => ca, logger, observer, now });
+  const load = (pem: Buffer) => {
+    parseCertificates(pem);
+    ca = pem;
+  };
+  if (caFile !== undefined) await watchFile(caFile, load, { limit: tlsFileLimit });
+  return createFetchedKeys({ ...common, ...fetched, issuer, ca: () => ca, logger });
 }
 
 /** The bounds of a fetched document do not hold for a file of the operator's own. */
@@ -114,7 +100,9 @@ const keyFileLimit = 4 * 1024 * 1024;
 async function openFile(file: string, watchFile: PluginContext['watchFile'], observer: KeyObserver): Promise<KeySet> {
   let keys: JWTVerifyGetKey | undefined;
   const load = (content: Buffer) => {
-    const found = parseKeys(parseJson(content), mostKeysOfFile);
+    const document = parseJson(content);
+    if (document === undefined) throw new Error('is no JSON document');
+    const found = parseKeys(document, mostKeysOfFile);
     if (found.length === 0) throw new Error('has no public key');
     keys = createLocalJWKSet({ keys: [...found] });
     observer.onKeys(found.length);
@@ -132,19 +120,10 @@ async function openFile(file: string, watchFile: PluginContext['watchFile'], obs
   };
 }
 
-function parseJson(content: Buffer): unknown {
-  try {
-    return JSON.parse(content.toString());
-  } catch {
-    throw new Error('is no JSON document');
-  }
-}
-
 /** Compares the config with what the issuer says of itself. */
 async function checkIssuer({ options, keys }: Issuer, { logger }: PluginContext, signal: AbortSignal): Promise<void> {
-  const discovery = await keys.read(signal);
-  const { algorithms } = discovery ?? {};
-  if (algorithms === undefined || algorithms.some((one) => options.algorithms.includes(one))) return;
+  const { algorithms } = (await keys.read(signal)) ?? {};
+  if (algorithms === undefined || options.algorithms.some((one) => algorithms.includes(one))) return;
   const fields = { issuer: options.url, signsWith: algorithms.join(', ').slice(0, 200) };
   logger.warn(fields, 'the issuer signs with none of algorithms');
 }

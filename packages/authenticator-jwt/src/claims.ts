@@ -1,8 +1,9 @@
 import type { Credential, UserInfo } from '@sallyport/authenticator';
-import type { ClaimMappings, IssuerOptions } from './options.ts';
+import type { UnverifiedJwt } from '@sallyport/plugin-options';
+import type { IssuerOptions } from './options.ts';
 
 /** The payload of a token: whatever its issuer wrote. */
-export type Claims = Readonly<Record<string, unknown>>;
+export type Claims = UnverifiedJwt['claims'];
 
 /** What a token lacks, in words that quote nothing of it but names of the config. */
 export interface Objection {
@@ -45,7 +46,7 @@ export function userOf(
 
 function extraOf(
   claims: Claims,
-  mappings: ClaimMappings['extra'],
+  mappings: IssuerOptions['mappings']['extra'],
   credentialId: boolean,
 ): { readonly extra: Readonly<Record<string, readonly string[]>> } | Objection {
   const entries: [string, readonly string[]][] = [];

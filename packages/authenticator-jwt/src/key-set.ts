@@ -1,36 +1,15 @@
+import { request } from 'node:https';
 import { AuthenticatorError, type AuthenticatorErrorCode, type Logger } from '@sallyport/authenticator';
+import { AnswerTooBig, exchange, explainExchange, parseJson } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
-import { fetchDocument } from './document.ts';
 import type { KeyLimits } from './options.ts';
 
-/** What `check` compares with the config. */
-interface Discovery {
-  readonly jwksUri: string;
-  /** What the issuer says that it signs with. Undefined: it does not say. */
-  readonly algorithms: readonly string[] | undefined;
-}
-
 /** The keys of one issuer. */
-export interface KeySet {
-  /**
-   * Returns the keys in force.
-   *
-   * @param signal of the caller, who waits only for the first keys
-   * @throws AuthenticatorError when none were read yet, or not for `staleTtl`
-   */
-  current(signal: AbortSignal): Promise<JWTVerifyGetKey>;
-  /**
-   * Returns keys that were read after an unknown key id was seen, or undefined when the keys in force are as new as `cooldown`
-   * allows: whatever ids callers make up, the issuer is asked once in that time.
-   *
-   * @throws AuthenticatorError `failed` when the last attempt to read them failed: tokens with known keys are checked as before
-   */
-  newer(signal: AbortSignal): Promise<JWTVerifyGetKey | undefined>;
-  /** Reads the discovery document and the keys now, for `check`. Undefined: there is none, the keys are in a file. */
-  read(signal: AbortSignal): Promise<Discovery | undefined>;
-  close(): void;
-}
+export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'current' | 'newer' | 'close'> & {
+  /** Undefined: there is no discovery document, the keys are in a file. */
+  read(signal: AbortSignal): Promise<{ readonly algorithms: readonly string[] | undefined } | undefined>;
+};
 
 /** What a key set reports. */
 export interface KeyObserver {
@@ -38,13 +17,13 @@ export interface KeyObserver {
   onFailure(): void;
 }
 
-export interface FetchedKeysOptions {
+interface FetchedKeysOptions {
   readonly issuer: string;
   /** The authenticator has no other issuer: an outage of this one is an outage of all, and may open the circuit. */
   readonly isOnly: boolean;
   readonly discoveryUrl: string;
   readonly limits: KeyLimits;
-  /** PEM, read at each attempt. */
+  /** PEM, read at each attempt. Undefined: the CAs of Node. */
   readonly ca: () => Buffer | undefined;
   readonly logger: Logger;
   readonly observer: KeyObserver;
@@ -82,129 +61,138 @@ export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
  * used for `staleTtl`. jose's own remote set forgets good keys after 10 minutes, and asks again with each token while the issuer
  * is down.
  */
-export function createFetchedKeys(options: FetchedKeysOptions): KeySet {
+export function createFetchedKeys(options: FetchedKeysOptions) {
   const { issuer, limits, now } = options;
-  const reader = createReader(options);
-  const isCool = () => now() - reader.attemptedAt() >= limits.cooldown;
+  const { state, read, close } = createReader(options);
   /** Joins the attempt that is in progress, or makes one if the last one was long enough ago. */
   const readAgain = async (signal: AbortSignal) => {
     signal.throwIfAborted();
-    if (reader.isReading() || isCool()) await orAborted(reader.read(), signal);
+    const isCool = now() - state.attemptedAt >= limits.cooldown;
+    if (state.attempt !== undefined || isCool) await orAborted(read(), signal);
   };
-  const inForce = () => {
-    const { last } = reader;
-    const keys = last();
-    return keys !== undefined && now() - keys.readAt < limits.staleTtl ? keys : undefined;
-  };
+  const inForce = () => (state.keys && now() - state.keys.readAt < limits.staleTtl ? state.keys : undefined);
   const unchecked = (code: AuthenticatorErrorCode) => {
-    const failure = reader.failure();
-    const why = failure === undefined ? 'they were not read yet' : failure.message;
+    const why = state.failure?.message ?? 'they were not read yet';
     return new AuthenticatorError(code, `the keys of issuer ${issuer} are not known: ${why}`);
   };
-  void reader.read();
+  void read();
   return {
-    async current(signal) {
+    /**
+     * Returns the keys in force.
+     *
+     * @param signal of the caller, who waits only for the first keys
+     * @throws AuthenticatorError when none were read yet, or not for `staleTtl`
+     */
+    async current(signal: AbortSignal): Promise<JWTVerifyGetKey> {
       if (inForce() === undefined) await readAgain(signal);
       const keys = inForce();
       if (keys === undefined) throw unchecked(options.isOnly ? 'unavailable' : 'failed');
       return keys.find;
     },
-    async newer(signal) {
-      const before = reader.last();
+    /**
+     * Returns keys that were read after an unknown key id was seen, or undefined when the keys in force are as new as
+     * `cooldown` allows: whatever ids callers make up, the issuer is asked once in that time.
+     *
+     * @throws AuthenticatorError `failed` when the last attempt to read them failed: tokens with known keys are checked as before
+     */
+    async newer(signal: AbortSignal): Promise<JWTVerifyGetKey | undefined> {
+      const before = state.keys;
       await readAgain(signal);
-      if (reader.failure() !== undefined) throw unchecked('failed');
-      const after = reader.last();
-      return after === before ? undefined : after?.find;
+      if (state.failure !== undefined) throw unchecked('failed');
+      return state.keys === before ? undefined : state.keys?.find;
     },
-    read: (signal) => readIssuer(options, signal),
-    close: reader.close,
+    /** Reads the discovery document and the keys now, for `check`. */
+    read: (signal: AbortSignal) => readIssuer(options, signal),
+    close,
   };
 }
 
-/** Keys as they were read. */
-interface ReadKeys {
-  readonly find: JWTVerifyGetKey;
-  /** Monotonic milliseconds. */
-  readonly readAt: number;
-}
-
 /** Reads the keys of an issuer again and again, one attempt at a time. */
-interface Reader {
-  /** Joins the attempt in progress, or makes one. It never rejects. */
-  read(): Promise<void>;
-  isReading(): boolean;
-  /** Monotonic milliseconds. */
-  attemptedAt(): number;
-  last(): ReadKeys | undefined;
-  /** Why the last attempt failed; undefined after one that did not. */
-  failure(): Error | undefined;
-  close(): void;
-}
-
-function createReader(options: FetchedKeysOptions): Reader {
+function createReader(options: FetchedKeysOptions) {
   const { issuer, limits, logger, observer, now } = options;
   const closing = new AbortController();
-  let last: ReadKeys | undefined;
-  let attemptedAt = Number.NEGATIVE_INFINITY;
-  let failure: Error | undefined;
-  let attempt: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
+  const state = {
+    /** The last good ones, and when they were read: monotonic milliseconds. */
+    keys: undefined as { readonly find: JWTVerifyGetKey; readonly readAt: number } | undefined,
+    /** Monotonic milliseconds. */
+    attemptedAt: Number.NEGATIVE_INFINITY,
+    /** Why the last attempt failed; undefined after one that did not. */
+    failure: undefined as Error | undefined,
+    /** The attempt in progress. */
+    attempt: undefined as Promise<void> | undefined,
+  };
 
   async function attemptOnce(): Promise<void> {
-    attemptedAt = now();
+    state.attemptedAt = now();
     clearTimeout(timer);
     try {
       const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(limits.timeout)]);
       const { keys } = await readIssuer(options, signal);
-      last = { find: createLocalJWKSet({ keys: [...keys] }), readAt: now() };
-      failure = undefined;
+      state.keys = { find: createLocalJWKSet({ keys: [...keys] }), readAt: now() };
+      state.failure = undefined;
       observer.onKeys(keys.length);
     } catch (error) {
       if (closing.signal.aborted) return;
-      failure = error as Error;
+      state.failure = error as Error;
       observer.onFailure();
-      logger.warn({ issuer, reason: failure.message }, 'keys of an issuer could not be read');
+      logger.warn({ issuer, reason: state.failure.message }, 'keys of an issuer could not be read');
     }
-    timer = setTimeout(read, failure === undefined ? limits.refresh : limits.cooldown);
+    timer = setTimeout(read, state.failure === undefined ? limits.refresh : limits.cooldown);
   }
 
+  /** Joins the attempt in progress, or makes one. It never rejects. */
   function read(): Promise<void> {
-    attempt ??= attemptOnce().finally(() => {
-      attempt = undefined;
+    state.attempt ??= attemptOnce().finally(() => {
+      state.attempt = undefined;
     });
-    return attempt;
+    return state.attempt;
   }
 
-  return {
-    read,
-    isReading: () => attempt !== undefined,
-    attemptedAt: () => attemptedAt,
-    last: () => last,
-    failure: () => failure,
-    close() {
-      closing.abort();
-      clearTimeout(timer);
-    },
-  };
+  function close(): void {
+    closing.abort();
+    clearTimeout(timer);
+  }
+
+  return { state, read, close };
 }
 
-async function readIssuer(
-  options: FetchedKeysOptions,
-  signal: AbortSignal,
-): Promise<Discovery & { readonly keys: readonly JWK[] }> {
-  const { maxSize, maxKeys } = options.limits;
-  const bounded = { ca: options.ca(), maxSize, signal };
-  const discovery = parseDiscovery(await fetchDocument(options.discoveryUrl, bounded), options);
-  const document = await fetchDocument(discovery.jwksUri, bounded);
+async function readIssuer(options: FetchedKeysOptions, signal: AbortSignal) {
+  const discovery = parseDiscovery(await fetchDocument(options.discoveryUrl, options, signal), options);
+  const document = await fetchDocument(discovery.jwksUri, options, signal);
   try {
-    return { ...discovery, keys: parseKeys(document, maxKeys) };
+    return { ...discovery, keys: parseKeys(document, options.limits.maxKeys) };
   } catch (error) {
     throw new AuthenticatorError('unavailable', `${discovery.jwksUri} ${(error as Error).message}`);
   }
 }
 
+/**
+ * Fetches a JSON document with https, and not `fetch`, which takes no CA without a dispatcher of the very same undici. It
+ * follows no redirect and asks for no compression.
+ *
+ * @throws AuthenticatorError `unavailable`, which names the URL, why, and how to fix it
+ */
+async function fetchDocument(url: string, { ca, limits }: FetchedKeysOptions, signal: AbortSignal): Promise<unknown> {
+  const fail = (why: string) => new AuthenticatorError('unavailable', `${url}: ${why}`);
+  const { maxSize } = limits;
+  const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
+  // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
+  const call = request(url, { agent: false, headers, signal, rejectUnauthorized: true, ca: ca() });
+  const { status, body } = await exchange(call, { wanted: [200], maxSize }).catch((error: Error) => {
+    if (error instanceof AnswerTooBig) throw fail(`is bigger than jwks.maxSize (${maxSize} bytes)`);
+    if (signal.aborted) throw fail('no answer in time (jwks.timeout)');
+    throw fail(explainExchange(error, new URL(url).hostname).replaceAll('caFile', 'certificateAuthorityFile'));
+  });
+  if (status >= 300 && status < 400) throw fail('answers with a redirect, which is not followed');
+  if (status !== 200) throw fail(`answers ${status}`);
+  const document = parseJson(body);
+  if (document === undefined) throw fail('is no JSON document: check the URL');
+  return document;
+}
+
 /** @throws AuthenticatorError when the document is not that of the issuer (OpenID Connect Discovery 1.0 section 4.3) */
-function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeysOptions): Discovery {
+function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeysOptions) {
   const fail = (why: string) => new AuthenticatorError('unavailable', `${discoveryUrl}: ${why}`);
   const { success, data } = discoverySchema.safeParse(document);
   if (!success) throw fail('is no discovery document: it needs issuer and jwks_uri');

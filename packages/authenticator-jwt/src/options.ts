@@ -22,60 +22,13 @@ const algorithms = [
 /** Those of kube-apiserver: `AllowedSigningAlgs` in kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc.go. */
 const kubernetesAlgorithms = algorithms.filter((one) => one !== 'EdDSA' && one !== 'Ed25519');
 
-/** Where a value of the user comes from. */
-interface ClaimMapping {
-  readonly claim: string;
-  readonly prefix: string;
-}
+export type JwtOptions = z.output<typeof optionsSchema>;
 
-/** How claims become a user. */
-export interface ClaimMappings {
-  readonly username: ClaimMapping;
-  readonly groups?: ClaimMapping;
-  readonly uid?: { readonly claim: string };
-  readonly extra: readonly { readonly key: string; readonly claim: string }[];
-}
+/** One issuer after all checks. Times are milliseconds. */
+export type IssuerOptions = z.output<typeof entry>;
 
 /** When the keys of an issuer are read, and within which bounds. Milliseconds and bytes. */
-export interface KeyLimits {
-  readonly refresh: number;
-  readonly cooldown: number;
-  readonly staleTtl: number;
-  readonly timeout: number;
-  readonly maxSize: number;
-  readonly maxKeys: number;
-}
-
-/** Where the keys are: a file needs no network. */
-export type KeySource =
-  | { readonly file: string }
-  | { readonly discoveryUrl: string; readonly caFile?: string; readonly limits: KeyLimits };
-
-/** One issuer after all checks. */
-export interface IssuerOptions {
-  /** The value of `iss`, byte for byte. */
-  readonly url: string;
-  /** A token must have one of them in `aud`. Never empty. */
-  readonly audiences: readonly string[];
-  /** Those of the API server that such a token is good for too. */
-  readonly apiAudiences: readonly string[];
-  readonly keys: KeySource;
-  readonly algorithms: readonly string[];
-  /** The required `typ` of the header. */
-  readonly typ?: string;
-  /** Milliseconds. */
-  readonly clockTolerance: number;
-  /** Milliseconds since `iat`. */
-  readonly maxTokenAge?: number;
-  readonly rules: readonly { readonly claim: string; readonly requiredValue: string }[];
-  readonly mappings: ClaimMappings;
-  /** Whether `extra` gets Kubernetes' credential id, from `jti`. */
-  readonly credentialId: boolean;
-}
-
-export interface JwtOptions {
-  readonly issuers: readonly IssuerOptions[];
-}
+export type KeyLimits = z.output<typeof limits>;
 
 const example = 'https://idp.example.com';
 
@@ -114,9 +67,7 @@ const claimOf = (what: string, sample: string) =>
   section(
     { claim: claim(sample), prefix, expression: noCel },
     `{ claim: ${sample} }`,
-    ({ claim: name, prefix: before }) => {
-      return { claim: name, prefix: before };
-    },
+    ({ claim: name, prefix: before }) => ({ claim: name, prefix: before }),
   ).describe(what);
 
 /** Rules of `validateExtraMapping`, in the same file: a domain, a slash and a path, in lowercase. */
@@ -149,12 +100,12 @@ const mappings = section(
       .describe('More about the user, each a text or a list of texts.'),
   },
   '{ username: { claim: sub } }',
-  ({ username, groups, uid, extra }, complain): ClaimMappings => {
+  ({ username, groups, uid, extra }, complain) => {
     for (const [index, { key }] of extra.entries()) {
       if (extra.findIndex((one) => one.key === key) !== index)
         complain(['extra', index, 'key'], `"${key}" is there twice`);
     }
-    return { username, extra, ...(groups && { groups }), ...(uid && { uid }) };
+    return { username, groups, uid, extra };
   },
 ).describe('How claims become a user.');
 
@@ -200,7 +151,7 @@ const limits = section(
     maxKeys: count('A document with more keys is refused.', 1, 10_000).default(100),
   },
   '{ refresh: 10m }',
-  (keys, complain): KeyLimits => {
+  (keys, complain) => {
     if (keys.staleTtl <= keys.refresh) complain(['staleTtl'], 'must be longer than refresh: write 24h');
     return keys;
   },
@@ -256,27 +207,25 @@ const entry = section(
     jwks: limits.prefault({}).describe('How the keys of the issuer are read.'),
   },
   `{ issuer: { url: ${example}, audiences: [kubernetes] }, claimMappings: { username: { claim: sub } } }`,
-  (keys): IssuerOptions => {
-    const { issuer: one, claimValidationRules, claimMappings, apiAudiences, typ, clockTolerance, maxTokenAge } = keys;
+  (keys) => {
+    const {
+      issuer: one,
+      claimValidationRules: rules,
+      claimMappings: mappings,
+      jwks,
+      credentialId = false,
+      ...rest
+    } = keys;
     const { url, audiences, jwksFile, discoveryURL, certificateAuthorityFile: caFile } = one;
     const wellKnown = `${url.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const source = {
-      discoveryUrl: discoveryURL ?? wellKnown,
-      limits: keys.jwks,
-      ...(caFile !== undefined && { caFile }),
-    };
-    return {
-      ...{ url, audiences, apiAudiences, algorithms: keys.algorithms, clockTolerance },
-      ...{ rules: claimValidationRules, mappings: claimMappings, credentialId: keys.credentialId === true },
-      keys: jwksFile === undefined ? source : { file: jwksFile },
-      ...(typ !== undefined && { typ }),
-      ...(maxTokenAge !== undefined && { maxTokenAge }),
-    };
+    const fetched = { discoveryUrl: discoveryURL ?? wellKnown, caFile, limits: jwks };
+    const source = jwksFile === undefined ? fetched : { file: jwksFile };
+    return { ...rest, url, audiences, rules, mappings, credentialId, keys: source };
   },
 );
 
 /** Checks the `options` of an authenticator. The names are those of kube-apiserver's AuthenticationConfiguration, `jwt`. */
-export const optionsSchema: z.ZodType<JwtOptions> = section(
+export const optionsSchema = section(
   {
     issuers: z
       .array(entry, { error: 'must be a list: write [{ issuer: …, claimMappings: … }]' })
@@ -285,7 +234,7 @@ export const optionsSchema: z.ZodType<JwtOptions> = section(
       .describe('The issuers whose tokens are accepted, each with its own rules.'),
   },
   '{ issuers: [{ issuer: …, claimMappings: … }] }',
-  ({ issuers }, complain): JwtOptions => {
+  ({ issuers }, complain) => {
     for (const [index, { url }] of issuers.entries()) {
       const first = issuers.findIndex((one) => one.url === url);
       if (first !== index)

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { readUnverifiedJwt } from '@sallyport/plugin-options';
 import { createLocalJWKSet, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { KeySet } from './key-set.ts';
 import { newKey } from './testing/provider.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
-import { readUnverified } from './token.ts';
 import { verify } from './verify.ts';
 
 const at = Date.parse('2030-01-01T00:00:00Z');
@@ -26,7 +26,7 @@ const fixedKeys = (...keys: readonly JWK[]): KeySet => {
 
 async function judge(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
   const [issuer] = settled(writtenOptions(changed)).issuers;
-  const unverified = readUnverified(token);
+  const unverified = readUnverifiedJwt(token);
   if (issuer === undefined || unverified === undefined) return 'not recognised';
   const verified = await verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
   return 'reason' in verified ? verified.reason : verified.claims.sub;

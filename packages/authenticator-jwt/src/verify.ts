@@ -90,26 +90,19 @@ function judgeIssuedAt({ iat }: Claims, { clockTolerance }: IssuerOptions, at: n
   return { reason: 'not-yet-valid', objection: 'it was issued in the future (iat): check the clocks' };
 }
 
-/**
- * @throws AuthenticatorError for what says nothing of the token: a key that can't be used
- */
+/** @throws AuthenticatorError for what says nothing of the token: a key that can't be used */
 function refusalOf(error: unknown): Refusal {
   if (error instanceof errors.JWTExpired) return expired;
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason } = error;
     const objection = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
     if (claim === 'aud') return { reason: 'audience-mismatch', objection };
-    if (claim === 'nbf' || (claim === 'iat' && reason === 'check_failed'))
-      return { reason: 'not-yet-valid', objection };
-    return { reason: 'invalid-credentials', objection };
+    const isTooEarly = claim === 'nbf' || (claim === 'iat' && reason === 'check_failed');
+    return { reason: isTooEarly ? 'not-yet-valid' : 'invalid-credentials', objection };
   }
-  if (error instanceof errors.JOSEError)
+  if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', objection: `it is refused: ${error.code}` };
-  throw new AuthenticatorError(
-    'failed',
-    'a key of the issuer can not be used for this token: RSA keys need 2048 bits',
-    {
-      cause: error,
-    },
-  );
+  }
+  const problem = 'a key of the issuer can not be used for this token: RSA keys need 2048 bits';
+  throw new AuthenticatorError('failed', problem, { cause: error });
 }

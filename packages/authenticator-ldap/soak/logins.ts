@@ -79,12 +79,8 @@ const quietContext: PluginContext = {
 
 /** The outcome of a login, as `PlannedLogin` has it. */
 export function wordsOf(decision: Decision): string {
-  switch (decision.kind) {
-    case 'authenticated':
-      return `${decision.user.username}: ${decision.user.groups?.join() ?? ''}`;
-    case 'rejected':
-      return decision.reason;
-    case 'no-opinion':
-      return decision.kind;
-  }
+  if (decision.kind === 'rejected') return decision.reason;
+  return decision.kind === 'authenticated'
+    ? `${decision.user.username}: ${decision.user.groups?.join() ?? ''}`
+    : decision.kind;
 }

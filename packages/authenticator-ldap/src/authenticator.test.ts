@@ -3,7 +3,7 @@ import { type Authenticator, AuthenticatorError, type Decision, type PluginConte
 import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createLdapAuthenticator } from './authenticator.ts';
-import { parseDnTemplate } from './filter/dn-template.ts';
+import { parseDnTemplate } from './filter/templates.ts';
 import type { LdapOptions } from './options/types.ts';
 import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from './testing/ldap-options.ts';
 import {

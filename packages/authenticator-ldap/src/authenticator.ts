@@ -1,27 +1,19 @@
 import type { AuthenticateContext, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
 import { type TlsSettings, watchTlsFiles } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
+import { within } from './deadlines.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
-import { bindUser } from './login/bind-user.ts';
+import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
-import { createDecoys } from './login/decoy.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
-import { findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
-import { createRevalidate } from './login/revalidate.ts';
+import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
 
-/** Creates the directory of an authenticator. `tls` is called at each handshake. */
-export type MakeDirectory = (tls: () => TlsSettings) => Directory;
-
-/**
- * Logins by name and password. No server is asked before the first of them.
- *
- * @throws Error when a TLS file can't be used
- */
+/** Logins by name and password. It asks no server before the first. @throws Error when a TLS file can't be used */
 export async function createLdapAuthenticator(
   options: LdapOptions,
   context: PluginContext,
-  makeDirectory: MakeDirectory,
+  makeDirectory: (tls: () => TlsSettings) => Directory,
 ): Promise<Authenticator> {
   let directory: Directory | undefined;
   const tls = await watchTlsFiles(options.tls, context, () => directory?.renewConnections());
@@ -48,13 +40,8 @@ export async function createLdapAuthenticator(
   };
 }
 
-type Login = (token: string, context: Omit<AuthenticateContext, 'audiences'>) => Promise<Decision>;
-
-/**
- * Finds the entry, binds as the user, reads the groups. Another server may answer each step, but the one of the step
- * before is asked first.
- */
-function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory): Login {
+/** Finds the entry, binds as the user, reads the groups. The server of the step before is asked first. */
+function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory) {
   const decoys = createDecoys(directory, options);
 
   async function notFound(finding: Exclude<Finding, { kind: 'found' }>, call: DirectoryCall): Promise<Decision> {
@@ -78,7 +65,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       return { kind: 'rejected', reason: attempt.reason, subject };
     }
     const begun = performance.now();
-    return bindUser(directory, { dn: user.dn, password }, attempt, call, async (bound): Promise<Decision> => {
+    const decision = bindUser(directory, { dn: user.dn, password }, attempt, call, async (bound): Promise<Decision> => {
       if (bound.kind === 'rejected') {
         if (bound.reason === 'invalid-credentials') decoys.noteRefusal(user.dn, performance.now() - begun);
         return { kind: 'rejected', reason: bound.reason, subject };
@@ -86,9 +73,10 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       const found = { ...call, prefer: bound.server, subject: user.dn };
       return { kind: 'authenticated', user: await withGroups(directory, options, user, found) };
     });
+    return within(decision, { signal: call.signal });
   }
 
-  return async (token, { signal, backendAnswered, trace }) => {
+  return async (token: string, { signal, backendAnswered, trace }: AuthenticateContext): Promise<Decision> => {
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
 import type { Directory } from './directory/types.ts';
-import { parseDnTemplate } from './filter/dn-template.ts';
+import { parseDnTemplate } from './filter/templates.ts';
 import type { LdapOptions } from './options/types.ts';
 import {
   attributeGroups,

@@ -1,40 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import type { SearchRequest, SearchResult } from './connection/types.ts';
 import { namedCode } from './directory/result-codes.ts';
-import type { Directory, SearchConnection, ServerReport } from './directory/types.ts';
+import type { Directory } from './directory/types.ts';
 import { anyEntry, type Filter } from './filter/filter.ts';
+import { dnBelow } from './login/bind-user.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
-/**
- * Asks every server for everything that a login needs.
- *
- * @throws Error with a line for each server that has a problem, and how to fix it
- */
+/** Asks every server for all that a login needs. @throws Error with a line for each problem, and how to fix it */
 export async function checkDirectory(directory: Directory, options: LdapOptions, signal: AbortSignal): Promise<void> {
-  const reports = await directory.check((connection) => look(connection, options, signal), signal);
+  const reports = await directory.check(async (connection) => {
+    const search = (request: SearchRequest) => connection.search(request, signal);
+    await lookForUsers(search, options.user.find);
+    if (options.groups !== undefined) await lookForGroups(search, options.groups);
+  }, signal);
+  if (reports.length === 0) throw new Error('no LDAP server is known');
   const bad = reports.filter(({ problem }) => problem !== undefined);
-  if (reports.length > 0 && bad.length === 0) return;
-  throw new Error(summary(reports, bad));
-}
-
-function summary(reports: readonly ServerReport[], bad: readonly ServerReport[]): string {
-  if (reports.length === 0) return 'no LDAP server is known';
-  const head =
-    bad.length === reports.length
-      ? 'no LDAP server works'
-      : `${bad.length} of ${reports.length} LDAP servers do not work`;
-  return [`${head}:`, ...bad.map(lineOf)].join('\n');
-}
-
-/** Errors of the connection name the server already. */
-function lineOf({ server: { url }, problem = '' }: ServerReport): string {
-  return problem.includes(url) ? `  ${problem}` : `  ${url}: ${problem}`;
-}
-
-async function look(connection: SearchConnection, { user, groups }: LdapOptions, signal: AbortSignal): Promise<void> {
-  const search = (request: SearchRequest) => connection.search(request, signal);
-  await lookForUsers(search, user.find);
-  if (groups !== undefined) await lookForGroups(search, groups);
+  if (bad.length === 0) return;
+  const count = bad.length === reports.length ? undefined : `${bad.length} of ${reports.length}`;
+  const head = count === undefined ? 'no LDAP server works' : `${count} LDAP servers do not work`;
+  // Errors of the connection name the server already.
+  const lines = bad.map(({ server: { url }, problem = '' }) =>
+    problem.includes(url) ? problem : `${url}: ${problem}`,
+  );
+  throw new Error([`${head}:`, ...lines.map((line) => `  ${line}`)].join('\n'));
 }
 
 type Search = (request: SearchRequest) => Promise<SearchResult>;
@@ -42,9 +30,8 @@ type Search = (request: SearchRequest) => Promise<SearchResult>;
 async function lookForUsers(search: Search, find: UserOptions['find']): Promise<void> {
   if (find.by === 'dn') return await findBase(search, 'the parent in user.dnTemplate', find.template.parent);
   for (const base of find.bases) await findBase(search, 'user.base', base);
-  const name = unknownName();
-  const filter = find.filter.fill((placeholder) => (placeholder === 'username' ? [name] : []));
-  const found = await tryFilter(search, 'a search for a user', { ...find, filter, sizeLimit: 2 });
+  const filter = find.filter.fill(() => [unknownName()]);
+  const found = await tryFilter(search, 'a search for a user', find.bases, { scope: find.scope, filter, sizeLimit: 2 });
   if (found > 0) throw new Error('a search for a user finds entries for a name that no one has: correct user.filter');
 }
 
@@ -52,11 +39,11 @@ async function lookForGroups(search: Search, groups: GroupOptions): Promise<void
   for (const base of groups.bases) await findBase(search, 'groups.base', base);
   const searching = groups.by === 'search' ? groups : groups.nested;
   if (searching === undefined) return;
-  const [base] = groups.bases;
-  const dn = base ? `cn=${unknownName()},${base}` : `cn=${unknownName()}`;
-  const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dn : unknownName()]);
   const { bases, maxGroups } = groups;
-  await tryFilter(search, 'a search for groups', { bases, scope: searching.scope, filter, sizeLimit: maxGroups + 1 });
+  const name = unknownName();
+  const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dnBelow(bases[0], name) : name]);
+  const request = { scope: searching.scope, filter, sizeLimit: maxGroups + 1 };
+  await tryFilter(search, 'a search for groups', bases, request);
 }
 
 async function findBase(search: Search, option: string, base: string): Promise<void> {
@@ -69,17 +56,18 @@ async function findBase(search: Search, option: string, base: string): Promise<v
   if (code !== 0) throw new Error(`${option} "${base}" cannot be read: ${explained(code)}`);
 }
 
-type Trial = Pick<SearchRequest, 'scope' | 'sizeLimit'> & {
-  readonly bases: readonly string[];
-  readonly filter: Filter | undefined;
-};
-
 /** Searches with values that no one has, so only a few entries can be found. @returns how many */
-async function tryFilter(search: Search, what: string, { bases, filter, ...rest }: Trial): Promise<number> {
+async function tryFilter(
+  search: Search,
+  what: string,
+  bases: readonly string[],
+  request: Pick<SearchRequest, 'scope' | 'sizeLimit'> & { readonly filter: Filter | undefined },
+): Promise<number> {
+  const { filter } = request;
   if (filter === undefined) return 0;
   let count = 0;
   for (const base of bases) {
-    const { code, entries } = await search({ ...rest, base, filter, attributes: ['1.1'] });
+    const { code, entries } = await search({ ...request, base, filter, attributes: ['1.1'] });
     if (code !== 0 && code !== 10) throw new Error(`${what} below "${base}" does not work: ${explained(code)}`);
     count += entries.length;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { ageText, durationText, pause, withDeadline, within } from './deadlines.ts';
+import { ageText, createSlots, durationText, pause, withDeadline, within } from './deadlines.ts';
 
 describe('a wait', () => {
   const late = () => new Error('late');
@@ -40,6 +40,21 @@ describe('a wait', () => {
     await pause(1, new AbortController().signal);
     await pause(60_000, AbortSignal.abort());
   });
+});
+
+test('a slot passes to those who wait, also after an error', async () => {
+  const inSlot = createSlots(1);
+  const wait = { timeout: 60_000, late: () => new Error('late') };
+  const order: string[] = [];
+  const hold = Promise.withResolvers<void>();
+  const first = inSlot(wait, () => hold.promise);
+  const others = ['second', 'third'].map((name) => inSlot(wait, async () => order.push(name)));
+  await new Promise(setImmediate);
+  order.push('first leaves');
+  hold.reject(new Error('of the work'));
+  await expect(first).rejects.toThrow('of the work');
+  await Promise.all(others);
+  expect(order).toEqual(['first leaves', 'second', 'third']);
 });
 
 test('lengths of time read as people say them', () => {

@@ -13,11 +13,7 @@ export interface Settle<T> {
   reject(reason: unknown): void;
 }
 
-/**
- * A promise that settles once: by `start`, at the timeout, or when the signal is aborted, whose reason it then throws.
- *
- * @param start begins the wait; the function that it returns is called at the end, to remove listeners
- */
+/** Settles once: by `start`, which returns what is to be called at the end, by the timeout, or by the signal. */
 export function withDeadline<T>(bounds: Bounds, start: (settle: Settle<T>) => () => void): Promise<T> {
   const { signal, timeout, late } = bounds;
   return new Promise<T>((resolve, reject) => {
@@ -55,71 +51,56 @@ export function within<T>(work: Promise<T>, bounds: Bounds): Promise<T> {
   });
 }
 
-/** Ends early, and does not throw, when the signal is aborted. */
+/** Ends early, and does not throw, when the signal is aborted. Its timer keeps no process alive. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (milliseconds <= 0) return;
   const elapsed = withDeadline<void>({ signal }, ({ resolve }) => {
-    const timer = setTimeout(resolve, milliseconds);
+    const timer = setTimeout(resolve, milliseconds).unref();
     return () => clearTimeout(timer);
   });
   await elapsed.catch(() => {});
 }
 
-/** One piece of work with a signal of its own. */
-interface Scope {
-  readonly signal: AbortSignal;
-  /** To be called when the work is over. It does not abort the signal. */
-  end(): void;
-}
-
-export interface Scopes {
-  /** A scope that also ends with the caller's signal. */
-  open(parent: AbortSignal): Scope;
-  /** A scope that ends by itself, for work in the background. Its timer keeps no process alive. */
-  openFor(milliseconds: number, late: () => Error): Scope;
-  /** Ends every scope that is open, and each that is opened from now on. */
-  abort(reason: Error): void;
-  readonly isEnded: boolean;
-}
-
-/**
- * `AbortSignal.any` with a signal that lives as long as the directory would do the same, but each call would leave a
- * trace on that signal.
- */
-export function createScopes(): Scopes {
-  const controllers = new Set<AbortController>();
-  let ended: Error | undefined;
-
-  const track = (controller: AbortController, stop: () => void): Scope => {
-    if (ended !== undefined) controller.abort(ended);
-    controllers.add(controller);
-    const end = () => {
-      controllers.delete(controller);
-      stop();
-    };
-    return { signal: controller.signal, end };
-  };
+/** Callers who wait for a thing of which there are few, first come, first served. */
+export function createQueue<T>() {
+  const waiting = new Set<Settle<T>>();
   return {
-    get isEnded() {
-      return ended !== undefined;
+    get length() {
+      return waiting.size;
     },
-    open(parent) {
-      const controller = new AbortController();
-      const follow = () => controller.abort(parent.reason);
-      if (parent.aborted) follow();
-      else parent.addEventListener('abort', follow, { once: true });
-      return track(controller, () => parent.removeEventListener('abort', follow));
+    /** @throws what `late` makes after `timeout`, the reason of the signal, or the error of `rejectAll` */
+    wait: (bounds: Bounds): Promise<T> =>
+      withDeadline<T>(bounds, (settle) => {
+        waiting.add(settle);
+        return () => waiting.delete(settle);
+      }),
+    /** Gives the thing to the first caller. Not to be called while the queue is empty. */
+    serve(thing: T): void {
+      const [first] = waiting;
+      if (first === undefined) throw new Error('The queue is empty.');
+      first.resolve(thing);
     },
-    openFor(milliseconds, late) {
-      const controller = new AbortController();
-      const timer = setTimeout(() => controller.abort(late()), milliseconds);
-      timer.unref();
-      return track(controller, () => clearTimeout(timer));
+    rejectAll(error: Error): void {
+      for (const settle of [...waiting]) settle.reject(error);
     },
-    abort(reason) {
-      ended = reason;
-      for (const controller of controllers) controller.abort(reason);
-    },
+  };
+}
+
+/** A concurrency limit: does the work once a slot is free. @throws as `wait`, and what the work throws */
+export function createSlots(count: number) {
+  const queue = createQueue<void>();
+  let taken = 0;
+  return async <T>(bounds: Bounds, work: () => Promise<T>): Promise<T> => {
+    bounds.signal?.throwIfAborted();
+    if (taken < count) taken++;
+    else await queue.wait(bounds);
+    try {
+      return await work();
+    } finally {
+      // A slot passes from one caller to the next, so no newcomer gets it before those who wait.
+      if (queue.length > 0) queue.serve();
+      else taken--;
+    }
   };
 }
 

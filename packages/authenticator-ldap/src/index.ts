@@ -1,5 +1,5 @@
-import type { AuthenticatorPlugin, PluginContext } from '@sallyport/authenticator';
-import { createLdapAuthenticator, type MakeDirectory } from './authenticator.ts';
+import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import { createLdapAuthenticator } from './authenticator.ts';
 import { connect } from './connection/connection.ts';
 import { createDirectory } from './directory/create-directory.ts';
 import { optionsSchema } from './options/schema.ts';
@@ -14,22 +14,15 @@ const plugin: AuthenticatorPlugin<LdapOptions> = {
   // A login costs a directory two searches, a TLS handshake and a password hash.
   caching: 'shared',
   async create(options, context) {
-    warnOfPorts(options, context);
-    return createLdapAuthenticator(options, context, realDirectory(options, context));
+    const { metrics, logger } = context;
+    for (const server of options.servers) {
+      const hint = portMixUp(server);
+      // A warning only: a server may listen on an unusual port.
+      if (hint !== undefined) logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
+    }
+    const real = { options, connect, metrics, logger, now: () => performance.now(), random: Math.random };
+    return createLdapAuthenticator(options, context, (tls) => createDirectory({ ...real, tls }));
   },
 };
-
-/** A warning only: a server may listen on an unusual port. */
-function warnOfPorts({ servers }: LdapOptions, { logger }: PluginContext): void {
-  for (const server of servers) {
-    const hint = portMixUp(server);
-    if (hint !== undefined) logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
-  }
-}
-
-function realDirectory(options: LdapOptions, { metrics, logger }: PluginContext): MakeDirectory {
-  const now = () => performance.now();
-  return (tls) => createDirectory({ options, tls, connect, metrics, logger, now, random: Math.random });
-}
 
 export default plugin;

@@ -1,12 +1,11 @@
-import type { Authenticator, PluginContext } from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type PluginContext } from '@sallyport/authenticator';
+import { RedisProblem } from '@sallyport/redis-connection';
 import { checkServers } from './check.ts';
 import { decide } from './decide.ts';
-import { createSessionExtender } from './idle-sessions.ts';
-import { lookUp } from './look-up.ts';
 import type { RedisOptions } from './options.ts';
-import { openStore } from './store.ts';
+import { type FoundRecord, openStore, readRecord, type Store } from './store.ts';
 import { digestToken, tokenShape } from './token.ts';
-import { createUseNotes } from './use-notes.ts';
+import { createSessionExtender, createUseNotes } from './uses.ts';
 
 /**
  * Looks tokens up by their digest.
@@ -45,4 +44,24 @@ export async function createRedisAuthenticator(
     check: (signal) => checkServers(store, noteUse !== undefined, signal),
     close: () => store.connection.close(),
   };
+}
+
+/**
+ * @param digest of the token
+ * @returns undefined when Redis has no record of it
+ * @throws AuthenticatorError `failed` for a bad record, when one node of a cluster is unreachable and when this machine ran
+ *   out of a resource; `unavailable` for all other problems of Redis
+ * @throws the signal's reason when it is aborted
+ */
+export async function lookUp(digest: string, store: Store, signal: AbortSignal): Promise<FoundRecord | undefined> {
+  const found = await readRecord(digest, store, signal).catch((error: unknown) => {
+    if (!(error instanceof RedisProblem)) throw error;
+    // Tokens on the other nodes of a cluster can still be looked up, and a shortage of this machine says nothing about
+    // Redis. In both cases the circuit must stay closed.
+    const isOfThisTokenAlone = error.kind === 'node' || error.kind === 'local';
+    throw new AuthenticatorError(isOfThisTokenAlone ? 'failed' : 'unavailable', error.message);
+  });
+  if (found === undefined || 'record' in found) return found;
+  const record = `the record of the token with the SHA-256 ${digest}`;
+  throw new AuthenticatorError('failed', `${record} is bad: ${found.problem}`);
 }

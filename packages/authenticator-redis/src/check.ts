@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Connection, knownMasters, type Redis } from '@sallyport/redis-connection';
+import { knownMasters, type Redis } from '@sallyport/redis-connection';
 import type { Store } from './store.ts';
 
 /**
@@ -25,11 +25,19 @@ export async function checkServers(
     await Promise.all(answers.map((answer) => answer.catch(ignoreMoved)));
   }
 
+  async function problemsOf(node: Redis): Promise<readonly string[]> {
+    const { host = '', port = '' } = node.options;
+    return await ask(node).then(
+      () => [],
+      (error: unknown) => [`${host}:${port}: ${connection.problemOf(error, host)}`],
+    );
+  }
+
   const problems = await connection.run(async (client) => {
-    const [only, ...others] = await knownMasters(client);
-    if (only === undefined) return [];
-    if (others.length === 0) await ask(only);
-    else return (await Promise.all([only, ...others].map((node) => problemsOf(node, ask, connection)))).flat();
+    const nodes = await knownMasters(client);
+    if (nodes.length > 1) return (await Promise.all(nodes.map(problemsOf))).flat();
+    // The message of an error has the name of the only server already.
+    await Promise.all(nodes.map(ask));
     return [];
   }, signal);
   if (problems.length > 0) throw new Error(`${connection.name}: ${problems.join('; ')}`);
@@ -38,18 +46,4 @@ export async function checkServers(
 /** Another node of the cluster has the key's slot. So this one answers, and the user may read. */
 function ignoreMoved(error: unknown): void {
   if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
-}
-
-async function problemsOf(
-  node: Redis,
-  ask: (node: Redis) => Promise<void>,
-  connection: Connection,
-): Promise<readonly string[]> {
-  const { host = '', port = '' } = node.options;
-  try {
-    await ask(node);
-    return [];
-  } catch (error) {
-    return [`${host}:${port}: ${connection.problemOf(error, host)}`];
-  }
 }

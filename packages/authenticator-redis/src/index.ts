@@ -4,14 +4,14 @@ import { createRedisTokenIssuer } from './issuer/token-issuer.ts';
 import { optionsSchema, type RedisOptions } from './options.ts';
 
 /** Opaque tokens, looked up in Redis by their digest. See the README of this package. */
-const plugin: AuthenticatorPlugin<RedisOptions> = {
+const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'redis',
   optionsSchema,
   // A lookup costs one round trip, and a revocation must act at once.
   caching: 'memory',
-  create: (options, context) => createRedisAuthenticator(options, context),
-  createTokenIssuer: (options, context) => createRedisTokenIssuer(options, context),
+  create: (options: RedisOptions, context) => createRedisAuthenticator(options, context),
+  createTokenIssuer: (options: RedisOptions, context) => createRedisTokenIssuer(options, context),
 };
 
 export default plugin;

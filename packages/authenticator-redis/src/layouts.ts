@@ -1,3 +1,4 @@
+import { parseJson } from '@sallyport/plugin-options';
 import { hashUpTo, stringUpTo, type ValueQuery } from '@sallyport/redis-connection';
 import {
   mostBytes,
@@ -33,18 +34,8 @@ export const jsonLayout: Layout = {
 function parseRecord(text: string): ReadRecord {
   // JSON is UTF-8 (RFC 8259 section 8.1). Other bytes could not be written back unchanged.
   if (text.includes('\uFFFD')) return { problem: 'is not UTF-8' };
-  // The message of JSON.parse is not used: it quotes the text.
   const value = parseJson(text);
   return value === undefined ? { problem: 'is not JSON' } : readRecord(value);
-}
-
-/** @returns undefined for a text that is not JSON */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 export function writeJson(record: TokenRecord): string {

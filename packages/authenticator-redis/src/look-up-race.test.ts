@@ -1,9 +1,9 @@
 import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { expect, test } from 'vitest';
+import { lookUp } from './authenticator.ts';
 import { decide } from './decide.ts';
 import { type LayoutName, layouts } from './layouts.ts';
-import { lookUp } from './look-up.ts';
 import { keysOf } from './store.ts';
 import { never } from './testing/plugin.ts';
 import { keyPrefix, storeToken } from './testing/records.ts';

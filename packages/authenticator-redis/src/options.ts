@@ -1,5 +1,13 @@
-import type { Parsed } from '@sallyport/plugin-options';
-import { type Complain, choice, duration, oneLine, parseText, section, value } from '@sallyport/plugin-options';
+import {
+  type Complain,
+  choice,
+  duration,
+  oneLine,
+  type Parsed,
+  parseText,
+  section,
+  value,
+} from '@sallyport/plugin-options';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   connectionShape,
@@ -13,23 +21,9 @@ import {
 } from '@sallyport/redis-connection/options';
 import { RE2JS } from 're2js';
 import type { z } from 'zod';
-import type { LayoutName } from './layouts.ts';
-import type { TokenOptions } from './token.ts';
 
-/** The options after all checks. */
-export interface RedisOptions {
-  readonly connection: ConnectionOptions;
-  /** The connection of the commands that create, list and revoke tokens. Default: `connection`. */
-  readonly admin: ConnectionOptions;
-  /** The text before the digest in each key. */
-  readonly keyPrefix: string;
-  readonly layout: LayoutName;
-  readonly token: TokenOptions;
-  /** The decision on a token without a record in Redis. */
-  readonly unknown: 'no-opinion' | 'rejected';
-  /** Milliseconds: the shortest time between two notes in Redis on the use of a token. Undefined: no notes. */
-  readonly trackLastUse?: number;
-}
+/** The options after all checks. Times are milliseconds. */
+export type RedisOptions = z.output<typeof optionsSchema>;
 
 /** RE2, as in Go: its time is linear in the length of the token, so no crafted token makes it backtrack. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
@@ -133,27 +127,17 @@ const shape = {
 };
 
 /** Checks the `options` of an authenticator, in which secrets are already replaced by their values. */
-export const optionsSchema: z.ZodType<RedisOptions> = section(
-  shape,
-  '{ url: rediss://redis.example.com:6379 }',
-  (keys, complain): RedisOptions | undefined => {
-    const { commandTimeout, keyPrefix, layout, tokenPrefix, tokenPattern, unknown, trackLastUse, admin } = keys;
-    const connection = settleConnection(keys, { commandTimeout, terms, another: admin?.url }, complain);
-    if (tokenPattern?.matches('')) {
-      complain(['tokenPattern'], 'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}');
-    }
-    if (connection === undefined) return undefined;
-    return {
-      connection,
-      admin: settleAdmin(admin, connection, keys, complain),
-      keyPrefix,
-      layout,
-      token: {
-        ...(tokenPrefix !== undefined && { prefix: tokenPrefix }),
-        ...(tokenPattern !== undefined && { pattern: tokenPattern }),
-      },
-      unknown,
-      ...(trackLastUse !== undefined && { trackLastUse }),
-    };
-  },
-);
+export const optionsSchema = section(shape, '{ url: rediss://redis.example.com:6379 }', (keys, complain) => {
+  const { commandTimeout, keyPrefix, layout, tokenPrefix, tokenPattern, unknown, trackLastUse, admin } = keys;
+  const connection = settleConnection(keys, { commandTimeout, terms, another: admin?.url }, complain);
+  if (tokenPattern?.matches('')) {
+    complain(['tokenPattern'], 'matches an empty text, so it may match anything: write one such as [A-Za-z0-9]{40}');
+  }
+  if (connection === undefined) return undefined;
+  return {
+    ...{ connection, keyPrefix, layout, unknown, trackLastUse },
+    // For the commands that create, list and revoke tokens.
+    admin: settleAdmin(admin, connection, keys, complain),
+    token: { prefix: tokenPrefix, pattern: tokenPattern },
+  };
+});

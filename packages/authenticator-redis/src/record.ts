@@ -1,25 +1,7 @@
 import { z } from 'zod';
 
 /** The record of one token in Redis. Times are milliseconds since 1970. */
-export interface TokenRecord {
-  readonly username: string;
-  readonly uid?: string | undefined;
-  readonly groups?: readonly string[] | undefined;
-  readonly extra?: Readonly<Record<string, readonly string[]>> | undefined;
-  readonly audiences?: readonly string[] | undefined;
-  readonly notBefore?: number | undefined;
-  readonly expiresAt?: number | undefined;
-  readonly issuedAt?: number | undefined;
-  readonly issuedBy?: string | undefined;
-  readonly reason?: string | undefined;
-  readonly revokedAt?: number | undefined;
-  readonly revokedBy?: string | undefined;
-  readonly revokedReason?: string | undefined;
-  /** What the gateway has written about a session. It is not read here. */
-  readonly session?: string | undefined;
-  /** Milliseconds without a use after which a session ends: its key has this time to live, anew at each use. */
-  readonly idle?: number | undefined;
-}
+export type TokenRecord = z.output<typeof record>;
 
 /** A valid record, or its problem, which names the field and the fix and quotes no value. */
 export type ReadRecord = { readonly record: TokenRecord } | { readonly problem: string };
@@ -28,14 +10,12 @@ export type ReadRecord = { readonly record: TokenRecord } | { readonly problem: 
 const most = 65_536;
 
 /** The most bytes that are read of a value. In UTF-8 a UTF-16 code unit has at most three, so a longer value is too big. */
-export const mostBytes: number = 3 * most;
+export const mostBytes = 3 * most;
 
-export const tooBig: ReadRecord = { problem: `is too big: at most ${most} characters are read` };
+export const tooBig = { problem: `is too big: at most ${most} characters are read` };
 
 /** The problem of a value with that many characters, if any. */
-export function sizeProblem(characters: number): ReadRecord | undefined {
-  return characters <= most ? undefined : tooBig;
-}
+export const sizeProblem = (characters: number) => (characters <= most ? undefined : tooBig);
 
 /** U+FFFD replaces bytes that are not UTF-8, so names with different bytes could become the same. */
 const text = z
@@ -73,23 +53,22 @@ const fields = z.strictObject(
     revokedAt: time.optional(),
     revokedBy: text.optional(),
     revokedReason: text.optional(),
+    // What the gateway has written about a session. It is not read here.
     session: text.optional(),
+    // Milliseconds without a use after which a session ends: its key has this time to live, anew at each use.
     idle: z.int({ error: 'must be a whole number of milliseconds' }).positive('must be above 0').optional(),
   },
   { error: 'must be an object with username' },
 );
 
-const record: z.ZodType<TokenRecord> = fields
+const record = fields
   .refine(({ notBefore, expiresAt }) => notBefore === undefined || expiresAt === undefined || notBefore < expiresAt, {
     path: ['notBefore'],
     error: 'must be before expiresAt',
   })
   .refine(
     ({ revokedAt, revokedBy, revokedReason }) => revokedAt !== undefined || (revokedBy ?? revokedReason) === undefined,
-    {
-      path: ['revokedAt'],
-      error: 'is required with revokedBy and revokedReason',
-    },
+    { path: ['revokedAt'], error: 'is required with revokedBy and revokedReason' },
   )
   .refine(({ session, idle }) => (session === undefined) === (idle === undefined), {
     path: ['idle'],
@@ -97,7 +76,7 @@ const record: z.ZodType<TokenRecord> = fields
   });
 
 /** In the order in which they are written. */
-export const fieldNames: readonly string[] = Object.keys(fields.shape);
+export const fieldNames = Object.keys(fields.shape);
 
 /**
  * Reads a parsed record. It is strict, since with a misspelt `expiresAt` a token would never expire. Fields that begin

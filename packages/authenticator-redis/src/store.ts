@@ -1,13 +1,24 @@
 import { hash } from 'node:crypto';
 import type { PluginContext } from '@sallyport/authenticator';
-import { type Connection, type ConnectionOptions, connect, type Wording } from '@sallyport/redis-connection';
+import {
+  type Connection,
+  type ConnectionOptions,
+  connect,
+  type Redis,
+  RedisProblem,
+  readValue,
+  type StoredValue,
+  type Wording,
+} from '@sallyport/redis-connection';
+import { endOfKey } from './decide.ts';
 import { type Layout, layouts } from './layouts.ts';
 import type { RedisOptions } from './options.ts';
+import type { TokenRecord } from './record.ts';
 
 /** The tokens of one authenticator in Redis. */
 export interface Store {
   readonly connection: Connection;
-  readonly keys: Keys;
+  readonly keys: ReturnType<typeof keysOf>;
   readonly layout: Layout;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -30,31 +41,95 @@ export const wording: Wording = {
   consequence: 'tokens cannot be checked',
 };
 
-export interface Keys {
-  /** The key of a record. */
-  record(digest: string): string;
-  /** The key of the time of the last use. */
-  lastUse(digest: string): string;
-  /** The key of the index of a user's sessions. */
-  sessionsOf(username: string): string;
-  /** The digest in the key of a record; undefined for all other keys. */
-  digestOf(key: string): string | undefined;
-  /** A pattern for MATCH of SCAN: all keys of tokens whose digest begins so, and some others. */
-  pattern(digestStart: string): string;
-}
-
 /** The key of a record is the prefix and the SHA-256 of the token, nothing else, so that other systems can write it. */
-export function keysOf(prefix: string): Keys {
+export function keysOf(prefix: string) {
   const record = (digest: string) => prefix + digest;
   return {
     record,
-    lastUse: (digest) => `${record(digest)}:last-use`,
-    sessionsOf: (username) => `${prefix}sessions:${hash('sha256', username, 'hex')}`,
-    digestOf(key) {
+    /** The key of the time of the last use. */
+    lastUse: (digest: string) => `${record(digest)}:last-use`,
+    /** The key of the index of a user's sessions. */
+    sessionsOf: (username: string) => `${prefix}sessions:${hash('sha256', username, 'hex')}`,
+    /** The digest in the key of a record; undefined for all other keys. */
+    digestOf(key: string): string | undefined {
       const digest = key.slice(prefix.length);
       return key.startsWith(prefix) && /^[0-9a-f]{64}$/.test(digest) ? digest : undefined;
     },
-    // These characters have a meaning in patterns: https://redis.io/docs/latest/commands/keys/
-    pattern: (digestStart) => `${prefix.replace(/[*?[\]\\^-]/g, '\\$&')}${digestStart}*`,
+    /**
+     * A pattern for MATCH of SCAN: all keys of tokens whose digest begins so, and some others. The escaped characters have a
+     * meaning there: https://redis.io/docs/latest/commands/keys/
+     */
+    pattern: (digestStart: string) => `${prefix.replace(/[*?[\]\\^-]/g, '\\$&')}${digestStart}*`,
   };
 }
+
+/** What Redis has of a token. */
+export interface FoundRecord {
+  readonly record: TokenRecord;
+  /** When Redis deletes the record, milliseconds since 1970; undefined: never. */
+  readonly keyExpiresAt: number | undefined;
+  /** As Redis gave it. */
+  readonly reply: unknown;
+}
+
+/** What is wrong with a record. It quotes no value. */
+export interface BadRecord {
+  readonly problem: string;
+}
+
+type Found = FoundRecord | BadRecord | undefined;
+
+/**
+ * Reads the record of a token.
+ *
+ * @returns undefined when Redis has none
+ * @throws RedisProblem
+ * @throws the signal's reason when it is aborted
+ */
+export async function readRecord(digest: string, store: Store, signal: AbortSignal): Promise<Found> {
+  const { connection, layout, keys, now } = store;
+  // The time before the command, since the time to live counts from a little later.
+  const asked = now();
+  try {
+    return found(
+      await connection.run((client) => readValue(client, layout.query, keys.record(digest)), signal),
+      asked,
+      layout,
+    );
+  } catch (error) {
+    if (error instanceof RedisProblem && error.kind === 'type') return wrongType(layout);
+    throw error;
+  }
+}
+
+/**
+ * Reads the records of several tokens in one round trip, in the order of the digests.
+ *
+ * @param node that has them; left out: they are looked for on all nodes
+ */
+export async function readRecords(
+  digests: readonly string[],
+  { connection, layout, keys, now }: Store,
+  signal: AbortSignal,
+  node?: Redis,
+): Promise<readonly Found[]> {
+  const asked = now();
+  return await connection.run((client) => {
+    const reading = digests.map(async (digest) => {
+      try {
+        return found(await readValue(node ?? client, layout.query, keys.record(digest)), asked, layout);
+      } catch (error) {
+        if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return wrongType(layout);
+        throw error;
+      }
+    });
+    return Promise.all(reading);
+  }, signal);
+}
+
+function found({ reply, timeToLive }: StoredValue, asked: number, layout: Layout): Found {
+  const read = layout.read(reply);
+  return read && { ...read, reply, keyExpiresAt: endOfKey(timeToLive, asked) };
+}
+
+const wrongType = ({ type }: Layout): BadRecord => ({ problem: `is not a ${type}, as layout says` });

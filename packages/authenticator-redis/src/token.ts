@@ -11,7 +11,7 @@ export function digestToken(token: string): string {
  * code and logs finds a leaked one without asking a server, and a mistyped one is not a token. The checksum is for
  * mistakes, not for attackers: the 256 random bits are.
  */
-export const defaultPrefix = 'sp_' as const;
+export const defaultPrefix = 'sp_';
 
 /** 32 bytes in base64url without padding (RFC 4648 section 5). */
 const secretLength = 43;
@@ -19,7 +19,7 @@ const secretLength = 43;
 const checksumLength = 6;
 
 /** The README gives this pattern to secret scanners. */
-export const formatPattern: string = `${defaultPrefix}[A-Za-z0-9_-]{${secretLength + checksumLength}}`;
+export const formatPattern = `${defaultPrefix}[A-Za-z0-9_-]{${secretLength + checksumLength}}`;
 
 const format = new RegExp(`^${formatPattern}$`);
 
@@ -41,27 +41,20 @@ function checksum(body: string): string {
   return bytes.toString('base64url');
 }
 
+/** The shape of tokens that are issued elsewhere. */
 export interface TokenOptions {
-  /** The prefix of tokens that are issued elsewhere. */
-  readonly prefix?: string;
-  /** A pattern for whole tokens that are issued elsewhere. Its time is linear in the length of the token. */
-  readonly pattern?: Pick<TokenShape, 'matches'>;
-}
-
-/** The shape of the tokens of one authenticator. */
-export interface TokenShape {
-  /** The prefix of all of them; left out: only tokenPattern describes them. */
-  readonly prefix?: string;
-  /** Decides by the shape alone, in microseconds. */
-  matches(token: string): boolean;
+  readonly prefix?: string | undefined;
+  /** Matches whole tokens, in a time linear in their length. */
+  readonly pattern?: { matches(token: string): boolean } | undefined;
 }
 
 /** Without options: Sallyport's own tokens, with a correct checksum. */
-export function tokenShape({ prefix, pattern }: TokenOptions): TokenShape {
+export function tokenShape({ prefix, pattern }: TokenOptions) {
   if (prefix === undefined && pattern === undefined) return { prefix: defaultPrefix, matches: isOwnToken };
   return {
-    ...(prefix !== undefined && { prefix }),
-    matches: (token) =>
+    prefix,
+    /** Decides by the shape alone, in microseconds. */
+    matches: (token: string) =>
       (prefix === undefined || token.startsWith(prefix)) &&
       // In UTF-8, all unpaired surrogates become U+FFFD, so different tokens would be the same.
       token.isWellFormed() &&

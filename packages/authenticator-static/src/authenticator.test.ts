@@ -7,7 +7,7 @@ import { type RecordingContext, recordingContext } from '@sallyport/authenticato
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createStaticAuthenticator } from './authenticator.ts';
 import type { StaticOptions } from './options.ts';
-import { digestToken } from './token-set.ts';
+import { digestToken } from './token-file.ts';
 
 const randomToken = () => randomBytes(32).toString('base64url');
 const entry = (token: string, more = '') => `  - { sha256: ${digestToken(token)}, username: alice${more} }\n`;

@@ -1,9 +1,8 @@
 import type { Authenticated, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
-import { type LoadedFile, lookUpUser } from './look-up.ts';
+import { isExpired, type LoadedFile, lookUpUser } from './look-up.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
-import { mostProblems, type Problem, TokenFileError } from './token-file.ts';
-import { blind, digestToken, type TokenRecord, type TokenSet } from './token-set.ts';
+import { blind, digestToken, type Problem, TokenFileError, type TokenRecord, type TokenSet } from './token-file.ts';
 import { readTokensFile } from './tokens-file.ts';
 
 interface Source {
@@ -76,16 +75,13 @@ function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Sourc
 function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
   const [one, other] = [...latest];
   if (one === undefined || other === undefined) return;
-  const problems: Problem[] = [];
-  for (const [key, { line }] of other[1]) {
+  const problems = [...other[1]].flatMap(([key, { line }]): Problem[] => {
     const twin = one[1].get(key);
-    if (twin === undefined) continue;
-    problems.push({
-      line,
-      message: `the same token as in ${one[0].file}, line ${twin.line}: remove it from one of the files`,
-    });
-    if (problems.length >= mostProblems) break;
-  }
+    if (twin === undefined) return [];
+    return [
+      { line, message: `the same token as in ${one[0].file}, line ${twin.line}: remove it from one of the files` },
+    ];
+  });
   if (problems.length > 0) throw new TokenFileError(other[0].file, problems);
 }
 
@@ -96,9 +92,7 @@ const decisions = new WeakMap<TokenRecord, Authenticated>();
 
 function decide(record: TokenRecord, now: number): Decision {
   const { user, audiences, notBefore, expiresAt } = record;
-  if (expiresAt !== undefined && now >= expiresAt) {
-    return { kind: 'rejected', reason: 'expired', subject: user.username };
-  }
+  if (isExpired(record, now)) return { kind: 'rejected', reason: 'expired', subject: user.username };
   if (notBefore !== undefined && now < notBefore) {
     return { kind: 'rejected', reason: 'not-yet-valid', subject: user.username };
   }

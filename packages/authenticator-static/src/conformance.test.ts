@@ -5,7 +5,7 @@ import path from 'node:path';
 import { conformanceCases, type ValidToken } from '@sallyport/authenticator/conformance';
 import { afterAll, test } from 'vitest';
 import plugin from './index.ts';
-import { digestToken } from './token-set.ts';
+import { digestToken } from './token-file.ts';
 
 const baseDirectory = mkdtempSync(path.join(tmpdir(), 'static-'));
 afterAll(() => rmSync(baseDirectory, { recursive: true }));

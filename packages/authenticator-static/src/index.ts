@@ -3,13 +3,13 @@ import { createStaticAuthenticator } from './authenticator.ts';
 import { optionsSchema, type StaticOptions } from './options.ts';
 
 /** Bearer tokens from files. See the README of this package. */
-const plugin: AuthenticatorPlugin<StaticOptions> = {
+const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'static',
   optionsSchema,
   // A lookup costs less than a cache would, and a token that is removed from its file is refused at once.
   caching: 'none',
-  create: (options, context) => createStaticAuthenticator(options, context),
+  create: (options: StaticOptions, context) => createStaticAuthenticator(options, context),
 };
 
 export default plugin;

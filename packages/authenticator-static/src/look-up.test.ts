@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { lookUpUser } from './look-up.ts';
-import type { TokenRecord } from './token-set.ts';
+import type { TokenRecord } from './token-file.ts';
 
 const now = Date.parse('2031-05-01T00:00:00Z');
 

@@ -1,5 +1,5 @@
 import type { UserInfo } from '@sallyport/authenticator';
-import type { TokenRecord, TokenSet } from './token-set.ts';
+import type { TokenRecord, TokenSet } from './token-file.ts';
 
 /** The tokens of one file, and how messages call it. */
 export interface LoadedFile {
@@ -26,22 +26,15 @@ export function lookUpUser(
   const found = files.flatMap(({ file, tokens }) =>
     [...tokens.values()].filter(({ user }) => user.username === username).map((record) => ({ file, record })),
   );
-  if (trace) traceTokens(found, now, trace);
+  trace?.(`${found.length} ${found.length === 1 ? 'token has' : 'tokens have'} this name`);
+  for (const { file, record } of found.slice(0, mostShown)) {
+    trace?.(`${file}, line ${record.line}: ${textOf(record, now)}`);
+  }
+  if (found.length > mostShown) trace?.(`${found.length - mostShown} more are not shown`);
   const users = found.filter(({ record }) => !isExpired(record, now)).map(({ record }) => record.user);
   const [first] = users;
   if (first === undefined) return undefined;
   return { ...first, groups: [...new Set(users.flatMap(({ groups = [] }) => groups))].sort() };
-}
-
-function traceTokens(
-  found: readonly { readonly file: string; readonly record: TokenRecord }[],
-  now: number,
-  trace: (step: string) => void,
-): void {
-  trace(`${found.length} ${found.length === 1 ? 'token has' : 'tokens have'} this name`);
-  for (const { file, record } of found.slice(0, mostShown))
-    trace(`${file}, line ${record.line}: ${textOf(record, now)}`);
-  if (found.length > mostShown) trace(`${found.length - mostShown} more are not shown`);
 }
 
 function textOf(record: TokenRecord, now: number): string {
@@ -51,10 +44,10 @@ function textOf(record: TokenRecord, now: number): string {
   return notBefore !== undefined && now < notBefore ? `valid from ${momentOf(notBefore)} (${groups})` : groups;
 }
 
-function momentOf(time: number | undefined): string {
-  return time === undefined ? '' : new Date(time).toISOString();
+function momentOf(time = 0): string {
+  return new Date(time).toISOString();
 }
 
-function isExpired({ expiresAt }: TokenRecord, now: number): boolean {
+export function isExpired({ expiresAt }: TokenRecord, now: number): boolean {
   return expiresAt !== undefined && now >= expiresAt;
 }

@@ -1,14 +1,11 @@
 import { z } from 'zod';
 
-export interface StaticOptions {
-  readonly tokensFile?: string | undefined;
-  readonly tokenAuthFile?: string | undefined;
-}
+export type StaticOptions = z.output<typeof optionsSchema>;
 
 const file = (example: string) =>
   z.string({ error: `must be a path, such as ${example}` }).min(1, `must be a path, such as ${example}`);
 
-export const optionsSchema: z.ZodType<StaticOptions> = z
+export const optionsSchema = z
   .strictObject({
     tokensFile: file('tokens.yaml')
       .describe(

@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readTokenAuthFile } from './token-auth-file.ts';
-import { TokenFileError } from './token-file.ts';
-import { blind, digestToken, type TokenSet } from './token-set.ts';
+import { blind, digestToken, TokenFileError, type TokenSet } from './token-file.ts';
 
 function read(text: string | Buffer): Promise<TokenSet> {
   return readTokenAuthFile('tokens.csv', Buffer.from(text));

@@ -1,7 +1,17 @@
+import { pipeline } from 'node:stream/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { CsvError, parse } from 'csv-parse/sync';
-import { decode, mostProblems, type Problem, type Slice, sliceLength, TokenFileError } from './token-file.ts';
-import { blind, digestToken, freezeRecord, type TokenRecord, type TokenSet } from './token-set.ts';
+import { CsvError, parse } from 'csv-parse';
+import {
+  blind,
+  decode,
+  digestToken,
+  freezeRecord,
+  mostProblems,
+  type Problem,
+  TokenFileError,
+  type TokenRecord,
+  type TokenSet,
+} from './token-file.ts';
 
 /**
  * Reads Kubernetes' static token file, `token,user,uid,"group1,group2"`, as kube-apiserver does
@@ -19,9 +29,20 @@ export async function readTokenAuthFile(file: string, content: Buffer): Promise<
   const problems: Problem[] = [];
   const text = decode(file, content);
   if (text.startsWith('\uFEFF')) problems.push({ line: 1, message: byteOrderMark });
-  for (const slice of slices(normalize(text))) {
-    if (!readSlice(slice, tokens, problems)) break;
-    await nextTurn();
+  let rowEnd = 0;
+  function addRow(row: readonly string[], { lines }: { readonly lines: number }): undefined {
+    rowEnd = lines;
+    // A quoted column may have line ends, so the row may begin some lines above.
+    const line = lines - row.join('').split('\n').length + 1;
+    const message = problems.length < mostProblems ? add(tokens, row, line) : undefined;
+    if (message !== undefined) problems.push({ line, message });
+  }
+  const options = { record_delimiter: '\n', relax_column_count: true, skip_empty_lines: true, on_record: addRow };
+  try {
+    await pipeline(pieces(Buffer.from(normalize(text))), parse(options).resume());
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    problems.push(quoteProblem(error, rowEnd));
   }
   if (problems.length > 0) throw new TokenFileError(file, problems);
   return tokens;
@@ -35,57 +56,23 @@ function normalize(text: string): string {
   return text.replaceAll('\r\n', '\n').replace(/\r$/, '');
 }
 
-/** Cuts at line ends outside of quotes: in a well-formed file, an even number of quotes precedes them. */
-function* slices(text: string): Generator<Slice> {
-  let line = 1;
-  for (let start = 0; start < text.length; ) {
-    let [end, lines, quotes] = [start, 0, 0];
-    while (end < text.length && (end - start < sliceLength || quotes % 2 === 1)) {
-      const newline = text.indexOf('\n', end);
-      const next = newline === -1 ? text.length : newline + 1;
-      for (let at = end; at < next; at++) if (text[at] === '"') quotes++;
-      [end, lines] = [next, lines + 1];
-    }
-    yield { text: text.slice(start, end), line };
-    [start, line] = [end, line + lines];
-  }
-}
+/** So many bytes are parsed in one turn of the event loop, so that reviews go on during a reload. */
+const pieceLength = 64 * 1024;
 
-/** @returns false when reading on is useless */
-function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Problem[]): boolean {
-  let rowEnd = slice.line - 1;
-  function addRow(row: readonly string[], { lines }: { readonly lines: number }): undefined {
-    rowEnd = slice.line - 1 + lines;
-    // A quoted column may have line ends, so the row may begin some lines above.
-    const line = rowEnd - row.join('').split('\n').length + 1;
-    const message = problems.length < mostProblems ? add(tokens, row, line) : undefined;
-    if (message !== undefined) problems.push({ line, message });
+async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += pieceLength) {
+    yield bytes.subarray(at, at + pieceLength);
+    await nextTurn();
   }
-  try {
-    parse(slice.text, {
-      record_delimiter: '\n',
-      relax_column_count: true,
-      skip_empty_lines: true,
-      on_record: addRow,
-    });
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    problems.push(quoteProblem(error, slice, rowEnd));
-    return false;
-  }
-  return problems.length < mostProblems;
 }
 
 /** Replaces the message of csv-parse, which quotes the column, since that may be the token. */
-function quoteProblem(error: CsvError, slice: Slice, rowEnd: number): Problem {
-  if (error.code === 'CSV_QUOTE_NOT_CLOSED') {
+function quoteProblem({ code, lines }: CsvError, rowEnd: number): Problem {
+  if (code === 'CSV_QUOTE_NOT_CLOSED') {
     return { line: rowEnd + 1, message: 'a quote that opens in this row, or in one below, is never closed: close it' };
   }
-  const line = slice.line - 1 + Number(error.lines);
-  return {
-    line,
-    message: 'a quote within a column: put the whole column in quotes, and write each " in it twice',
-  };
+  const message = 'a quote within a column: put the whole column in quotes, and write each " in it twice';
+  return { line: Number(lines), message };
 }
 
 /** Adds the token of a row. @returns the problem of the row, if any */

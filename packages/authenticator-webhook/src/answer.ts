@@ -1,4 +1,5 @@
 import type { UserInfo } from '@sallyport/authenticator';
+import { parseJson } from '@sallyport/plugin-options';
 
 /** The `status` of a TokenReview that a peer answered. */
 export interface ReviewStatus {
@@ -33,7 +34,7 @@ const kinds: readonly unknown[] = ['TokenReview', undefined, ''];
  */
 export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
   if (isDeep(body)) return peer('is nested too deeply to be a TokenReview');
-  const review = parse(body);
+  const review = parseJson(body);
   if (!isMap(review)) return peer('is no JSON object, or is cut: check the URL');
   const { apiVersion, kind, status } = review;
   if (!kinds.includes(kind ?? undefined)) return peer('is no TokenReview: check the URL');
@@ -91,15 +92,6 @@ function isAbsent(value: unknown): value is undefined | null {
 
 function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function parse(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch {
-    // The error of JSON.parse quotes the answer.
-    return undefined;
-  }
 }
 
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = Buffer.from('"\\{}[]');

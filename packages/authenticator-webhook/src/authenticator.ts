@@ -84,11 +84,7 @@ function goesRound(url: URL): AuthenticatorError {
   return new AuthenticatorError('failed', `${nameOf(url)}: not asked, since ${why}`);
 }
 
-function tokenPrefixOf({
-  prefixes,
-  issuers,
-  pattern,
-}: WebhookOptions['recognizes']): Pick<Authenticator, 'tokenPrefix'> {
+function tokenPrefixOf({ prefixes, issuers, pattern }: WebhookOptions['recognizes']) {
   const [prefix, ...more] = prefixes;
   const isOnly = more.length === 0 && issuers.length === 0 && pattern === undefined;
   return prefix !== undefined && isOnly ? { tokenPrefix: prefix } : {};
@@ -142,13 +138,7 @@ async function check(
   }
 }
 
-interface WebhookMetrics {
-  readonly onRepeat: () => void;
-  /** @returns a function for the end of the request */
-  begin(): (answer: AnswerKind) => void;
-}
-
-function createMetrics(metrics: Metrics): WebhookMetrics {
+function createMetrics(metrics: Metrics) {
   const answers = metrics.counter({
     name: 'answers_total',
     help: 'Answers of the other webhook, by what they say: authenticated, unauthenticated, unauthorized (400, 401, 403), error (it could not check), unusable (no answer, or another one).',
@@ -164,9 +154,10 @@ function createMetrics(metrics: Metrics): WebhookMetrics {
   });
   return {
     onRepeat: () => repeats.inc(),
+    /** @returns a function for the end of the request */
     begin() {
       const start = performance.now();
-      return (answer) => {
+      return (answer: AnswerKind) => {
         answers.inc({ answer });
         seconds.observe({}, (performance.now() - start) / 1000);
       };

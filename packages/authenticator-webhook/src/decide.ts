@@ -1,14 +1,13 @@
 import {
   AuthenticatorError,
   type AuthenticatorErrorCode,
-  type Credential,
   type Decision,
   type UserInfo,
 } from '@sallyport/authenticator';
+import type { HttpAnswer } from '@sallyport/plugin-options';
 import { type ReviewStatus, readAnswer } from './answer.ts';
 import { changeExtra } from './extra.ts';
 import type { WebhookOptions } from './options.ts';
-import type { Answer } from './peer.ts';
 
 /** What a peer answered, for the metric: a closed set. */
 export type AnswerKind = 'authenticated' | 'unauthenticated' | 'unauthorized' | 'error' | 'unusable';
@@ -50,7 +49,7 @@ const statusesOfOneToken: ReadonlySet<number> = new Set([413, 414, 431]);
  *
  * @param sent the audiences of the review that was sent; empty: none
  */
-export function judge({ status, body }: Answer, sent: readonly string[], rules: Rules): Verdict {
+export function judge({ status, body }: HttpAnswer, sent: readonly string[], rules: Rules): Verdict {
   if (status === 400 || status === 401 || status === 403) return unauthorized(status, rules);
   if (status !== 200 && status !== 201) {
     const why = status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
@@ -59,12 +58,9 @@ export function judge({ status, body }: Answer, sent: readonly string[], rules: 
   }
   const review = readAnswer(body);
   if ('unusable' in review) {
-    const error = review.unusable === 'peer' ? 'unavailable' : 'failed';
-    return {
-      answer: 'unusable',
-      why: `its answer ${review.unusable === 'peer' ? '' : 'is damaged: '}${review.why}`,
-      error,
-    };
+    return review.unusable === 'peer'
+      ? { answer: 'unusable', why: `its answer ${review.why}`, error: 'unavailable' }
+      : { answer: 'unusable', why: `its answer is damaged: ${review.why}`, error: 'failed' };
   }
   return review.authenticated ? accepted(review, sent, rules) : refused(review, rules);
 }
@@ -94,26 +90,23 @@ function refusal(meaning: 'no-opinion' | 'rejected'): Decision {
 
 function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], rules: Rules): Verdict {
   if (user === undefined) throw new AuthenticatorError('failed', 'an answer without a user');
-  const extra = user.extra && changeExtra(user.extra, rules.extra);
-  if (user.extra !== undefined && extra === undefined) {
-    const why = 'two keys of status.user.extra become one: set extra.drop or extra.rename for one of them';
-    return { answer: 'unusable', why, error: 'failed' };
+  const unusable = (why: string): Verdict => ({ answer: 'unusable', why, error: 'failed' });
+  const { extra: given = {}, ...rest } = user;
+  const extra = changeExtra(given, rules.extra);
+  if (extra === undefined) {
+    return unusable('two keys of status.user.extra become one: set extra.drop or extra.rename for one of them');
   }
-  const { extra: _, ...rest } = user;
-  const ids = idsOf(user.extra);
-  if (ids.length > 1) {
-    const why = 'its answer names several credential ids, so a block of one could be missed';
-    return { answer: 'unusable', why, error: 'failed' };
-  }
-  const credential = credentialOf(ids);
+  const [id, ...others] = idsOf(given);
+  if (others.length > 0) return unusable('its answer names several credential ids, so a block of one could be missed');
   const bound = boundTo(audiences, sent, rules);
   return {
     answer: 'authenticated',
     why: 'it answers authenticated: true',
     decision: {
       kind: 'authenticated',
-      user: { ...rest, ...(extra && Object.keys(extra).length > 0 && { extra }) },
-      ...(credential && { credential }),
+      user: { ...rest, ...(Object.keys(extra).length > 0 && { extra }) },
+      // An operator can block the id that the peer has checked, whether or not the key stays in `extra`.
+      ...(id !== undefined && { credential: { jti: id.slice('JTI='.length) } }),
       ...(bound && { audiences: bound }),
     },
   };
@@ -123,14 +116,9 @@ function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], ru
 const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 /** The ids of the token, of which there must be one. None where no id is a `jti`: then there is nothing to block. */
-function idsOf(extra: UserInfo['extra'] = {}): readonly string[] {
+function idsOf(extra: NonNullable<UserInfo['extra']>): readonly string[] {
   const ids = (Object.hasOwn(extra, credentialIdKey) && extra[credentialIdKey]) || [];
   return ids.some((id) => /^JTI=./s.test(id)) ? ids : [];
-}
-
-/** The id that the peer has checked: an operator can block it, whether or not the key stays in `extra`. */
-function credentialOf([id]: readonly string[]): Credential | undefined {
-  return id === undefined ? undefined : { jti: id.slice('JTI='.length) };
 }
 
 /**

@@ -4,12 +4,7 @@ import { z } from 'zod';
 type Extra = Readonly<Record<string, readonly string[]>>;
 
 /** How the keys of `extra` change. */
-export interface ExtraRules {
-  /** Keys, or beginnings of keys with `*` at the end. Undefined: the default of the mode. */
-  readonly drop?: readonly string[];
-  readonly rename: readonly { readonly from: string; readonly to: string }[];
-  readonly lowercase: boolean;
-}
+export type ExtraRules = z.output<typeof extraRules>;
 
 const text = (description: string, sample: string) =>
   value({ description, minLength: 1 }, (input) => parseText(input, sample));
@@ -26,7 +21,7 @@ const renaming = section(
   ({ from, to }) => ({ from, to }),
 );
 
-export const extraRules: z.ZodType<ExtraRules> = section(
+export const extraRules = section(
   {
     drop: list(
       {
@@ -48,13 +43,13 @@ export const extraRules: z.ZodType<ExtraRules> = section(
       .describe('Makes keys lowercase: others are lost at impersonation, and the identity policy refuses them.'),
   },
   '{ drop: [accessKeyId] }',
-  ({ drop, rename, lowercase }, complain) => {
-    for (const [index, { from }] of rename.entries()) {
-      if (rename.findIndex((one) => one.from === from) !== index) {
+  (keys, complain) => {
+    for (const [index, { from }] of keys.rename.entries()) {
+      if (keys.rename.findIndex((one) => one.from === from) !== index) {
         complain(['rename', index, 'from'], `"${from}" is there twice`);
       }
     }
-    return { rename, lowercase, ...(drop && { drop }) };
+    return keys;
   },
 )
   .prefault({})

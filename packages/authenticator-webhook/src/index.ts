@@ -3,13 +3,13 @@ import { createWebhookAuthenticator } from './authenticator.ts';
 import { optionsSchema, type WebhookOptions } from './options.ts';
 
 /** Another TokenReview webhook, or the TokenReview API of a cluster. See the README of this package. */
-const plugin: AuthenticatorPlugin<WebhookOptions> = {
+const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'webhook',
   optionsSchema,
   // The peer names no end of a token and no revocation, and some peers answer 401 during an outage: so nothing for long.
   caching: 'memory',
-  create: (options, context) => createWebhookAuthenticator(options, context),
+  create: (options: WebhookOptions, context) => createWebhookAuthenticator(options, context),
 };
 
 export default plugin;

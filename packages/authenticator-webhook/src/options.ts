@@ -12,46 +12,15 @@ import {
   section,
   settleTls,
   size,
-  type TlsOptions,
   tlsShape,
   value,
 } from '@sallyport/plugin-options';
 import type { z } from 'zod';
-import { type ExtraRules, extraRules } from './extra.ts';
-import { type Recognition, recognition } from './recognition.ts';
+import { extraRules } from './extra.ts';
+import { recognition } from './recognition.ts';
 
-/** What an answer means that may be a refusal and may be an outage. */
-type Meaning = 'no-opinion' | 'rejected' | 'unavailable';
-
-/** What is sent as `spec.audiences`, and what must come back. */
-type AudienceRule =
-  | { readonly kind: 'pass' }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'own'; readonly audiences: readonly string[] };
-
-/** The options after all checks. */
-export interface WebhookOptions {
-  /** Where reviews are sent. It has no name and password. */
-  readonly url: URL;
-  readonly recognizes: Recognition;
-  readonly mode: 'webhook' | 'api';
-  readonly version: 'v1' | 'v1beta1';
-  readonly audiences: AudienceRule;
-  readonly onUnauthenticated: 'no-opinion' | 'rejected';
-  readonly onUnauthorized: Meaning;
-  /** The config says what `onUnauthorized` is. */
-  readonly isUnauthorizedSet: boolean;
-  readonly onError: Meaning;
-  readonly extra: ExtraRules;
-  /** A token for the peer itself, or the file that has it. */
-  readonly bearer?: { readonly token: string } | { readonly file: string };
-  /** Milliseconds for one review, the wait for a connection included. */
-  readonly timeout: number;
-  /** Bytes. */
-  readonly maxResponseSize: number;
-  readonly maxConnections: number;
-  readonly tls: TlsOptions;
-}
+/** The options after all checks. Times are milliseconds, sizes bytes. */
+export type WebhookOptions = z.output<typeof optionsSchema>;
 
 const example = 'https://webhook.example.com/authenticate';
 
@@ -75,7 +44,7 @@ function isLoopback({ hostname }: URL): boolean {
 /** What may follow `Bearer ` in a header (RFC 6750 section 2.1), and nothing that could end it. */
 export const bearerPattern: RegExp = /^[!-~]+$/;
 
-const bearer = value(
+const bearerToken = value(
   {
     description: 'A token for the peer itself, as { file: path } or { env: NAME }. A change reloads the config.',
     minLength: 1,
@@ -90,7 +59,7 @@ const bearer = value(
 const audience = (input: unknown) => parseText(input, 'https://kubernetes.default.svc.cluster.local');
 
 /** Checks the `options` of an authenticator. */
-export const optionsSchema: z.ZodType<WebhookOptions> = section(
+export const optionsSchema = section(
   {
     url: value(
       { description: 'Where reviews are sent. With mode api: the API server, without a path.', pattern: '^https?://' },
@@ -122,7 +91,7 @@ export const optionsSchema: z.ZodType<WebhookOptions> = section(
       'rejected',
     ]).default('unavailable'),
     extra: extraRules,
-    bearer: bearer.optional(),
+    bearer: bearerToken.optional(),
     bearerFile: path(
       'A file with a token for the peer itself, which is followed without a reload: for one that is renewed often.',
       '/var/run/secrets/sallyport/token',
@@ -134,23 +103,35 @@ export const optionsSchema: z.ZodType<WebhookOptions> = section(
     ...tlsShape('webhook'),
   },
   `{ url: ${example}, recognizes: { prefixes: [k8s-aws-v1.] } }`,
-  (keys, complain): WebhookOptions => {
+  (keys, complain) => {
     const { recognizes, mode, version, onUnauthenticated, onError, extra } = keys;
     const { timeout, maxResponseSize, maxConnections } = keys;
     refuseClearText(keys.url, keys.insecure, complain);
     const secure = keys.url.protocol === 'https:';
     const tls = settleTls(keys, { word: 'webhook', spoken: secure, fix: 'use https://' }, complain);
-    const ownBearer = settleBearer(keys, complain);
-    const hasBearer = ownBearer !== undefined;
-    if (mode === 'api') requireCredential(hasBearer || tls.certFile !== undefined, complain);
+    const bearer = settleBearer(keys, complain);
+    const hasBearer = bearer !== undefined;
+    if (mode === 'api' && !hasBearer && tls.certFile === undefined) {
+      complain(['bearerFile'], 'is missing: with mode api, set bearerFile, bearer, or certFile and keyFile');
+    }
     return {
-      ...{ recognizes, mode, version, onUnauthenticated, onError, timeout, maxResponseSize, maxConnections, tls },
+      ...{
+        recognizes,
+        mode,
+        version,
+        onUnauthenticated,
+        onError,
+        timeout,
+        maxResponseSize,
+        maxConnections,
+        tls,
+        bearer,
+      },
       url: mode === 'api' ? apiUrl(keys.url, version, complain) : keys.url,
       audiences: settleAudiences(keys.audiences, keys.ownAudiences, complain),
       onUnauthorized: settleUnauthorized(mode, hasBearer, keys.onUnauthorized, complain),
       isUnauthorizedSet: keys.onUnauthorized !== undefined,
       extra: extra.drop === undefined ? { ...extra, drop: mode === 'api' ? kubernetesKeys : [] } : extra,
-      ...(ownBearer && { bearer: ownBearer }),
     };
   },
 );
@@ -166,21 +147,14 @@ function refuseClearText(url: URL, insecure: boolean | undefined, complain: Comp
   if (!isClear && insecure === true) complain(['insecure'], 'has no effect, since no clear text is used: remove it');
 }
 
+/** A token for the peer itself, or the file that has it. */
 function settleBearer(
-  {
-    bearer: token,
-    bearerFile: file,
-  }: { readonly bearer?: string | undefined; readonly bearerFile?: string | undefined },
+  { bearer: token, bearerFile: file }: { bearer?: string | undefined; bearerFile?: string | undefined },
   complain: Complain,
-): WebhookOptions['bearer'] {
+) {
   if (token !== undefined && file !== undefined) complain(['bearerFile'], 'does nothing beside bearer: remove one');
   if (token !== undefined) return { token };
   return file === undefined ? undefined : { file };
-}
-
-function requireCredential(isThere: boolean, complain: Complain): void {
-  if (isThere) return;
-  complain(['bearerFile'], 'is missing: with mode api, set bearerFile, bearer, or certFile and keyFile');
 }
 
 /** As a kubeconfig has it: the API server may be below a path, behind a proxy. */
@@ -191,11 +165,8 @@ function apiUrl(url: URL, version: string, complain: Complain): URL {
   return new URL(`${url.origin}${url.pathname.replace(/\/$/, '')}/apis/authentication.k8s.io/${version}/tokenreviews`);
 }
 
-function settleAudiences(
-  kind: AudienceRule['kind'],
-  own: readonly string[] | undefined,
-  complain: Complain,
-): AudienceRule {
+/** What is sent as `spec.audiences`, and what must come back. */
+function settleAudiences(kind: 'pass' | 'none' | 'own', own: readonly string[] | undefined, complain: Complain) {
   if (kind !== 'own') {
     if (own !== undefined) complain(['ownAudiences'], 'does nothing without audiences: own');
     return { kind };
@@ -205,11 +176,11 @@ function settleAudiences(
 }
 
 function settleUnauthorized(
-  mode: WebhookOptions['mode'],
+  mode: 'webhook' | 'api',
   hasBearer: boolean,
-  written: Meaning | undefined,
+  written: 'no-opinion' | 'rejected' | 'unavailable' | undefined,
   complain: Complain,
-): Meaning {
+) {
   if (mode === 'webhook') return written ?? (hasBearer ? 'unavailable' : 'no-opinion');
   if (written !== undefined && written !== 'unavailable') {
     complain(

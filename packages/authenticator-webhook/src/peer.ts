@@ -1,84 +1,75 @@
-import http, { type IncomingMessage } from 'node:http';
+import http from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
-import { AuthenticatorError } from '@sallyport/authenticator';
-import { explainTls, isTlsError, oneLine, type TlsSettings } from '@sallyport/plugin-options';
+import { AuthenticatorError, type AuthenticatorErrorCode } from '@sallyport/authenticator';
+import { AnswerTooBig, exchange, explainExchange, type HttpAnswer, type TlsSettings } from '@sallyport/plugin-options';
+import type { WebhookOptions } from './options.ts';
 
-/** What a peer answered. The body is empty unless the status is 200 or 201. */
-export interface Answer {
-  readonly status: number;
-  readonly body: Buffer;
-}
-
-export interface PeerOptions {
-  readonly url: URL;
+interface PeerOptions extends Pick<WebhookOptions, 'url' | 'timeout' | 'maxResponseSize' | 'maxConnections'> {
   /** What is in force for the next connection. */
   readonly tls: () => TlsSettings;
-  /** Milliseconds for one review. */
-  readonly timeout: number;
-  /** Bytes. */
-  readonly maxResponseSize: number;
-  readonly maxConnections: number;
   /** Called when a review is sent a second time. */
   readonly onRepeat: () => void;
-}
-
-/** One server that answers reviews, over one pool of connections. */
-export interface Peer {
-  /**
-   * Sends a review. It follows no redirect and asks for no compression.
-   *
-   * @throws AuthenticatorError, which names the peer, why, and how to fix it, and nothing of the review or the answer
-   */
-  ask(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer>;
-  /** Uses new connections from now on. Reviews in progress end on the old ones. */
-  renew(): void;
-  close(): void;
 }
 
 /** Milliseconds. Many load balancers drop a connection that was idle for 60 s, without a word. */
 const idleTimeout = 55_000;
 
-/** Creates a peer. It uses `https` and not `fetch`, which takes no CA without a dispatcher of the very same undici. */
-export function createPeer(options: PeerOptions): Peer {
-  const { url, timeout } = options;
+export type Peer = ReturnType<typeof createPeer>;
+
+/**
+ * Creates a peer: one server that answers reviews, over one pool of connections. It uses `https` and not `fetch`, which takes
+ * no CA without a dispatcher of the very same undici.
+ */
+export function createPeer(options: PeerOptions) {
+  const { url, timeout, maxResponseSize: maxSize } = options;
   const send = url.protocol === 'https:' ? https.request : http.request;
   let agent: http.Agent | undefined;
-  const pool = () => {
+
+  function exchangeOnce(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) {
     agent ??= createAgent(options);
-    return agent;
-  };
-  const ask = async (review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) => {
-    signal.throwIfAborted();
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
-    const exchange = () => {
-      const call = send(url, { method: 'POST', agent: pool(), headers: headersOf(review, headers), signal: bounded });
-      return read(call, review, options);
-    };
-    try {
-      return await exchange();
-    } catch (error) {
-      if (!isStale(error) || bounded.aborted) throw explain(error, options, signal, bounded);
-    }
-    // The peer closed the connection while it was idle: so are the others, perhaps. A review changes nothing, so it may be
-    // sent again.
-    options.onRepeat();
-    closeIdle(pool());
-    return exchange().catch((error) => {
-      throw explain(error, options, signal, bounded);
-    });
-  };
+    const call = send(url, { method: 'POST', agent, headers: headersOf(review, headers), signal });
+    const answer = exchange(call, { wanted: [200, 201], maxSize }, review);
+    return { call, answer };
+  }
+
   return {
-    ask,
-    renew() {
-      if (agent === undefined) return;
+    /**
+     * Sends a review. It follows no redirect and asks for no compression.
+     *
+     * @throws AuthenticatorError, which names the peer, why, and how to fix it, and nothing of the review or the answer
+     */
+    async ask(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<HttpAnswer> {
+      signal.throwIfAborted();
+      const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
+      try {
+        const { call, answer } = exchangeOnce(review, headers, bounded);
+        return await answer.catch(async (error) => {
+          if (!isStale(call, error) || bounded.aborted) throw error;
+          // The peer closed the connection while it was idle: so are the others, perhaps. A review changes nothing, so it
+          // may be sent again.
+          options.onRepeat();
+          closeIdle(agent);
+          return await exchangeOnce(review, headers, bounded).answer;
+        });
+      } catch (error) {
+        throw explain(error, options, signal, bounded);
+      }
+    },
+    /** Uses new connections from now on. Reviews in progress end on the old ones. */
+    renew(): void {
       // A connection in use is closed when its review has ended.
-      agent.maxFreeSockets = 0;
+      if (agent) agent.maxFreeSockets = 0;
       closeIdle(agent);
       agent = undefined;
     },
     close: () => agent?.destroy(),
   };
+}
+
+/** Only a connection that was idle can have been closed without an outage. */
+function isStale(call: http.ClientRequest, { code }: NodeJS.ErrnoException): boolean {
+  return call.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
 }
 
 function headersOf(review: string, headers: Readonly<Record<string, string>>): Record<string, string | number> {
@@ -104,75 +95,8 @@ function createAgent({ url, tls, maxConnections }: PeerOptions): http.Agent {
   return new https.Agent({ ...pooled, secureContext, rejectUnauthorized: true, ...named });
 }
 
-function closeIdle(agent: http.Agent): void {
-  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
-}
-
-/** What ended an exchange, before it is explained. */
-interface Failure {
-  readonly cause: NodeJS.ErrnoException;
-  readonly isStale: boolean;
-}
-
-function isStale(error: unknown): boolean {
-  return (error as Failure).isStale === true;
-}
-
-function read(call: http.ClientRequest, review: string, { maxResponseSize, url }: PeerOptions): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: AuthenticatorError) => {
-      reject(error);
-      call.destroy();
-    };
-    call.on('error', (cause: NodeJS.ErrnoException) => {
-      // Only a connection that was idle can have been closed without an outage. Once an answer has begun, it is one.
-      const isClosed = cause.code === 'ECONNRESET' || cause.code === 'EPIPE';
-      reject({ cause, isStale: call.reusedSocket && isClosed } satisfies Failure);
-    });
-    // Without this listener, Node emits neither `response` nor `error` for a 101.
-    call.on('upgrade', ({ statusCode: status = 101 }, socket) => {
-      socket.destroy();
-      resolve({ status, body: Buffer.alloc(0) });
-    });
-    const noAnswer = () => reject({ cause: new Error('closed without an answer'), isStale: false } satisfies Failure);
-    call.on('close', noAnswer);
-    call.on('response', (answer) => {
-      // An answer without a length ends after `close`.
-      call.off('close', noAnswer);
-      const { statusCode: status = 0 } = answer;
-      if (status !== 200 && status !== 201) {
-        drain(answer, maxResponseSize);
-        resolve({ status, body: Buffer.alloc(0) });
-        return;
-      }
-      const encoding = answer.headers['content-encoding'] ?? 'identity';
-      if (encoding !== 'identity') return refuse(unavailable(url, 'it answers compressed, unasked'));
-      const chunks: Buffer[] = [];
-      let length = 0;
-      answer.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        // `failed`: a user with very many groups must not open the circuit.
-        if (length > maxResponseSize) return refuse(tooBig(url, maxResponseSize));
-        chunks.push(chunk);
-      });
-      answer.on('end', () => resolve({ status, body: Buffer.concat(chunks, length) }));
-      // Node says only "aborted". It emits no `end` and no `error` for some connections that end in the middle of a body.
-      const notWhole = () => reject({ cause: new Error('the answer is not whole'), isStale: false } satisfies Failure);
-      answer.on('error', notWhole);
-      answer.on('close', notWhole);
-    });
-    call.end(review);
-  });
-}
-
-/** Reads the body of an answer to its end, so that the connection can be used again, unless it is too big. */
-function drain(answer: IncomingMessage, most: number): void {
-  let length = 0;
-  answer.on('error', () => {});
-  answer.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length > most) answer.destroy();
-  });
+function closeIdle(agent: http.Agent | undefined): void {
+  for (const sockets of Object.values(agent?.freeSockets ?? {})) for (const socket of sockets ?? []) socket.destroy();
 }
 
 /** What messages call the peer. Its query may be a secret. */
@@ -180,27 +104,16 @@ export function nameOf({ origin, pathname }: URL): string {
   return origin + pathname;
 }
 
-function unavailable(url: URL, why: string): AuthenticatorError {
-  return new AuthenticatorError('unavailable', `${nameOf(url)}: ${why}`);
-}
-
-function tooBig(url: URL, most: number): AuthenticatorError {
-  return new AuthenticatorError('failed', `${nameOf(url)}: its answer is bigger than maxResponseSize (${most} bytes)`);
-}
-
 /** It has no cause: an error of Node's HTTP parser has the bytes of the answer with it. */
 function explain(error: unknown, options: PeerOptions, signal: AbortSignal, bounded: AbortSignal): AuthenticatorError {
-  const { url, timeout } = options;
-  if (AuthenticatorError.is(error)) return error;
-  if (signal.aborted) return unavailable(url, 'the review ended before its answer');
-  if (bounded.aborted) return unavailable(url, `no answer within ${timeout} ms (timeout)`);
-  // What was thrown before there was a request has no `cause`.
-  const { cause = error as NodeJS.ErrnoException } = error as Partial<Failure>;
-  const { code = '' } = cause;
-  if (isTlsError(cause) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
-    const peer = { name: options.tls().serverName ?? url.hostname, noTls: 'check the port in the URL' };
-    return unavailable(url, explainTls(cause, peer).problem);
+  const { url, tls, timeout, maxResponseSize } = options;
+  const because = (why: string, code: AuthenticatorErrorCode = 'unavailable') =>
+    new AuthenticatorError(code, `${nameOf(url)}: ${why}`);
+  // `failed`: a user with very many groups must not open the circuit.
+  if (error instanceof AnswerTooBig) {
+    return because(`its answer is bigger than maxResponseSize (${maxResponseSize} bytes)`, 'failed');
   }
-  const inner = cause instanceof AggregateError ? cause.errors.map((one: Error) => one.message) : [];
-  return unavailable(url, oneLine(cause.message || inner.join('; ') || code));
+  if (signal.aborted) return because('the review ended before its answer');
+  if (bounded.aborted) return because(`no answer within ${timeout} ms (timeout)`);
+  return because(explainExchange(error as Error, tls().serverName ?? url.hostname));
 }

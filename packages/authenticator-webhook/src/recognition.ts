@@ -1,15 +1,9 @@
-import { list, oneLine, type Parsed, parseText, section, value } from '@sallyport/plugin-options';
+import { list, oneLine, type Parsed, parseText, readUnverifiedJwt, section, value } from '@sallyport/plugin-options';
 import { RE2JS } from 're2js';
 import type { z } from 'zod';
 
-/** Which tokens the peer issues: one of these is enough. */
-export interface Recognition {
-  readonly prefixes: readonly string[];
-  /** Values of `iss`. */
-  readonly issuers: readonly string[];
-  /** Matches whole tokens, in a time linear in their length. */
-  readonly pattern?: { matches(token: string): boolean };
-}
+/** Which tokens the peer issues: one of its prefixes, its issuers and its pattern is enough. */
+type Recognition = z.output<typeof recognition>;
 
 function parsePrefix(input: unknown): Parsed<string> {
   if (typeof input === 'string' && /^[!-~]{1,256}$/.test(input)) return { value: input };
@@ -32,7 +26,7 @@ function parsePattern(input: unknown): Parsed<RE2JS> {
   }
 }
 
-export const recognition: z.ZodType<Recognition> = section(
+export const recognition = section(
   {
     prefixes: list(
       { description: 'What the tokens of the peer begin with.', example: '[k8s-aws-v1.]' },
@@ -54,7 +48,7 @@ export const recognition: z.ZodType<Recognition> = section(
     if (prefixes.length === 0 && issuers.length === 0 && pattern === undefined) {
       complain([], 'must say which tokens the peer issues: write { prefixes: [k8s-aws-v1.] }, issuers or pattern');
     }
-    return { prefixes, issuers, ...(pattern && { pattern }) };
+    return { prefixes, issuers, pattern };
   },
 ).describe('The tokens that the peer issues. No other token is sent to it.');
 
@@ -67,26 +61,6 @@ export function createRecognizer({ prefixes, issuers, pattern }: Recognition): (
   return (token) =>
     token.isWellFormed() &&
     (prefixes.some((prefix) => token.startsWith(prefix)) ||
-      (known.size > 0 && known.has(issuerOf(token) ?? '')) ||
+      (known.size > 0 && known.has(readUnverifiedJwt(token)?.issuer ?? '')) ||
       pattern?.matches(token) === true);
-}
-
-/** JWS Compact Serialization (RFC 7515 section 7.1): three parts of base64url. A JOSE header in JSON begins with `{"`. */
-const compact = /^eyJ[\w-]+\.([\w-]+)\.([\w-]+)$/;
-
-/**
- * The issuer that a JWT names, unverified. Its signature must have no bits left over (RFC 4648 section 3.5): else sixteen
- * texts would be the same token to many peers, and a block of one would not stop the others.
- */
-function issuerOf(token: string): string | undefined {
-  const [, payload, signature = ''] = compact.exec(token) ?? [];
-  if (payload === undefined || Buffer.from(signature, 'base64url').toString('base64url') !== signature)
-    return undefined;
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString());
-    const issuer: unknown = Object(claims).iss;
-    return typeof issuer === 'string' ? issuer : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,5 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec';
-import type { Attempts } from './attempts.ts';
 import type { Authenticator } from './authenticator.ts';
-import type { Metrics } from './metrics.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
 /** Structured logging, already marked with the authenticator's name. Never pass a token or a password. */
@@ -10,6 +8,103 @@ export interface Logger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** The values of a metric's labels. Bounded by the config, never by callers: no username, no token. */
+export type Labels<Name extends string = string> = Readonly<Partial<Record<Name, string | number>>>;
+
+export interface MetricOptions<Name extends string> {
+  /** Without prefix: `binds_total` of the plugin `ldap` is exported as `sallyport_plugin_ldap_binds_total`. */
+  readonly name: string;
+  /** Says the unit and what a rise means. */
+  readonly help: string;
+  /** Besides `authenticator`, which every metric of a plugin carries already. */
+  readonly labelNames?: readonly Name[];
+}
+
+export interface HistogramOptions<Name extends string> extends MetricOptions<Name> {
+  /** Upper bounds, ascending, in the metric's unit (seconds for times). Left out: 50 µs to 10 s. */
+  readonly buckets?: readonly number[];
+}
+
+export interface Counter<Name extends string> {
+  inc(labels?: Labels<Name>, value?: number): void;
+}
+
+export interface Gauge<Name extends string> {
+  set(labels: Labels<Name>, value: number): void;
+  inc(labels?: Labels<Name>, value?: number): void;
+  dec(labels?: Labels<Name>, value?: number): void;
+}
+
+export interface Histogram<Name extends string> {
+  observe(labels: Labels<Name>, value: number): void;
+}
+
+/**
+ * Makes metrics that are already prefixed with the plugin's name and labelled with the authenticator's. Each
+ * authenticator has a registry of its own, so two of one plugin do not conflict.
+ *
+ * @throws Error on a name that is taken or that Prometheus' data model does not allow
+ */
+export interface Metrics {
+  counter<Name extends string = never>(options: MetricOptions<Name>): Counter<Name>;
+  gauge<Name extends string = never>(options: MetricOptions<Name>): Gauge<Name>;
+  histogram<Name extends string = never>(options: HistogramOptions<Name>): Histogram<Name>;
+}
+
+/** The result of a password that was sent: `unavailable` when the backend gave none. */
+export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
+
+/**
+ * An attempt that may be sent. It holds a slot until `settle` reports its result. One that is never settled counts as
+ * refused after 60 s; a later `settle` still corrects that.
+ */
+export interface AdmittedAttempt {
+  readonly admitted: true;
+  /**
+   * Frees the slot, and counts the attempt on `refused`. A second call does nothing. Settle when the backend's work for
+   * this subject has ended, not when you stop waiting for it: the slot is what bounds that work.
+   */
+  settle(outcome: AttemptOutcome): Promise<void>;
+}
+
+/** An attempt that must not be sent. */
+export interface DeniedAttempt {
+  readonly admitted: false;
+  /**
+   * `invalid-credentials`: this secret was refused for this subject a moment ago.
+   * `throttled`: the subject had `lockout.maxFailures` refused attempts in `lockout.window`.
+   */
+  readonly reason: 'invalid-credentials' | 'throttled';
+}
+
+/**
+ * The lockout guard for plugins that send passwords to a directory which locks accounts. A secret that was right
+ * before and not refused since is always admitted, so no one can lock another user out.
+ */
+export interface Attempts {
+  /**
+   * Call it before you send a password. It waits up to 1 s for attempts of this subject that are in progress: at most
+   * three of them are sent at a time, and a fourth with a secret that was right before.
+   *
+   * @param subject the name as the backend knows it, never as typed: otherwise each spelling has a count of its own
+   * @param secret stored only as a keyed digest
+   * @param signal of the call: it ends the waiting. Left out: check your signal afterwards, settle `unavailable` and
+   *   throw when it is aborted
+   * @param username as in a decision about this user: `sallyport lockouts` lists it and `unlock` takes it. Left out: the
+   *   subject
+   * @throws AuthenticatorError `failed` for a new subject when very many (100,000) are counted, when 8 attempts of
+   *   this subject wait already, or when those before them, here or on other replicas, or the Redis that counts them, take
+   *   too long (1 s): do not catch it
+   * @throws the reason of the signal when it is aborted
+   */
+  admit(
+    subject: string,
+    secret: string,
+    signal?: AbortSignal,
+    username?: string,
+  ): Promise<AdmittedAttempt | DeniedAttempt>;
 }
 
 export interface WatchOptions {

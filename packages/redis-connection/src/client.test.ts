@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { waitFor, waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-until';
 import fc from 'fast-check';
 import { Redis, type RedisOptions, SentinelConnector } from 'ioredis';
 import { expect, test } from 'vitest';
 import { retryDelay } from './client.ts';
 import './strict-data-handler.ts';
-import { open } from './testing/opened.ts';
 
 /** The range of Math.random(). */
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -37,25 +36,6 @@ test('half of it is random, so that many gateways do not come back at the same m
   const delays = Array.from({ length: 500 }, (_, index) => retryDelay(9, index / 500));
   expect(new Set(delays).size).toBe(500);
   expect([Math.min(...delays), Math.max(...delays)]).toEqual([500, 999]);
-});
-
-test('a server that accepts a connection and never answers is abandoned within seconds, whatever commandTimeout is', async () => {
-  const sockets: Socket[] = [];
-  // The system accepts connections like this for a Redis that hangs.
-  const silent = createServer((socket) => sockets.push(socket.on('error', () => {})));
-  await once(silent.listen(0, '127.0.0.1'), 'listening');
-  try {
-    const { port } = silent.address() as AddressInfo;
-    const starting = open({ url: `redis://127.0.0.1:${port}`, commandTimeout: '30s' });
-    const began = performance.now();
-    await waitUntil(() => sockets.length > 1, 'a second attempt');
-    console.info(`abandoned after ${Math.round(performance.now() - began)} ms`);
-    expect(performance.now() - began).toBeLessThan(5 * 2_000);
-    await (await starting)[Symbol.asyncDispose]();
-  } finally {
-    for (const socket of sockets) socket.destroy();
-    silent.close();
-  }
 });
 
 /** Connects to this port as if sentinels had named it. */

@@ -33,12 +33,6 @@ const shortestPause = 50;
 const longestPause = 1_000;
 
 /**
- * Milliseconds for the handshake before the first command. The system accepts connections for a server that hangs, and
- * behind sentinels it may be a former master: only the next attempt asks the sentinels for its successor.
- */
-const handshakeTimeout = 2_000;
-
-/**
  * Creates a client that is not connected. The caller adds listeners and calls `connect()`. Without a connection commands
  * fail at once instead of waiting in a queue, and no command is sent twice to one server.
  */
@@ -46,7 +40,7 @@ export function createClient(options: ConnectionOptions, tls: TlsSettings | unde
   const { servers } = options;
   const common = commonOptions(options, tls);
   if (servers.kind === 'cluster') return createCluster(servers, common, options.commandTimeout);
-  const client = new Redis({
+  return new Redis({
     ...common,
     ...(servers.kind === 'socket' && { path: servers.path }),
     ...(servers.kind === 'server' && servers.address),
@@ -55,8 +49,6 @@ export function createClient(options: ConnectionOptions, tls: TlsSettings | unde
     retryStrategy,
     enableAutoPipelining: true,
   });
-  limitHandshake(client, Math.min(handshakeTimeout, options.commandTimeout));
-  return client;
 }
 
 /**
@@ -80,14 +72,14 @@ function commonOptions(
   return {
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(tls && { tls: handshake(tls) }),
+    ...(tls && { tls: tlsOptions(tls) }),
     lazyConnect: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: commandTimeout,
     // `run` has the deadline of each command, and a timer for each would cost as much as the command. This closes the
-    // connection of commands that have no answer.
+    // connection of commands that have no answer, also in the handshake: the next attempt asks the sentinels anew.
     socketTimeout: commandTimeout,
     disconnectTimeout,
     // INFO and CLIENT are not needed to read a value, so an ACL may not allow them.
@@ -96,7 +88,7 @@ function commonOptions(
   };
 }
 
-function handshake({ ca, certificate, key, serverName, minVersion }: TlsSettings): NodeTlsOptions {
+function tlsOptions({ ca, certificate, key, serverName, minVersion }: TlsSettings): NodeTlsOptions {
   return {
     minVersion,
     rejectUnauthorized: true,
@@ -160,17 +152,6 @@ function createCluster(
     if (node.status === 'wait') node.connect().catch(() => {});
   });
   return cluster;
-}
-
-/** Starts another attempt when a server accepts a connection and then does not answer. */
-function limitHandshake(client: Redis, milliseconds: number): void {
-  let timer: NodeJS.Timeout | undefined;
-  client.on('connect', () => {
-    timer = setTimeout(() => {
-      if (client.status === 'connect') client.disconnect(true);
-    }, milliseconds).unref();
-  });
-  for (const end of ['ready', 'close']) client.on(end, () => clearTimeout(timer));
 }
 
 /** This method is private in ioredis 6.0.0. The version is pinned, and a test checks that it exists. */

@@ -65,6 +65,11 @@ export const noAnswer: Problem = { kind: 'timeout', problem: 'no answer in time'
 /** The other nodes of the cluster work. */
 export const nodeUnreachable: Problem = { kind: 'node', problem: 'the node that has this key is unreachable' };
 
+const noDatabase: Problem = {
+  kind: 'server',
+  problem: 'it has no database with this number: check database here, and databases in redis.conf',
+};
+
 const byReply: Readonly<Record<string, Problem>> = {
   NOAUTH: {
     kind: 'authentication',
@@ -165,27 +170,18 @@ function replyProblem(word: string, message: string, { leastAcl, wrongType }: Wo
     return { kind: 'permission', problem: `the user may not do this${what}: compare its ACL with ${leastAcl}` };
   }
   if (word === 'WRONGTYPE') return { kind: 'type', problem: `the value is of another type ${wrongType}` };
-  if (/^ERR DB index is out of range/.test(message)) {
-    return {
-      kind: 'server',
-      problem: 'it has no database with this number: check database here, and databases in redis.conf',
-    };
-  }
-  return byReply[word] ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
+  const known = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
+  return known ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
 }
 
 /** @param message quotes the error of the last sentinel */
 function sentinelProblem(message: string): Problem {
-  if (/NOAUTH|WRONGPASS/.test(message)) {
-    return {
-      kind: 'authentication',
-      problem: 'the sentinels refuse the login: check sentinelUsername and sentinelPassword',
-    };
+  if (!/NOAUTH|WRONGPASS/.test(message)) {
+    const problem = 'no sentinel names a master: are they running, and do they know it by this name?';
+    return { kind: 'connection', problem };
   }
-  return {
-    kind: 'connection',
-    problem: 'no sentinel names a master: are they running, and do they know it by this name?',
-  };
+  const problem = 'the sentinels refuse the login: check sentinelUsername and sentinelPassword';
+  return { kind: 'authentication', problem };
 }
 
 /** Whether Redis itself answered with this error. All others come from the connection. */

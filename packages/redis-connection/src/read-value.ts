@@ -73,51 +73,44 @@ interface Read {
   reject(error: unknown): void;
 }
 
-/** The reads of one client that are sent next, in this turn or when the answers to those before have come. */
-interface Batch {
-  reads: Read[];
-  isScheduled: boolean;
-}
-
-const batches = new WeakMap<Redis, Batch>();
+/** The reads of each client that are sent next: at the end of this turn, or when the answers to those before have come. */
+const batches = new WeakMap<Redis, Read[]>();
 
 /** As ioredis does for commands (`enableAutoPipelining`), but with one promise for all three, at two thirds of the cost. */
 function readTogether(client: Redis, query: ValueQuery, key: string): Promise<StoredValue> {
-  const batch = batches.get(client) ?? { reads: [], isScheduled: false };
+  const batch = batches.get(client) ?? [];
+  if (!batches.has(client)) setImmediate(send, client);
   batches.set(client, batch);
-  if (!batch.isScheduled) setImmediate(send, client, batch);
-  batch.isScheduled = true;
-  return new Promise((resolve, reject) => batch.reads.push({ query, key, resolve, reject }));
+  return new Promise((resolve, reject) => batch.push({ query, key, resolve, reject }));
 }
 
-function send(client: Redis, batch: Batch): void {
-  const { reads } = batch;
-  batch.reads = [];
+function send(client: Redis): void {
+  const batch = batches.get(client) ?? [];
+  if (batch.length === 0) {
+    batches.delete(client);
+    return;
+  }
+  batches.set(client, []);
   const pipeline = client.pipeline();
-  for (const { query, key } of reads) {
+  for (const { query, key } of batch) {
     pipeline
       .call(...query(key))
       .pttl(key)
       .echo(key);
   }
   void pipeline.exec((error, results) => {
-    reads.forEach((read, at) => {
+    for (const [at, { key, resolve, reject }] of batch.entries()) {
       const [reply, timeToLive, echoed] = [0, 1, 2].map((own) => results?.[3 * at + own] ?? [error]);
       const problem = error ?? reply?.[0] ?? timeToLive?.[0] ?? echoed?.[0];
-      if (problem) read.reject(problem);
-      else settleRead(client, read, [reply?.[1], timeToLive?.[1], echoed?.[1]]);
-    });
-    if (batch.reads.length > 0) send(client, batch);
-    else batch.isScheduled = false;
+      try {
+        if (problem) reject(problem);
+        else resolve(settle(client, key, [reply?.[1], timeToLive?.[1], echoed?.[1]]));
+      } catch (other) {
+        reject(other);
+      }
+    }
+    send(client);
   });
-}
-
-function settleRead(client: Redis, { key, resolve, reject }: Read, answers: Answers): void {
-  try {
-    resolve(settle(client, key, answers));
-  } catch (error) {
-    reject(error);
-  }
 }
 
 /**

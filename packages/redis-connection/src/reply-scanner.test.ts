@@ -7,11 +7,10 @@ const limits = { bytes: 1_000, elements: 20 };
 /** The problem of these bytes, cut into any pieces; undefined: none. */
 function problemOf(bytes: string | Buffer, cuts: readonly number[] = []): unknown {
   const whole = Buffer.from(bytes as string, 'latin1');
-  const scanner = createReplyScanner(limits);
+  const check = createReplyScanner(limits);
   const ends = [...new Set(cuts.map((cut) => cut % (whole.length + 1)))].sort((one, other) => one - other);
   try {
-    for (const [index, end] of [...ends, whole.length].entries())
-      scanner.read(whole.subarray(ends[index - 1] ?? 0, end));
+    for (const [index, end] of [...ends, whole.length].entries()) check(whole.subarray(ends[index - 1] ?? 0, end));
     return undefined;
   } catch (error) {
     return (error as { problem?: unknown }).problem ?? error;

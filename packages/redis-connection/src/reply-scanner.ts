@@ -6,7 +6,7 @@ const longestLine = 64 * 1024;
 /** Depth of nested arrays. CLUSTER SLOTS has four. */
 const deepest = 16;
 
-export interface ReplyLimits {
+interface ReplyLimits {
   /** The bytes of one answer, including those of its lengths that have not come yet. */
   readonly bytes: number;
   /** The values in arrays of one answer. The decoder reserves memory for all of them when it reads their number. */
@@ -33,39 +33,35 @@ const arrays: Readonly<Record<string, number>> = { '*': 1, '~': 1, '%': 2, '>': 
 const carriageReturn = 13;
 const lineFeed = 10;
 
-/** Reads bytes without storing values. */
-export interface ReplyScanner {
-  /**
-   * Checks bytes before they are decoded, in any pieces.
-   *
-   * @throws WireError for bytes that are not strict RESP2 or RESP3, and as soon as the lengths in an answer exceed the
-   *   limits. The scanner must not be used afterwards
-   */
-  read(piece: Buffer): void;
-}
-
 /**
- * Follows the protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/). The decoder of ioredis trusts what
- * it reads: a length that is no number sends it back to bytes that it has read already, and an array whose length is
- * 33,554,431 makes it reserve 256 MiB before a value comes.
+ * Follows the protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/) without storing values. The decoder of
+ * ioredis trusts what it reads: a length that is no number sends it back to bytes that it has read already, and an array
+ * whose length is 33,554,431 makes it reserve 256 MiB before a value comes.
+ *
+ * @returns a function that checks bytes before they are decoded, in any pieces. It throws a WireError for bytes that are not
+ *   strict RESP2 or RESP3, and as soon as the lengths in an answer exceed the limits. It must not be called after that
  */
-export function createReplyScanner(limits: ReplyLimits): ReplyScanner {
-  const state = { limits, open: [], line: '', awaitsLineFeed: false, blob: 0, endsBlob: false, bytes: 0, elements: 0 };
-  return { read: (piece) => read(state, piece) };
+export function createReplyScanner(limits: ReplyLimits): (piece: Buffer) => void {
+  const state = newState(limits);
+  return (piece) => read(state, piece);
 }
 
-interface State {
-  readonly limits: ReplyLimits;
-  /** The number of missing values of each open array, the innermost last. */
-  readonly open: number[];
-  line: string;
-  awaitsLineFeed: boolean;
-  /** The number of missing bytes of a blob. */
-  blob: number;
-  endsBlob: boolean;
-  bytes: number;
-  elements: number;
+function newState(limits: ReplyLimits) {
+  return {
+    limits,
+    /** The number of missing values of each open array, the innermost last. */
+    open: [] as number[],
+    line: '',
+    awaitsLineFeed: false,
+    /** The number of missing bytes of a blob. */
+    blob: 0,
+    endsBlob: false,
+    bytes: 0,
+    elements: 0,
+  };
 }
+
+type State = ReturnType<typeof newState>;
 
 function read(state: State, piece: Buffer): void {
   let at = 0;
@@ -97,15 +93,12 @@ function readLine(state: State, piece: Buffer, start: number): number {
 }
 
 function endLine(state: State): void {
+  const { line, endsBlob } = state;
   state.awaitsLineFeed = true;
-  if (state.endsBlob) {
-    state.endsBlob = false;
-    endValue(state);
-    return;
-  }
-  const { line } = state;
+  state.endsBlob = false;
   state.line = '';
-  begin(state, line.charAt(0), line.slice(1));
+  if (endsBlob) endValue(state);
+  else begin(state, line.charAt(0), line.slice(1));
 }
 
 function begin(state: State, type: string, text: string): void {
@@ -152,10 +145,5 @@ function lengthOf(text: string, least: number): number {
   return length;
 }
 
-function notRedis(): WireError {
-  return new WireError('bytes that are not the Redis protocol');
-}
-
-function tooBig(): WireError {
-  return new WireError('an answer that is too big');
-}
+const notRedis = () => new WireError('bytes that are not the Redis protocol');
+const tooBig = () => new WireError('an answer that is too big');

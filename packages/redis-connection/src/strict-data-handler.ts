@@ -56,7 +56,7 @@ const connectors = require('ioredis/built/connectors/index.js') as Record<
  */
 class StrictDataHandler extends ioredis.default {
   readonly #stream: Socket;
-  readonly #scanner = createReplyScanner(limits);
+  readonly #check = createReplyScanner(limits);
   #unread = 0;
 
   constructor(redis: Client, options: unknown) {
@@ -72,7 +72,7 @@ class StrictDataHandler extends ioredis.default {
     try {
       this.#unread += piece.length;
       if (this.#unread > mostUnread) throw new WireError('an answer that is too big');
-      this.#scanner.read(piece);
+      this.#check(piece);
     } catch (error) {
       this.returnFatalError(error);
       return;

@@ -9,7 +9,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
 import { createAuthority } from './certificates.ts';
 import { http1Client, review } from './clients.ts';
-import type { CommandResult } from './command.ts';
+import { type CommandResult, codeFolder } from './command.ts';
 import { temporaryFolder } from './folder.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { startKubernetes } from './kubernetes.ts';
@@ -136,7 +136,10 @@ export async function createDesk(): Promise<Desk> {
   const home = await temporaryFolder('desk');
   const program = join(home, 'bin/kubectl-sallyport');
   await mkdir(dirname(program));
-  await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${clientFolder}/src/kubectl-sallyport.js' "$@"\n`);
+  await writeFile(
+    program,
+    `#!/bin/sh\nexec '${process.execPath}' '${clientFolder}/${codeFolder}/kubectl-sallyport.js' "$@"\n`,
+  );
   await chmod(program, 0o755);
   const env = { PATH: [dirname(program), process.env.PATH].join(delimiter), HOME: home };
 

@@ -1,7 +1,7 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import type { Answer, Source } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 
 /** What every line begins with. */

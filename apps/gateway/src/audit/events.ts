@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { detailsOf, refusalDetails } from '../login/login-log.ts';
 import type { LoginReport, OnLogin } from '../login/login-report.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { administrativeAct } from './entry.ts';
 

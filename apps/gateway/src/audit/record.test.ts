@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import { createAuditRecord } from './record.ts';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createHmacSha256 } from '../sealing/hmac.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 
 /** 22 letters of base64url are 132 bits: short, and two tokens with the same fingerprint are not to be expected. */
 const length = 22;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier, type MemoryTier, type NegativeEntry } from './memory-tier.ts';
-import { givenNow, toEntry } from './record.ts';
+import { toEntry } from './record.ts';
 import { authenticated, createClocks, noOpinion } from './testing/cached-replica.ts';
 
 const clocks = createClocks();
@@ -9,7 +9,7 @@ const clocks = createClocks();
 function positive(username = 'jane', groups: string[] = []) {
   const decision = authenticated(username, { groups });
   if (decision.kind !== 'authenticated') throw new Error('not authenticated');
-  return toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks, givenNow);
+  return toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks);
 }
 function negative(subject?: string): NegativeEntry {
   const decision =

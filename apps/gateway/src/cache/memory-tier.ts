@@ -1,39 +1,15 @@
 import type { NoOpinion, Rejected } from '@sallyport/authenticator';
 import { LRUCache } from 'lru-cache';
-import { createPrivateNames, type Question } from './names.ts';
+import { type CachedUser, createPrivateNames, maxAnswersOfUser } from './names.ts';
 import { type PositiveEntry, sizeOf } from './record.ts';
-import { type CachedUser, createUserIndex, maxAnswersOfUser } from './user-index.ts';
 
 /** A negative decision, and what says how long it may be used. */
 export interface NegativeEntry extends Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic' | 'revision'> {
   readonly decision: Rejected | NoOpinion;
 }
 
-/** What the memory has for one question. */
-export interface MemoryEntries {
-  readonly positive: PositiveEntry | undefined;
-  readonly negative: NegativeEntry | undefined;
-}
-
 /** The cache of this process, for all authenticators. It outlives a reload of the config. */
-export interface MemoryTier {
-  /** Names a question under a random key of this process, so that no token stays in memory. */
-  nameOf(question: Question): string;
-  get(name: string): MemoryEntries;
-  /**
-   * Replaces a negative entry of the same question, and the oldest answer of a user who has too many.
-   *
-   * @param fingerprint of the question
-   */
-  add(name: string, entry: PositiveEntry, fingerprint: string): void;
-  /** Replaces a positive entry of the same question. */
-  addNegative(name: string, entry: NegativeEntry): void;
-  /** Drops the positive entries that no one may use any more. */
-  sweep(isUsable: (entry: PositiveEntry) => boolean): void;
-  /** Bounds the positive entries, and the negative ones, at this count each. The ones used last stay. */
-  resize(maxEntries: number): void;
-  readonly entries: number;
-}
+export type MemoryTier = ReturnType<typeof createMemoryTier>;
 
 /** Bytes of a positive entry on average: of users in a hundred groups each, fewer than `maxEntries` fit. */
 const averageSize = 4_096;
@@ -47,19 +23,21 @@ interface Owned {
 }
 
 /** Negative entries have a capacity of their own: no flood of made-up tokens evicts a good entry. */
-export function createMemoryTier(maxEntries: number): MemoryTier {
+export function createMemoryTier(maxEntries: number) {
   let positives = createPositives(maxEntries);
   let negatives = createNegatives(maxEntries);
   let size = maxEntries;
 
   return {
+    /** Names a question under a random key of this process, so that no token stays in memory. */
     nameOf: createPrivateNames(),
-    get(name) {
-      // A question has one of them at most: each replaces the other.
+    /** A question has one of them at most: each replaces the other. */
+    get(name: string) {
       const positive = positives.cache.get(name)?.entry;
       return { positive, negative: positive === undefined ? negatives.get(name) : undefined };
     },
-    add(name, entry, fingerprint) {
+    /** Also replaces the oldest answer of a user who has too many. @param fingerprint of the question */
+    add(name: string, entry: PositiveEntry, fingerprint: string): void {
       negatives.delete(name);
       const owned = { entry, fingerprint };
       const others = positives.users.namesOf(userOf(owned)).filter((one) => one !== name);
@@ -67,15 +45,17 @@ export function createMemoryTier(maxEntries: number): MemoryTier {
       if (others[0] !== undefined && others.length >= maxAnswersOfUser) positives.cache.delete(others[0]);
       positives.cache.set(name, owned);
     },
-    addNegative(name, entry) {
+    addNegative(name: string, entry: NegativeEntry): void {
       positives.cache.delete(name);
       negatives.set(name, entry);
     },
-    sweep(isUsable) {
+    /** Drops the positive entries that no one may use any more. */
+    sweep(isUsable: (entry: PositiveEntry) => boolean): void {
       for (const [name, { entry }] of [...positives.cache.entries()])
         if (!isUsable(entry)) positives.cache.delete(name);
     },
-    resize(next) {
+    /** Bounds the positive entries, and the negative ones, at this count each. The ones used last stay. */
+    resize(next: number): void {
       if (next === size) return;
       size = next;
       const [positive, negative] = [positives.cache.dump(), negatives.dump()];
@@ -84,7 +64,7 @@ export function createMemoryTier(maxEntries: number): MemoryTier {
       negatives = createNegatives(next);
       negatives.load(negative);
     },
-    get entries() {
+    get entries(): number {
       return positives.cache.size + negatives.size;
     },
   };
@@ -112,4 +92,25 @@ function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
     maxSize: maxEntries * averageNegativeSize,
     sizeCalculation: ({ decision }) => 256 + ('subject' in decision ? (decision.subject?.length ?? 0) * 2 : 0),
   });
+}
+
+/** The names of each user's answers, oldest first. */
+function createUserIndex() {
+  // Two levels, and arrays in place of sets: with many users each byte counts for each of them.
+  const users = new Map<string, Map<string, readonly string[]>>();
+  const namesOf = ({ fingerprint, username }: CachedUser) => users.get(fingerprint)?.get(username) ?? [];
+  const set = ({ fingerprint, username }: CachedUser, names: readonly string[]) => {
+    const ofAuthenticator = users.get(fingerprint) ?? new Map<string, readonly string[]>();
+    if (names.length > 0) users.set(fingerprint, ofAuthenticator.set(username, names));
+    else ofAuthenticator.delete(username);
+    if (ofAuthenticator.size === 0) users.delete(fingerprint);
+  };
+  return {
+    namesOf,
+    add: (user: CachedUser, name: string) => set(user, [...namesOf(user), name]),
+    remove(user: CachedUser, name: string) {
+      const left = namesOf(user).filter((one) => one !== name);
+      set(user, left);
+    },
+  };
 }

@@ -1,6 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
 import { createHmacSha256 } from '../sealing/hmac.ts';
-import type { CachedUser } from './user-index.ts';
 
 /** What an answer depends on. */
 export interface Question {
@@ -11,11 +10,20 @@ export interface Question {
   readonly fingerprint: string;
 }
 
+/** The user of a cached answer: a name means the same user only with one configuration of one authenticator. */
+export interface CachedUser extends Pick<Question, 'fingerprint'> {
+  readonly username: string;
+}
+
 /**
- * Names an answer by what was asked: injective over (token, audiences, fingerprint), and no one without the key can learn
- * a token from it, or make the name of one.
- *
- * @param key 256 bits
+ * Cached answers that one user may have with one authenticator, in each tier. A directory finds `alice`, `ALICE` and
+ * ` alice ` alike, and each spelling is another token: without a limit one user's own password fills the cache.
+ */
+export const maxAnswersOfUser = 8;
+
+/**
+ * Names an answer by what was asked: injective over (token, audiences, fingerprint), and no one without the key of 256 bits
+ * can learn a token from it, or make the name of one.
  */
 export function nameOf(key: Uint8Array, question: Question): string {
   return mac(key, textsOf(question));

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CacheRecord } from './record.ts';
-import { ageOf, givenNow, isFresh, isUsable, toEntry } from './record.ts';
+import { ageOf, type CacheRecord, isFresh, isUsable, toEntry } from './record.ts';
 import { authenticated, createClocks, hour, lifetimes, minute } from './testing/cached-replica.ts';
 
 /** Milliseconds. */
@@ -66,7 +65,7 @@ describe('a cached answer', () => {
       [true, 10_000],
     ] as const) {
       const clocks = createClocks();
-      const entry = toEntry(record(clocks.wall()), clocks, givenNow);
+      const entry = toEntry(record(clocks.wall()), clocks);
       clocks.pass(lifetime - 1);
       expect([ageOf(entry, clocks), isFresh(entry, lifetimes, clocks, isCutOff)]).toEqual([lifetime - 1, true]);
       clocks.pass(1);
@@ -84,8 +83,8 @@ describe('a cached answer', () => {
     ['set ahead an hour', hour],
   ])('does not outlive its lifetime by a moment with the wall clock %s', (_, by) => {
     const clocks = createClocks();
-    const entry = toEntry(record(clocks.wall()), clocks, givenNow);
-    const ending = toEntry(record(clocks.wall(), minute), clocks, givenNow);
+    const entry = toEntry(record(clocks.wall()), clocks);
+    const ending = toEntry(record(clocks.wall(), minute), clocks);
     clocks.set(by);
     clocks.pass(minute - 1);
     expect(isUsable(ending, lifetimes, clocks)).toBe(by <= 0);
@@ -99,7 +98,7 @@ describe('a cached answer', () => {
 
   test('is not used after its token has ended, not even stale', () => {
     const clocks = createClocks();
-    const entry = toEntry(record(clocks.wall(), minute), clocks, givenNow);
+    const entry = toEntry(record(clocks.wall(), minute), clocks);
     clocks.pass(minute - 1);
     expect([isFresh(entry, lifetimes, clocks, false), isUsable(entry, lifetimes, clocks)]).toEqual([true, true]);
     clocks.pass(1);

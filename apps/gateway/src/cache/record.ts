@@ -18,25 +18,18 @@ export interface StoredRecord extends CacheRecord {
   readonly keptFor: number;
 }
 
-export function encodeRecord({ decision, answeredAt, revision, keptFor }: StoredRecord): Buffer {
+export function encodeRecord({ decision, answeredAt, revision, keptFor }: StoredRecord): string {
   const { user, credential, audiences, expiresAt, session } = decision;
   const rest = { user, credential, audiences, expiresAt: expiresAt?.getTime(), session };
-  return Buffer.from(JSON.stringify({ answeredAt, revision, keptFor, ...rest }));
+  return JSON.stringify({ answeredAt, revision, keptFor, ...rest });
 }
 
 /** @returns undefined for what is no record: it was sealed, so another version of the gateway wrote it */
-export function decodeRecord(bytes: Uint8Array): StoredRecord | undefined {
+export function decodeRecord(text: string): StoredRecord | undefined {
   try {
-    const { answeredAt, revision, keptFor, ...rest } = JSON.parse(Buffer.from(bytes).toString());
-    const { user, credential, audiences, expiresAt, session } = rest;
-    const decision = readDecision({
-      kind: 'authenticated',
-      user,
-      credential,
-      audiences,
-      ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
-      session,
-    });
+    const { answeredAt, revision, keptFor, user, credential, audiences, expiresAt, session } = JSON.parse(text);
+    const end = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) };
+    const decision = readDecision({ kind: 'authenticated', user, credential, audiences, session, ...end });
     const isSound = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
     return isSound && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
   } catch {
@@ -68,18 +61,15 @@ export interface PositiveEntry extends CacheRecord {
   readonly expiresMonotonic: number;
 }
 
-/** What the tier that a record came from knows of its time, in milliseconds. */
-export interface TierTime {
-  /** Since the backend gave it. */
-  readonly age: number;
-  /** Until no one may use it any more; Infinity: not known. */
-  readonly left: number;
-}
-
-/** The time of a record that the backend gave just now. */
-export const givenNow: TierTime = { age: 0, left: Number.POSITIVE_INFINITY };
-
-export function toEntry(record: CacheRecord, clocks: Clocks, { age, left }: TierTime): PositiveEntry {
+/**
+ * @param age milliseconds since the backend gave it, as far as the tier that it came from knows
+ * @param left milliseconds until no one may use it any more
+ */
+export function toEntry(
+  record: CacheRecord,
+  clocks: Clocks,
+  { age = 0, left = Number.POSITIVE_INFINITY }: { readonly age?: number; readonly left?: number } = {},
+): PositiveEntry {
   const [now, wall] = [clocks.monotonic(), clocks.wall()];
   return {
     ...record,
@@ -95,11 +85,8 @@ function endOf({ decision }: Pick<CacheRecord, 'decision'>): number {
 }
 
 /** Milliseconds since the backend gave it: the greater age of two clocks. */
-export function ageOf(
-  { answeredAt, answeredMonotonic }: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>,
-  clocks: Clocks,
-): number {
-  return Math.max(clocks.monotonic() - answeredMonotonic, clocks.wall() - answeredAt);
+export function ageOf(entry: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>, clocks: Clocks): number {
+  return Math.max(clocks.monotonic() - entry.answeredMonotonic, clocks.wall() - entry.answeredAt);
 }
 
 /** Whether it is younger than that, and neither the token itself nor its record in Redis has ended: each by both clocks. */
@@ -113,21 +100,13 @@ function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boole
 const longestCutOff = 10_000;
 
 /** Whether it may be used in place of asking the backend. */
-export function isFresh(
-  entry: PositiveEntry,
-  { authenticatedTtl }: CacheLifetimes,
-  clocks: Clocks,
-  isCutOff: boolean,
-): boolean {
+export function isFresh(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks, isCutOff: boolean): boolean {
+  const { authenticatedTtl } = lifetimes;
   const lifetime = isCutOff ? Math.min(authenticatedTtl, longestCutOff) : authenticatedTtl;
   return isWithin(lifetime, entry, clocks);
 }
 
 /** Whether it may still be used: fresh, or stale while the backend can't be asked. */
-export function isUsable(
-  entry: PositiveEntry,
-  { authenticatedTtl, staleTtl }: CacheLifetimes,
-  clocks: Clocks,
-): boolean {
-  return isWithin(authenticatedTtl + staleTtl, entry, clocks);
+export function isUsable(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks): boolean {
+  return isWithin(lifetimes.authenticatedTtl + lifetimes.staleTtl, entry, clocks);
 }

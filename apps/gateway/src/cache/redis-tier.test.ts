@@ -3,11 +3,10 @@ import type { Authenticated } from '@sallyport/authenticator';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { seal } from '../sealing/seal.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey, seal } from '../sealing/seal.ts';
 import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
 import { nameOf, type Question } from './names.ts';
-import { givenNow, toEntry } from './record.ts';
+import { toEntry } from './record.ts';
 import { createRedisTier, type RedisTier } from './redis-tier.ts';
 import { anyYes } from './testing/arbitrary-decisions.ts';
 import { createClocks, hour, minute, type TestClocks } from './testing/cached-replica.ts';
@@ -35,8 +34,7 @@ afterAll(async () => {
 
 const question: Question = { token: 'token', audiences: ['a', 'b'], fingerprint: 'one' };
 const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', groups: ['dev'] } };
-const entryNow = (decision: Authenticated) =>
-  toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks, givenNow);
+const entryNow = (decision: Authenticated) => toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks);
 const secret = Buffer.alloc(32, 'A');
 const keyOf = (one: Question, under: Uint8Array = secret) =>
   `${keyPrefix}cache:${nameOf(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;

@@ -1,30 +1,18 @@
-import { type RedisClient, readValue, stringUpTo } from '@sallyport/redis-connection';
+import { type RedisClient, readValue, type StoredValue, stringUpTo } from '@sallyport/redis-connection';
 import type { Clocks } from '../clocks.ts';
-import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../sealing/sealing-key.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
-import { nameOf, nameOfUser, type Question } from './names.ts';
+import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
+import type { SharedRedis } from '../shared-redis/shared-redis.ts';
+import { maxAnswersOfUser, nameOf, nameOfUser, type Question } from './names.ts';
 import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
-import { maxAnswersOfUser } from './user-index.ts';
 
 /** The result of a lookup in Redis. `invalid`: there was something that must not be believed. */
 export type Found =
   | { readonly result: 'hit'; readonly entry: PositiveEntry }
   | { readonly result: 'miss' | 'invalid' | 'error' };
 
-/** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
-export interface RedisTier {
-  /** One round trip. */
-  get(question: Question): Promise<Found>;
-  /**
-   * Writes behind the review. Drops what is too big to share, or has ended.
-   *
-   * @param lifetime milliseconds that it may be used from now on, at most
-   */
-  set(question: Question, entry: PositiveEntry, lifetime: number): void;
-  /** Deletes behind the review. */
-  delete(question: Question): void;
-}
+export type RedisTier = ReturnType<typeof createRedisTier>;
+
+const sealedFor = 'cache records';
 
 /** Bytes. A user in a thousand groups with long names has less. */
 const largestRecord = 256 * 1024;
@@ -32,37 +20,37 @@ const largestRecord = 256 * 1024;
 /** `set` writes nothing longer: in base64 three bytes are four, and sealing adds less than 64. */
 const sealedRecord = stringUpTo(Math.ceil((largestRecord + 64) / 3) * 4);
 
-export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
-  const nameKeys = redis.sealingKeys.map((key) => key.derive('cache names'));
+/** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
+export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
   const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
   // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
-  const namesOf = (question: Question) => nameKeys.map((key) => nameOf(key, question));
+  const namesOf = (question: Question) =>
+    redis.sealingKeys.map((key) => ({ key, name: nameOf(key.derive('cache names'), question) }));
 
   return {
-    async get(question) {
+    async get(question: Question): Promise<Found> {
       const names = namesOf(question);
       try {
         const values = await redis.ask('cache', (client) =>
-          Promise.all(names.map((name) => readValue(client, sealedRecord, keyOf(name)))),
-        );
-        return youngest(
-          values.map(({ reply, timeToLive }, index) =>
-            readRecord(reply, timeToLive, names[index] ?? '', redis.sealingKeys[index], clocks),
+          Promise.all(
+            names.map(async (one) => ({ ...one, ...(await readValue(client, sealedRecord, keyOf(one.name))) })),
           ),
         );
+        return youngest(values.map((value) => readRecord(value, clocks)));
       } catch {
         return { result: 'error' };
       }
     },
-    set(question, entry, lifetime) {
-      const [name] = namesOf(question);
-      const [key] = redis.sealingKeys;
+    /** Writes behind the review, for at most `lifetime` milliseconds. Drops what is too big to share, or has ended. */
+    set(question: Question, entry: PositiveEntry, lifetime: number): void {
+      const [first] = namesOf(question);
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
       const keptFor = Math.floor(Math.min(lifetime, end - clocks.wall()));
       const plain = encodeRecord({ ...entry, keptFor });
-      if (name === undefined || key === undefined || keptFor < 1 || plain.length > largestRecord) return;
-      const sealed = seal(recordKey(key), name, plain).toString('base64');
+      if (first === undefined || keptFor < 1 || Buffer.byteLength(plain) > largestRecord) return;
+      const { key, name } = first;
+      const sealed = sealText(key, sealedFor, name, plain);
       const cachedUser = { fingerprint: question.fingerprint, username: user.username };
       redis.send('cache', async (client) => {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
@@ -77,29 +65,22 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks): RedisTier {
         }
       });
     },
-    delete(question) {
-      const keys = namesOf(question).map(keyOf);
+    delete(question: Question): void {
+      const keys = namesOf(question).map(({ name }) => keyOf(name));
       redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
 }
 
-function recordKey(key: SealingKey): Uint8Array {
-  return key.derive('cache records');
+interface Value extends StoredValue {
+  readonly key: SealingKey;
+  readonly name: string;
 }
 
-function readRecord(
-  reply: unknown,
-  timeToLive: unknown,
-  name: string,
-  key: SealingKey | undefined,
-  clocks: Clocks,
-): Found {
-  if (typeof reply !== 'string' || key === undefined) return { result: 'miss' };
-  const sealed = Buffer.from(reply, 'base64');
-  // Base64 is read leniently: what differs from what `set` wrote was not written by it.
-  const plain = sealed.toString('base64') === reply ? open(recordKey(key), name, sealed) : undefined;
-  const record = plain && decodeRecord(plain);
+function readRecord({ key, name, reply, timeToLive }: Value, clocks: Clocks): Found {
+  if (typeof reply !== 'string') return { result: 'miss' };
+  const plain = openText([key], sealedFor, name, reply);
+  const record = plain === undefined ? undefined : decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };
   // By Redis' clock, which is the same for all replicas. A key without an end, or with a later one, was changed.
   const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.keptFor;
@@ -144,12 +125,7 @@ return surplus`;
 const namePattern = /^[\w-]{43}$/;
 
 /** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
-async function noteAnswerOfUser(
-  client: Pick<RedisClient, 'eval'>,
-  userKey: string,
-  name: string,
-  lifetime: number,
-): Promise<readonly string[]> {
+async function noteAnswerOfUser(client: RedisClient, userKey: string, name: string, lifetime: number) {
   const surplus = await client.eval(noteScript, 1, userKey, name, lifetime, maxAnswersOfUser);
   return (surplus as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
 }

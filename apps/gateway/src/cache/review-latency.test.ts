@@ -1,5 +1,4 @@
-import type { FaultPlan } from '@sallyport/test-servers/fault-proxy';
-import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
+import { type FaultPlan, startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
 import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';

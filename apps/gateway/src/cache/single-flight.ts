@@ -1,3 +1,5 @@
+import { bounded } from '../deadlines.ts';
+
 /** A lookup in progress, and how many callers wait for it. */
 interface Lookup<Answer> {
   readonly answer: Promise<Answer>;
@@ -7,32 +9,17 @@ interface Lookup<Answer> {
   waiting: number;
 }
 
-/** Lookups in progress, by name: whoever asks for what is being looked up already waits for that lookup. */
-export interface SingleFlight<Answer> {
-  /**
-   * Waits for the lookup of that name, or begins it. A lookup that began before the newest revocation is not joined:
-   * its answer may be revoked.
-   *
-   * @param signal this caller's alone: the lookup goes on for the others, and is aborted when the last one has gone
-   * @param begin looks up; its signal is aborted when no caller waits any more
-   * @throws what the lookup threw, or the signal's reason
-   */
-  join(
-    name: string,
-    revision: number,
-    signal: AbortSignal,
-    begin: (signal: AbortSignal) => Promise<Answer>,
-  ): Promise<Answer>;
-}
+/** Looks up. Its signal is aborted when no caller waits any more. */
+type Begin<Answer> = (signal: AbortSignal) => Promise<Answer>;
 
-/** @param onJoined called for each caller who waits for another's lookup */
-export function createSingleFlight<Answer>(onJoined: () => void): SingleFlight<Answer> {
+/** Lookups in progress, by name. @param onJoined called for each caller who waits for another's lookup */
+export function createSingleFlight<Answer>(onJoined: () => void) {
   const lookups = new Map<string, Lookup<Answer>>();
 
   const remove = (name: string, lookup: Lookup<Answer>) => {
     if (lookups.get(name) === lookup) lookups.delete(name);
   };
-  const start = (name: string, revision: number, begin: (signal: AbortSignal) => Promise<Answer>) => {
+  const start = (name: string, revision: number, begin: Begin<Answer>) => {
     const controller = new AbortController();
     const lookup: Lookup<Answer> = { answer: begin(controller.signal), revision, controller, waiting: 0 };
     lookups.set(name, lookup);
@@ -49,27 +36,25 @@ export function createSingleFlight<Answer>(onJoined: () => void): SingleFlight<A
   };
 
   return {
-    join(name, revision, signal, begin) {
+    /**
+     * Waits for the lookup of that name, or begins it. A lookup that began before the newest revocation is not joined:
+     * its answer may be revoked.
+     *
+     * @param signal this caller's alone: the lookup goes on for the others, and is aborted when the last one has gone
+     * @throws what the lookup threw, or the signal's reason
+     */
+    join(name: string, revision: number, signal: AbortSignal, begin: Begin<Answer>): Promise<Answer> {
       if (signal.aborted) return Promise.reject(signal.reason);
       const known = lookups.get(name);
       const isJoined = known !== undefined && known.revision >= revision;
       const lookup = isJoined ? known : start(name, revision, begin);
       if (isJoined) onJoined();
       lookup.waiting++;
-      return new Promise((resolve, reject) => {
-        const giveUp = () => {
-          leave(name, lookup, signal.reason);
-          reject(signal.reason);
-        };
-        const settled = <Value>(settle: (value: Value) => void) => {
-          return (value: Value) => {
-            signal.removeEventListener('abort', giveUp);
-            settle(value);
-          };
-        };
-        signal.addEventListener('abort', giveUp, { once: true });
-        lookup.answer.then(settled(resolve), settled(reject));
-      });
+      const aborted = () => {
+        leave(name, lookup, signal.reason);
+        return signal.reason;
+      };
+      return bounded({ signal, aborted }, (resolve, reject) => void lookup.answer.then(resolve, reject));
     },
   };
 }

@@ -1,26 +1,23 @@
+import { hash, randomBytes } from 'node:crypto';
 import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
+import { LRUCache } from 'lru-cache';
 import type { AuthenticatorConfig } from '../config/types.ts';
+import { bounded, pause } from '../deadlines.ts';
 import { callerGone, type LinkContext } from './chain.ts';
 import type { Circuit, CircuitPermit } from './circuit.ts';
-import { createNameLimit, mostOfOneName, type ProvenTokens, type Slots } from './slots.ts';
-
-/** What lets a call in, or not. */
-interface Admission {
-  readonly circuit: Circuit;
-  readonly slots: Slots;
-  readonly proven: ProvenTokens;
-  readonly now: () => number;
-}
 
 /**
- * Takes a slot for a token, or for a user who is asked about without one. A refusal here is no outage: the backend may be healthy, and many callers must not open the circuit. The
- * circuit is asked again after a wait: it may have opened.
+ * Takes a slot for a token, or for a user who is asked about without one. A refusal here is no outage: the backend may be
+ * healthy, and many callers must not open the circuit. The circuit is asked again after a wait: it may have opened.
  */
 export function createAdmission(
   plugin: Authenticator,
-  { maxConcurrent }: Pick<AuthenticatorConfig, 'maxConcurrent'>,
-  { circuit, slots, proven, now }: Admission,
-): (token: string | undefined, context: LinkContext) => CircuitPermit | Promise<CircuitPermit> {
+  settings: SlotSettings,
+  circuit: Circuit,
+  proven: ProvenTokens,
+  now: () => number,
+) {
+  const slots = createSlots(settings);
   const isTooMany = createNameLimit(now);
 
   // Without a token it is about a user who has a session, and so was let in before.
@@ -36,7 +33,7 @@ export function createAdmission(
     try {
       await slots.wait(isProven(token), signal);
     } catch {
-      throw refusal(signal, `too many lookups in progress (maxConcurrent ${maxConcurrent})`);
+      throw refusal(signal, `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`);
     }
     try {
       return circuit.admit();
@@ -45,7 +42,7 @@ export function createAdmission(
       throw error;
     }
   };
-  return (token, context) => {
+  const admit = (token: string | undefined, context: LinkContext): CircuitPermit | Promise<CircuitPermit> => {
     const name = token === undefined ? undefined : plugin.claimedName?.(token);
     const permit = circuit.admit();
     const isTooMuch = isOneTooMany(name, token);
@@ -53,8 +50,122 @@ export function createAdmission(
     permit.settle('nothing');
     return isTooMuch ? refuseLater(context.signal) : waitForSlot(token, context.signal);
   };
+  return { admit, leave: slots.leave };
 }
 
 function refusal(caller: AbortSignal, message: string): AuthenticatorError {
   return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
+}
+
+/** Milliseconds. */
+const heldFor = 1_000;
+
+/** `timeout` in milliseconds that a call waits at most. */
+type SlotSettings = Pick<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'timeout'>;
+
+interface Waiting {
+  readonly isProven: boolean;
+  start: () => void;
+}
+
+/**
+ * The calls of one authenticator that may run at the same time, and the queue of those that wait for a slot. A flood of
+ * made-up tokens can't take the slots from those who were let in before: the last quarter of them is only for proven
+ * tokens. Below that, calls start in the order in which they came, so a first login gets its turn as well.
+ */
+function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
+  const forAnyToken = maxConcurrent - Math.floor(maxConcurrent / 4);
+  const queue = new Set<Waiting>();
+  let taken = 0;
+  let heldBack = 0;
+  const isFull = () => queue.size + heldBack >= maxWaiting;
+
+  const nextInLine = (): Waiting | undefined => {
+    if (taken >= maxConcurrent) return undefined;
+    for (const waiting of queue) if (waiting.isProven || taken < forAnyToken) return waiting;
+    return undefined;
+  };
+  return {
+    /** @param isProven whether the token was good before: asked only when that matters @returns false: no slot is free */
+    tryTake(isProven: () => boolean): boolean {
+      // None of these is for a call that waits: `leave` gives a slot straight to the next in line.
+      if (taken >= forAnyToken && !(taken < maxConcurrent && isProven())) return false;
+      taken++;
+      return true;
+    },
+    /** Waits in the queue. Rejects when the queue is full, at the timeout, and when the signal is aborted. */
+    wait(isProven: boolean, signal: AbortSignal): Promise<void> {
+      if (isFull()) return Promise.reject(new Error('the queue is full'));
+      const waiting: Waiting = { isProven, start: () => undefined };
+      return bounded<void>(
+        { limit: timeout, signal },
+        (start) => {
+          waiting.start = start;
+          queue.add(waiting);
+        },
+        () => queue.delete(waiting),
+      );
+    },
+    /** Delays an answer by 1 s, without a slot: not when the queue is full, and not beyond an abort. */
+    async holdBack(signal: AbortSignal): Promise<void> {
+      if (isFull() || signal.aborted) return;
+      heldBack++;
+      await pause(heldFor, signal).catch(() => undefined);
+      heldBack--;
+    },
+    /** Gives a slot back. To be called once for each that was taken. */
+    leave(): void {
+      taken--;
+      const next = nextInLine();
+      if (next === undefined) return;
+      taken++;
+      next.start();
+    },
+  };
+}
+
+/**
+ * Lookups of one claimed name in a second, of tokens that are not proven. More than a person's tools ask for at one time,
+ * and few enough to cost the backend and this process little.
+ */
+const mostOfOneName = 20;
+
+/** Counts the lookups of each name, also of unknown ones: it must not show which exist. @returns whether it is too many */
+function createNameLimit(now: () => number): (name: string) => boolean {
+  let counts = new Map<string, number>();
+  let end = Number.NEGATIVE_INFINITY;
+  return (name) => {
+    if (now() >= end) {
+      counts = new Map();
+      end = now() + 1_000;
+    }
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count > mostOfOneName;
+  };
+}
+
+/** Tokens that were good the last time that the backend was asked about them. */
+export type ProvenTokens = ReturnType<ReturnType<typeof createProvenTokens>>;
+
+/** Of all authenticators. About 100 bytes each. */
+const maxProven = 50_000;
+
+/**
+ * Keeps digests of the tokens used last, under a random key of this process. It is no HMAC: it is made for each answer of
+ * every authenticator, so it must cost no more than a microsecond, and no one sees the digest.
+ *
+ * @returns those of the authenticator whose config has this fingerprint: they outlive a reload that does not change it
+ */
+export function createProvenTokens() {
+  const key = randomBytes(32).toString('base64');
+  const proven = new LRUCache<string, true>({ max: maxProven });
+  return (fingerprint: string) => {
+    const prefix = `${key}${fingerprint} `;
+    const digest = (token: string) => hash('sha256', prefix + token, 'base64url');
+    return {
+      has: (token: string) => proven.get(digest(token)) === true,
+      add: (token: string) => void proven.set(digest(token), true),
+    };
+  };
 }

@@ -4,7 +4,6 @@ import {
   AuthenticatorError,
   type Credential,
   type Decision,
-  type Logger,
   type UserInfo,
 } from '@sallyport/authenticator';
 import { bounded } from '../deadlines.ts';
@@ -31,11 +30,7 @@ export type Answer = { readonly authenticator: string; readonly seconds: number 
 export interface ChainObserver {
   /** See `AuthenticateContext.trace`. */
   onStep(authenticator: string, step: string): void;
-  /**
-   * A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass.
-   *
-   * @param credential the ids of the token, where it has some
-   */
+  /** A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass. */
   onNames(authenticator: string, given: UserInfo, named: UserInfo, credential?: Credential): void;
 }
 
@@ -43,23 +38,17 @@ export interface ChainObserver {
 export interface ChainContext extends AuthenticateContext {
   /** Whether the signal is aborted, without making it. Left out: the signal says so. */
   readonly isAborted?: boolean | undefined;
-  /** Called with each answer on the way to the decision. */
   readonly onAnswer?: (answer: Answer) => void;
   readonly observer?: ChainObserver;
 }
 
 /** The context of one authenticator with its layers, which say more than a plugin does. */
 export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
-  /**
-   * Called when the answer came from a cache, before it is given.
-   *
-   * @param failure why the backend was unavailable, when the source is `stale`
-   */
+  /** Called when the answer came from a cache. @param failure why the backend was unavailable, when it is `stale` */
   readonly onCached?: (source: Source, failure?: unknown) => void;
   readonly onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
 }
 
-/** One authenticator of the chain. */
 export interface Link {
   /** Unique in the chain: the label in metrics, logs and errors. */
   readonly name: string;
@@ -67,26 +56,10 @@ export interface Link {
   readonly onError: 'continue' | 'stop';
   /** The plugin's own: asked before all layers. */
   readonly recognizes: (token: string) => boolean;
-  /** The plugin with its layers around it. */
   readonly authenticator: Authenticator;
 }
 
-/** All authenticators as one. */
-export interface Chain {
-  /**
-   * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token. The decision is
-   * returned at once when all who were asked had their answers at hand, and is a promise otherwise.
-   *
-   * @returns a promise that rejects with ChainError when none decided and at least one could not check, or when
-   *   `context.signal` aborted first
-   */
-  authenticate(token: string, context: ChainContext): Decision | Promise<Decision>;
-}
-
-interface Failure {
-  readonly authenticator: string;
-  readonly error: Error;
-}
+type Failure = Pick<Extract<Answer, { error: Error }>, 'authenticator' | 'error'>;
 
 /** The review could not be decided: no authenticator that answered knew the token, and these could not check it. */
 export class ChainError extends AggregateError {
@@ -104,16 +77,10 @@ export class ChainError extends AggregateError {
   }
 }
 
-export interface ChainDependencies {
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  readonly log: Pick<Logger, 'error'>;
-}
-
 const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
 
-/** Puts the links in order. An empty chain knows no token. */
-export function chain(links: readonly Link[], { now, log }: ChainDependencies): Chain {
+/** All authenticators as one. An empty chain knows no token. @param now monotonic milliseconds */
+export function chain(links: readonly Link[], now: () => number) {
   function ask(token: string, context: ChainContext, failures: Failure[], first: number): Decision | Promise<Decision> {
     for (let at = first; at < links.length; at++) {
       const link = links[at] as Link;
@@ -128,13 +95,20 @@ export function chain(links: readonly Link[], { now, log }: ChainDependencies): 
   }
   /** Undefined: the next one is asked. */
   function decide(link: Link, answer: Answer, context: ChainContext, failures: Failure[]) {
-    report(answer, context, log);
+    context.onAnswer?.(answer);
     if (!('error' in answer)) return answer.decision.kind === 'no-opinion' ? undefined : answer.decision;
     failures.push({ authenticator: link.name, error: answer.error });
     const isEnd = link.onError === 'stop' || isAborted(context);
     return isEnd ? Promise.reject<Decision>(new ChainError(failures)) : undefined;
   }
-  return { authenticate: (token, context) => ask(token, context, [], 0) };
+  return {
+    /**
+     * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token. The decision is
+     * returned at once when all who were asked had their answers at hand, and is a promise otherwise. It rejects with
+     * ChainError when none decided and at least one could not check, or when `context.signal` aborted first.
+     */
+    authenticate: (token: string, context: ChainContext) => ask(token, context, [], 0),
+  };
 }
 
 /** Whether no one waits for the answer any more. */
@@ -232,13 +206,4 @@ function recognizes(link: Link, token: string): boolean {
   const answer: unknown = link.recognizes(token);
   if (typeof answer === 'boolean') return answer;
   throw new AuthenticatorError('failed', 'recognizes() returned neither true nor false');
-}
-
-/** A listener that throws is a bug of ours, and does not change what the authenticators decided. */
-function report(answer: Answer, context: ChainContext, log: Pick<Logger, 'error'>): void {
-  try {
-    context.onAnswer?.(answer);
-  } catch (error) {
-    log.error({ err: error, authenticator: answer.authenticator }, 'an answer could not be recorded');
-  }
 }

@@ -1,10 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { CircuitConfig } from '../config/types.ts';
 
-// Our own, after reading the source of cockatiel 4.0.0: there callers wait for the half-open probe; times are
-// Date.now(), so a clock set back by an hour keeps a circuit open for an hour; windows are rotated one per call, so at
-// low rates old outages never age out; and the circuit opens at more than half outages, not at half.
-
 export type CircuitState = 'closed' | 'half-open' | 'open';
 
 /** What a finished call says of the backend; `nothing` when it did not finish, or the caller ended it. */
@@ -18,12 +14,7 @@ export interface CircuitPermit {
   settle(outcome: CallOutcome): void;
 }
 
-export interface Circuit {
-  /** `half-open` as soon as `openFor` is over, also when no call has come since. */
-  readonly state: CircuitState;
-  /** @throws AuthenticatorError `unavailable`, at once, when the call must not go out */
-  admit(): CircuitPermit;
-}
+export type Circuit = ReturnType<typeof createCircuit>;
 
 export interface CircuitDependencies {
   /** Monotonic milliseconds. */
@@ -32,30 +23,17 @@ export interface CircuitDependencies {
   readonly onStateChange?: (state: CircuitState) => void;
 }
 
-/** The finished calls of the last 10 s. */
-export interface CircuitWindow {
-  /** Counts one more, now. */
-  record(outage: boolean): void;
-  /** All that count now. */
-  counts(): { readonly calls: number; readonly outages: number };
-  clear(): void;
-}
-
 /** Milliseconds. */
 const slice = 1_000;
 /** Whole ones. With the present one a call counts for at least 10 s, and for less than one slice longer. */
 const slices = 10;
 
-/**
- * Counts calls in slices of time, so that it takes the same memory at any rate of calls.
- *
- * @param now monotonic milliseconds
- */
-export function createCircuitWindow(now: () => number): CircuitWindow {
+/** Counts the finished calls of the last 10 s, in slices of time: it takes the same memory at any rate of calls. */
+export function createCircuitWindow(now: () => number) {
   let counts: { readonly slice: number; calls: number; outages: number }[] = [];
   const currentSlice = () => Math.floor(now() / slice);
   return {
-    record(outage) {
+    record(outage: boolean): void {
       const current = currentSlice();
       let newest = counts.at(-1);
       if (newest?.slice !== current) {
@@ -75,7 +53,7 @@ export function createCircuitWindow(now: () => number): CircuitWindow {
       }
       return { calls, outages };
     },
-    clear() {
+    clear(): void {
       counts = [];
     },
   };
@@ -86,7 +64,7 @@ export function createCircuitWindow(now: () => number): CircuitWindow {
  * `openFor` one call at a time goes out as a probe and all others are refused at once: an answer closes the circuit
  * with a clean slate, an outage opens it again.
  */
-export function createCircuit(settings: CircuitConfig, dependencies: CircuitDependencies): Circuit {
+export function createCircuit(settings: CircuitConfig, dependencies: CircuitDependencies) {
   const { now, onStateChange } = dependencies;
   const window = createCircuitWindow(now);
   let state: CircuitState = 'closed';
@@ -117,10 +95,12 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
   };
 
   return {
-    get state() {
+    /** `half-open` as soon as `openFor` is over, also when no call has come since. */
+    get state(): CircuitState {
       return state === 'open' && now() >= openUntil ? 'half-open' : state;
     },
-    admit() {
+    /** @throws AuthenticatorError `unavailable`, at once, when the call must not go out */
+    admit(): CircuitPermit {
       if (state === 'open') {
         const wait = openUntil - now();
         if (wait > 0) throw refusal(`circuit open, next try in ${Math.ceil(wait / 1000)}s`);

@@ -69,11 +69,7 @@ function isFixed(value: object | undefined): boolean {
 
 type Writable<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };
 
-/**
- * Checks every field of what should be a decision, and copies it into a frozen one.
- *
- * @throws AuthenticatorError `failed` for anything else
- */
+/** Checks every field of what should be a decision, and copies it into a frozen one. @throws AuthenticatorError `failed` */
 export function readDecision(value: unknown): Decision {
   if (!isObject(value)) throw unsound('it is not an object');
   const { kind } = value;

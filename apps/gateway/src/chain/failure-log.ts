@@ -14,8 +14,6 @@ interface Reviewed {
  * Logs why authenticators could not check, also where an earlier answer was used instead: a warning at most every 10 s
  * for each authenticator and kind of error, with the number of those since the last one; the others at `debug`. The kind
  * counts because someone whose own tokens fail all the time must not keep the reason of an outage out of the log.
- *
- * @param now monotonic milliseconds
  */
 export function createFailureLog(logger: Logger, now: () => number): (reviewed: Reviewed) => void {
   const limit = createLogLimiter(now);

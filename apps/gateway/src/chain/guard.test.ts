@@ -6,9 +6,9 @@ import {
   type Decision,
 } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createProvenTokens, type ProvenTokens } from './admission.ts';
 import { chain } from './chain.ts';
 import { type GuardSettings, withGuard } from './guard.ts';
-import { createProvenTokens, type ProvenTokens } from './slots.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
 
@@ -509,7 +509,7 @@ test('a hung authenticator at full load keeps no one from those before it', asyn
       { name: 'first', onError: 'continue', recognizes: () => true, authenticator: first },
       { name: 'hung', onError: 'continue', recognizes: () => true, authenticator: hung },
     ],
-    { now: () => Date.now(), log: { error: () => {} } },
+    () => Date.now(),
   );
   const context = { audiences: [], signal: new AbortController().signal };
   const others = Array.from({ length: 50 }, async () =>

@@ -6,7 +6,8 @@ import {
   type LoggedIn,
 } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { createAdmission } from './admission.ts';
+import { type Bounds, bounded } from '../deadlines.ts';
+import { createAdmission, createProvenTokens, type ProvenTokens } from './admission.ts';
 import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
 import {
   type CallOutcome,
@@ -16,7 +17,6 @@ import {
   createCircuit,
 } from './circuit.ts';
 import { layer } from './layer.ts';
-import { createProvenTokens, createSlots, type ProvenTokens, type Slots } from './slots.ts';
 
 /** `timeout` in milliseconds, for each call, and for the wait before it. */
 export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
@@ -54,11 +54,9 @@ export interface GuardedLink extends Link {
  */
 export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
-  const slots = createSlots(settings);
   const { proven = createProvenTokens()('') } = dependencies;
-  const admit = createAdmission(plugin, settings, { circuit, slots, proven, now: dependencies.now });
-
-  const call = createCall(slots, settings, dependencies);
+  const { admit, leave } = createAdmission(plugin, settings, circuit, proven, dependencies.now);
+  const call = createCall(leave, settings, dependencies);
 
   const admitted = (
     token: string | undefined,
@@ -91,12 +89,8 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
 
 type Ask = (own: AuthenticateContext) => Decision | Promise<Decision>;
 
-/** @returns asks the plugin, in a slot that was taken, and gives the slot back */
-function createCall(
-  slots: Slots,
-  { timeout }: Pick<GuardSettings, 'timeout'>,
-  { onAbandoned }: Pick<GuardDependencies, 'onAbandoned'>,
-) {
+/** @returns asks the plugin, in a slot that was taken, and gives the slot back by `leave` */
+function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned }: GuardDependencies) {
   return (permit: CircuitPermit, context: LinkContext, ask: Ask, onGood?: () => void): Decision | Promise<Decision> => {
     const { audiences, hops, trace } = context;
     const controller = new AbortController();
@@ -108,23 +102,26 @@ function createCall(
     const answer = attempt(() => ask(own));
     if (!(answer instanceof Promise)) {
       // No one waited, so there is nothing to bound, and no backend that the token could be proven to.
-      slots.leave();
+      leave();
       permit.settle('answered');
       return answer;
     }
-    const work = answer.then(
+    const finish = (outcome: CallOutcome) => {
+      // At the deadline, or when the caller left, it was settled.
+      if (!controller.signal.aborted) permit.settle(outcome);
+    };
+    const work = answer.finally(leave).then(
       (decision) => {
-        slots.leave();
+        finish('answered');
         if (decision?.kind === 'authenticated') onGood?.();
         return decision;
       },
       (error: unknown) => {
-        slots.leave();
+        finish(AuthenticatorError.is(error) && error.code === 'failed' ? 'answered' : 'outage');
         throw error;
       },
     );
-    const inProgress = { work, permit, controller, progress, caller: context.signal };
-    return bound(inProgress, timeout, onAbandoned);
+    return bound({ work, permit, controller, progress, caller: context.signal }, timeout, onAbandoned);
   };
 }
 
@@ -159,58 +156,33 @@ function bound(
   timeout: number,
   onAbandoned: (work: Promise<unknown>) => void,
 ): Promise<Decision> {
-  return new Promise((resolve, reject) => {
-    let waitedFor = true;
-    const abandon = (error: AuthenticatorError) => {
-      caller.removeEventListener('abort', leave);
-      if (!waitedFor) return;
-      waitedFor = false;
-      reject(error);
-      onAbandoned(work.catch(() => undefined));
-    };
-    const end = (error: AuthenticatorError, outcome: CallOutcome) => {
-      clearTimeout(timer);
-      permit.settle(outcome);
-      controller.abort(error);
-    };
-    const expire = () => {
-      const { isOutage } = progress;
-      const error = isOutage
-        ? new AuthenticatorError('unavailable', `no answer within ${inWords(timeout)}`)
-        : new AuthenticatorError(
-            'failed',
-            `the backend answers, but this lookup did not end within ${inWords(timeout)}`,
-          );
-      end(error, isOutage ? 'outage' : 'answered');
-      abandon(error);
-    };
-    const leave = () => {
-      const error = callerGone(caller);
-      // A probe runs on to its own end: callers who hang up must neither close nor open the circuit.
-      if (!permit.probe) end(error, 'nothing');
-      abandon(error);
-    };
-    const timer = setTimeout(expire, timeout);
-    if (caller.aborted) leave();
-    else caller.addEventListener('abort', leave, { once: true });
-
-    const finish = (outcome: CallOutcome) => {
-      if (controller.signal.aborted) return; // Settled already, at the deadline or when the caller left.
-      clearTimeout(timer);
-      caller.removeEventListener('abort', leave);
-      permit.settle(outcome);
-    };
-    work.then(
-      (decision) => {
-        finish('answered');
-        resolve(decision);
-      },
-      (error: unknown) => {
-        finish(AuthenticatorError.is(error) && error.code === 'failed' ? 'answered' : 'outage');
-        reject(error);
-      },
-    );
-  });
+  let isAbandoned = false;
+  const abandon = (error: AuthenticatorError) => {
+    if (!isAbandoned) onAbandoned(work.catch(() => undefined));
+    isAbandoned = true;
+    return error;
+  };
+  const end = (error: AuthenticatorError, outcome: CallOutcome) => {
+    permit.settle(outcome);
+    controller.abort(error);
+    return abandon(error);
+  };
+  const late = () => {
+    const inTime = `within ${inWords(timeout)}`;
+    if (progress.isOutage) return end(new AuthenticatorError('unavailable', `no answer ${inTime}`), 'outage');
+    const message = `the backend answers, but this lookup did not end ${inTime}`;
+    return end(new AuthenticatorError('failed', message), 'answered');
+  };
+  const waitFor = (call: Promise<Decision>, bounds: Bounds) =>
+    bounded<Decision>(bounds, (resolve, reject) => void call.then(resolve, reject));
+  if (!permit.probe) {
+    const aborted = () => end(callerGone(caller), 'nothing');
+    return waitFor(work, { limit: timeout, late, signal: caller, aborted });
+  }
+  // A probe runs on to its own end: callers who hang up must neither close nor open the circuit.
+  const probe = waitFor(work, { limit: timeout, late });
+  probe.catch(() => undefined);
+  return waitFor(probe, { signal: caller, aborted: () => abandon(callerGone(caller)) });
 }
 
 /** As a config has it: `3s`, or `1500ms`. */

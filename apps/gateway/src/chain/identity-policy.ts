@@ -1,16 +1,13 @@
-import type { Authenticated, Authenticator, Decision, Logger, Rejected, UserInfo } from '@sallyport/authenticator';
+import type { Authenticator, Decision, Logger, UserInfo } from '@sallyport/authenticator';
 import type { IdentityConfig } from '../config/types.ts';
 import { isMisleading, printable } from '../logging/printable.ts';
 import type { LinkContext } from './chain.ts';
-import { judgedOnce, judgingLayer } from './layer.ts';
+import { judgingOnceLayer } from './layer.ts';
 
 /** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
-export interface IdentityPrefixes {
-  readonly usernames: readonly string[];
-  readonly groups: readonly string[];
-}
+export type IdentityPrefixes = Readonly<ReturnType<typeof identityPrefixes>>;
 
-export function identityPrefixes(authenticators: readonly IdentityConfig[]): IdentityPrefixes {
+export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
   return {
     usernames: authenticators.map(({ username }) => username.prefix),
     groups: authenticators.map(({ groups }) => groups.prefix),
@@ -31,8 +28,7 @@ export interface JudgedUser {
 }
 
 /**
- * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the
- * config.
+ * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the config.
  *
  * @param reservedDomain of `extra` keys that only the gateway may set: `provenance.keyPrefix`
  */
@@ -62,23 +58,16 @@ export function withIdentityPolicy(
   reservedDomain?: string,
 ): Authenticator {
   const judge = identityPolicy(identity, prefixes, reservedDomain);
-  const refuse = (decision: Authenticated, breach: Breach): Rejected => {
-    const subject = decision.user.username;
-    log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
-    return { kind: 'rejected', reason: 'identity-policy', subject };
-  };
   const name = (decision: Decision, onNames: LinkContext['onNames']): Decision => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
     onNames?.(decision.user, user, decision.credential);
-    return breach ? refuse(decision, breach) : { ...decision, user };
+    if (breach === undefined) return { ...decision, user };
+    const subject = decision.user.username;
+    log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
+    return { kind: 'rejected', reason: 'identity-policy', subject };
   };
-  const nameOnce = judgedOnce(name, (one, other) => one === other);
-  return judgingLayer(
-    inner,
-    (decision, _token, { onNames }) => name(decision, onNames),
-    (decision, _token, { onNames }) => nameOnce(decision, onNames),
-  );
+  return judgingOnceLayer(inner, (_token, { onNames }) => onNames, name);
 }
 
 /** Groups are compared with `allow` as the backend names them, before the prefix; those that match none are left out. */
@@ -168,8 +157,7 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
  * with: so nested prefixes work, authenticators with equal prefixes share a namespace, and one without a prefix may only
  * give names that start with no other's.
  *
- * @param own the prefix of the authenticator that gave the name
- * @param all the prefixes of every authenticator, in any order, `own` among them or not
+ * @param own the prefix of the authenticator that gave the name, which may be among `all`
  * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
  */
 function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {

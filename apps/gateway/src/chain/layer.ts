@@ -34,17 +34,20 @@ export function judgingLayer(inner: Authenticator, judge: Judge, judgeAtHand: Ju
 }
 
 /**
- * Remembers the last judgement of each decision that was at hand, for as long as there is that decision: decisions are
- * frozen, so the same object is the same answer. A judgement that refuses is not remembered, since each is logged.
+ * A layer that judges each answer of `inner` by a basis, and remembers the last judgement of each decision that was at hand,
+ * for as long as there is that decision: decisions are frozen, so the same object is the same answer. A judgement that
+ * refuses is not remembered, since each is logged.
  *
  * @param judge judges by the decision and its basis, and by nothing else that changes
  */
-export function judgedOnce<Basis>(
+export function judgingOnceLayer<Basis>(
+  inner: Authenticator,
+  basisOf: (token: string, context: LinkContext) => Basis,
   judge: (decision: Decision, basis: Basis) => Decision,
-  isSame: (one: Basis, other: Basis) => boolean,
-): (decision: Decision, basis: Basis) => Decision {
+  isSame: (one: Basis, other: Basis) => boolean = Object.is,
+): Authenticator {
   const known = new WeakMap<Decision, { readonly basis: Basis; readonly judgement: Decision }>();
-  return (decision, basis) => {
+  const judgeOnce = (decision: Decision, basis: Basis): Decision => {
     const last = known.get(decision);
     if (last !== undefined && isSame(last.basis, basis)) return last.judgement;
     const judgement = judge(decision, basis);
@@ -52,4 +55,60 @@ export function judgedOnce<Basis>(
     if (judgement.kind === 'authenticated' && judgement !== decision) known.set(decision, { basis, judgement });
     return judgement;
   };
+  return judgingLayer(
+    inner,
+    (decision, token, context) => judge(decision, basisOf(token, context)),
+    (decision, token, context) => judgeOnce(decision, basisOf(token, context)),
+  );
+}
+
+/**
+ * Holds a token to the audiences it is bound to: what the plugin names is intersected with what the review asks for, or
+ * with the API server's own where the review names none. An answer without audiences passes as it is: its token knows
+ * nothing of audiences. `audiences: []` never leaves here, since kube-apiserver reads it as its own audiences
+ * (kubernetes/apiserver plugin/pkg/authenticator/token/webhook/webhook.go).
+ *
+ * @param apiAudiences `server.apiAudiences`, read at each answer
+ */
+export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
+  const askedBy = (_token: string, { audiences }: LinkContext) => (audiences.length > 0 ? audiences : apiAudiences());
+  return judgingOnceLayer(inner, askedBy, bind, isSameList);
+}
+
+function bind(decision: Decision, asked: readonly string[]): Decision {
+  if (decision.kind !== 'authenticated' || decision.audiences === undefined) return decision;
+  const bound = new Set(decision.audiences);
+  const audiences = [...new Set(asked)].filter((audience) => bound.has(audience));
+  if (audiences.length > 0) return { ...decision, audiences };
+  return { kind: 'rejected', reason: 'audience-mismatch', subject: decision.user.username };
+}
+
+function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((audience, at) => audience === other[at]);
+}
+
+/** What is put beside each identity, so that kube-apiserver's audit log can be joined with ours. */
+export interface Provenance {
+  /** The domain of the `extra` keys, such as `sallyport.example.com`. */
+  readonly keyPrefix: string;
+  /** What the audit trail has in `fingerprint` for a token. */
+  readonly fingerprint: (token: string) => string;
+}
+
+/**
+ * Adds to `extra` which authenticator answered and which token it was asked about. It is outside of the identity policy,
+ * which refuses any identity of a backend that has such a key already: only the gateway can set them.
+ */
+export function withProvenance(inner: Authenticator, authenticator: string, provenance: Provenance): Authenticator {
+  const { keyPrefix, fingerprint } = provenance;
+  const stamp = (decision: Decision, credential: string): Decision => {
+    if (decision.kind !== 'authenticated') return decision;
+    const extra = {
+      ...decision.user.extra,
+      [`${keyPrefix}/authenticator`]: [authenticator],
+      [`${keyPrefix}/credential`]: [credential],
+    };
+    return { ...decision, user: { ...decision.user, extra } };
+  };
+  return judgingOnceLayer(inner, fingerprint, stamp);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { requireBlock } from './block.ts';
 
 const now = 1_000_000;

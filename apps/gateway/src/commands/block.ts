@@ -1,9 +1,8 @@
 import { nearest } from '../config/nearest.ts';
 import { printable } from '../logging/printable.ts';
 import type { Publication } from '../revocation/confirmation.ts';
-import { blocksIn } from '../revocation/list.ts';
+import { blocksIn, type Entry } from '../revocation/list.ts';
 import { type Listing, readListing } from '../revocation/redis-list.ts';
-import type { Entry } from '../revocation/types.ts';
 import { needCacheRedis, withCacheRedis } from './cache-redis.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';

@@ -5,8 +5,7 @@ import { createLogger } from '../logging/logger.ts';
 import { createRevocationList, type RevocationList } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
+import type { ProbedRedis, SharedRedis } from '../shared-redis/shared-redis.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 

@@ -3,7 +3,7 @@ import { type Answer, ChainError } from '../chain/chain.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
-import type { Blocks, Entry } from '../revocation/types.ts';
+import type { Blocks, Entry } from '../revocation/list.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';

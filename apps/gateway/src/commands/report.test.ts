@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Publication } from '../revocation/confirmation.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { confirmationLine, entryJson, exitCodeOf, publicationJson, remarks } from './report.ts';
 
 const now = Date.parse('2030-01-01T00:00:00.250Z');

@@ -1,8 +1,8 @@
 import { printable } from '../logging/printable.ts';
 import { type Absence, type Confirmation, type Publication, publishAndConfirm } from '../revocation/confirmation.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { Listing } from '../revocation/redis-list.ts';
-import type { Entry } from '../revocation/types.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { createInterrupt } from './interrupt.ts';

@@ -2,7 +2,7 @@ import type { AttemptOutcome } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type AttemptsDependencies, createAttempts } from './attempts.ts';
-import { abandonedAfter } from './ledger.ts';
+import { abandonedAfter } from './local-guard.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,45 +1,20 @@
 import type { AdmittedAttempt, AttemptOutcome, Attempts } from '@sallyport/authenticator';
-import type { IdentityConfig, LockoutConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, LockoutConfig } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
-import { abandonedAfter, createFingerprint, type Verdict } from './ledger.ts';
-import { createLocalGuard, createLockedOut } from './local-guard.ts';
+import type { SharedRedis } from '../shared-redis/shared-redis.ts';
+import { abandonedAfter, createLocalGuard, type LocalGuardOptions, maxWait, type Verdict } from './local-guard.ts';
 import { createSharedTry, type SharedTry, type SharedTryDependencies } from './shared-try.ts';
 
-export interface AttemptsDependencies {
+export interface AttemptsDependencies
+  extends Partial<LocalGuardOptions>,
+    Partial<Pick<SharedTryDependencies, 'onForeign' | 'random' | 'pause'>> {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Names with tries at one time. {@link createAttempts} says what happens beyond. */
-  readonly maxSubjects?: number;
-  /** Secrets known to be right. */
-  readonly maxKnownSecrets?: number;
-  /** Milliseconds. Default: that of the ledger. */
-  readonly abandonedAfter?: number;
   /** The Redis that all replicas share, if there is one. Read at each try, so that a reload holds at once. */
   readonly shared?: () => SharedRedis | undefined;
-  /** Called with how many records in that Redis were removed because no gateway with its sealing keys wrote them. */
-  readonly onForeign?: (records: number) => void;
-  /** In [0, 1). */
-  readonly random?: () => number;
-  /** Between two questions whether other replicas still hold the last slots. */
-  readonly pause?: typeof pause;
 }
 
-/** Milliseconds that a try waits for others here: well below an authenticator's `timeout`, which counts as an outage. */
-const maxWait = 1_000;
-
-/** The guards of all authenticators by their names, and what an operator may ask of them. */
-export interface LockoutGuard {
-  (authenticator: string): Attempts;
-  /**
-   * Forgets the refused tries of a user that this process counts, with each authenticator that may have them.
-   *
-   * @param name as Kubernetes sees it
-   */
-  unlock(name: string, authenticators: readonly (Pick<IdentityConfig, 'username'> & { readonly name: string })[]): void;
-  /** How many are locked out, as far as this process knows. */
-  lockedOut(authenticator: string): number;
-}
+export type LockoutGuard = ReturnType<typeof createAttempts>;
 
 /**
  * The lockout guard, for the whole life of this process: counts outlive a reload of the config. Each authenticator has
@@ -53,98 +28,76 @@ export interface LockoutGuard {
  *
  * With a shared Redis all that holds for all replicas together. What this process refused in the window is never sent
  * again. For everything else Redis is asked as well: it may have no slot left, and it may know a secret to be right
- * that this process has never seen. Both must have a slot for a secret that neither knows, so what was counted here
- * while Redis was down, or what Redis has lost, still counts here. While Redis is down, this process decides alone: the
- * directory may then see `maxFailures` refused tries from each replica, as it may after Redis has lost its counts (a
- * failover, an eviction). The guard waits for a slow Redis, unless this process knows the secret to be right.
+ * that this process has never seen. Both must have a slot for a secret that neither knows. While Redis is down, this
+ * process decides alone. The guard waits for a slow Redis, unless this process knows the secret to be right.
  *
- * Only what a replica wrote counts in Redis (see `shared-records.ts`): a secret that this process knows to be right is
- * refused only when another replica saw it refused since.
- *
- * Memory. Refused tries: at most `maxFailures` and a few for each name that a backend knows, for one window. A count is
- * never dropped early to free memory, or a flood of names could reset the one that protects an account: with
+ * A count is never dropped early to free memory, or a flood of names could reset the one that protects an account: with
  * `maxSubjects` names counted, a new name can't be checked until a window ends (secrets that this process knows to be
- * right are still sent). Right secrets: the `maxKnownSecrets` used last; one that drops out is an unknown secret again.
- * Only someone who knows a password can add to these.
+ * right are still sent). Of right secrets, the `maxKnownSecrets` used last are known.
  *
  * @param settings read at each try, so that a reload holds at once
  */
-export function createAttempts(settings: () => LockoutConfig, dependencies: AttemptsDependencies): LockoutGuard {
-  const fingerprint = createFingerprint();
+export function createAttempts(settings: () => LockoutConfig, dependencies: AttemptsDependencies) {
+  const { now } = dependencies;
   const limits = { maxSubjects: 100_000, maxKnownSecrets: 50_000, abandonedAfter, ...dependencies };
-  const local = createLocalGuard(settings, dependencies.now, limits);
-  const lockedOut = createLockedOut(dependencies.now, () => settings().window);
-  const userOf = (authenticator: string, username: string) => fingerprint('user', authenticator, username);
-  const sharedTry = sharedTryDependencies(settings, limits);
+  const local = createLocalGuard(settings, limits);
+  const { lockedOut } = local;
+  // Redis' clock is a guess until Redis has answered once.
+  const redisClock = { offset: Date.now() - now() };
+  const sharedTry = { random: Math.random, pause, onForeign: () => undefined, ...limits, settings, redisClock };
 
   const guardOf = (authenticator: string): Attempts => ({
     async admit(name, password, signal, username = name) {
-      const user = userOf(authenticator, username);
-      const subject = fingerprint(authenticator, name);
-      const secret = fingerprint(authenticator, name, password);
+      const one = local.identify(authenticator, name, password, username);
       const redis = dependencies.shared?.();
-      const shared = redis && createSharedTry(redis, { authenticator, name, password, username }, sharedTry);
+      const shared = redis && createSharedTry(redis, { authenticator, subject: name, username, password }, sharedTry);
       // Without a slot here, Redis is asked once whether it knows the secret. What this process knows it need not say.
       let mayBeKnown = true;
-      const until = dependencies.now() + maxWait;
+      const until = now() + maxWait;
       for (;;) {
-        const own = local.judge(subject, secret);
+        const own = local.judge(one);
         if (own === 'invalid-credentials') return { admitted: false, reason: own };
         // Taken before Redis is asked, since others ask here at the same time, and held while Redis says to wait: only tries
         // that were sent hold slots there, so no two wait for each other, and those behind it here ask less often.
-        const slot = own === 'admit' ? local.reserve(subject, secret, local.isKnown(secret), user) : undefined;
+        const slot = own === 'admit' ? local.reserve(one, local.isKnown(one)) : undefined;
         let verdict: Verdict = own;
         let answer: Verdict | undefined;
-        if (shared && (slot || (mayBeKnown && !local.isKnown(secret)))) {
-          answer = await askShared(shared, settings().maxFailures, local.rightAt(secret), slot, signal);
+        if (shared && (slot || (mayBeKnown && !local.isKnown(one)))) {
+          answer = await askShared(shared, settings().maxFailures, local.rightAt(one), slot, signal);
           if (answer === 'throttled' && !slot) mayBeKnown = false;
           else if (answer) verdict = answer;
         }
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
         if (verdict === 'admit' && !slot) {
-          verdict = local.judge(subject, secret, true);
+          verdict = local.judge(one, true);
           if (verdict !== 'admit') shared?.settle('unavailable');
         }
         if (verdict === 'admit') {
-          if (slot && !local.isKnown(secret)) lockedOut.admitted(subject);
-          return admitted(slot ?? local.reserve(subject, secret, true, user), shared);
+          if (slot && !local.isKnown(one)) lockedOut.admitted(one);
+          return admitted(slot ?? local.reserve(one, true), shared);
         }
         slot?.('unavailable');
-        if (verdict === 'invalid-credentials') local.forget(secret);
-        if (verdict === 'throttled') lockedOut.throttled(authenticator, subject, user);
+        if (verdict === 'invalid-credentials') local.forget(one);
+        if (verdict === 'throttled') lockedOut.throttled(one);
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
         // Those that were in progress here may have ended while Redis was asked.
-        const next = local.judge(subject, secret);
-        if (next === 'wait' || answer === 'admit') await local.nextChange(subject, signal, until - dependencies.now());
+        const next = local.judge(one);
+        if (next === 'wait' || answer === 'admit') await local.nextChange(one, signal, until - now());
         else if (next === 'throttled' && answer === 'wait') await shared?.pause(signal);
       }
     },
   });
-  const unlock: LockoutGuard['unlock'] = (name, authenticators) => {
-    for (const [authenticator, username] of namesAtBackends(name, authenticators)) {
-      const user = userOf(authenticator, username);
-      local.clear(user);
-      lockedOut.clear(user);
+  /** Forgets the refused tries of a user that this process counts. @param name as Kubernetes sees it */
+  const unlock = (name: string, authenticators: readonly NamesOfAuthenticator[]) => {
+    for (const { name: authenticator, username } of authenticators) {
+      if (name.startsWith(username.prefix)) local.clear(authenticator, name.slice(username.prefix.length));
     }
   };
+  /** `lockedOut`: how many users of an authenticator are locked out, as far as this process knows. */
   return Object.assign(guardOf, { unlock, lockedOut: lockedOut.count });
 }
 
-/** Authenticators, and how each may name the user. */
-function namesAtBackends(name: string, authenticators: Parameters<LockoutGuard['unlock']>[1]): [string, string][] {
-  return authenticators.flatMap(({ name: authenticator, username: { prefix } }) =>
-    name.startsWith(prefix) ? [[authenticator, name.slice(prefix.length)]] : [],
-  );
-}
-
-function sharedTryDependencies(
-  settings: () => LockoutConfig,
-  dependencies: AttemptsDependencies & { readonly abandonedAfter: number },
-): SharedTryDependencies {
-  // Redis' clock is a guess until Redis has answered once.
-  const redisClock = { offset: Date.now() - dependencies.now() };
-  return { random: Math.random, pause, onForeign: () => undefined, ...dependencies, settings, redisClock };
-}
+type NamesOfAuthenticator = Pick<AuthenticatorConfig, 'name' | 'username'>;
 
 /** A slot here, to be settled once. */
 type Slot = (outcome: AttemptOutcome) => void;

@@ -1,33 +1,162 @@
-import type { AttemptOutcome } from '@sallyport/authenticator';
+import { createHmac, randomBytes } from 'node:crypto';
+import { type AttemptOutcome, AuthenticatorError } from '@sallyport/authenticator';
 import { LRUCache } from 'lru-cache';
 import type { LockoutConfig } from '../config/types.ts';
-import { createLedger, judge, type Ledger, type Try, type Verdict } from './ledger.ts';
+import { bounded } from '../deadlines.ts';
 
-/** What this process knows of tries. Subjects and secrets are digests. */
-export interface LocalGuard extends Pick<Ledger, 'clear' | 'nextChange'> {
-  /** @param isKnown the secret is known to be right. Default: whether it is to this process */
-  judge(subject: string, secret: string, isKnown?: boolean): Verdict;
-  /** Also marks it as used now. */
-  isKnown(secret: string): boolean;
-  /** When it was last right, in monotonic milliseconds; undefined: it is not known to be right. */
-  rightAt(secret: string): number | undefined;
-  /** It was refused elsewhere. */
-  forget(secret: string): void;
-  /**
-   * Takes a slot. One that is not settled in time counts as refused, until it is.
-   *
-   * @param known the secret was right before, so that there is always a slot
-   * @param user a digest of the username
-   * @returns to be called once, with the outcome
-   * @throws AuthenticatorError `failed` for a new subject when there are too many
-   */
-  reserve(subject: string, secret: string, known: boolean, user: string): (outcome: AttemptOutcome) => void;
+/** `wait`: whether it may be sent depends on the outcome of the tries in progress. */
+export type Verdict = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
+
+/** A try that counts: it is in progress, or its window has not passed. */
+export interface CountedTry {
+  /** `abandoned`: its outcome was never reported, so it counts, and its secret is not known to be wrong. */
+  readonly state: 'pending' | 'refused' | 'abandoned';
 }
 
-export interface LocalGuardLimits {
-  readonly maxSubjects: number;
-  readonly maxKnownSecrets: number;
-  readonly abandonedAfter: number;
+/**
+ * The one rule of the lockout guard, for what this process knows and for what all replicas know.
+ *
+ * @param isOf whether a try was with the secret that is to be sent
+ * @param isKnown that secret was right the last time
+ * @param slots refused tries that are allowed. 0: it is sent only if its secret is known to be right
+ */
+export function judge<Try extends CountedTry>(
+  tries: readonly Try[],
+  { isOf, isKnown }: { readonly isOf: (one: Try) => boolean; readonly isKnown: boolean },
+  slots: number,
+): Verdict {
+  const failures = tries.filter(({ state }) => state !== 'pending');
+  if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
+  if (tries.length < slots) return 'admit';
+  if (isKnown) return tries.some((one) => one.state === 'pending' && isOf(one)) ? 'wait' : 'admit';
+  return failures.length < slots ? 'wait' : 'throttled';
+}
+
+/**
+ * Makes digests under a key, by default a random one of this process: names and secrets are compared and never stored,
+ * and no one can try passwords against a dump of the memory elsewhere.
+ *
+ * @returns equal only for equal lists of parts: JSON keeps ['a', 'bc'] and ['ab', 'c'] apart
+ */
+export function createFingerprint(key: Uint8Array = randomBytes(32)): (...parts: string[]) => string {
+  return (...parts) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
+}
+
+/**
+ * Milliseconds. A try that is not settled for so long counts as refused: its plugin has forgotten it, or its replica has
+ * died. A later `settle` still corrects that.
+ */
+export const abandonedAfter = 60_000;
+
+/** Milliseconds that a try waits for others: longer than most binds take, and well below a `timeout` (3 s), an outage. */
+export const maxWait = 1_000;
+
+/** What is to be sent. All but the authenticator are digests. */
+interface Identified {
+  readonly authenticator: string;
+  readonly subject: string;
+  readonly secret: string;
+  readonly user: string;
+}
+
+/** One try: it holds a slot of its subject while it is counted. */
+interface Try extends Identified, CountedTry {
+  state: CountedTry['state'];
+  /** When it was refused or abandoned, and until then when it began. Monotonic milliseconds. */
+  at: number;
+}
+
+/** The tries of one subject in the window, and what wakes those that wait for a change of them. */
+interface Page {
+  tries: readonly Try[];
+  readonly waiting: Set<() => void>;
+}
+
+/**
+ * Tries of one subject that wait. As many as a person's tools need at one time where no cache makes one lookup of equal
+ * tokens, and a small part of an authenticator's `maxConcurrent` (100), which all names share.
+ */
+const maxWaiting = 8;
+
+/** The tries of all subjects. */
+function createLedger(now: () => number, window: () => number, maxSubjects: number) {
+  // In the order of the last count, so that those whose window has passed are at the front.
+  const pages = new Map<string, Page>();
+
+  const prune = (subject: string, page: Page) => {
+    const since = now() - window();
+    page.tries = page.tries.filter((one) => one.state === 'pending' || one.at > since);
+    if (page.tries.length === 0 && page.waiting.size === 0) pages.delete(subject);
+  };
+  const change = (subject: string, page: Page, tries: readonly Try[]) => {
+    page.tries = tries;
+    for (const wake of page.waiting) wake();
+    prune(subject, page);
+  };
+  return {
+    triesOf(subject: string): readonly Try[] {
+      for (const [other, page] of pages) {
+        prune(other, page);
+        if (pages.has(other)) break;
+      }
+      const page = pages.get(subject);
+      if (page) prune(subject, page);
+      return page?.tries ?? [];
+    },
+    add(one: Try, isKnown: boolean) {
+      const page = pages.get(one.subject) ?? { tries: [], waiting: new Set() };
+      if (!pages.has(one.subject) && pages.size >= maxSubjects && !isKnown) {
+        throw new AuthenticatorError('failed', `the lockout guard is full: ${maxSubjects} names have refused tries`);
+      }
+      page.tries = [...page.tries, one];
+      pages.set(one.subject, page);
+    },
+    /** Gives the slot back, or counts it from now on, until the window has passed. */
+    settle(one: Try, as?: 'refused' | 'abandoned') {
+      // Its page is gone when it was abandoned and its window has passed since. An outcome that is reported now still counts.
+      const page = pages.get(one.subject) ?? { tries: [], waiting: new Set() };
+      const others = page.tries.filter((other) => other !== one);
+      if (as === undefined) {
+        change(one.subject, page, others);
+        return;
+      }
+      one.state = as;
+      one.at = now();
+      pages.delete(one.subject);
+      pages.set(one.subject, page);
+      change(one.subject, page, [...others, one]);
+    },
+    clear(user: string) {
+      for (const [subject, page] of pages) {
+        const left = page.tries.filter((one) => one.user !== user || one.state === 'pending');
+        if (left.length < page.tries.length) change(subject, page, left);
+      }
+    },
+    /** Resolves when a try of the subject is given back or counted, or none is in progress. Throws as {@link oneOf} does. */
+    async nextChange({ subject }: Identified, signal: AbortSignal | undefined, limit: number): Promise<void> {
+      const page = pages.get(subject);
+      if (page) await oneOf(page.waiting, signal, limit);
+    },
+  };
+}
+
+/**
+ * Resolves when it is woken as one of `waiting`. @param limit milliseconds
+ *
+ * @throws AuthenticatorError `failed` when `maxWaiting` wait already, and at the limit
+ * @throws the reason of the signal when it is aborted
+ */
+async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, limit: number): Promise<void> {
+  if (waiting.size >= maxWaiting) {
+    throw new AuthenticatorError('failed', `too many concurrent logins for one user (${maxWaiting} waiting)`);
+  }
+  const late = () => new AuthenticatorError('failed', 'earlier logins of the same user take too long');
+  let wake = () => {};
+  const begin = (resolve: () => void) => {
+    wake = resolve;
+    waiting.add(wake);
+  };
+  await bounded<void>({ signal, limit, late }, begin, () => waiting.delete(wake));
 }
 
 /**
@@ -36,80 +165,102 @@ export interface LocalGuardLimits {
  */
 const maxUnderWay = 3;
 
-/** @param now monotonic milliseconds */
-export function createLocalGuard(
-  settings: () => LockoutConfig,
-  now: () => number,
-  limits: LocalGuardLimits,
-): LocalGuard {
-  const ledger = createLedger(now, () => settings().window, limits.maxSubjects);
-  /** Digests of secrets that were right the last time they were tried, and when that was. */
-  const known = new LRUCache<string, number>({ max: limits.maxKnownSecrets });
-  const isKnown = (secret: string) => known.get(secret) !== undefined;
+export interface LocalGuardOptions {
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Names with tries at one time. */
+  readonly maxSubjects: number;
+  /** Secrets known to be right. */
+  readonly maxKnownSecrets: number;
+  /** Milliseconds. */
+  readonly abandonedAfter: number;
+}
+
+/** What this process knows of tries. */
+export function createLocalGuard(settings: () => LockoutConfig, options: LocalGuardOptions) {
+  const { now } = options;
+  const window = () => settings().window;
+  const fingerprint = createFingerprint();
+  const ledger = createLedger(now, window, options.maxSubjects);
+  const lockedOut = createLockedOut(now, window, options.maxSubjects);
+  /** Secrets that were right the last time they were tried, and when that was. */
+  const known = new LRUCache<string, number>({ max: options.maxKnownSecrets });
+  const isKnown = ({ secret }: Identified) => known.get(secret) !== undefined;
+  const userOf = (authenticator: string, username: string) => fingerprint('user', authenticator, username);
 
   return {
-    judge(subject, secret, isRight = isKnown(secret)) {
-      const isOf = (one: Try) => one.secret === secret;
-      const tries = ledger.triesOf(subject);
+    lockedOut,
+    identify: (authenticator: string, name: string, password: string, username: string): Identified => ({
+      authenticator,
+      subject: fingerprint(authenticator, name),
+      secret: fingerprint(authenticator, name, password),
+      user: userOf(authenticator, username),
+    }),
+    /** @param isRight the secret is known to be right. Default: whether it is to this process */
+    judge(one: Identified, isRight = isKnown(one)): Verdict {
+      const isOf = ({ secret }: Try) => secret === one.secret;
+      const tries = ledger.triesOf(one.subject);
       const verdict = judge(tries, { isOf, isKnown: isRight }, settings().maxFailures);
       const pending = tries.filter(({ state }) => state === 'pending');
       if (verdict !== 'admit' || pending.length < maxUnderWay) return verdict;
       return isRight && pending.length === maxUnderWay && !pending.some(isOf) ? 'admit' : 'wait';
     },
+    /** Also marks it as used now. */
     isKnown,
-    rightAt: (secret) => known.peek(secret),
-    forget: (secret) => void known.delete(secret),
-    reserve(subject, secret, isRight, user) {
-      const one = ledger.add(subject, secret, isRight, user);
+    /** When it was last right, in monotonic milliseconds; undefined: it is not known to be right. */
+    rightAt: ({ secret }: Identified) => known.peek(secret),
+    /** It was refused elsewhere. */
+    forget: ({ secret }: Identified) => void known.delete(secret),
+    /**
+     * Takes a slot. One that is not settled in time counts as refused, until it is.
+     *
+     * @param isRight the secret was right before: it is admitted also when there are too many subjects
+     * @returns to be called once, with the outcome
+     */
+    reserve(identified: Identified, isRight: boolean): (outcome: AttemptOutcome) => void {
+      const one: Try = { ...identified, state: 'pending', at: now() };
+      ledger.add(one, isRight);
       const conclude = (outcome: AttemptOutcome | 'abandoned') => {
-        if (outcome === 'accepted') known.set(secret, now());
+        if (outcome === 'accepted') known.set(one.secret, now());
         // An abandoned one is not known to be right either: else a plugin that abandons all of them is never throttled.
-        if (outcome === 'refused' || outcome === 'abandoned') known.delete(secret);
-        if (outcome === 'accepted' || outcome === 'unavailable') ledger.giveBack(one);
-        else ledger.count(one, outcome);
+        if (outcome === 'refused' || outcome === 'abandoned') known.delete(one.secret);
+        ledger.settle(one, outcome === 'accepted' || outcome === 'unavailable' ? undefined : outcome);
       };
-      const timer = setTimeout(conclude, limits.abandonedAfter, 'abandoned').unref();
+      const timer = setTimeout(conclude, options.abandonedAfter, 'abandoned').unref();
       return (outcome) => {
         clearTimeout(timer);
         conclude(outcome);
       };
     },
-    clear: ledger.clear,
+    /** Forgets what is counted of a user. Tries in progress go on. */
+    clear(authenticator: string, username: string) {
+      ledger.clear(userOf(authenticator, username));
+      lockedOut.clear(userOf(authenticator, username));
+    },
     nextChange: ledger.nextChange,
   };
 }
 
-/** Who is locked out, as far as this process knows: it refused one of their tries as throttled. */
-export interface LockedOut {
-  /** Subjects and users are digests. */
-  throttled(authenticator: string, subject: string, user: string): void;
-  /** A password that was not known to be right was sent: the lock has ended. */
-  admitted(subject: string): void;
-  clear(user: string): void;
-  count(authenticator: string): number;
-}
-
-/** Locked out subjects: as many as the guard counts subjects. */
-const maxLocked = 100_000;
-
 /**
- * A lock ends when the window of the last refused try has passed. That one was before the last throttled try, so a
- * subject that does not come back is dropped a window after that, at the latest.
+ * Who is locked out, as far as this process knows: it refused one of their tries as throttled. A lock ends when the window
+ * of the last refused try has passed. That one was before the last throttled try, so a subject that does not come back is
+ * dropped a window after that, at the latest.
  */
-export function createLockedOut(now: () => number, window: () => number): LockedOut {
-  const locks = new Map<string, { readonly authenticator: string; readonly user: string; readonly at: number }>();
+function createLockedOut(now: () => number, window: () => number, maxLocked: number) {
+  const locks = new Map<string, { readonly one: Identified; readonly at: number }>();
   return {
-    throttled(authenticator, subject, user) {
-      if (locks.size < maxLocked || locks.has(subject)) locks.set(subject, { authenticator, user, at: now() });
+    throttled(one: Identified) {
+      if (locks.size < maxLocked || locks.has(one.subject)) locks.set(one.subject, { one, at: now() });
     },
-    admitted: (subject) => void locks.delete(subject),
-    clear(user) {
-      for (const [subject, lock] of locks) if (lock.user === user) locks.delete(subject);
+    /** A password that was not known to be right was sent: the lock has ended. */
+    admitted: ({ subject }: Identified) => void locks.delete(subject),
+    clear(user: string) {
+      for (const [subject, { one }] of locks) if (one.user === user) locks.delete(subject);
     },
-    count(authenticator) {
+    count(authenticator: string): number {
       const since = now() - window();
       for (const [subject, { at }] of locks) if (at <= since) locks.delete(subject);
-      return [...locks.values()].filter((lock) => lock.authenticator === authenticator).length;
+      return [...locks.values()].filter(({ one }) => one.authenticator === authenticator).length;
     },
   };
 }

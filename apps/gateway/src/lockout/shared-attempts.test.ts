@@ -1,7 +1,7 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAttempts } from './attempts.ts';
-import { abandonedAfter } from './ledger.ts';
+import { abandonedAfter } from './local-guard.ts';
 import { keyPrefix, openRedis } from './testing/opened-redis.ts';
 import { type Begun, type Replicas, socketOf, startReplicas, window } from './testing/replicas.ts';
 

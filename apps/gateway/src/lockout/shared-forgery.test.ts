@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { abandonedAfter } from './ledger.ts';
+import { abandonedAfter } from './local-guard.ts';
 import { keyPrefix } from './testing/opened-redis.ts';
 import { type Replicas, startReplicas, window } from './testing/replicas.ts';
 

@@ -1,98 +1,10 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { LockoutConfig } from '../config/types.ts';
-import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../sealing/sealing-key.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
-import { abandonedAfter } from './ledger.ts';
+import { openText, sealText } from '../sealing/seal.ts';
+import { type ProbedRedis, pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
+import { abandonedAfter } from './local-guard.ts';
 import { createRecords } from './shared-records.ts';
-
-/** The refused tries of one user, as all replicas count them. */
-export interface Lockout extends CountedName {
-  /** Tries that count: refused, or without a known outcome. */
-  readonly refused: number;
-  /** Only passwords that were right before are sent. */
-  readonly isLockedOut: boolean;
-  /** Milliseconds since 1970 by Redis' clock: locked out until then, else when the last of the tries stops counting. */
-  readonly until: number;
-}
-
-/** KEYS[1]: a hash. Returns Redis' time in milliseconds, and fields and values in turn. */
-const readScript = `
-local clock = redis.call('TIME')
-return {string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)), redis.call('HGETALL', KEYS[1])}`;
-
-/** Hashes that are read at one time. */
-const batch = 100;
-
-/**
- * Whose refused tries count now, in the order of their names. It adds nothing to the counts.
- *
- * @throws RedisProblem
- */
-export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig): Promise<readonly Lockout[]> {
-  const { now } = await readHash(redis, subjectKey(redis, ''));
-  const names = new Map<string, CountedName>();
-  for (const key of namesKeys(redis, now, settings.window + abandonedAfter)) {
-    const { fields } = await readHash(redis, key);
-    for (const [field, value] of pairs(fields)) {
-      const name = openName(field, value, redis.sealingKeys);
-      if (name !== undefined) names.set(field, name);
-    }
-  }
-  const all = [...names.values()];
-  const lockouts: Lockout[] = [];
-  for (let at = 0; at < all.length; at += batch) {
-    const read = all.slice(at, at + batch).map((name) => readLockout(redis, name, settings));
-    for (const lockout of await Promise.all(read)) if (lockout !== undefined) lockouts.push(lockout);
-  }
-  const keyOf = ({ authenticator, username }: Lockout) => JSON.stringify([authenticator, username]);
-  return lockouts.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
-}
-
-/**
- * Forgets the tries of a user in that Redis, and no password that is known to be right.
- *
- * @throws RedisProblem
- */
-export async function clearLockout(redis: ProbedRedis, name: CountedName): Promise<void> {
-  const key = subjectKey(redis, subjectDigest(name));
-  const { fields } = await readHash(redis, key);
-  const tries = pairs(fields).flatMap(([field]) => (field.startsWith('try:') ? [field] : []));
-  if (tries.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...tries));
-}
-
-async function readLockout(
-  redis: ProbedRedis,
-  name: CountedName,
-  { window, maxFailures }: LockoutConfig,
-): Promise<Lockout | undefined> {
-  const key = subjectKey(redis, subjectDigest(name));
-  const { now, fields } = await readHash(redis, key);
-  const { tries } = createRecords(redis, key).read(fields, now, { window, abandonedAfter, knownFor: 0 });
-  const ends = tries.flatMap(({ state, time }) => (state === 'pending' ? [] : [time + window])).sort((a, b) => b - a);
-  const [last] = ends;
-  if (last === undefined) return undefined;
-  // One more may go out when fewer than maxFailures count.
-  const until = ends[maxFailures - 1];
-  return { ...name, refused: ends.length, isLockedOut: until !== undefined, until: until ?? last };
-}
-
-async function readHash(
-  redis: ProbedRedis,
-  key: string,
-): Promise<{ readonly now: number; readonly fields: readonly string[] }> {
-  const reply = await redis.probe('lockout', (client) => client.eval(readScript, 1, key));
-  const [now, fields] = reply as [string, string[]];
-  return { now: Number(now), fields };
-}
-
-function pairs(fields: readonly string[]): (readonly [string, string])[] {
-  return Array.from({ length: fields.length / 2 }, (_, index) => [
-    fields[2 * index] ?? '',
-    fields[2 * index + 1] ?? '',
-  ]);
-}
+import { changeScript, readScript } from './shared-scripts.ts';
 
 /*
  * The hash of a subject is named by a digest (see `shared-records.ts`), so nothing in it shows whose tries it counts. For
@@ -112,60 +24,97 @@ export interface CountedName {
   readonly username: string;
 }
 
-const period = 3_600_000;
+/** The refused tries of one user, as all replicas count them. */
+export type Lockout = Readonly<NonNullable<Awaited<ReturnType<typeof readLockout>>>>;
+
+type Subject = Pick<CountedName, 'authenticator' | 'subject'>;
+
+const sealedFor = 'lockout names';
+/** Milliseconds. */
+const hour = 3_600_000;
+/** Hashes that are read at one time. */
+const batch = 100;
 
 /** The hash of a subject's tries. Names are no secrets, so it needs no key. */
-export function subjectKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, digest: string): string {
-  return `${keyPrefix}lockout:{${digest}}`;
+export function subjectKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, name: Subject): string {
+  return `${keyPrefix}lockout:{${digestOf(name)}}`;
 }
 
-export function subjectDigest({ authenticator, subject }: Pick<CountedName, 'authenticator' | 'subject'>): string {
-  return createHash('sha256')
-    .update(JSON.stringify([authenticator, subject]))
-    .digest('base64url');
+function digestOf({ authenticator, subject }: Subject): string {
+  return hash('sha256', JSON.stringify([authenticator, subject]), 'base64url');
 }
 
-/** KEYS[1]: the hash of names. ARGV: field, value, and milliseconds that the hash lives at least. */
-const noteScript = `
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-return 1`;
+function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number): string {
+  return `${keyPrefix}lockout:{names}:${hours}`;
+}
 
-/**
- * Writes the name of a refused try. No one waits for it.
- *
- * @param time Redis' milliseconds
- * @param lifetime milliseconds that its tries may count
- */
+/** Writes the name of a refused try at a time of Redis, whose tries may count for `lifetime`. No one waits for it. */
 export function noteName(redis: SharedRedis, name: CountedName, time: number, lifetime: number): void {
   const [sealingKey] = redis.sealingKeys;
   if (sealingKey === undefined) return;
-  const key = namesKey(redis, Math.floor(time / period));
-  const field = subjectDigest(name);
-  const plain = Buffer.from(JSON.stringify([name.authenticator, name.subject, name.username]));
-  const value = seal(keyFor(sealingKey), field, plain).toString('base64');
-  redis.send('lockout', (client) => client.eval(noteScript, 1, key, field, value, period + lifetime));
+  const key = namesKey(redis, Math.floor(time / hour));
+  const field = digestOf(name);
+  const plain = JSON.stringify([name.authenticator, name.subject, name.username]);
+  const value = sealText(sealingKey, sealedFor, field, plain);
+  const lives = hour + lifetime;
+  redis.send('lockout', (client) => client.eval(changeScript, 1, key, lives, 2 * lives, 0, field, value));
 }
 
-/** The hashes that may have names whose tries still count. */
-function namesKeys(redis: Pick<SharedRedis, 'keyPrefix'>, now: number, lifetime: number): readonly string[] {
-  const [first, last] = [now - lifetime, now].map((time) => Math.floor(time / period)) as [number, number];
-  return Array.from({ length: last - first + 1 }, (_, index) => namesKey(redis, first + index));
+/** Whose refused tries count now, in the order of their names. It adds nothing to the counts. @throws RedisProblem */
+export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig): Promise<readonly Lockout[]> {
+  const { now } = await readHash(redis, namesKey(redis, 0));
+  const oldest = Math.floor((now - settings.window - abandonedAfter) / hour);
+  const names = new Map<string, CountedName>();
+  for (let at = oldest; at <= now / hour; at++) {
+    const { fields } = await readHash(redis, namesKey(redis, at));
+    for (const [field, value] of pairsOf(fields)) {
+      // A value that no gateway with these keys wrote for that field is ignored.
+      const plain = openText(redis.sealingKeys, sealedFor, field, value);
+      if (plain === undefined) continue;
+      const [authenticator, subject, username] = JSON.parse(plain) as [string, string, string];
+      names.set(field, { authenticator, subject, username });
+    }
+  }
+  const all = [...names.values()];
+  const lockouts: Lockout[] = [];
+  for (let at = 0; at < all.length; at += batch) {
+    const read = all.slice(at, at + batch).map((name) => readLockout(redis, name, settings));
+    for (const lockout of await Promise.all(read)) if (lockout !== undefined) lockouts.push(lockout);
+  }
+  const keyOf = ({ authenticator, username }: Lockout) => JSON.stringify([authenticator, username]);
+  return lockouts.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
 }
 
-/** @returns undefined for a value that no gateway with these keys wrote for that field */
-function openName(field: string, value: string, keys: readonly SealingKey[]): CountedName | undefined {
-  const bytes = Buffer.from(value, 'base64');
-  const plain = keys.map((key) => open(keyFor(key), field, bytes)).find((one) => one !== undefined);
-  if (plain === undefined) return undefined;
-  const [authenticator, subject, username] = JSON.parse(plain.toString()) as [string, string, string];
-  return { authenticator, subject, username };
+/** Forgets the tries of a user in that Redis, and no password that is known to be right. @throws RedisProblem */
+export async function clearLockout(redis: ProbedRedis, name: CountedName): Promise<void> {
+  const key = subjectKey(redis, name);
+  const { fields } = await readHash(redis, key);
+  const tries = pairsOf(fields).flatMap(([field]) => (field.startsWith('try:') ? [field] : []));
+  if (tries.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...tries));
 }
 
-function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hour: number): string {
-  return `${keyPrefix}lockout:{names}:${hour}`;
+async function readLockout(redis: ProbedRedis, name: CountedName, { window, maxFailures }: LockoutConfig) {
+  const key = subjectKey(redis, name);
+  const { now, fields } = await readHash(redis, key);
+  const { tries } = createRecords(redis, key).read(fields, now, { window, abandonedAfter, knownFor: 0 });
+  const ends = tries.flatMap(({ state, time }) => (state === 'pending' ? [] : [time + window])).sort((a, b) => b - a);
+  const [last] = ends;
+  if (last === undefined) return undefined;
+  // One more may go out when fewer than maxFailures count.
+  const until = ends[maxFailures - 1];
+  return {
+    ...name,
+    /** Tries that count: refused, or without a known outcome. */
+    refused: ends.length,
+    /** Only passwords that were right before are sent. */
+    isLockedOut: until !== undefined,
+    /** Milliseconds since 1970 by Redis' clock: locked out until then, else when the last of the tries stops counting. */
+    until: until ?? last,
+  };
 }
 
-function keyFor(key: SealingKey): Uint8Array {
-  return key.derive('lockout names');
+async function readHash(redis: ProbedRedis, key: string) {
+  const reply = await redis.probe('lockout', (client) => client.eval(readScript, 1, key));
+  const [now, fields] = reply as [string, string[]];
+  return { now: Number(now), fields };
 }

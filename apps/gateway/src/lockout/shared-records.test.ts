@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 import { createRecords, knownField, type Lifetimes, tolerance, tryField } from './shared-records.ts';
 
 const keyOf = (letter: string) => createSealingKey(Buffer.alloc(32, letter));

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { SharedRedis } from '../shared-redis/types.ts';
-import { type CountedTry, createFingerprint } from './ledger.ts';
+import { pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
+import { type CountedTry, createFingerprint } from './local-guard.ts';
 
 /*
  * What all replicas know of the tries of one subject is a hash in Redis:
@@ -15,21 +15,17 @@ import { type CountedTry, createFingerprint } from './ledger.ts';
 
 type State = 'pending' | 'refused' | 'right';
 
+interface Authentic {
+  readonly field: string;
+  readonly state: State;
+  readonly time: number;
+  readonly secret: string;
+}
+
 export interface SharedTryRecord extends CountedTry {
   readonly secret: string;
   /** Redis' milliseconds: when it was refused or abandoned, and until then when it began. */
   readonly time: number;
-}
-
-/** The records of a hash, as far as they can be believed. */
-export interface SharedRecords {
-  readonly tries: readonly SharedTryRecord[];
-  /** When each secret was last right. */
-  readonly known: ReadonlyMap<string, number>;
-  /** Fields that have expired. */
-  readonly expired: readonly string[];
-  /** Fields that no gateway with these keys wrote here. */
-  readonly foreign: readonly string[];
 }
 
 /** Milliseconds. */
@@ -45,18 +41,10 @@ export const tolerance = 5_000;
 export const tryField = (id: string): string => `try:${id}`;
 export const knownField = (secret: string): string => `known:${secret}`;
 
-export interface RecordsOfSubject {
-  /** @returns field and value */
-  write(field: string, state: State, time: number, secret: string): [string, string];
-  /**
-   * @param fields names and values in turn
-   * @param now Redis' milliseconds
-   */
-  read(fields: readonly string[], now: number, lifetimes: Lifetimes): SharedRecords;
-}
+const format = /^(pending|refused|right) (\d{1,15}) ([\w-]{43}) ([\w-]{43})$/;
 
 /** @param key of the hash */
-export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>, key: string): RecordsOfSubject {
+export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>, key: string) {
   const macs = sealingKeys.map((sealingKey) => createFingerprint(sealingKey.derive('lockout records')));
   const [writeMac] = macs;
   if (writeMac === undefined) throw new RangeError('there must be a sealing key');
@@ -67,15 +55,20 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
     return isOurs ? { field, state: state as State, time: Number(time), secret } : undefined;
   }
   return {
-    write: (field, state, time, secret) => {
+    /** @returns field and value */
+    write(field: string, state: State, time: number, secret: string): [string, string] {
       const text = String(Math.round(time));
       return [field, `${state} ${text} ${secret} ${writeMac(key, field, state, text, secret)}`];
     },
-    read(fields, now, lifetimes) {
+    /**
+     * @param fields names and values in turn
+     * @param now Redis' milliseconds
+     * @returns the records, as far as they can be believed, and the fields that no gateway with these keys wrote here
+     */
+    read(fields: readonly string[], now: number, lifetimes: Lifetimes) {
       const foreign: string[] = [];
       const authentic: Authentic[] = [];
-      for (let index = 0; index < fields.length; index += 2) {
-        const [field = '', value = ''] = fields.slice(index, index + 2);
+      for (const [field, value] of pairsOf(fields)) {
         const one = readOne(field, value);
         if (one === undefined) foreign.push(field);
         else authentic.push(one);
@@ -85,20 +78,10 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
   };
 }
 
-const format = /^(pending|refused|right) (\d{1,15}) ([\w-]{43}) ([\w-]{43})$/;
+export type SharedRecords = ReturnType<ReturnType<typeof createRecords>['read']>;
 
-interface Authentic {
-  readonly field: string;
-  readonly state: State;
-  readonly time: number;
-  readonly secret: string;
-}
-
-function inForce(
-  records: readonly Authentic[],
-  now: number,
-  { window, abandonedAfter, knownFor }: Lifetimes,
-): Omit<SharedRecords, 'foreign'> {
+/** @returns the tries that count, when each secret was last right, and the fields that have expired */
+function inForce(records: readonly Authentic[], now: number, { window, abandonedAfter, knownFor }: Lifetimes) {
   const tries: SharedTryRecord[] = [];
   const known = new Map<string, number>();
   const expired: string[] = [];

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { type ProblemKind, RedisProblem } from '@sallyport/redis-connection';
 import { expect, test } from 'vitest';
 import { pause } from '../deadlines.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
+import { createSealingKey } from '../sealing/seal.ts';
+import type { SharedRedis } from '../shared-redis/shared-redis.ts';
 import { createRecords } from './shared-records.ts';
 import { createSharedTry, type SharedTryDependencies } from './shared-try.ts';
 
@@ -15,7 +15,7 @@ const timeout = 100;
 function create(redis: SharedRedis, dependencies: Pick<SharedTryDependencies, 'now' | 'random' | 'pause'>) {
   return createSharedTry(
     redis,
-    { authenticator: 'corp', name: 'jane', username: 'jane', password: 'a' },
+    { authenticator: 'corp', subject: 'jane', username: 'jane', password: 'a' },
     {
       ...dependencies,
       settings: () => ({ maxFailures: 1, window: 1000 }),

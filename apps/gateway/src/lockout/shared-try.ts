@@ -1,14 +1,67 @@
 import { randomUUID } from 'node:crypto';
 import { type AttemptOutcome, AuthenticatorError } from '@sallyport/authenticator';
-import { type ProblemKind, RedisProblem } from '@sallyport/redis-connection';
+import { type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { z } from 'zod';
+import type { LockoutConfig } from '../config/types.ts';
 import type { pause } from '../deadlines.ts';
-import type { SharedRedis } from '../shared-redis/types.ts';
-import { judge, type Verdict } from './ledger.ts';
-import { createSharedHash, type SharedHash, type SharedHashDependencies, type Tried } from './shared-hash.ts';
-import type { SharedTryRecord } from './shared-records.ts';
+import type { SharedRedis } from '../shared-redis/shared-redis.ts';
+import { createFingerprint, judge, maxWait, type Verdict } from './local-guard.ts';
+import { type CountedName, noteName, subjectKey } from './shared-lockouts.ts';
+import {
+  createRecords,
+  knownField,
+  type SharedRecords,
+  type SharedTryRecord,
+  tolerance,
+  tryField,
+} from './shared-records.ts';
+import { changeScript, takeScript } from './shared-scripts.ts';
+
+/** What is sent to the backend, in clear: it stays in this process. */
+interface Tried extends CountedName {
+  readonly password: string;
+}
+
+export interface SharedTryDependencies {
+  readonly settings: () => LockoutConfig;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly abandonedAfter: number;
+  /** Redis' milliseconds less monotonic ones, as the last reply had it. All tries learn it from each other. */
+  readonly redisClock: { offset: number };
+  /** Called with how many records in that Redis were removed because no gateway with its sealing keys wrote them. */
+  readonly onForeign: (records: number) => void;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Between two questions whether other replicas still hold the last slots. */
+  readonly pause: typeof pause;
+}
+
+/** Milliseconds between two questions, which grow by half up to the longest: a bind takes a few, or a second and more. */
+const [firstPause, longestPause] = [50, 250];
+/** Calls for one question: one more to learn Redis' clock, and one more past foreign or expired records. */
+const maxCalls = 3;
+
+/** Redis may be healthy and busy. A node of a cluster that is down has the same kind as a late one. */
+const lateKinds: ReadonlySet<ProblemKind> = new Set(['timeout', 'node']);
+
+export type SharedTry = ReturnType<typeof createSharedTry>;
 
 /** One try, as all replicas see it. */
-export interface SharedTry {
+export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies) {
+  const { now, random } = dependencies;
+  const hash = createSharedHash(redis, tried, dependencies);
+  let id: string = randomUUID();
+  let wait = firstPause;
+  /** When the waiting ends, once it has begun. */
+  let until: number | undefined;
+
+  /** Also for a try that Redis was not asked about, or did not answer. No one waits for it. */
+  const settle = (outcome: AttemptOutcome) => {
+    hash.settle(id, outcome);
+    // A new id from now on, since the outcome of this one may still be on its way.
+    id = randomUUID();
+  };
   /**
    * Takes a slot when it says `admit`. `wait`: others hold the last slots; ask again after a pause.
    *
@@ -18,49 +71,10 @@ export interface SharedTry {
    *   for a secret that this replica knows to be right, or that has no slot here
    * @throws AuthenticatorError `failed` when other replicas, or Redis, take too long
    */
-  ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined>;
-  /** Between two questions. @throws the reason of the signal when it is aborted */
-  pause(signal: AbortSignal | undefined): Promise<void>;
-  /** Also for a try that Redis was not asked about, or did not answer. No one waits for it. */
-  settle(outcome: AttemptOutcome): void;
-}
-
-export interface SharedTryDependencies extends SharedHashDependencies {
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly pause: typeof pause;
-}
-
-/**
- * Milliseconds that a try waits for those of other replicas, or for a late Redis. Longer than most binds take, and well
- * below the `timeout` of an authenticator (3 s), which would be an outage.
- */
-const maxWait = 1_000;
-/** Milliseconds between two questions, which grow by half up to the longest: a bind takes a few, or a second and more. */
-const [firstPause, longestPause] = [50, 250];
-/** Calls for one question: one more to learn Redis' clock, and one more past foreign or expired records. */
-const maxCalls = 3;
-
-/** Redis may be healthy and busy. A node of a cluster that is down has the same kind as a late one. */
-const lateKinds: ReadonlySet<ProblemKind> = new Set(['timeout', 'node']);
-
-export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies): SharedTry {
-  const { now, random } = dependencies;
-  const hash = createSharedHash(redis, tried, dependencies);
-  let id = randomUUID();
-  let wait = firstPause;
-  /** When the waiting ends, once it has begun. */
-  let until: number | undefined;
-
-  const settle = (outcome: AttemptOutcome) => {
-    hash.settle(id, outcome);
-    // A new id from now on, since the outcome of this one may still be on its way.
-    id = randomUUID();
-  };
   async function ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined> {
     try {
       const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
-      const { verdict, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit });
+      const { verdict, hasSlot } = await inquire(hash, id, slots, rightAt, timeLimit);
       if (verdict !== 'admit' && hasSlot) settle('unavailable');
       if (verdict !== 'wait') return verdict;
       until ??= now() + maxWait;
@@ -82,29 +96,26 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
     if (rightAt !== undefined) return undefined;
     throw new AuthenticatorError('failed', 'tries of this name elsewhere take too long');
   }
-  return {
-    ask,
-    async pause(signal) {
-      // Half of it at random: those that wait must not all ask again at the same moment.
-      await dependencies.pause(wait * (0.5 + random()), signal);
-      wait = Math.min(wait * 1.5, longestPause);
-    },
-    settle,
-  };
+  /** Between two questions. @throws the reason of the signal when it is aborted */
+  async function pauseBetween(signal: AbortSignal | undefined): Promise<void> {
+    // Half of it at random: those that wait must not all ask again at the same moment.
+    await dependencies.pause(wait * (0.5 + random()), signal);
+    wait = Math.min(wait * 1.5, longestPause);
+  }
+  return { ask, pause: pauseBetween, settle };
 }
 
-interface Question {
-  readonly id: string;
-  readonly slots: number;
-  readonly rightAt: number | undefined;
-  /** Milliseconds; undefined: `redis.timeout`. */
-  readonly timeLimit: number | undefined;
-}
-
-/** One round trip, unless Redis' clock was not known, or records that do not count are in the way. */
+/**
+ * One round trip, unless Redis' clock was not known, or records that do not count are in the way.
+ *
+ * @param timeLimit milliseconds; undefined: `redis.timeout`
+ */
 async function inquire(
-  hash: SharedHash,
-  { id, slots, rightAt, timeLimit }: Question,
+  hash: ReturnType<typeof createSharedHash>,
+  id: string,
+  slots: number,
+  rightAt: number | undefined,
+  timeLimit: number | undefined,
 ): Promise<{ readonly verdict: Verdict; readonly hasSlot: boolean }> {
   // A secret that this replica knows to be right needs no free slot.
   let limit: number | 'any' = rightAt === undefined ? slots : 'any';
@@ -121,4 +132,83 @@ async function inquire(
     limit = 'any';
   }
   throw new RedisProblem('timeout', 'the clock of the cache Redis differs at each call');
+}
+
+/** Milliseconds. A secret that was not used for so long need not be sure of a try at any time. */
+const knownFor = 30 * 24 * 60 * 60 * 1000;
+/** Of one subject: a password, and as many more as a directory accepts beside it (such as tokens of applications). */
+const maxKnown = 8;
+/** Fields that a hash may have, besides two for each refused try that is allowed. */
+const spareFields = 256;
+
+/** See `takeScript`. */
+const replySchema = z.tuple([z.int(), z.int(), z.int(), z.array(z.string())]);
+
+/** What all replicas know of the tries of one subject, for a try with one secret. */
+function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies) {
+  const { settings, now, abandonedAfter, redisClock, onForeign } = dependencies;
+  const { authenticator, subject, password } = tried;
+  const key = subjectKey(redis, tried);
+  const records = createRecords(redis, key);
+  // Under each sealing key. The first is the one to write.
+  const secrets = redis.sealingKeys.map((one) =>
+    createFingerprint(one.derive('lockout secrets'))(authenticator, subject, password),
+  );
+  const [secret = ''] = secrets;
+  const redisTime = (monotonic = now()) => monotonic + redisClock.offset;
+  const atLeast = () => settings().window + abandonedAfter;
+  let known: SharedRecords['known'] = new Map();
+
+  function read(fields: readonly string[], time: number, removed: number): SharedRecords {
+    const seen = records.read(fields, time, { window: settings().window, abandonedAfter, knownFor });
+    const gone = [...seen.foreign, ...seen.expired];
+    if (gone.length > 0) redis.send('lockout', (client) => client.hdel(key, ...gone));
+    if (removed + seen.foreign.length > 0) onForeign(removed + seen.foreign.length);
+    known = seen.known;
+    return seen;
+  }
+  /**
+   * Takes a slot, if one is free, and reads what was in the hash before.
+   *
+   * @param limit how many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case
+   * @returns undefined when the time of the record was wrong, so that others do not believe it: take it once more
+   * @throws RedisProblem
+   */
+  async function take(id: string, limit: number | 'any', timeLimit: number | undefined) {
+    const expected = redisTime();
+    const own = records.write(tryField(id), 'pending', expected, secret);
+    const most = spareFields + 2 * settings().maxFailures;
+    const rest = [...own, limit, atLeast(), knownFor, most, ...secrets.map(knownField)];
+    const work = (client: RedisClient) => client.eval(takeScript, 1, key, ...rest);
+    const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
+    const { data } = replySchema.safeParse(await asking);
+    if (data === undefined) throw new RedisProblem('server', 'the cache Redis: the reply is not that of the script');
+    const [hasSlot, time, removed, fields] = data;
+    redisClock.offset = time - now();
+    const isBelieved = Math.abs(time - expected) <= tolerance;
+    return isBelieved ? { ...read(fields, time, removed), hasSlot: hasSlot === 1 } : undefined;
+  }
+  /** Gives the slot back, or counts it; counts a try without a slot as well. No one waits for it. */
+  function settle(id: string, outcome: AttemptOutcome): void {
+    // In this order: in a full Redis, a script that has removed something may still write.
+    const gone = [tryField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
+    const come: string[] = [];
+    if (outcome === 'refused') {
+      come.push(...records.write(tryField(id), 'refused', redisTime(), secret));
+      noteName(redis, tried, redisTime(), atLeast());
+    }
+    if (outcome === 'accepted') {
+      gone.push(...oldest(known, secrets).map(knownField));
+      come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
+    }
+    const rest = [outcome === 'accepted' ? knownFor : atLeast(), knownFor, gone.length, ...gone, ...come];
+    redis.send('lockout', (client) => client.eval(changeScript, 1, key, ...rest));
+  }
+  return { secrets, redisTime, take, settle };
+}
+
+/** Those that were right longest ago, so that one more fits. */
+function oldest(known: SharedRecords['known'], besides: readonly string[]): string[] {
+  const others = [...known].filter(([one]) => !besides.includes(one)).sort(([, one], [, other]) => other - one);
+  return others.slice(maxKnown - 1).map(([one]) => one);
 }

@@ -1,8 +1,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { CacheMetrics, CacheTier } from '../cache/store.ts';
+import type { CacheMetrics, CacheTier } from '../cache/with-cache.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import type { Entry } from '../revocation/types.ts';
-import type { RedisUse } from '../shared-redis/types.ts';
+import type { Entry } from '../revocation/list.ts';
+import type { RedisUse } from '../shared-redis/shared-redis.ts';
 
 /** What a scrape reads. */
 export interface CacheState {

@@ -1,16 +1,14 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { describe, expect, test } from 'vitest';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { fateOf, judgeReplicas, publishAndConfirm } from './confirmation.ts';
-import { blocksIn, digestOfList } from './list.ts';
+import { fateOf, judgeReplicas, publishAndConfirm, readReplicas, sealApplied } from './confirmation.ts';
+import { blocksIn, digestOfList, type Entry } from './list.ts';
 import type { Draft } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
-import { readReplicas, sealApplied } from './replicas.ts';
 import { revocationKeys } from './scripts.ts';
 import { openRedis, startReplica } from './testing/replicas.ts';
-import type { Entry } from './types.ts';
 
 const keys = revocationKeys('sallyport:');
 const waiting = { wait: 20_000, signal: new AbortController().signal };

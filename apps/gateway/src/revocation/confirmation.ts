@@ -1,24 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { currentEntries, digestOfList, subjectOf } from './list.ts';
-import { type Draft, type Published, publish } from './publish.ts';
+import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
+import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
+import { currentEntries, digestOfList, type Entry, subjectOf } from './list.ts';
+import { type Draft, publish } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
-import { forgetReplicas, type KnownReplica, type ReplicaListing, readReplicas } from './replicas.ts';
-import type { Entry } from './types.ts';
+import { replicasScript, revocationKeys } from './scripts.ts';
 
-export interface Publication extends Pick<Published, 'entry' | 'unreadable' | 'isAboveLimit'> {
+/** Its host, and a suffix that no other process has. */
+export function newReplicaId(): string {
+  return `${hostname()}-${randomBytes(4).toString('hex')}`;
+}
+
+const sealedFor = 'revocation replicas';
+
+/**
+ * What a replica reports of itself, sealed, so that no one else can confirm what it has not merged: the digest of the list
+ * that it holds, when it has merged the list as a whole; else ''.
+ */
+export function sealApplied(id: string, applied: string, key: SealingKey): string {
+  return sealText(key, sealedFor, id, applied);
+}
+
+/** A gateway that has reported itself. */
+interface KnownReplica {
+  readonly id: string;
+  /** When it last reported: milliseconds since 1970 by Redis' clock. */
+  readonly heardAt: number;
+  /** See {@link sealApplied}; undefined when it seals with a key that is not known here. */
+  readonly applied: string | undefined;
+}
+
+/** @returns Redis' time, the revision of the list or '', and the replicas @throws RedisProblem */
+export async function readReplicas(redis: ProbedRedis) {
+  const keys = revocationKeys(redis.keyPrefix);
+  const reply = await redis.probe('revocations', (client) =>
+    client.eval(replicasScript, 2, keys.revision, keys.replicas),
+  );
+  const [revision, time, fields] = reply as [string, string, string[]];
+  const replicas = pairsOf(fields).map(([id, value]): KnownReplica => {
+    const [heardAt = '', sealed = ''] = value.split(' ');
+    return { id, heardAt: Number(heardAt), applied: openText(redis.sealingKeys, sealedFor, id, sealed) };
+  });
+  return { now: Number(time), revision, replicas };
+}
+
+export interface Publication extends Omit<Awaited<ReturnType<typeof publish>>, 'revision'> {
   readonly confirmation: Confirmation;
   /** The entry that someone else has put in its place since. */
   readonly supersededBy?: Entry;
   /** The list has entries of a kind that version 0.1.0 can't read: while they are there, it confirms nothing. */
   readonly hasNewKinds: boolean;
-}
-
-export interface ConfirmationOptions {
-  /** Milliseconds to wait for the replicas, in each round. */
-  readonly wait: number;
-  /** Ends the wait before its time. */
-  readonly signal: AbortSignal;
 }
 
 /** A Redis that fails over or is flushed in between loses the entry. More often than this it has another problem. */
@@ -27,25 +60,28 @@ const mostRounds = 3;
 /**
  * Puts an entry into the list, and waits until all replicas have it and it has stayed.
  *
+ * @param wait milliseconds to wait for the replicas, in each round
+ * @param signal ends the wait before its time
  * @throws RedisProblem, Error when it can't be done, and what `draft` throws
  */
 export async function publishAndConfirm(
   redis: ProbedRedis,
   draft: (listing: Listing) => Draft,
-  { wait, signal }: ConfirmationOptions,
+  { wait, signal }: { readonly wait: number; readonly signal: AbortSignal },
 ): Promise<Publication> {
   let next = draft;
   for (let round = 0; round < mostRounds; round++) {
-    const { entry, unreadable, isAboveLimit } = await publish(redis, next);
+    const published = await publish(redis, next);
+    const { entry } = published;
     const confirmation = await waitForConfirmation(redis, entry, performance.now() + wait, signal);
     const { entries } = await readListing(redis);
     const fate = fateOf(entry, entries);
     if (fate !== 'lost') {
       const hasNewKinds = entries.some((one) => one.kind === 'jti' || one.kind === 'sid');
-      return { entry, confirmation, unreadable, isAboveLimit, hasNewKinds, ...(fate !== 'present' && fate) };
+      return { ...published, confirmation, hasNewKinds, ...(fate !== 'present' && fate) };
     }
-    const { action, kind, name, by, reason, until } = entry;
-    next = () => ({ action, kind, name, by, until, ...(reason !== undefined && { reason }) });
+    const { id, ...again } = entry;
+    next = () => again;
   }
   throw new Error(
     `Redis lost the entry ${mostRounds} times in a row, each time shortly after it was written. Fix Redis, and run the command again`,
@@ -72,18 +108,7 @@ export function fateOf(entry: Entry, entries: readonly Entry[]): Fate {
  */
 export type Absence = 'behind' | 'silent' | 'other keys';
 
-interface Unconfirmed extends Pick<KnownReplica, 'id' | 'heardAt'> {
-  readonly absence: Absence;
-}
-
-export interface Confirmation {
-  /** Redis' time, milliseconds since 1970, at the last poll. */
-  readonly now: number;
-  readonly confirmed: readonly string[];
-  readonly unconfirmed: readonly Unconfirmed[];
-  /** Silent for so long that they do not count. */
-  readonly gone: readonly Pick<KnownReplica, 'id' | 'heardAt'>[];
-}
+export type Confirmation = Readonly<ReturnType<typeof judgeReplicas>>;
 
 /** Milliseconds since a replica last reported: until then it is healthy, it counts, it is remembered. */
 const aliveFor = 5_000;
@@ -92,18 +117,8 @@ const rememberedFor = 3_600_000;
 
 const pause = 100;
 
-/**
- * Waits until every replica has the entry, or the entry is not in the list any more.
- *
- * @param end monotonic milliseconds
- * @throws RedisProblem
- */
-async function waitForConfirmation(
-  redis: ProbedRedis,
-  entry: Entry,
-  end: number,
-  signal: AbortSignal,
-): Promise<Confirmation> {
+/** Waits until every replica has the entry, or the entry is not in the list any more. @throws RedisProblem */
+async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number, signal: AbortSignal) {
   // A replica reports the digest of its list: it has the entry when that list has it. The list may change during the wait,
   // by other commands, and by replicas that find something missing.
   const fates = new Map<string, Fate>();
@@ -122,7 +137,7 @@ async function waitForConfirmation(
     if (confirmation.unconfirmed.length === 0 || isOver) {
       const old = seen.replicas.filter(({ heardAt }) => seen.now - heardAt > rememberedFor).map(({ id }) => id);
       // Nothing depends on it: the next command tries again.
-      await forgetReplicas(redis, old).catch(() => undefined);
+      if (old.length > 0) await forgetReplicas(redis, old).catch(() => undefined);
       return confirmation;
     }
     await setTimeout(pause, undefined, { signal }).catch(() => undefined);
@@ -131,12 +146,13 @@ async function waitForConfirmation(
 
 /** @param hasEntry whether the list of that digest has the entry */
 export function judgeReplicas(
-  { now, replicas }: Pick<ReplicaListing, 'now' | 'replicas'>,
+  { now, replicas }: { readonly now: number; readonly replicas: readonly KnownReplica[] },
   hasEntry: (digest: string) => boolean,
-): Confirmation {
+) {
   const confirmed: string[] = [];
-  const unconfirmed: Unconfirmed[] = [];
-  const gone: Pick<KnownReplica, 'id' | 'heardAt'>[] = [];
+  const unconfirmed: { id: string; heardAt: number; absence: Absence }[] = [];
+  /** Silent for so long that they do not count. */
+  const gone: { id: string; heardAt: number }[] = [];
   for (const { id, heardAt, applied } of replicas.toSorted((one, other) => (one.id < other.id ? -1 : 1))) {
     const silence = now - heardAt;
     if (silence > rememberedFor) continue;
@@ -148,4 +164,13 @@ export function judgeReplicas(
     }
   }
   return { now, confirmed, unconfirmed, gone };
+}
+
+/** Replicas that one call forgets: a call with very many breaks. */
+const mostForgotten = 1_000;
+
+/** Removes replicas that are gone for good. One that is not comes back by itself. */
+export async function forgetReplicas(redis: ProbedRedis, ids: readonly string[]): Promise<void> {
+  const { replicas } = revocationKeys(redis.keyPrefix);
+  await redis.probe('revocations', (client) => client.hdel(replicas, ...ids.slice(0, mostForgotten)));
 }

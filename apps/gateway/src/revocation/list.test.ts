@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRevocationList, digestOf } from './list.ts';
-import type { Entry } from './types.ts';
+import { createRevocationList, digestOf, type Entry } from './list.ts';
 
 function setUp() {
   const clock = { now: 1_000, wall: Number.POSITIVE_INFINITY };

@@ -1,45 +1,57 @@
-import { createHash, hash } from 'node:crypto';
-import type { Blocks, Entry, Revocations } from './types.ts';
+import { hash } from 'node:crypto';
+import type { Credential } from '@sallyport/authenticator';
+import { z } from 'zod';
+
+/** One entry of the revocation list. Names are as Kubernetes sees them, prefix included. */
+export const entrySchema = z.object({
+  /** Random. */
+  id: z.string(),
+  /**
+   * `unlock`: each replica that learns of it forgets a user's refused tries, once. `revoke`: what was cached before is not
+   * used any more. `block`: refused, whatever a backend answers. `unblock`: ends a block; it stays in the list as long as a
+   * replica that has missed it could bring the block back.
+   */
+  action: z.enum(['revoke', 'block', 'unblock', 'unlock']),
+  /**
+   * The subject; `token`: its SHA-256, 64 hexadecimal digits; `jti`, `sid`: see `Credential`, very long ones as `boundedId`
+   * makes them; `all`: every user.
+   */
+  kind: z.enum(['user', 'group', 'token', 'jti', 'sid', 'all']),
+  /** '' for `all`. */
+  name: z.string(),
+  /** Its place in the order of all entries: higher than that of every earlier one. */
+  revision: z.int(),
+  /** Milliseconds since 1970 by Redis' clock: when it was made, and when it ends. */
+  at: z.int(),
+  until: z.int(),
+  /** Not before `until`: it is remembered until then, since what it superseded could come back. */
+  keptUntil: z.int(),
+  by: z.string(),
+  reason: z.string().exactOptional(),
+});
+
+export type Entry = Readonly<z.infer<typeof entrySchema>>;
 
 /** The revocation list as this process knows it. It outlives a reload of the config, and the Redis it came from. */
-export interface RevocationList extends Omit<Revocations, 'isCutOff'>, Blocks {
-  /**
-   * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
-   * lost its last writes, does not lift a block.
-   *
-   * @returns the new entries, and those of them that came out of their order: to be published again, after all others
-   */
-  merge(entries: readonly Entry[]): { readonly adopted: readonly Entry[]; readonly outOfOrder: readonly Entry[] };
-  /** The entries that Redis must have: all that are remembered, and always the newest, since it holds the revision. */
-  readonly entries: readonly Entry[];
-  /** Blocks in force. */
-  readonly blocks: readonly Entry[];
-}
+export type RevocationList = ReturnType<typeof createRevocationList>;
 
-/** The entries in force by name, for each review. */
-interface Index {
-  /** The revision of the newest revocation. */
-  readonly revokedUsers: ReadonlyMap<string, number>;
-  readonly revokedTokens: ReadonlyMap<string, number>;
-  readonly revokedAll: number;
-  readonly blockedUsers: ReadonlyMap<string, Entry>;
-  readonly blockedGroups: ReadonlyMap<string, Entry>;
-  readonly blockedTokens: ReadonlyMap<string, Entry>;
-  readonly blockedJtis: ReadonlyMap<string, Entry>;
-  readonly blockedSids: ReadonlyMap<string, Entry>;
+/** The revocation list as each decision uses it. */
+export type Blocks = Pick<RevocationList, 'ofToken' | 'ofUser' | 'ofCredential'>;
+
+/** The revocation list as a cache uses it. */
+export interface Revocations extends Pick<RevocationList, 'revision' | 'isRevoked'> {
+  /** The list could not be read for 1 s, so that later revocations are not known. */
+  readonly isCutOff: boolean;
 }
 
 /** Milliseconds after `keptUntil` for which an entry is still remembered, in case clocks are wrong. */
 const grace = 3_600_000;
 
 /**
- * No single clock lets a user in: a block ends when both Redis' clock and this process' own have passed its end, and is
- * forgotten a while after that.
- *
- * @param now milliseconds since 1970 by Redis' clock, as far as it is known
- * @param wall by the clock of this process
+ * No single clock lets a user in: a block ends when both Redis' clock (`now`, as far as it is known) and this process' own
+ * (`wall`) have passed its end, and is forgotten a while after that.
  */
-export function createRevocationList(now: () => number, wall: () => number): RevocationList {
+export function createRevocationList(now: () => number, wall: () => number) {
   // By subject: of two entries of one subject, the newer one holds.
   let held: ReadonlyMap<string, Entry> = new Map();
   let revision = 0;
@@ -53,58 +65,87 @@ export function createRevocationList(now: () => number, wall: () => number): Rev
   };
 
   return {
-    get revision() {
+    /** Of the newest entry that is known; to be noted when a lookup begins. */
+    get revision(): number {
       return revision;
     },
-    isRevoked(since, username, token) {
+    /**
+     * Whether an answer must not be used, because it was revoked after its lookup began.
+     *
+     * @param since the revision that was known when the lookup began
+     * @param username as Kubernetes sees it; undefined when the answer names no user
+     */
+    isRevoked(since: number, username: string | undefined, token: string): boolean {
       if (index.revokedAll > since) return true;
       const { revokedUsers } = index;
       if (username !== undefined && revokedUsers.size > 0 && (revokedUsers.get(username) ?? 0) > since) return true;
       return index.revokedTokens.size > 0 && (index.revokedTokens.get(digestOf(token)) ?? 0) > since;
     },
-    ofToken: (token) => (index.blockedTokens.size === 0 ? undefined : blockOf(index.blockedTokens, digestOf(token))),
-    ofUser(username, groups) {
+    /** @returns the block that is in force for the token, whoever its user is */
+    ofToken: (token: string) =>
+      index.blockedTokens.size === 0 ? undefined : blockOf(index.blockedTokens, digestOf(token)),
+    /** @returns the block that is in force for a user of that name, or in one of these groups, as Kubernetes sees them */
+    ofUser(username: string, groups: readonly string[]): Entry | undefined {
       const { blockedUsers, blockedGroups } = index;
       const member = blockedGroups.size === 0 ? undefined : groups.find((group) => blockOf(blockedGroups, group));
       return blockOf(blockedUsers, username) ?? blockOf(blockedGroups, member);
     },
-    ofCredential: ({ jti, sid }) => blockOf(index.blockedJtis, jti) ?? blockOf(index.blockedSids, sid),
-    merge(entries) {
-      const known = new Set([...held.values()].map(({ id }) => id));
-      const unknown = entries.filter((entry) => !known.has(entry.id)).sort(byRevision);
-      const next = new Map(held);
-      const adopted: Entry[] = [];
-      const outOfOrder: Entry[] = [];
-      const before = revision;
-      for (const entry of unknown) {
-        if (!isInForce(entry) && entry.revision <= before) continue;
-        const placed = entry.revision > before ? entry : { ...entry, revision: revision + 1 };
-        const other = next.get(subjectOf(entry));
-        // An older entry of the same subject, written back by a replica that had missed the newer one.
-        if (other !== undefined && other.revision >= entry.revision) continue;
-        if (placed !== entry) outOfOrder.push(entry);
-        revision = Math.max(revision, placed.revision);
-        next.set(subjectOf(entry), placed);
-        adopted.push(placed);
-      }
+    /** @returns the block that is in force for a token with these ids, whoever issued it */
+    ofCredential: ({ jti, sid }: Credential) => blockOf(index.blockedJtis, jti) ?? blockOf(index.blockedSids, sid),
+    /**
+     * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
+     * lost its last writes, does not lift a block.
+     *
+     * @returns the new entries, and those of them that came out of their order: to be published again, after all others
+     */
+    merge(entries: readonly Entry[]) {
+      const merged = mergeInto(held, revision, entries, isInForce);
+      revision = merged.revision;
       const isKept = (entry: Entry) => entry.keptUntil + grace > earlier() || entry.revision === revision;
-      held = new Map([...next].filter(([, entry]) => isKept(entry)));
+      held = new Map([...merged.next].filter(([, entry]) => isKept(entry)));
       index = indexOf([...held.values()]);
-      return { adopted, outOfOrder };
+      return { adopted: merged.adopted, outOfOrder: merged.outOfOrder };
     },
-    get entries() {
+    /** The entries that Redis must have: all that are remembered, and always the newest, since it holds the revision. */
+    get entries(): readonly Entry[] {
       return [...held.values()].sort(byRevision);
     },
-    get blocks() {
+    /** Blocks in force. */
+    get blocks(): readonly Entry[] {
       return [...held.values()].filter((entry) => entry.action === 'block' && isInForce(entry)).sort(byRevision);
     },
   };
 }
 
+function mergeInto(
+  held: ReadonlyMap<string, Entry>,
+  before: number,
+  entries: readonly Entry[],
+  isInForce: (entry: Entry) => boolean,
+) {
+  const known = new Set([...held.values()].map(({ id }) => id));
+  const next = new Map(held);
+  const adopted: Entry[] = [];
+  const outOfOrder: Entry[] = [];
+  let revision = before;
+  for (const entry of entries.filter(({ id }) => !known.has(id)).sort(byRevision)) {
+    if (!isInForce(entry) && entry.revision <= before) continue;
+    const placed = entry.revision > before ? entry : { ...entry, revision: revision + 1 };
+    const other = next.get(subjectOf(entry));
+    // An older entry of the same subject, written back by a replica that had missed the newer one.
+    if (other !== undefined && other.revision >= entry.revision) continue;
+    if (placed !== entry) outOfOrder.push(entry);
+    revision = Math.max(revision, placed.revision);
+    next.set(subjectOf(entry), placed);
+    adopted.push(placed);
+  }
+  return { next, revision, adopted, outOfOrder };
+}
+
 /** Identifies a list: by this a replica reports which one it has merged. */
 export function digestOfList(entries: readonly Pick<Entry, 'id' | 'revision'>[]): string {
   const lines = entries.map(({ id, revision }) => `${id} ${revision}\n`).sort();
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  return hash('sha256', lines.join(''), 'hex');
 }
 
 /** The name of a token in the list. */
@@ -133,7 +174,8 @@ function byRevision(one: Entry, other: Entry): number {
   return one.revision - other.revision;
 }
 
-function indexOf(entries: readonly Entry[]): Index {
+/** The entries in force by name, for each review. Of a revocation, its revision. */
+function indexOf(entries: readonly Entry[]) {
   const of = (action: Entry['action'], kind: Entry['kind']) =>
     entries.filter((entry) => entry.action === action && entry.kind === kind);
   const revisions = (kind: Entry['kind']) => new Map(of('revoke', kind).map(({ name, revision }) => [name, revision]));

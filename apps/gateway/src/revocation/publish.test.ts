@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { blocksIn, currentEntries } from './list.ts';
+import { blocksIn, currentEntries, type Entry } from './list.ts';
 import { type Draft, placeEntry } from './publish.ts';
-import type { Entry } from './types.ts';
 
 const now = 1_000_000;
 const draft: Draft = { action: 'block', kind: 'user', name: 'jane', by: 'ada', until: now + 1_000 };

@@ -1,18 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
 import { RedisProblem } from '@sallyport/redis-connection';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { currentEntries, subjectOf } from './list.ts';
-import { type Applied, applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
-import type { Entry } from './types.ts';
+import { currentEntries, type Entry, subjectOf } from './list.ts';
+import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
 
 /** An entry that has no place in the list yet. */
 export type Draft = Pick<Entry, 'action' | 'kind' | 'name' | 'by' | 'reason' | 'until'>;
-
-export interface Placed {
-  readonly entry: Omit<Entry, 'id'>;
-  /** The other entries of the list from then on. */
-  readonly others: readonly Entry[];
-}
 
 /** Milliseconds that an entry is remembered at least: a replica that was cut off may still hold what it superseded. */
 const leastKept = 3_600_000;
@@ -24,12 +17,11 @@ const largestEntry = 4_096;
 const mostEntries = 10_000;
 
 /**
- * Puts an entry last. Entries that it supersedes or that have ended are dropped: the new entry holds the highest
- * revision.
+ * Puts an entry last. Entries that it supersedes or that have ended are dropped: the new entry holds the highest revision.
  *
- * @throws Error when the list is full
+ * @returns also the other entries of the list from then on
  */
-export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>): Placed {
+export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>) {
   const highest = entries.reduce((most, { revision }) => Math.max(most, revision), 0);
   const current = currentEntries(entries);
   const superseded = current.filter((one) => subjectOf(one) === subjectOf(draft));
@@ -49,13 +41,6 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
   return { entry, others };
 }
 
-/** `revision` is the list's, with the entry in it. */
-export interface Published extends Applied {
-  readonly entry: Entry;
-  /** Entries that none of the keys opens. */
-  readonly unreadable: number;
-}
-
 /** Milliseconds in which replicas write back a list that Redis has lost: they poll every 500 ms. */
 const writeBackLimit = 1_500;
 const pause = 100;
@@ -67,28 +52,26 @@ const mostTries = 20;
  * Puts an entry into the list in Redis.
  *
  * @param draft called again with the list whenever someone else has changed it
+ * @returns also the number of entries that none of the keys opens, and whether the memory of Redis is full
  * @throws RedisProblem, Error when the list is full or can't be changed, and what `draft` throws
  */
-export async function publish(redis: ProbedRedis, draft: (listing: Listing) => Draft): Promise<Published> {
+export async function publish(redis: ProbedRedis, draft: (listing: Listing) => Draft) {
   let listing = await readWrittenBack(redis);
   for (let tries = 0; tries < mostTries; tries++) {
     const placed = placeEntry(draft(listing), listing);
-    const entry = { ...placed.entry, id: newEntryId() };
-    const applied = await change(redis, listing, [...placed.others, entry]);
+    const entry: Entry = { ...placed.entry, id: newEntryId() };
+    const change = changeTowards([...placed.others, entry], listing, redis.sealingKeys);
+    const applied = await applyChange(redis, listing, change).catch(throwUnknownOutcome);
     if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
     listing = await readListing(redis);
   }
   throw new Error('the list kept changing while we tried to update it; nothing was written. Run the command again');
 }
 
-async function change(redis: ProbedRedis, listing: Listing, wanted: readonly Entry[]): Promise<Applied | undefined> {
-  try {
-    return await applyChange(redis, listing, changeTowards(wanted, listing, redis.sealingKeys));
-  } catch (error) {
-    if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind)) throw error;
-    const message = `${error.message}; it is not known whether the entry was written: run the command again`;
-    throw new Error(message, { cause: error });
-  }
+function throwUnknownOutcome(error: unknown): never {
+  if (!(error instanceof RedisProblem) || !['timeout', 'connection', 'node'].includes(error.kind)) throw error;
+  const message = `${error.message}; it is not known whether the entry was written: run the command again`;
+  throw new Error(message, { cause: error });
 }
 
 /** A Redis without a list may have been flushed: then the replicas know who is blocked. */

@@ -2,13 +2,12 @@ import { RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
-import { createRevocationList, digestOfList } from './list.ts';
+import { readReplicas } from './confirmation.ts';
+import { createRevocationList, digestOfList, type Entry } from './list.ts';
 import { placeEntry } from './publish.ts';
 import { createRevocationReader, createSharedClock } from './reader.ts';
 import { applyChange, changeTowards, readListing } from './redis-list.ts';
-import { readReplicas } from './replicas.ts';
 import { revocationKeys } from './scripts.ts';
-import type { Entry } from './types.ts';
 
 let server: RedisServer;
 let opened: OpenedShared;

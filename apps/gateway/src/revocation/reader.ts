@@ -2,11 +2,10 @@ import type { Logger } from '@sallyport/authenticator';
 import type { Clocks } from '../clocks.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { createRevocationList, type RevocationList } from './list.ts';
+import { forgetReplicas, sealApplied } from './confirmation.ts';
+import { createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
 import { type Synchronized, synchronize } from './redis-list.ts';
-import { sealApplied } from './replicas.ts';
-import { noteAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
-import type { Entry, Revocations } from './types.ts';
+import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
 
 /** Milliseconds from one poll of the list to the next. */
 export const pollInterval = 500;
@@ -20,16 +19,7 @@ const retryAfter = 5_000;
 /** Milliseconds without a poll after which a replica does not know any more what was revoked. */
 const cutOffAfter = 1_000;
 
-export interface RevocationReader {
-  /** Polls now, and once more when the list had changed, to report that the change was merged. Never rejects. */
-  poll(): Promise<void>;
-  /** Commands need not wait for this replica any more. Never rejects. */
-  leave(): Promise<void>;
-  /** See `Revocations`. Never, where there is no Redis. */
-  readonly isCutOff: boolean;
-  /** Milliseconds since the last poll; undefined where there is no Redis. Infinity: never. */
-  readonly age: number | undefined;
-}
+export type RevocationReader = ReturnType<typeof createRevocationReader>;
 
 export interface ReaderDependencies {
   /** Asked at each poll: a reload may change it. */
@@ -37,7 +27,7 @@ export interface ReaderDependencies {
   readonly list: RevocationList;
   readonly clocks: Clocks;
   /** Set at each poll. */
-  readonly sharedClock: SharedClock;
+  readonly sharedClock: ReturnType<typeof createSharedClock>;
   readonly replicaId: string;
   /** Called with each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
@@ -46,17 +36,8 @@ export interface ReaderDependencies {
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
 
-/** The revocation list of this process, and what keeps it the same as that of all other replicas. */
-export interface SharedRevocations {
-  readonly list: RevocationList;
-  readonly reader: RevocationReader;
-  /** Both of them, as a cache uses them. */
-  readonly revocations: Revocations;
-}
-
-export function createSharedRevocations(
-  dependencies: Omit<ReaderDependencies, 'list' | 'sharedClock'>,
-): SharedRevocations {
+/** The revocation list of this process, what keeps it the same as all others, and both of them as a cache uses them. */
+export function createSharedRevocations(dependencies: Omit<ReaderDependencies, 'list' | 'sharedClock'>) {
   const { clocks } = dependencies;
   const sharedClock = createSharedClock(clocks);
   const list = createRevocationList(sharedClock.now, clocks.wall);
@@ -74,32 +55,24 @@ export function createSharedRevocations(
 }
 
 /** Redis' clock, which all replicas share: a block ends for all of them at one time, however wrong their own clocks are. */
-export interface SharedClock {
-  /** Milliseconds since 1970. This process' own clock until the first reply of Redis. */
-  now(): number;
-  /** @param monotonic when Redis was asked, so that the clock is rather behind than ahead */
-  set(time: number, monotonic: number): void;
-}
-
-export function createSharedClock(clocks: Clocks): SharedClock {
+export function createSharedClock(clocks: Clocks) {
   let offset: number | undefined;
   return {
+    /** Milliseconds since 1970. This process' own clock until the first reply of Redis. */
     now: () => (offset === undefined ? clocks.wall() : clocks.monotonic() + offset),
-    set(time, monotonic) {
+    /** @param monotonic when Redis was asked, so that the clock is rather behind than ahead */
+    set(time: number, monotonic: number): void {
       offset = time - monotonic;
     },
   };
 }
 
-export function createRevocationReader(dependencies: ReaderDependencies): RevocationReader {
+export function createRevocationReader(dependencies: ReaderDependencies) {
   const { redis: current, clocks } = dependencies;
   const log = createReaderLog(dependencies.logger, clocks.monotonic);
   const pollList = createPoll(dependencies, log);
   let polledAt = Number.NEGATIVE_INFINITY;
   let polling: Promise<void> | undefined;
-
-  const age = () => (current() === undefined ? undefined : clocks.monotonic() - polledAt);
-  const isCutOff = () => (age() ?? 0) > cutOffAfter;
 
   async function pollOnce(): Promise<void> {
     const redis = current();
@@ -114,37 +87,40 @@ export function createRevocationReader(dependencies: ReaderDependencies): Revoca
     } catch (error) {
       log.failed(error);
     }
-    log.cutOff(isCutOff());
+    log.cutOff(reader.isCutOff);
   }
 
-  return {
-    poll() {
+  const reader = {
+    /** Polls now, and once more when the list had changed, to report that the change was merged. Never rejects. */
+    poll(): Promise<void> {
       // A slow Redis has one poll at a time.
       polling ??= pollOnce().finally(() => {
         polling = undefined;
       });
       return polling;
     },
-    async leave() {
+    /** Commands need not wait for this replica any more. Never rejects. */
+    async leave(): Promise<void> {
       await polling;
       const redis = current();
-      if (redis === undefined) return;
-      const { replicas } = revocationKeys(redis.keyPrefix);
-      await redis.probe('revocations', (client) => client.hdel(replicas, dependencies.replicaId)).catch(() => {});
+      if (redis) await forgetReplicas(redis, [dependencies.replicaId]).catch(() => {});
     },
-    get age() {
-      return age();
+    /** Milliseconds since the last poll; undefined where there is no Redis. Infinity: never. */
+    get age(): number | undefined {
+      return current() === undefined ? undefined : clocks.monotonic() - polledAt;
     },
-    get isCutOff() {
-      return isCutOff();
+    /** See `Revocations`. Never, where there is no Redis. */
+    get isCutOff(): boolean {
+      return (reader.age ?? 0) > cutOffAfter;
     },
   };
+  return reader;
 }
 
 /** @returns one poll of the list; it resolves to whether something was new */
 function createPoll(
   { list, clocks, sharedClock, replicaId, onAdopted, onForeign }: ReaderDependencies,
-  log: ReaderLog,
+  log: ReturnType<typeof createReaderLog>,
 ): (redis: ProbedRedis) => Promise<boolean> {
   let last: Synchronized | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
@@ -154,9 +130,11 @@ function createPoll(
     const known = last?.redis === redis ? last : undefined;
     const [key] = redis.sealingKeys;
     const applied = key ? sealApplied(replicaId, known?.digest ?? '', key) : '';
-    const reply = await redis.probe('revocations', (client) =>
-      client.eval(pollScript, 3, keys.revision, keys.list, keys.replicas, replicaId, applied),
-    );
+    const ask = (script: string) =>
+      redis.probe('revocations', (client) =>
+        client.eval(script, 3, keys.revision, keys.list, keys.replicas, replicaId, applied),
+      );
+    const reply = await ask(pollScript);
     const [revision, fields, time, foreign, isFull] = reply as [string, number, string, number, number];
     sharedClock.set(Number(time), start);
     if (foreign > 0) {
@@ -165,10 +143,7 @@ function createPoll(
     }
     if (isFull === 1) {
       // Commands wait for each replica that is noted. A Redis that can't run this script is still read.
-      const note = redis.probe('revocations', (client) =>
-        client.eval(noteAboveLimitScript, 1, keys.replicas, replicaId, applied),
-      );
-      await note.catch(() => undefined);
+      await ask(pollAboveLimitScript).catch(() => undefined);
     }
     const isSame = known?.revision === revision && known.fields === fields;
     // Entries of unknown keys stay unknown: reading 90,000 of them every 5 s would block this process for part of that.
@@ -182,8 +157,6 @@ function createPoll(
     return !isSame;
   };
 }
-
-type ReaderLog = ReturnType<typeof createReaderLog>;
 
 /** Logs each state once, when it begins and when it ends. @param now monotonic milliseconds */
 function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number) {

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { seal } from '../sealing/seal.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey, seal } from '../sealing/seal.ts';
+import type { Entry } from './list.ts';
 import { fieldName, openEntry, parseFieldName, sealEntry } from './redis-list.ts';
-import type { Entry } from './types.ts';
 
 const [key, other] = [createSealingKey(Buffer.alloc(32, 'A')), createSealingKey(Buffer.alloc(32, 'B'))];
 

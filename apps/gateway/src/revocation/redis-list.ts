@@ -1,83 +1,42 @@
 import { randomBytes } from 'node:crypto';
-import { open, seal } from '../sealing/seal.ts';
-import type { SealingKey } from '../sealing/sealing-key.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { digestOfList, type RevocationList } from './list.ts';
+import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
+import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
+import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
 import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
-import type { Entry } from './types.ts';
 
 // Redis holds an entry once for each sealing key, so that one key after the other can be changed: whoever has one of them
 // can read it. Each copy is a field of the list's hash, `keptUntil.id.tag-of-the-key`. The time is in clear, so that
 // replicas without any of the keys know what may be removed.
-
-/** The parts of a field's name. */
-export interface FieldName {
-  readonly keptUntil: number;
-  readonly id: string;
-  readonly tag: string;
-}
 
 export function fieldName({ keptUntil, id }: Pick<Entry, 'keptUntil' | 'id'>, { tag }: SealingKey): string {
   return `${keptUntil}.${id}.${tag}`;
 }
 
 /** @returns undefined for what is not ours */
-export function parseFieldName(field: string): FieldName | undefined {
+export function parseFieldName(field: string) {
   const pattern = /^(?<keptUntil>\d{1,16})\.(?<id>[\w-]{1,64})\.(?<tag>[0-9a-f]{16})$/;
   const { keptUntil, id, tag } = pattern.exec(field)?.groups ?? {};
   if (keptUntil === undefined || id === undefined || tag === undefined) return undefined;
   return { keptUntil: Number(keptUntil), id, tag };
 }
 
+const sealedFor = 'revocation entries';
+
 export function sealEntry(entry: Entry, key: SealingKey): string {
-  return seal(keyFor(key), fieldName(entry, key), Buffer.from(JSON.stringify(entry))).toString('base64');
+  return sealText(key, sealedFor, fieldName(entry, key), JSON.stringify(entry));
 }
 
 /** @returns undefined for whatever was not sealed with that key for that field */
 export function openEntry(field: string, value: string, key: SealingKey): Entry | undefined {
-  const plain = open(keyFor(key), field, Buffer.from(value, 'base64'));
-  if (plain === undefined) return undefined;
+  const text = openText([key], sealedFor, field, value);
+  if (text === undefined) return undefined;
   // Sealed with our key, so a gateway wrote it; a later version may write what this one does not know.
   try {
-    const entry: unknown = JSON.parse(plain.toString());
-    return isEntry(entry) ? entry : undefined;
+    const entry: unknown = JSON.parse(text);
+    return entrySchema.safeParse(entry).success ? (entry as Entry) : undefined;
   } catch {
     return undefined;
   }
-}
-
-function keyFor(key: SealingKey): Uint8Array {
-  return key.derive('revocation entries');
-}
-
-const actions: readonly unknown[] = ['revoke', 'block', 'unblock', 'unlock'] satisfies Entry['action'][];
-const kinds: readonly unknown[] = ['user', 'group', 'token', 'jti', 'sid', 'all'] satisfies Entry['kind'][];
-
-function isEntry(value: unknown): value is Entry {
-  const entry = Object(value) as Record<keyof Entry, unknown>;
-  const { id, name, by, reason = '', revision, at, until, keptUntil } = entry;
-  return (
-    [id, name, by, reason].every((text) => typeof text === 'string') &&
-    actions.includes(entry.action) &&
-    kinds.includes(entry.kind) &&
-    [revision, at, until, keptUntil].every(Number.isSafeInteger)
-  );
-}
-
-type FieldState = 'opened' | 'other key' | 'unreadable';
-
-/** The list as it is in Redis. */
-export interface Listing {
-  /** '' where there is none. */
-  readonly revision: string;
-  /** Redis' time, milliseconds since 1970. */
-  readonly now: number;
-  /** Each once. */
-  readonly entries: readonly Entry[];
-  /** All fields, and whether they could be opened. */
-  readonly fields: ReadonlyMap<string, FieldState>;
-  /** Entries that must still be remembered and that none of the keys opens: what they say is not known. */
-  readonly unreadable: number;
 }
 
 /** The entries of the last poll by field: most are there again at the next. */
@@ -85,38 +44,45 @@ type Opened = ReadonlyMap<string, { readonly value: string; readonly entry: Entr
 
 const openedBefore = new WeakMap<ProbedRedis, Opened>();
 
+/** The list as it is in Redis. */
+export type Listing = Readonly<Awaited<ReturnType<typeof readListing>>>;
+
 /** @throws RedisProblem */
-export async function readListing(redis: ProbedRedis): Promise<Listing> {
+export async function readListing(redis: ProbedRedis) {
   const { revision, list } = revocationKeys(redis.keyPrefix);
   const reply = await redis.probe('revocations', (client) => client.eval(listScript, 2, revision, list));
   const [text, time, pairs] = reply as [string, string, string[]];
   const now = Number(time);
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
-  const fields = new Map<string, FieldState>();
-  for (let at = 0; at < pairs.length; at += 2) {
-    const [field = '', value = ''] = pairs.slice(at, at + 2);
+  const fields = new Map<string, boolean>();
+  for (const [field, value] of pairsOf(pairs)) {
     const tag = parseFieldName(field)?.tag;
     const key = redis.sealingKeys.find((one) => one.tag === tag);
     const before = known?.get(field);
     const entry = before?.value === value ? before.entry : key && openEntry(field, value, key);
     if (entry) opened.set(field, { value, entry });
-    fields.set(field, entry ? 'opened' : key === undefined ? 'other key' : 'unreadable');
+    fields.set(field, entry !== undefined);
   }
   openedBefore.set(redis, opened);
-  const entries = new Map([...opened.values()].map(({ entry }) => [entry.id, entry]));
+  const byId = new Map([...opened.values()].map(({ entry }) => [entry.id, entry]));
   const unreadable = new Set<string>();
   for (const name of [...fields.keys()].map(parseFieldName)) {
-    if (name !== undefined && name.keptUntil > now && !entries.has(name.id)) unreadable.add(name.id);
+    if (name !== undefined && name.keptUntil > now && !byId.has(name.id)) unreadable.add(name.id);
   }
-  return { revision: text, now, entries: [...entries.values()], fields, unreadable: unreadable.size };
-}
-
-/** What must change in Redis so that the list there is the wanted one. */
-export interface Change {
-  readonly remove: readonly string[];
-  /** By field. */
-  readonly add: ReadonlyMap<string, string>;
+  const entries: readonly Entry[] = [...byId.values()];
+  return {
+    /** '' where there is no list. */
+    revision: text,
+    /** Redis' time, milliseconds since 1970. */
+    now,
+    /** Each once. */
+    entries,
+    /** All of them, and whether they could be opened. */
+    fields,
+    /** Entries that must still be remembered and that none of the keys opens: what they say is not known. */
+    unreadable: unreadable.size,
+  };
 }
 
 /** Fields that one change removes and adds; the rest waits for the next change. A call with very many breaks. */
@@ -126,17 +92,20 @@ const mostAdded = 1_000;
 /** Milliseconds after its time at which an entry is removed whose key is not known any more. */
 const graceOfUnknown = 86_400_000;
 
-/** A copy of each entry for each key, the newest entry first, and nothing that is forgotten or superseded. */
-export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]): Change {
+/**
+ * What must change in Redis so that the list there is the wanted one: a copy of each entry for each key, the newest entry
+ * first, and nothing that is forgotten or superseded.
+ */
+export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
   const newestFirst = wanted.toSorted((one, other) => other.revision - one.revision);
   const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
-  const missing = copies.filter(({ field }) => fields.get(field) !== 'opened').slice(0, mostAdded);
+  const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, mostAdded);
   const ids = new Set(wanted.map(({ id }) => id));
-  const remove = [...fields].flatMap(([field, state]) => {
+  const remove = [...fields].flatMap(([field, isOpened]) => {
     const name = parseFieldName(field);
     if (name === undefined) return [field];
     if (ids.has(name.id)) return [];
-    return state === 'opened' || name.keptUntil + graceOfUnknown < now ? [field] : [];
+    return isOpened || name.keptUntil + graceOfUnknown < now ? [field] : [];
   });
   return {
     remove: remove.slice(0, mostRemoved),
@@ -144,23 +113,16 @@ export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing
   };
 }
 
-/** The result of a change. */
-export interface Applied {
-  /** The revision that the list has now. */
-  readonly revision: string;
-  /** The memory of Redis is full: the change was written above its `maxmemory`. */
-  readonly isAboveLimit: boolean;
-}
-
 /**
- * @returns undefined when someone else changed it since it was read
+ * @returns undefined when someone else changed it since it was read; else the revision that the list has now, and whether
+ *   the memory of Redis is full, so that the change was written above its `maxmemory`
  * @throws RedisProblem
  */
 export async function applyChange(
   redis: ProbedRedis,
   { revision: before }: Pick<Listing, 'revision'>,
-  { remove, add }: Change,
-): Promise<Applied | undefined> {
+  { remove, add }: ReturnType<typeof changeTowards>,
+) {
   const { revision: key, list } = revocationKeys(redis.keyPrefix);
   const revision = randomBytes(12).toString('base64url');
   const change = [before, revision, String(remove.length), ...remove, ...[...add].flat()];
@@ -182,14 +144,7 @@ export function newEntryId(): string {
 }
 
 /** What this process has merged from a Redis. */
-export interface Synchronized extends Pick<Listing, 'revision' | 'unreadable'> {
-  readonly redis: ProbedRedis;
-  /** Their number. */
-  readonly fields: number;
-  /** Digest of the list of this process, if it and the one in Redis have the same entries; else undefined. */
-  readonly digest: string | undefined;
-  readonly adopted: readonly Entry[];
-}
+export type Synchronized = Awaited<ReturnType<typeof synchronize>>;
 
 /**
  * Merges the whole list of Redis into that of this process, and repairs the one in Redis: it writes back what Redis has
@@ -197,14 +152,16 @@ export interface Synchronized extends Pick<Listing, 'revision' | 'unreadable'> {
  *
  * @throws RedisProblem when it can't be read; a Redis that takes no writes is repaired the next time
  */
-export async function synchronize(redis: ProbedRedis, list: RevocationList): Promise<Synchronized> {
+export async function synchronize(redis: ProbedRedis, list: RevocationList) {
   const listing = await readListing(redis);
   const { adopted, outOfOrder } = list.merge(listing.entries);
   const isSame = await repair(redis, listing, list, new Set(outOfOrder.map(({ id }) => id)));
   return {
     redis,
     revision: listing.revision,
+    /** Their number. */
     fields: listing.fields.size,
+    /** Of the list of this process, if it and the one in Redis have the same entries. */
     digest: isSame && listing.unreadable === 0 ? digestOfList(list.entries) : undefined,
     adopted,
     unreadable: listing.unreadable,
@@ -212,12 +169,7 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList): Pro
 }
 
 /** @returns whether there was nothing to repair. Otherwise the list must be read again, also when someone else was faster */
-async function repair(
-  redis: ProbedRedis,
-  listing: Listing,
-  list: RevocationList,
-  outOfOrder: ReadonlySet<string>,
-): Promise<boolean> {
+async function repair(redis: ProbedRedis, listing: Listing, list: RevocationList, outOfOrder: ReadonlySet<string>) {
   let { revision } = list;
   const wanted = list.entries.map((entry) =>
     outOfOrder.has(entry.id) ? { ...entry, id: newEntryId(), revision: ++revision } : entry,

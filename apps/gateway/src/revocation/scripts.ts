@@ -1,14 +1,9 @@
-/** All keys have one hash tag, so that a cluster has them on one node and a script may use them together. */
-export interface RevocationKeys {
-  /** A text that changes with every change of the list. */
-  readonly revision: string;
-  /** A hash, see `redis-list.ts`. */
-  readonly list: string;
-  /** A hash: by replica, when it last reported and which list it has merged. */
-  readonly replicas: string;
-}
-
-export function revocationKeys(keyPrefix: string): RevocationKeys {
+/**
+ * All keys have one hash tag, so that a cluster has them on one node and a script may use them together. `revision`: a text
+ * that changes with every change of the list. `list`: a hash, see `redis-list.ts`. `replicas`: a hash of when each replica
+ * last reported, and which list it has merged.
+ */
+export function revocationKeys(keyPrefix: string) {
   const key = (name: string) => `${keyPrefix}{revocations}:${name}`;
   return { revision: key('revision'), list: key('list'), replicas: key('replicas') };
 }
@@ -76,9 +71,8 @@ local isFull = type(noted) == 'table' and string.find(noted.err, 'OOM', 1, true)
 local revision, fields = revisionOf(KEYS[1]), own(0, 'HLEN', KEYS[2])
 return {revision, fields, ms, foreign, isFull and 1 or 0}`;
 
-/** Notes a replica in a Redis whose memory is full. KEYS: replicas. ARGV: as of `pollScript`. */
-export const noteAboveLimitScript: string = `${aboveLimit}${common}
-return redis.call('HSET', KEYS[1], ARGV[1], ms .. ' ' .. ARGV[2])`;
+/** The same where the memory is full: commands wait for each replica that is noted. */
+export const pollAboveLimitScript: string = `${aboveLimit}${pollScript}`;
 
 /** KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, and the list's fields and values. */
 export const listScript: string = `${common}

@@ -1,6 +1,6 @@
 import type { Authenticated, Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
-import type { Blocks, Entry } from './types.ts';
+import type { Blocks, Entry } from './list.ts';
 import { withBlocks } from './with-blocks.ts';
 
 const block: Entry = {

@@ -1,20 +1,13 @@
 import type { Authenticator, Decision, Logger, Rejected } from '@sallyport/authenticator';
 import { judgingLayer, layer } from '../chain/layer.ts';
-import type { Blocks, Entry } from './types.ts';
+import type { Blocks, Entry } from './list.ts';
 
 /**
  * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and
  * groups as Kubernetes sees them; a blocked token is not even looked up. One that is blocked by an id in it is looked up, or
  * cached: only the plugin can read the id.
- *
- * @param name of the authenticator, for the log
  */
-export function withBlocks(
-  inner: Authenticator,
-  name: string,
-  blocks: Blocks,
-  log: Pick<Logger, 'info'>,
-): Authenticator {
+export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, log: Pick<Logger, 'info'>) {
   const refuse = ({ kind, by, reason }: Entry, subject?: string): Rejected => {
     log.info({ authenticator: name, subject, blocked: kind, by, reason }, 'blocked');
     return { kind: 'rejected', reason: 'blocked', ...(subject !== undefined && { subject }) };

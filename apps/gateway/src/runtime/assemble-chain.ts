@@ -1,15 +1,15 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createTokenFingerprint } from '../audit/token-fingerprint.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
-import type { CacheDependencies } from '../cache/store.ts';
+import type { CacheDependencies } from '../cache/with-cache.ts';
+import type { ProvenTokens } from '../chain/admission.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
-import type { ProvenTokens } from '../chain/slots.ts';
 import { systemClocks } from '../clocks.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { LoginLink } from '../login/login-link.ts';
-import type { Blocks } from '../revocation/types.ts';
+import type { Blocks } from '../revocation/list.ts';
 import { createSessionTexts, type SessionTexts } from '../sessions/session-text.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';

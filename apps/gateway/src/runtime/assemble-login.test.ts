@@ -1,7 +1,7 @@
 import { type Authenticator, AuthenticatorError, type Decision, type LoggedIn } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { writeSessionUser } from '../sessions/session-user.ts';
 import { assembleLink } from './assemble.ts';
 import { assembleLogin, missingForLogin } from './assemble-login.ts';

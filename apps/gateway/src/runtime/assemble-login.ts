@@ -1,6 +1,5 @@
 import { type Authenticator, AuthenticatorError, type Logger } from '@sallyport/authenticator';
-import type { CacheDependencies, CacheSettings } from '../cache/store.ts';
-import { withCache } from '../cache/with-cache.ts';
+import { type CacheDependencies, type CacheSettings, withCache } from '../cache/with-cache.ts';
 import { withSoundDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { type IdentityPrefixes, identityPolicy, withIdentityPolicy } from '../chain/identity-policy.ts';
@@ -8,7 +7,7 @@ import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, GatewayConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
 import type { LoginLink } from '../login/login-link.ts';
-import type { Blocks } from '../revocation/types.ts';
+import type { Blocks } from '../revocation/list.ts';
 import { createSessionUsers, type RevalidationResult } from '../sessions/session-user.ts';
 
 export interface AssembleLoginOptions {

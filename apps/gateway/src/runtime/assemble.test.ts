@@ -2,7 +2,7 @@ import type { Credential, Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { chain } from '../chain/chain.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { type AssembleOptions, assembleLink } from './assemble.ts';
 
 const config: AssembleOptions['config'] = {
@@ -69,7 +69,7 @@ function setUp(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
     onAbandoned: () => {},
     ...more,
   });
-  const links = chain([link], { now: () => 0, log: { error: () => {} } });
+  const links = chain([link], () => 0);
   const ask = (token = 'corp-1', audiences: string[] = []) =>
     links.authenticate(token, { audiences, signal: new AbortController().signal });
   return { plugin, link, ask, logged };
@@ -205,7 +205,7 @@ test('an observer sees the steps of the plugin, names before and after the polic
   };
   const allowed = { ...config, groups: { ...config.groups, allow: ['ops'] } };
   const { link } = setUp(() => undefined, { config: allowed, authenticator });
-  const { authenticate } = chain([link], { now: () => 0, log: { error: () => {} } });
+  const { authenticate } = chain([link], () => 0);
   const { signal } = new AbortController();
   const observer = {
     onStep: (...step: unknown[]) => seen.push(step),

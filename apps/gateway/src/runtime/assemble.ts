@@ -1,15 +1,13 @@
 import type { Authenticator, Logger } from '@sallyport/authenticator';
-import type { CacheDependencies } from '../cache/store.ts';
-import { withCache } from '../cache/with-cache.ts';
-import { withAudiences } from '../chain/audiences.ts';
+import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
 import type { CircuitState } from '../chain/circuit.ts';
 import { withSoundDecision } from '../chain/decision.ts';
 import { type GuardDependencies, type GuardedLink, type GuardSettings, inWords, withGuard } from '../chain/guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from '../chain/identity-policy.ts';
-import { type Provenance, withProvenance } from '../chain/provenance.ts';
+import { type Provenance, withAudiences, withProvenance } from '../chain/layer.ts';
 import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, IdentityConfig } from '../config/types.ts';
-import type { Blocks } from '../revocation/types.ts';
+import type { Blocks } from '../revocation/list.ts';
 import { withBlocks } from '../revocation/with-blocks.ts';
 import { type SessionDependencies, withSessions } from '../sessions/with-sessions.ts';
 

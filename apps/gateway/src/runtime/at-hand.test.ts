@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { authenticated, createClocks, createRevocations, lifetimes, minute } from '../cache/testing/cached-replica.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import { assembleLink } from './assemble.ts';
 
 const audiences = ['a', 'b'];
@@ -60,7 +60,7 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
       provenance: { keyPrefix: 'sallyport.example.com', fingerprint: (token) => `digest of ${token}` },
       onAbandoned: () => {},
     });
-    const { authenticate } = chain([link], { now: clocks.monotonic, log: { error: () => {} } });
+    const { authenticate } = chain([link], clocks.monotonic);
     return { now: (token = 'token', context = atHand) => authenticate(token, context), wait: waitFor(authenticate) };
   };
   return { generation, revocations, blocked, clocks };

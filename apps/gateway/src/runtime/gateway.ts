@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { type AdminServer, startAdminServer } from '../admin/admin.ts';
 import { createHealth, type Health } from '../admin/health.ts';
 import { probeOutput } from '../audit/output.ts';
-import { createProvenTokens } from '../chain/slots.ts';
+import { createProvenTokens } from '../chain/admission.ts';
 import { isLoopback } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';

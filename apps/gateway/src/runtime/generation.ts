@@ -1,6 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
 import type { Registry } from 'prom-client';
-import type { CacheDependencies } from '../cache/store.ts';
+import type { CacheDependencies } from '../cache/with-cache.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { systemClocks } from '../clocks.ts';
@@ -75,7 +75,7 @@ export async function createGeneration(
         })
       : undefined;
   if (login) opened.defer(login.close);
-  const { authenticate } = chain(links, { now: systemClocks.monotonic, log: dependencies.logger });
+  const { authenticate } = chain(links, systemClocks.monotonic);
   const owned = opened.move();
   return {
     config,

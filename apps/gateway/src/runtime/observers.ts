@@ -13,7 +13,7 @@ import { createGatewayMetrics, type GatewayMetrics } from '../metrics/gateway-me
 import type { ReloadSource } from '../metrics/process-metrics.ts';
 import { createAuditMetrics } from '../metrics/process-metrics.ts';
 import { manifest } from '../package-files.ts';
-import type { Entry } from '../revocation/types.ts';
+import type { Entry } from '../revocation/list.ts';
 import type { InFlight } from '../server/limits.ts';
 import { createReviewLog, type OnReview } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';

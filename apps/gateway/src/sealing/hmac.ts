@@ -10,8 +10,6 @@ const blockSize = 64;
  * HMAC-SHA-256 (RFC 2104) of a text in UTF-8, in base64url. The key of the HMAC is the 64 hexadecimal digits of the one
  * given: they are a block as it is, and XORed with either pad they stay ASCII, so that both hashes can be those that take
  * and give strings. Each review needs two or three: `createHmac` takes four times as long for the object that it makes.
- *
- * @param key 256 bits
  */
 export function createHmacSha256(key: Uint8Array): (text: string) => string {
   if (key.length !== size) throw new RangeError(`a key must have ${size} bytes, not ${key.length}`);

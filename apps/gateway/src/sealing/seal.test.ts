@@ -1,7 +1,7 @@
 import { createCipheriv, createHmac, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { open, seal } from './seal.ts';
+import { createSealingKey, open, openText, seal, sealText } from './seal.ts';
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 const keys = fc.uint8Array({ minLength: 32, maxLength: 32 });
@@ -114,4 +114,65 @@ test('each place has a key of its own, and the name and the format are bound bes
   expect(open(key, 'here', make(1, ownKey, 'here'))).toBeUndefined();
   expect(open(key, 'here', make(0, ownKey, '\u0000here'))).toBeUndefined();
   expect(open(key, 'here', make(2, ownKey, '\u0002here'))).toBeUndefined();
+});
+
+const hmac = (key: Uint8Array | string, ...parts: (string | Uint8Array)[]) => {
+  const made = createHmac('sha256', key);
+  for (const part of parts) made.update(part);
+  return made.digest();
+};
+
+/** RFC 5869, sections 2.2 and 2.3, for one block. */
+const hkdf = (secret: Uint8Array, salt: string, purpose: string) => hmac(hmac(salt, secret), purpose, Uint8Array.of(1));
+
+describe('a sealing key', () => {
+  test('derives as RFC 5869 says, the same in every replica and at every call', () => {
+    const secret = randomBytes(48);
+    for (const purpose of ['cache names', 'cache records', '']) {
+      const expected = hkdf(secret, 'sallyport cache v1', purpose);
+      const key = createSealingKey(secret);
+      for (const each of [key, key, createSealingKey(Buffer.from(secret))]) {
+        expect(Buffer.from(each.derive(purpose))).toEqual(expected);
+      }
+    }
+  });
+
+  test('has a different key for each purpose and each secret, of 256 bits each', () => {
+    const secrets = [randomBytes(32), randomBytes(32), randomBytes(33)];
+    const purposes = ['cache names', 'cache records', 'cache record', 'tag', ''];
+    const made = secrets.flatMap((secret) => purposes.map((purpose) => createSealingKey(secret).derive(purpose)));
+    expect(made.map(({ length }) => length)).toEqual(made.map(() => 32));
+    expect(new Set(made.map((one) => Buffer.from(one).toString('hex'))).size).toBe(made.length);
+  });
+
+  test('differs for each place, so that what one fleet has sealed opens nowhere else', () => {
+    const secret = randomBytes(32);
+    const made = ['', 'a:', 'b:'].map((place) => createSealingKey(secret, place));
+    expect(new Set(made.map(({ tag }) => tag)).size).toBe(3);
+    expect(new Set(made.map((key) => Buffer.from(key.derive('cache records')).toString('hex'))).size).toBe(3);
+  });
+
+  test('has a tag that distinguishes keys and is no part of what seals', () => {
+    const secret = randomBytes(32);
+    const key = createSealingKey(secret);
+    expect(key.tag).toMatch(/^[0-9a-f]{16}$/);
+    expect(key.tag).toBe(createSealingKey(secret).tag);
+    expect(key.tag).not.toBe(createSealingKey(randomBytes(32)).tag);
+    for (const each of [secret, key.derive('cache names'), key.derive('cache records')]) {
+      expect(Buffer.from(each).toString('hex')).not.toContain(key.tag);
+    }
+    expect(JSON.stringify(key)).toBe(JSON.stringify({ tag: key.tag }));
+  });
+});
+
+test('a text opens with any of the keys, for its purpose and its place, and only as it was written', () => {
+  const [key, other] = [createSealingKey(randomBytes(32)), createSealingKey(randomBytes(32))];
+  const sealed = sealText(key, 'tests', 'here', 'süß');
+  expect(openText([other, key], 'tests', 'here', sealed)).toBe('süß');
+  expect(openText([other], 'tests', 'here', sealed)).toBeUndefined();
+  expect(openText([key], 'others', 'here', sealed)).toBeUndefined();
+  expect(openText([key], 'tests', 'there', sealed)).toBeUndefined();
+  for (const changed of [`${sealed}\n`, ` ${sealed}`, sealed.replaceAll('=', ''), '']) {
+    if (changed !== sealed) expect(openText([key], 'tests', 'here', changed)).toBeUndefined();
+  }
 });

@@ -1,4 +1,31 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+
+/** The keys that are derived from one configured sealing key. */
+export interface SealingKey {
+  /** Names the key without revealing it: 16 hexadecimal digits. */
+  readonly tag: string;
+  /** 256 bits for a purpose of its own, the same in every replica (HKDF, RFC 5869). */
+  derive(purpose: string): Uint8Array;
+}
+
+/** RFC 5869, section 3.1: where there is no random salt, this one separates the keys of this application. */
+const salt = 'sallyport cache v1';
+
+/**
+ * @param secret at least 32 random bytes
+ * @param place where it is used, besides its purposes: what the same secret has sealed elsewhere does not open here
+ */
+export function createSealingKey(secret: Uint8Array, place = ''): SealingKey {
+  const derived = new Map<string, Uint8Array>();
+  const derive = (purpose: string): Uint8Array => {
+    const known = derived.get(purpose);
+    if (known !== undefined) return known;
+    const made = new Uint8Array(hkdfSync('sha256', secret, salt + place, purpose, 32));
+    derived.set(purpose, made);
+    return made;
+  };
+  return { tag: Buffer.from(derive('tag')).toString('hex', 0, 8), derive };
+}
 
 /** The first byte of a sealed text: another format has another. */
 const format = 1;
@@ -9,10 +36,7 @@ const overhead = 1 + nonceLength + tagLength;
 
 /**
  * Seals a text with AES-256-GCM for one place: it opens there, unchanged, and nowhere else. Each name has a key of its
- * own, since one key should not see more than 2^32 random nonces (NIST SP 800-38D, section 8.3).
- *
- * @param key 256 bits
- * @param name of the place, bound as associated data
+ * own, since one key should not see more than 2^32 random nonces (NIST SP 800-38D, section 8.3). Keys have 256 bits.
  */
 export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
   const nonce = randomBytes(nonceLength);
@@ -41,4 +65,23 @@ function keyOf(key: Uint8Array, name: string): Buffer {
 
 function associated(name: string): Buffer {
   return Buffer.concat([Buffer.of(format), Buffer.from(name)]);
+}
+
+/** Seals a text for one purpose and place, in base64. */
+export function sealText(key: SealingKey, purpose: string, name: string, text: string): string {
+  return seal(key.derive(purpose), name, Buffer.from(text)).toString('base64');
+}
+
+/** @returns undefined for whatever `sealText` did not make with one of these keys, for that purpose and place */
+export function openText(
+  keys: readonly SealingKey[],
+  purpose: string,
+  name: string,
+  sealed: string,
+): string | undefined {
+  const bytes = Buffer.from(sealed, 'base64');
+  // Base64 is read leniently: what differs from what `sealText` makes was not made by it.
+  if (bytes.toString('base64') !== sealed) return undefined;
+  const texts = keys.map((key) => open(key.derive(purpose), name, bytes)?.toString());
+  return texts.find((text) => text !== undefined);
 }

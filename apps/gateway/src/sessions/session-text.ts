@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { open, seal } from '../sealing/seal.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey, open, seal } from '../sealing/seal.ts';
 
 /** What a session stands on. It is made when a user logs in, and never changed. */
 export interface Session {

@@ -4,37 +4,7 @@ import { connect } from '@sallyport/redis-connection';
 import type { Logger } from 'pino';
 import type { CacheRedisConfig, GatewayConfig } from '../config/types.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
-import { createSharedRedis, type ProbedRedis } from './shared-redis.ts';
-import type { RedisUse } from './types.ts';
-
-/** The share of one generation in a connection to the cache Redis. */
-interface RedisLease {
-  readonly redis: ProbedRedis;
-  /** The TLS files of the connection. */
-  readonly files: readonly WatchedFile[];
-  /** Ends the connection when no one else has a share in it. */
-  release(): Promise<void>;
-}
-
-/** Connections to the cache Redis, by their settings: a reload that changes none of them keeps the connection. */
-export interface RedisPool {
-  /**
-   * @param settings see {@link settingsForReviews}
-   * @param baseDirectory where relative paths of TLS files start
-   * @throws Error when a TLS file can't be used. It does not throw when the server is down, which may come up later
-   */
-  acquire(settings: CacheRedisConfig, baseDirectory: string): Promise<RedisLease>;
-}
-
-export interface RedisPoolDependencies {
-  readonly logger: Logger;
-  readonly onError: (use: RedisUse) => void;
-}
-
-interface Pooled {
-  readonly opening: Promise<Pick<RedisLease, 'redis' | 'files'> & { close(): Promise<void> }>;
-  leases: number;
-}
+import { createSharedRedis, type SharedRedisDependencies } from './shared-redis.ts';
 
 /** The connection's own metrics are dropped: the gateway counts its calls of the cache Redis itself. */
 const silentMetrics: Metrics = {
@@ -56,21 +26,22 @@ const wording = {
  *
  * @returns undefined where the config has no cache Redis
  */
-export function settingsForReviews({
-  cache: { redis },
-  authenticators,
-  login,
-}: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>): CacheRedisConfig | undefined {
+export function settingsForReviews(config: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>) {
+  const { authenticators, login } = config;
+  const { redis } = config.cache;
   const sharedCaches = authenticators.filter(({ cache }) => cache !== 'off' && cache.store === 'shared');
   // The answer about the user of a session is shared too.
   const calls = sharedCaches.length + 1 + (login === undefined ? 0 : 1);
   return redis && { ...redis, timeout: redis.timeout / calls };
 }
 
-export function createRedisPool({ logger, onError }: RedisPoolDependencies): RedisPool {
-  const pooled = new Map<string, Pooled>();
+export type RedisPool = ReturnType<typeof createRedisPool>;
 
-  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string): Pooled['opening'] {
+/** Connections to the cache Redis, by their settings: a reload that changes none of them keeps the connection. */
+export function createRedisPool({ logger, onError }: Pick<SharedRedisDependencies, 'onError'> & { logger: Logger }) {
+  const pooled = new Map<string, { readonly opening: ReturnType<typeof open>; leases: number }>();
+
+  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string) {
     const files: WatchedFile[] = [];
     const connection = await connect(options, wording, {
       logger: logger.child({ cache: 'redis' }),
@@ -86,7 +57,14 @@ export function createRedisPool({ logger, onError }: RedisPoolDependencies): Red
   }
 
   return {
-    async acquire(settings, baseDirectory) {
+    /**
+     * Gives one generation a share in a connection: with its TLS files, and to be released.
+     *
+     * @param settings see {@link settingsForReviews}
+     * @param baseDirectory where relative paths of TLS files start
+     * @throws Error when a TLS file can't be used. It does not throw when the server is down, which may come up later
+     */
+    async acquire(settings: CacheRedisConfig, baseDirectory: string) {
       const key = JSON.stringify([settings, baseDirectory]);
       const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
       pooled.set(key, one);
@@ -104,7 +82,8 @@ export function createRedisPool({ logger, onError }: RedisPoolDependencies): Red
       return {
         redis,
         files,
-        async release() {
+        /** Ends the connection when no one else has a share in it. */
+        async release(): Promise<void> {
           if (giveBack()) await close();
         },
       };

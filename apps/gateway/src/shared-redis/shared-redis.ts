@@ -2,9 +2,11 @@ import type { Logger } from '@sallyport/authenticator';
 import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { createCircuitWindow } from '../chain/circuit.ts';
 import type { CacheRedisConfig } from '../config/types.ts';
-import { createSealingKey } from '../sealing/sealing-key.ts';
+import { createSealingKey } from '../sealing/seal.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import type { RedisUse, SharedRedis } from './types.ts';
+
+/** What the gateway uses its Redis for: a label of metrics. */
+export type RedisUse = 'cache' | 'revocations' | 'lockout';
 
 /** Here `timeout` is for one call: see `settingsForReviews`. */
 export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection'>;
@@ -17,18 +19,18 @@ export interface SharedRedisDependencies {
   readonly onError: (use: RedisUse) => void;
 }
 
-/** The shared Redis, and the calls by which the gateway finds out whether it is healthy. */
-export interface ProbedRedis extends SharedRedis {
-  /** Redis is down or slow, and reviews do not call it. */
-  readonly isCircuitOpen: boolean;
-  /**
-   * A call that no review waits for, made while the circuit is open as well: whether its answer comes within `timeout`
-   * opens and closes the circuit.
-   *
-   * @throws RedisProblem, after the time that a command may take
-   */
-  probe<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>): Promise<T>;
+/** The fields and values of a hash, which a script returns in turn. */
+export function pairsOf(fields: readonly string[]): (readonly [field: string, value: string])[] {
+  return Array.from({ length: fields.length / 2 }, (_, at) => [fields[2 * at] ?? '', fields[2 * at + 1] ?? '']);
 }
+
+type Work<T> = (client: RedisClient) => Promise<T>;
+
+/** The shared Redis, and the calls by which the gateway finds out whether it is healthy. */
+export type ProbedRedis = ReturnType<typeof createSharedRedis>;
+
+/** The Redis that all replicas share, as the path of a review uses it. */
+export type SharedRedis = Omit<ProbedRedis, 'probe' | 'isCircuitOpen'>;
 
 /** Calls behind reviews that may be in progress. More are dropped: with a slow Redis they would pile up. */
 const maxInBackground = 1_000;
@@ -43,7 +45,8 @@ const outages: ReadonlySet<ProblemKind> = new Set([
   'node',
 ]);
 
-export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies): ProbedRedis {
+/** Every call has a deadline. All throw RedisProblem. */
+export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies) {
   const { connection, now, logger } = dependencies;
   const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
@@ -53,16 +56,21 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   let unanswered = 0;
 
   return {
+    /** Before every key. */
     keyPrefix: settings.keyPrefix,
     timeout,
+    /** The first seals, all open. */
     sealingKeys: settings.sealingKeys.map((secret) => createSealingKey(secret, settings.keyPrefix)),
-    get isCircuitOpen() {
+    /** Redis is down or slow, and reviews do not call it. */
+    get isCircuitOpen(): boolean {
       return circuit.isOpen;
     },
-    get isDown() {
+    /** Two probes in a row had no answer: Redis is down, and not merely late. */
+    get isDown(): boolean {
       return unanswered >= 2;
     },
-    async ask(use, work) {
+    /** On the path of a review: it waits for `timeout` at most, and does not call Redis at all while the circuit is open. */
+    async ask<T>(use: RedisUse, work: Work<T>): Promise<T> {
       if (circuit.isOpen) throw new RedisProblem('timeout', `${connection.name}: circuit open`);
       try {
         const answer = await runTraced(use, work, timeout);
@@ -73,8 +81,10 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         throw error;
       }
     },
-    askWithin: (use, limit, work) => runTraced(use, work, limit),
-    send(use, work) {
+    /** For a question that a review can wait for: within so many milliseconds, also while the circuit is open. */
+    askWithin: <T>(use: RedisUse, limit: number, work: Work<T>): Promise<T> => runTraced(use, work, limit),
+    /** Behind a review: no one waits for it. Failures are only counted, so nothing may depend on it. */
+    send(use: RedisUse, work: Work<unknown>): void {
       // A login attempt that is not settled counts as refused, so its outcome is sent even while the circuit is open.
       if ((circuit.isOpen && use !== 'lockout') || inBackground >= maxInBackground) return;
       inBackground++;
@@ -82,7 +92,11 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         .catch(() => {})
         .finally(() => inBackground--);
     },
-    async probe(use, work) {
+    /**
+     * A call that no review waits for, made while the circuit is open as well: whether its answer comes within `timeout`
+     * opens and closes the circuit. It has the time that a command may take.
+     */
+    async probe<T>(use: RedisUse, work: Work<T>): Promise<T> {
       const start = now();
       try {
         const answer = await run(use, work);
@@ -100,7 +114,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
 
 /** Calls over the connection. Failures are counted by their use. */
 function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
-  async function run<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+  async function run<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     try {
       return await connection.run(work, undefined, limit);
     } catch (error) {
@@ -109,7 +123,7 @@ function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'con
     }
   }
   /** For a review: the call is a span of its trace. */
-  function runTraced<T>(use: RedisUse, work: (client: RedisClient) => Promise<T>, limit?: number): Promise<T> {
+  function runTraced<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     return inSpan('redis', { kind: 'client' }, (span) => {
       span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
       return run(use, work, limit).catch((error: unknown) => {
@@ -130,15 +144,6 @@ function isOutage(error: unknown): boolean {
   return !(error instanceof RedisProblem) || outages.has(error.kind);
 }
 
-/** Keeps reviews from calling a Redis that is down or slow. */
-export interface RedisCircuit {
-  readonly isOpen: boolean;
-  /** Counts the outcome of a call on the path of a review. */
-  record(isOutage: boolean): void;
-  /** Counts the outcome of a call that no review waits for: only these close the circuit. */
-  probe(isOutage: boolean): void;
-}
-
 /** Calls of reviews in 10 s, half of them outages, that open the circuit. */
 const minimumCalls = 5;
 /** Failed probes in a row that open it, so that no review has to find out. */
@@ -146,8 +151,8 @@ const failedProbes = 2;
 /** Successful probes in a row that close it. */
 const successfulProbes = 3;
 
-/** @param now monotonic milliseconds */
-export function createCircuit(now: () => number, onChange: (isOpen: boolean) => void): RedisCircuit {
+/** Keeps reviews from calling a Redis that is down or slow. @param now monotonic milliseconds */
+export function createCircuit(now: () => number, onChange: (isOpen: boolean) => void) {
   const window = createCircuitWindow(now);
   let isOpen = false;
   let inARow = 0;
@@ -162,7 +167,8 @@ export function createCircuit(now: () => number, onChange: (isOpen: boolean) => 
     get isOpen() {
       return isOpen;
     },
-    record(isOutage) {
+    /** Counts the outcome of a call on the path of a review. */
+    record(isOutage: boolean) {
       if (isOpen) return;
       window.record(isOutage);
       // As in chain/circuit.ts, an answer never opens it.
@@ -170,7 +176,8 @@ export function createCircuit(now: () => number, onChange: (isOpen: boolean) => 
       const { calls, outages } = window.counts();
       if (calls >= minimumCalls && outages * 2 >= calls) enter(true);
     },
-    probe(isOutage) {
+    /** Counts the outcome of a call that no review waits for: only these close the circuit. */
+    probe(isOutage: boolean) {
       // Counts the probes in a row that contradict the present state.
       inARow = isOutage === isOpen ? 0 : inARow + 1;
       if (inARow >= (isOpen ? successfulProbes : failedProbes)) enter(!isOpen);

@@ -1,5 +1,5 @@
 import asn1, { type BerWriter } from '@ldapjs/asn1';
-import ldapjs, { type FilterString, type LdapMessage } from 'ldapjs';
+import ldapjs, { type LdapMessage } from 'ldapjs';
 import type { Filter } from '../filter/filter.ts';
 import { WireError } from './server-error.ts';
 import type { BindCredentials, SearchRequest } from './types.ts';
@@ -17,24 +17,17 @@ export function encodeBind(id: number, { dn, password }: BindCredentials): Buffe
   return encode(new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }));
 }
 
-/**
- * Aliases are never followed; there is no time limit for the server, since ours ends the search.
- *
- * @throws Error for an attribute or a rule that is no attribute description (RFC 4512 section 2.5)
- */
+/** Follows no aliases. @throws Error for what is no attribute description or rule (RFC 4512 section 2.5) */
 export function encodeSearch(id: number, request: SearchRequest): Buffer {
   const { base, scope, sizeLimit } = request;
   // ldapjs would parse a DN in a string and write it again, and lose backslashes.
   const baseObject = { [Symbol.toStringTag]: 'LdapDn', toString: () => base } as const;
-  const message = new ldapjs.SearchRequest({
-    messageId: id,
-    baseObject,
-    scope,
-    sizeLimit,
-    filter: toLdapjs(request.filter),
-  });
-  // Its setter refuses OIDs.
-  message.attributes.push(...request.attributes.map(checkRequested));
+  const writer = new asn1.BerWriter();
+  writeFilter(writer, request.filter);
+  const filter = { [Symbol.toStringTag]: 'FilterString', toBer: () => writer } as const;
+  const message = new ldapjs.SearchRequest({ messageId: id, baseObject, scope, sizeLimit, filter });
+  // Its setter refuses OIDs. Also all attributes may be asked for, and all operational ones (RFC 3673).
+  for (const name of request.attributes) message.attributes.push(/^[*+]$/.test(name) ? name : checkAttribute(name));
   return encode(message);
 }
 
@@ -53,90 +46,62 @@ function encode(message: LdapMessage): Buffer {
   return bytes;
 }
 
-function toLdapjs(filter: Filter): FilterString {
+/** RFC 4511 section 4.5.1.7. */
+const filterTags = {
+  and: 0xa0,
+  or: 0xa1,
+  not: 0xa2,
+  equality: 0xa3,
+  substring: 0xa4,
+  'greater-or-equal': 0xa5,
+  'less-or-equal': 0xa6,
+  present: 0x87,
+  approximate: 0xa8,
+  extensible: 0xa9,
+} as const;
+
+/** Written here, since ldapjs' classes for filters take values as text only. */
+function writeFilter(writer: BerWriter, filter: Filter): void {
+  if (filter.kind === 'present') {
+    writer.writeString(checkAttribute(filter.attribute), filterTags.present);
+    return;
+  }
+  writer.startSequence(filterTags[filter.kind]);
   switch (filter.kind) {
     case 'and':
-      return new ldapjs.AndFilter({ filters: filter.filters.map(toLdapjs) });
     case 'or':
-      return new ldapjs.OrFilter({ filters: filter.filters.map(toLdapjs) });
+      for (const one of filter.filters) writeFilter(writer, one);
+      break;
     case 'not':
-      return new ldapjs.NotFilter({ filter: toLdapjs(filter.filter) });
-    case 'present':
-      return new ldapjs.PresenceFilter({ attribute: checkAttribute(filter.attribute) });
-    case 'equality':
-      return new ldapjs.EqualityFilter({ attribute: checkAttribute(filter.attribute), raw: filter.value });
-    case 'greater-or-equal':
-      return assertion(0xa5, filter);
-    case 'less-or-equal':
-      return assertion(0xa6, filter);
-    case 'approximate':
-      return assertion(0xa8, filter);
+      writeFilter(writer, filter.filter);
+      break;
     case 'substring':
-      return substring(filter);
+      writer.writeString(checkAttribute(filter.attribute));
+      writer.startSequence();
+      if (filter.initial) writer.writeBuffer(filter.initial, 0x80);
+      for (const part of filter.any) writer.writeBuffer(part, 0x81);
+      if (filter.final) writer.writeBuffer(filter.final, 0x82);
+      writer.endSequence();
+      break;
     case 'extensible':
-      return extensible(filter);
+      if (filter.rule !== undefined) writer.writeString(checkAttribute(filter.rule), 0x81);
+      if (filter.attribute !== undefined) writer.writeString(checkAttribute(filter.attribute), 0x82);
+      writer.writeBuffer(filter.value, 0x83);
+      if (filter.dnAttributes) writer.writeBoolean(true, 0x84);
+      break;
+    default:
+      writer.writeString(checkAttribute(filter.attribute));
+      writer.writeBuffer(filter.value, 0x04);
   }
-}
-
-/** A filter whose content is written here, since ldapjs' class for it takes values as text only. */
-class OctetFilter extends ldapjs.FilterString {
-  readonly #write: (writer: BerWriter) => void;
-
-  constructor(tag: number, write: (writer: BerWriter) => void) {
-    super();
-    this.TAG = tag;
-    this.#write = write;
-  }
-
-  override _toBer(writer: BerWriter): void {
-    this.#write(writer);
-  }
-}
-
-const octetString = 0x04;
-
-function assertion(tag: number, { attribute, value }: { attribute: string; value: Buffer }): FilterString {
-  return new OctetFilter(tag, (writer) => {
-    writer.writeString(checkAttribute(attribute));
-    writer.writeBuffer(value, octetString);
-  });
-}
-
-function substring({ attribute, initial, any, final }: Extract<Filter, { kind: 'substring' }>): FilterString {
-  return new OctetFilter(0xa4, (writer) => {
-    writer.writeString(checkAttribute(attribute));
-    writer.startSequence();
-    if (initial) writer.writeBuffer(initial, 0x80);
-    for (const part of any) {
-      writer.writeBuffer(part, 0x81);
-    }
-    if (final) writer.writeBuffer(final, 0x82);
-    writer.endSequence();
-  });
-}
-
-function extensible(filter: Extract<Filter, { kind: 'extensible' }>): FilterString {
-  return new OctetFilter(0xa9, (writer) => {
-    if (filter.rule !== undefined) writer.writeString(checkAttribute(filter.rule), 0x81);
-    if (filter.attribute !== undefined) writer.writeString(checkAttribute(filter.attribute), 0x82);
-    writer.writeBuffer(filter.value, 0x83);
-    if (filter.dnAttributes) writer.writeBoolean(true, 0x84);
-  });
+  writer.endSequence();
 }
 
 /** A name or an OID, with options. Underscores are no letters of RFC 4512, but schemas have them. */
 const attributePattern = /^(?:[a-z][\w-]*|\d+(?:\.\d+)*)(?:;[\w=*-]+)*$/i;
 
 function checkAttribute(name: string): string {
-  if (!attributePattern.test(name)) {
-    throw new Error(`${JSON.stringify(name)} is not the name or OID of an LDAP attribute or matching rule`);
-  }
-  return name;
-}
-
-/** RFC 4511 section 4.5.1.8: also all attributes, none, and all operational ones (RFC 3673). */
-function checkRequested(name: string): string {
-  return name === '*' || name === '+' ? name : checkAttribute(name);
+  if (attributePattern.test(name)) return name;
+  throw new Error(`${JSON.stringify(name)} is not the name or OID of an LDAP attribute or matching rule`);
 }
 
 export interface Element {
@@ -150,66 +115,99 @@ export interface Budget {
   elements: number;
 }
 
-/**
- * The BER elements that follow one another in `bytes`.
- *
- * @throws WireError when they are not whole, or when there are more than the budget has left
- */
+/** The BER elements that `bytes` consists of. @throws WireError when they are not whole, or too many for the budget */
 export function readElements(bytes: Buffer, budget: Budget): Element[] {
-  const reader = new asn1.BerReader(bytes);
   const elements: Element[] = [];
-  for (let tag = reader.peek(); tag !== null; tag = reader.peek()) {
+  for (let offset = 0; offset < bytes.length; ) {
     budget.elements -= 1;
     if (budget.elements < 0) throw new WireError('too-large', 'there are too many attributes or values');
-    const start = valueOffset(reader);
-    const end = start + reader.length;
-    if (reader.length < 0 || end > bytes.length) {
+    const header = readHeader(bytes, offset);
+    if (header === undefined || header.end > bytes.length) {
       throw new WireError('protocol', 'an element is longer than what it is in');
     }
-    elements.push({ tag, content: bytes.subarray(start, end) });
-    reader.setOffset(end);
+    elements.push({ tag: bytes[offset] ?? 0, content: bytes.subarray(header.start, header.end) });
+    offset = header.end;
   }
   return elements;
 }
 
-function valueOffset(reader: InstanceType<typeof asn1.BerReader>): number {
-  let offset: number | null = null;
+/** Where the content of the BER element at the offset is, perhaps beyond the bytes; undefined if its length is cut off. */
+function readHeader(bytes: Buffer, offset: number) {
+  const reader = new asn1.BerReader(bytes);
   try {
-    offset = reader.readLength(reader.offset + 1);
+    const start = reader.readLength(offset + 1);
+    // It is negative when its four bytes have the highest bit set.
+    return start === null ? undefined : { start, end: start + (reader.length >>> 0) };
   } catch {
-    // An indefinite length, or one of more than four bytes, is as unreadable as one that is cut off.
+    // An indefinite length, or one of more than four bytes (RFC 4511 section 5.1).
+    throw new WireError('protocol', 'an element has no readable length');
   }
-  if (offset === null) throw new WireError('protocol', 'an element has no readable length');
-  return offset;
 }
 
-/**
- * ldapjs is pinned, but the packages that it is made of are not. So what the plugin relies on is tried once: a base DN
- * with a backslash, an attribute by its OID, values that are not UTF-8, the control, a length of four bytes (as AD
- * writes it).
- *
- * @throws Error when any of it has changed
- */
-export function checkCodec(): void {
-  const value = Buffer.from('ff005c', 'hex');
-  const filters = [
-    { kind: 'equality', attribute: 'a', value },
-    { kind: 'approximate', attribute: 'b', value },
-  ] as const;
-  const filter = { kind: 'and', filters } as const;
-  const search = encodeSearch(7, { base: 'b=\\5C', scope: 'sub', filter, attributes: ['2.5'], sizeLimit: 2 });
-  const bind = encodeBind(7, { dn: 'b=\\5C', password: 'p' });
-  const written = Buffer.concat([search, bind]).toString('latin1');
-  const expected =
-    '0\x38\x02\x01\x07c\x33\x04\x05b=\\5C\x0a\x01\x02\x0a\x01\0\x02\x01\x02\x02\x01\0\x01\x01\0' +
-    '\xa0\x14\xa3\x08\x04\x01a\x04\x03\xff\0\\\xa8\x08\x04\x01b\x04\x03\xff\0\\0\x05\x04\x032.5' +
-    '0\x34\x02\x01\x07`\x0d\x02\x01\x03\x04\x05b=\\5C\x80\x01p' +
-    '\xa0\x200\x1e\x04\x191.3.6.1.4.1.42.2.27.8.5.1\x01\x01\0';
-  const [read] = readElements(Buffer.from('8084000000020500', 'hex'), { elements: 1 });
-  if (written !== expected || read?.tag !== 0x80 || read.content.toString('hex') !== '0500') {
-    throw new Error(
-      'ldapjs reads or writes LDAP differently from version 3.0.7 with the packages that it was tested with: ' +
-        'install what the lockfile has (@ldapjs/asn1 2.0.0, @ldapjs/messages 1.3.0, @ldapjs/filter 2.1.1, @ldapjs/controls 2.1.0)',
-    );
+/** Directories send at most a few MiB. */
+const defaultMaxBytes = 16 * 1024 * 1024;
+
+/** Tag of a SEQUENCE: the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
+const sequenceTag = 0x30;
+
+/** Cuts a stream of bytes into LDAPMessages. @param maxBytes of one message, its header included */
+export function createFramer(maxBytes: number = defaultMaxBytes) {
+  let store: Buffer = Buffer.alloc(0);
+  let pending = 0;
+
+  /** The pending bytes followed by the chunk. The store doubles, so that a small chunk rarely costs a copy of all. */
+  function append(chunk: Buffer): Buffer {
+    if (pending + chunk.length > store.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(2 * store.length, pending + chunk.length));
+      store.copy(grown, 0, 0, pending);
+      store = grown;
+    }
+    chunk.copy(store, pending);
+    return store.subarray(0, pending + chunk.length);
   }
+
+  return {
+    /**
+     * The messages that this chunk completes, in a time that does not depend on how the bytes are split.
+     *
+     * @throws WireError as soon as no LDAPMessage can begin with the bytes; the framer cannot be used afterwards
+     */
+    push(chunk: Buffer): Buffer[] {
+      const bytes = pending === 0 ? chunk : append(chunk);
+      const frames: Buffer[] = [];
+      let offset = 0;
+      for (;;) {
+        const size = messageSize(bytes, offset, maxBytes);
+        if (size === undefined || bytes.length - offset < size) break;
+        frames.push(bytes.subarray(offset, offset + size));
+        offset += size;
+      }
+      if (pending === 0 || offset > 0) {
+        // Frames share the memory of the store, so what is left over gets a store of its own.
+        store = Buffer.from(bytes.subarray(offset));
+      }
+      pending = bytes.length - offset;
+      return frames;
+    },
+    /** Bytes of an incomplete message. */
+    get pending() {
+      return pending;
+    },
+  };
+}
+
+/** Bytes of header and content of the message at the offset; undefined while its header is incomplete. */
+function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | undefined {
+  const tag = bytes[offset];
+  if (tag !== undefined && tag !== sequenceTag) {
+    const found = `0x${tag.toString(16).padStart(2, '0')}`;
+    throw new WireError('protocol', `a message began with the byte ${found} and not 0x30`);
+  }
+  const header = readHeader(bytes, offset);
+  if (header === undefined) return undefined;
+  const size = header.end - offset;
+  if (size > maxBytes) {
+    throw new WireError('too-large', `a message of ${size} bytes began; the limit is ${maxBytes} bytes`);
+  }
+  return size;
 }

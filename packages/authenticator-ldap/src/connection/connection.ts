@@ -1,13 +1,10 @@
 import type { Socket } from 'node:net';
-import { checkCodec, encodeBind, encodeSearch } from './codec.ts';
+import { encodeBind, encodeSearch } from './codec.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import type { Message } from './message.ts';
 import { WireError } from './server-error.ts';
-import { connectTcp } from './socket.ts';
-import { connectTls, requestTls } from './tls.ts';
+import { connectTcp, connectTls, requestTls } from './socket.ts';
 import type { BindResult, Connect, Connection, ConnectOptions, Entry, SearchResult } from './types.ts';
-
-checkCodec();
 
 export const connect: Connect = async (options) => {
   const { server, stepTimeout } = options;
@@ -18,17 +15,12 @@ export const connect: Connect = async (options) => {
  * Opens the socket for LDAP. It is in clear text only if the server is `insecure`; every other way ends in a checked TLS
  * socket or in a throw, with no socket left.
  */
-export async function openTransport(options: ConnectOptions): Promise<Socket> {
+async function openTransport(options: ConnectOptions): Promise<Socket> {
+  const { security } = options.server;
   const socket = await connectTcp(options);
-  switch (options.server.security) {
-    case 'insecure':
-      return socket;
-    case 'ldaps':
-      return await connectTls(socket, options);
-    case 'starttls':
-      await requestTls(socket, options);
-      return await connectTls(socket, options);
-  }
+  if (security === 'insecure') return socket;
+  if (security === 'starttls') await requestTls(socket, options);
+  return await connectTls(socket, options);
 }
 
 function createConnection(exchange: Exchange): Connection {
@@ -68,16 +60,11 @@ function acceptBind(message: Message): BindResult {
 function acceptSearch(): (message: Message) => SearchResult | undefined {
   const entries: Entry[] = [];
   return (message) => {
-    switch (message.kind) {
-      case 'entry':
-        entries.push(message.entry);
-        return undefined;
-      case 'reference':
-        return undefined;
-      case 'done':
-        return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
-      default:
-        throw new WireError('protocol', 'the search was answered with something else than entries and a result');
+    if (message.kind === 'done') return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
+    if (message.kind === 'entry') entries.push(message.entry);
+    else if (message.kind !== 'reference') {
+      throw new WireError('protocol', 'the search was answered with something else than entries and a result');
     }
+    return undefined;
   };
 }

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net';
 import { explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
-import { durationText } from '../deadlines.ts';
-import { type Budget, encodeUnbind } from './codec.ts';
-import { createFramer, type Framer } from './frames.ts';
+import { durationText, withDeadline } from '../deadlines.ts';
+import { type Budget, createFramer, encodeUnbind } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';
-import { peerOf } from './tls.ts';
+import { peerOf } from './socket.ts';
 import type { Server } from './types.ts';
 
 /** Bytes of one answer, all its messages together, unless the request has a limit of its own. */
@@ -44,52 +43,36 @@ interface Operation {
   fail(reason: unknown): void;
 }
 
-export interface ExchangeOptions {
-  readonly server: Server;
-  /** Milliseconds for one request until its last answer. */
-  readonly timeout: number;
+/** The timeout is in milliseconds, for one request until its last answer. */
+type ExchangeOptions = { readonly server: Server; readonly timeout: number };
+
+type CloseListener = (error?: Error) => void;
+
+type State = ReturnType<typeof createState>;
+
+function createState(socket: Socket, options: ExchangeOptions) {
+  return {
+    socket,
+    options,
+    framer: createFramer(),
+    listeners: [] as CloseListener[],
+    operation: undefined as Operation | undefined,
+    /** Of the current operation, or of the last one. */
+    step: 'connect' as Step,
+    // 1 was StartTLS.
+    lastId: 1,
+    closed: undefined as { readonly error: ServerError | undefined } | undefined,
+  };
 }
+
+export type Exchange = ReturnType<typeof createExchange>;
 
 /**
  * Requests and their answers over one socket, one at a time. Nothing is queued: a request is written when it comes, or
  * not at all. Anything but the answer to it ends the connection, and so do the timeout and the signal.
  */
-export interface Exchange {
-  readonly isOpen: boolean;
-  /** As that of Connection. */
-  onClose(listener: CloseListener): void;
-  /** @throws as Connection's methods */
-  run<T>(request: Request<T>, signal: AbortSignal): Promise<T>;
-  close(): void;
-}
-
-type CloseListener = (error?: Error) => void;
-
-interface State {
-  readonly socket: Socket;
-  readonly options: ExchangeOptions;
-  readonly framer: Framer;
-  readonly listeners: CloseListener[];
-  operation: Operation | undefined;
-  /** Of the current operation, or of the last one. */
-  step: Step;
-  lastId: number;
-  closed: { readonly error: ServerError | undefined } | undefined;
-}
-
-/** @param socket connected, encrypted if it is to be */
-export function createExchange(socket: Socket, options: ExchangeOptions): Exchange {
-  const state: State = {
-    socket,
-    options,
-    framer: createFramer(),
-    listeners: [],
-    operation: undefined,
-    step: 'connect',
-    // 1 was StartTLS.
-    lastId: 1,
-    closed: undefined,
-  };
+export function createExchange(socket: Socket, options: ExchangeOptions) {
+  const state = createState(socket, options);
   socket.on('data', (chunk: Buffer) => read(state, chunk));
   socket.on('error', (error) => shut(state, explain(state, error)));
   const onEnd = () => shut(state, makeError(state, 'closed', 'the server closed the connection'));
@@ -99,11 +82,11 @@ export function createExchange(socket: Socket, options: ExchangeOptions): Exchan
     get isOpen() {
       return state.closed === undefined;
     },
-    onClose(listener) {
+    onClose(listener: CloseListener): void {
       if (state.closed) listener(state.closed.error);
       else state.listeners.push(listener);
     },
-    run: (request, signal) => run(state, request, signal),
+    run: <T>(request: Request<T>, signal: AbortSignal) => run(state, request, signal),
     close: () => close(state),
   };
 }
@@ -129,38 +112,28 @@ async function run<T>(state: State, request: Request<T>, signal: AbortSignal): P
 
 function answerTo<T>(state: State, request: Request<T>, signal: AbortSignal): Promise<T> {
   const { accept, maxBytes = maxAnswerBytes, timeout = state.options.timeout } = request;
-  return new Promise<T>((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-      state.operation = undefined;
-    };
-    const onAbort = () => shut(state, undefined, signal.reason);
-    const onTimeout = () => {
-      const missing = operation.bytes === 0 ? 'no answer' : 'only a part of the answer';
-      shut(state, makeError(state, 'timeout', `${missing} within ${durationText(timeout)}`));
-    };
-    const timer = setTimeout(onTimeout, timeout);
-    signal.addEventListener('abort', onAbort);
-    const operation: Operation = {
+  const late = () => {
+    const missing = state.operation?.bytes === 0 ? 'no answer' : 'only a part of the answer';
+    const error = makeError(state, 'timeout', `${missing} within ${durationText(timeout)}`);
+    shut(state, error);
+    return error;
+  };
+  return withDeadline<T>({ signal, timeout, late }, ({ resolve, reject }) => {
+    state.operation = {
       id: state.lastId,
       budget: { elements: maxAnswerElements },
       maxBytes,
       bytes: 0,
       accept(message) {
         const result = accept(message);
-        if (result === undefined) return undefined;
-        return () => {
-          stop();
-          resolve(result);
-        };
+        return result === undefined ? undefined : () => resolve(result);
       },
-      fail(reason) {
-        stop();
-        reject(reason);
-      },
+      fail: reject,
     };
-    state.operation = operation;
+    return () => {
+      state.operation = undefined;
+      if (signal.aborted) shut(state, undefined);
+    };
   });
 }
 
@@ -205,7 +178,10 @@ function readAnswer(state: State, chunk: Buffer): void {
     const message = decodeMessage(frame, budget);
     if (message.id === 0 && message.kind === 'extended') {
       settle?.();
-      throw noticeOf(state, message);
+      // The notice of disconnection (RFC 4511 section 4.4.1), or an unknown one, which is no better.
+      const { code, diagnosticMessage: text } = message;
+      const problem = `the server ended the connection with result code ${code}${text && `: ${oneLine(text)}`}`;
+      throw makeError(state, 'closed', problem);
     }
     if (!operation || settle || message.id !== operation.id) {
       throw new WireError('protocol', `a message with the id ${message.id} came, which no request has`);
@@ -246,12 +222,6 @@ function explain(state: State, error: unknown): ServerError {
     return makeError(state, kind, problem, error);
   }
   return makeError(state, 'closed', `the connection broke (${oneLine(String(error))})`, error);
-}
-
-/** The notice of disconnection (RFC 4511 section 4.4.1), or an unknown one, which is no better. */
-function noticeOf(state: State, { code, diagnosticMessage }: Extract<Message, { kind: 'extended' }>): ServerError {
-  const text = diagnosticMessage === '' ? '' : `: ${oneLine(diagnosticMessage)}`;
-  return makeError(state, 'closed', `the server ended the connection with result code ${code}${text}`);
 }
 
 function makeError({ options, step }: State, ...rest: Parameters<MakeError>): ServerError {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ber } from '../testing/ber.ts';
 import { searchDone, searchEntry } from '../testing/ldap-answers.ts';
-import { createFramer } from './frames.ts';
+import { createFramer } from './codec.ts';
 
 /** Cuts the bytes at these indexes. */
 function split(bytes: Buffer, places: readonly number[]): Buffer[] {

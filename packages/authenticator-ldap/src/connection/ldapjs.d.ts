@@ -2,15 +2,11 @@
 
 declare module '@ldapjs/asn1' {
   interface BerReader {
-    readonly remain: number;
-    readonly offset: number;
     /** Of the field that `readLength` read; negative when its four bytes have the highest bit set. */
     readonly length: number;
     readonly buffer: Buffer;
-    peek(): number | null;
     /** Where the value begins; null when the length is cut off. It is not checked against the bytes that are there. */
     readLength(offset: number): number | null;
-    setOffset(offset: number): void;
   }
   interface BerWriter {
     readonly buffer: Buffer;
@@ -29,53 +25,27 @@ declare module '@ldapjs/asn1' {
 }
 
 declare module 'ldapjs' {
-  import type { BerReader, BerWriter } from '@ldapjs/asn1';
+  import type { BerReader } from '@ldapjs/asn1';
 
-  class LdapMessage {
+  interface LdapMessage {
     toBer(): BerReader;
   }
-  class Control {
-    readonly type: string;
-  }
-  class FilterString {
-    TAG: number;
-    toBer(): BerReader;
-    _toBer(writer: BerWriter): void;
-  }
-  /** ldapjs recognizes base DNs by their toStringTag, so any object with it is accepted. */
-  interface DnLike {
-    readonly [Symbol.toStringTag]: 'LdapDn';
-    toString(): string;
-  }
-  class SearchRequest extends LdapMessage {
-    constructor(fields: {
-      readonly messageId: number;
-      readonly baseObject: DnLike;
-      readonly scope: 'base' | 'one' | 'sub';
-      readonly sizeLimit: number;
-      readonly filter: FilterString;
-    });
-    /** Its own array, not a copy. */
-    readonly attributes: string[];
+  type Request<Fields, Message = LdapMessage> = new (fields: Fields & { readonly messageId: number }) => Message;
+  interface SearchFields {
+    /** ldapjs recognizes base DNs and filters by their toStringTag, so any object with it is accepted. */
+    readonly baseObject: { readonly [Symbol.toStringTag]: 'LdapDn'; toString(): string };
+    readonly filter: { readonly [Symbol.toStringTag]: 'FilterString'; toBer(): { readonly buffer: Buffer } };
+    readonly scope: 'base' | 'one' | 'sub';
+    readonly sizeLimit: number;
   }
   const ldapjs: {
-    readonly BindRequest: new (fields: {
-      readonly messageId: number;
-      readonly name: string;
-      readonly credentials: string;
-      readonly controls: readonly Control[];
-    }) => LdapMessage;
-    readonly SearchRequest: typeof SearchRequest;
-    readonly ExtendedRequest: new (fields: { readonly messageId: number; readonly requestName: string }) => LdapMessage;
-    readonly UnbindRequest: new (fields: { readonly messageId: number }) => LdapMessage;
-    readonly PasswordPolicyControl: new () => Control;
-    readonly FilterString: typeof FilterString;
-    readonly AndFilter: new (fields: { readonly filters: readonly FilterString[] }) => FilterString;
-    readonly OrFilter: new (fields: { readonly filters: readonly FilterString[] }) => FilterString;
-    readonly NotFilter: new (fields: { readonly filter: FilterString }) => FilterString;
-    readonly PresenceFilter: new (fields: { readonly attribute: string }) => FilterString;
-    readonly EqualityFilter: new (fields: { readonly attribute: string; readonly raw: Buffer }) => FilterString;
+    readonly BindRequest: Request<{ name: string; credentials: string; controls: readonly object[] }>;
+    /** `attributes` is its own array, not a copy. */
+    readonly SearchRequest: Request<SearchFields, LdapMessage & { readonly attributes: string[] }>;
+    readonly ExtendedRequest: Request<{ requestName: string }>;
+    readonly UnbindRequest: Request<object>;
+    readonly PasswordPolicyControl: new () => object;
   };
   export default ldapjs;
-  export type { FilterString, LdapMessage };
+  export type { LdapMessage };
 }

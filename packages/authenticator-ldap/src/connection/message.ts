@@ -4,10 +4,7 @@ import { WireError } from './server-error.ts';
 import type { BindResult, Entry } from './types.ts';
 
 /** LDAPResult (RFC 4511 section 4.1.9) without matched DN and referral. */
-interface Result {
-  readonly code: number;
-  readonly diagnosticMessage: string;
-}
+type Result = Pick<BindResult, 'code' | 'diagnosticMessage'>;
 
 /** One LDAPMessage of a server, with the fields that the plugin uses. */
 export type Message =
@@ -40,11 +37,7 @@ const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
 /** Netscape's "password expired" control, of 389-DS. */
 const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
 
-/**
- * Reads one whole message.
- *
- * @throws WireError when it is not as RFC 4511 section 4.1.1 has it, or needs more than the budget has left
- */
+/** Reads one message. @throws WireError when it is not as in RFC 4511 section 4.1.1, or too large for the budget */
 export function decodeMessage(frame: Buffer, budget: Budget): Message {
   const [envelope] = readElements(frame, budget);
   const [first, operation, ...more] = readElements(expect(envelope, tags.sequence, 'message'), budget);
@@ -93,9 +86,8 @@ function readResult(content: Buffer, budget: Budget): Result {
 }
 
 function readResponseName(content: Buffer, budget: Budget): string | undefined {
-  return readElements(content, budget)
-    .find(({ tag }) => tag === tags.responseName)
-    ?.content.toString();
+  const name = readElements(content, budget).find(({ tag }) => tag === tags.responseName);
+  return name?.content.toString();
 }
 
 function readEntry(content: Buffer, budget: Budget): Entry {
@@ -115,9 +107,7 @@ function readEntry(content: Buffer, budget: Budget): Entry {
   return { dn: isUtf8(dn) ? dn.toString() : undefined, attributes };
 }
 
-type BindControls = Pick<BindResult, 'passwordPolicyError' | 'passwordMustChange'>;
-
-function readBindControls(content: Buffer | undefined, budget: Budget): BindControls {
+function readBindControls(content: Buffer | undefined, budget: Budget) {
   const controls = content === undefined ? [] : readElements(content, budget).map((each) => readControl(each, budget));
   const policies = controls.filter(({ oid }) => oid === passwordPolicyControl);
   const error = policies.length > 1 ? 'unreadable' : policies[0] && readPasswordPolicy(policies[0].value, budget);
@@ -127,13 +117,8 @@ function readBindControls(content: Buffer | undefined, budget: Budget): BindCont
   };
 }
 
-interface Control {
-  readonly oid: string;
-  readonly value: Buffer | undefined;
-}
-
 /** RFC 4511 section 4.1.11: the criticality and the value may be left out. */
-function readControl(element: Element, budget: Budget): Control {
+function readControl(element: Element, budget: Budget) {
   const [type, ...rest] = readElements(expect(element, tags.sequence, 'control'), budget);
   const value = rest[0]?.tag === tags.boolean ? rest[1] : rest[0];
   return {

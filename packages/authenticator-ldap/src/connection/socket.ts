@@ -1,8 +1,11 @@
-import { connect, type Socket } from 'node:net';
-import { oneLine } from '@sallyport/plugin-options';
+import { closeSync, openSync } from 'node:fs';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectSecurely, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { explainTls, oneLine, type TlsPeer, type TlsSettings } from '@sallyport/plugin-options';
 import { durationText, type Settle, withDeadline } from '../deadlines.ts';
-import { errorsOf, type MakeError } from './server-error.ts';
-import { shortageOf } from './shortage.ts';
+import { createFramer, encodeStartTls, startTlsName } from './codec.ts';
+import { decodeMessage, type Message } from './message.ts';
+import { errorsOf, type MakeError, WireError } from './server-error.ts';
 import type { ConnectOptions } from './types.ts';
 
 /** Opens TCP. Of a name's addresses each gets a third of the step's time, so that the second is reached in time. */
@@ -18,7 +21,7 @@ export function connectTcp(options: ConnectOptions): Promise<Socket> {
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: Math.max(10, Math.floor(stepTimeout / 3)),
   });
-  ignoreErrors(socket);
+  socket.on('error', ignore);
   const problem = `no connection within ${durationText(stepTimeout)}; is the port open through every firewall on the way?`;
   return runStep<Socket>(
     socket,
@@ -34,12 +37,8 @@ export function connectTcp(options: ConnectOptions): Promise<Socket> {
   );
 }
 
-/**
- * Runs one step of making a connection. Unless it succeeds, the socket is destroyed.
- *
- * @throws what `start` rejects with, what `late` makes after `stepTimeout`, and the reason of the signal
- */
-export async function runStep<T>(
+/** Runs one step of making a connection. Unless it succeeds, the socket is destroyed. @throws as `withDeadline` */
+async function runStep<T>(
   socket: Socket,
   { stepTimeout: timeout, signal }: Pick<ConnectOptions, 'stepTimeout' | 'signal'>,
   late: () => Error,
@@ -54,9 +53,7 @@ export async function runStep<T>(
 }
 
 /** An error event without a listener would end the process. Those who use the socket have listeners of their own. */
-export function ignoreErrors(socket: Socket): void {
-  socket.on('error', () => {});
-}
+const ignore = () => {};
 
 const problems: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused: nothing listens on this port',
@@ -74,4 +71,150 @@ function explain(error: NodeJS.ErrnoException, makeError: MakeError): Error {
   // With several addresses the message of the whole is empty; each address has its own.
   const details = error instanceof AggregateError ? error.errors.map(String).join('; ') : error.message;
   return makeError('unreachable', problem ? `${problem} (${oneLine(details)})` : oneLine(details), error);
+}
+
+const shortages: Readonly<Record<string, string>> = {
+  EMFILE: 'file descriptors: raise the limit of open files (ulimit -n, LimitNOFILE)',
+  ENFILE: 'file descriptors of the whole system: raise fs.file-max',
+  EBUSY: 'what a name lookup needs, usually file descriptors: raise the limit of open files (ulimit -n, LimitNOFILE)',
+  EADDRNOTAVAIL: 'local ports: widen net.ipv4.ip_local_port_range',
+  EAGAIN: 'local ports: widen net.ipv4.ip_local_port_range',
+  ENOBUFS: 'network buffers: give it more memory',
+  ENOMEM: 'memory: give it more',
+  EAI_MEMORY: 'memory: give it more',
+};
+
+/** What this machine lacked when a connection or a lookup failed, and the fix; undefined for any other cause. */
+export function shortageOf(error: unknown): string | undefined {
+  const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  for (const one of all) {
+    const { code = '', syscall } = (one ?? {}) as NodeJS.ErrnoException;
+    // A lookup that can't open a file or a socket reports only that there is no such name, or that DNS refused.
+    const isLookup = syscall === 'getaddrinfo' || syscall?.startsWith('query');
+    const known = shortages[code] === undefined && isLookup ? codeOfOpening() : code;
+    if (shortages[known] !== undefined) return `this machine is short of ${shortages[known]} (${known})`;
+  }
+  return undefined;
+}
+
+/** Opens one more file. @returns its error code, empty when it works */
+function codeOfOpening(): string {
+  try {
+    closeSync(openSync('/dev/null', 'r'));
+    return '';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? '';
+  }
+}
+
+const messageId = 1;
+
+/** The answer to StartTLS is one LDAPResult, and who sends it is not known yet. */
+const maxElements = 100;
+const maxBytes = 65_536;
+
+/**
+ * Asks for TLS and waits for the confirmation (RFC 4511 section 4.14). Afterwards nothing was read from the socket but
+ * that: bytes that someone on the way adds in clear text must never count as the server's.
+ */
+export function requestTls(socket: Socket, options: ConnectOptions): Promise<void> {
+  const makeError = errorsOf(options.server, 'starttls');
+  const late = () => makeError('timeout', `no answer within ${durationText(options.stepTimeout)}`);
+  return runStep<void>(socket, options, late, ({ resolve, reject }) => {
+    const framer = createFramer(maxBytes);
+    const onData = (chunk: Buffer) => {
+      try {
+        const [answer, ...more] = framer.push(chunk);
+        if (answer === undefined) return;
+        socket.pause();
+        checkAnswer(decodeMessage(answer, { elements: maxElements }), makeError);
+        if (more.length > 0 || framer.pending > 0 || socket.readableLength > 0) {
+          throw makeError('protocol', 'there were bytes behind the answer: someone on the way may be tampering');
+        }
+        resolve();
+      } catch (error) {
+        reject(error instanceof WireError ? makeError(error.kind, `this is not LDAP: ${error.message}`, error) : error);
+      }
+    };
+    const onClose = () => reject(makeError('closed', 'the connection was closed before the answer'));
+    socket.on('data', onData).on('end', onClose).on('close', onClose);
+    socket.write(encodeStartTls(messageId));
+    return () => socket.off('data', onData).off('end', onClose).off('close', onClose);
+  });
+}
+
+function checkAnswer(answer: Message, makeError: MakeError): void {
+  if (answer.kind !== 'extended' || answer.id !== messageId || (answer.name ?? startTlsName) !== startTlsName) {
+    throw makeError('protocol', 'the server sent something else than the answer');
+  }
+  if (answer.code === 0) return;
+  const text = answer.diagnosticMessage === '' ? '' : `: ${oneLine(answer.diagnosticMessage)}`;
+  const fix = 'check that the server has a certificate, or use ldaps://';
+  throw makeError('answer', `refused with result code ${answer.code}${text}; ${fix}`);
+}
+
+/**
+ * The handshake over a connected socket. The resulting socket is encrypted, and the certificate of the other side is
+ * valid for the server's name. On failure both sockets are destroyed.
+ */
+export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSocket> {
+  const { server } = options;
+  const makeError = errorsOf(server, 'tls');
+  const late = () => makeError('timeout', `the handshake did not end within ${durationText(options.stepTimeout)}`);
+  return runStep<TLSSocket>(raw, options, late, ({ resolve, reject }) => {
+    let settings: TlsSettings;
+    let socket: TLSSocket;
+    try {
+      settings = options.tls();
+      const host = settings.serverName ?? server.host;
+      socket = connectSecurely({
+        socket: raw,
+        // What the certificate is checked against. Without it, Node takes "localhost" for a socket that is given.
+        host,
+        // SNI has names only (RFC 6066 section 3).
+        ...(isIP(host) ? {} : { servername: host }),
+        rejectUnauthorized: true,
+        secureContext: contextOf(settings),
+      });
+    } catch (error) {
+      reject(makeError('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error));
+      return () => {};
+    }
+    socket.on('error', ignore);
+    const onSecure = () => {
+      if (socket.authorized && socket.encrypted) resolve(socket);
+      else reject(makeError('tls', `the certificate was not accepted: ${String(socket.authorizationError)}`));
+    };
+    const onError = (error: Error) => {
+      const { kind, problem } = explainTls(error, peerOf(settings.serverName ?? server.host));
+      reject(makeError(kind, problem, error));
+    };
+    const onClose = () => reject(makeError('closed', 'the connection was closed in the handshake'));
+    socket.on('secureConnect', onSecure).on('error', onError).on('close', onClose);
+    return () => socket.off('secureConnect', onSecure).off('error', onError).off('close', onClose);
+  });
+}
+
+const noTls = 'is this the port for ldaps (usually 636), or should the URL begin with ldap:// and use StartTLS?';
+
+/** @param name the name or address that the certificate must have */
+export const peerOf = (name: string): TlsPeer => ({ name, noTls });
+
+/** By the CA file: with 150 authorities in it, making a context costs 5 ms of CPU, far more than the rest of a login. */
+const contexts = new WeakMap<Buffer, TlsSettings & { readonly context: SecureContext }>();
+
+function contextOf(settings: TlsSettings): SecureContext {
+  const { ca, certificate, key, minVersion } = settings;
+  const cached = ca && contexts.get(ca);
+  if (cached?.certificate === certificate && cached?.key === key && cached?.minVersion === minVersion) {
+    return cached.context;
+  }
+  const context = createSecureContext({
+    minVersion,
+    ...(ca && { ca }),
+    ...(certificate && { cert: certificate }),
+    ...(key && { key }),
+  });
+  if (ca) contexts.set(ca, { ...settings, context });
+  return context;
 }

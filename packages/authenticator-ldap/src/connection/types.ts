@@ -22,12 +22,7 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * Opens one connection.
- *
- * @throws ServerError when the server is to blame
- * @throws the signal's reason when it is aborted
- */
+/** Opens one connection. @throws ServerError when the server is to blame, or the signal's reason */
 export type Connect = (options: ConnectOptions) => Promise<Connection>;
 
 /**
@@ -37,12 +32,7 @@ export type Connect = (options: ConnectOptions) => Promise<Connection>;
  * Every method throws a ServerError when the server is to blame, or the reason of an aborted signal.
  */
 export interface Connection {
-  /**
-   * A simple bind (RFC 4511 section 4.2).
-   *
-   * @param timeout milliseconds, in place of `stepTimeout`
-   * @throws Error for an empty DN or password, before anything is sent
-   */
+  /** A simple bind. @param timeout in place of `stepTimeout` @throws Error for an empty DN or password, unsent */
   bind(credentials: BindCredentials, signal: AbortSignal, timeout?: number): Promise<BindResult>;
   search(request: SearchRequest, signal: AbortSignal): Promise<SearchResult>;
   /** False once it was closed by either side. */
@@ -64,10 +54,7 @@ export interface BindResult {
   readonly code: number;
   /** Free text of the server, to recognize reasons and for logs about the service account. Never for callers. */
   readonly diagnosticMessage: string;
-  /**
-   * `error` of the password policy control (draft-behera-ldap-password-policy-11 section 6.2), if the answer had one.
-   * `unreadable`: there was such a control, but it is malformed.
-   */
+  /** Of the password policy control (draft-behera-ldap-password-policy-11 section 6.2). `unreadable`: malformed. */
   readonly passwordPolicyError?: number | 'unreadable';
   /** The answer had the control 2.16.840.1.113730.3.4.4, 389-DS' "password expired, must be changed". */
   readonly passwordMustChange: boolean;

@@ -19,23 +19,24 @@ function setUp(max: number) {
   const openings: { resolve(connection: Connection): void; reject(error: Error): void }[] = [];
   const connections = new Set<{ connection: Connection; hangUp(): void }>();
   const { metrics, values } = countingMetrics();
-  const pool = createConnectionPool(
-    { url: 'u', max, idleTimeout: 50, maxAge: 100, waitTimeout: 1e9 },
-    {
-      now: () => time,
-      random: () => 0.5,
-      metrics: createServerMetrics(metrics)('u').pool('service'),
-      open: (signal) =>
-        new Promise((resolve, reject) => {
-          const opening = { resolve, reject };
-          openings.push(opening);
-          signal.addEventListener('abort', () => {
-            openings.splice(openings.indexOf(opening), 1);
-            reject(signal.reason);
-          });
-        }),
-    },
-  );
+  const pool = createConnectionPool({
+    url: 'u',
+    max,
+    idleTimeout: 50,
+    maxAge: 100,
+    waitTimeout: 1e9,
+    now: () => time,
+    metrics: createServerMetrics(metrics)('u').pool('service'),
+    open: (signal) =>
+      new Promise((resolve, reject) => {
+        const opening = { resolve, reject };
+        openings.push(opening);
+        signal.addEventListener('abort', () => {
+          openings.splice(openings.indexOf(opening), 1);
+          reject(signal.reason);
+        });
+      }),
+  });
   const connect = () => {
     const listeners: (() => void)[] = [];
     let isOpen = true;

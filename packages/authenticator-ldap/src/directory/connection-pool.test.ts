@@ -1,7 +1,7 @@
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ServerSkipped } from '../connection/server-error.ts';
 import { createConnectionPool, type PoolSettings } from './connection-pool.ts';
-import { ServerSkipped } from './errors.ts';
 import { createServerMetrics } from './metrics.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
 import { never } from './testing/set-up.ts';
@@ -27,12 +27,12 @@ function setUp(more: Partial<PoolSettings> = {}) {
     ...more,
   };
   let skew = 0;
-  const pool = createConnectionPool(settings, {
+  const pool = createConnectionPool({
+    ...settings,
     open: (signal) =>
       connect({ server: memory.server, signal, stepTimeout: 1000, tls: () => ({ minVersion: 'TLSv1.2' }) }),
     metrics: createServerMetrics(metrics)(url).pool('service'),
     now: () => performance.now() + skew,
-    random: () => 0.5,
   });
   const states = () =>
     ['opening', 'idle', 'busy'].map(
@@ -230,23 +230,6 @@ describe('a connection pool', () => {
     expect(memory.openConnections).toBe(1);
     lease.release(true);
     expect(memory.openConnections).toBe(0);
-  });
-
-  test('adopts an open connection below max, and closes it when there are max of them', async () => {
-    const { pool, memory } = setUp({ max: 1 });
-    const other = async () => {
-      const connect = memoryConnect([memory]);
-      return connect({
-        server: memory.server,
-        signal: never,
-        stepTimeout: 1000,
-        tls: () => ({ minVersion: 'TLSv1.2' }),
-      });
-    };
-    const [one, two] = [await other(), await other()];
-    pool.adopt(one);
-    pool.adopt(two);
-    expect([one.isOpen, two.isOpen, (await pool.acquire(never)).connection === one]).toEqual([true, false, true]);
   });
 
   test('sends those who wait to another server when the circuit opens', async () => {

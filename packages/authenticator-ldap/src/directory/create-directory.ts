@@ -1,84 +1,56 @@
-import { AuthenticatorError, type Logger, type Metrics } from '@sallyport/authenticator';
-import type { TlsSettings } from '@sallyport/plugin-options';
-import type { Connect, Server } from '../connection/types.ts';
-import { createScopes, type Scopes } from '../deadlines.ts';
-import type { LdapOptions } from '../options/types.ts';
-import { askInTurn } from './ask-in-turn.ts';
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
+import type { Server } from '../connection/types.ts';
+import { ageText, createSlots } from '../deadlines.ts';
 import { createDirectoryServer, type DirectoryServer } from './directory-server.ts';
 import { createServerMetrics } from './metrics.ts';
-import { createSlots } from './queue.ts';
-import { createListedServers, createSrvList, type ServerList } from './server-list.ts';
-import { createSrvResolver, type ResolveSrv } from './srv-records.ts';
-import type { Directory, DirectoryCall } from './types.ts';
-
-export interface DirectoryDependencies {
-  readonly options: LdapOptions;
-  readonly tls: () => TlsSettings;
-  readonly connect: Connect;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  /** At least 0, less than 1. */
-  readonly random: () => number;
-  /** Left out: DNS, by `options.srv.nameServers`. */
-  readonly resolveSrv?: ResolveSrv;
-}
+import type { Use } from './server-circuit.ts';
+import { createListedServers, createSrvList, createSrvResolver } from './server-list.ts';
+import type { Answered, Directory, DirectoryCall, DirectoryDependencies } from './types.ts';
 
 /** Connects to no server before the first call, so it can be created while all of them are down. */
 export function createDirectory(dependencies: DirectoryDependencies): Directory {
   const { options, now } = dependencies;
-  const { serverTimeout, maxUserBinds } = options;
-  const scopes = createScopes();
+  const { serverTimeout: timeout, maxUserBinds } = options;
+  const closing = new AbortController();
   const known = createKnownServers(dependencies);
-  const list = createList(dependencies, scopes, known.update);
-  const userBinds = createSlots(maxUserBinds);
+  const list = createList(dependencies, closing.signal, known.update);
+  const takeSlot = createSlots(maxUserBinds);
 
-  const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
-  /** With a signal that the end of the directory aborts, too. */
-  const inScope = async <T>(call: DirectoryCall, work: (scoped: DirectoryCall) => Promise<T>): Promise<T> => {
-    const scope = scopes.open(call.signal);
-    try {
-      scope.signal.throwIfAborted();
-      return await work({ ...call, signal: scope.signal });
-    } finally {
-      scope.end();
-    }
+  /** A signal that the end of the directory aborts, too. */
+  const scoped = (signal: AbortSignal) => {
+    const both = AbortSignal.any([signal, closing.signal]);
+    both.throwIfAborted();
+    return both;
   };
-  const late = () =>
-    new AuthenticatorError('failed', `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
+  const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
+  const ask = async <T>(use: Use, call: DirectoryCall, one: (server: DirectoryServer) => Promise<T>) =>
+    askInTurn({ ...call, servers: await inOrder(call), use, ask: one, now });
 
   return {
-    withService: (work, options) =>
-      inScope(options, async (call) => {
-        const servers = await inOrder(call);
-        const ask = (server: DirectoryServer) => server.withService(work, call.signal);
-        return askInTurn({ ...call, subject: call.subject, servers, use: 'service', ask, now });
-      }),
-    bindUser: (credentials, options) =>
-      inScope(options, async (call) => {
-        const leave = await userBinds.take({ signal: call.signal, timeout: serverTimeout, late });
-        try {
-          const servers = await inOrder(call);
-          const ask = (server: DirectoryServer) => server.bindUser(credentials, call.signal, options.onLate);
-          return await askInTurn({ ...call, subject: credentials.dn, servers, use: 'user', ask, now });
-        } finally {
-          leave();
-        }
-      }),
-    check: (look, signal) =>
-      inScope({ signal }, async (call) => {
-        const servers = await inOrder(call);
-        return Promise.all(
-          servers.map(async (one) => {
-            const problem = await one.check(look, call.signal);
-            return { server: one.server, ...(problem !== undefined && { problem }) };
-          }),
-        );
-      }),
+    async withService(work, options) {
+      const signal = scoped(options.signal);
+      return ask('service', { ...options, signal }, (server) => server.withService(work, signal));
+    },
+    async bindUser(credentials, options) {
+      const signal = scoped(options.signal);
+      const late = () =>
+        new AuthenticatorError('failed', `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
+      return takeSlot({ signal, timeout, late }, () =>
+        ask('user', { ...options, signal, subject: credentials.dn }, (server) =>
+          server.bindUser(credentials, signal, options.onLate),
+        ),
+      );
+    },
+    async check(look, callerSignal) {
+      const signal = scoped(callerSignal);
+      const servers = await inOrder({ signal });
+      const checkOne = async (one: DirectoryServer) => ({ server: one.server, problem: await one.check(look, signal) });
+      return Promise.all(servers.map(checkOne));
+    },
     renewConnections: () => known.renew(),
     async close() {
-      scopes.abort(new AuthenticatorError('unavailable', 'the directory is closed'));
+      closing.abort(new AuthenticatorError('unavailable', 'the directory is closed'));
       // The list comes first, so that no lookup adds servers afterwards.
       await list.close();
       await known.close();
@@ -86,54 +58,141 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
   };
 }
 
-interface KnownServers {
-  /** Creates the servers that are new in the list, and closes those that have left it. */
-  update(servers: readonly Server[]): void;
-  find(servers: readonly Server[]): readonly DirectoryServer[];
-  renew(): void;
-  close(): Promise<void>;
-}
-
-function createKnownServers(dependencies: DirectoryDependencies): KnownServers {
+function createKnownServers(dependencies: DirectoryDependencies) {
   const metricsOf = createServerMetrics(dependencies.metrics);
   const known = new Map<string, DirectoryServer>();
-  const closing = new Set<Promise<void>>();
 
   const end = (server: DirectoryServer) => {
     known.delete(server.server.url);
-    const closed = server.close().finally(() => closing.delete(closed));
-    closing.add(closed);
+    return server.close();
   };
   return {
-    update(servers) {
+    /** Creates the servers that are new in the list, and closes those that have left it. */
+    update(servers: readonly Server[]): void {
       const urls = new Set(servers.map(({ url }) => url));
-      for (const server of [...known.values()]) if (!urls.has(server.server.url)) end(server);
+      for (const server of [...known.values()]) if (!urls.has(server.server.url)) void end(server);
       for (const server of servers) {
         if (known.has(server.url)) continue;
         known.set(server.url, createDirectoryServer({ ...dependencies, server, metrics: metricsOf(server.url) }));
       }
     },
-    find: (servers) => servers.map(({ url }) => known.get(url)).filter((server) => server !== undefined),
-    renew() {
+    find: (servers: readonly Server[]) =>
+      servers.map(({ url }) => known.get(url)).filter((server) => server !== undefined),
+    renew(): void {
       for (const server of known.values()) server.renewConnections();
     },
-    async close() {
-      for (const server of [...known.values()]) end(server);
-      await Promise.all(closing);
+    async close(): Promise<void> {
+      await Promise.all([...known.values()].map(end));
     },
   };
 }
 
 function createList(
   { options, resolveSrv, logger, now, random }: DirectoryDependencies,
-  scopes: Scopes,
+  closing: AbortSignal,
   onChange: (servers: readonly Server[]) => void,
-): ServerList {
+) {
   const { srv, servers, order, serverTimeout } = options;
   if (srv === undefined) {
     onChange(servers);
     return createListedServers(servers, order, random);
   }
   const resolve = resolveSrv ?? createSrvResolver(srv.nameServers, serverTimeout);
-  return createSrvList({ srv, options, resolve, scopes, logger, now, random, onChange });
+  return createSrvList({ srv, options, resolve, closing, logger, now, random, onChange });
+}
+
+interface Question<T> extends DirectoryCall {
+  /** In the order in which they are asked. */
+  readonly servers: readonly DirectoryServer[];
+  readonly use: Use;
+  readonly ask: (server: DirectoryServer) => Promise<T>;
+  readonly now: () => number;
+}
+
+/** Why a server gave no answer. */
+interface Failure {
+  readonly error: ServerError | ServerSkipped;
+  /** What it concerns. `machine`: the one that the gateway runs on. Left out: it says nothing new. */
+  readonly concerns?: 'server' | 'login' | 'machine' | 'capacity';
+}
+
+/**
+ * Asks one server after the other until one answers; those with an open circuit are skipped. At the end those whose
+ * connection was stale are asked once more, as a fresh one may work.
+ *
+ * @throws AuthenticatorError with each server's reason; `failed` for what is of these logins or of this machine
+ * @throws the reason of the signal, and what `ask` throws that is about no server
+ */
+async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
+  const { servers, signal, now } = question;
+  const reasons = new Map<DirectoryServer, string>();
+  const concerned = new Set<Failure['concerns']>();
+  const turns = [...servers];
+  for (const [turn, server] of turns.entries()) {
+    const isFirst = turn < servers.length;
+    if (isFirst && server.circuit.isOpen) {
+      reasons.set(server, skipped(server, now()));
+      continue;
+    }
+    const isLast = isFirst && servers.slice(turn + 1).every(({ circuit }) => circuit.isOpen);
+    const outcome = await askOne(question, server, isLast);
+    if ('value' in outcome) return { value: outcome.value, server: server.server };
+    if (signal.aborted) throw signal.reason;
+    reasons.set(server, named(server, outcome.error.message));
+    concerned.add(outcome.concerns);
+    if (isFirst && outcome.error instanceof StaleConnection) turns.push(server);
+  }
+  const text = servers.map((server) => reasons.get(server)).join('; ');
+  const first = (['capacity', 'machine', 'login'] as const).find((one) => concerned.has(one));
+  if (first !== undefined) throw new AuthenticatorError('failed', `${failed[first]}: ${text}`);
+  throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
+}
+
+/** Problems that are of these logins, and no outage. The first of them that there is, in this order, is named. */
+const failed = {
+  capacity: 'no connection to the directory became free',
+  machine: 'no directory server could be asked',
+  login: 'this login got no answer',
+} as const;
+
+/**
+ * The server was reached and asked, and then it was silent. That does not blame the server for a bind as a user, or for
+ * a search for a user's groups: users who may write their own `userPassword` can store a hash that takes seconds, and
+ * one person's logins must not take the server away from all. Other searches find out whether it still answers.
+ */
+function mayBeLogin({ kind, step }: ServerError): boolean {
+  return (kind === 'timeout' || kind === 'closed') && (step === 'bind' || step === 'search');
+}
+
+/** @param hasSecondChance a stale connection is not counted: the same server is asked next, and that counts */
+async function askOne<T>(
+  { use, subject, ask, signal }: Question<T>,
+  server: DirectoryServer,
+  hasSecondChance: boolean,
+): Promise<{ readonly value: T } | Failure> {
+  const call = server.circuit.begin(use);
+  try {
+    const value = await ask(server);
+    call.succeeded();
+    return { value };
+  } catch (error) {
+    if (error instanceof ServerSkipped) return error.reason === 'busy' ? { error, concerns: 'capacity' } : { error };
+    if (!(error instanceof ServerError)) throw error;
+    if (error.kind === 'shortage') return { error, concerns: 'machine' };
+    if (signal.aborted || (error instanceof StaleConnection && hasSecondChance)) return { error };
+    if (subject !== undefined && mayBeLogin(error)) return { error, concerns: 'login' };
+    call.failed(error.message);
+    return { error, concerns: 'server' };
+  }
+}
+
+/** A caller that finds an error in an answer does not know which server gave it. */
+function named({ server: { url } }: DirectoryServer, problem: string): string {
+  return problem.includes(url) ? problem : `${url}: ${problem}`;
+}
+
+function skipped(server: DirectoryServer, now: number): string {
+  const { lastFailure } = server.circuit;
+  const last = lastFailure === undefined ? '' : `: ${lastFailure.reason} (${ageText(now - lastFailure.at)})`;
+  return named(server, `skipped, its circuit is open${last}`);
 }

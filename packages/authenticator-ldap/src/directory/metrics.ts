@@ -3,53 +3,40 @@ import { ServerError } from '../connection/server-error.ts';
 import { resultCodeName } from './result-codes.ts';
 import type { Use } from './server-circuit.ts';
 
-/** `opening` until it is connected and bound, `busy` while a login or a check uses it. */
-type ConnectionState = 'opening' | 'idle' | 'busy';
-
-/** What is measured of the connections of one use. */
-export interface PoolMetrics {
-  connections(state: ConnectionState, change: 1 | -1): void;
-  waited(milliseconds: number): void;
-}
-
-/** What is measured of one server. Times are in milliseconds here. */
-export interface ServerMetrics {
-  pool(use: Use): PoolMetrics;
-  circuit(isOpen: boolean): void;
-  connected(result: string): void;
-  bound(use: Use, result: string, milliseconds: number): void;
-  searched(result: string, milliseconds: number): void;
-}
-
 /** SRV records choose the names of servers: the first ones become labels, and all later ones are `other`. */
 const maxServerLabels = 64;
 
-/** To be called once for a directory. @returns the metrics of the server with a URL */
-export function createServerMetrics(metrics: Metrics): (url: string) => ServerMetrics {
+export type ServerMetrics = ReturnType<ReturnType<typeof createServerMetrics>>;
+
+export type PoolMetrics = ReturnType<ServerMetrics['pool']>;
+
+/** To be called once for a directory. @returns the metrics of the server with a URL; times are in milliseconds there */
+export function createServerMetrics(metrics: Metrics) {
   const made = makeMetrics(metrics);
   const known = new Set<string>();
 
-  return (url) => {
+  return (url: string) => {
     if (known.size < maxServerLabels) known.add(url);
     const server = known.has(url) ? url : 'other';
     made.circuit.set({ server }, 0);
     return {
-      pool: (use) => ({
-        connections(state, change) {
+      pool: (use: Use) => ({
+        /** @param state `opening` until it is connected and bound, `busy` while a login or a check uses it */
+        connections(state: 'opening' | 'idle' | 'busy', change: 1 | -1): void {
           if (change === 1) made.connections.inc({ server, use, state });
           else made.connections.dec({ server, use, state });
         },
-        waited(milliseconds) {
+        waited(milliseconds: number): void {
           if (use === 'service') made.waits.observe({ server }, milliseconds / 1000);
         },
       }),
-      circuit: (isOpen) => made.circuit.set({ server }, isOpen ? 2 : 0),
-      connected: (result) => made.connects.inc({ server, result }),
-      bound(use, result, milliseconds) {
+      circuit: (isOpen: boolean) => made.circuit.set({ server }, isOpen ? 2 : 0),
+      connected: (result: string) => made.connects.inc({ server, result }),
+      bound(use: Use, result: string, milliseconds: number): void {
         made.binds.inc({ server, use, result });
         made.bindTimes.observe({ server, use }, milliseconds / 1000);
       },
-      searched(result, milliseconds) {
+      searched(result: string, milliseconds: number): void {
         made.searches.inc({ server, result });
         made.searchTimes.observe({ server }, milliseconds / 1000);
       },
@@ -105,12 +92,7 @@ function makeMetrics(metrics: Metrics) {
   };
 }
 
-/**
- * Does one operation and records how it ended and how long it took.
- *
- * @param now monotonic milliseconds
- * @throws what the operation throws
- */
+/** Does one operation, and records how it ended and how many milliseconds it took. */
 export async function measured<T>(
   operation: () => Promise<T>,
   now: () => number,
@@ -119,15 +101,11 @@ export async function measured<T>(
   const began = now();
   try {
     const value = await operation();
-    record(resultOf(value), now() - began);
+    const isResult = typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'number';
+    record(resultCodeName(isResult ? (value.code as number) : 0), now() - began);
     return value;
   } catch (error) {
     record(error instanceof ServerError ? error.kind : 'aborted', now() - began);
     throw error;
   }
-}
-
-function resultOf(value: unknown): string {
-  const isResult = typeof value === 'object' && value !== null && 'code' in value && typeof value.code === 'number';
-  return resultCodeName(isResult ? (value.code as number) : 0);
 }

@@ -1,62 +1,36 @@
 /** RFC 4511 section 4.1.9. The numbers that it leaves out (9, 35, ...) have no name. */
-const names: ReadonlyMap<number, string> = new Map([
-  [0, 'success'],
-  [1, 'operationsError'],
-  [2, 'protocolError'],
-  [3, 'timeLimitExceeded'],
-  [4, 'sizeLimitExceeded'],
-  [5, 'compareFalse'],
-  [6, 'compareTrue'],
-  [7, 'authMethodNotSupported'],
-  [8, 'strongerAuthRequired'],
-  [10, 'referral'],
-  [11, 'adminLimitExceeded'],
-  [12, 'unavailableCriticalExtension'],
-  [13, 'confidentialityRequired'],
-  [14, 'saslBindInProgress'],
-  [16, 'noSuchAttribute'],
-  [17, 'undefinedAttributeType'],
-  [18, 'inappropriateMatching'],
-  [19, 'constraintViolation'],
-  [20, 'attributeOrValueExists'],
-  [21, 'invalidAttributeSyntax'],
-  [32, 'noSuchObject'],
-  [33, 'aliasProblem'],
-  [34, 'invalidDNSyntax'],
-  [36, 'aliasDereferencingProblem'],
-  [48, 'inappropriateAuthentication'],
-  [49, 'invalidCredentials'],
-  [50, 'insufficientAccessRights'],
-  [51, 'busy'],
-  [52, 'unavailable'],
-  [53, 'unwillingToPerform'],
-  [54, 'loopDetect'],
-  [64, 'namingViolation'],
-  [65, 'objectClassViolation'],
-  [66, 'notAllowedOnNonLeaf'],
-  [67, 'notAllowedOnRDN'],
-  [68, 'entryAlreadyExists'],
-  [69, 'objectClassModsProhibited'],
-  [71, 'affectsMultipleDSAs'],
-  [80, 'other'],
-]);
+const codes = `
+  0 success, 1 operationsError, 2 protocolError, 3 timeLimitExceeded, 4 sizeLimitExceeded, 5 compareFalse,
+  6 compareTrue, 7 authMethodNotSupported, 8 strongerAuthRequired, 10 referral, 11 adminLimitExceeded,
+  12 unavailableCriticalExtension, 13 confidentialityRequired, 14 saslBindInProgress, 16 noSuchAttribute,
+  17 undefinedAttributeType, 18 inappropriateMatching, 19 constraintViolation, 20 attributeOrValueExists,
+  21 invalidAttributeSyntax, 32 noSuchObject, 33 aliasProblem, 34 invalidDNSyntax,
+  36 aliasDereferencingProblem, 48 inappropriateAuthentication, 49 invalidCredentials,
+  50 insufficientAccessRights, 51 busy, 52 unavailable, 53 unwillingToPerform, 54 loopDetect,
+  64 namingViolation, 65 objectClassViolation, 66 notAllowedOnNonLeaf, 67 notAllowedOnRDN,
+  68 entryAlreadyExists, 69 objectClassModsProhibited, 71 affectsMultipleDSAs, 80 other
+`;
+
+const names: ReadonlyMap<number, string> = new Map(
+  codes.split(',').map((pair) => {
+    const [code, name = ''] = pair.trim().split(' ');
+    return [Number(code), name];
+  }),
+);
 
 /** For labels of metrics and for messages: the name in RFC 4511, or `other` for a number that has none there. */
 export function resultCodeName(code: number): string {
   return names.get(code) ?? 'other';
 }
 
-/**
- * What the code of a search means:
- *
- * - `ok`: the answer has all entries
- * - `size-limit`: there are more entries than were asked for, or than the server gives
- * - `not-found`: a referral; the entry is on another server, and referrals are not followed
- * - `no-such-object`: the base does not exist; whether that blames the server depends on where the base came from
- * - `failed`: it concerns this one search (time and admin limits, values that the schema does not accept)
- * - `server`: the server can't answer, or the code is unknown: another server is asked
- */
-export type SearchOutcome = 'ok' | 'size-limit' | 'not-found' | 'no-such-object' | 'failed' | 'server';
+/** What the code of a search means. */
+export type SearchOutcome =
+  | 'ok' // the answer has all entries
+  | 'size-limit' // there are more entries than were asked for, or than the server gives
+  | 'not-found' // a referral; the entry is on another server, and referrals are not followed
+  | 'no-such-object' // the base does not exist; whether that blames the server depends on where the base came from
+  | 'failed' // it concerns this one search (time and admin limits, values that the schema does not accept)
+  | 'server'; // the server can't answer, or the code is unknown: another server is asked
 
 const outcomes: ReadonlyMap<number, SearchOutcome> = new Map([
   [0, 'ok'],

@@ -1,29 +1,11 @@
+import { pause } from '../deadlines.ts';
+
 /** What a server is used for: each may fail while the other works (a server that takes no new connections, say). */
 export type Use = 'service' | 'user';
 
-/** One call to a server, from its start. Each function does nothing when the circuit has changed since. */
-interface CircuitCall {
-  succeeded(): void;
-  failed(reason: string): void;
-}
+export type ServerCircuit = ReturnType<typeof createServerCircuit>;
 
-interface LastFailure {
-  readonly reason: string;
-  /** As `now`. */
-  readonly at: number;
-}
-
-export interface ServerCircuit {
-  readonly isOpen: boolean;
-  /** Still there when the circuit has closed. */
-  readonly lastFailure: LastFailure | undefined;
-  /** Also while it is open: a success then closes it. */
-  begin(use: Use): CircuitCall;
-  /** After a successful probe. A probe sees less than a login needs, so the next failure opens the circuit again. */
-  close(): void;
-}
-
-export interface CircuitDependencies {
+interface CircuitDependencies {
   /** Consecutive failures of one use after which it opens. */
   readonly failures: number;
   /** Monotonic milliseconds. */
@@ -36,10 +18,10 @@ export interface CircuitDependencies {
  * Whether a server is asked at all. Failures are counted for each use on its own, else searches on old connections would
  * hide for ever that no new one can be made.
  */
-export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitDependencies): ServerCircuit {
+export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitDependencies) {
   const consecutive: Record<Use, number> = { service: 0, user: 0 };
   let isOpen = false;
-  let lastFailure: LastFailure | undefined;
+  let lastFailure: { readonly reason: string; readonly at: number } | undefined;
   // Distinguishes a call that began before the last change from a current one.
   let epoch = 0;
 
@@ -52,22 +34,25 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
     onClose();
   };
   return {
+    /** After a successful probe. A probe sees less than a login needs, so the next failure opens the circuit again. */
     close,
     get isOpen() {
       return isOpen;
     },
+    /** When is as `now`. Still there when the circuit has closed. */
     get lastFailure() {
       return lastFailure;
     },
-    begin(use) {
+    /** One call. Its functions do nothing if the circuit has changed since. A success closes an open circuit. */
+    begin(use: Use) {
       const begun = epoch;
       return {
-        succeeded() {
+        succeeded(): void {
           if (begun !== epoch) return;
           close();
           consecutive[use] = 0;
         },
-        failed(reason) {
+        failed(reason: string): void {
           if (begun !== epoch) return;
           lastFailure = { reason, at: now() };
           consecutive[use]++;
@@ -81,45 +66,27 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
   };
 }
 
-/** Finds out whether a server has recovered. */
-export interface Probe {
-  /** The first attempt is made an interval later. */
-  start(): void;
-  stop(): void;
-  /** Fulfilled when the current attempt has ended. To be called after `stop`. */
-  untilIdle(): Promise<void>;
-}
+/** Finds out whether a server has recovered: one attempt at a time, which never throws, an interval apart. */
+export function createProbe(interval: number, attempt: () => Promise<void>) {
+  let stopping = new AbortController();
+  let running: Promise<void> = Promise.resolve();
 
-/**
- * One attempt at a time, an interval from the end of one to the start of the next. The timer keeps no process alive.
- *
- * @param attempt never throws; when it found that the server has recovered, it has `stop` called
- */
-export function createProbe(interval: number, attempt: () => Promise<void>): Probe {
-  let isStarted = false;
-  let timer: NodeJS.Timeout | undefined;
-  let current: Promise<void> | undefined;
-
-  const schedule = () => {
-    timer = setTimeout(run, interval).unref();
-  };
-  const run = () => {
-    current = attempt().finally(() => {
-      current = undefined;
-      if (isStarted) schedule();
-    });
+  const run = async (signal: AbortSignal) => {
+    for (;;) {
+      await pause(interval, signal);
+      if (signal.aborted) return;
+      await attempt();
+    }
   };
   return {
-    start() {
-      isStarted = true;
-      if (current === undefined) schedule();
+    /** The first attempt is made an interval later. */
+    start(): void {
+      stopping = new AbortController();
+      const { signal } = stopping;
+      running = running.then(() => run(signal));
     },
-    stop() {
-      isStarted = false;
-      clearTimeout(timer);
-    },
-    async untilIdle() {
-      await current;
-    },
+    stop: (): void => stopping.abort(),
+    /** Fulfilled when the current attempt has ended. To be called after `stop`. */
+    untilIdle: () => running,
   };
 }

@@ -1,9 +1,8 @@
+import type { SrvRecord } from 'node:dns';
 import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createScopes } from '../deadlines.ts';
 import { createSrvList, type SrvList } from './server-list.ts';
-import type { SrvRecord } from './srv-records.ts';
 import { never } from './testing/set-up.ts';
 
 beforeEach(() => {
@@ -24,7 +23,7 @@ function setUp(more: Partial<SrvList['options']> = {}) {
   let records: readonly SrvRecord[] | Error | 'hang' = [];
   const lookups: AbortSignal[] = [];
   const changes: string[] = [];
-  const scopes = createScopes();
+  const closing = new AbortController();
   const { context, lines } = recordingContext({ pluginName: 'ldap', baseDirectory: tmpdir() });
   const srv = { name: '_ldap._tcp.example.com', security: 'ldaps', nameServers: [] } as const;
   const list = createSrvList({
@@ -36,7 +35,7 @@ function setUp(more: Partial<SrvList['options']> = {}) {
       if (records instanceof Error) throw records;
       return records;
     },
-    scopes,
+    closing: closing.signal,
     logger: context.logger,
     now: () => performance.now(),
     random: () => 0.5,
@@ -49,7 +48,7 @@ function setUp(more: Partial<SrvList['options']> = {}) {
     lookups,
     changes,
     lines,
-    scopes,
+    closing,
     ask: asked,
     answer: (next: typeof records) => {
       records = next;
@@ -190,11 +189,11 @@ describe('servers by SRV records', () => {
   });
 
   test('leave no lookup at close', async () => {
-    const { list, ask, answer, scopes, lookups } = setUp();
+    const { list, ask, answer, closing, lookups } = setUp();
     answer('hang');
     const call = ask();
     await pass();
-    scopes.abort(new Error('the directory is closed'));
+    closing.abort(new Error('the directory is closed'));
     await list.close();
     expect(await call).toMatch('the directory is closed');
     expect([lookups[0]?.aborted, vi.getTimerCount()]).toEqual([true, 0]);

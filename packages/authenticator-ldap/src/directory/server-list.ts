@@ -1,38 +1,30 @@
+import type { SrvRecord } from 'node:dns';
+import { Resolver } from 'node:dns/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
-import { shortageOf } from '../connection/shortage.ts';
+import { shortageOf } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
-import { durationText, type Scopes, within } from '../deadlines.ts';
+import { durationText, withDeadline, within } from '../deadlines.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';
-import { drawOrder, type ResolveSrv, type SrvServer, type SrvServers, srvServers } from './srv-records.ts';
 
-/** The servers of a directory, in the order in which a call asks them. */
-export interface ServerList {
-  /**
-   * @param options.prefer comes first, if it is in the list
-   * @throws AuthenticatorError `unavailable` when no server is known, and the reason of the signal
-   */
-  inOrder(options: { readonly signal: AbortSignal; readonly prefer?: Server }): Promise<readonly Server[]>;
-  /** Waits for a lookup in progress. */
-  close(): Promise<void>;
+interface Asking {
+  readonly signal: AbortSignal;
+  /** Comes first, if it is in the list. */
+  readonly prefer?: Server;
 }
 
-/** The servers that the options name. */
-export function createListedServers(
-  servers: readonly Server[],
-  order: 'listed' | 'spread',
-  random: () => number,
-): ServerList {
+/** The servers that the options name, in the order in which a call asks them. */
+export function createListedServers(servers: readonly Server[], order: 'listed' | 'spread', random: () => number) {
   // At random, so that the replicas of a gateway do not all begin with the same one.
   let turn = Math.floor(random() * servers.length);
   return {
-    async inOrder({ prefer }) {
+    async inOrder({ prefer }: Asking): Promise<readonly Server[]> {
       if (order === 'listed') return preferred(servers, prefer);
       // A step that prefers a server belongs to a login that has had its turn.
       if (prefer === undefined) turn = (turn + 1) % servers.length;
       return preferred([...servers.slice(turn), ...servers.slice(0, turn)], prefer);
     },
-    async close() {},
+    async close(): Promise<void> {},
   };
 }
 
@@ -45,7 +37,8 @@ export interface SrvList {
   readonly srv: SrvOptions;
   readonly options: Pick<LdapOptions, 'order' | 'serverTimeout' | 'tls'>;
   readonly resolve: ResolveSrv;
-  readonly scopes: Scopes;
+  /** Ends a lookup in progress. */
+  readonly closing: AbortSignal;
   readonly logger: Logger;
   readonly now: () => number;
   readonly random: () => number;
@@ -63,7 +56,7 @@ const maxTargets = 16;
  * The servers that SRV records name, looked up at the first call, and again in the background by calls more than a
  * minute later. A failed lookup leaves the list as it was.
  */
-export function createSrvList(list: SrvList): ServerList {
+export function createSrvList(list: SrvList) {
   const { srv, options, logger, now, random, onChange } = list;
   let known: readonly SrvServer[] = [];
   let taken: SrvServers | undefined;
@@ -79,61 +72,60 @@ export function createSrvList(list: SrvList): ServerList {
     warnOfOmitted(found, list);
     onChange(known.map(({ server }) => server));
   };
-  const start = () => {
-    lookup ??= lookUp(list)
-      .then(take)
-      .then(
-        () => {
-          failure = undefined;
-          nextLookup = now() + refreshAfter;
-        },
-        (error: Error) => {
-          const fields = { srv: srv.name, reason: error.message, servers: known.length };
-          if (failure === undefined) logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
-          failure = error;
-          nextLookup = now() + retryAfter;
-        },
-      )
-      .finally(() => {
-        lookup = undefined;
-      });
+  const refresh = async () => {
+    try {
+      take(await lookUp(list));
+      failure = undefined;
+      nextLookup = now() + refreshAfter;
+    } catch (error) {
+      const fields = { srv: srv.name, reason: (error as Error).message, servers: known.length };
+      if (failure === undefined) logger.warn(fields, 'SRV lookup failed: the previous servers stay in use');
+      failure = error as Error;
+      nextLookup = now() + retryAfter;
+    } finally {
+      lookup = undefined;
+    }
   };
 
   return {
-    async inOrder({ signal, prefer }) {
-      if (now() >= nextLookup) start();
+    /** @throws AuthenticatorError `unavailable` when no server is known, and the reason of the signal */
+    async inOrder({ signal, prefer }: Asking): Promise<readonly Server[]> {
+      if (now() >= nextLookup) lookup ??= refresh();
       if (known.length === 0 && lookup !== undefined) await within(lookup, { signal });
       if (known.length === 0) throw failure ?? new AuthenticatorError('unavailable', 'no directory server is known');
       const order = options.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
       const servers = order.map(({ server }) => server);
       return preferred(servers, prefer);
     },
-    async close() {
+    /** Waits for a lookup in progress. */
+    async close(): Promise<void> {
       await lookup;
     },
   };
 }
 
 /** @throws AuthenticatorError `unavailable`, or `failed` when this machine could not ask; in plain words, with the fix */
-async function lookUp({ srv, options, resolve, scopes }: SrvList): Promise<SrvServers> {
+async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvServers> {
   const timeout = 3 * options.serverTimeout;
   const late = () => new Error(`DNS did not answer within ${durationText(timeout)}`);
-  const scope = scopes.openFor(timeout, late);
+  const giveUp = new AbortController();
   try {
-    const records = await within(resolve(srv.name, scope.signal), scope);
+    const lookup = resolve(srv.name, AbortSignal.any([closing, giveUp.signal]));
+    const records = await within(lookup, { signal: closing, timeout, late });
     const { servers, foreign } = srvServers(records, srv, options.tls.serverName !== undefined);
-    if (servers.length > 0) return { servers: servers.toSorted(byUrl), foreign: foreign.toSorted() };
+    // In a fixed order: name servers rotate that of their answers.
+    const inOrder = servers.toSorted((one, other) => (one.server.url < other.server.url ? -1 : 1));
+    if (servers.length > 0) return { servers: inOrder, foreign: foreign.toSorted() };
     if (foreign.length === 0) throw new Error('DNS has no such service');
     const some = foreign.slice(0, 3).join(', ');
     throw new Error(`its targets (${some}) are outside of its domain: if that is intended, set serverName`);
   } catch (error) {
-    const reason = scope.signal.aborted ? scope.signal.reason : error;
-    const short = shortageOf(reason);
-    const text = short ?? (reason instanceof Error ? reason.message : String(reason));
+    const short = shortageOf(error);
+    const text = short ?? (error instanceof Error ? error.message : String(error));
     const code = short === undefined ? 'unavailable' : 'failed';
     throw new AuthenticatorError(code, `the SRV records ${srv.name} give no directory server: ${text}`);
   } finally {
-    scope.end();
+    giveUp.abort();
   }
 }
 
@@ -148,7 +140,72 @@ function warnOfOmitted(found: SrvServers, { srv, logger }: SrvList): void {
   }
 }
 
-/** A fixed order: name servers rotate that of their answers. */
-function byUrl(one: SrvServer, other: SrvServer): number {
-  return one.server.url < other.server.url ? -1 : 1;
+interface SrvServer {
+  readonly server: Server;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+interface SrvServers {
+  /** Each host and port once. */
+  readonly servers: readonly SrvServer[];
+  /** Targets outside of the domain, which must not be used. */
+  readonly foreign: readonly string[];
+}
+
+/**
+ * The servers that the records name. A target must be the domain of the SRV name itself or below it: the certificate is
+ * checked against the target, so a forged answer could otherwise choose whose certificate is valid. With `anyTarget` (a
+ * fixed name is checked) this does not matter.
+ *
+ * The target `.` means that there is no such service; it gives no server.
+ */
+export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTarget: boolean): SrvServers {
+  // What follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com
+  const labels = plainName(srv.name).split('.');
+  const domain = labels.slice(labels.findLastIndex((label) => label.startsWith('_')) + 1).join('.');
+  const servers = new Map<string, SrvServer>();
+  const foreign: string[] = [];
+  for (const { name, port, priority, weight } of records) {
+    const host = plainName(name);
+    if (host === '' || port === 0) continue;
+    if (!anyTarget && host !== domain && !host.endsWith(`.${domain}`)) {
+      foreign.push(host);
+      continue;
+    }
+    const url = `${srv.security === 'ldaps' ? 'ldaps' : 'ldap'}://${host}:${port}`;
+    const server: Server = { url, host, port, security: srv.security };
+    if (!servers.has(url)) servers.set(url, { server, priority, weight });
+  }
+  return { servers: [...servers.values()], foreign };
+}
+
+/**
+ * In the order of RFC 2782: by priority, and within one at random by weight, those of weight 0 with a very small
+ * chance to come before others. Each waits for a random time, which is shorter the greater its weight is.
+ */
+export function drawOrder(servers: readonly SrvServer[], random: () => number): readonly SrvServer[] {
+  return servers
+    .map((server) => ({ server, time: -Math.log(1 - random()) / Math.max(server.weight, 0.01) }))
+    .sort((one, other) => one.server.priority - other.server.priority || one.time - other.time)
+    .map(({ server }) => server);
+}
+
+function plainName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
+}
+
+/** Looks up SRV records. @throws Error of `node:dns`, or the signal's reason */
+export type ResolveSrv = (name: string, signal: AbortSignal) => Promise<readonly SrvRecord[]>;
+
+/** @param timeout milliseconds until the next name server is asked */
+export function createSrvResolver(nameServers: readonly string[], timeout: number): ResolveSrv {
+  return (name, signal) =>
+    withDeadline<readonly SrvRecord[]>({ signal }, ({ resolve, reject }) => {
+      // Each lookup has one of its own, since `cancel` ends all lookups of a resolver.
+      const resolver = new Resolver({ timeout, tries: 2 });
+      if (nameServers.length > 0) resolver.setServers([...nameServers]);
+      resolver.resolveSrv(name).then(resolve, reject);
+      return () => resolver.cancel();
+    });
 }

@@ -1,35 +1,22 @@
-import type { Logger } from '@sallyport/authenticator';
-import { ServerError } from '../connection/server-error.ts';
-import type { BindCredentials, BindResult, Connection, Server } from '../connection/types.ts';
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
+import type { BindResult, Connection, Server } from '../connection/types.ts';
 import { ageText, durationText } from '../deadlines.ts';
-import { ServerSkipped } from './errors.ts';
+import { createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured, type ServerMetrics } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';
-
-/** The connections of one server on which searches run. */
-export interface ServiceAccount {
-  /**
-   * Connects and binds, or only connects where searches are anonymous.
-   *
-   * @throws ServerSkipped `refused`; nothing is sent to a server that refused the account recently
-   * @throws as `Connection.bind`
-   */
-  open(signal: AbortSignal): Promise<Connection>;
-  /** True while the account is not tried, after a refusal. */
-  readonly isRefused: boolean;
-}
+import type { DirectoryDependencies, SearchConnection } from './types.ts';
 
 /** What the uses of one server share. */
-export interface ServerAccess {
+export interface ServerAccess extends Omit<DirectoryDependencies, 'metrics'> {
   readonly server: Server;
+  readonly metrics: ServerMetrics;
   /** Connects, with TLS, and binds as no one. @throws as `Connect` */
   readonly open: (signal: AbortSignal) => Promise<Connection>;
-  /** Milliseconds for one step. */
-  readonly timeout: number;
-  readonly metrics: ServerMetrics;
-  readonly logger: Logger;
-  readonly now: () => number;
 }
+
+/** What a caller does with a connection that is bound as the service account. */
+export type Work<T> = (connection: SearchConnection) => Promise<T>;
 
 /** A wrong password tried again and again locks the account, and with it every login. */
 const firstPause = 30_000;
@@ -38,25 +25,21 @@ const longestPause = 600_000;
 const passwordWarning =
   "the service account's password must be changed: the server accepted it, but its password policy objects";
 
-interface Refusal {
-  readonly message: string;
-  readonly at: number;
-  readonly pause: number;
-}
-
-/** @param credentials left out: searches are anonymous */
-export function createServiceAccount(access: ServerAccess, credentials: BindCredentials | undefined): ServiceAccount {
-  const { open, logger, now } = access;
+/** Connects to one server and binds as the service account, or only connects where searches are anonymous. */
+export function createServiceAccount(access: ServerAccess) {
+  const { open, metrics, logger, now } = access;
   const { url } = access.server;
-  let refusal: Refusal | undefined;
+  const credentials = access.options.bind;
+  let refusal: { readonly message: string; readonly at: number; readonly pause: number } | undefined;
   let warned = false;
 
   const pauseLeft = () => (refusal === undefined ? 0 : refusal.at + refusal.pause - now());
-  const stillRefused = ({ message, at }: Refusal) => {
-    const left = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
-    return new ServerSkipped('refused', `${message} (${ageText(now() - at)}; not tried again for ${left})`);
-  };
-  const refuse = (message: string) => {
+  const refuse = (code: number, dn: string) => {
+    const named = namedCode(code);
+    const message =
+      code === 8 || code === 13
+        ? `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`
+        : `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
     // Binds that were in progress together are one refusal.
     if (pauseLeft() <= 0) {
       const pause = refusal === undefined ? firstPause : Math.min(refusal.pause * 2, longestPause);
@@ -73,16 +56,24 @@ export function createServiceAccount(access: ServerAccess, credentials: BindCred
   };
 
   return {
+    /** True while the account is not tried, after a refusal. */
     get isRefused() {
       return pauseLeft() > 0;
     },
-    async open(signal) {
-      if (refusal !== undefined && pauseLeft() > 0) throw stillRefused(refusal);
+    /** @throws ServerSkipped `refused`, also when the server refused it recently: then nothing is sent; as `bind` */
+    async open(signal: AbortSignal): Promise<Connection> {
+      if (refusal !== undefined && pauseLeft() > 0) {
+        const left = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
+        const since = ageText(now() - refusal.at);
+        throw new ServerSkipped('refused', `${refusal.message} (${since}; not tried again for ${left})`);
+      }
       const connection = await open(signal);
       if (credentials === undefined) return connection;
       try {
-        const result = await bind(connection, credentials, signal, access);
-        if (result.code !== 0) throw refuse(refusalText(result.code, credentials.dn, url));
+        const send = () => connection.bind(credentials, signal);
+        const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
+        if (isServerOutage(result.code)) throw outage(url, result.code);
+        if (result.code !== 0) throw refuse(result.code, credentials.dn);
         accept(result);
         return connection;
       } catch (error) {
@@ -93,27 +84,54 @@ export function createServiceAccount(access: ServerAccess, credentials: BindCred
   };
 }
 
-async function bind(
-  connection: Connection,
-  credentials: BindCredentials,
-  signal: AbortSignal,
-  { server, metrics, now }: ServerAccess,
-): Promise<BindResult> {
-  const send = () => connection.bind(credentials, signal);
-  const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
-  if (isServerOutage(result.code)) throw outage(server.url, result.code);
-  return result;
-}
-
 /** For a bind, of the service account or of a user, that was answered with 51 or 52. */
 export function outage(url: string, code: number): ServerError {
   return new ServerError('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
 }
 
-function refusalText(code: number, dn: string, url: string): string {
-  const named = namedCode(code);
-  if (code === 8 || code === 13) {
-    return `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`;
-  }
-  return `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
+/** Searches at one server, on kept connections that are bound as the service account. */
+export function createServiceSearches(
+  access: ServerAccess,
+  open: (signal: AbortSignal) => Promise<Connection>,
+  /** A connection that was used before was silent: the network may have lost all of this server's. */
+  onDead: () => void,
+) {
+  const { server, options, metrics, now } = access;
+  const settings = { ...options.pool, url: server.url, waitTimeout: options.serverTimeout };
+  const pool = createConnectionPool({ ...settings, open, metrics: metrics.pool('service'), now });
+  const workOn = async <T>({ connection }: Lease, work: Work<T>) => work(searchesOf(connection, access));
+
+  return {
+    ...pool,
+    /** One that the server had closed is replaced: to close what is idle is its right. @throws StaleConnection */
+    async work<T>(work: Work<T>, signal: AbortSignal): Promise<T> {
+      const lease = await pool.acquire(signal);
+      let isSound = false;
+      try {
+        const value = await workOn(lease, work).catch(async (error: unknown) => {
+          if (!lease.reused || signal.aborted || !(error instanceof ServerError)) throw error;
+          if (error.kind === 'timeout') {
+            onDead();
+            throw new StaleConnection(error.kind, error.step, error.message);
+          }
+          if (error.kind !== 'closed') throw error;
+          await lease.replace(signal);
+          return workOn(lease, work);
+        });
+        isSound = true;
+        return value;
+      } catch (error) {
+        // An error about this one login: the connection did what it was asked for.
+        isSound = AuthenticatorError.is(error);
+        throw error;
+      } finally {
+        lease.release(isSound);
+      }
+    },
+  };
+}
+
+/** The searches of a connection, and no binds, measured. */
+export function searchesOf(connection: Connection, { metrics, now }: ServerAccess): SearchConnection {
+  return { search: (request, signal) => measured(() => connection.search(request, signal), now, metrics.searched) };
 }

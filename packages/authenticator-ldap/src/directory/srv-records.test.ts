@@ -1,9 +1,10 @@
 import { createSocket } from 'node:dgram';
+import type { SrvRecord } from 'node:dns';
 import { once } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { SrvOptions } from '../options/types.ts';
-import { createSrvResolver, drawOrder, type SrvRecord, srvServers } from './srv-records.ts';
+import { createSrvResolver, drawOrder, srvServers } from './server-list.ts';
 
 const srv: SrvOptions = { name: '_ldap._tcp.example.com', security: 'starttls', nameServers: [] };
 const record = (name: string, more: Partial<SrvRecord> = {}): SrvRecord => ({

@@ -1,13 +1,17 @@
-import type { BindCredentials, BindResult, Connection, Server } from '../connection/types.ts';
+import type { Logger, Metrics } from '@sallyport/authenticator';
+import type { TlsSettings } from '@sallyport/plugin-options';
+import type { BindCredentials, BindResult, Connect, Connection, Server } from '../connection/types.ts';
+import type { LdapOptions } from '../options/types.ts';
+import type { ResolveSrv } from './server-list.ts';
 
 /** All servers as one: failover, circuits, pools of service connections, the limit on user binds. */
 export interface Directory {
   /**
    * Calls `work` with a connection that is bound as the service account. When connecting or `work` ends in a
-   * ServerError, the next server is asked, so `work` may be called again: it must only read.
+   * ServerError, the next server is asked, so `work` may be called again: it must only read. It searches only while it
+   * runs, one search at a time.
    *
-   * @throws AuthenticatorError `unavailable` when no server could answer, naming each and its reason; `failed` when
-   *   every connection stayed busy until the deadline
+   * @throws AuthenticatorError `unavailable` with the reason of each server, or `failed`
    * @throws what else `work` throws, and the reason of the signal
    */
   withService<T>(work: (connection: SearchConnection) => Promise<T>, options: DirectoryCall): Promise<Answered<T>>;
@@ -61,5 +65,19 @@ export interface Answered<T> {
 export interface ServerReport {
   readonly server: Server;
   /** The problem and how to fix it. Undefined: there is none. */
-  readonly problem?: string;
+  readonly problem?: string | undefined;
+}
+
+export interface DirectoryDependencies {
+  readonly options: LdapOptions;
+  readonly tls: () => TlsSettings;
+  readonly connect: Connect;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
+  /** Left out: DNS, by `options.srv.nameServers`. */
+  readonly resolveSrv?: ResolveSrv;
 }

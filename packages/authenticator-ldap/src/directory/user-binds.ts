@@ -2,25 +2,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorsOf, ServerError } from '../connection/server-error.ts';
 import type { BindCredentials, BindResult } from '../connection/types.ts';
 import { durationText, within } from '../deadlines.ts';
-import type { LdapOptions } from '../options/types.ts';
 import { type ConnectionPool, createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';
 import { outage, type ServerAccess } from './service-account.ts';
 import type { BindCall } from './types.ts';
-
-/**
- * Binds as users at one server, one after another on connections that are used for nothing else (RFC 4511 section 4.2.1
- * allows it). A bind that may have reached the server is never sent again: the server may have counted its password.
- */
-export interface UserBinds extends Pick<ConnectionPool, 'dropIdle' | 'renew' | 'rejectWaiting' | 'close'> {
-  /**
-   * @param onLate as that of `BindCall`
-   * @throws ServerSkipped, as `ConnectionPool.acquire`
-   * @throws ServerError when the server does not answer, or answers that it can't; the reason of the signal
-   */
-  bind(credentials: BindCredentials, signal: AbortSignal, onLate: BindCall['onLate']): Promise<BindResult>;
-}
 
 /** Milliseconds that a late answer is waited for: a server that has not answered by then never will. */
 const longestBind = 600_000;
@@ -34,13 +20,15 @@ const longestIdle = 10_000;
 /** Milliseconds without reuse after a server has failed a second bind on a connection. */
 const distrustTime = 60_000;
 
-type UserBindOptions = Pick<LdapOptions, 'maxUserBinds' | 'pool' | 'reuseUserConnections'>;
-
-export function createUserBinds(access: ServerAccess, options: UserBindOptions, random: () => number): UserBinds {
-  const { server, timeout, metrics, logger, now } = access;
-  const pool = poolOf(access, options, random);
+/**
+ * Binds as users at one server, one after another on connections that are used for nothing else (RFC 4511 section 4.2.1
+ * allows it). A bind that may have reached the server is never sent again: the server may have counted its password.
+ */
+export function createUserBinds(access: ServerAccess) {
+  const { server, options, metrics, logger, now } = access;
+  const timeout = options.serverTimeout;
+  const pool = poolOf(access);
   let late = 0;
-  // As `now`.
   let reusedFrom = options.reuseUserConnections ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 
   const distrust = (reason: string) => {
@@ -50,58 +38,60 @@ export function createUserBinds(access: ServerAccess, options: UserBindOptions, 
     const fields = { server: server.url, reason, pause: durationText(distrustTime) };
     logger.warn(fields, 'second bind on a connection failed: each user bind gets a new connection');
   };
-  const giveBack = (lease: Lease, result: BindResult) => {
-    if (lease.reused && isOutOfPlace(result)) distrust(`${server.url}: bind: ${namedCode(result.code)}`);
-    lease.release(isPlain(result) && now() >= reusedFrom);
+  const giveBack = (lease: Lease, { code, passwordPolicyError, passwordMustChange }: BindResult) => {
+    // operationsError and protocolError (RFC 4511 appendix A.2): the operation is not in its place.
+    if (lease.reused && (code === 1 || code === 2)) distrust(`${server.url}: bind: ${namedCode(code)}`);
+    // A right or a wrong password, and nothing more to say about it. Any other answer ends the connection.
+    const isPlain = (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
+    lease.release(isPlain && now() >= reusedFrom);
   };
-  return {
-    ...pool,
-    // No closure of it may hold the credentials, and no error with the stack of the login: they outlive it.
-    async bind(credentials, signal, onLate) {
-      const lease = await openLease(pool, signal);
-      const answer = lease.connection.bind(credentials, signal, onLate === undefined ? timeout : longestBind);
-      let isLate = false;
-      const noAnswer = () => {
-        isLate = true;
-        return errorsOf(server, 'bind')('timeout', `no answer within ${durationText(timeout)}`);
-      };
-      try {
-        const inTime = () => within(answer, { timeout, late: noAnswer });
-        const result = await measured(inTime, now, (name, time) => metrics.bound('user', name, time));
-        giveBack(lease, result);
-        if (isServerOutage(result.code)) throw outage(server.url, result.code);
-        return result;
-      } catch (error) {
-        if (isLate && onLate !== undefined && late < maxLate && lease.connection.isOpen) {
-          late += 1;
-          const lateAnswer = answer.finally(() => {
-            late -= 1;
-            lease.release(false);
-          });
-          // Another server may answer the login, and then no one waits for this one.
-          lateAnswer.catch(() => {});
-          onLate(lateAnswer);
-        } else {
-          if (lease.reused && isBroken(error)) distrust(error.message);
+  // No closure of it may hold the credentials, and no error with the stack of the login: they outlive it.
+  const bind = async (credentials: BindCredentials, signal: AbortSignal, onLate: BindCall['onLate']) => {
+    const lease = await openLease(pool, signal);
+    const answer = lease.connection.bind(credentials, signal, onLate === undefined ? timeout : longestBind);
+    let isLate = false;
+    const noAnswer = () => {
+      isLate = true;
+      return errorsOf(server, 'bind')('timeout', `no answer within ${durationText(timeout)}`);
+    };
+    try {
+      const inTime = () => within(answer, { timeout, late: noAnswer });
+      const result = await measured(inTime, now, (name, time) => metrics.bound('user', name, time));
+      giveBack(lease, result);
+      if (isServerOutage(result.code)) throw outage(server.url, result.code);
+      return result;
+    } catch (error) {
+      if (isLate && onLate !== undefined && late < maxLate && lease.connection.isOpen) {
+        late += 1;
+        const lateAnswer = answer.finally(() => {
+          late -= 1;
           lease.release(false);
-        }
-        throw error;
+        });
+        // Another server may answer the login, and then no one waits for this one.
+        lateAnswer.catch(() => {});
+        onLate(lateAnswer);
+      } else {
+        if (lease.reused && isBroken(error)) distrust(error.message);
+        lease.release(false);
       }
-    },
+      throw error;
+    }
   };
+  return { ...pool, bind };
 }
 
 /** It has a connection for each bind that may be in progress, those with a late answer too: no caller waits for one. */
-function poolOf({ server, open, timeout, metrics, now }: ServerAccess, options: UserBindOptions, random: () => number) {
-  const { maxAge, idleTimeout } = options.pool;
-  const settings = {
+function poolOf({ server, options, open, metrics, now }: ServerAccess) {
+  return createConnectionPool({
     url: server.url,
     max: options.maxUserBinds + maxLate,
-    idleTimeout: Math.min(longestIdle, idleTimeout),
-    maxAge,
-    waitTimeout: timeout,
-  };
-  return createConnectionPool(settings, { open, metrics: metrics.pool('user'), now, random });
+    idleTimeout: Math.min(longestIdle, options.pool.idleTimeout),
+    maxAge: options.pool.maxAge,
+    waitTimeout: options.serverTimeout,
+    open,
+    metrics: metrics.pool('user'),
+    now,
+  });
 }
 
 /**
@@ -114,16 +104,6 @@ async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lea
   await nextTurn();
   if (!lease.connection.isOpen) await lease.replace(signal);
   return lease;
-}
-
-/** A right or a wrong password, and nothing more to say about it. Any other answer ends the connection. */
-function isPlain({ code, passwordPolicyError, passwordMustChange }: BindResult): boolean {
-  return (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
-}
-
-/** operationsError and protocolError (RFC 4511 appendix A.2): the operation is not in its place. */
-function isOutOfPlace({ code }: BindResult): boolean {
-  return code === 1 || code === 2;
 }
 
 /** The server ended the connection, or its answer was none. */

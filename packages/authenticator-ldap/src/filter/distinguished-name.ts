@@ -1,20 +1,36 @@
-import { isObjectIdentifier } from './attribute-description.ts';
+import { isUtf8 } from 'node:buffer';
 
-/** One `attribute=value` of a DN. */
-export interface AttributeValue {
-  /** A name or an OID, as spelled. */
-  readonly attribute: string;
-  /** The bytes that the spelling encodes. */
-  readonly value: Buffer;
+const keyString = '[A-Za-z][A-Za-z0-9-]*';
+const numericOid = String.raw`(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+`;
+
+/** As a JSON Schema `pattern`: a name or OID, with options such as `;binary` (RFC 4512 section 2.5). */
+export const attributeDescriptionPattern: string = `^(?:${keyString}|${numericOid})(?:;[A-Za-z0-9-]+)*$`;
+
+const attributeDescription = new RegExp(attributeDescriptionPattern);
+const objectIdentifier = new RegExp(`^(?:${keyString}|${numericOid})$`);
+
+/**
+ * Whether a text names an attribute, options such as `;binary` allowed (RFC 4512 section 2.5). `1.1` does not: servers
+ * take it for "no attribute at all" (RFC 4511 section 4.5.1.8).
+ */
+export function isAttributeDescription(text: string): boolean {
+  return text.length <= 255 && text !== '1.1' && attributeDescription.test(text);
+}
+
+/** Whether a text is a short name or a dotted OID, as attribute types and matching rules have (RFC 4512 section 1.4). */
+export function isObjectIdentifier(text: string): boolean {
+  return text.length <= 255 && objectIdentifier.test(text);
 }
 
 /** The parts of one level of a DN: one, or several joined with `+`. */
 export type Rdn = readonly AttributeValue[];
 
-/** An RDN with the index after it: that of its separator, or the length of the text. */
-export interface RdnWithEnd {
-  readonly rdn: Rdn;
-  readonly end: number;
+/** One `attribute=value` of a DN. */
+interface AttributeValue {
+  /** A name or an OID, as spelled. */
+  readonly attribute: string;
+  /** The bytes that the spelling encodes. */
+  readonly value: Buffer;
 }
 
 /**
@@ -55,9 +71,8 @@ function comparable(rdn: Rdn): string {
 }
 
 function comparableValue(value: Buffer): string {
-  const text = value.toString('utf8');
-  if (!Buffer.from(text).equals(value)) return `not UTF-8: ${value.toString('hex')}`;
-  return `text: ${lowerCase(text).replace(/ +/g, ' ').replace(/^ | $/g, '')}`;
+  if (!isUtf8(value)) return `not UTF-8: ${value.toString('hex')}`;
+  return `text: ${lowerCase(value.toString()).replace(/ +/g, ' ').replace(/^ | $/g, '')}`;
 }
 
 /** Changes only letters whose upper case is the same letter again: the Kelvin sign is no `K`. */
@@ -68,99 +83,65 @@ function lowerCase(text: string): string {
   });
 }
 
-interface Read<Value> {
-  readonly value: Value;
-  /** The index after it. */
-  readonly end: number;
-}
-
 /** UTF-16 units. No directory has longer DNs. */
 const maxDnLength = 65_536;
 
-/** @returns the levels of a DN, from the entry up to the root; undefined when it is no DN */
-export function readDn(text: string): RdnWithEnd[] | undefined {
+/** @returns the levels of a DN, each with the index of the separator after it; undefined when it is no DN */
+export function readDn(text: string): { readonly rdn: Rdn; readonly end: number }[] | undefined {
   if (!text.isWellFormed() || text.length > maxDnLength) return undefined;
   if (/^ *$/.test(text)) return [];
-  const levels: RdnWithEnd[] = [];
+  let rdn: AttributeValue[] = [];
+  const levels: { rdn: Rdn; end: number }[] = [];
   for (let at = 0; at <= text.length; at++) {
-    const level = readRdn(text, at);
-    if (level === undefined) return undefined;
-    levels.push({ rdn: level.value, end: level.end });
-    at = level.end;
+    const part = readPart(text, at);
+    if (part === undefined) return undefined;
+    rdn.push(part);
+    at = pair.lastIndex;
+    if (text[at] === '+') continue;
+    levels.push({ rdn, end: at });
+    rdn = [];
   }
   return levels;
 }
 
-function readRdn(text: string, start: number): Read<Rdn> | undefined {
-  const parts: AttributeValue[] = [];
-  for (let at = start; ; at++) {
-    const part = readAttributeValue(text, at);
-    if (part === undefined) return undefined;
-    parts.push(part.value);
-    at = part.end;
-    if (text[at] !== '+') return { value: parts, end: at };
-  }
+const pair = new RegExp(
+  [
+    / *(?:OID\.(?=\d))?(?<attribute>[A-Za-z0-9.-]+) *= *(?! )/,
+    /(?:"(?<quoted>(?:[^"\\]|\\.)*)" *|#(?<digits>(?:[0-9A-F]{2})+) *|(?<plain>(?!["#])(?:[^\\,;+"<>\0]|\\.)*))/,
+    /(?=[,;+]|$)/,
+  ]
+    .map(({ source }) => source)
+    .join(''),
+  'isy',
+);
+
+/** Leaves the index after it in `pair`. */
+function readPart(text: string, start: number): AttributeValue | undefined {
+  pair.lastIndex = start;
+  const { attribute = '', quoted, digits, plain = '' } = pair.exec(text)?.groups ?? {};
+  if (!isObjectIdentifier(attribute)) return undefined;
+  const value = digits === undefined ? unescapeValue(quoted ?? plain, quoted === undefined) : unwrapBer(digits);
+  return value && { attribute, value };
 }
 
-const type = / *(?:OID\.(?=\d))?(?<attribute>[A-Za-z0-9.-]+) *= */iy;
-const quoted = /"(?<inside>(?:[^"\\]|\\.)*)" *(?=[,;+]|$)/sy;
-const hexadecimal = /#(?<digits>(?:[0-9A-Fa-f]{2})+) *(?=[,;+]|$)/y;
-const plain = /(?:[^\\,;+"<>\0]|\\.)*/sy;
-
-function readAttributeValue(text: string, start: number): Read<AttributeValue> | undefined {
-  const named = matchAt(type, text, start);
-  const attribute = named?.groups.attribute;
-  if (attribute === undefined || named === undefined || !isObjectIdentifier(attribute)) return undefined;
-  const read = readValue(text, named.end);
-  if (read === undefined || !/^[,;+]?$/.test(text.charAt(read.end))) return undefined;
-  return { value: { attribute, value: read.value }, end: read.end };
+/** @param endsBare spaces at the end do not count, but one behind a backslash does */
+function unescapeValue(spelling: string, endsBare: boolean): Buffer | undefined {
+  const pieces = spelling.match(/\\[0-9A-Fa-f]{2}|\\[\\"+,;<> #=]|[^\\]+/gs) ?? [];
+  if (pieces.join('').length !== spelling.length) return undefined;
+  const last = pieces.at(-1) ?? '';
+  if (endsBare && !last.startsWith('\\')) pieces.splice(-1, 1, withoutEndingSpaces(last));
+  const bytes = pieces.map((piece) => {
+    const text = piece.replace(/^\\/, '');
+    return Buffer.from(text, piece.length === 3 && text !== piece ? 'hex' : 'utf8');
+  });
+  return Buffer.concat(bytes);
 }
 
-function readValue(text: string, start: number): Read<Buffer> | undefined {
-  if (text[start] === '"') return decoded(matchAt(quoted, text, start), ({ inside = '' }) => unescapeValue(inside));
-  if (text[start] === '#') return decoded(matchAt(hexadecimal, text, start), ({ digits = '' }) => unwrapBer(digits));
-  return decoded(matchAt(plain, text, start), ({ whole = '' }) => unescapeValue(withoutEndingSpaces(whole)));
-}
-
-interface Match {
-  readonly groups: Readonly<Record<string, string | undefined>>;
-  readonly end: number;
-}
-
-function matchAt(expression: RegExp, text: string, at: number): Match | undefined {
-  expression.lastIndex = at;
-  const match = expression.exec(text);
-  return match ? { groups: { ...match.groups, whole: match[0] }, end: expression.lastIndex } : undefined;
-}
-
-function decoded(
-  match: Match | undefined,
-  decode: (groups: Match['groups']) => Buffer | undefined,
-): Read<Buffer> | undefined {
-  const value = match && decode(match.groups);
-  return match && value && { value, end: match.end };
-}
-
-/** Spaces before a separator do not count, but one behind a backslash does. */
-function withoutEndingSpaces(spelling: string): string {
-  let end = spelling.length;
-  while (spelling[end - 1] === ' ') end--;
-  let backslashes = 0;
-  while (spelling[end - 1 - backslashes] === '\\') backslashes++;
-  return spelling.slice(0, backslashes % 2 === 1 ? end + 1 : end);
-}
-
-/** Each backslash must precede a special character or the two hexadecimal digits of a byte. */
-function unescapeValue(spelling: string): Buffer | undefined {
-  if (!spelling.includes('\\')) return Buffer.from(spelling);
-  if (!/^(?:[^\\]|\\[\\"+,;<> #=]|\\[0-9A-Fa-f]{2})*$/s.test(spelling)) return undefined;
-  const pieces = spelling.match(/\\[0-9A-Fa-f]{2}|\\.|[^\\]+/gs) ?? [];
-  return Buffer.concat(pieces.map(bytesOf));
-}
-
-function bytesOf(piece: string): Buffer {
-  if (!piece.startsWith('\\')) return Buffer.from(piece);
-  return piece.length === 3 ? Buffer.from(piece.slice(1), 'hex') : Buffer.from(piece.slice(1));
+/** In time that grows with the length alone, which a regular expression would not be. */
+function withoutEndingSpaces(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === ' ') end--;
+  return text.slice(0, end);
 }
 
 /** OCTET STRING, UTF8String, PrintableString, TeletexString, IA5String: the types that names have. */

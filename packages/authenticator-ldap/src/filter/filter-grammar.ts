@@ -1,17 +1,10 @@
-import { isAttributeDescription, isObjectIdentifier } from './attribute-description.ts';
-import type { Assertion, FilterOf } from './filter.ts';
-import { TemplateError } from './template-error.ts';
+import { isAttributeDescription, isObjectIdentifier } from './distinguished-name.ts';
+import { type Assertion, anyEntry, type FilterOf } from './filter.ts';
+import { TemplateError } from './templates.ts';
 
-/** The parts of a value in their order. Empty: no bytes. */
+/** The parts of a value in their order: bytes, and names of placeholders. Empty: no bytes. */
 export type ValueTemplate = readonly ValuePart[];
-type ValuePart = Buffer | Placeholder;
-
-/** `{username}`, `{dn}` or `{attribute:NAME}`, without its braces. */
-export interface Placeholder {
-  readonly placeholder: string;
-  /** Where in the template it is. */
-  readonly index: number;
-}
+type ValuePart = Buffer | string;
 
 /** Characters. Useful filters are far shorter. */
 const maxLength = 16_384;
@@ -19,35 +12,36 @@ const maxLength = 16_384;
 const maxDepth = 32;
 
 const operators = { '=': 'equality', '>=': 'greater-or-equal', '<=': 'less-or-equal', '~=': 'approximate' } as const;
-type Operator = keyof typeof operators;
+
+/** What to write in place of a placeholder, by its name without braces; undefined when it is allowed. */
+export type Allowed = (placeholder: string) => string | undefined;
 
 /** Where in the text the parser is. */
 interface Cursor {
   readonly text: string;
   at: number;
+  readonly allowed: Allowed | undefined;
 }
 
 /**
  * Reads a filter in its string form (RFC 4515), with placeholders in its values. Besides the standard, spaces and line
  * breaks may be between filters, as in YAML texts of several lines.
  *
+ * @param allowed left out: each placeholder stands for any text, as an asterisk does
  * @throws TemplateError
  */
-export function parseFilter(text: string): FilterOf<ValueTemplate> {
+export function parseFilter(text: string, allowed?: Allowed): FilterOf<ValueTemplate> {
   if (text.length > maxLength) {
     throw new TemplateError(text, maxLength, 'the filter is too long', `write at most ${maxLength} characters`);
   }
   const malformed = /\p{Surrogate}/u.exec(text);
   if (malformed) throw new TemplateError(text, malformed.index, 'half a character', 'save the file as UTF-8');
-  const cursor = { text, at: 0 };
+  const cursor = { text, at: 0, allowed };
   skipSpace(cursor);
   const filter = parseOne(cursor, 0);
   if (cursor.at === text.length) return filter;
-  throw problem(
-    cursor,
-    'something follows the filter',
-    'put filters together, as in (&(uid={username})(objectClass=person))',
-  );
+  const fix = 'put filters together, as in (&(uid={username})(objectClass=person))';
+  throw problem(cursor, 'something follows the filter', fix);
 }
 
 function parseOne(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
@@ -70,8 +64,9 @@ function parseContent(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
   if (operator !== '&' && operator !== '|' && operator !== '!') return parseAssertion(cursor);
   cursor.at++;
   skipSpace(cursor);
-  if (operator === '!') return { kind: 'not', filter: parseOne(cursor, depth + 1) };
-  const filters: FilterOf<ValueTemplate>[] = [parseOne(cursor, depth + 1)];
+  const filter = parseOne(cursor, depth + 1);
+  if (operator === '!') return { kind: 'not', filter };
+  const filters = [filter];
   while (cursor.text[cursor.at] === '(') filters.push(parseOne(cursor, depth + 1));
   return { kind: operator === '&' ? 'and' : 'or', filters };
 }
@@ -79,11 +74,6 @@ function parseContent(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
 function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
   const { text, at: start } = cursor;
   const [left = ''] = /^[^=<>~()]*/.exec(text.slice(start)) ?? [];
-  const brace = left.search(/[{}]/);
-  if (brace !== -1) {
-    const fix = 'placeholders are allowed after the = only';
-    throw new TemplateError(text, start + brace, 'a placeholder outside a value', fix);
-  }
   cursor.at += left.length;
   const [operator] = /^[<>~]?=/.exec(text.slice(cursor.at)) ?? [];
   if (operator === undefined) {
@@ -93,20 +83,23 @@ function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
   if (operator === '=' && left.endsWith(':')) return parseExtensible(cursor, left, start);
   if (!isAttributeDescription(left)) throw noAttribute(text, left, start);
   if (operator === '=') return parseEqualityOrSubstring(cursor, left);
-  return { kind: operators[operator as Operator], attribute: left, value: wholeValue(cursor.text, valueAt(cursor)) };
+  const value = readWhole(cursor);
+  if (value === undefined) return { kind: 'present', attribute: left };
+  return { kind: operators[operator as keyof typeof operators], attribute: left, value };
 }
 
 function parseEqualityOrSubstring(cursor: Cursor, attribute: string): Assertion<ValueTemplate> {
-  const [first = [], ...rest] = betweenAsterisks(valueAt(cursor));
+  const [first = [], ...rest] = readValue(cursor).parts;
   const last = rest.pop();
   if (last === undefined) return { kind: 'equality', attribute, value: first };
-  if (rest.length === 0 && first.length === 0 && last.length === 0) return { kind: 'present', attribute };
-  if (rest.some((part) => part.length === 0)) throw problem(cursor, 'two * in a row', 'write one');
+  const any = rest.filter((part) => part.length > 0);
+  if (any.length < rest.length && cursor.allowed !== undefined) throw problem(cursor, 'two * in a row', 'write one');
+  if (any.length === 0 && first.length === 0 && last.length === 0) return { kind: 'present', attribute };
   return {
     kind: 'substring',
     attribute,
     ...(first.length > 0 && { initial: first }),
-    any: rest,
+    any,
     ...(last.length > 0 && { final: last }),
   };
 }
@@ -123,28 +116,17 @@ function parseExtensible(cursor: Cursor, left: string, start: number): Assertion
     const fix = 'write (member:1.2.840.113556.1.4.1941:={dn}) or (ou:dn:=people)';
     throw new TemplateError(text, start, 'no matching rule', fix);
   }
-  const value = wholeValue(text, valueAt(cursor));
+  const value = readWhole(cursor);
+  if (value === undefined) return attribute === '' ? anyEntry : { kind: 'present', attribute };
   return { kind: 'extensible', ...(attribute !== '' && { attribute }), ...(rule && { rule }), dnAttributes, value };
 }
 
-/** The pieces of the text from here to the closing parenthesis. */
-function valueAt(cursor: Cursor): ValueText['pieces'] {
-  const { pieces, end } = readValue(cursor.text, cursor.at);
-  cursor.at = end;
-  return pieces;
-}
-
-function skipSpace(cursor: Cursor): void {
-  while (/[ \t\r\n]/.test(cursor.text[cursor.at] ?? '')) cursor.at++;
-}
-
-function noAttribute(text: string, attribute: string, start: number): TemplateError {
-  const what = attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
-  return new TemplateError(text, start, what, 'write its name (letters, digits, dashes) or OID, without spaces');
-}
-
-function problem({ text, at }: Cursor, what: string, fix: string): TemplateError {
-  return new TemplateError(text, at, what, fix);
+/** A value in which an asterisk has no meaning; undefined when it has one, in place of a placeholder. */
+function readWhole(cursor: Cursor): ValueTemplate | undefined {
+  const { parts, asterisk } = readValue(cursor);
+  if (asterisk === undefined) return parts[0] ?? [];
+  if (cursor.allowed === undefined) return undefined;
+  throw new TemplateError(cursor.text, asterisk, '* has no meaning after this operator', 'write \\2a for it');
 }
 
 const token =
@@ -159,73 +141,62 @@ const fixes: Readonly<Record<string, string>> = {
   '\0': 'write \\00 for the character itself',
 };
 
-/** A part of a value, or an asterisk, with its index in the template. */
-interface Piece {
-  readonly part: ValuePart | '*';
-  readonly index: number;
-}
-
-interface ValueText {
-  readonly pieces: readonly Piece[];
-  /** The index after the value. */
-  readonly end: number;
-}
-
-/**
- * Reads one value of a filter's text, from after its operator to the closing parenthesis or the end of the text.
- *
- * @throws TemplateError
- */
-function readValue(text: string, start: number): ValueText {
-  const pieces: Piece[] = [];
-  let at = start;
-  while (at < text.length && text[at] !== ')') {
-    token.lastIndex = at;
+/** Reads a value up to its closing parenthesis: what is between asterisks, and the index of the first asterisk. */
+function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; readonly asterisk?: number } {
+  const { text } = cursor;
+  let last: ValuePart[] = [];
+  const parts = [last];
+  let asterisk: number | undefined;
+  while (cursor.at < text.length && text[cursor.at] !== ')') {
+    token.lastIndex = cursor.at;
     const groups = token.exec(text)?.groups;
     if (groups === undefined) {
-      const character = text[at] ?? '';
-      throw new TemplateError(text, at, `${JSON.stringify(character)} is not allowed here`, fixes[character] ?? '');
+      const character = text[cursor.at] ?? '';
+      throw problem(cursor, `${JSON.stringify(character)} is not allowed here`, fixes[character] ?? '');
     }
-    pieces.push({ part: partOf(groups, text, at), index: at });
-    at = token.lastIndex;
+    const part = partOf(groups, cursor);
+    const before = last.at(-1);
+    if (part === undefined) {
+      asterisk ??= cursor.at;
+      last = [];
+      parts.push(last);
+    } else if (Buffer.isBuffer(part) && Buffer.isBuffer(before)) last[last.length - 1] = Buffer.concat([before, part]);
+    else last.push(part);
+    cursor.at = token.lastIndex;
   }
-  return { pieces, end: at };
+  return { parts, ...(asterisk !== undefined && { asterisk }) };
 }
 
-function partOf(groups: Record<string, string | undefined>, text: string, index: number): ValuePart | '*' {
+/** @returns undefined for an asterisk */
+function partOf(groups: Record<string, string | undefined>, cursor: Cursor): ValuePart | undefined {
   const { escaped, placeholder, literal } = groups;
   if (escaped !== undefined) return Buffer.from(escaped, 'hex');
   if (literal !== undefined) return Buffer.from(literal);
-  if (placeholder === undefined) return '*';
+  if (placeholder === undefined || cursor.allowed === undefined) return undefined;
   const attribute = /^attribute:(.*)$/s.exec(placeholder)?.[1];
-  if (attribute === undefined || isAttributeDescription(attribute)) return { placeholder, index };
-  const fix = 'write {attribute:NAME}, with an attribute of the user, such as {attribute:uidNumber}';
-  throw new TemplateError(text, index, `"${attribute}" is no attribute`, fix);
-}
-
-/** The values before, between and after asterisks, at least one. */
-function betweenAsterisks(pieces: ValueText['pieces']): ValueTemplate[] {
-  const parts: ValuePart[][] = [[]];
-  for (const { part } of pieces) {
-    if (part === '*') parts.push([]);
-    else parts.at(-1)?.push(part);
+  if (attribute !== undefined && !isAttributeDescription(attribute)) {
+    const fix = 'write {attribute:NAME}, with an attribute of the user, such as {attribute:uidNumber}';
+    throw problem(cursor, `"${attribute}" is no attribute`, fix);
   }
-  return parts.map(joinBytes);
+  const fix = cursor.allowed(placeholder);
+  if (fix !== undefined) throw problem(cursor, `{${placeholder}} is not allowed here`, fix);
+  return placeholder;
 }
 
-/** @throws TemplateError when there is an asterisk */
-function wholeValue(text: string, pieces: ValueText['pieces']): ValueTemplate {
-  const asterisk = pieces.find(({ part }) => part === '*');
-  if (asterisk === undefined) return betweenAsterisks(pieces)[0] ?? [];
-  throw new TemplateError(text, asterisk.index, '* has no meaning after this operator', 'write \\2a for it');
+function skipSpace(cursor: Cursor): void {
+  while (/[ \t\r\n]/.test(cursor.text[cursor.at] ?? '')) cursor.at++;
 }
 
-function joinBytes(parts: readonly ValuePart[]): ValueTemplate {
-  const joined: ValuePart[] = [];
-  for (const part of parts) {
-    const last = joined.at(-1);
-    if (Buffer.isBuffer(part) && Buffer.isBuffer(last)) joined[joined.length - 1] = Buffer.concat([last, part]);
-    else joined.push(part);
-  }
-  return joined;
+function noAttribute(text: string, attribute: string, start: number): TemplateError {
+  const what = attribute === '' ? 'no attribute before the operator' : `"${attribute}" is no attribute`;
+  return new TemplateError(
+    text,
+    start,
+    what,
+    'write its name (letters, digits, dashes) or OID, without spaces or placeholders',
+  );
+}
+
+function problem({ text, at }: Cursor, what: string, fix: string): TemplateError {
+  return new TemplateError(text, at, what, fix);
 }

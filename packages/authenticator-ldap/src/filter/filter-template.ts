@@ -1,8 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { anyValues } from './any-values.ts';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
-import { type Placeholder, parseFilter, type ValueTemplate } from './filter-grammar.ts';
-import { TemplateError } from './template-error.ts';
+import { type Allowed, parseFilter, type ValueTemplate } from './filter-grammar.ts';
 
 /** Assertions of a filter once it is filled in: they limit what a server has to do for one login. */
 const maxAssertions = 10_000;
@@ -24,44 +22,80 @@ export interface FilterTemplate {
   fill(values: (placeholder: string) => readonly (string | Buffer)[]): Filter | undefined;
 
   /** The filter with each placeholder standing for any text: an entry matches when some value would find it. */
-  withAnyValues(): Filter;
+  readonly anyValues: Filter;
 }
 
-/**
- * Reads a filter (RFC 4515) with placeholders in its values. `\7b` and `\7d` are literal braces.
- *
- * @param allowed what to write in place of a placeholder, by its name without braces; undefined when it is allowed
- * @throws TemplateError with the column and the fix
- */
-export function parseFilterTemplate(
-  text: string,
-  allowed: (placeholder: string) => string | undefined,
-): FilterTemplate {
-  const root = parseFilter(text);
-  const found = placeholdersWithin(root);
-  for (const { placeholder, index } of found) {
-    const fix = allowed(placeholder);
-    if (fix !== undefined) throw new TemplateError(text, index, `{${placeholder}} is not allowed here`, fix);
-  }
-  const placeholders = new Set(found.map(({ placeholder }) => placeholder));
-  const fill = compile(root);
+/** Reads a filter (RFC 4515) with placeholders in its values. @throws TemplateError with the column and the fix */
+export function parseFilterTemplate(text: string, allowed: Allowed): FilterTemplate {
+  const placeholders = new Set<string>();
+  const fill = compile(parseFilter(text, allowed), placeholders);
   return {
     placeholders,
     fill(values) {
       const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
       return fill({ values: known, assertions: 0 });
     },
-    withAnyValues: () => anyValues(root),
+    anyValues: compile(parseFilter(text), new Set())({ values: new Map(), assertions: 0 }) as Filter,
   };
 }
-
-type Assignment = ReadonlyMap<string, Buffer>;
 
 interface Filling {
   readonly values: ReadonlyMap<string, readonly Buffer[]>;
   /** Made so far. */
   assertions: number;
 }
+
+type Fill = (filling: Filling) => Filter | undefined;
+
+/** What can be known without values is found out once: filling is a part of every login. */
+function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fill {
+  switch (filter.kind) {
+    case 'and':
+    case 'or': {
+      const { kind } = filter;
+      const fills = filter.filters.map((one) => compile(one, placeholders));
+      return (filling) => {
+        const filters = fills.map((fill) => fill(filling)).filter((inner) => inner !== undefined);
+        const matches = kind === 'and' ? filters.length === fills.length : filters.length > 0;
+        return matches ? { kind, filters } : undefined;
+      };
+    }
+    case 'not': {
+      const fill = compile(filter.filter, placeholders);
+      return (filling) => {
+        const inner = fill(filling);
+        return inner && { kind: 'not', filter: inner };
+      };
+    }
+    default: {
+      const names = new Set<string>();
+      mapValues(filter, (value) => {
+        for (const part of value) if (typeof part === 'string') names.add(part);
+      });
+      for (const name of names) placeholders.add(name);
+      return (filling) => {
+        const filters = assignments(filling, [...names]).map((assignment) =>
+          mapValues(filter, (value) => Buffer.concat(value.map((part) => bytesOf(part, assignment)))),
+        );
+        return filters.length > 1 ? { kind: 'or', filters } : filters[0];
+      };
+    }
+  }
+}
+
+function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => To): Assertion<To> {
+  if (assertion.kind === 'present') return assertion;
+  if (assertion.kind !== 'substring') return { ...assertion, value: map(assertion.value) };
+  const { initial, any, final, ...rest } = assertion;
+  return {
+    ...rest,
+    ...(initial !== undefined && { initial: map(initial) }),
+    any: any.map(map),
+    ...(final !== undefined && { final: map(final) }),
+  };
+}
+
+type Assignment = ReadonlyMap<string, Buffer>;
 
 /** Each way to give each of the placeholders one of its values. */
 function assignments(filling: Filling, placeholders: readonly string[]): Assignment[] {
@@ -78,77 +112,12 @@ function assignments(filling: Filling, placeholders: readonly string[]): Assignm
   );
 }
 
-type Fill = (filling: Filling) => Filter | undefined;
-
-/** What can be known without values is found out once: filling is a part of every login. */
-function compile(filter: FilterOf<ValueTemplate>): Fill {
-  switch (filter.kind) {
-    case 'and':
-    case 'or':
-      return compileList(filter.kind, filter.filters.map(compile));
-    case 'not': {
-      const fill = compile(filter.filter);
-      return (filling) => {
-        const inner = fill(filling);
-        return inner && { kind: 'not', filter: inner };
-      };
-    }
-    default: {
-      const names = [...new Set(placeholdersWithin(filter).map(({ placeholder }) => placeholder))];
-      return (filling) => {
-        const filters = assignments(filling, names).map((assignment) => fillAssertion(filter, assignment));
-        return filters.length > 1 ? { kind: 'or', filters } : filters[0];
-      };
-    }
-  }
+function bytesOf(part: Buffer | string, assignment: Assignment): Buffer {
+  return typeof part === 'string' ? (assignment.get(part) ?? Buffer.alloc(0)) : part;
 }
-
-function compileList(kind: 'and' | 'or', fills: readonly Fill[]): Fill {
-  return (filling) => {
-    const filters = fills.map((fill) => fill(filling)).filter((inner) => inner !== undefined);
-    const matches = kind === 'and' ? filters.length === fills.length : filters.length > 0;
-    return matches ? { kind, filters } : undefined;
-  };
-}
-
-function fillAssertion(assertion: Assertion<ValueTemplate>, assignment: Assignment): Assertion<Buffer> {
-  const bytes = (value: ValueTemplate) =>
-    Buffer.concat(value.map((part) => (Buffer.isBuffer(part) ? part : (assignment.get(part.placeholder) ?? empty))));
-  if (assertion.kind === 'present') return assertion;
-  if (assertion.kind !== 'substring') return { ...assertion, value: bytes(assertion.value) };
-  const { initial, any, final, ...rest } = assertion;
-  return {
-    ...rest,
-    ...(initial && { initial: bytes(initial) }),
-    any: any.map(bytes),
-    ...(final && { final: bytes(final) }),
-  };
-}
-
-const empty = Buffer.alloc(0);
 
 function usable(values: readonly (string | Buffer)[]): readonly Buffer[] {
   return values
     .filter((value) => value.length > 0)
     .map((value) => (typeof value === 'string' ? Buffer.from(value) : value));
-}
-
-function placeholdersWithin(filter: FilterOf<ValueTemplate>): Placeholder[] {
-  return valuesWithin(filter).flatMap((value) => value.filter((part): part is Placeholder => !Buffer.isBuffer(part)));
-}
-
-function valuesWithin(filter: FilterOf<ValueTemplate>): readonly ValueTemplate[] {
-  switch (filter.kind) {
-    case 'and':
-    case 'or':
-      return filter.filters.flatMap(valuesWithin);
-    case 'not':
-      return valuesWithin(filter.filter);
-    case 'present':
-      return [];
-    case 'substring':
-      return [filter.initial ?? [], ...filter.any, filter.final ?? []];
-    default:
-      return [filter.value];
-  }
 }

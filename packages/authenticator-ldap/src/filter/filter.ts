@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /**
  * A search filter (RFC 4511 section 4.5.1.7) as data. Values are the bytes that are sent: nothing here is escaped, and
  * no value ever becomes part of a filter string.
@@ -10,7 +12,6 @@ export type FilterOf<Value> =
   | { readonly kind: 'not'; readonly filter: FilterOf<Value> }
   | Assertion<Value>;
 
-/** One condition on one attribute. */
 export type Assertion<Value> =
   | {
       readonly kind: 'equality' | 'greater-or-equal' | 'less-or-equal' | 'approximate';
@@ -35,7 +36,7 @@ export type Assertion<Value> =
     };
 
 /** Matches every entry (RFC 4512 section 2.4.1): it finds out whether one exists. */
-export const anyEntry: Filter = { kind: 'present', attribute: 'objectClass' };
+export const anyEntry: Assertion<never> = { kind: 'present', attribute: 'objectClass' };
 
 /** A filter in its string form (RFC 4515), for operators to read and to paste into ldapsearch. It is never sent. */
 export function filterText(filter: Filter): string {
@@ -64,12 +65,12 @@ const operators = { equality: '=', 'greater-or-equal': '>=', 'less-or-equal': '<
 
 /** Special and unprintable characters are written as bytes, so that no value can control a terminal. */
 function escaped(value: Buffer): string {
-  const text = value.toString();
-  const isText = Buffer.from(text).equals(value);
-  if (!isText) return hexadecimal(value);
-  return text.replace(/[()*\\]|[\p{C}\p{Z}]/gu, (one) => (one === ' ' ? one : hexadecimal(Buffer.from(one))));
+  if (!isUtf8(value)) return hexadecimal(value);
+  return value
+    .toString()
+    .replace(/[()*\\]|[\p{C}\p{Z}]/gu, (one) => (one === ' ' ? one : hexadecimal(Buffer.from(one))));
 }
 
 function hexadecimal(bytes: Buffer): string {
-  return [...bytes].map((byte) => `\\${byte.toString(16).padStart(2, '0')}`).join('');
+  return bytes.toString('hex').replace(/../g, '\\$&');
 }

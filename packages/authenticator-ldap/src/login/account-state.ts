@@ -1,6 +1,5 @@
 import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
-import { creationTime, generalizedTime, type ReadTime, shadowDay, timeOf, windowsTime } from './account-times.ts';
 import { onlyText } from './entry-values.ts';
 
 /** What the entry of a user says about the account. */
@@ -18,115 +17,93 @@ interface Moments {
   readonly since?: number;
 }
 
-interface Rule {
-  readonly attribute: string;
-  readonly reason: RejectionReason;
-  applies(entry: Entry, moments: Moments): boolean;
-}
+/** Whether a value of an attribute ends the account or the password. @throws Unreadable */
+type Ends = (text: string, moments: Moments, entry: Entry) => boolean;
 
-/** Bits of userAccountControl and msDS-User-Account-Control-Computed: MS-ADTS section 2.2.16. */
-const bits = { disabled: 0x2, locked: 0x10, lasting: 0x1_0000, passwordExpired: 0x80_0000 } as const;
+/** What is not understood may be meant to end an account. The message follows "the attribute … is". */
+class Unreadable extends Error {}
+
+const isTrue: Ends = (text) => {
+  const flag = text.toLowerCase();
+  if (flag !== 'true' && flag !== 'false') throw new Unreadable('no flag: write TRUE or FALSE there');
+  return flag === 'true';
+};
+
+const hasBit =
+  (bit: number): Ends =>
+  (text) => {
+    if (!/^-?\d{1,10}$/.test(text)) throw new Unreadable('no number: look at the entry there');
+    return (Number(text) & bit) !== 0;
+  };
+
+const isTime =
+  (read: ReadTime, ends: (time: number, moments: Moments) => boolean): Ends =>
+  (text, moments) => {
+    const time = read(text);
+    if (Number.isNaN(time)) throw new Unreadable('no time: look at the entry there');
+    return time !== undefined && ends(time, moments);
+  };
+
+const isOver = (read: ReadTime) => isTime(read, (time, { now }) => time <= now);
+const isToCome = (read: ReadTime) => isTime(read, (time, { now }) => time > now);
+/** Whole seconds are rounded down, so a change in the second of the login counts as one before it. */
+const isChanged = (read: ReadTime) => isTime(read, (time, { since = Number.POSITIVE_INFINITY }) => time > since);
 
 const control = 'userAccountControl';
 /** Active Directory computes it from its own lockout duration and password age. */
 const computed = 'msDS-User-Account-Control-Computed';
 
-const hasBit = (attribute: string, bit: number) => (entry: Entry) => (bitsOf(entry, attribute) & bit) !== 0;
+/** Of `control` and `computed`: MS-ADTS section 2.2.16. */
+const bits = { disabled: 0x2, locked: 0x10, lasting: 0x1_0000, passwordExpired: 0x80_0000 } as const;
 
-/** @throws AuthenticatorError `failed` when the value is no number */
-function bitsOf(entry: Entry, attribute: string): number {
-  const text = onlyText(entry, attribute) ?? '0';
-  if (/^-?\d{1,10}$/.test(text)) return Number(text);
-  throw new AuthenticatorError(
-    'failed',
-    `the attribute ${attribute} of ${entry.dn} is no number: look at the entry there`,
-  );
-}
-
-/** @throws AuthenticatorError `failed` when the value is neither true nor false: it may be meant to lock the account */
-const isTrue = (attribute: string) => (entry: Entry) => {
-  const text = onlyText(entry, attribute)?.toLowerCase() ?? 'false';
-  if (text === 'true' || text === 'false') return text === 'true';
-  const fix = 'write TRUE or FALSE there';
-  throw new AuthenticatorError('failed', `the attribute ${attribute} of ${entry.dn} is no flag: ${fix}`);
-};
-
-const isOver =
-  (attribute: string, read: ReadTime) =>
-  (entry: Entry, { now }: Moments) =>
-    (timeOf(entry, attribute, read) ?? Number.POSITIVE_INFINITY) <= now;
-
-const isToCome =
-  (attribute: string, read: ReadTime) =>
-  (entry: Entry, { now }: Moments) =>
-    (timeOf(entry, attribute, read) ?? Number.NEGATIVE_INFINITY) > now;
-
-/** Whole seconds are rounded down, so a change in the second of the login counts as one before it. */
-const isChanged =
-  (attribute: string, read: ReadTime) =>
-  (entry: Entry, { since }: Moments) =>
-    since !== undefined && (timeOf(entry, attribute, read) ?? Number.NEGATIVE_INFINITY) > since;
-
-const rule = (attribute: string, reason: RejectionReason, applies: Rule['applies']): Rule => ({
-  attribute,
-  reason,
-  applies,
-});
-
-/** An account that was created after the login is another one of the same name. The rules for its state name a better reason. */
-const creationRules: readonly Rule[] = [
-  rule('createTimestamp', 'unknown-user', isChanged('createTimestamp', creationTime)),
-  rule('whenCreated', 'unknown-user', isChanged('whenCreated', creationTime)),
-];
+type Rule = readonly [attribute: string, reason: RejectionReason, ends: Ends];
 
 /** What each directory has, in the order in which a refusal names its reason. An entry shows a few of these at most. */
-const stateRules: readonly Rule[] = [
-  rule(control, 'disabled', hasBit(control, bits.disabled)),
+const rules: readonly Rule[] = [
+  [control, 'disabled', hasBit(bits.disabled)],
   // AD LDS has no userAccountControl.
-  rule(computed, 'disabled', hasBit(computed, bits.disabled)),
-  rule('nsAccountLock', 'disabled', isTrue('nsAccountLock')),
-  rule('ds-pwp-account-disabled', 'disabled', isTrue('ds-pwp-account-disabled')),
-  rule('pwdStartTime', 'disabled', isToCome('pwdStartTime', generalizedTime)),
-  rule('accountExpires', 'expired', isOver('accountExpires', windowsTime)),
-  rule('pwdEndTime', 'expired', isOver('pwdEndTime', generalizedTime)),
-  rule('ds-pwp-account-expiration-time', 'expired', isOver('ds-pwp-account-expiration-time', generalizedTime)),
-  rule('krbPrincipalExpiration', 'expired', isOver('krbPrincipalExpiration', generalizedTime)),
-  rule('shadowExpire', 'expired', isOver('shadowExpire', shadowDay)),
-  rule(computed, 'locked', hasBit(computed, bits.locked)),
-  // Without the computed attribute it is not known whether the lock has ended.
-  rule(
-    'lockoutTime',
-    'locked',
-    (entry) => !shows(entry, computed) && timeOf(entry, 'lockoutTime', windowsTime) !== undefined,
-  ),
+  [computed, 'disabled', hasBit(bits.disabled)],
+  ['nsAccountLock', 'disabled', isTrue],
+  ['ds-pwp-account-disabled', 'disabled', isTrue],
+  ['pwdStartTime', 'disabled', isToCome(generalizedTime)],
+  ['accountExpires', 'expired', isOver(windowsTime)],
+  ['pwdEndTime', 'expired', isOver(generalizedTime)],
+  ['ds-pwp-account-expiration-time', 'expired', isOver(generalizedTime)],
+  ['krbPrincipalExpiration', 'expired', isOver(generalizedTime)],
+  ['shadowExpire', 'expired', isOver(shadowDay)],
+  [computed, 'locked', hasBit(bits.locked)],
+  ['lockoutTime', 'locked', isLockedOut],
   // Whether it has ended depends on a policy that the entry need not name. The next login removes one that has.
-  rule('pwdAccountLockedTime', 'locked', (entry) => onlyText(entry, 'pwdAccountLockedTime') !== undefined),
-  rule('pwdAccountTmpLockoutEnd', 'locked', isToCome('pwdAccountTmpLockoutEnd', generalizedTime)),
-  rule('accountUnlockTime', 'locked', isLockedUntil),
-  rule('pwdLastSet', 'password-changed', isChanged('pwdLastSet', windowsTime)),
-  rule('pwdChangedTime', 'password-changed', isChanged('pwdChangedTime', generalizedTime)),
-  rule('pwdUpdateTime', 'password-changed', isChanged('pwdUpdateTime', generalizedTime)),
-  rule('krbLastPwdChange', 'password-changed', isChanged('krbLastPwdChange', generalizedTime)),
-  rule('shadowLastChange', 'password-changed', isChanged('shadowLastChange', shadowDay)),
-  rule(computed, 'password-expired', hasBit(computed, bits.passwordExpired)),
-  rule('pwdLastSet', 'password-expired', mustChange),
-  rule('pwdReset', 'password-expired', isTrue('pwdReset')),
-  rule('passwordExpirationTime', 'password-expired', isOver('passwordExpirationTime', generalizedTime)),
+  ['pwdAccountLockedTime', 'locked', () => true],
+  ['pwdAccountTmpLockoutEnd', 'locked', isToCome(generalizedTime)],
+  // 389-DS writes the beginning of 1970 for a lock that only an administrator ends.
+  ['accountUnlockTime', 'locked', isTime(generalizedTime, (time, { now }) => time === 0 || time > now)],
+  ['pwdLastSet', 'password-changed', isChanged(windowsTime)],
+  ['pwdChangedTime', 'password-changed', isChanged(generalizedTime)],
+  ['pwdUpdateTime', 'password-changed', isChanged(generalizedTime)],
+  ['krbLastPwdChange', 'password-changed', isChanged(generalizedTime)],
+  ['shadowLastChange', 'password-changed', isChanged(shadowDay)],
+  [computed, 'password-expired', hasBit(bits.passwordExpired)],
+  ['pwdLastSet', 'password-expired', mustChange],
+  ['pwdReset', 'password-expired', isTrue],
+  ['passwordExpirationTime', 'password-expired', isOver(generalizedTime)],
+  // An account that was created after the login is another one of the same name. All other rules name a better reason.
+  ['createTimestamp', 'unknown-user', isChanged(creationTime)],
+  ['whenCreated', 'unknown-user', isChanged(creationTime)],
 ];
 
-/** 389-DS writes the beginning of 1970 for a lock that only an administrator ends. */
-function isLockedUntil(entry: Entry, { now }: Moments): boolean {
-  const time = timeOf(entry, 'accountUnlockTime', generalizedTime);
-  return time !== undefined && (time === 0 || time > now);
+/** Without the computed attribute it is not known whether the lock has ended. */
+function isLockedOut(text: string, moments: Moments, entry: Entry): boolean {
+  return !shows(entry, computed) && isTime(windowsTime, () => true)(text, moments, entry);
 }
 
 /**
  * pwdLastSet is 0 when the password must be changed, unless it never expires. It then hides when the password was changed, so
  * after a login it always counts.
  */
-function mustChange(entry: Entry, { since }: Moments): boolean {
-  const isZero = shows(entry, 'pwdLastSet') && onlyText(entry, 'pwdLastSet') === '0';
-  return isZero && (since !== undefined || !hasBit(control, bits.lasting)(entry));
+function mustChange(text: string, moments: Moments, entry: Entry): boolean {
+  if (text !== '0') return false;
+  return moments.since !== undefined || !hasBit(bits.lasting)(onlyText(entry, control) ?? '0', moments, entry);
 }
 
 function shows({ attributes }: Entry, attribute: string): boolean {
@@ -134,25 +111,22 @@ function shows({ attributes }: Entry, attribute: string): boolean {
 }
 
 /** The attributes that {@link judgeAccount} reads. A server leaves out those that it does not have. */
-export const accountAttributes: readonly string[] = attributesOf([...stateRules, ...creationRules]);
+export const accountAttributes: readonly string[] = [...new Set(rules.map(([attribute]) => attribute))];
 
-const stateAttributes = attributesOf(stateRules);
-
-function attributesOf(rules: readonly Rule[]): readonly string[] {
-  return [...new Set(rules.map(({ attribute }) => attribute))];
-}
-
-/**
- * Judges an account by its entry alone, as a login would by the answer to its bind.
- *
- * @throws AuthenticatorError `failed` when an attribute can't be read
- */
+/** Judges an account by its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
 export function judgeAccount(entry: Entry, moments: Moments): AccountState {
-  const seen = stateAttributes.filter((attribute) => shows(entry, attribute));
-  const found = [...stateRules, ...creationRules].find(
-    ({ attribute, applies }) => shows(entry, attribute) && applies(entry, moments),
-  );
-  return { ...(found && { refusal: { reason: found.reason, attribute: found.attribute } }), seen };
+  const ofState = accountAttributes.filter((attribute) => !/^(createTimestamp|whenCreated)$/.test(attribute));
+  const seen = ofState.filter((attribute) => shows(entry, attribute));
+  for (const [attribute, reason, ends] of rules) {
+    const text = shows(entry, attribute) ? onlyText(entry, attribute) : undefined;
+    try {
+      if (text !== undefined && ends(text, moments, entry)) return { refusal: { reason, attribute }, seen };
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      throw new AuthenticatorError('failed', `the attribute ${attribute} of ${entry.dn} is ${error.message}`);
+    }
+  }
+  return { seen };
 }
 
 /** For an operator. */
@@ -160,4 +134,49 @@ export function accountText({ refusal, seen }: AccountState): string {
   if (refusal) return `account state: ${refusal.reason}, by the attribute ${refusal.attribute}`;
   if (seen.length === 0) return 'account state: not known, the entry shows none of its attributes';
   return `account state: nothing against the user in ${seen.join(', ')}`;
+}
+
+/** Milliseconds since 1970; undefined for no time, NaN for what is none. */
+type ReadTime = (text: string) => number | undefined;
+
+const generalized = /^(\d{4})(\d\d)(\d\d)([01]\d|2[0-3])(?:(\d\d)([0-5]\d|60)?)?(?:[.,](\d+))?(?:Z|([+-]\d\d)(\d\d)?)$/;
+
+/** RFC 4517 section 3.3.13: `20310501120000Z`, also with a fraction or an offset. NaN for any other text, and for month 13. */
+export function generalizedTime(text: string): number {
+  const [, year, month, day, hour, minute, second, fraction = '0', hours = '+00', minutes = '00'] =
+    generalized.exec(text) ?? [];
+  const date = `${year}-${month}-${day}`;
+  // Node takes February 30 for March 2.
+  if (new Date(`${date}T00:00:00Z`).getUTCDate() !== Number(day)) return Number.NaN;
+  const unit = second !== undefined ? 1_000 : minute !== undefined ? 60_000 : 3_600_000;
+  const start = Date.parse(`${date}T${hour}:${minute ?? '00'}:00${hours}:${minutes}`);
+  return start + Number(second ?? 0) * 1_000 + Number(`0.${fraction}`) * unit;
+}
+
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
+
+/** A generalized time, or one of RFC 3339, as LLDAP has written them. NaN for any other text. */
+function creationTime(text: string): number {
+  return rfc3339.test(text) ? Date.parse(text) : generalizedTime(text);
+}
+
+/** From 1601 to 1970, in milliseconds. */
+const epochOfWindows = 11_644_473_600_000n;
+
+/**
+ * Active Directory's times: hundreds of nanoseconds since 1601 (MS-DTYP section 2.3.3). Both 0 and the greatest number mean
+ * none (MS-ADA1 section 2.1). NaN for any other text.
+ */
+export function windowsTime(text: string): number | undefined {
+  if (!/^-?\d{1,19}$/.test(text)) return Number.NaN;
+  const ticks = BigInt(text);
+  if (ticks === 0n || ticks >= 0x7fff_ffff_ffff_ffffn) return undefined;
+  return Number(ticks / 10_000n - epochOfWindows);
+}
+
+/** Days since 1970 (RFC 2307). 0 and -1 mean none: shadow(5) warns of 0. NaN for any other text. */
+export function shadowDay(text: string): number | undefined {
+  if (!/^-?\d{1,7}$/.test(text)) return Number.NaN;
+  const day = Number(text);
+  return day > 0 ? day * 86_400_000 : undefined;
 }

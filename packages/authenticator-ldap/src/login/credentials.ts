@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /** The content of a token. Neither part is ever empty. */
 export interface Credentials {
   readonly username: string;
@@ -10,8 +12,6 @@ const maxUsernameBytes = 1024;
 /** The same. Some servers close the connection at a bind of less than 256 KiB, which would look like an outage. */
 const maxPasswordBytes = 65_536;
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /**
  * Reads `tokenPrefix` + base64 of `user:password`, either alphabet (RFC 4648 sections 4 and 5), with or without padding.
  * The first colon divides; more of them belong to the password. In each alphabet only one spelling of a text is valid:
@@ -22,8 +22,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function readCredentials(token: string, tokenPrefix: string): Credentials | undefined {
   if (!token.startsWith(tokenPrefix)) return undefined;
   const bytes = decodeBase64(token.slice(tokenPrefix.length));
-  const text = bytes && decodeUtf8(bytes);
-  if (text === undefined) return undefined;
+  if (bytes === undefined || !isUtf8(bytes)) return undefined;
+  const text = bytes.toString();
   const colon = text.indexOf(':');
   if (colon === -1) return undefined;
   const username = text.slice(0, colon);
@@ -52,18 +52,7 @@ function decodeBase64(text: string): Buffer | undefined {
   return text === spelling || text === spelling.replace(/=+$/, '') ? bytes : undefined;
 }
 
-function decodeUtf8(bytes: Buffer): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Whether a text can be a name at a login. A client writes U+FFFD for text that it could not read: two names could become
- * one.
- */
+/** Whether a text can be a name. A client writes U+FFFD for what it can not read: two names could become one. */
 export function isUsername(text: string): boolean {
   if (text === '' || !text.isWellFormed()) return false;
   return Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);

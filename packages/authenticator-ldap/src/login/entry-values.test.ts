@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attributeText, attributeValue } from './entry-values.ts';
+import { entry } from '../testing/memory-directory.ts';
+import { attributeValue, textsOf } from './entry-values.ts';
 
+const attributeText = (attribute: string, value: Buffer) =>
+  textsOf(entry('cn=x', { [attribute]: [value] }), attribute)[0] ?? '';
 const hex = (digits: string) => Buffer.from(digits.replaceAll(' ', ''), 'hex');
 
-describe('attributeText', () => {
+describe('the text of a value', () => {
   test('reads UTF-8, with line breaks and a byte order mark', () => {
     expect(attributeText('cn', Buffer.from('Zoë 山😀\r\n\tx'))).toBe('Zoë 山😀\r\n\tx');
     expect(attributeText('cn', Buffer.from('\ufeffa'))).toBe('\ufeffa');

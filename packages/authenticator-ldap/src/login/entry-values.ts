@@ -1,11 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
 
-/**
- * The DN as the directory spells it.
- *
- * @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not UTF-8
- */
+/** The DN. @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not UTF-8 */
 export function entryDn({ dn }: Entry, what: string): string {
   if (dn !== undefined && dn !== '') return dn;
   const bad = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
@@ -29,17 +26,18 @@ export function valuesOf(entry: Entry, attribute: string): readonly Buffer[] {
   throw new AuthenticatorError('failed', `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${why}`);
 }
 
-/** The same as text. @throws AuthenticatorError `failed`, also when a value is no text */
+/** The same as text. @throws AuthenticatorError `failed`, also when a value is no text; it quotes nothing of the value */
 export function textsOf(entry: Entry, attribute: string): readonly string[] {
-  return valuesOf(entry, attribute).map((value) => textOf(entry, attribute, value));
+  return valuesOf(entry, attribute).map((value) => {
+    const form = formOf(attribute);
+    const text = form.write(value);
+    if (text !== undefined) return text;
+    const problem = `a value of the attribute ${attribute} is no ${form.what} (${value.length} bytes)`;
+    throw new AuthenticatorError('failed', `${problem}: look at the entry ${entry.dn}`);
+  });
 }
 
-/**
- * The only value. Several have no order, so none of them can be chosen.
- *
- * @returns undefined when there is none, or it is empty
- * @throws AuthenticatorError `failed` when there are several
- */
+/** The only value, if it is not empty. @throws AuthenticatorError `failed` for several: they have no order */
 export function onlyText(entry: Entry, attribute: string): string | undefined {
   const [text, ...more] = textsOf(entry, attribute);
   if (more.length === 0) return text || undefined;
@@ -47,97 +45,77 @@ export function onlyText(entry: Entry, attribute: string): string | undefined {
   throw new AuthenticatorError('failed', `${problem}: name an attribute with a single value, or fix the entry`);
 }
 
-/** @throws AuthenticatorError `failed`, which quotes nothing of the value */
-function textOf({ dn }: Entry, attribute: string, value: Buffer): string {
-  try {
-    return attributeText(attribute, value);
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : 'a value is no text';
-    throw new AuthenticatorError('failed', `${problem}: look at the entry ${dn}`, { cause: error });
-  }
+/** The value that {@link textsOf} writes as this text, for a search. @returns undefined when no value is written so */
+export function attributeValue(attribute: string, text: string): Buffer | undefined {
+  const { read, write } = formOf(attribute);
+  const value = read(text);
+  return value.length > 0 && write(value) === text ? value : undefined;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** How values of an attribute are written as text. */
+interface Form {
+  readonly what: string;
+  /** @returns undefined for what is none */
+  write(value: Buffer): string | undefined;
+  /** The bytes of a text that `write` made; any others for another text. */
+  read(text: string): Buffer;
+}
 
-/** Attributes of Active Directory that are bytes, in lower case, and how each is written. */
-const binaryForms: Readonly<Record<string, (value: Buffer) => string | undefined>> = {
-  objectguid: guidText,
-  'ms-ds-consistencyguid': guidText,
-  objectsid: sidText,
-  sidhistory: sidText,
+const plain: Form = {
+  what: 'text',
+  write(value) {
+    const text = value.toString();
+    // Control characters other than line breaks and tabs show bytes that only happen to be UTF-8.
+    return isUtf8(value) && !/(?![\t\n\r])\p{Cc}/u.test(text) ? text : undefined;
+  },
+  read: (text) => Buffer.from(text),
 };
 
-/**
- * The text of an attribute's value: GUIDs and SIDs of Active Directory in their usual form, all others as UTF-8.
- *
- * @param attribute its name in any case, options such as `;binary` allowed
- * @throws Error naming the attribute when the value is no text; it quotes nothing of the value
- */
-export function attributeText(attribute: string, value: Buffer): string {
-  const [name = ''] = attribute.toLowerCase().split(';');
-  const form = Object.hasOwn(binaryForms, name) ? binaryForms[name] : undefined;
-  const text = form === undefined ? plainText(value) : form(value);
-  if (text !== undefined) return text;
-  const what = form === undefined ? 'text' : form === guidText ? 'GUID of 16 bytes' : 'SID';
-  throw new Error(`a value of the attribute ${attribute} is no ${what} (${value.length} bytes)`);
-}
+/** The first three groups have their bytes reversed (MS-DTYP section 2.3.4). */
+const guidOrder = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+const reordered = (bytes: Buffer) => Buffer.from(guidOrder.map((from) => bytes[from] ?? 0));
 
-/** Control characters other than line breaks and tabs show bytes that only happen to be UTF-8. */
-function plainText(value: Buffer): string | undefined {
-  try {
-    const text = utf8.decode(value);
-    return /(?![\t\n\r])\p{Cc}/u.test(text) ? undefined : text;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * The value that {@link attributeText} writes as this text, for a search.
- *
- * @returns undefined when no value is written so
- */
-export function attributeValue(attribute: string, text: string): Buffer | undefined {
-  const [name = ''] = attribute.toLowerCase().split(';');
-  const form = Object.hasOwn(binaryForms, name) ? binaryForms[name] : undefined;
-  const value = form === undefined ? Buffer.from(text) : form === guidText ? guidBytes(text) : sidBytes(text);
-  if (form === undefined) return text === '' || !text.isWellFormed() ? undefined : value;
-  return value !== undefined && form(value) === text ? value : undefined;
-}
-
-function guidBytes(text: string): Buffer {
-  const [one, two, three, four, five] = text.split('-').map((part) => Buffer.from(part, 'hex'));
-  const parts = [one?.reverse(), two?.reverse(), three?.reverse(), four, five];
-  return Buffer.concat(parts.filter((part) => part !== undefined));
-}
-
-function sidBytes(text: string): Buffer | undefined {
-  const [authority, ...subAuthorities] = text.split('-').slice(2).map(Number);
-  const isWritten = [authority, ...subAuthorities].every((part) => Number.isSafeInteger(part));
-  if (!isWritten || authority === undefined || authority >= 2 ** 48 || subAuthorities.length > 15) return undefined;
-  const value = Buffer.alloc(8 + 4 * subAuthorities.length);
-  value[0] = 1;
-  value[1] = subAuthorities.length;
-  value.writeUIntBE(authority, 2, 6);
-  for (const [index, part] of subAuthorities.entries()) value.writeUInt32LE(part % 2 ** 32, 8 + 4 * index);
-  return value;
-}
-
-/** As Microsoft writes GUIDs: the first three groups have their bytes reversed (MS-DTYP section 2.3.4). */
-function guidText(value: Buffer): string | undefined {
-  if (value.length !== 16) return undefined;
-  const reversed = (start: number, end: number) => Buffer.from(value.subarray(start, end)).reverse().toString('hex');
-  const [one, two, three] = [reversed(0, 4), reversed(4, 6), reversed(6, 8)];
-  return [one, two, three, value.toString('hex', 8, 10), value.toString('hex', 10)].join('-');
-}
+const guid: Form = {
+  what: 'GUID of 16 bytes',
+  write(value) {
+    if (value.length !== 16) return undefined;
+    const digits = reordered(value).toString('hex');
+    return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  },
+  read: (text) => reordered(Buffer.from(text.replaceAll('-', ''), 'hex')),
+};
 
 /** `S-1-` with the authority and up to 15 sub-authorities (MS-DTYP sections 2.4.2.1 and 2.4.2.2). */
-function sidText(value: Buffer): string | undefined {
-  if (value.length < 8 || value[0] !== 1) return undefined;
-  const count = value[1] ?? 0;
-  if (count < 1 || count > 15 || value.length !== 8 + 4 * count) return undefined;
-  const authority = value.readUIntBE(2, 6);
-  const authorityText = authority < 2 ** 32 ? String(authority) : `0x${value.toString('hex', 2, 8).toUpperCase()}`;
-  const subAuthorities = Array.from({ length: count }, (_, index) => value.readUInt32LE(8 + 4 * index));
-  return ['S', 1, authorityText, ...subAuthorities].join('-');
+const sid: Form = {
+  what: 'SID',
+  write(value) {
+    const count = value[1] ?? 0;
+    if (value[0] !== 1 || count < 1 || count > 15 || value.length !== 8 + 4 * count) return undefined;
+    const authority = value.readUIntBE(2, 6);
+    const authorityText = authority < 2 ** 32 ? String(authority) : `0x${value.toString('hex', 2, 8).toUpperCase()}`;
+    const subAuthorities = Array.from({ length: count }, (_, index) => value.readUInt32LE(8 + 4 * index));
+    return ['S', 1, authorityText, ...subAuthorities].join('-');
+  },
+  read(text) {
+    const [authority = Number.NaN, ...subAuthorities] = text.split('-').slice(2).map(Number);
+    const value = Buffer.alloc(8 + 4 * subAuthorities.length);
+    value[0] = 1;
+    value[1] = subAuthorities.length;
+    if (authority >= 0 && authority < 2 ** 48) value.writeUIntBE(Math.trunc(authority), 2, 6);
+    for (const [index, part] of subAuthorities.entries()) value.writeUInt32LE(part >>> 0, 8 + 4 * index);
+    return value;
+  },
+};
+
+/** Attributes of Active Directory that are bytes, in lower case. All others are UTF-8. */
+const forms: ReadonlyMap<string, Form> = new Map([
+  ['objectguid', guid],
+  ['ms-ds-consistencyguid', guid],
+  ['objectsid', sid],
+  ['sidhistory', sid],
+]);
+
+/** @param attribute its name in any case, options such as `;binary` allowed */
+function formOf(attribute: string): Form {
+  return forms.get(attribute.toLowerCase().split(';')[0] ?? '') ?? plain;
 }

@@ -1,19 +1,17 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { oneLine } from '@sallyport/plugin-options';
+import type { Entry, SearchRequest } from '../connection/types.ts';
 import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
+import type { NameTemplate } from '../filter/templates.ts';
 import type { GroupOptions } from '../options/types.ts';
-import { textsOf, valuesOf } from './entry-values.ts';
+import { entryDn, onlyText, textsOf, valuesOf } from './entry-values.ts';
 import type { DirectoryUser } from './find-user.ts';
-import { type Group, groupOfDn, searchGroups, tooManyGroups, walkGroups } from './group-search.ts';
+import { searchEntries } from './find-user.ts';
 
-/**
- * The names of all groups of a user, each once, in the order of their code units, so that caches compare equal lists.
- *
- * @throws AuthenticatorError `failed` whenever they may not be all of them, or as `Directory.withService`
- */
+/** The names of all groups of a user, sorted. @throws AuthenticatorError `failed` if they may not be all */
 export async function findGroups(
   directory: Directory,
   options: GroupOptions,
@@ -62,16 +60,14 @@ async function searched(
 /** The filter for the user's own groups; undefined when nothing can match. */
 export function userFilter(
   { filter }: Extract<GroupOptions, { by: 'search' }>,
-  user: DirectoryUser,
+  { dn, username, entry }: DirectoryUser,
 ): Filter | undefined {
-  return filter.fill((placeholder) => valuesFor(placeholder, user));
-}
-
-function valuesFor(placeholder: string, { dn, username, entry }: DirectoryUser): readonly (string | Buffer)[] {
-  if (placeholder === 'dn') return [dn];
-  if (placeholder === 'username') return [username];
-  const attribute = attributeWithin(placeholder);
-  return attribute === undefined ? [] : valuesOf(entry, attribute);
+  return filter.fill((placeholder) => {
+    if (placeholder === 'dn') return [dn];
+    if (placeholder === 'username') return [username];
+    const attribute = attributeWithin(placeholder);
+    return attribute === undefined ? [] : valuesOf(entry, attribute);
+  });
 }
 
 function attributeWithin(placeholder: string): string | undefined {
@@ -84,15 +80,16 @@ function parentsFilter(template: FilterTemplate, groups: readonly Group[]): Filt
   return filters.length > 1 ? { kind: 'or', filters } : filters[0];
 }
 
-type AttributeOptions = Extract<GroupOptions, { by: 'attribute' }>;
-
 function groupsOfAttribute(
-  { attribute, bases, name, maxGroups }: AttributeOptions,
+  { attribute, bases, name, maxGroups }: Extract<GroupOptions, { by: 'attribute' }>,
   { entry }: DirectoryUser,
 ): readonly Group[] {
   const groups: Group[] = [];
   for (const dn of textsOf(entry, attribute)) {
-    requireDn(dn, attribute);
+    // It would be below no base, and so be left out.
+    if (firstRdn(dn) === undefined) {
+      throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${oneLine(dn)}"`);
+    }
     const isOurs = bases.length === 0 || bases.some((base) => isBelow(dn, base));
     const group = isOurs ? groupOfDn(dn, name) : undefined;
     if (group !== undefined) groups.push(group);
@@ -102,8 +99,102 @@ function groupsOfAttribute(
   return groups;
 }
 
-/** A value that can't be read would be below no base, and so be left out. */
-function requireDn(text: string, attribute: string): void {
-  if (firstRdn(text) !== undefined) return;
-  throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${oneLine(text)}"`);
+/** A group that a user is in. */
+export interface Group {
+  /** As the server spells it. It identifies the group, and its own groups are searched for by it. */
+  readonly dn: string;
+  readonly name: string;
+}
+
+type GroupPlace = Pick<GroupOptions, 'bases' | 'name' | 'maxGroups'> & { readonly scope: 'one' | 'sub' };
+
+/** All groups that a filter finds. @throws AuthenticatorError `failed` for whatever is not the whole answer */
+async function searchGroups(
+  connection: SearchConnection,
+  { bases, scope, name, maxGroups }: GroupPlace,
+  filter: Filter | undefined,
+  signal: AbortSignal,
+): Promise<readonly Group[]> {
+  if (filter === undefined) return [];
+  const groups: Group[] = [];
+  // What names them, and never their members. `1.1` asks for no attribute (RFC 4511 section 4.5.1.8).
+  const named = name.attributes.filter((attribute) => attribute !== 'dn');
+  const attributes = named.length === 0 ? ['1.1'] : named;
+  for (const base of bases) {
+    // One more than allowed distinguishes too many groups from a limit of the server.
+    const request: SearchRequest = { base, scope, filter, attributes, sizeLimit: maxGroups + 1 };
+    const place = { what: 'the search for groups', base } as const;
+    const { entries, isCut } = await searchEntries(connection, request, place, signal);
+    if (entries.length > maxGroups) throw tooManyGroups(maxGroups);
+    if (isCut) {
+      const fix = 'raise its size limit for the service account, or narrow groups.filter';
+      const problem = `the server gave no more than ${entries.length} of the user's groups`;
+      throw new AuthenticatorError('failed', `${problem}: ${fix}`);
+    }
+    groups.push(...entries.map((entry) => groupOfEntry(entry, name)));
+  }
+  return groups;
+}
+
+/**
+ * A group by its entry. Every group that the search finds must have exactly one name: a group that is left out, or that
+ * gets one of two names, would give the user other rights than the directory does.
+ */
+function groupOfEntry(entry: Entry, template: NameTemplate): Group {
+  const dn = entryDn(entry, 'a group');
+  const name = template.fill((attribute) => (attribute === 'dn' ? dn : onlyText(entry, attribute)));
+  if (name !== undefined) return { dn, name };
+  const fix = 'correct groups.name, let the service account read it, or exclude such groups by groups.filter';
+  const attributes = template.attributes.join(' or ');
+  throw new AuthenticatorError('failed', `${attributes} of the group ${dn} is missing or empty: ${fix}`);
+}
+
+/**
+ * A group by its DN alone, as `memberOf` gives it: its name comes from the first level.
+ *
+ * @returns undefined when the first level lacks the attributes of the name: then the entry is none of the groups that count
+ * @throws AuthenticatorError `failed` when it has two values for one attribute
+ */
+function groupOfDn(dn: string, template: NameTemplate): Group | undefined {
+  const parts = firstRdn(dn) ?? [];
+  const name = template.fill((attribute) => {
+    const key = attribute.toLowerCase();
+    const values = parts.filter((part) => part.attribute.toLowerCase() === key).map(({ value }) => value);
+    return attribute === 'dn' ? dn : onlyText({ dn, attributes: new Map([[key, values]]) }, attribute);
+  });
+  return name === undefined ? undefined : { dn, name };
+}
+
+/**
+ * Collects the groups that the user is in, and with `parentsOf` those that these are in, level by level. It calls
+ * `parentsOf` once a level, and never for a group that was seen before, so cycles end.
+ * @throws AuthenticatorError `failed` over a limit: a part of the groups is no answer
+ */
+export async function walkGroups(
+  direct: readonly Group[],
+  { maxDepth, maxGroups }: Pick<GroupOptions, 'maxDepth' | 'maxGroups'>,
+  parentsOf?: (groups: readonly Group[]) => Promise<readonly Group[]>,
+): Promise<readonly Group[]> {
+  const seen = new Map<string, Group>();
+  let level = direct;
+  for (let depth = 1; ; depth += 1) {
+    const fresh: Group[] = [];
+    for (const group of level) {
+      if (seen.has(group.dn)) continue;
+      seen.set(group.dn, group);
+      fresh.push(group);
+    }
+    if (seen.size > maxGroups) throw tooManyGroups(maxGroups);
+    if (fresh.length > 0 && depth > maxDepth) {
+      const fix = 'flatten the groups, or raise groups.maxDepth';
+      throw new AuthenticatorError('failed', `the user's groups are nested deeper than ${maxDepth} levels: ${fix}`);
+    }
+    if (fresh.length === 0 || parentsOf === undefined) return [...seen.values()];
+    level = await parentsOf(fresh);
+  }
+}
+
+function tooManyGroups(maxGroups: number): AuthenticatorError {
+  const fix = 'narrow groups.filter or groups.base, or raise groups.maxGroups';
+  return new AuthenticatorError('failed', `the user is in more than ${maxGroups} groups: ${fix}`);
 }

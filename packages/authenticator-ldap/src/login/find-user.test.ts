@@ -3,7 +3,7 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
 import type { Entry } from '../connection/types.ts';
-import { parseDnTemplate } from '../filter/dn-template.ts';
+import { parseDnTemplate } from '../filter/templates.ts';
 import type { UserOptions } from '../options/types.ts';
 import { peopleBase, template, userOptions } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
@@ -64,6 +64,13 @@ describe('finding a user by search', () => {
     await findUser(directory, search, { signal });
     const asked = directory.searches[0]?.attributes.map((attribute) => attribute.toLowerCase());
     expect(asked?.sort()).toEqual(['entryuuid', 'mail', 'memberof', 'sn', 'uid']);
+  });
+
+  test('an entry that is below both bases counts once', async () => {
+    const below: UserOptions['find'] = { ...twoBases(), bases: [peopleBase, 'dc=example,dc=com'] } as never;
+    const { directory, finding } = await find('alice', { find: below }, {});
+    expect(await finding).toMatchObject({ kind: 'found', user: { username: 'alice' } });
+    expect(directory.searches).toHaveLength(2);
   });
 
   test('two entries are ambiguous, be they below one base or two', async () => {

@@ -1,11 +1,12 @@
 import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
-import type { Entry } from '../connection/types.ts';
+import { ServerError } from '../connection/server-error.ts';
+import type { Entry, SearchRequest } from '../connection/types.ts';
+import { classifySearch, namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { anyEntry, type Filter } from '../filter/filter.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
 import { attributeValue, entryDn, onlyText, textsOf } from './entry-values.ts';
-import { type FoundEntries, searchEntries } from './search-entries.ts';
 
 export type Finding =
   | { readonly kind: 'found'; readonly user: DirectoryUser }
@@ -29,19 +30,17 @@ export interface UserSearch {
   readonly maxBytes: number;
 }
 
-/**
- * Finds the one entry for a typed name. The server does the same for every name: one search for each base, always all of
- * them.
- *
- * @throws AuthenticatorError as `Directory.withService`
- */
+/** Finds the one entry for a name. The server does the same for every name: one search for each base, always all. */
 export async function findUser(
   directory: Directory,
   search: UserSearch,
   call: DirectoryCall,
 ): Promise<Answered<Finding>> {
   const { options, moreAttributes } = search;
-  const attributes = distinct([...userAttributes(options.attributes), ...moreAttributes]);
+  const { username, uid, email, extra } = options.attributes;
+  const named = [username, uid, email, ...Object.values(extra), ...moreAttributes].filter((one) => one !== undefined);
+  // Names of attributes are compared without regard to case.
+  const attributes = [...new Map(named.map((attribute) => [attribute.toLowerCase(), attribute])).values()];
   return await directory.withService(async (connection) => {
     try {
       const { entries, isCut } = await findEntries(connection, search, attributes, call.signal);
@@ -66,10 +65,9 @@ async function findEntries(
   const { username, options, maxBytes } = search;
   const { find } = options;
   if (find.by === 'dn') {
-    const { template } = find;
-    const base = template.fill(username);
+    const base = find.template.fill(username);
     const request = { base, scope: 'base', filter: anyEntry, attributes, sizeLimit: 2, maxBytes } as const;
-    const place = { what: 'the lookup of a user (user.dnTemplate)', base: template.parent } as const;
+    const place = { what: 'the lookup of a user (user.dnTemplate)', base: find.template.parent } as const;
     return await searchEntries(connection, request, place, signal);
   }
   const filter = search.hasLoggedIn
@@ -100,24 +98,17 @@ function filterOfLogin(
   attributes: UserOptions['attributes'],
   { username, uid }: UserSearch,
 ): Filter | undefined {
-  const filters: Filter[] = [
-    { kind: 'equality', attribute: attributes.username, value: Buffer.from(username) },
-    template.withAnyValues(),
-  ];
+  const equal = (attribute: string, value: Buffer): Filter => ({ kind: 'equality', attribute, value });
+  const filters = [equal(attributes.username, Buffer.from(username)), template.anyValues];
   if (uid === undefined) return { kind: 'and', filters };
   const value = attributes.uid && attributeValue(attributes.uid, uid);
   if (!attributes.uid || !value) return undefined;
-  return { kind: 'and', filters: [{ kind: 'equality', attribute: attributes.uid, value }, ...filters] };
+  return { kind: 'and', filters: [equal(attributes.uid, value), ...filters] };
 }
 
 /** An entry that two overlapping bases find counts once. One server spells its DN in one way. */
 function distinctEntries(entries: readonly Entry[]): readonly Entry[] {
   return entries.filter(({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index);
-}
-
-/** Names of attributes are compared without regard to case. */
-function distinct(attributes: readonly string[]): readonly string[] {
-  return [...new Map(attributes.map((attribute) => [attribute.toLowerCase(), attribute])).values()];
 }
 
 /**
@@ -136,8 +127,6 @@ export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
 /**
  * Reads a user's entry: the username must have one value, `uid` may be missing, attributes in `extra` may be missing or
  * have many values. `email` becomes the key of that name in `extra`.
- *
- * @throws AuthenticatorError `failed` naming the attribute and the fix
  */
 function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
   const dn = entryDn(entry, 'a user');
@@ -150,7 +139,11 @@ function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['at
   const named = Object.entries({ ...extra, ...(email !== undefined && { email }) });
   const texts = named.map(([key, attribute]) => [key, textsOf(entry, attribute)] as const);
   const present = texts.filter(([, values]) => values.length > 0);
-  refuseHuge(dn, [name, id ?? '', ...present.flatMap(([, values]) => values)]);
+  const bytes = Buffer.byteLength([name, id ?? '', ...present.flatMap(([, values]) => values)].join(''));
+  if (bytes > maxUserBytes) {
+    const fix = 'clear them, or name other attributes under user.attributes';
+    throw new AuthenticatorError('failed', `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`);
+  }
   return {
     dn,
     entry,
@@ -160,14 +153,69 @@ function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['at
   };
 }
 
-function refuseHuge(dn: string, texts: readonly string[]): void {
-  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-  if (bytes <= maxUserBytes) return;
-  const fix = 'clear them, or name other attributes under user.attributes';
-  throw new AuthenticatorError('failed', `the attributes of ${dn} have ${bytes} bytes, over ${maxUserBytes}: ${fix}`);
+export interface SearchPlace {
+  readonly what: 'the search for a user' | 'the lookup of a user (user.dnTemplate)' | 'the search for groups';
+  /** Of the options: no DN that was made from a typed name. */
+  readonly base: string;
 }
 
-/** The attributes that `readUser` reads. */
-function userAttributes({ username, uid, email, extra }: UserOptions['attributes']): readonly string[] {
-  return [username, uid, email, ...Object.values(extra)].filter((attribute) => attribute !== undefined);
+export interface FoundEntries {
+  readonly entries: readonly Entry[];
+  /** There are more entries than were asked for, or than the server gives. */
+  readonly isCut: boolean;
+}
+
+/**
+ * The entries that a search finds.
+ *
+ * A referral means no user (the entry would be on a server that is not configured). For groups it is an error of the
+ * server: the groups elsewhere would be missing. A base that does not exist is an error of the server if it comes from
+ * the options: a replica that is being filled answers so.
+ *
+ * @throws ServerError `answer` when the server can't answer, or lacks the base: another server may have it
+ * @throws AuthenticatorError `failed` when only this search is concerned
+ */
+export async function searchEntries(
+  connection: SearchConnection,
+  request: SearchRequest,
+  place: SearchPlace,
+  signal: AbortSignal,
+): Promise<FoundEntries> {
+  const { what, base } = place;
+  const { entries, code } = await connection.search(request, signal).catch((error: unknown) => {
+    if (!(error instanceof ServerError) || error.kind !== 'too-large') throw error;
+    // Users may write to their own entries and make them large: one of them must not open a server's circuit for all.
+    const fix = 'look for an entry with a huge attribute, or name no such attribute in the options';
+    throw new AuthenticatorError('failed', `${what} found too much: ${error.message}: ${fix}`, { cause: error });
+  });
+  switch (classifySearch(code)) {
+    case 'ok':
+      return { entries, isCut: false };
+    case 'size-limit':
+      return { entries, isCut: true };
+    case 'not-found':
+      if (what !== 'the search for groups') return nothing;
+      throw missingBase(place, code);
+    case 'no-such-object':
+      if (what === 'the lookup of a user (user.dnTemplate)') return nothing;
+      throw missingBase(place, code);
+    case 'failed': {
+      const limits = 'index the attributes of the filter, or raise the limits of the service account';
+      const fix =
+        code === 3 || code === 11 ? limits : 'a value of this login does not suit the schema of the directory';
+      throw new AuthenticatorError('failed', `${what} ended in ${namedCode(code)}: ${fix}`);
+    }
+    case 'server':
+      throw new ServerError('answer', 'search', `${what} below "${base}" ended in ${namedCode(code)}`);
+  }
+}
+
+const nothing: FoundEntries = { entries: [], isCut: false };
+
+function missingBase({ what, base }: SearchPlace, code: number): ServerError {
+  const option = what === 'the search for groups' ? 'groups.base' : 'user.base';
+  const message =
+    `${option} "${base}" does not exist, or the service account may not see it (${namedCode(code)}): ` +
+    `correct ${option}, or let the account read it`;
+  return new ServerError('answer', 'search', message);
 }

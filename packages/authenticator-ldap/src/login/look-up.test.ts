@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseDnTemplate } from '../filter/dn-template.ts';
 import { filterText } from '../filter/filter.ts';
+import { parseDnTemplate } from '../filter/templates.ts';
 import type { UserOptions } from '../options/types.ts';
 import { ldapOptions, peopleBase, template, userOptions } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';

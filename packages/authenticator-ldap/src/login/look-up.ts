@@ -1,4 +1,10 @@
-import { type AuthenticateContext, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
+import {
+  type AuthenticateContext,
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type Logger,
+} from '@sallyport/authenticator';
 import { namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
@@ -17,12 +23,7 @@ export interface TracedCall extends DirectoryCall {
 /** Whose entry to find. */
 export type Wanted = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
 
-/**
- * The user's entry, with the attributes that its groups need.
- *
- * @param more attributes to read as well
- * @throws AuthenticatorError as `Directory.withService`
- */
+/** The user's entry, with what its groups need. @param more attributes to read as well */
 export function findEntry(
   directory: Directory,
   options: LdapOptions,
@@ -31,18 +32,13 @@ export function findEntry(
   more: readonly string[] = [],
 ): Promise<Answered<Finding>> {
   const { user, groups } = options;
-  const [moreAttributes, maxBytes] = [[...groupAttributes(groups), ...more], userAnswerBytes(groups)];
-  const search = { ...wanted, options: user, moreAttributes, maxBytes };
+  const moreAttributes = [...groupAttributes(groups), ...more];
+  const search = { ...wanted, options: user, moreAttributes, maxBytes: userAnswerBytes(groups) };
   return findUser(traced(directory, 'user search', trace), search, { signal });
 }
 
 /** @throws AuthenticatorError as `findGroups` */
-export async function withGroups(
-  directory: Directory,
-  options: LdapOptions,
-  user: DirectoryUser,
-  call: TracedCall,
-): Promise<UserInfo> {
+export async function withGroups(directory: Directory, options: LdapOptions, user: DirectoryUser, call: TracedCall) {
   const { username, uid, extra, dn } = user;
   const { trace, ...rest } = call;
   trace?.(`the entry of the user is "${dn}"`);
@@ -52,17 +48,13 @@ export async function withGroups(
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 
-/**
- * A login without its bind, by the name that is typed there or by the name in Kubernetes.
- *
- * @throws AuthenticatorError `failed` also when several entries have the name
- */
+/** A login without its bind, by the name that is typed there or by the name in Kubernetes. */
 export async function lookUpUser(
   directory: Directory,
   options: LdapOptions,
   username: string,
   { signal, trace }: Pick<AuthenticateContext, 'signal' | 'trace'>,
-): Promise<UserInfo | undefined> {
+) {
   signal.throwIfAborted();
   if (!isUsername(username)) return undefined;
   const more = trace ? accountAttributes : [];
@@ -109,16 +101,13 @@ const maxShownFilter = 2_000;
 /**
  * The same directory, which reports each search and how many entries it found. Searches with one filter below several
  * bases are one level of a search for groups.
- *
- * @param what `user search`
- * @param trace left out: it returns the directory itself
  */
 function traced(directory: Directory, what: string, trace: ((step: string) => void) | undefined): Directory {
   if (trace === undefined) return directory;
+  const { withService } = directory;
   return {
     ...directory,
-    withService: (work, call) =>
-      directory.withService((connection) => work(tracedSearch(connection, what, trace)), call),
+    withService: (work, call) => withService((one) => work(tracedSearch(one, what, trace)), call),
   };
 }
 
@@ -129,7 +118,10 @@ function tracedSearch(connection: SearchConnection, what: string, trace: (step: 
       const { base, scope, filter } = request;
       if (!filters.includes(filter)) filters.push(filter);
       const level = filters.length > 1 ? `, level ${filters.length}` : '';
-      const place = `${what}${level} below "${base}" (scope ${scope}), filter ${shownFilter(filter)}`;
+      const text = filterText(filter);
+      const shown =
+        text.length > maxShownFilter ? `${text.slice(0, maxShownFilter)}... (${text.length} characters)` : text;
+      const place = `${what}${level} below "${base}" (scope ${scope}), filter ${shown}`;
       try {
         const result = await connection.search(request, signal);
         const { length } = result.entries;
@@ -144,8 +136,46 @@ function tracedSearch(connection: SearchConnection, what: string, trace: (step: 
   };
 }
 
-function shownFilter(filter: Filter): string {
-  const text = filterText(filter);
-  const { length } = text;
-  return length > maxShownFilter ? `${text.slice(0, maxShownFilter)}... (${length} characters)` : text;
+type Revalidate = NonNullable<Authenticator['revalidate']>;
+
+const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown-user' });
+
+/**
+ * Checks a user who has logged in before, by the service account. The user must still be found by what logins are found by, with the name and the uid of then. A session belongs to a name,
+ * so a user who was renamed has to log in again.
+ */
+export function createRevalidate(directory: Directory, options: LdapOptions, logger: Logger): Revalidate {
+  let isWarned = false;
+
+  function warnOnce(entry: string): void {
+    if (isWarned) return;
+    isWarned = true;
+    const fix = 'let the service account read its attributes, or turn on the password policy of the directory';
+    logger.warn({ entry, fix }, 'account state not readable: a disabled account or a changed password ends no session');
+  }
+
+  return async ({ username, uid }, { since, signal, trace }) => {
+    signal.throwIfAborted();
+    const sinceTime = since.getTime();
+    if (Number.isNaN(sinceTime)) throw new AuthenticatorError('failed', 'the time of the login is no date');
+    if (!isUsername(username)) return unknownUser;
+    const wanted = { username, uid, hasLoggedIn: true };
+    const traced = { signal, trace };
+    const { value: finding, server } = await findEntry(directory, options, wanted, traced, accountAttributes);
+    signal.throwIfAborted();
+    if (finding.kind === 'unusable') throw finding.error;
+    if (finding.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };
+    if (finding.kind === 'none') return unknownUser;
+    const { user } = finding;
+    if (user.username !== username || (uid !== undefined && user.uid !== uid)) return unknownUser;
+    const state = judgeAccount(user.entry, { now: Date.now(), since: sinceTime });
+    trace?.(accountText(state));
+    if (state.refusal?.reason === 'unknown-user') return unknownUser;
+    if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
+    if (state.seen.length === 0) warnOnce(user.dn);
+    const call = { signal, trace, prefer: server, subject: user.dn };
+    const decision: Decision = { kind: 'authenticated', user: await withGroups(directory, options, user, call) };
+    signal.throwIfAborted();
+    return decision;
+  };
 }

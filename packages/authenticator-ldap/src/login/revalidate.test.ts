@@ -1,11 +1,11 @@
 import type { Logger } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { parseDnTemplate } from '../filter/dn-template.ts';
 import { filterText } from '../filter/filter.ts';
+import { parseDnTemplate } from '../filter/templates.ts';
 import type { UserOptions } from '../options/types.ts';
 import { ldapOptions, peopleBase, searchedGroups, template, userOptions } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
-import { createRevalidate } from './revalidate.ts';
+import { createRevalidate } from './look-up.ts';
 
 const signal = new AbortController().signal;
 const attributes = { username: 'uid', uid: 'entryUUID', extra: {} };

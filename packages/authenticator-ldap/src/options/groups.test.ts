@@ -112,10 +112,6 @@ describe('groups', () => {
       ],
     ],
     [
-      { base: ['dc=x', 'ou=a,dc=x'], filter: '(member={dn})' },
-      ['groups.base.1: "ou=a,dc=x" lies below "dc=x", which is listed too: remove it'],
-    ],
-    [
       { attribute: 'member of' },
       ['groups.attribute: "member of" is no name of an attribute: it has letters, digits and dashes; write memberOf'],
     ],

@@ -1,8 +1,8 @@
 import { type Complain, choice, count, flag, section } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
-import { parseNameTemplate } from '../filter/name-template.ts';
-import { attribute, bases, refuseOverlap, template } from './names.ts';
+import { parseNameTemplate } from '../filter/templates.ts';
+import { attribute, bases, template } from './names.ts';
 import type { GroupOptions } from './types.ts';
 
 const filterExample = '(&(objectClass=groupOfNames)(member={dn}))';
@@ -49,13 +49,7 @@ function allowedPlaceholder(placeholder: string): string | undefined {
   return 'the filter of groups has {dn}, {username} and {attribute:NAME}';
 }
 
-interface GroupKeys {
-  readonly base?: readonly string[] | undefined;
-  readonly scope?: 'sub' | 'one' | undefined;
-  readonly filter?: FilterTemplate | undefined;
-  readonly nested?: boolean | undefined;
-  readonly maxDepth?: number | undefined;
-}
+type GroupKeys = z.output<z.ZodObject<typeof shape>>;
 
 /** How a user's groups are found and named. */
 export const groupsSchema: z.ZodType<GroupOptions> = section(
@@ -64,7 +58,6 @@ export const groupsSchema: z.ZodType<GroupOptions> = section(
   (keys, complain): GroupOptions | undefined => {
     const { name, maxGroups, maxDepth = deepest } = keys;
     const bounds = { name, maxGroups, maxDepth };
-    refuseOverlap(keys.base, keys.scope ?? 'sub', complain);
     if (keys.maxDepth !== undefined && keys.nested !== true) {
       complain(['maxDepth'], 'has no effect without nested: true: write that, or remove maxDepth');
     }

@@ -1,20 +1,18 @@
-import { type Complain, oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-options';
+import { oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-options';
 import type { z } from 'zod';
-import { attributeDescriptionPattern, isAttributeDescription } from '../filter/attribute-description.ts';
-import { isBelow, parseDn } from '../filter/distinguished-name.ts';
-import { TemplateError } from '../filter/template-error.ts';
+import { attributeDescriptionPattern, isAttributeDescription, parseDn } from '../filter/distinguished-name.ts';
+import { TemplateError } from '../filter/templates.ts';
 
 /** An attribute's name or OID (RFC 4512 section 2.5). */
-export function attribute(description: string, example: string): z.ZodType<string> {
+export function attribute(description: string, example: string) {
   return value({ description, pattern: attributeDescriptionPattern }, (input) => parseAttribute(input, example));
 }
 
-/** Checks an attribute's name or OID. */
 export function parseAttribute(input: unknown, example: string): Parsed<string> {
   const parsed = parseText(input, example);
   if ('problem' in parsed || isAttributeDescription(parsed.value)) return parsed;
   const problem = `${JSON.stringify(parsed.value)} is no name of an attribute`;
-  return { problem: problem, fix: `it has letters, digits and dashes; write ${example}` };
+  return { problem, fix: `it has letters, digits and dashes; write ${example}` };
 }
 
 /** A text that `parse` reads. */
@@ -36,23 +34,10 @@ export function template<Template>(
   });
 }
 
-/** The DNs to search below. */
 export function bases(description: string, example: string): z.ZodType<readonly string[]> {
   return oneOrMore({ description, items: { minLength: 1 } }, 16, (input) => {
     const parsed = parseText(input, example);
     if ('problem' in parsed || parseDn(parsed.value)?.length) return parsed;
     return { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${example}` };
   });
-}
-
-/** An entry below two bases would be found twice: a user would be ambiguous, and a group searched for twice. */
-export function refuseOverlap(dns: readonly string[] = [], scope: 'one' | 'sub', complain: Complain): void {
-  for (const [index, dn] of dns.entries()) {
-    const others = dns.filter((other, place) => place !== index && isBelow(dn, other));
-    const [other] = others.filter((upper) => scope === 'sub' || isBelow(upper, dn));
-    if (other === undefined) continue;
-    const where = isBelow(other, dn) ? 'is a duplicate' : `lies below ${JSON.stringify(other)}, which is listed too`;
-    complain(['base', index], `${JSON.stringify(dn)} ${where}: remove it`);
-    return;
-  }
 }

@@ -1,10 +1,73 @@
-import { choice, count, duration, flag, section, settleTls, tlsShape, value } from '@sallyport/plugin-options';
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  parseText,
+  section,
+  settleTls,
+  tlsShape,
+  value,
+} from '@sallyport/plugin-options';
 import type { z } from 'zod';
+import { parseDn } from '../filter/distinguished-name.ts';
 import { groupsSchema } from './groups.ts';
 import { serverShape, settleServers } from './servers.ts';
-import { bindSchema, circuitSchema, poolSchema } from './service.ts';
 import type { LdapOptions } from './types.ts';
 import { userSchema } from './user.ts';
+
+const dnExample = 'cn=sallyport,ou=services,dc=example,dc=com';
+
+/** The service account. Active Directory also takes names that are no DN, such as `sallyport@example.com`. */
+const bindSchema = section(
+  {
+    dn: value({ description: `The service account, such as ${dnExample}.`, minLength: 1 }, (input) => {
+      const parsed = parseText(input, dnExample);
+      const isBad = 'value' in parsed && parsed.value.includes('=') && parseDn(parsed.value) === undefined;
+      return isBad ? { problem: `${JSON.stringify(parsed.value)} is no DN`, fix: `write ${dnExample}` } : parsed;
+    }),
+    password: value(
+      { description: 'Its password, as { file: path } or { env: NAME }.', minLength: 1, writeOnly: true },
+      (input) => {
+        const fix = 'write { file: secrets/ldap } or { env: LDAP_PASSWORD }';
+        if (typeof input !== 'string') return { problem: 'must be a secret', fix };
+        if (input === '') return { problem: 'must not be empty (servers would bind as anonymous)', fix };
+        if (input.includes('\0') || !input.isWellFormed()) return { problem: 'must be text', fix };
+        return { value: input };
+      },
+    ),
+  },
+  `{ dn: "${dnExample}", password: { file: secrets/ldap } }`,
+  (bind) => bind,
+).describe('The service account that searches. Left out: searches are anonymous.');
+
+/** When a server that fails is skipped. */
+const circuitSchema = section(
+  {
+    failures: count('Consecutive failures after which a server is skipped.', 1, 100).default(3),
+    probeInterval: duration('How often a skipped server is probed in the background.', {
+      least: '100ms',
+      most: '10m',
+    }).prefault('2s'),
+  },
+  '{ failures: 3, probeInterval: 2s }',
+  (circuit) => circuit,
+).describe('When a server that fails is skipped, and how soon it is used again.');
+
+const poolTime = { least: '1s' };
+
+/** The connections for searches. */
+const poolSchema = section(
+  {
+    max: count('Connections to each server; more searches wait.', 1, 1000).default(10),
+    idleTimeout: duration('A connection that was not used for this long is closed.', poolTime).prefault('5m'),
+    maxAge: duration('A connection is closed after this, and a new one is made when it is needed.', poolTime).prefault(
+      '30m',
+    ),
+  },
+  '{ max: 10 }',
+  (pool) => pool,
+).describe('The connections that searches run on. Users bind on others.');
 
 const shape = {
   ...serverShape,
@@ -44,23 +107,12 @@ export const optionsSchema: z.ZodType<LdapOptions> = section(
     const { servers, srv } = settleServers(keys, complain);
     const all = [...servers, ...(srv ? [srv] : [])];
     const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
-    const { tokenPrefix, order, serverTimeout, serverCircuit, bind, user, groups, pool } = keys;
-    const { maxUserBinds, reuseUserConnections } = keys;
-    return {
-      tokenPrefix,
-      servers,
-      ...(srv && { srv }),
-      order,
-      serverTimeout,
-      circuit: serverCircuit,
-      tls: settleTls(keys, { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' }, complain),
-      ...(bind && { bind }),
-      user,
-      ...(groups && { groups }),
-      pool,
-      maxUserBinds,
-      reuseUserConnections,
-    };
+    const tls = settleTls(keys, { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' }, complain);
+    const { bind, groups, serverCircuit: circuit, order, serverTimeout, user, pool } = keys;
+    const { tokenPrefix, maxUserBinds, reuseUserConnections } = keys;
+    const optional = { ...(srv && { srv }), ...(bind && { bind }), ...(groups && { groups }) };
+    const limits = { serverTimeout, circuit, pool, maxUserBinds, reuseUserConnections };
+    return { tokenPrefix, servers, order, tls, user, ...limits, ...optional };
   },
 )
   .meta({ anyOf: [{ required: ['urls'] }, { required: ['srv'] }] })

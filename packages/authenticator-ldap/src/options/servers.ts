@@ -1,22 +1,17 @@
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
-import type { Parsed } from '@sallyport/plugin-options';
-import { type Complain, flag, isHostName, list, parseText, section, value } from '@sallyport/plugin-options';
+import {
+  type Complain,
+  flag,
+  isHostName,
+  list,
+  type Parsed,
+  parseText,
+  section,
+  value,
+} from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import type { Server } from '../connection/types.ts';
 import type { SrvOptions } from './types.ts';
-
-/** The keys that say where the servers are and whether TLS is used. */
-export interface ServerKeys {
-  readonly urls?: readonly ServerUrl[] | undefined;
-  readonly srv?: SrvKeys | undefined;
-  readonly startTLS?: boolean | undefined;
-  readonly insecure?: boolean | undefined;
-}
-
-interface SrvKeys {
-  readonly name: string;
-  readonly nameServers: readonly string[];
-}
 
 const serverUrlPattern = '^[Ll][Dd][Aa][Pp][Ss]?://[^/?#@]+/?$';
 const urlShape = /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[\]]*))(?::(?<port>\d{1,5}))?\/?$/i;
@@ -31,7 +26,7 @@ function parseSrvName(input: unknown): Parsed<string> {
   const domain = /^_ldaps?\._tcp\.(.+)$/i.exec(name)?.[1];
   if (domain !== undefined && isHostName(domain.replace(/(^|\.)_/g, '$1'))) return { value: name };
   const fix = `write ${srvExample} (TLS from the start), or _ldap._tcp.example.com with startTLS: true`;
-  return { problem: `${JSON.stringify(parsed.value)} names no LDAP service`, fix: fix };
+  return { problem: `${JSON.stringify(parsed.value)} names no LDAP service`, fix };
 }
 
 function parseNameServer(input: unknown): Parsed<string> {
@@ -42,10 +37,10 @@ function parseNameServer(input: unknown): Parsed<string> {
   const { six, four = '', port = 53 } = shape.exec(parsed.value)?.groups ?? {};
   const isAddress = six === undefined ? isIPv4(four) : isIPv6(six);
   if (isAddress && Number(port) >= 1 && Number(port) <= 65_535) return parsed;
-  return { problem: `${JSON.stringify(parsed.value)} is no address of a DNS server`, fix: fix };
+  return { problem: `${JSON.stringify(parsed.value)} is no address of a DNS server`, fix };
 }
 
-const srv: z.ZodType<SrvKeys> = section(
+const srv = section(
   {
     name: value(
       { description: 'Such as _ldaps._tcp.example.com; _ldap._tcp needs startTLS or insecure.' },
@@ -61,12 +56,8 @@ const srv: z.ZodType<SrvKeys> = section(
   ({ name, nameServers = [] }) => ({ name, nameServers }),
 );
 
-export const serverShape: {
-  readonly urls: z.ZodType<readonly ServerUrl[] | undefined>;
-  readonly srv: z.ZodType<SrvKeys | undefined>;
-  readonly startTLS: z.ZodType<boolean | undefined>;
-  readonly insecure: z.ZodType<boolean | undefined>;
-} = {
+/** The keys that say where the servers are and whether TLS is used. */
+export const serverShape = {
   urls: list(
     {
       description:
@@ -84,6 +75,8 @@ export const serverShape: {
   ),
 };
 
+type ServerKeys = z.output<z.ZodObject<typeof serverShape>>;
+
 /** The servers with their security. Clear text has to be asked for explicitly. */
 export function settleServers(
   keys: ServerKeys,
@@ -96,54 +89,38 @@ export function settleServers(
   if (keys.urls !== undefined && srv !== undefined) {
     complain(['srv'], 'cannot be used together with urls: remove one of the two');
   }
-  refuseDuplicates(urls, complain);
-  const isPlain = refuseImplicitClearText(keys, complain);
-  const security = (secure: boolean) => (secure ? 'ldaps' : keys.insecure ? 'insecure' : 'starttls');
-  if (isPlain) refuseContradiction(keys, complain);
-  else refuseUselessFlags(keys, complain);
-  return {
-    servers: urls.map((url) => ({
-      url: formatServerUrl(url),
-      host: url.host,
-      port: url.port,
-      security: security(url.scheme === 'ldaps'),
-    })),
-    ...(srv && { srv: { ...srv, security: security(isLdaps(srv.name)) } }),
-  };
-}
-
-function isLdaps(name: string): boolean {
-  return /^_ldaps\./i.test(name);
-}
-
-function refuseDuplicates(urls: readonly ServerUrl[], complain: Complain): void {
   const places = urls.map(({ host, port }) => JSON.stringify([host, port]));
   for (const [index, place] of places.entries()) {
     const first = places.indexOf(place);
     if (first !== index) complain(['urls', index], `is the same server as entry ${first + 1}: remove one of the two`);
   }
+  checkClearText(keys, complain);
+  const securityOf = (secure: boolean): Server['security'] =>
+    secure ? 'ldaps' : keys.insecure ? 'insecure' : 'starttls';
+  const servers = urls.map(({ scheme, host, port }) => {
+    const url = `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+    return { url, host, port, security: securityOf(scheme === 'ldaps') };
+  });
+  return { servers, ...(srv && { srv: { ...srv, security: securityOf(isLdaps(srv.name)) } }) };
 }
 
-/** @returns whether there is a server with which TLS is not used from the first byte */
-function refuseImplicitClearText({ urls = [], srv, startTLS, insecure }: ServerKeys, complain: Complain): boolean {
+function checkClearText({ urls = [], srv, startTLS, insecure }: ServerKeys, complain: Complain): void {
   const fix = 'write startTLS: true, or insecure: true if anyone on the network path may read passwords';
   const index = urls.findIndex(({ scheme }) => scheme === 'ldap');
   const plainSrv = srv !== undefined && !isLdaps(srv.name);
-  if (startTLS !== true && insecure !== true) {
+  if (index === -1 && !plainSrv) {
+    if (startTLS === true) complain(['startTLS'], 'has no effect: all servers are ldaps; remove startTLS');
+    if (insecure === true) complain(['insecure'], 'has no effect: all servers are ldaps; remove insecure');
+  } else if (startTLS === true && insecure === true) {
+    complain(['insecure'], 'cannot be used together with startTLS: remove insecure, and everything is encrypted');
+  } else if (startTLS !== true && insecure !== true) {
     if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${fix}`);
     if (plainSrv) complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`);
   }
-  return index !== -1 || plainSrv;
 }
 
-function refuseContradiction({ startTLS, insecure }: ServerKeys, complain: Complain): void {
-  if (startTLS !== true || insecure !== true) return;
-  complain(['insecure'], 'cannot be used together with startTLS: remove insecure, and everything is encrypted');
-}
-
-function refuseUselessFlags({ startTLS, insecure }: ServerKeys, complain: Complain): void {
-  if (startTLS === true) complain(['startTLS'], 'has no effect: all servers are ldaps; remove startTLS');
-  if (insecure === true) complain(['insecure'], 'has no effect: all servers are ldaps; remove insecure');
+function isLdaps(name: string): boolean {
+  return /^_ldaps\./i.test(name);
 }
 
 /** A parsed URL of the options. */
@@ -164,8 +141,13 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   }
   const quoted = JSON.stringify(parsed.value);
   const { scheme = '', six, name = '', port } = urlShape.exec(parsed.value)?.groups ?? {};
-  if (scheme === '') return { problem: `${quoted} ${whyNoMatch(parsed.value)}`, fix: urlFix };
-  if (six === undefined ? !isHost(name) : !isIPv6(six)) return { problem: `${quoted} names no host`, fix: urlFix };
+  if (scheme === '') {
+    const hasScheme = /^ldaps?:\/\//i.test(parsed.value);
+    const why = hasScheme ? 'is not a host and a port, with IPv6 in brackets' : 'must begin with ldaps:// or ldap://';
+    return { problem: `${quoted} ${why}`, fix: urlFix };
+  }
+  if (six === undefined ? !isIPv4(name) && !isHostName(name) : !isIPv6(six))
+    return { problem: `${quoted} names no host`, fix: urlFix };
   const secure = scheme.toLowerCase() === 'ldaps';
   const number = port === undefined ? (secure ? 636 : 389) : Number(port);
   if (number < 1 || number > 65_535) return { problem: `${quoted} has no port from 1 to 65535`, fix: urlFix };
@@ -186,24 +168,8 @@ export function portMixUp({ security, port }: Pick<Server, 'security' | 'port'>)
   return mixedUpPorts[`${security === 'ldaps' ? 'ldaps' : 'ldap'}:${port}`];
 }
 
-/** `scheme://host:port`, the label of a server. */
-function formatServerUrl({ scheme, host, port }: ServerUrl): string {
-  return `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
-}
-
-function isHost(text: string): boolean {
-  return isIPv4(text) || isHostName(text);
-}
-
 /** An address with a zone (`fe80::1%eth0`) keeps it. */
 function shortestIPv6(address: string): string {
   const [plain = '', ...zone] = address.split('%');
   return [new SocketAddress({ address: plain, family: 'ipv6' }).address, ...zone].join('%');
-}
-
-function whyNoMatch(text: string): string {
-  if (!/^ldaps?:\/\//i.test(text)) return 'must begin with ldaps:// or ldap://';
-  if (/^ldaps?:\/\/[^/]*\/./i.test(text) || /[?#]/.test(text)) return 'must end after the host and port';
-  if (/:\/\/[\da-f]*:[\da-f:]*:/i.test(text)) return 'has an IPv6 address without brackets';
-  return 'is not a host and a port';
 }

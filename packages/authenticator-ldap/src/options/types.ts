@@ -1,8 +1,7 @@
 import type { TlsOptions } from '@sallyport/plugin-options';
 import type { Server } from '../connection/types.ts';
-import type { DnTemplate } from '../filter/dn-template.ts';
 import type { FilterTemplate } from '../filter/filter-template.ts';
-import type { NameTemplate } from '../filter/name-template.ts';
+import type { DnTemplate, NameTemplate } from '../filter/templates.ts';
 
 /** `options` of gateway.yaml once validated: durations are milliseconds; templates and URLs are parsed. */
 export interface LdapOptions {
@@ -11,11 +10,11 @@ export interface LdapOptions {
   /** Either these, in the order of the config, or `srv`. */
   readonly servers: readonly Server[];
   readonly srv?: SrvOptions;
-  /** `listed`: the first that works. `spread`: each login starts at another one. */
   readonly order: 'listed' | 'spread';
   /** For each of TCP, TLS, StartTLS, and each request until its last answer. */
   readonly serverTimeout: number;
-  readonly circuit: ServerCircuitOptions;
+  /** When a server is skipped: `probeInterval` is the time between two probes of it in the background. */
+  readonly circuit: { readonly failures: number; readonly probeInterval: number };
   readonly tls: TlsOptions;
   /** Left out: searches are anonymous. */
   readonly bind?: { readonly dn: string; readonly password: string };
@@ -23,25 +22,15 @@ export interface LdapOptions {
   /** Left out: users have no groups. */
   readonly groups?: GroupOptions;
   readonly pool: PoolOptions;
-  /** Concurrent user binds. */
   readonly maxUserBinds: number;
-  /** False: each user bind has a connection of its own. */
   readonly reuseUserConnections: boolean;
 }
 
 export interface SrvOptions {
-  /** `_ldap._tcp.example.com` */
   readonly name: string;
   readonly security: Server['security'];
   /** `address` or `address:port` of DNS servers; empty: the system's. */
   readonly nameServers: readonly string[];
-}
-
-export interface ServerCircuitOptions {
-  /** Consecutive failures after which a server is skipped. */
-  readonly failures: number;
-  /** Between two background probes of a server that is skipped. */
-  readonly probeInterval: number;
 }
 
 export interface UserOptions {
@@ -80,7 +69,6 @@ export type GroupOptions = {
 );
 
 export interface PoolOptions {
-  /** Service connections to each server. */
   readonly max: number;
   readonly idleTimeout: number;
   readonly maxAge: number;

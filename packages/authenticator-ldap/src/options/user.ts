@@ -1,28 +1,14 @@
 import { type Complain, choice, list, section } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { parseDnTemplate } from '../filter/dn-template.ts';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
-import { attribute, bases, parseAttribute, refuseOverlap, template } from './names.ts';
+import { parseDnTemplate } from '../filter/templates.ts';
+import { attribute, bases, parseAttribute, template } from './names.ts';
 import type { UserOptions } from './types.ts';
 
 const filterExample = '(&(objectClass=person)(uid={username}))';
 const baseExample = 'ou=people,dc=example,dc=com';
 
-interface WrittenFilter {
-  readonly text: string;
-  readonly template: FilterTemplate;
-}
-
-interface FindKeys {
-  readonly base?: readonly string[] | undefined;
-  readonly scope?: 'sub' | 'one' | undefined;
-  readonly filter?: WrittenFilter | undefined;
-  readonly loginAttributes?: readonly string[] | undefined;
-}
-
-function parseUserFilter(text: string): WrittenFilter {
-  return { text, template: parseFilterTemplate(text, onlyUsername) };
-}
+const parseUserFilter = (text: string) => ({ text, template: parseFilterTemplate(text, onlyUsername) });
 
 function onlyUsername(placeholder: string): string | undefined {
   return placeholder === 'username' ? undefined : 'the filter of a user has {username} only';
@@ -47,7 +33,7 @@ const attributesShape = {
 };
 
 /** The attributes that are sent to Kubernetes. */
-const userAttributes: z.ZodType<UserOptions['attributes']> = section(
+const userAttributes = section(
   attributesShape,
   '{ username: uid, uid: entryUUID }',
   ({ username, uid, email, extra }, complain): UserOptions['attributes'] => {
@@ -121,13 +107,13 @@ export const userSchema: z.ZodType<UserOptions> = section(
   .meta({ anyOf: [{ required: ['base'] }, { required: ['dnTemplate'] }] })
   .describe('How a user is found, and what is sent to Kubernetes.');
 
-function settleSearch(keys: FindKeys, complain: Complain): UserOptions['find'] | undefined {
+type UserKeys = z.output<z.ZodObject<typeof shape>>;
+
+function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] | undefined {
   const { base, scope = 'sub', filter, loginAttributes } = keys;
   if (base === undefined) {
     complain(['base'], `must be the DN to search below: write "${baseExample}", or give dnTemplate`);
   }
-  refuseOverlap(base, scope, complain);
-  refuseDuplicates(loginAttributes, complain);
   if (filter === undefined && loginAttributes === undefined) {
     complain(['filter'], 'must say how a user is found: write "(uid={username})", or give loginAttributes');
   } else if (!filter?.template.placeholders.has('username') && loginAttributes === undefined) {
@@ -142,11 +128,4 @@ function loginFilter(attributes: readonly string[], filter: string | undefined):
   const logins = attributes.map((attribute) => `(${attribute}={username})`).join('');
   const any = attributes.length === 1 ? logins : `(|${logins})`;
   return parseFilterTemplate(filter === undefined ? any : `(&${filter}${any})`, onlyUsername);
-}
-
-function refuseDuplicates(attributes: readonly string[] = [], complain: Complain): void {
-  const names = attributes.map((attribute) => attribute.toLowerCase());
-  for (const [index, name] of names.entries()) {
-    if (names.indexOf(name) !== index) complain(['loginAttributes', index], 'is a duplicate: remove it');
-  }
 }

@@ -5,7 +5,7 @@ import type { TokenRecord } from '../record.ts';
 import type { Store } from '../store.ts';
 import { defaultPrefix, digestToken, makeToken, type TokenOptions, tokenShape } from '../token.ts';
 import { issuedToken, recordOf } from './issued-token.ts';
-import { noteSession } from './session-index.ts';
+import { noteSession } from './list-tokens.ts';
 
 /** Milliseconds for which Redis keeps a record after its end, so that the token is expired and not unknown. */
 const gracePeriod = 86_400_000;
@@ -47,7 +47,7 @@ export async function createToken(
     .catch(throwWithAdvice);
   if (!isNew) throw new Error('Redis already has a record with the digest of this new token: try again');
   const keyExpiresAt = record.idle === undefined ? undefined : now + record.idle;
-  return { token, issued: issuedToken(record, { digest, keyExpiresAt }) };
+  return { token, issued: issuedToken({ record, digest, keyExpiresAt }) };
 }
 
 /** Without an answer, Redis may or may not have stored the record. */

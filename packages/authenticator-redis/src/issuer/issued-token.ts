@@ -1,18 +1,16 @@
 import type { IssuedToken, Revocation, TokenRequest } from '@sallyport/authenticator';
 import { endOf, userOf } from '../decide.ts';
 import type { TokenRecord } from '../record.ts';
+import type { FoundRecord } from '../store.ts';
 
-/** What belongs to a token besides its record. */
-export interface TokenDetails {
+interface KnownToken extends Pick<FoundRecord, 'record' | 'keyExpiresAt'> {
   readonly digest: string;
-  /** When Redis deletes the record, milliseconds since 1970. */
-  readonly keyExpiresAt?: number | undefined;
   /** Milliseconds since 1970; null: never used; undefined: not tracked. */
   readonly lastUsedAt?: number | null | undefined;
 }
 
 /** The contract's form of a record. */
-export function issuedToken(record: TokenRecord, { digest, keyExpiresAt, lastUsedAt }: TokenDetails): IssuedToken {
+export function issuedToken({ record, digest, keyExpiresAt, lastUsedAt }: KnownToken): IssuedToken {
   const { audiences, notBefore, issuedAt, issuedBy, reason, session } = record;
   const end = endOf(record, keyExpiresAt);
   const usedAt = lastUsedAt === undefined ? lastUseOf(record, keyExpiresAt) : lastUsedAt;
@@ -67,5 +65,5 @@ export function recordOf(request: TokenRequest, digest: string, now: number): To
     reason,
     session: session?.describe(digest),
     idle: session?.idle,
-  };
+  } as TokenRecord;
 }

@@ -1,7 +1,7 @@
 import type { IssuedToken, TokenFilter, UnreadableToken } from '@sallyport/authenticator';
-import { knownMasters, type Redis, RedisProblem, readValue, type StoredValue } from '@sallyport/redis-connection';
-import { endOfKey } from '../decide.ts';
-import type { Store } from '../store.ts';
+import { knownMasters, type Redis } from '@sallyport/redis-connection';
+import type { TokenRecord } from '../record.ts';
+import { readRecords, type Store } from '../store.ts';
 import { issuedToken } from './issued-token.ts';
 
 /** The number of keys that one SCAN visits. It takes a fraction of a millisecond, for which other commands wait. */
@@ -17,113 +17,44 @@ export async function* listTokens(
   tracksLastUse: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<IssuedToken | UnreadableToken> {
-  const { connection } = store;
-  if (digest.length === wholeDigest) {
-    for (const token of await readOne(digest, store, tracksLastUse, signal)) if (isOf(token, username)) yield token;
-    return;
-  }
-  const nodes = await connection.run(knownMasters, signal);
-  // SCAN may return a key twice while Redis resizes its table of keys, and a cluster while a slot moves.
-  const seen = new Set<string>();
-  for (const node of nodes) {
-    for await (const keys of scan(node, store.keys.pattern(digest), store, signal)) {
-      const digests = keys.flatMap((key) => store.keys.digestOf(key) ?? []).filter((one) => !seen.has(one));
-      for (const one of digests) seen.add(one);
-      for (const token of await readPage(node, [...new Set(digests)], store, tracksLastUse, signal)) {
-        if (isOf(token, username)) yield token;
+  const pages: readonly Page[] | AsyncIterable<Page> =
+    digest.length === wholeDigest ? [{ digests: [digest] }] : scan(digest, store, signal);
+  for await (const { digests, node } of pages) {
+    const records = await readRecords(digests, store, signal, node);
+    const lastUses = tracksLastUse ? await readLastUse(digests, store, signal) : [];
+    for (const [index, one] of digests.entries()) {
+      const found = records[index];
+      // It has expired since it was listed.
+      if (found === undefined) continue;
+      if ('problem' in found) yield { digest: one, fault: found.problem };
+      else if (username === undefined || found.record.username === username) {
+        yield issuedToken({ ...found, digest: one, lastUsedAt: lastUses[index] });
       }
     }
   }
 }
 
-function isOf(token: IssuedToken | UnreadableToken, username: string | undefined): boolean {
-  return username === undefined || 'fault' in token || token.user.username === username;
+interface Page {
+  readonly digests: readonly string[];
+  /** The node that has them. Left out: any. */
+  readonly node?: Redis;
 }
 
-async function* scan(
-  node: Redis,
-  pattern: string,
-  { connection }: Store,
-  signal: AbortSignal,
-): AsyncGenerator<string[]> {
-  let cursor = '0';
-  do {
-    const from = cursor;
-    const [next, keys] = await connection.run(() => node.scan(from, 'MATCH', pattern, 'COUNT', pageSize), signal);
-    cursor = next;
-    yield keys;
-  } while (cursor !== '0');
-}
-
-async function readPage(
-  node: Redis,
-  digests: readonly string[],
-  store: Store,
-  tracksLastUse: boolean,
-  signal: AbortSignal,
-): Promise<(IssuedToken | UnreadableToken)[]> {
-  if (digests.length === 0) return [];
-  const asked = store.now();
-  const values = await readValues(node, digests, store, signal);
-  const lastUses = tracksLastUse ? await readLastUse(digests, store, signal) : undefined;
-  return digests.flatMap((digest, index) => tokenOf(digest, values[index] ?? noValue, asked, store, lastUses?.[index]));
-}
-
-/** Reads the record of one digest, on whichever node it is. */
-async function readOne(
-  digest: string,
-  store: Store,
-  tracksLastUse: boolean,
-  signal: AbortSignal,
-): Promise<(IssuedToken | UnreadableToken)[]> {
-  const { connection, keys, layout, now } = store;
-  const asked = now();
-  const value = await connection
-    .run((client) => readValue(client, layout.query, keys.record(digest)), signal)
-    .catch((error: unknown): StoredValue => {
-      if (!(error instanceof RedisProblem) || error.kind !== 'type') throw error;
-      return { reply: error, timeToLive: -1 };
-    });
-  const [lastUsedAt] = tracksLastUse ? await readLastUse([digest], store, signal) : [];
-  return tokenOf(digest, value, asked, store, lastUsedAt);
-}
-
-/** @returns nothing for a key that has expired since it was listed */
-function tokenOf(
-  digest: string,
-  { reply, timeToLive }: StoredValue,
-  asked: number,
-  { layout }: Store,
-  lastUsedAt: number | null | undefined,
-): (IssuedToken | UnreadableToken)[] {
-  if (reply instanceof Error) return [{ digest, fault: `is not a ${layout.type}, as layout says` }];
-  const read = layout.read(reply);
-  if (read === undefined || timeToLive === -2) return [];
-  if ('problem' in read) return [{ digest, fault: read.problem }];
-  return [issuedToken(read.record, { digest, keyExpiresAt: endOfKey(timeToLive, asked), lastUsedAt })];
-}
-
-const noValue: StoredValue = { reply: null, timeToLive: -2 };
-
-/** In the order of the digests. The reply is an Error where the value has another type. */
-async function readValues(
-  node: Redis,
-  digests: readonly string[],
-  { connection, keys, layout }: Store,
-  signal: AbortSignal,
-): Promise<readonly StoredValue[]> {
-  const pipeline = node.pipeline();
-  for (const digest of digests) {
-    pipeline.call(...layout.query(keys.record(digest)));
-    pipeline.pttl(keys.record(digest));
+/** The tokens whose digest begins so, each once. */
+async function* scan(digestStart: string, { connection, keys }: Store, signal: AbortSignal): AsyncGenerator<Page> {
+  // SCAN may return a key twice while Redis resizes its table of keys, and a cluster while a slot moves.
+  const seen = new Set<string>();
+  const isNew = (digest: string) => seen.size < seen.add(digest).size;
+  for (const node of await connection.run(knownMasters, signal)) {
+    let cursor = '0';
+    do {
+      const command = () => node.scan(cursor, 'MATCH', keys.pattern(digestStart), 'COUNT', pageSize);
+      const [next, names] = await connection.run(command, signal);
+      cursor = next;
+      const digests = names.flatMap((name) => keys.digestOf(name) ?? []).filter(isNew);
+      if (digests.length > 0) yield { digests, node };
+    } while (cursor !== '0');
   }
-  return await connection.run(async () => {
-    const results = ((await pipeline.exec()) ?? []).map(([error, reply]) => {
-      if (error && !error.message.startsWith('WRONGTYPE')) throw error;
-      return error ?? reply;
-    });
-    return digests.map((_, index) => ({ reply: results[2 * index], timeToLive: results[2 * index + 1] }));
-  }, signal);
 }
 
 /** More characters than a note has. */
@@ -148,4 +79,49 @@ async function readLastUse(
     const time = Date.parse(value);
     return Number.isNaN(time) ? null : time;
   });
+}
+
+/** Milliseconds for which an index outlives its newest session: by then the older ones have ended, whatever their end was. */
+const longestSession = 31 * 86_400_000;
+
+/** The newest sessions of one user that are listed. No one has as many who is limited to some. */
+const mostListed = 1_000;
+
+/**
+ * Notes a new session in the index of its user: a sorted set of digests, by the time at which they were issued. In a cluster
+ * the index is on another node than the record, so the two are not written in one step.
+ */
+export async function noteSession(
+  { username, issuedAt = 0 }: TokenRecord,
+  digest: string,
+  { connection, keys }: Store,
+  signal: AbortSignal,
+): Promise<void> {
+  const index = keys.sessionsOf(username);
+  await connection.run(async (client) => {
+    await client.zadd(index, issuedAt, digest);
+    await client.pexpire(index, longestSession);
+  }, signal);
+}
+
+/**
+ * The sessions of a user. Those that Redis has deleted, or that are revoked, leave the index: the latter are listed this one
+ * time. A record that can't be read is none of theirs.
+ */
+export async function* listSessions(username: string, store: Store, signal: AbortSignal): AsyncGenerator<IssuedToken> {
+  const { connection, keys } = store;
+  const index = keys.sessionsOf(username);
+  const members = await connection.run((client) => client.zrange(index, String(-mostListed), '-1'), signal);
+  const digests = members.filter((one) => /^[0-9a-f]{64}$/.test(one));
+  const records = await readRecords(digests, store, signal);
+  const isGone = (found: (typeof records)[number]) =>
+    found === undefined || ('record' in found && found.record.revokedAt !== undefined);
+  const gone = digests.filter((_, at) => isGone(records[at]));
+  if (gone.length > 0) await connection.run((client) => client.zrem(index, ...gone), signal);
+  for (const [at, digest] of digests.entries()) {
+    const found = records[at];
+    if (found === undefined || 'problem' in found) continue;
+    const { record } = found;
+    if (record.session !== undefined && record.username === username) yield issuedToken({ ...found, digest });
+  }
 }

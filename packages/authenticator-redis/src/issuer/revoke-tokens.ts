@@ -1,9 +1,8 @@
 import type { Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
-import { RedisProblem, readValue } from '@sallyport/redis-connection';
-import { endOfKey } from '../decide.ts';
+import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { changeJson, jsonLayout, writeHash, writeJson } from '../layouts.ts';
 import type { TokenRecord } from '../record.ts';
-import type { Store } from '../store.ts';
+import { readRecord, type Store } from '../store.ts';
 import { digestToken } from '../token.ts';
 import { issuedToken, revocationOf, revokedFields } from './issued-token.ts';
 import { listTokens } from './list-tokens.ts';
@@ -59,34 +58,16 @@ async function revokeOne(
   store: Store,
   signal: AbortSignal,
 ): Promise<RevokedToken | UnreadableToken | undefined> {
-  try {
-    return await revokeRecord(digest, revocation, store, signal);
-  } catch (error) {
-    if (!(error instanceof RedisProblem) || error.kind !== 'type') throw error;
-    return { digest, fault: `is not a ${store.layout.type}, as layout says` };
-  }
-}
-
-async function revokeRecord(
-  digest: string,
-  revocation: Revocation,
-  store: Store,
-  signal: AbortSignal,
-): Promise<RevokedToken | UnreadableToken | undefined> {
-  const { connection, keys, layout, now } = store;
-  const key = keys.record(digest);
+  const changes = revokedFields(revocation);
   for (let attempt = 1; attempt <= mostTries; attempt += 1) {
-    const asked = now();
-    const { reply, timeToLive } = await connection.run((client) => readValue(client, layout.query, key), signal);
-    const read = layout.read(reply);
-    if (read === undefined) return undefined;
-    if ('problem' in read) return { digest, fault: read.problem };
-    const already = revocationOf(read.record) !== undefined;
-    const changes = revokedFields(revocation);
-    if (already || (await replace(key, reply, changes, store, signal))) {
-      const record: TokenRecord = already ? read.record : { ...read.record, ...changes };
-      const token = issuedToken(record, { digest, keyExpiresAt: endOfKey(timeToLive, asked) });
-      return { token: { ...token, revoked: revocationOf(record) ?? revocation }, already };
+    const found = await readRecord(digest, store, signal);
+    if (found === undefined) return undefined;
+    if ('problem' in found) return { digest, fault: found.problem };
+    const already = revocationOf(found.record);
+    if (already || (await replace(store.keys.record(digest), found.reply, changes, store, signal))) {
+      const record = already ? found.record : { ...found.record, ...changes };
+      const token = issuedToken({ ...found, record, digest });
+      return { token: { ...token, revoked: already ?? revocation }, already: already !== undefined };
     }
   }
   throw new Error(
@@ -94,7 +75,7 @@ async function revokeRecord(
   );
 }
 
-/** @returns false when the record has changed or is gone */
+/** @returns false when the record has changed or is gone: the next read shows what is there */
 async function replace(
   key: string,
   reply: unknown,
@@ -102,12 +83,14 @@ async function replace(
   { connection, layout }: Store,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const done = await connection.run(
-    (client) =>
-      layout === jsonLayout
-        ? client.eval(replaceString, 1, key, String(reply), changeJson(String(reply), changes))
-        : client.eval(revokeHash, 1, key, ...writeHash(changes)),
-    signal,
-  );
-  return done === 1;
+  const command = (client: RedisClient) =>
+    layout === jsonLayout
+      ? client.eval(replaceString, 1, key, String(reply), changeJson(String(reply), changes))
+      : client.eval(revokeHash, 1, key, ...writeHash(changes));
+  try {
+    return (await connection.run(command, signal)) === 1;
+  } catch (error) {
+    if (error instanceof RedisProblem && error.kind === 'type') return false;
+    throw error;
+  }
 }

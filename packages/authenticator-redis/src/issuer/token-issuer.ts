@@ -3,9 +3,8 @@ import { RedisProblem } from '@sallyport/redis-connection';
 import type { RedisOptions } from '../options.ts';
 import { openStore } from '../store.ts';
 import { createToken } from './create-token.ts';
-import { listTokens } from './list-tokens.ts';
+import { listSessions, listTokens } from './list-tokens.ts';
 import { revokeTokens } from './revoke-tokens.ts';
-import { listSessions } from './session-index.ts';
 
 /**
  * Creates, lists and revokes tokens, as the user of `options.admin`.

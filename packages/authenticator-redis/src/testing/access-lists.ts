@@ -57,14 +57,14 @@ type Task = 'create' | 'list' | 'listLastUse' | 'revoke';
 export const rightsFor: Readonly<Record<LayoutName, Readonly<Record<Task, readonly string[]>>>> = {
   json: {
     create: ['set'],
-    list: ['scan', 'getrange', 'pttl'],
-    listLastUse: ['scan', 'getrange', 'pttl'],
+    list: ['scan', 'getrange', 'pttl', 'echo'],
+    listLastUse: ['scan', 'getrange', 'pttl', 'echo'],
     revoke: ['getrange', 'pttl', 'echo', 'eval', 'set'],
   },
   hash: {
     create: ['eval', 'exists', 'pexpire', 'hset'],
-    list: ['scan', ...readCommands.hash, 'pttl'],
-    listLastUse: ['scan', ...readCommands.hash, 'pttl', 'getrange'],
+    list: ['scan', ...readCommands.hash, 'pttl', 'echo'],
+    listLastUse: ['scan', ...readCommands.hash, 'pttl', 'echo', 'getrange'],
     revoke: [...readCommands.hash, 'pttl', 'echo', 'eval', 'exists', 'hexists', 'hset'],
   },
 };

@@ -1,72 +1,53 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
-import type { Decision } from '../decision.ts';
-import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
+import type { CaseDefinition, Kit } from './kit.ts';
 import { type Outcome, outcomeOf, verify, within } from './verdict.ts';
 
-const why = 'The caller has gone: a lookup that no one waits for holds its slot, and the slots run out.';
-
-const abortedBefore: CaseDefinition = {
-  name: 'a call whose signal is aborted already rejects at once',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const named of kit.tokens.valid) {
-      const call = started(authenticator, named, AbortSignal.abort(new Error('the caller has gone')));
-      await endsByThrow(kit, named.name, call);
-    }
-  },
-};
-
-const abortedAmid: CaseDefinition = {
-  name: 'an abort in mid-call ends the call, and it does not decide',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const named of kit.tokens.valid) {
-      const controller = new AbortController();
-      const call = started(authenticator, named, controller.signal);
-      if (await settledInMicrotasks(call)) continue;
-      controller.abort(new Error('the caller has gone'));
-      await endsByThrow(kit, named.name, call);
-    }
-  },
-};
-
-const abortedHanging: CaseDefinition = {
-  name: 'a call that waits for a hung backend ends when it is aborted',
-  needsBackend: true,
-  async run(kit) {
-    const backend = kit.backend();
-    const authenticator = await kit.create();
-    await backend.hang();
-    for (const named of kit.tokens.valid) {
-      const controller = new AbortController();
-      const call = started(authenticator, named, controller.signal);
-      // The turns let the call reach its socket.
-      for (let turn = 0; turn < 10; turn += 1) await setImmediate();
-      controller.abort(new Error('the caller has gone'));
-      await endsByThrow(kit, named.name, call);
-    }
-  },
-};
-
-function started(authenticator: Authenticator, { token }: NamedToken, signal: AbortSignal): Promise<Outcome<Decision>> {
-  return outcomeOf(() => authenticator.authenticate(token, { audiences: [], signal }));
+/** A call that can be aborted, and what messages call it. */
+export interface Call {
+  readonly name: string;
+  readonly start: (signal: AbortSignal) => unknown;
 }
 
-/** @param name of what was called for, for messages */
-export async function endsByThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>): Promise<void> {
+/** Aborts a call at one moment, and fails unless it ends by a throw. */
+type Abort = (kit: Kit, call: Call) => Promise<void>;
+
+const gone = () => new Error('the caller has gone');
+
+export const abortedBefore: Abort = (kit, { name, start }) =>
+  mustThrow(
+    kit,
+    name,
+    outcomeOf(() => start(AbortSignal.abort(gone()))),
+  );
+
+export const abortedAmid: Abort = async (kit, { name, start }) => {
+  const controller = new AbortController();
+  const call = outcomeOf(() => start(controller.signal));
+  if (await settledInMicrotasks(call)) return;
+  controller.abort(gone());
+  await mustThrow(kit, name, call);
+};
+
+export const abortedHanging: Abort = async (kit, { name, start }) => {
+  const controller = new AbortController();
+  const call = outcomeOf(() => start(controller.signal));
+  // The turns let the call reach its socket.
+  for (let turn = 0; turn < 10; turn += 1) await setImmediate();
+  controller.abort(gone());
+  await mustThrow(kit, name, call);
+};
+
+async function mustThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>): Promise<void> {
   const prompt = kit.deadline / 4;
   const expected = `the call with ${name} to reject within ${prompt} ms of its abort`;
+  const why = 'The caller has gone: a lookup that no one waits for holds its slot, and has no answer.';
   const outcome = await within(prompt, call, { expected, got: 'it did not', why });
-  verify('error' in outcome, {
-    expected,
-    got: `it decided: ${kit.show('value' in outcome && outcome.value)}`,
-    why: 'An aborted call has no answer: it did not wait for one.',
-  });
+  verify('error' in outcome, { expected, got: `it decided: ${kit.show('value' in outcome && outcome.value)}`, why });
 }
 
 /** No I/O ends within microtasks: a call that is settled by then waited for nothing, so there is nothing to abort. */
-export async function settledInMicrotasks(call: Promise<Outcome<unknown>>): Promise<boolean> {
+async function settledInMicrotasks(call: Promise<unknown>): Promise<boolean> {
   let settled = false;
   void call.finally(() => {
     settled = true;
@@ -75,4 +56,30 @@ export async function settledInMicrotasks(call: Promise<Outcome<unknown>>): Prom
   return settled;
 }
 
-export const abortCases: readonly CaseDefinition[] = [abortedBefore, abortedAmid, abortedHanging];
+/** Aborts each call at each of the moments. The backend hangs in a case that needs it. */
+export function abortCase(
+  definition: Omit<CaseDefinition, 'run'>,
+  calls: (kit: Kit, authenticator: Authenticator) => readonly Call[],
+  aborts: readonly Abort[],
+): CaseDefinition {
+  async function run(kit: Kit): Promise<void> {
+    const authenticator = await kit.create();
+    if (definition.needsBackend) await kit.backend().hang();
+    for (const call of calls(kit, authenticator)) for (const abort of aborts) await abort(kit, call);
+  }
+  return { ...definition, run };
+}
+
+const withTokens = ({ tokens }: Kit, authenticator: Authenticator): readonly Call[] =>
+  tokens.valid.map(({ name, token }) => ({
+    name,
+    start: (signal) => authenticator.authenticate(token, { audiences: [], signal }),
+  }));
+
+export const abortCases: readonly CaseDefinition[] = [
+  abortCase({ name: 'a call whose signal is aborted already rejects at once' }, withTokens, [abortedBefore]),
+  abortCase({ name: 'an abort in mid-call ends the call, and it does not decide' }, withTokens, [abortedAmid]),
+  abortCase({ name: 'a call that waits for a hung backend ends when it is aborted', needsBackend: true }, withTokens, [
+    abortedHanging,
+  ]),
+];

@@ -1,76 +1,8 @@
 import type { RecordedAttempt } from './context.ts';
-import type { CaseDefinition, Kit } from './kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from './kit.ts';
 import { verify } from './verdict.ts';
 
 const whyGuard = "Without the guard, any caller who knows a name can lock its owner out, at the directory's own limit.";
-
-const asked: CaseDefinition = {
-  name: 'context.attempts is asked before a password goes out, and only then',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const named of kit.tokens.valid) {
-      const before = attemptsOf(kit).length;
-      await kit.ask(authenticator, named);
-      const count = attemptsOf(kit).length - before;
-      const { sendsPasswords } = kit.harness;
-      verify(count > 0 === sendsPasswords, {
-        expected: `${sendsPasswords ? 'an attempt' : 'no attempt'} to be asked for with ${named.name}, as the harness says`,
-        got: `${count} were`,
-        why: whyGuard,
-      });
-    }
-  },
-};
-
-const settled: CaseDefinition = {
-  name: 'every attempt that is admitted is settled with what came of it',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const named of kit.tokens.valid) {
-      await kit.ask(authenticator, named);
-      mustBeSettled(kit, `after ${named.name} was accepted`, ['accepted']);
-    }
-    for (const rejected of kit.tokens.rejected) {
-      const before = attemptsOf(kit).length;
-      await kit.ask(authenticator, rejected);
-      // Directories differ on the right password of a locked or expired account: some accept it, some refuse it.
-      const allowed: Outcomes = rejected.reason === 'invalid-credentials' ? ['refused'] : ['refused', 'accepted'];
-      mustBeSettled(kit, `after ${rejected.name} was refused`, allowed, before);
-    }
-  },
-};
-
-const givenBack: CaseDefinition = {
-  name: 'an attempt during an outage is settled as unavailable',
-  needsBackend: true,
-  async run(kit) {
-    const authenticator = await kit.create();
-    await kit.backend().stop();
-    for (const named of kit.tokens.valid) {
-      await kit.outcome(authenticator, named);
-      mustBeSettled(kit, `after ${named.name} met a stopped backend`, ['unavailable']);
-    }
-  },
-};
-
-const denialObeyed: CaseDefinition = {
-  name: 'a denied attempt is a refusal with the reason of the denial',
-  async run(kit) {
-    for (const deny of ['throttled', 'invalid-credentials'] as const) {
-      const authenticator = await kit.create({ deny });
-      for (const named of kit.tokens.valid) {
-        const before = attemptsOf(kit).length;
-        const decision = await kit.ask(authenticator, named);
-        if (attemptsOf(kit).length === before && !kit.harness.sendsPasswords) continue;
-        verify(decision.kind === 'rejected' && decision.reason === deny, {
-          expected: `${named.name} to be rejected as ${deny}, since the attempt was denied`,
-          got: `the answer was ${kit.show(decision)}`,
-          why: whyGuard,
-        });
-      }
-    }
-  },
-};
 
 type Outcomes = readonly RecordedAttempt['outcome'][];
 
@@ -89,4 +21,63 @@ function mustBeSettled(kit: Kit, moment: string, allowed: Outcomes, from = 0): v
   });
 }
 
-export const attemptsCases: readonly CaseDefinition[] = [asked, settled, givenBack, denialObeyed];
+export const attemptsCases: readonly CaseDefinition[] = [
+  authenticatorCase(
+    'context.attempts is asked before a password goes out, and only then',
+    async (kit, authenticator) => {
+      for (const named of kit.tokens.valid) {
+        const before = attemptsOf(kit).length;
+        await kit.ask(authenticator, named);
+        const count = attemptsOf(kit).length - before;
+        const { sendsPasswords } = kit.harness;
+        verify(count > 0 === sendsPasswords, {
+          expected: `${sendsPasswords ? 'an attempt' : 'no attempt'} to be asked for with ${named.name}, as the harness says`,
+          got: `${count} were`,
+          why: whyGuard,
+        });
+      }
+    },
+  ),
+  authenticatorCase('every attempt that is admitted is settled with what came of it', async (kit, authenticator) => {
+    for (const named of kit.tokens.valid) {
+      await kit.ask(authenticator, named);
+      mustBeSettled(kit, `after ${named.name} was accepted`, ['accepted']);
+    }
+    for (const rejected of kit.tokens.rejected) {
+      const before = attemptsOf(kit).length;
+      await kit.ask(authenticator, rejected);
+      // Directories differ on the right password of a locked or expired account: some accept it, some refuse it.
+      const allowed: Outcomes = rejected.reason === 'invalid-credentials' ? ['refused'] : ['refused', 'accepted'];
+      mustBeSettled(kit, `after ${rejected.name} was refused`, allowed, before);
+    }
+  }),
+  authenticatorCase(
+    'an attempt during an outage is settled as unavailable',
+    async (kit, authenticator) => {
+      await kit.backend().stop();
+      for (const named of kit.tokens.valid) {
+        await kit.outcome(authenticator, named);
+        mustBeSettled(kit, `after ${named.name} met a stopped backend`, ['unavailable']);
+      }
+    },
+    { needsBackend: true },
+  ),
+  {
+    name: 'a denied attempt is a refusal with the reason of the denial',
+    async run(kit) {
+      for (const deny of ['throttled', 'invalid-credentials'] as const) {
+        const authenticator = await kit.create({ deny });
+        for (const named of kit.tokens.valid) {
+          const before = attemptsOf(kit).length;
+          const decision = await kit.ask(authenticator, named);
+          if (attemptsOf(kit).length === before && !kit.harness.sendsPasswords) continue;
+          verify(decision.kind === 'rejected' && decision.reason === deny, {
+            expected: `${named.name} to be rejected as ${deny}, since the attempt was denied`,
+            got: `the answer was ${kit.show(decision)}`,
+            why: whyGuard,
+          });
+        }
+      }
+    },
+  },
+];

@@ -1,8 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { AttemptOutcome, Attempts, DeniedAttempt } from '../attempts.ts';
-import type { Counter, Gauge, Histogram, HistogramOptions, Labels, MetricOptions, Metrics } from '../metrics.ts';
-import type { Logger, PluginContext, WatchOptions } from '../plugin.ts';
+import type {
+  AttemptOutcome,
+  Attempts,
+  Counter,
+  DeniedAttempt,
+  Gauge,
+  Histogram,
+  HistogramOptions,
+  Labels,
+  Logger,
+  MetricOptions,
+  Metrics,
+  PluginContext,
+  WatchOptions,
+} from '../plugin.ts';
 
 /** One metric that a plugin created, with all the labels that it gave values for. */
 export interface RecordedMetric {
@@ -32,17 +44,16 @@ function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: rea
 
   function counter(options: MetricOptions<string>): Counter<string> {
     const record = register(options);
-    return {
-      inc(labels, value = 1) {
-        if (!(value >= 0)) throw new Error(`The counter ${options.name} can't go down: ${value} was added.`);
-        record(labels);
-      },
-    };
+    function inc(labels?: Labels, value = 1): void {
+      if (!(value >= 0)) throw new Error(`The counter ${options.name} can't go down: ${value} was added.`);
+      record(labels);
+    }
+    return { inc };
   }
 
   function gauge(options: MetricOptions<string>): Gauge<string> {
     const record = register(options);
-    return { set: (labels) => record(labels), inc: (labels) => record(labels), dec: (labels) => record(labels) };
+    return { set: record, inc: record, dec: record };
   }
 
   function histogram(options: HistogramOptions<string>): Histogram<string> {
@@ -50,8 +61,7 @@ function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: rea
     if (buckets.some((bound, index) => index > 0 && !(bound > (buckets[index - 1] ?? Number.NaN)))) {
       throw new Error(`The buckets of ${options.name} must ascend.`);
     }
-    const record = register(options);
-    return { observe: (labels) => record(labels) };
+    return { observe: register(options) };
   }
 
   return { metrics: { counter, gauge, histogram }, recorded };
@@ -130,8 +140,7 @@ export function recordingContext(options: RecordingContextOptions): RecordingCon
   const watchedFiles: string[] = [];
   const watched: { readonly file: string; readonly load: Load; readonly limit: number }[] = [];
 
-  async function watchFile(file: string, load: Load, options: WatchOptions = {}): Promise<void> {
-    const { limit = Number.POSITIVE_INFINITY } = options;
+  async function watchFile(file: string, load: Load, { limit = Infinity }: WatchOptions = {}): Promise<void> {
     const absolute = path.resolve(baseDirectory, file);
     await load(await readAtMost(absolute, limit));
     watched.push({ file: absolute, load, limit });

@@ -1,37 +1,20 @@
 import { abortCases } from './abort.ts';
 import { attemptsCases } from './attempts.ts';
+import { concurrencyCases, identityCases, refusalCases } from './decisions.ts';
 import type { ConformanceCase, ConformanceHarness } from './harness.ts';
 import { hostileCases } from './hostile.ts';
-import { concurrencyCases, identityCases } from './identity.ts';
 import { type CaseDefinition, createKit } from './kit.ts';
 import { lifecycleCases, watchedFilesCases } from './lifecycle.ts';
-import { lookUpCases } from './look-up.ts';
 import { optionsCases, pluginShapeCases } from './options.ts';
 import { outageCases } from './outage.ts';
 import { recognitionCases } from './recognition.ts';
-import { refusalCases } from './refusals.ts';
 import { revalidationCases } from './revalidation.ts';
 import { secrecyCases } from './secrecy.ts';
 import { userMethodsCases } from './user-calls.ts';
 import { type Outcome, outcomeOf, within } from './verdict.ts';
 
-export type { RecordedMetric } from './context.ts';
-export {
-  type RecordedAttempt,
-  type RecordedLine,
-  type RecordingContext,
-  type RecordingContextOptions,
-  recordingContext,
-} from './context.ts';
-export type {
-  BadOptions,
-  ConformanceBackend,
-  ConformanceCase,
-  ConformanceHarness,
-  RejectedToken,
-  RevalidationSamples,
-  ValidToken,
-} from './harness.ts';
+export * from './context.ts';
+export type * from './harness.ts';
 
 const definitions: readonly CaseDefinition[] = [
   ...pluginShapeCases,
@@ -46,7 +29,6 @@ const definitions: readonly CaseDefinition[] = [
   ...secrecyCases,
   ...attemptsCases,
   ...userMethodsCases,
-  ...lookUpCases,
   ...revalidationCases,
   ...watchedFilesCases,
   ...lifecycleCases,

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util';
-import type { DeniedAttempt } from '../attempts.ts';
 import type { Authenticator } from '../authenticator.ts';
 import type { Decision } from '../decision.ts';
+import type { DeniedAttempt } from '../plugin.ts';
 import { type RecordingContext, recordingContext } from './context.ts';
 import type { ConformanceBackend, ConformanceHarness, RejectedToken, ValidToken } from './harness.ts';
 import { type NamedSecret, secretFinder } from './leaks.ts';
-import { type Complaint, fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
+import { fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
 
 /** A token and what a failure message calls it, since messages must not print tokens. */
 export interface NamedToken {
@@ -84,10 +84,7 @@ export interface Kit {
   readonly harness: ConformanceHarness<unknown>;
   /** Milliseconds. */
   readonly deadline: number;
-  /** Milliseconds. */
-  readonly recoverWithin: number;
   readonly tokens: Samples;
-  readonly secrets: readonly NamedSecret[];
   /** One for each authenticator, in the order of their creation. */
   readonly recordings: readonly RecordingContext[];
   /** Creates an authenticator, which is closed when the case has ended, however it ended. */
@@ -96,6 +93,8 @@ export interface Kit {
   outcome(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Outcome<Decision>>;
   /** The same, for cases in which a throw is a failure. */
   ask(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Decision>;
+  /** Waits for another call, and fails when it takes too long. */
+  timed<Value>(what: string, call: () => Value | Promise<Value>): Promise<Outcome<Value>>;
   /** Only for cases that need a backend. It is started again when the case has ended. */
   backend(): Required<ConformanceBackend>;
   close(authenticator: Authenticator): Promise<void>;
@@ -103,17 +102,19 @@ export interface Kit {
   end(): Promise<void>;
   /** Formats a value for a message, on one line and without any token or password. */
   show(value: unknown): string;
+  /** Fails when a token or a password is in a value, at any depth. @param place that is searched, for the message */
+  mustBeSilent(place: string, value: unknown): void;
 }
 
 export function createKit(harness: ConformanceHarness<unknown>): Kit {
-  const { deadline = 3_000, recoverWithin = 5_000 } = harness;
+  const { deadline = 3_000 } = harness;
   const tokens = samplesOf(harness);
-  const secrets = secretsOf(harness, tokens);
-  const show = createShow(secrets);
+  const { find, redact } = secretFinder(secretsOf(harness, tokens));
+  const show = (value: unknown) => shown(value, redact);
   const ended = new AbortController();
   let restart = async () => {};
 
-  const timed: Timed = (what, call) =>
+  const timed: Kit['timed'] = (what, call) =>
     within(deadline, outcomeOf(call), {
       expected: `${what} within ${deadline} ms`,
       got: 'nothing came',
@@ -130,38 +131,47 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
     });
   };
 
-  const ask: Kit['ask'] = async (authenticator, token, options) =>
-    valueIn(await outcome(authenticator, token, options), show, {
-      expected: `a decision about ${token.name}`,
-      got: 'authenticate() threw',
-      why: 'A throw means that the token could not be checked: the user gets an outage for an answer.',
-    });
-
-  function backend(): Required<ConformanceBackend> {
-    const used = backendOf(harness);
-    restart = used.start;
-    return used;
-  }
-
-  async function end(): Promise<void> {
-    ended.abort(new Error('the case has ended'));
-    await restart();
-    await closeAll();
-  }
-
-  return { harness, deadline, recoverWithin, tokens, secrets, ...authenticators, outcome, ask, backend, end, show };
+  return {
+    ...{ harness, deadline, tokens, ...authenticators, outcome, timed, show },
+    async ask(authenticator, token, options) {
+      const asked = await outcome(authenticator, token, options);
+      if ('value' in asked) return asked.value;
+      const why = 'A throw is an outage to the gateway: some of them open the circuit for all users.';
+      return fail({
+        expected: `a decision about ${token.name}`,
+        got: `authenticate() threw ${show(asked.error)}`,
+        why,
+      });
+    },
+    backend() {
+      const used = backendOf(harness);
+      restart = used.start;
+      return used;
+    },
+    async end() {
+      ended.abort(new Error('the case has ended'));
+      await restart();
+      await closeAll();
+    },
+    mustBeSilent(place, value) {
+      const found = find(value);
+      const got = `${found.join(' and ')} is in it, as it is or encoded`;
+      const why = 'It reaches logs, and people who may read logs but must not act as these users.';
+      verify(found.length === 0, { expected: `${place} to carry no secret`, got, why });
+    },
+  };
 }
 
-type Timed = <Value>(what: string, call: () => Value | Promise<Value>) => Promise<Outcome<Value>>;
-
-/** @param complaint what is thrown in place of a throw: its message goes behind `got` */
-function valueIn<Value>(outcome: Outcome<Value>, show: Kit['show'], { expected, got, why }: Complaint): Value {
-  if ('value' in outcome) return outcome.value;
-  return fail({ expected, got: `${got} ${show(outcome.error)}`, why });
+function shown(value: unknown, redact: (text: string) => string): string {
+  const whole = { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null };
+  const text = value instanceof Error ? `${value.name}: ${value.message}` : inspect(value, whole);
+  // Redacted before it is cut: a part of a secret would not be found.
+  const quiet = redact(text).replace(/\s+/g, ' ');
+  return quiet.length > 500 ? `${quiet.slice(0, 500)}…` : quiet;
 }
 
 /** The authenticators of one case: those that are open, and what each of them said. */
-function createAuthenticators(harness: ConformanceHarness<unknown>, show: Kit['show'], timed: Timed) {
+function createAuthenticators(harness: ConformanceHarness<unknown>, show: Kit['show'], timed: Kit['timed']) {
   const { plugin, baseDirectory } = harness;
   const recordings: RecordingContext[] = [];
   const open = new Set<Authenticator>();
@@ -175,18 +185,20 @@ function createAuthenticators(harness: ConformanceHarness<unknown>, show: Kit['s
       open.add(authenticator);
       return authenticator;
     });
-    return valueIn(made, show, {
+    if ('value' in made) return made.value;
+    return fail({
       expected: 'create() to succeed with the good options',
-      got: 'it threw',
+      got: `it threw ${show(made.error)}`,
       why: 'Nothing works without an authenticator; authenticate() and check() report that a backend is down.',
     });
   };
 
   const close: Kit['close'] = async (authenticator) => {
     open.delete(authenticator);
-    valueIn(await timed('close()', () => authenticator.close()), show, {
+    const closed = await timed('close()', () => authenticator.close());
+    verify('value' in closed, {
       expected: 'close() to resolve',
-      got: 'it threw',
+      got: `it threw ${show('error' in closed && closed.error)}`,
       why: 'A config reload closes the old authenticators, and the gateway waits for them when it stops.',
     });
   };
@@ -223,13 +235,33 @@ async function validOptions({ plugin, options }: ConformanceHarness<unknown>, sh
   });
 }
 
-function createShow(secrets: readonly NamedSecret[]): Kit['show'] {
-  const { redact } = secretFinder(secrets);
-  return (value) => {
-    const whole = { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null };
-    const text = value instanceof Error ? `${value.name}: ${value.message}` : inspect(value, whole);
-    // Redacted before it is cut: a part of a secret would not be found.
-    const quiet = redact(text).replace(/\s+/g, ' ');
-    return quiet.length > 500 ? `${quiet.slice(0, 500)}…` : quiet;
-  };
+/** A case about one authenticator, which is created first. */
+export function authenticatorCase(
+  name: string,
+  run: (kit: Kit, authenticator: Authenticator) => Promise<void>,
+  needed: Pick<CaseDefinition, 'needs' | 'needsBackend'> = {},
+): CaseDefinition {
+  return { name, ...needed, run: async (kit) => run(kit, await kit.create()) };
+}
+
+/** What `answersCase` makes a case of. */
+interface Answers<Token extends NamedToken> {
+  readonly tokens: (kit: Kit) => readonly Token[];
+  readonly audiences?: readonly string[];
+  /** @returns what was expected of the answer, to follow the name of the token; undefined for a right answer */
+  readonly objection: (decision: Decision, token: Token, kit: Kit) => string | undefined;
+  readonly why: string;
+}
+
+/** Asks one authenticator about tokens, one after the other. */
+export function answersCase<Token extends NamedToken>(name: string, answers: Answers<Token>): CaseDefinition {
+  const { tokens, audiences = [], objection, why } = answers;
+  return authenticatorCase(name, async (kit, authenticator) => {
+    for (const token of tokens(kit)) {
+      const decision = await kit.ask(authenticator, token, { audiences });
+      const expected = objection(decision, token, kit);
+      const got = `the answer was ${kit.show(decision)}`;
+      verify(expected === undefined, { expected: `${token.name} ${expected}`, got, why });
+    }
+  });
 }

@@ -1,49 +1,11 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { recordingContext } from './context.ts';
 import type { BadOptions } from './harness.ts';
-import { type CaseDefinition, type Kit, verifySome } from './kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, verifySome } from './kit.ts';
 import { schemaCases, schemaProblem } from './schema.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
 const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
-
-const loadable: CaseDefinition = {
-  name: 'the plugin has the shape that the gateway loads',
-  async run(kit) {
-    const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } = kit.harness.plugin;
-    verifyNoModule(kit.harness.plugin);
-    const why = 'The gateway refuses any other default export when it starts.';
-    const got = (value: unknown) => `it is ${kit.show(value)}`;
-    const isWord = typeof name === 'string' && /^[a-z][a-z0-9]*$/.test(name);
-    verify(specificationVersion === 1, {
-      expected: 'specificationVersion to be 1',
-      got: got(specificationVersion),
-      why,
-    });
-    verify(isWord, {
-      expected: 'name to be one word of lowercase letters and digits',
-      got: got(name),
-      why: 'It is part of the names of the metrics, and Prometheus accepts no other characters.',
-    });
-    verify(cachings.includes(caching), {
-      expected: "caching to be 'none', 'memory' or 'shared'",
-      got: got(caching),
-      why,
-    });
-    verify(typeof create === 'function', { expected: 'create to be a function', got: got(create), why });
-    verify(createTokenIssuer === undefined || typeof createTokenIssuer === 'function', {
-      expected: 'createTokenIssuer to be a function or left out',
-      got: got(createTokenIssuer),
-      why,
-    });
-    const problem = schemaProblem(optionsSchema);
-    verify(problem === undefined, {
-      expected: 'optionsSchema to be a Standard Schema and a Standard JSON Schema',
-      got: problem?.got ?? '',
-      why: `${why} ${problem?.fix}`,
-    });
-  },
-};
 
 /** What an import gives for a CommonJS module with `exports.default`, and for `import * as plugin`. */
 function verifyNoModule(plugin: object): void {
@@ -55,58 +17,50 @@ function verifyNoModule(plugin: object): void {
   });
 }
 
-const complete: CaseDefinition = {
-  name: 'create() gives an authenticator with its methods',
-  async run(kit) {
-    const authenticator = await kit.create();
-    const why = 'The gateway calls these on every authenticator.';
-    for (const method of ['authenticate', 'close'] as const) {
-      const got = `it is ${kit.show(authenticator[method])}`;
-      verify(typeof authenticator[method] === 'function', { expected: `${method} to be a function`, got, why });
-    }
-    for (const method of ['recognizes', 'check'] as const) {
+export const pluginShapeCases: readonly CaseDefinition[] = [
+  {
+    name: 'the plugin has the shape that the gateway loads',
+    async run(kit) {
+      const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } = kit.harness.plugin;
+      verifyNoModule(kit.harness.plugin);
+      const why = 'The gateway refuses any other default export when it starts.';
+      const isWord = typeof name === 'string' && /^[a-z][a-z0-9]*$/.test(name);
+      const isIssuer = createTokenIssuer === undefined || typeof createTokenIssuer === 'function';
+      const parts = [
+        [specificationVersion === 1, 'specificationVersion to be 1', specificationVersion],
+        [isWord, 'name to be one word of lowercase letters and digits, for the names of its metrics', name],
+        [cachings.includes(caching), "caching to be 'none', 'memory' or 'shared'", caching],
+        [typeof create === 'function', 'create to be a function', create],
+        [isIssuer, 'createTokenIssuer to be a function or left out', createTokenIssuer],
+      ] as const;
+      for (const [isRight, expected, part] of parts) verify(isRight, { expected, got: `it is ${kit.show(part)}`, why });
+      const problem = schemaProblem(optionsSchema);
+      verify(problem === undefined, {
+        expected: 'optionsSchema to be a Standard Schema and a Standard JSON Schema',
+        got: problem?.got ?? '',
+        why: `${why} ${problem?.fix}`,
+      });
+    },
+  },
+  authenticatorCase('create() gives an authenticator with its methods', async (kit, authenticator) => {
+    for (const method of ['authenticate', 'close', 'recognizes', 'check'] as const) {
+      const isOptional = method === 'recognizes' || method === 'check';
       const value: unknown = authenticator[method];
-      const expected = `${method} to be a function or left out`;
-      verify(value === undefined || typeof value === 'function', { expected, got: `it is ${kit.show(value)}`, why });
+      verify(typeof value === 'function' || (isOptional && value === undefined), {
+        expected: `${method} to be a function${isOptional ? ' or left out' : ''}`,
+        got: `it is ${kit.show(value)}`,
+        why: 'The gateway calls these on every authenticator.',
+      });
     }
     const { tokenPrefix = '' } = authenticator;
-    verify(
-      kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix)),
-      {
-        expected: 'tokenPrefix to be what every token of its own begins with, or left out',
-        got: `it is ${kit.show(tokenPrefix)}`,
-        why: "With it `sallyport check` finds authenticators that recognise each other's tokens.",
-      },
-    );
-  },
-};
-
-export const pluginShapeCases: readonly CaseDefinition[] = [loadable, complete];
-
-const badOptionsNamed: CaseDefinition = {
-  name: 'bad options are refused with the key that is wrong',
-  async run(kit) {
-    const { badOptions } = kit.harness;
-
-    verifySome(badOptions, 'badOptions');
-    for (const bad of badOptions) {
-      const complaint = await complaintAbout(kit, bad);
-      verify(complaint !== undefined, {
-        expected: `options with a bad "${bad.key}" to be refused`,
-        got: 'optionsSchema and create() both accepted them',
-        why: 'Options that cannot work must stop the gateway at its start, and not fail each login later.',
-      });
-      verify(
-        complaint.some((place) => names(place, bad.key)),
-        {
-          expected: `the error to name the key "${bad.key}"`,
-          got: `it says ${kit.show(complaint)}`,
-          why: 'The operator has a whole file to search, at night.',
-        },
-      );
-    }
-  },
-};
+    const isPrefix = kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix));
+    verify(isPrefix, {
+      expected: 'tokenPrefix to be what every token of its own begins with, or left out',
+      got: `it is ${kit.show(tokenPrefix)}`,
+      why: "With it `sallyport check` finds authenticators that recognise each other's tokens.",
+    });
+  }),
+];
 
 /** @returns what the schema or `create` says against the options, places and messages; undefined when they accept them */
 export async function complaintAbout(kit: Kit, { options }: BadOptions): Promise<readonly string[] | undefined> {
@@ -132,4 +86,27 @@ function names(text: string, key: string): boolean {
   return new RegExp(`(?<![\\w-])${literal}(?![\\w-])`).test(text);
 }
 
-export const optionsCases: readonly CaseDefinition[] = [...schemaCases, badOptionsNamed];
+export const optionsCases: readonly CaseDefinition[] = [
+  ...schemaCases,
+  {
+    name: 'bad options are refused with the key that is wrong',
+    async run(kit) {
+      const { badOptions } = kit.harness;
+      verifySome(badOptions, 'badOptions');
+      for (const bad of badOptions) {
+        const complaint = await complaintAbout(kit, bad);
+        verify(complaint !== undefined, {
+          expected: `options with a bad "${bad.key}" to be refused`,
+          got: 'optionsSchema and create() both accepted them',
+          why: 'Options that cannot work must stop the gateway at its start, and not fail each login later.',
+        });
+        const isNamed = complaint.some((place) => names(place, bad.key));
+        verify(isNamed, {
+          expected: `the error to name the key "${bad.key}"`,
+          got: `it says ${kit.show(complaint)}`,
+          why: 'The operator has a whole file to search, at night.',
+        });
+      }
+    },
+  },
+];

@@ -1,82 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../authenticator.ts';
-import { AuthenticatorError } from '../errors.ts';
-import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
-import { fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
-
-const reportedAsUnavailable: CaseDefinition = {
-  name: 'a stopped backend is reported as unavailable, never as a refusal',
-  needsBackend: true,
-  async run(kit) {
-    const backend = kit.backend();
-    const authenticator = await kit.create();
-    for (const named of kit.tokens.valid) await kit.ask(authenticator, named);
-    await backend.stop();
-    await allUnavailable(kit, authenticator, backendTokens(kit));
-  },
-};
-
-const createdWithoutBackend: CaseDefinition = {
-  name: 'create() succeeds while the backend is stopped',
-  needsBackend: true,
-  async run(kit) {
-    await kit.backend().stop();
-    const authenticator = await kit.create();
-    await allUnavailable(kit, authenticator, kit.tokens.valid);
-  },
-};
-
-const backAfterStop: CaseDefinition = {
-  name: 'a backend that was stopped and is back is used by the same authenticator',
-  needsBackend: true,
-  async run(kit) {
-    const backend = kit.backend();
-    const authenticator = await kit.create();
-    const named = firstOf(kit);
-    await kit.ask(authenticator, named);
-    await backend.stop();
-    await kit.outcome(authenticator, named);
-    await backend.start();
-    await mustRecover(kit, authenticator, named);
-  },
-};
-
-const backAfterHang: CaseDefinition = {
-  name: 'a backend that hung and is back is used by the same authenticator',
-  needsBackend: true,
-  async run(kit) {
-    const backend = kit.backend();
-    const authenticator = await kit.create();
-    const named = firstOf(kit);
-    await kit.ask(authenticator, named);
-    await backend.hang();
-    await abandonedCall(kit, authenticator, named);
-    await backend.start();
-    await mustRecover(kit, authenticator, named);
-  },
-};
-
-const checkReports: CaseDefinition = {
-  name: 'check() resolves while the backend is up and rejects while it is stopped',
-  needsBackend: true,
-  async run(kit) {
-    const backend = kit.backend();
-    const authenticator = await kit.create();
-    const up = await checkOf(kit, authenticator);
-    const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
-    if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
-    await backend.stop();
-    const down = await checkOf(kit, authenticator);
-    verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });
-    const { error } = down;
-    const hasMessage = error instanceof Error && error.message.trim() !== '';
-    const expected = 'check() to say in plain words what is wrong';
-    verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
-  },
-};
-
-const whyRecovery = 'An outage must end by itself, without a restart of the gateway.';
+import { AuthenticatorError } from '../decision.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
+import { fail, type Outcome, verify } from './verdict.ts';
 
 async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<void>> {
   verify(authenticator.check, {
@@ -84,18 +11,7 @@ async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<
     got: 'it is left out',
     why: 'Without it, no one can see whether this backend is reached; skip the case with a reason if it can not be checked.',
   });
-  const why = 'The operator waits for the answer.';
-  const complaint = { expected: `check() to end within ${kit.deadline} ms`, got: 'it did not', why };
-  return await within(
-    kit.deadline,
-    outcomeOf(() => authenticator.check?.(new AbortController().signal)),
-    complaint,
-  );
-}
-
-function firstOf({ tokens: { valid } }: Kit): NamedToken {
-  const [first] = valid;
-  return first ?? fail({ expected: 'a valid token', got: 'there is none', why: whyRecovery });
+  return await kit.timed('the end of check()', () => authenticator.check?.(new AbortController().signal));
 }
 
 /** The tokens that can't be decided without the backend. */
@@ -113,47 +29,102 @@ async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: re
 
 /** @param name of what was asked about, for messages */
 export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unknown>): void {
-  const expected = `${name} to throw an AuthenticatorError "unavailable" while the backend is stopped`;
-  if ('value' in outcome) {
-    const why =
-      'A user who is refused during an outage stays refused in caches after it; an acceptance would be invented.';
-    fail({ expected, got: `the answer was ${kit.show(outcome.value)}`, why });
-  }
-  const { error } = outcome;
-  verify(AuthenticatorError.is(error) && error.code === 'unavailable', {
-    expected,
-    got: `it threw ${kit.show(error)}${AuthenticatorError.is(error) ? ` (${error.code})` : ''}`,
-    why: 'Only this code means an outage, and not a problem of one token; it opens the circuit.',
+  const error = 'error' in outcome ? outcome.error : undefined;
+  const code = AuthenticatorError.is(error) ? error.code : undefined;
+  verify(code === 'unavailable', {
+    expected: `${name} to throw an AuthenticatorError "unavailable" while the backend is stopped`,
+    got: `${gotOf(kit, outcome)}${code === undefined ? '' : ` (${code})`}`,
+    why: 'Only this code is an outage, and opens the circuit; a refusal would stay in caches after it.',
   });
 }
 
-/** Calls a hung backend, and aborts as the gateway does at the deadline. */
-async function abandonedCall(kit: Kit, authenticator: Authenticator, named: NamedToken): Promise<void> {
-  const controller = new AbortController();
-  const call = kit.outcome(authenticator, named, { signal: controller.signal });
-  await delay(0);
-  controller.abort(new Error('the deadline has passed'));
-  await call;
+/** How a call ended, for a message. */
+export function gotOf(kit: Kit, outcome: Outcome<unknown>): string {
+  return 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : `the answer was ${kit.show(outcome.value)}`;
 }
 
-async function mustRecover(kit: Kit, authenticator: Authenticator, named: NamedToken): Promise<void> {
-  const end = performance.now() + kit.recoverWithin;
+/** @param meetOutage makes an outage, and has one call meet it */
+async function mustComeBack(
+  kit: Kit,
+  meetOutage: (backend: ReturnType<Kit['backend']>, authenticator: Authenticator, named: NamedToken) => Promise<void>,
+): Promise<void> {
+  const backend = kit.backend();
+  const authenticator = await kit.create();
+  const named = kit.tokens.valid[0] as NamedToken;
+  await kit.ask(authenticator, named);
+  await meetOutage(backend, authenticator, named);
+  await backend.start();
+  const { recoverWithin = 5_000 } = kit.harness;
+  const expected = `${named.name} to authenticate within ${recoverWithin} ms of the backend's return, and to throw until then`;
+  const why = 'An outage must end by itself, without a restart of the gateway.';
+  const end = performance.now() + recoverWithin;
   for (;;) {
     const outcome = await kit.outcome(authenticator, named);
     if ('value' in outcome && outcome.value.kind === 'authenticated') return;
-    const came =
-      'value' in outcome ? `the answer was ${kit.show(outcome.value)}` : `it threw ${kit.show(outcome.error)}`;
-    const expected = `${named.name} to authenticate within ${kit.recoverWithin} ms of the backend's return`;
-    verify('error' in outcome, { expected: `${expected}, and to throw until then`, got: came, why: whyRecovery });
-    verify(performance.now() < end, { expected, got: `at the end ${came}`, why: whyRecovery });
+    const got = `at the end ${gotOf(kit, outcome)}`;
+    verify('error' in outcome && performance.now() < end, { expected, got, why });
     await delay(20);
   }
 }
 
 export const outageCases: readonly CaseDefinition[] = [
-  reportedAsUnavailable,
-  createdWithoutBackend,
-  backAfterStop,
-  backAfterHang,
-  checkReports,
+  authenticatorCase(
+    'a stopped backend is reported as unavailable, never as a refusal',
+    async (kit, authenticator) => {
+      const backend = kit.backend();
+      for (const named of kit.tokens.valid) await kit.ask(authenticator, named);
+      await backend.stop();
+      await allUnavailable(kit, authenticator, backendTokens(kit));
+    },
+    { needsBackend: true },
+  ),
+  {
+    name: 'create() succeeds while the backend is stopped',
+    needsBackend: true,
+    async run(kit) {
+      await kit.backend().stop();
+      const authenticator = await kit.create();
+      await allUnavailable(kit, authenticator, kit.tokens.valid);
+    },
+  },
+  {
+    name: 'a backend that was stopped and is back is used by the same authenticator',
+    needsBackend: true,
+    run: (kit) =>
+      mustComeBack(kit, async (backend, authenticator, named) => {
+        await backend.stop();
+        await kit.outcome(authenticator, named);
+      }),
+  },
+  {
+    name: 'a backend that hung and is back is used by the same authenticator',
+    needsBackend: true,
+    run: (kit) =>
+      mustComeBack(kit, async (backend, authenticator, named) => {
+        await backend.hang();
+        // Aborts as the gateway does at the deadline.
+        const controller = new AbortController();
+        const call = kit.outcome(authenticator, named, { signal: controller.signal });
+        await delay(0);
+        controller.abort(new Error('the deadline has passed'));
+        await call;
+      }),
+  },
+  authenticatorCase(
+    'check() resolves while the backend is up and rejects while it is stopped',
+    async (kit, authenticator) => {
+      const backend = kit.backend();
+      const up = await checkOf(kit, authenticator);
+      const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
+      if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
+      await backend.stop();
+      const down = await checkOf(kit, authenticator);
+      verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });
+      const { error } = down;
+      const hasMessage = error instanceof Error && error.message.trim() !== '';
+      const expected = 'check() to say in plain words what is wrong';
+      verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
+    },
+    { needsBackend: true },
+  ),
 ];

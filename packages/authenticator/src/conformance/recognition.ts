@@ -9,156 +9,19 @@ import {
   memberTokens,
   nulTokens,
 } from './hostile.ts';
-import type { CaseDefinition, Kit, NamedToken } from './kit.ts';
-import { secretFinder } from './leaks.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
 import { outcomeOf, verify } from './verdict.ts';
-
-const ownRecognised: CaseDefinition = {
-  name: 'recognizes() is true for every token of its own',
-  async run(kit) {
-    const recognizes = recognitionOf(await kit.create());
-    for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
-      verify(recognizes(token) === true, {
-        expected: `recognizes() to be true of ${name}`,
-        got: 'it was not',
-        why: 'The gateway never asks an authenticator about a token that it does not recognise.',
-      });
-    }
-  },
-};
-
-const plainAnswer: CaseDefinition = {
-  name: 'recognizes() answers any string with a boolean, and the same one each time',
-  async run(kit) {
-    const recognizes = recognitionOf(await kit.create());
-    for (const { name, token } of anyStrings(kit)) {
-      const first = await outcomeOf(() => [recognizes(token)]);
-      verify('value' in first, {
-        expected: `recognizes() not to throw on ${name}`,
-        got: `it threw ${kit.show('error' in first && first.error)}`,
-        why: 'It runs before everything else, so its throw would end reviews that concern other authenticators.',
-      });
-      const answers = [...first.value, recognizes(token)];
-      verify(
-        answers.every((answer) => typeof answer === 'boolean' && answer === answers[0]),
-        {
-          expected: `recognizes() to give one boolean for ${name}`,
-          got: `it gave ${kit.show(answers)}`,
-          why: 'A promise counts as true, and a regular expression with the flag g remembers its last match.',
-        },
-      );
-    }
-  },
-};
 
 /** Milliseconds. The contract says microseconds: this catches only time that grows with the square of the length. */
 const longest = 100;
 
-const quickAnswer: CaseDefinition = {
-  name: 'recognizes() takes no time, however the token is made',
-  async run(kit) {
-    const recognizes = recognitionOf(await kit.create());
-    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
-      // The best of three, since a pause of the machine affects one of them.
-      const times = [1, 2, 3].map(() => timed(() => recognizes(token)).milliseconds);
-      verify(Math.min(...times) < longest, {
-        expected: `recognizes() to answer ${name} within microseconds`,
-        got: `it took ${Math.round(Math.min(...times))} ms`,
-        why: 'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
-      });
-    }
-  },
-};
-
-const claimedNames: CaseDefinition = {
-  name: 'claimedName() answers any string with a name or nothing, the same one each time, and takes no time',
-  async run(kit) {
-    const authenticator = await kit.create();
-    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
-      const asked = () => timed(() => authenticator.claimedName?.(token));
-      const answers = await outcomeOf(() => [asked(), asked(), asked()]);
-      verify('value' in answers, {
-        expected: `claimedName() not to throw on ${name}`,
-        got: `it threw ${kit.show('error' in answers && answers.error)}`,
-        why: 'The lookup of a good token would fail.',
-      });
-      const [first] = answers.value.map(({ value }) => value);
-      const isName = first === undefined || (typeof first === 'string' && first !== '');
-      verify(isName && answers.value.every(({ value }) => value === first), {
-        expected: `claimedName() to give one name, or none, for ${name}`,
-        got: `it gave ${kit.show(answers.value.map(({ value }) => value))}`,
-        why: 'The lookups of one name are limited, so nothing else may be counted as a name.',
-      });
-      const time = Math.min(...answers.value.map(({ milliseconds }) => milliseconds));
-      verify(time < longest, {
-        expected: `claimedName() to answer ${name} within microseconds`,
-        got: `it took ${Math.round(time)} ms`,
-        why: 'All reviews wait for it.',
-      });
-    }
-  },
-};
-
-const everyLogin: CaseDefinition = {
-  name: 'claimedName() gives the name, and no password, of every valid token of a plugin that sends passwords',
-  async run(kit) {
-    const authenticator = await kit.create();
-    if (!kit.harness.sendsPasswords) return;
-    for (const { name, token } of kit.tokens.valid) {
-      const username = authenticator.claimedName?.(token);
-      verify(typeof username === 'string' && username !== '', {
-        expected: `claimedName() to give the name in ${name}`,
-        got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.show(username)}`,
-        why: 'Blocking this token would block no one: the same login can be written in other ways.',
-      });
-      verify(secretFinder(kit.secrets).find(username).length === 0, {
-        expected: `claimedName() to give no password of ${name}`,
-        got: 'one is in it',
-        why: 'The name is printed, in a command to paste.',
-      });
-    }
-  },
-};
-
-const loginTokens: CaseDefinition = {
-  name: 'loginToken() writes a token of its own that carries the name, or nothing, for any name and password',
-  async run(kit) {
-    const authenticator = await kit.create();
-    const { loginToken } = authenticator;
-    if (loginToken === undefined) return;
-    const short = anyStrings(kit).filter(({ token }) => token.length < 1_000);
-    const texts = [...short, { name: 'a plain name', token: 'alice' }, { name: 'a colon', token: 'a:b' }];
-    for (const { name, token: text } of [...texts, { name: 'nothing', token: '' }]) {
-      const pairs = [[text, 'correct horse'] as const, ['alice', text] as const];
-      for (const [username, password] of pairs) {
-        const outcome = await outcomeOf(() => authenticator.loginToken?.(username, password));
-        const token = 'value' in outcome ? outcome.value : undefined;
-        verify('value' in outcome && (token === undefined || typeof token === 'string'), {
-          expected: `loginToken() to give a token or nothing with ${name} in it`,
-          got: 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : kit.show(token),
-          why: 'A person may type anything.',
-        });
-        if (token === undefined) continue;
-        verify(authenticator.recognizes?.(token) !== false && authenticator.claimedName?.(token) !== undefined, {
-          expected: `recognizes() and claimedName() to know the login with ${name} in it`,
-          got: 'they do not',
-          why: 'The guard of tokens that carry a password would not hold for it.',
-        });
-        const other = authenticator.loginToken?.(username, 'another password');
-        verify(other === undefined || authenticator.claimedName?.(other) === authenticator.claimedName?.(token), {
-          expected: `the login with ${name} in it to claim the same name with any password`,
-          got: 'it claims another one',
-          why: 'A part of one would be taken for the other: a password could choose who logs in.',
-        });
-      }
-    }
-    verify(loginToken.call(authenticator, 'alice', 'correct horse') !== undefined, {
-      expected: 'loginToken() to write the login of a plain name and password',
-      got: 'it gave nothing',
-      why: 'No one could log in.',
-    });
-  },
-};
+function mustBeQuick(what: string, milliseconds: number): void {
+  verify(milliseconds < longest, {
+    expected: `${what} within microseconds`,
+    got: `it took ${Math.round(milliseconds)} ms`,
+    why: 'All reviews wait for it: one caller with a crafted token would stop the gateway (ReDoS).',
+  });
+}
 
 function recognitionOf(authenticator: Authenticator): (token: string) => unknown {
   verify(authenticator.recognizes, {
@@ -187,17 +50,129 @@ function tiringTokens({ tokens }: Kit): readonly NamedToken[] {
   );
 }
 
-function timed<T>(call: () => T): { readonly value: T; readonly milliseconds: number } {
-  const start = performance.now();
-  const value = call();
-  return { value, milliseconds: performance.now() - start };
+/** Calls three times. The time is the shortest, since a pause of the machine affects one of them. */
+function thrice<T>(call: () => T): { readonly answers: readonly T[]; readonly milliseconds: number } {
+  const times = [1, 2, 3].map(() => {
+    const start = performance.now();
+    return { answer: call(), milliseconds: performance.now() - start };
+  });
+  return {
+    answers: times.map(({ answer }) => answer),
+    milliseconds: Math.min(...times.map(({ milliseconds }) => milliseconds)),
+  };
 }
 
 export const recognitionCases: readonly CaseDefinition[] = [
-  ownRecognised,
-  plainAnswer,
-  quickAnswer,
-  claimedNames,
-  everyLogin,
-  loginTokens,
+  authenticatorCase('recognizes() is true for every token of its own', async (kit, authenticator) => {
+    const recognizes = recognitionOf(authenticator);
+    for (const { name, token } of [...kit.tokens.valid, ...kit.tokens.rejected]) {
+      verify(recognizes(token) === true, {
+        expected: `recognizes() to be true of ${name}`,
+        got: 'it was not',
+        why: 'The gateway never asks an authenticator about a token that it does not recognise.',
+      });
+    }
+  }),
+  authenticatorCase(
+    'recognizes() answers any string with a boolean, and the same one each time',
+    async (kit, authenticator) => {
+      const recognizes = recognitionOf(authenticator);
+      for (const { name, token } of anyStrings(kit)) {
+        const asked = await outcomeOf(() => thrice(() => recognizes(token)));
+        verify('value' in asked, {
+          expected: `recognizes() not to throw on ${name}`,
+          got: `it threw ${kit.show('error' in asked && asked.error)}`,
+          why: 'It runs before everything else, so its throw would end reviews that concern other authenticators.',
+        });
+        const { answers } = asked.value;
+        const isPlain = answers.every((answer) => typeof answer === 'boolean' && answer === answers[0]);
+        verify(isPlain, {
+          expected: `recognizes() to give one boolean for ${name}`,
+          got: `it gave ${kit.show(answers)}`,
+          why: 'A promise counts as true, and a regular expression with the flag g remembers its last match.',
+        });
+      }
+    },
+  ),
+  authenticatorCase('recognizes() takes no time, however the token is made', async (kit, authenticator) => {
+    const recognizes = recognitionOf(authenticator);
+    for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
+      mustBeQuick(`recognizes() to answer ${name}`, thrice(() => recognizes(token)).milliseconds);
+    }
+  }),
+  authenticatorCase(
+    'claimedName() answers any string with a name or nothing, the same one each time, and takes no time',
+    async (kit, authenticator) => {
+      for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
+        const asked = await outcomeOf(() => thrice(() => authenticator.claimedName?.(token)));
+        verify('value' in asked, {
+          expected: `claimedName() not to throw on ${name}`,
+          got: `it threw ${kit.show('error' in asked && asked.error)}`,
+          why: 'The lookup of a good token would fail.',
+        });
+        const { answers, milliseconds } = asked.value;
+        const [first] = answers;
+        const isName = first === undefined || (typeof first === 'string' && first !== '');
+        verify(isName && answers.every((answer) => answer === first), {
+          expected: `claimedName() to give one name, or none, for ${name}`,
+          got: `it gave ${kit.show(answers)}`,
+          why: 'The lookups of one name are limited, so nothing else may be counted as a name.',
+        });
+        mustBeQuick(`claimedName() to answer ${name}`, milliseconds);
+      }
+    },
+  ),
+  authenticatorCase(
+    'claimedName() gives the name, and no password, of every valid token of a plugin that sends passwords',
+    async (kit, authenticator) => {
+      if (!kit.harness.sendsPasswords) return;
+      for (const { name, token } of kit.tokens.valid) {
+        const username = authenticator.claimedName?.(token);
+        verify(typeof username === 'string' && username !== '', {
+          expected: `claimedName() to give the name in ${name}`,
+          got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.show(username)}`,
+          why: 'Blocking this token would block no one: the same login can be written in other ways.',
+        });
+        kit.mustBeSilent(`the name that claimedName() gives for ${name}`, username);
+      }
+    },
+  ),
+  authenticatorCase(
+    'loginToken() writes a token of its own that carries the name, or nothing, for any name and password',
+    async (kit, authenticator) => {
+      const { loginToken } = authenticator;
+      if (loginToken === undefined) return;
+      const short = anyStrings(kit).filter(({ token }) => token.length < 1_000);
+      const texts = [...short, { name: 'a plain name', token: 'alice' }, { name: 'a colon', token: 'a:b' }];
+      for (const { name, token: text } of [...texts, { name: 'nothing', token: '' }]) {
+        const pairs = [[text, 'correct horse'] as const, ['alice', text] as const];
+        for (const [username, password] of pairs) {
+          const outcome = await outcomeOf(() => authenticator.loginToken?.(username, password));
+          const token = 'value' in outcome ? outcome.value : undefined;
+          verify('value' in outcome && (token === undefined || typeof token === 'string'), {
+            expected: `loginToken() to give a token or nothing with ${name} in it`,
+            got: 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : kit.show(token),
+            why: 'A person may type anything.',
+          });
+          if (token === undefined) continue;
+          verify(authenticator.recognizes?.(token) !== false && authenticator.claimedName?.(token) !== undefined, {
+            expected: `recognizes() and claimedName() to know the login with ${name} in it`,
+            got: 'they do not',
+            why: 'The guard of tokens that carry a password would not hold for it.',
+          });
+          const other = authenticator.loginToken?.(username, 'another password');
+          verify(other === undefined || authenticator.claimedName?.(other) === authenticator.claimedName?.(token), {
+            expected: `the login with ${name} in it to claim the same name with any password`,
+            got: 'it claims another one',
+            why: 'A part of one would be taken for the other: a password could choose who logs in.',
+          });
+        }
+      }
+      verify(loginToken.call(authenticator, 'alice', 'correct horse') !== undefined, {
+        expected: 'loginToken() to write the login of a plain name and password',
+        got: 'it gave nothing',
+        why: 'No one could log in.',
+      });
+    },
+  ),
 ];

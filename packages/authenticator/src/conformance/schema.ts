@@ -28,32 +28,6 @@ export function schemaProblem(schema: unknown): { readonly got: string; readonly
   return { got: 'it is no Standard Schema', fix: 'Use a library that implements both, such as zod from 4.2 on.' };
 }
 
-const describesItself: CaseDefinition = {
-  name: 'optionsSchema describes the options as a JSON Schema',
-  async run(kit) {
-    const why = `Editors complete gateway.yaml from it, and the gateway finds misspelt keys by its properties: ${howToWrite}`;
-    const expected = 'jsonSchema.input() to give a schema of type object with properties';
-    const schema = await jsonSchemaOf(kit, expected, why);
-    const { type, properties } = schema;
-    verify(type === 'object' && isMap(properties), { expected, got: `it gave ${kit.show(schema)}`, why });
-    const missing = Object.keys(Object(kit.harness.options)).filter((key) => !Object.hasOwn(properties, key));
-    const got = `${missing.join(', ')} of the good options is not among them`;
-    verify(missing.length === 0, { expected: 'every option to be among properties', got, why });
-  },
-};
-
-const namesAllKeys: CaseDefinition = {
-  name: 'optionsSchema takes no key that it does not name',
-  async run(kit) {
-    const why = `A misspelt option is then ignored without a message: ${howToWrite}`;
-    const expected = 'optionsSchema to name every key that it takes';
-    const schema = await jsonSchemaOf(kit, expected, why);
-    const open = openPlaces(schema, { schema, path: '', isTop: true, above: [] });
-    const got = open.map((place) => (place === '' ? 'the options take any key' : `${place} takes any key`)).join(', ');
-    verify(open.length === 0, { expected, got, why });
-  },
-};
-
 async function jsonSchemaOf({ harness, show }: Kit, expected: string, why: string): Promise<JsonSchema> {
   const problem = schemaProblem(harness.plugin.optionsSchema);
   if (problem !== undefined) return fail({ expected, got: problem.got, why: problem.fix });
@@ -120,4 +94,31 @@ function referredTo(reference: unknown, root: JsonSchema): unknown {
 
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
-export const schemaCases: readonly CaseDefinition[] = [describesItself, namesAllKeys];
+export const schemaCases: readonly CaseDefinition[] = [
+  {
+    name: 'optionsSchema describes the options as a JSON Schema',
+    async run(kit) {
+      const why = `Editors complete gateway.yaml from it, and the gateway finds misspelt keys by its properties: ${howToWrite}`;
+      const expected = 'jsonSchema.input() to give a schema of type object with properties';
+      const schema = await jsonSchemaOf(kit, expected, why);
+      const { type, properties } = schema;
+      verify(type === 'object' && isMap(properties), { expected, got: `it gave ${kit.show(schema)}`, why });
+      const missing = Object.keys(Object(kit.harness.options)).filter((key) => !Object.hasOwn(properties, key));
+      const got = `${missing.join(', ')} of the good options is not among them`;
+      verify(missing.length === 0, { expected: 'every option to be among properties', got, why });
+    },
+  },
+  {
+    name: 'optionsSchema takes no key that it does not name',
+    async run(kit) {
+      const why = `A misspelt option is then ignored without a message: ${howToWrite}`;
+      const expected = 'optionsSchema to name every key that it takes';
+      const schema = await jsonSchemaOf(kit, expected, why);
+      const open = openPlaces(schema, { schema, path: '', isTop: true, above: [] });
+      const got = open
+        .map((place) => (place === '' ? 'the options take any key' : `${place} takes any key`))
+        .join(', ');
+      verify(open.length === 0, { expected, got, why });
+    },
+  },
+];

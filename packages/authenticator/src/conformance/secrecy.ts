@@ -1,80 +1,18 @@
-import type { Authenticator } from '../authenticator.ts';
 import { alteredTokens, illFormedTokens, nulTokens } from './hostile.ts';
 import type { AskOptions, CaseDefinition, Kit } from './kit.ts';
-import { secretFinder } from './leaks.ts';
 import { complaintAbout } from './options.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
-const errorsQuiet: CaseDefinition = {
-  name: 'no error carries a token or a password',
-  async run(kit) {
-    const { thrown } = await provoke(kit);
-    for (const { when, said } of thrown) silent(kit, `the error ${when}`, said);
-  },
-};
-
-const badOptionsQuiet: CaseDefinition = {
-  name: 'what is said against bad options carries no password',
-  async run(kit) {
-    for (const bad of kit.harness.badOptions) {
-      silent(kit, `what is said against a bad "${bad.key}"`, await complaintAbout(kit, bad));
-    }
-  },
-};
-
-const decisionsQuiet: CaseDefinition = {
-  name: 'no decision carries a token or a password',
-  async run(kit) {
-    const { decided } = await provoke(kit);
-    for (const { when, said } of decided) silent(kit, `the decision ${when}`, said);
-  },
-};
-
-const logsQuiet: CaseDefinition = {
-  name: 'nothing that is logged carries a token or a password',
-  async run(kit) {
-    await provoke(kit);
-    for (const line of kit.recordings.flatMap(({ lines }) => lines)) silent(kit, `a log line (${line.level})`, line);
-  },
-};
-
-const metricsQuiet: CaseDefinition = {
-  name: 'no metric carries a token or a password',
-  async run(kit) {
-    await provoke(kit);
-    for (const metric of kit.recordings.flatMap(({ metrics }) => metrics))
-      silent(kit, `the metric ${metric.name}`, metric);
-  },
-};
-
-const labelsBounded: CaseDefinition = {
-  name: 'the labels of metrics name no user',
-  async run(kit) {
-    await provoke(kit);
-    const users = kit.harness.validTokens.map(({ user }) => user.username);
-    const subjects = kit.harness.rejectedTokens.flatMap(({ subject = [] }) => subject);
-    for (const { name, labels } of kit.recordings.flatMap(({ metrics }) => metrics)) {
-      const user = [...users, ...subjects].find((one) => labels.some((given) => Object.values(given).includes(one)));
-      verify(user === undefined, {
-        expected: `the labels of ${name} to be bounded by the config`,
-        got: `one of them is "${user}"`,
-        why: 'Each user would be a time series, until Prometheus has no memory left.',
-      });
-    }
-  },
-};
-
-function silent(kit: Kit, place: string, said: unknown): void {
-  const found = secretFinder(kit.secrets).find(said);
-  verify(found.length === 0, {
-    expected: `${place} to carry no secret`,
-    got: `${found.join(' and ')} is in it, as it is or encoded`,
-    why: 'It reaches logs, and people who may read logs but must not act as these users.',
-  });
+/** A case that searches values for secrets. */
+function quietCase(name: string, saidIn: (kit: Kit) => Promise<readonly Said[]>): CaseDefinition {
+  async function run(kit: Kit): Promise<void> {
+    for (const { place, said } of await saidIn(kit)) kit.mustBeSilent(place, said);
+  }
+  return { name, run };
 }
 
 interface Said {
-  readonly when: string;
+  readonly place: string;
   readonly said: unknown;
 }
 
@@ -90,9 +28,9 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
     // All at once, since each may take its whole deadline.
     const asking = [...valid, ...rejected, ...foreign, ...hostile].map(async (named) => {
       const outcome = await kit.outcome(authenticator, named, options);
-      const when = `about ${named.name}${state}`;
-      if ('value' in outcome) decided.push({ when, said: outcome.value });
-      else thrown.push({ when, said: outcome.error });
+      const about = `about ${named.name}${state}`;
+      if ('value' in outcome) decided.push({ place: `the decision ${about}`, said: outcome.value });
+      else thrown.push({ place: `the error ${about}`, said: outcome.error });
     });
     await Promise.all(asking);
   }
@@ -102,22 +40,47 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
   if (!('none' in kit.harness.backend)) {
     await kit.backend().stop();
     await askAll(' while the backend is stopped');
-    const check = await outcomeOf(() => checkOf(authenticator));
-    if ('error' in check) thrown.push({ when: 'of check() while the backend is stopped', said: check.error });
+    const check = await outcomeOf(() => authenticator.check?.(new AbortController().signal));
+    if ('error' in check)
+      thrown.push({ place: 'the error of check() while the backend is stopped', said: check.error });
   }
   await kit.close(authenticator);
   return { thrown, decided };
 }
 
-async function checkOf(authenticator: Authenticator): Promise<void> {
-  await authenticator.check?.(new AbortController().signal);
-}
-
 export const secrecyCases: readonly CaseDefinition[] = [
-  errorsQuiet,
-  badOptionsQuiet,
-  decisionsQuiet,
-  logsQuiet,
-  metricsQuiet,
-  labelsBounded,
+  quietCase('no error carries a token or a password', async (kit) => (await provoke(kit)).thrown),
+  quietCase('what is said against bad options carries no password', (kit) => {
+    const complaints = kit.harness.badOptions.map(async (bad) => {
+      return { place: `what is said against a bad "${bad.key}"`, said: await complaintAbout(kit, bad) };
+    });
+    return Promise.all(complaints);
+  }),
+  quietCase('no decision carries a token or a password', async (kit) => (await provoke(kit)).decided),
+  quietCase('nothing that is logged carries a token or a password', async (kit) => {
+    await provoke(kit);
+    const lines = kit.recordings.flatMap((recording) => recording.lines);
+    return lines.map((line) => ({ place: `a log line (${line.level})`, said: line }));
+  }),
+  quietCase('no metric carries a token or a password', async (kit) => {
+    await provoke(kit);
+    const metrics = kit.recordings.flatMap((recording) => recording.metrics);
+    return metrics.map((metric) => ({ place: `the metric ${metric.name}`, said: metric }));
+  }),
+  {
+    name: 'the labels of metrics name no user',
+    async run(kit) {
+      await provoke(kit);
+      const users = kit.harness.validTokens.map(({ user }) => user.username);
+      const subjects = kit.harness.rejectedTokens.flatMap(({ subject = [] }) => subject);
+      for (const { name, labels } of kit.recordings.flatMap(({ metrics }) => metrics)) {
+        const user = [...users, ...subjects].find((one) => labels.some((given) => Object.values(given).includes(one)));
+        verify(user === undefined, {
+          expected: `the labels of ${name} to be bounded by the config`,
+          got: `one of them is "${user}"`,
+          why: 'Each user would be a time series, until Prometheus has no memory left.',
+        });
+      }
+    },
+  },
 ];

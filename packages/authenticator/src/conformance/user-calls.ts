@@ -1,35 +1,52 @@
 import { randomUUID } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import type { AuthenticateContext, Authenticator, LoggedIn } from '../authenticator.ts';
 import type { UserInfo } from '../decision.ts';
-import { endsByThrow, settledInMicrotasks } from './abort.ts';
+import { abortCase, abortedAmid, abortedBefore, abortedHanging, type Call } from './abort.ts';
+import { callsAtOnce, inTurn, wholeUser } from './decisions.ts';
 import { injectionTokens, memberTokens } from './hostile.ts';
-import { callsAtOnce } from './identity.ts';
-import { type CaseDefinition, type Kit, verifyTwoUsers } from './kit.ts';
-import { secretFinder } from './leaks.ts';
-import { mustBeUnavailable } from './outage.ts';
-import { type Outcome, outcomeOf, verify, within } from './verdict.ts';
+import { authenticatorCase, type CaseDefinition, type Kit, verifyTwoUsers } from './kit.ts';
+import { gotOf, mustBeUnavailable } from './outage.ts';
+import { type Outcome, verify } from './verdict.ts';
 
-type UserContext = Pick<AuthenticateContext, 'signal' | 'trace'>;
-
-/** One of the methods that are called with a user and no token. */
-export interface UserMethod {
-  readonly name: 'lookUp' | 'revalidate';
-  call(authenticator: Authenticator, user: LoggedIn, context: UserContext): Promise<unknown>;
+interface UserContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
+  /** When the user logged in. Left out: now. */
+  readonly since?: Date | undefined;
 }
 
-const never = new AbortController().signal;
+/** One of the methods that are called with a user and no token. */
+export interface UserMethod<Answer> {
+  readonly name: 'lookUp' | 'revalidate';
+  call(authenticator: Authenticator, user: LoggedIn, context: UserContext): Promise<Answer>;
+  /** Fails when an answer is not that of the user. @param user undefined: no one has the name that was asked for */
+  judge(kit: Kit, asked: LoggedIn, user: UserInfo | undefined, outcome: Outcome<Answer>): void;
+}
 
 /** Fails when the answer takes too long. */
-export function outcomeAbout<Value>(
+function ask<Answer>(
   kit: Kit,
-  { name }: UserMethod,
+  method: UserMethod<Answer>,
+  authenticator: Authenticator,
   user: LoggedIn,
-  call: () => Promise<Value>,
-): Promise<Outcome<Value>> {
-  const expected = `${name}() of ${nameOf(user)} to end within ${kit.deadline} ms`;
-  const why = 'A call that takes longer than the deadline is an outage to the gateway.';
-  return within(kit.deadline, outcomeOf(call), { expected, got: 'it did not', why });
+  context: Partial<UserContext> = {},
+): Promise<Outcome<Answer>> {
+  const call = () => method.call(authenticator, user, { signal: new AbortController().signal, ...context });
+  return kit.timed(`the answer of ${method.name}() to ${nameOf(user)}`, call);
+}
+
+/** Asks about one user after the other, for each time of their login. */
+export function usersCase<Answer, User extends LoggedIn>(
+  method: UserMethod<Answer>,
+  name: string,
+  usersOf: (kit: Kit) => readonly User[],
+  judge: (kit: Kit, user: User, outcome: Outcome<Answer>) => void,
+  logins: readonly (Date | undefined)[] = [undefined],
+): CaseDefinition {
+  const run = async (kit: Kit, authenticator: Authenticator) => {
+    for (const user of usersOf(kit)) {
+      for (const since of logins) judge(kit, user, await ask(kit, method, authenticator, user, { since }));
+    }
+  };
+  return authenticatorCase(name, run, { needs: method.name });
 }
 
 /** A name in a message: hostile ones may be very long, or no text. */
@@ -39,176 +56,145 @@ export function nameOf({ username }: LoggedIn): string {
 }
 
 /** The users of the valid tokens. */
-export function knownUsers({ tokens }: Kit): readonly LoggedIn[] {
+export function knownUsers({ tokens }: Kit): readonly UserInfo[] {
   return tokens.valid.map(({ user }) => user);
-}
-
-interface ManyUsers {
-  readonly asked: LoggedIn;
-  /** Undefined: no one has the name. */
-  readonly user: UserInfo | undefined;
-}
-
-/** Known and unknown ones in turn, so that a mix-up may give one the answer of the other. */
-async function manyUsers(kit: Kit): Promise<readonly ManyUsers[]> {
-  const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
-  verifyTwoUsers(many);
-  return Array.from({ length: callsAtOnce }, (_, index) => {
-    if (index % 5 === 4) return { asked: { username: `nobody-${index}` }, user: undefined };
-    const { user } = many[index % many.length] as { user: UserInfo };
-    return { asked: user, user };
-  });
-}
-
-/** Asks about many users at once. @param judge fails when an answer is not that of its user */
-export function apartCase<Value>(
-  { name }: UserMethod,
-  ask: (kit: Kit, authenticator: Authenticator, user: LoggedIn) => Promise<Outcome<Value>>,
-  judge: (kit: Kit, one: ManyUsers, outcome: Outcome<Value>) => void,
-): CaseDefinition {
-  return {
-    name: `${callsAtOnce} calls of ${name}() at once keep users apart`,
-    needs: name,
-    async run(kit) {
-      const authenticator = await kit.create();
-      const users = await manyUsers(kit);
-      const outcomes = await Promise.all(users.map(({ asked }) => ask(kit, authenticator, asked)));
-      for (const [index, one] of users.entries()) judge(kit, one, outcomes[index] as Outcome<Value>);
-    },
-  };
 }
 
 /** Names that no user has: made up, queries and patterns, and known ones with something more. */
 export function namesOfNoOne(kit: Kit): readonly LoggedIn[] {
   const made = [`nobody-${randomUUID()}`, 'a'.repeat(16 * 1024), 'a'.repeat(1024 * 1024), '\0', '\ud800', '\ufffd'];
   const hostile = [...memberTokens, ...injectionTokens].map(({ token }) => token);
+  const ends = ['\0', '\0x', '\ud800', '\ufffd', '*', "' OR '1'='1"];
   const changed = kit.harness.validTokens
     .slice(0, 4)
     .flatMap(({ user: { username: name } }) => [
-      `${name}\0`,
-      `${name}\0x`,
+      ...ends.map((end) => name + end),
       `\0${name}`,
-      `${name}\ud800`,
-      `${name}\ufffd`,
-      `${name}*`,
       `${name.slice(0, -1)}*`,
       `*)(|(uid=${name}`,
-      `${name}' OR '1'='1`,
     ]);
   return [...made, ...hostile, ...changed].map((username) => ({ username }));
 }
 
-export function abortedCase(method: UserMethod): CaseDefinition {
-  return {
-    name: `${method.name}() ends by a throw when it is aborted`,
-    needs: method.name,
-    async run(kit) {
-      const authenticator = await kit.create();
-      for (const user of knownUsers(kit)) {
-        const signal = AbortSignal.abort(new Error('the caller has gone'));
-        const what = `${method.name}() and a signal that is aborted already`;
-        await endsByThrow(
-          kit,
-          what,
-          outcomeOf(() => method.call(authenticator, user, { signal })),
-        );
-        const controller = new AbortController();
-        const call = outcomeOf(() => method.call(authenticator, user, { signal: controller.signal }));
-        if (await settledInMicrotasks(call)) continue;
-        controller.abort(new Error('the caller has gone'));
-        await endsByThrow(kit, `${method.name}()`, call);
-      }
-    },
-  };
+/** The cases that are the same for both methods. */
+export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefinition[] {
+  const needs = method.name;
+  const calls = (kit: Kit, authenticator: Authenticator): readonly Call[] =>
+    knownUsers(kit).map((user) => ({
+      name: `${needs}() of ${nameOf(user)}`,
+      start: (signal) => method.call(authenticator, user, { signal }),
+    }));
+  return [
+    authenticatorCase(
+      `${callsAtOnce} calls of ${needs}() at once keep users apart`,
+      (kit, authenticator) => keptApart(kit, authenticator, method),
+      { needs },
+    ),
+    abortCase({ name: `${needs}() ends by a throw when it is aborted`, needs }, calls, [abortedBefore, abortedAmid]),
+    abortCase(
+      { name: `${needs}() ends when it is aborted while the backend hangs`, needs, needsBackend: true },
+      calls,
+      [abortedHanging],
+    ),
+    authenticatorCase(
+      `${needs}() reports a stopped backend as unavailable`,
+      (kit, authenticator) => reportedAsUnavailable(kit, authenticator, method),
+      { needs, needsBackend: true },
+    ),
+    authenticatorCase(
+      `${needs}() says no password: not in an answer, a step, an error, a log line or a metric`,
+      (kit, authenticator) => silent(kit, authenticator, method),
+      { needs },
+    ),
+  ];
 }
 
-export function abortedHangingCase(method: UserMethod): CaseDefinition {
-  return {
-    name: `${method.name}() ends when it is aborted while the backend hangs`,
-    needs: method.name,
-    needsBackend: true,
-    async run(kit) {
-      const backend = kit.backend();
-      const authenticator = await kit.create();
-      await backend.hang();
-      for (const user of knownUsers(kit)) {
-        const controller = new AbortController();
-        const call = outcomeOf(() => method.call(authenticator, user, { signal: controller.signal }));
-        // The turns let the call reach its socket.
-        for (let turn = 0; turn < 10; turn += 1) await setImmediate();
-        controller.abort(new Error('the caller has gone'));
-        await endsByThrow(kit, `${method.name}()`, call);
-      }
+async function keptApart<Answer>(kit: Kit, authenticator: Authenticator, method: UserMethod<Answer>): Promise<void> {
+  const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
+  verifyTwoUsers(many);
+  const known = many.map(({ user }) => ({ asked: user, user }));
+  const unknown = Array.from(many, (_, index) => ({ asked: { username: `nobody-${index}` }, user: undefined }));
+  const asking = inTurn<{ readonly asked: LoggedIn; readonly user: UserInfo | undefined }>(known, unknown).map(
+    async ({ asked, user }) => {
+      const outcome = await ask(kit, method, authenticator, asked);
+      return () => method.judge(kit, asked, user, outcome);
     },
-  };
+  );
+  for (const judge of await Promise.all(asking)) judge();
 }
 
-export function outageCase(method: UserMethod): CaseDefinition {
-  return {
-    name: `${method.name}() reports a stopped backend as unavailable`,
-    needs: method.name,
-    needsBackend: true,
-    async run(kit) {
-      const backend = kit.backend();
-      const authenticator = await kit.create();
-      await backend.stop();
-      const asking = knownUsers(kit).map(async (user) => {
-        const outcome = await outcomeAbout(kit, method, user, () =>
-          method.call(authenticator, user, { signal: never }),
-        );
-        mustBeUnavailable(kit, `${method.name}() of ${nameOf(user)}`, outcome);
-      });
-      await Promise.all(asking);
-    },
-  };
+async function reportedAsUnavailable<Answer>(
+  kit: Kit,
+  authenticator: Authenticator,
+  method: UserMethod<Answer>,
+): Promise<void> {
+  await kit.backend().stop();
+  const asking = knownUsers(kit).map(async (user) => {
+    mustBeUnavailable(kit, `${method.name}() of ${nameOf(user)}`, await ask(kit, method, authenticator, user));
+  });
+  await Promise.all(asking);
 }
 
-export function secrecyCase(method: UserMethod): CaseDefinition {
-  return {
-    name: `${method.name}() says no password: not in an answer, a step, an error, a log line or a metric`,
-    needs: method.name,
-    async run(kit) {
-      const authenticator = await kit.create();
-      const said: unknown[] = [];
-      const trace = (step: string) => said.push(step);
-      const askAll = async (signal: AbortSignal) => {
-        const asking = [...knownUsers(kit), ...namesOfNoOne(kit)].map((user) =>
-          outcomeAbout(kit, method, user, () => method.call(authenticator, user, { signal, trace })),
-        );
-        said.push(...(await Promise.all(asking)));
-      };
-      await askAll(never);
-      await askAll(AbortSignal.abort(new Error('the caller has gone')));
-      if (!('none' in kit.harness.backend)) {
-        await kit.backend().stop();
-        await askAll(never);
-      }
-      for (const { lines, metrics } of kit.recordings) said.push(...lines, ...metrics);
-      const found = secretFinder(kit.secrets).find(said);
-      verify(found.length === 0, {
-        expected: `${method.name}() to say no secret`,
-        got: `${found.join(' and ')} is in what it said, as it is or encoded`,
-        why: 'Operators see the steps, and logs reach people who must not act as these users.',
-      });
-    },
+async function silent<Answer>(kit: Kit, authenticator: Authenticator, method: UserMethod<Answer>): Promise<void> {
+  const said: unknown[] = [];
+  const trace = (step: string) => said.push(step);
+  const askAll = async (context: Partial<UserContext> = {}) => {
+    const users = [...knownUsers(kit), ...namesOfNoOne(kit)];
+    said.push(
+      ...(await Promise.all(users.map((user) => ask(kit, method, authenticator, user, { trace, ...context })))),
+    );
   };
+  await askAll();
+  await askAll({ signal: AbortSignal.abort(new Error('the caller has gone')) });
+  if (!('none' in kit.harness.backend)) {
+    await kit.backend().stop();
+    await askAll();
+  }
+  for (const { lines, metrics } of kit.recordings) said.push(...lines, ...metrics);
+  kit.mustBeSilent(`what ${method.name}() says, its steps, log lines and metrics`, said);
 }
 
-const existing: CaseDefinition = {
-  name: 'lookUp() and revalidate() are there exactly where the harness says so',
-  async run(kit) {
-    const { looksUpUsers = false, revalidation } = kit.harness;
-    const authenticator = await kit.create();
-    const said = { lookUp: looksUpUsers, revalidate: revalidation !== undefined };
-    for (const [name, isSaid] of Object.entries(said)) {
-      const method: unknown = Reflect.get(authenticator, name);
-      verify(isSaid ? typeof method === 'function' : method === undefined, {
-        expected: isSaid ? `the authenticator to have ${name}()` : `the authenticator to have no ${name}`,
-        got: `it is of the type ${typeof method}`,
-        why: 'Set looksUpUsers and revalidation of the harness as the plugin is: the cases for these methods depend on them.',
-      });
-    }
+const lookUp: UserMethod<UserInfo | undefined> = {
+  name: 'lookUp',
+  call: async (authenticator, { username }, context) => await authenticator.lookUp?.(username, context),
+  judge(kit, asked, user, outcome) {
+    const found = 'value' in outcome ? outcome.value : undefined;
+    verify('value' in outcome && (user ? found && wholeUser(found) === wholeUser(user) : found === undefined), {
+      expected: `lookUp() of ${nameOf(asked)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
+      got: gotOf(kit, outcome),
+      why: user
+        ? 'The operator would look for the cause in the wrong place: these are the names that a token gives.'
+        : 'A name without a user is undefined; a throw says that the backend is down.',
+    });
   },
 };
 
-export const userMethodsCases: readonly CaseDefinition[] = [existing];
+export const userMethodsCases: readonly CaseDefinition[] = [
+  authenticatorCase(
+    'lookUp() and revalidate() are there exactly where the harness says so',
+    async ({ harness: { looksUpUsers = false, revalidation } }, authenticator) => {
+      const said = { lookUp: looksUpUsers, revalidate: revalidation !== undefined };
+      for (const [name, isSaid] of Object.entries(said)) {
+        const method: unknown = Reflect.get(authenticator, name);
+        verify(isSaid ? typeof method === 'function' : method === undefined, {
+          expected: isSaid ? `the authenticator to have ${name}()` : `the authenticator to have no ${name}`,
+          got: `it is of the type ${typeof method}`,
+          why: 'Set looksUpUsers and revalidation of the harness as the plugin is: the cases for these methods depend on them.',
+        });
+      }
+    },
+  ),
+  usersCase(
+    lookUp,
+    'lookUp() finds the users of valid tokens, as their tokens give them',
+    knownUsers,
+    (kit, user, outcome) => lookUp.judge(kit, user, user, outcome),
+  ),
+  usersCase(
+    lookUp,
+    'lookUp() finds no one by a name that no user has, and never throws',
+    namesOfNoOne,
+    (kit, asked, outcome) => lookUp.judge(kit, asked, undefined, outcome),
+  ),
+  ...userCases(lookUp),
+];

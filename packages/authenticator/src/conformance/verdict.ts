@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Why a case failed, for the plugin's author. */
-export interface Complaint {
+interface Complaint {
   /** Follows "Expected". */
   readonly expected: string;
   /** Follows "but". Never a token: see `Kit.show`. */

@@ -11,7 +11,7 @@ import {
   value,
 } from '@sallyport/plugin-options';
 import type { z } from 'zod';
-import type { ConnectionOptions, HostPort, Servers } from '../connection-options.ts';
+import type { ConnectionOptions, Servers } from '../connection-options.ts';
 import {
   isClearText,
   parsePlace,
@@ -24,11 +24,12 @@ import {
 
 export { isClearText, type ServerUrl, type SocketUrl };
 
+type AnyServer = ServerUrl | SocketUrl;
 type Place = Pick<ServerUrl, 'secure' | 'address'>;
 
 /** The keys for the address of Redis and the login, each valid by itself. */
 interface ConnectionKeys extends TlsKeys, LoginKeys {
-  readonly url?: ServerUrl | SocketUrl | undefined;
+  readonly url?: AnyServer | undefined;
   readonly sentinels?: readonly Place[] | undefined;
   readonly name?: string | undefined;
   readonly sentinelUsername?: string | undefined;
@@ -108,24 +109,19 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
   };
 }
 
-interface ConnectionUse {
-  /** Milliseconds. */
-  readonly commandTimeout: number;
-  /** As for `connectionShape`. */
-  readonly terms: ClearTextTerms;
-  /**
-   * Another server that uses the keys of TLS and `insecure`, so they have an effect. The caller decides whether it may be
-   * reached in clear text.
-   */
-  readonly another?: ServerUrl | SocketUrl | undefined;
-}
-
-/** Checks the keys together. @returns undefined after a complaint */
+/**
+ * Checks the keys together.
+ *
+ * @param use `another`: a server beside them that uses the keys of TLS and `insecure`, so they have an effect. The caller
+ *   decides whether it may be reached in clear text
+ * @returns undefined after a complaint
+ */
 export function settleConnection(
   keys: ConnectionKeys,
-  { commandTimeout, terms, another }: ConnectionUse,
+  use: Pick<ConnectionOptions, 'commandTimeout'> & { terms: ClearTextTerms; another?: AnyServer | undefined },
   complain: Complain,
 ): ConnectionOptions | undefined {
+  const { commandTimeout, terms, another } = use;
   const servers = settleServers(keys, terms, another, complain);
   const login = settleLogin(keys, 'write { file: secrets/redis } or { env: REDIS_PASSWORD }', complain);
   const spoken = servers === undefined || servers.secure || another?.secure === true;
@@ -155,7 +151,7 @@ export function settleLogin(
 function settleServers(
   keys: ConnectionKeys,
   terms: ClearTextTerms,
-  another: ServerUrl | SocketUrl | undefined,
+  another: AnyServer | undefined,
   complain: Complain,
 ): Servers | undefined {
   const { url, sentinels, name, cluster } = keys;
@@ -175,30 +171,21 @@ function settleServers(
     return undefined;
   }
   refuseClearText(keys, terms, another, complain);
-  const secure = (list: readonly Place[]) => list[0]?.secure === true;
-  if (cluster !== undefined) return { kind: 'cluster', secure: secure(cluster), nodes: cluster.map(addressOf) };
-  if (sentinels !== undefined && name !== undefined) {
-    return {
-      kind: 'sentinel',
-      secure: secure(sentinels),
-      database: keys.database ?? 0,
-      sentinels: sentinels.map(addressOf),
-      name,
-      ...(keys.sentinelUsername !== undefined && { sentinelUsername: keys.sentinelUsername }),
-      ...(keys.sentinelPassword !== undefined && { sentinelPassword: keys.sentinelPassword }),
-    };
-  }
-  return url && settleUrl(url, keys.database);
+  const secure = (sentinels ?? cluster)?.[0]?.secure === true;
+  if (cluster !== undefined) return { kind: 'cluster', secure, nodes: cluster.map(({ address }) => address) };
+  if (sentinels === undefined || name === undefined) return url && settleUrl(url, keys.database);
+  return {
+    kind: 'sentinel',
+    ...{ secure, name, database: keys.database ?? 0, sentinels: sentinels.map(({ address }) => address) },
+    ...(keys.sentinelUsername !== undefined && { sentinelUsername: keys.sentinelUsername }),
+    ...(keys.sentinelPassword !== undefined && { sentinelPassword: keys.sentinelPassword }),
+  };
 }
 
 export function settleUrl(url: ServerUrl | SocketUrl, database: number | undefined): Servers {
   const number = url.database ?? database ?? 0;
   if ('path' in url) return { kind: 'socket', secure: false, database: number, path: url.path };
   return { kind: 'server', secure: url.secure, database: number, address: url.address };
-}
-
-function addressOf({ address }: Place): HostPort {
-  return address;
 }
 
 function refuseUselessKeys({ url, sentinels, cluster, database, ...keys }: ConnectionKeys, complain: Complain): void {
@@ -218,7 +205,7 @@ function refuseUselessKeys({ url, sentinels, cluster, database, ...keys }: Conne
 function refuseClearText(
   { url, sentinels, cluster, insecure }: ConnectionKeys,
   { consent }: ClearTextTerms,
-  another: ServerUrl | SocketUrl | undefined,
+  another: AnyServer | undefined,
   complain: Complain,
 ): void {
   const listed = sentinels ?? cluster ?? [];

@@ -2,12 +2,11 @@ import type { Authenticator, Decision } from '@sallyport/authenticator';
 import type { LinkContext, Source } from '../../chain/chain.ts';
 import type { Clocks } from '../../clocks.ts';
 import type { CacheLifetimes } from '../../config/types.ts';
-import type { Revocations } from '../../revocation/types.ts';
-import type { SharedRedis } from '../../shared-redis/types.ts';
+import type { Revocations } from '../../revocation/list.ts';
+import type { SharedRedis } from '../../shared-redis/shared-redis.ts';
 import { createMemoryTier, type MemoryTier } from '../memory-tier.ts';
 import { createRedisTier } from '../redis-tier.ts';
-import type { CacheSettings } from '../store.ts';
-import { withCache } from '../with-cache.ts';
+import { type CacheSettings, withCache } from '../with-cache.ts';
 
 export const minute = 60_000;
 export const hour: number = 60 * minute;

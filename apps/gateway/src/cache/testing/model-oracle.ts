@@ -1,13 +1,12 @@
 import type { Decision } from '@sallyport/authenticator';
-import { digestOf } from '../../revocation/list.ts';
-import type { EntryAction, EntryKind } from '../../revocation/types.ts';
+import { digestOf, type Entry } from '../../revocation/list.ts';
 import type { GivenAnswer, ModelBackend } from './model-backend.ts';
 import { type Answered, lifetimes } from './model-replica.ts';
 
 /** An entry of the revocation list, as the model knows it. */
 export interface ModelEntry {
-  readonly action: EntryAction;
-  readonly kind: EntryKind;
+  readonly action: Entry['action'];
+  readonly kind: Entry['kind'];
   readonly name: string;
   readonly until: number;
   /** True time. */

@@ -1,8 +1,7 @@
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { type Connection, connect, type Servers } from '@sallyport/redis-connection';
 import type { RedisServer } from '@sallyport/test-servers/redis';
-import { createSharedRedis, type ProbedRedis } from '../shared-redis.ts';
-import type { RedisUse } from '../types.ts';
+import { createSharedRedis, type ProbedRedis, type RedisUse } from '../shared-redis.ts';
 
 export interface OpenedSharedOptions {
   /** Default: over the socket of `redis`. */

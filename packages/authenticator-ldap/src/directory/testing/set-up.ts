@@ -3,9 +3,9 @@ import { type RecordingContext, recordingContext } from '@sallyport/authenticato
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import type { Connect, SearchRequest, Server } from '../../connection/types.ts';
 import type { LdapOptions } from '../../options/types.ts';
-import { createDirectory, type DirectoryDependencies } from '../create-directory.ts';
-import type { Work } from '../service-search.ts';
-import type { Directory } from '../types.ts';
+import { createDirectory } from '../create-directory.ts';
+import type { Work } from '../service-account.ts';
+import type { Directory, DirectoryDependencies } from '../types.ts';
 import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.ts';
 
 /** Options that leave servers, and what a test is about, to be said. */

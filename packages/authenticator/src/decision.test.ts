@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { AuthenticatorError } from './errors.ts';
+import { AuthenticatorError } from './decision.ts';
 
 describe('AuthenticatorError', () => {
   test.each(['unavailable', 'failed'] as const)('carries the code %s, the message and the cause', (code) => {
@@ -31,7 +31,7 @@ describe('AuthenticatorError.is', () => {
 
   test('knows errors from another copy of this package', async () => {
     // A query makes Node and vitest evaluate the module a second time.
-    const copy: typeof import('./errors.ts') = await import(`${'./errors.ts'}?copy`);
+    const copy: typeof import('./decision.ts') = await import(`${'./decision.ts'}?copy`);
     expect(copy.AuthenticatorError).not.toBe(AuthenticatorError);
     const error = new copy.AuthenticatorError('unavailable', 'no answer');
     expect(error).not.toBeInstanceOf(AuthenticatorError);

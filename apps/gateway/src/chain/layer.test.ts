@@ -1,6 +1,6 @@
 import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { withAudiences } from './audiences.ts';
+import { withAudiences, withProvenance } from './layer.ts';
 
 const { signal } = new AbortController();
 const user = { username: 'jane' };
@@ -47,6 +47,34 @@ describe('audiences', () => {
     'leave $kind as it is',
     async (decision) => {
       expect(await judge(decision, ['a'])).toStrictEqual(decision);
+    },
+  );
+});
+
+const provenance = { keyPrefix: 'sallyport.example.com', fingerprint: (token: string) => `digest of ${token}` };
+
+async function ask(decision: Decision): Promise<Decision> {
+  const inner = { authenticate: async () => decision, close: async () => {} };
+  return withProvenance(inner, 'corp', provenance).authenticate('t', { audiences: [], signal });
+}
+
+describe('provenance', () => {
+  test('is added to what the backend knows of a user, and changes nothing else', async () => {
+    const added = {
+      'sallyport.example.com/authenticator': ['corp'],
+      'sallyport.example.com/credential': ['digest of t'],
+    };
+    const user = { username: 'jane', groups: ['a'], extra: { 'example.com/email': ['jane@example.com'] } };
+    const decision = { kind: 'authenticated', user, audiences: ['a'] } as const;
+    expect(await ask(decision)).toStrictEqual({ ...decision, user: { ...user, extra: { ...user.extra, ...added } } });
+    const bare = { kind: 'authenticated', user: { username: 'jane' } } as const;
+    expect(await ask(bare)).toStrictEqual({ ...bare, user: { username: 'jane', extra: added } });
+  });
+
+  test.each<Decision>([{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'locked', subject: 'jane' }])(
+    'is not added to $kind',
+    async (decision) => {
+      expect(await ask(decision)).toBe(decision);
     },
   );
 });

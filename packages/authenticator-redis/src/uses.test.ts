@@ -12,7 +12,7 @@ import { collect, never, startAuthenticator, startIssuer, tracedContext } from '
 import { keyOf, keyPrefix, store, storeToken } from './testing/records.ts';
 import { settled } from './testing/written-options.ts';
 import { digestToken, makeToken } from './token.ts';
-import { createUseNotes } from './use-notes.ts';
+import { createUseNotes } from './uses.ts';
 
 const redis = await redisForFile();
 beforeEach(async () => {

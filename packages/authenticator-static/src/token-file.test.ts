@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { readTokenAuthFile } from './token-auth-file.ts';
-import { blind, digestToken, type TokenSet } from './token-set.ts';
+import { blind, digestToken, type TokenSet } from './token-file.ts';
 import { readTokensFile } from './tokens-file.ts';
 
 const tokens = Array.from({ length: 100 }, () => randomBytes(32).toString('base64url'));

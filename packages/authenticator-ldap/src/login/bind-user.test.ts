@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { userOptions } from '../testing/ldap-options.ts';
 import { memoryDirectory } from '../testing/memory-directory.ts';
-import { createDecoys } from './decoy.ts';
+import { createDecoys } from './bind-user.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();

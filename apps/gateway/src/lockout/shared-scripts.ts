@@ -1,0 +1,91 @@
+/*
+ * The gateway judges the hash of a subject (see `shared-records.ts`), since only the gateway can check who wrote its
+ * records. The scripts do only what must be atomic.
+ */
+
+/** Sees that the hash lives at least so long from now on. A foreign writer may have set a longer expiry, or none. */
+const keep = `
+local function keep(least, most)
+  local left = redis.call('PTTL', KEYS[1])
+  if left < least or left > most then redis.call('PEXPIRE', KEYS[1], least) end
+end`;
+
+/**
+ * Takes a slot for a try, and reads all other fields at the same moment: what was in the hash before it. Other replicas
+ * can't take a slot in between, so a try that finds too many before it gives its own back.
+ *
+ * Someone else may have written to this key. A key of another type, or with far too many fields, is removed as a whole; a
+ * field that is too long to be ours is removed, and never sent to the gateway.
+ *
+ * KEYS[1]  the hash
+ * ARGV[1], ARGV[2]  the field of the try, and its value
+ * ARGV[3]  how many other tries there may be for it to take a slot, whoever wrote them: tries that wait for a slot
+ *          must not block each other. `any`: it takes one in any case
+ * ARGV[4], ARGV[5]  milliseconds that the hash stays at least and at most
+ * ARGV[6]  how many fields it may have
+ * ARGV[7]… fields that say that the secret is right: with one of them the try takes a slot in any case
+ *
+ * @returns 1 when the try has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
+ *   fields and their values
+ */
+export const takeScript = `${keep}
+local key, field = KEYS[1], ARGV[1]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local removed = 0
+local size = redis.pcall('HLEN', key)
+local isOther = type(size) == 'table' and string.find(size.err, 'WRONGTYPE', 1, true)
+if isOther or type(size) == 'number' and size > tonumber(ARGV[6]) then
+  redis.call('DEL', key)
+  removed = 1
+end
+
+local marks, isKnown, tries, others = {}, false, 0, {}
+for index = 7, #ARGV do marks[ARGV[index]] = true end
+local all = redis.call('HGETALL', key)
+for index = 1, #all, 2 do
+  local name, value = all[index], all[index + 1]
+  if #name > 64 or #value > 160 then
+    redis.call('HDEL', key, name)
+    removed = removed + 1
+  elseif name ~= field then
+    others[#others + 1] = name
+    others[#others + 1] = value
+    isKnown = isKnown or marks[name]
+    if string.sub(name, 1, 4) == 'try:' then tries = tries + 1 end
+  end
+end
+
+local hasSlot = 0
+if ARGV[3] == 'any' then
+  redis.call('HSET', key, field, ARGV[2])
+  hasSlot = 1
+elseif isKnown or tries < tonumber(ARGV[3]) then
+  -- A Redis that takes no writes can still be read.
+  local reply = redis.pcall('HSET', key, field, ARGV[2])
+  if type(reply) == 'number' then hasSlot = 1 end
+end
+if hasSlot == 1 then keep(tonumber(ARGV[4]), tonumber(ARGV[5])) end
+return { hasSlot, now, removed, others }
+`;
+
+/**
+ * Changes the hash.
+ *
+ * KEYS[1]  the hash
+ * ARGV[1], ARGV[2]  milliseconds that it stays at least and at most
+ * ARGV[3]  how many fields go
+ * ARGV[4]… these, then fields and values that come
+ */
+export const changeScript = `${keep}
+local last = 3 + tonumber(ARGV[3])
+for index = 4, last do redis.call('HDEL', KEYS[1], ARGV[index]) end
+for index = last + 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
+keep(tonumber(ARGV[1]), tonumber(ARGV[2]))
+return 'changed'
+`;
+
+/** KEYS[1]: a hash. Returns Redis' time in milliseconds, and fields and values in turn. */
+export const readScript = `
+local clock = redis.call('TIME')
+return {string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)), redis.call('HGETALL', KEYS[1])}`;

@@ -1,0 +1,102 @@
+import { isAttributeDescription, readDn } from './distinguished-name.ts';
+
+/** A template of the config that can't be read. The message is the problem and the fix. */
+export class TemplateError extends Error {
+  override readonly name = 'TemplateError';
+  /** With its column. */
+  readonly problem: string;
+  readonly fix: string;
+
+  /** @param index where in the text, in UTF-16 units; the column in the message counts characters from 1 */
+  constructor(text: string, index: number, problem: string, fix: string) {
+    const placed = `column ${[...text.slice(0, index)].length + 1}: ${problem}`;
+    super(`${placed}: ${fix}`);
+    this.problem = placed;
+    this.fix = fix;
+  }
+}
+
+/** Makes a group's name from its entry. */
+export interface NameTemplate {
+  /** Each once, as written; `dn` is no attribute but the DN of the entry. */
+  readonly attributes: readonly string[];
+  /** Undefined when a value that it needs is undefined or empty: then the group has no name. */
+  fill(value: (attribute: string) => string | undefined): string | undefined;
+}
+
+/**
+ * Reads an attribute (`cn`), or a text with attributes in braces (`team:{cn}`). Literal braces can't be written: they
+ * are more likely a mistake, and all groups would then have that one name.
+ *
+ * @throws TemplateError with the column and the fix
+ */
+export function parseNameTemplate(text: string): NameTemplate {
+  // Literals and attributes take turns, beginning with a literal.
+  const isAttribute = (turn: number) => turn % 2 === 1;
+  const pieces = /[{}]/.test(text) ? text.split(/\{([^{}]*)\}/) : ['', text, ''];
+  let index = 0;
+  for (const [turn, piece] of pieces.entries()) {
+    const brace = isAttribute(turn) ? -1 : piece.search(/[{}]/);
+    if (brace !== -1) throw new TemplateError(text, index + brace, 'a brace without its partner', 'write {cn}');
+    if (isAttribute(turn) && !isAttributeDescription(piece)) {
+      const fix = 'write cn, or a text with attributes in braces, such as team:{cn}';
+      throw new TemplateError(text, index, `"${piece}" is no attribute`, fix);
+    }
+    index += piece.length + (isAttribute(turn) ? '{}'.length : 0);
+  }
+  const named = pieces.map((piece, turn) => (isAttribute(turn) && piece.toLowerCase() === 'dn' ? 'dn' : piece));
+  return {
+    attributes: [...new Set(named.filter((_, turn) => isAttribute(turn)))],
+    fill(value) {
+      const texts = named.map((piece, turn) => (isAttribute(turn) ? value(piece) || undefined : piece));
+      return texts.includes(undefined) ? undefined : texts.join('');
+    },
+  };
+}
+
+const placeholder = '{username}';
+const dnExample = 'uid={username},ou=people,dc=example,dc=com';
+
+/** Makes a user's DN from the name alone, without a search. */
+export interface DnTemplate {
+  /** Every result is a DN below it. */
+  readonly parent: string;
+  /** The name, which is not empty, is escaped (RFC 4514 section 2.4): the DN has the same levels whatever it is. */
+  fill(username: string): string;
+}
+
+/** Reads a DN with `{username}` in a value of its first level. @throws TemplateError with the column and the fix */
+export function parseDnTemplate(text: string): DnTemplate {
+  const [index, ...others] = braces(text);
+  const known = index !== undefined && text.startsWith(placeholder, index);
+  const surplus = known ? others.find((other) => other !== index + placeholder.length - 1) : index;
+  if (surplus !== undefined) {
+    const fix = 'write {username} once and nothing else in braces; write \\7b and \\7d for literal braces';
+    throw new TemplateError(text, surplus, 'a brace too many', fix);
+  }
+  const fix = `write it as in ${dnExample}`;
+  if (index === undefined) throw new TemplateError(text, text.length, 'no {username}', fix);
+  const before = text.slice(0, index);
+  const after = text.slice(index + placeholder.length);
+  if (readDn(before)?.length !== 1) {
+    const place = `write it as the value, or a part of the value, of the first level, not in quotes, as in ${dnExample}`;
+    throw new TemplateError(text, index, '{username} is not allowed here', place);
+  }
+  const [entry, parent] = readDn(`${before}x${after}`) ?? [];
+  if (entry === undefined) throw new TemplateError(text, 0, 'this is no DN', fix);
+  if (parent === undefined) throw new TemplateError(text, text.length, 'no DN of a parent', fix);
+  return {
+    parent: `${before}x${after}`.slice(entry.end + 1).trim(),
+    fill: (username) => before + escapeDnValue(username) + after,
+  };
+}
+
+/** The indexes of the braces that no backslash escapes. */
+function braces(text: string): number[] {
+  return [...text.matchAll(/\\.|[{}]/gs)].filter(([match]) => match.length === 1).map((match) => match.index);
+}
+
+/** The spelling of a value (RFC 4514 section 2.4) that may be anywhere in it; other characters stay as UTF-8. */
+function escapeDnValue(value: string): string {
+  return value.replace(/^[ #]|["+,;<>\\]| $/g, '\\$&').replaceAll('\0', '\\00');
+}

@@ -1,0 +1,44 @@
+import { createServer, type RequestListener, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { AnswerTooBig, exchange, parseJson } from './exchange.ts';
+
+async function answerOf(listener: RequestListener, maxSize = 100) {
+  const server = createServer(listener);
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const call = request({ port, host: '127.0.0.1', method: 'POST', agent: false });
+  return await exchange(call, { wanted: [200], maxSize }, 'a question');
+}
+
+test('an answer has its status and its body, as long as it is wanted and not too big', async () => {
+  expect(await answerOf((_, answer) => answer.end('a'.repeat(100)))).toMatchObject({
+    status: 200,
+    body: { length: 100 },
+  });
+  expect(await answerOf((_, answer) => answer.writeHead(404).end('a'.repeat(1000)))).toMatchObject({
+    status: 404,
+    body: { length: 0 },
+  });
+  await expect(answerOf((_, answer) => answer.end('a'.repeat(101)))).rejects.toBeInstanceOf(AnswerTooBig);
+});
+
+test.each<[string, RequestListener]>([
+  ['it answers compressed, unasked', (_, answer) => answer.writeHead(200, { 'content-encoding': 'gzip' }).end('a')],
+  [
+    'the answer is not whole',
+    (_, answer) => answer.writeHead(200, { 'content-length': 9 }).write('a', () => answer.destroy()),
+  ],
+])('an exchange fails where %s', async (message, listener) => {
+  await expect(answerOf(listener)).rejects.toThrow(message);
+});
+
+test('what is no JSON in UTF-8 is undefined', () => {
+  expect(parseJson(Buffer.from('{"a":"é"}'))).toEqual({ a: 'é' });
+  expect(parseJson(Buffer.from('{'))).toBeUndefined();
+  expect(parseJson(Buffer.from([0x22, 0xff, 0x22]))).toBeUndefined();
+});

@@ -1,0 +1,88 @@
+import type { ClientRequest } from 'node:http';
+import { oneLine } from './text.ts';
+import { explainTls, isTlsError } from './tls-problem.ts';
+
+/** What a server answered. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Empty for a status whose body is not wanted. */
+  readonly body: Buffer;
+}
+
+/** An answer has more bytes than are read. */
+export class AnswerTooBig extends Error {
+  override readonly name = 'AnswerTooBig';
+}
+
+/** How an answer is read. */
+export interface Reading {
+  /** The statuses whose body is wanted. Others are read too, so that the connection can be used again, but not held. */
+  readonly wanted: readonly number[];
+  /** Bytes: a bigger answer ends the connection while it is read. */
+  readonly maxSize: number;
+}
+
+/**
+ * Sends a request that `node:http` or `node:https` has made, and reads its answer.
+ *
+ * @param sent the body of the request
+ * @throws AnswerTooBig
+ * @throws the error of Node, or one of our own when an answer is compressed or not whole. None quotes the answer in its message
+ */
+export function exchange(call: ClientRequest, { wanted, maxSize }: Reading, sent?: string): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const refuse = (error: Error) => {
+      reject(error);
+      call.destroy();
+    };
+    call.on('error', reject);
+    // Without this listener, Node emits neither `response` nor `error` for a 101.
+    call.on('upgrade', ({ statusCode: status = 101 }, socket) => {
+      socket.destroy();
+      resolve({ status, body: Buffer.alloc(0) });
+    });
+    const noAnswer = () => reject(new Error('the connection was closed without an answer'));
+    call.on('close', noAnswer);
+    call.on('response', (answer) => {
+      // An answer without a length ends after `close`.
+      call.off('close', noAnswer);
+      const { statusCode: status = 0, headers } = answer;
+      const isWanted = wanted.includes(status);
+      if (!isWanted) resolve({ status, body: Buffer.alloc(0) });
+      else if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
+        return refuse(new Error('it answers compressed, unasked'));
+      }
+      const chunks: Buffer[] = [];
+      let length = 0;
+      answer.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > maxSize) refuse(new AnswerTooBig());
+        else if (isWanted) chunks.push(chunk);
+      });
+      answer.on('end', () => resolve({ status, body: Buffer.concat(chunks, length) }));
+      // Node says only "aborted". It emits no `end` and no `error` for some connections that end in the middle of a body.
+      const notWhole = () => reject(new Error('the answer is not whole'));
+      answer.on('error', notWhole).on('close', notWhole);
+    });
+    call.end(sent);
+  });
+}
+
+/** Explains why a request over HTTP failed, and how to fix it. @param name that the certificate must have */
+export function explainExchange(error: NodeJS.ErrnoException, name: string): string {
+  const { code = '' } = error;
+  if (isTlsError(error) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
+    return explainTls(error, { name, noTls: 'check the port in the URL' }).problem;
+  }
+  const inner = error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [];
+  return oneLine(error.message || inner.join('; ') || code);
+}
+
+/** @returns undefined for what is no JSON, or no UTF-8. The error of JSON.parse would quote it */
+export function parseJson(json: string | Uint8Array): unknown {
+  try {
+    return JSON.parse(typeof json === 'string' ? json : new TextDecoder('utf-8', { fatal: true }).decode(json));
+  } catch {
+    return undefined;
+  }
+}
