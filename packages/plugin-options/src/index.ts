@@ -1,10 +1,8 @@
 export { AnswerTooBig, exchange, explainExchange, type HttpAnswer, parseJson, type Reading } from './exchange.ts';
-export { parseCertificates, parsePrivateKey, tlsFileLimit } from './pem.ts';
-export { isHostName, oneLine, type Parsed, parseText } from './text.ts';
+export { isHostName, oneLine, type Parsed, parseDuration, parseText } from './text.ts';
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
-export { type TlsSettings, watchTlsFiles } from './tls-files.ts';
+export { parseCertificates, parsePrivateKey, type TlsSettings, tlsFileLimit, watchTlsFiles } from './tls-files.ts';
 export { explainTls, isTlsError, type TlsPeer } from './tls-problem.ts';
-export { parseDuration } from './units.ts';
 export { readUnverifiedJwt, type UnverifiedJwt } from './unverified-jwt.ts';
 export {
   type Bounds,

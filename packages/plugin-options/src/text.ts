@@ -30,3 +30,65 @@ export function oneLine(text: string): string {
   const printable = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ').trim();
   return printable.length > 200 ? `${printable.slice(0, 200)}...` : printable;
 }
+
+type Units = Readonly<Record<string, number>>;
+
+const millisecondsPer: Units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+const [Ki, Mi, Gi] = [1024, 1024 ** 2, 1024 ** 3];
+const bytesPer: Units = { B: 1, KiB: Ki, Ki, MiB: Mi, Mi, GiB: Gi, Gi };
+
+const number = String.raw`\d+(?:\.\d+)?`;
+
+/** As a JSON Schema `pattern`: Go's durations (`1h30m`, `1.5s`) down to milliseconds, and days. `0` needs no unit. */
+export const durationPattern: string = `^(?:0|(?=\\d)(?:${number}d)?(?:${number}h)?(?:${number}m)?(?:${number}s)?(?:${number}ms)?)$`;
+
+/** As a JSON Schema `pattern`: bytes, or powers of 1024 with or without Kubernetes' short spelling. */
+export const sizePattern: string = `^${number}(?:B|KiB|Ki|MiB|Mi|GiB|Gi)$`;
+
+/**
+ * A duration in milliseconds. Units go from big to small, each once: `1d`, `1h30m`, `2m`, `1.5s`, `300ms`, `0`.
+ * Parts of a millisecond are refused, not rounded.
+ */
+export function parseDuration(input: unknown): Parsed<number> {
+  if (input === 0 || input === '0') return { value: 0 };
+  return parseUnits(input, durationPattern, millisecondsPer, {
+    what: 'duration',
+    parts: 'milliseconds',
+    fix: 'write 3s, 500ms, 2m or 1h',
+  });
+}
+
+/**
+ * A size in bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
+ */
+export function parseSize(input: unknown): Parsed<number> {
+  const [text, amount, unit] = (typeof input === 'string' && /^([\d.]+)(k|K|M|G)B?$/.exec(input)) || [];
+  if (unit !== undefined) {
+    return {
+      problem: `"${text}" may mean powers of 1000 or of 1024`,
+      fix: `write ${amount}${unit.toUpperCase()}iB`,
+    };
+  }
+  const words = { what: 'size', parts: 'bytes', fix: 'write 256KiB, 1MiB or 512B' };
+  return parseUnits(input, sizePattern, bytesPer, words);
+}
+
+function parseUnits(
+  input: unknown,
+  pattern: string,
+  units: Units,
+  { what, parts, fix }: Readonly<Record<'what' | 'parts' | 'fix', string>>,
+): Parsed<number> {
+  if (typeof input === 'number' || (typeof input === 'string' && /^\d+(\.\d+)?$/.test(input.trim()))) {
+    return { problem: `"${input}" has no unit`, fix };
+  }
+  if (typeof input !== 'string') return { problem: `must be a ${what}`, fix };
+  if (!new RegExp(pattern).test(input)) return { problem: `"${input}" is not a ${what}`, fix };
+  let total = 0;
+  for (const [, whole = '', fraction = '', unit = ''] of input.matchAll(/(\d+)\.?(\d*)([A-Za-z]+)/g)) {
+    // Digits and decimal places are multiplied separately: as binary fractions `1.1 * 1000` is 1100.0000000000002.
+    total += (Number(whole + fraction) * (units[unit] ?? Number.NaN)) / 10 ** fraction.length;
+  }
+  if (Number.isSafeInteger(total)) return { value: total };
+  return { problem: `"${input}" is not a whole number of ${parts}`, fix };
+}

@@ -1,7 +1,9 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { PluginContext } from '@sallyport/authenticator';
-import { parseCertificates, parsePrivateKey, tlsFileLimit } from './pem.ts';
 import type { TlsOptions } from './tls.ts';
+
+type Pair = Pick<TlsSettings, 'certificate' | 'key'>;
 
 /** What a TLS handshake needs. Certificates and keys are PEM. */
 export interface TlsSettings {
@@ -29,7 +31,7 @@ export async function watchTlsFiles(
 ): Promise<() => TlsSettings> {
   let ca: Buffer | undefined;
   let pair: Pair | undefined;
-  const latest: { certificate?: Buffer; key?: Buffer } = {};
+  const latest: Pair = {};
 
   async function watch(option: string, file: string | undefined, take: (pem: Buffer) => void): Promise<void> {
     if (file === undefined) return;
@@ -46,10 +48,16 @@ export async function watchTlsFiles(
   }
 
   /** Remembers a file also when the other one does not match yet: once that has changed too, both take effect. */
-  function takePair(part: Partial<Pair>): void {
+  function takePair(part: Pair): void {
     const { certificate, key } = Object.assign(latest, part);
     if (certificate === undefined || key === undefined) return;
-    requirePair(certificate, key);
+    try {
+      createSecureContext({ cert: certificate, key });
+    } catch {
+      throw new Error(
+        'does not match yet: certFile and keyFile are not a pair. The certificate itself must be the first in its file',
+      );
+    }
     pair = { certificate, key };
   }
 
@@ -68,17 +76,41 @@ export async function watchTlsFiles(
   return () => ({ minVersion, ...(ca && { ca }), ...pair, ...(serverName !== undefined && { serverName }) });
 }
 
-interface Pair {
-  readonly certificate: Buffer;
-  readonly key: Buffer;
+/** The limit of a TLS file, in bytes. All the world's authorities fit in one. */
+export const tlsFileLimit: number = 4 * 1024 * 1024;
+
+const pemCertificate =
+  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+/**
+ * Parses all certificates of a PEM file. Node accepts anything as a CA, and then trusts no one.
+ *
+ * @throws Error whose message follows the name of the file, and does not quote its content
+ */
+export function parseCertificates(pem: Buffer): X509Certificate[] {
+  const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
+  if (blocks.length === 0) throw new Error('has no PEM certificate ("-----BEGIN CERTIFICATE-----")');
+  return blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch {
+      throw new Error(`is damaged in certificate ${index + 1}: copy it again`);
+    }
+  });
 }
 
-function requirePair(cert: Buffer, key: Buffer): void {
+/**
+ * Parses a private key.
+ *
+ * @throws Error whose message follows the name of the file. It has no cause: that could contain a part of the key
+ */
+export function parsePrivateKey(pem: Buffer): KeyObject {
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))) {
+    throw new Error('has a key with a passphrase: store it without one, readable by this user only');
+  }
   try {
-    createSecureContext({ cert, key });
+    return createPrivateKey(pem);
   } catch {
-    throw new Error(
-      'does not match yet: certFile and keyFile are not a pair. The certificate itself must be the first in its file',
-    );
+    throw new Error('has no PEM private key ("-----BEGIN PRIVATE KEY-----")');
   }
 }

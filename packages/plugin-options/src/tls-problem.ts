@@ -14,47 +14,48 @@ export interface TlsPeer {
   readonly noTls: string;
 }
 
-type Explain = (peer: TlsPeer, error: TlsError) => string;
-
-const unknownAuthority: Explain = () =>
-  "the server's certificate is signed by a CA that is not trusted here: put the certificate of that CA into caFile";
-
-const clientRefused: Explain = () =>
-  'the server refused the client certificate, or requires one: check certFile and keyFile, and the CAs that the server trusts';
-
-const noCommonVersion: Explain = () =>
-  'the two sides have no version or cipher of TLS in common (check tls.minVersion), or the server requires a client certificate';
-
-const answersInClear: Explain = ({ noTls }) => `the server answers, but not in TLS: ${noTls}`;
-
-const wrongName: Explain = ({ name }, { cert }) =>
-  `the server's certificate is not for ${name} but for ${oneLine(cert?.subjectaltname ?? String(cert?.subject.CN))}: ` +
-  'use a name that it has in the URL, or set serverName';
-
-const expired: Explain = () =>
-  "the server's certificate, or one above it, has expired: renew it on the server, and check the clock here";
-
-const closed: Explain = () =>
-  'the server closed the connection during the handshake: it may have no certificate, require a client certificate ' +
-  '(certFile), or be blocked by something in between';
-
 /** By the code of the error: the first match counts. Codes that begin with ERR_SSL are the texts of OpenSSL. */
-const explanations: readonly (readonly [RegExp, Explain])[] = [
-  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, wrongName],
-  [/^(UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED|INVALID_CA)/, unknownAuthority],
-  [/^CERT_HAS_EXPIRED$/, expired],
-  [/^CERT_NOT_YET_VALID$/, () => "the server's certificate is not valid yet: check the clocks on both sides"],
-  [/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTPS?_(PROXY_)?REQUEST)$/, answersInClear],
-  [/^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA)/, clientRefused],
-  [/^ERR_SSL_.*(PROTOCOL|VERSION|HANDSHAKE_FAILURE|CIPHER)/, noCommonVersion],
-  [/^(ECONNRESET|EPIPE)$/, closed],
+const explanations: readonly (readonly [RegExp, string | ((peer: TlsPeer, error: TlsError) => string)])[] = [
+  [
+    /^ERR_TLS_CERT_ALTNAME_INVALID$/,
+    ({ name }, { cert }) =>
+      `the server's certificate is not for ${name} but for ${oneLine(cert?.subjectaltname ?? String(cert?.subject.CN))}: ` +
+      'use a name that it has in the URL, or set serverName',
+  ],
+  [
+    /^(UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED|INVALID_CA)/,
+    "the server's certificate is signed by a CA that is not trusted here: put the certificate of that CA into caFile",
+  ],
+  [
+    /^CERT_HAS_EXPIRED$/,
+    "the server's certificate, or one above it, has expired: renew it on the server, and check the clock here",
+  ],
+  [/^CERT_NOT_YET_VALID$/, "the server's certificate is not valid yet: check the clocks on both sides"],
+  [
+    /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTPS?_(PROXY_)?REQUEST)$/,
+    ({ noTls }) => `the server answers, but not in TLS: ${noTls}`,
+  ],
+  [
+    /^ERR_SSL_.*(CERTIFICATE|UNKNOWN_CA)/,
+    'the server refused the client certificate, or requires one: check certFile and keyFile, and the CAs that the server trusts',
+  ],
+  [
+    /^ERR_SSL_.*(PROTOCOL|VERSION|HANDSHAKE_FAILURE|CIPHER)/,
+    'the two sides have no version or cipher of TLS in common (check tls.minVersion), or the server requires a client certificate',
+  ],
+  [
+    /^(ECONNRESET|EPIPE)$/,
+    'the server closed the connection during the handshake: it may have no certificate, require a client certificate ' +
+      '(certFile), or be blocked by something in between',
+  ],
 ];
 
 /** Explains why a handshake failed, and how to fix it. */
 export function explainTls(error: TlsError, peer: TlsPeer): { kind: 'tls' | 'closed'; problem: string } {
   const code = codeOf(error);
-  const [, explain] = explanations.find(([pattern]) => pattern.test(code)) ?? [];
-  return { kind: explain === closed ? 'closed' : 'tls', problem: explain?.(peer, error) ?? oneLine(error.message) };
+  const [, explanation = oneLine(error.message)] = explanations.find(([pattern]) => pattern.test(code)) ?? [];
+  const problem = typeof explanation === 'string' ? explanation : explanation(peer, error);
+  return { kind: /^(ECONNRESET|EPIPE)$/.test(code) ? 'closed' : 'tls', problem };
 }
 
 /** True for errors of TLS itself. They can come after the handshake: TLS 1.3 refuses client certificates then. */

@@ -12,37 +12,24 @@ export interface TlsOptions {
 }
 
 /** The keys of the options about TLS with servers, each good by itself. */
-export interface TlsKeys {
-  readonly caFile?: string | undefined;
-  readonly certFile?: string | undefined;
-  readonly keyFile?: string | undefined;
-  readonly serverName?: string | undefined;
-  readonly minVersion?: TlsOptions['minVersion'] | undefined;
-}
+export type TlsKeys = { readonly [Key in keyof TlsOptions]?: TlsOptions[Key] | undefined };
 
 /** The same keys as a part of a `section`'s shape. A type, since zod takes no interface for a shape. */
-export type TlsShape = {
-  readonly caFile: z.ZodType<string | undefined>;
-  readonly certFile: z.ZodType<string | undefined>;
-  readonly keyFile: z.ZodType<string | undefined>;
-  readonly serverName: z.ZodType<string | undefined>;
-  readonly minVersion: z.ZodType<TlsOptions['minVersion'] | undefined>;
-};
+export type TlsShape = { readonly [Key in keyof TlsOptions]-?: z.ZodType<TlsKeys[Key]> };
 
 /** @param word the name of the backend in examples: `ldap` makes them `tls/ldap-ca.crt` and `ldap.example.com` */
 export function tlsShape(word: string): TlsShape {
-  const files = filesOf(word);
   const name = `${word}.example.com`;
   return {
     caFile: path(
       "The CAs that sign the servers' certificates (PEM), relative to the config file. Left out: those of Node.",
-      files.ca,
+      `tls/${word}-ca.crt`,
     ).optional(),
     certFile: path(
       'A client certificate (PEM), for servers that require one. With keyFile.',
-      files.certificate,
+      `tls/${word}-client.crt`,
     ).optional(),
-    keyFile: path("The client certificate's key (PEM).", files.key).optional(),
+    keyFile: path("The client certificate's key (PEM).", `tls/${word}-client.key`).optional(),
     serverName: value(
       { description: "The name that the servers' certificates must have, in place of the host of the URL." },
       (input) => {
@@ -59,10 +46,6 @@ export function tlsShape(word: string): TlsShape {
 
 const fallback = 'TLSv1.2';
 
-function filesOf(word: string): { readonly ca: string; readonly certificate: string; readonly key: string } {
-  return { ca: `tls/${word}-ca.crt`, certificate: `tls/${word}-client.crt`, key: `tls/${word}-client.key` };
-}
-
 /** What messages about TLS say of the backend. */
 export interface TlsUse {
   /** As `tlsShape` has it. */
@@ -76,23 +59,17 @@ export interface TlsUse {
 /** Makes the TLS options of the keys. It complains about keys that do nothing, or lack the other one of their pair. */
 export function settleTls(keys: TlsKeys, { word, spoken, fix }: TlsUse, complain: Complain): TlsOptions {
   const { caFile, certFile, keyFile, serverName, minVersion } = keys;
-  const given = Object.entries({ caFile, certFile, keyFile, serverName, minVersion });
-  for (const [key, setting] of spoken ? [] : given) {
-    if (setting === undefined) continue;
+  const given = Object.entries({ caFile, certFile, keyFile, serverName, minVersion }).filter(
+    ([, set]) => set !== undefined,
+  );
+  for (const [key] of spoken ? [] : given) {
     complain([key], `does nothing: no server is reached with TLS; remove it, or ${fix}`);
   }
-  const files = filesOf(word);
   if (certFile !== undefined && keyFile === undefined) {
-    complain(['keyFile'], `must name the key of certFile: write keyFile: ${files.key}`);
+    complain(['keyFile'], `must name the key of certFile: write keyFile: tls/${word}-client.key`);
   }
   if (keyFile !== undefined && certFile === undefined) {
-    complain(['certFile'], `must name the certificate of keyFile: write certFile: ${files.certificate}`);
+    complain(['certFile'], `must name the certificate of keyFile: write certFile: tls/${word}-client.crt`);
   }
-  return {
-    ...(caFile !== undefined && { caFile }),
-    ...(certFile !== undefined && { certFile }),
-    ...(keyFile !== undefined && { keyFile }),
-    ...(serverName !== undefined && { serverName }),
-    minVersion: minVersion ?? fallback,
-  };
+  return { minVersion: fallback, ...Object.fromEntries(given) };
 }

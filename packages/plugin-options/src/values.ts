@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { type Parsed, parseText } from './text.ts';
-import { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';
+import { durationPattern, type Parsed, parseDuration, parseSize, parseText, sizePattern } from './text.ts';
 
 /**
  * Makes a value that editors see as text, and that `parse` reads: its messages are better than those of a schema
@@ -21,11 +20,10 @@ export function value<Value>(described: object, parse: (input: unknown) => Parse
 
 /** One text or a list of them, each read by `parse`. A problem of one entry has its index in the path. */
 export function oneOrMore<Value>(
-  described: { readonly description: string; readonly items?: object },
+  { description, items }: { readonly description: string; readonly items?: object },
   most: number,
   parse: (input: unknown) => Parsed<Value>,
 ): z.ZodType<readonly Value[]> {
-  const { description, items } = described;
   const item = { type: 'string', ...items };
   return z
     .unknown()
@@ -47,17 +45,16 @@ export function oneOrMore<Value>(
 
 /** A list of texts, each read by `parse`. */
 export function list<Value>(
-  described: { readonly description: string; readonly example: string; readonly items?: object },
-  bounds: { readonly least: number; readonly most: number },
+  { description, example, items }: { readonly description: string; readonly example: string; readonly items?: object },
+  { least, most }: { readonly least: number; readonly most: number },
   parse: (input: unknown) => Parsed<Value>,
 ): z.ZodType<readonly Value[]> {
-  const { description, example, items } = described;
-  const length = bounds.least === 0 ? `at most ${bounds.most}` : `${bounds.least} to ${bounds.most}`;
+  const length = least === 0 ? `at most ${most}` : `${least} to ${most}`;
   const wrongLength = `must have ${length} entries: write ${example}`;
   return z
     .array(value({ ...items }, parse), { error: `must be a list: write ${example}` })
-    .min(bounds.least, wrongLength)
-    .max(bounds.most, wrongLength)
+    .min(least, wrongLength)
+    .max(most, wrongLength)
     .describe(description);
 }
 
@@ -88,32 +85,23 @@ export interface Bounds {
  * setTimeout takes at most 2^31 - 1 ms (24.8 days), and fires at once on more.
  */
 export function duration(description: string, bounds: Bounds = {}): z.ZodType<number> {
-  const words = { parse: parseDuration, pattern: durationPattern, more: 'long', less: 'short', example: '500ms' };
-  return quantity(description, { most: '7d', ...bounds }, words);
+  const words = { pattern: durationPattern, more: 'long', less: 'short', example: '500ms' };
+  return quantity(description, { most: '7d', ...bounds }, parseDuration, words);
 }
 
 /** A size with its unit, in bytes: more than 0, unless the bounds say otherwise. */
 export function size(description: string, bounds: Bounds = {}): z.ZodType<number> {
-  return quantity(description, bounds, {
-    parse: parseSize,
-    pattern: sizePattern,
-    more: 'big',
-    less: 'small',
-    example: '16KiB',
-  });
+  const words = { pattern: sizePattern, more: 'big', less: 'small', example: '16KiB' };
+  return quantity(description, bounds, parseSize, words);
 }
 
-interface Quantity {
-  readonly parse: (input: unknown) => Parsed<number>;
-  readonly pattern: string;
-  /** `too long`, `too big`. */
-  readonly more: string;
-  readonly less: string;
-  readonly example: string;
-}
-
-function quantity(description: string, bounds: Bounds, { parse, pattern, more, less, example }: Quantity) {
-  const { least, most, why, fixForZero = `write ${example} or more` } = bounds;
+/** @param words `too long`, `too big` and the like */
+function quantity(
+  description: string,
+  { least, most, why, fixForZero }: Bounds,
+  parse: (input: unknown) => Parsed<number>,
+  { pattern, more, less, example }: Readonly<Record<'pattern' | 'more' | 'less' | 'example', string>>,
+) {
   const [lowest, highest] = [bound(least, parse), bound(most, parse)];
   const range = least === undefined ? most && `At most ${most}.` : `${least} to ${most}.`;
   const described = { description: range ? `${description} ${range}` : description, pattern };
@@ -122,7 +110,9 @@ function quantity(description: string, bounds: Bounds, { parse, pattern, more, l
   return value({ ...described, ...zero }, (input) => {
     const parsed = parse(input);
     if ('problem' in parsed) return parsed;
-    if (parsed.value === 0 && lowest === undefined) return { problem: 'must be more than 0', fix: fixForZero };
+    if (parsed.value === 0 && lowest === undefined) {
+      return { problem: 'must be more than 0', fix: fixForZero ?? `write ${example} or more` };
+    }
     if (lowest !== undefined && parsed.value < lowest) {
       return { problem: `"${input}" is too ${less}`, fix: `write at least ${least}` };
     }
@@ -132,7 +122,7 @@ function quantity(description: string, bounds: Bounds, { parse, pattern, more, l
 }
 
 /** @throws Error about a bound that is a mistake in the schema */
-function bound(text: string | undefined, parse: Quantity['parse']): number | undefined {
+function bound(text: string | undefined, parse: (input: unknown) => Parsed<number>): number | undefined {
   if (text === undefined) return undefined;
   const parsed = parse(text);
   if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);

@@ -1,4 +1,4 @@
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../config/problems.ts';
 import { printable } from '../logging/printable.ts';
 import type { Publication } from '../revocation/confirmation.ts';
 import { blocksIn, type Entry } from '../revocation/list.ts';

@@ -10,8 +10,7 @@ import type {
   UserInfo,
 } from '@sallyport/authenticator';
 import { type Breach, identityPolicy, identityPrefixes, type JudgedUser } from '../chain/identity-policy.ts';
-import { nearest } from '../config/nearest.ts';
-import { formatProblem } from '../config/problems.ts';
+import { formatProblem, nearest } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { closeMade, createTokenIssuer, type IssuingAuthenticator, issuesTokens } from '../runtime/authenticators.ts';

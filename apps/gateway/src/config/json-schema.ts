@@ -1,37 +1,27 @@
-import type { AuthenticatorPlugin } from '@sallyport/authenticator';
+import type { ResolvedPlugin } from './plugins.ts';
+import { isObject } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
-import { isObject, type JsonSchema } from './unknown-keys.ts';
+import type { JsonSchema } from './unknown-keys.ts';
 
 type Json = Record<string, unknown>;
 
-/** A plugin under the name that the config uses for it. */
-export interface NamedPlugin {
-  readonly use: string;
-  readonly plugin: AuthenticatorPlugin<unknown>;
-}
+const reference = (key: string, description: string) => ({
+  properties: { [key]: { type: 'string', minLength: 1, description } },
+  required: [key],
+  additionalProperties: false,
+});
 
 const secret: JsonSchema = {
   description: 'A secret, kept out of this file: { env: NAME } or { file: path }.',
   type: 'object',
-  oneOf: [
-    {
-      properties: { env: { type: 'string', minLength: 1, description: 'An environment variable.' } },
-      required: ['env'],
-      additionalProperties: false,
-    },
-    {
-      properties: { file: { type: 'string', minLength: 1, description: 'A file, its path relative to this one.' } },
-      required: ['file'],
-      additionalProperties: false,
-    },
-  ],
+  oneOf: [reference('env', 'An environment variable.'), reference('file', 'A file, its path relative to this one.')],
 };
 
 /**
  * The JSON Schema (draft 2020-12) of a whole gateway.yaml, for editors: the options of each plugin follow from `use`,
  * and each text in them may be a secret's reference instead. Plugins that are not named keep their options open.
  */
-export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
+export function configJsonSchema(plugins: readonly Pick<ResolvedPlugin, 'use' | 'plugin'>[]): JsonSchema {
   const schema = structuredClone(fileJsonSchema()) as Json & {
     properties: {
       authenticators: { items: Json & { properties: Json } };
@@ -42,33 +32,24 @@ export function configJsonSchema(plugins: readonly NamedPlugin[]): JsonSchema {
   const authenticator = schema.properties.authenticators.items;
   const use = authenticator.properties.use as Json;
   authenticator.properties.use = { ...use, anyOf: [{ enum: plugins.map((plugin) => plugin.use) }, { type: 'string' }] };
-  authenticator.allOf = plugins.map((plugin, index) => {
-    const { required } = plugin.plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-    return {
-      if: { properties: { use: { const: plugin.use } }, required: ['use'] },
-      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
-      then: {
-        properties: { options: { $ref: `#/$defs/${definitionName(index)}` } },
-        ...(Array.isArray(required) && required.length > 0 ? { required: ['options'] } : {}),
-      },
-    };
+  const described = plugins.map(({ use, plugin }, index) => {
+    const { $schema: _, ...options } = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+    return { use, options, name: `plugin-${index}-options`, root: `#/$defs/plugin-${index}-options` };
   });
-  const definitions = plugins.map(({ plugin }, index) => [definitionName(index), optionsDefinition(plugin, index)]);
+  authenticator.allOf = described.map(({ use, options: { required }, root }) => ({
+    if: { properties: { use: { const: use } }, required: ['use'] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+    then: {
+      properties: { options: { $ref: root } },
+      ...(Array.isArray(required) && required.length > 0 ? { required: ['options'] } : {}),
+    },
+  }));
+  const definitions = described.map(({ name, options, root }) => [name, withSecrets(options, root, true)]);
   return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
 }
 
-function definitionName(index: number): string {
-  return `plugin-${index}-options`;
-}
-
-function optionsDefinition(plugin: AuthenticatorPlugin<unknown>, index: number): Json {
-  const { $schema: _, ...schema } = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-  return withSecrets(schema, `#/$defs/${definitionName(index)}`, true);
-}
-
-/** Keywords that hold schemas: one, a list, or a map of them. `if`, `not` and `contains` are left out: they do not describe values. */
-const single = ['items', 'additionalProperties', 'then', 'else'];
-const lists = ['prefixItems', 'allOf', 'anyOf', 'oneOf'];
+/** Keywords that hold schemas, and maps of them. `if`, `not` and `contains` are left out: they do not describe values. */
+const holders = ['items', 'additionalProperties', 'then', 'else', 'prefixItems', 'allOf', 'anyOf'];
 const maps = ['properties', 'patternProperties', '$defs'];
 
 /**
@@ -76,38 +57,27 @@ const maps = ['properties', 'patternProperties', '$defs'];
  * @param literals whether a secret may be written out
  */
 function withSecrets(schema: Json, root: string, literals: boolean): Json {
-  if (schema.writeOnly === true && takesText(schema) && !literals) return { ...shown(schema), $ref: '#/$defs/secret' };
+  // Title, description and default stay outside of `anyOf`, where editors read them.
+  const shown = Object.fromEntries(
+    ['title', 'description', 'default'].flatMap((key) => (key in schema ? [[key, schema[key]]] : [])),
+  );
+  if (schema.writeOnly === true && takesText(schema) && !literals) return { ...shown, $ref: '#/$defs/secret' };
   const within = (inner: unknown) => (isObject(inner) ? withSecrets(inner, root, literals) : inner);
-  const entries = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
+  const walked = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
     if (keyword === '$ref' && typeof value === 'string') return ['$ref', value.replace(/^#/, root)];
-    if (single.includes(keyword)) return [keyword, within(value)];
     // A reference fits each branch that takes text, so `oneOf` would refuse it.
-    if (lists.includes(keyword) && Array.isArray(value)) {
-      return [keyword === 'oneOf' ? 'anyOf' : keyword, value.map(within)];
-    }
-    if (maps.includes(keyword) && isObject(value)) {
-      return [keyword, Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner)]))];
-    }
-    return [keyword, value];
+    if (keyword === 'oneOf' && Array.isArray(value)) return ['anyOf', value.map(within)];
+    if (holders.includes(keyword)) return [keyword, Array.isArray(value) ? value.map(within) : within(value)];
+    if (!maps.includes(keyword) || !isObject(value)) return [keyword, value];
+    return [keyword, Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, within(inner)]))];
   });
-  const walked = Object.fromEntries(entries);
-  return takesText(schema) ? orSecret(walked) : walked;
+  if (!takesText(schema)) return Object.fromEntries(walked);
+  const others = walked.filter(([keyword]) => !(keyword in shown));
+  return { ...shown, anyOf: [Object.fromEntries(others), { $ref: '#/$defs/secret' }] };
 }
 
 function takesText({ type, enum: values, const: constant }: Json): boolean {
   if (constant !== undefined) return false;
   if (type === undefined) return Array.isArray(values) && values.some((value) => typeof value === 'string');
   return type === 'string' || (Array.isArray(type) && type.includes('string'));
-}
-
-/** Title, description and default stay outside of `anyOf`, where editors read them. */
-function orSecret({ title, description, default: preset, ...rest }: Json): Json {
-  return { ...shown({ title, description, default: preset }), anyOf: [rest, { $ref: '#/$defs/secret' }] };
-}
-
-function shown(schema: unknown): Json {
-  const { title, description, default: preset } = isObject(schema) ? schema : {};
-  return Object.fromEntries(
-    Object.entries({ title, description, default: preset }).filter(([, value]) => value !== undefined),
-  );
 }

@@ -1,5 +1,6 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
-import { isHostName, type Parsed } from '@sallyport/plugin-options';
+import { isHostName, type Parsed, value } from '@sallyport/plugin-options';
+import { z } from 'zod';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
 export interface ListenAddress {
@@ -19,22 +20,16 @@ loopback.addAddress('::1', 'ipv6');
  */
 export function parseListen(input: unknown): Parsed<ListenAddress> {
   if (typeof input !== 'string') return { problem: 'must be an address and a port', fix };
-  const quoted = JSON.stringify(input);
   const match = /^(?:\[(?<six>[^[\]]*)\]|(?<host>[^:[\]]*)):(?<port>\d+)$/.exec(input);
-  if (!match?.groups) return { problem: `${quoted} ${whyNoMatch(input)}`, fix };
-  const { six, host = '', port = '' } = match.groups;
-  if (six !== undefined && !isIPv6(six)) return { problem: `${quoted} has no IPv6 address in its brackets`, fix };
-  if (Number(port) > 65_535) return { problem: `${quoted} has a port over 65535`, fix };
-  if (six === undefined && host !== '' && !isIPv4(host) && !isHostName(host))
-    return { problem: `${quoted} has no valid host`, fix };
+  const { six, host = '', port = '' } = match?.groups ?? {};
+  const isHost = six === undefined ? host === '' || isIPv4(host) || isHostName(host) : isIPv6(six);
+  if (match === null || !isHost || Number(port) > 65_535) {
+    return { problem: `${JSON.stringify(input)} is not an address and a port up to 65535`, fix };
+  }
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
-/**
- * The same for an address of the command line.
- *
- * @throws Error saying what to write
- */
+/** The same for an address of the command line. @throws Error saying what to write */
 export function parseListenAddress(input: string): ListenAddress {
   const parsed = parseListen(input);
   if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
@@ -50,26 +45,26 @@ export function isLoopback(host: string): boolean {
 /** Whether two servers cannot listen on both addresses. Port 0 never collides. */
 export function collide(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port === 0 || one.port !== other.port) return false;
-  return covers(one.host, other.host) || covers(other.host, one.host);
+  const hosts = [one, other].map(canonicalHost);
+  if (hosts[0] === hosts[1] || hosts.includes('[::]')) return true;
+  return hosts.includes('0.0.0.0') && hosts.every(isIPv4);
 }
 
-function covers(wide: string, narrow: string): boolean {
-  if (sameHost(wide, narrow) || sameHost(wide, '::')) return true;
-  const isName = (host: string) => host.toLowerCase() === 'localhost';
-  if (wide === '0.0.0.0') return isIPv4(narrow) || isName(narrow);
-  // The name may resolve to either.
-  return isName(wide) && (narrow === '127.0.0.1' || sameHost(narrow, '::1'));
+/** A name in lowercase; an IPv6 address in its one spelling, in brackets. */
+function canonicalHost({ host }: ListenAddress): string {
+  const { hostname = host } = URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`) ?? {};
+  return hostname === 'localhost' ? '127.0.0.1' : hostname;
 }
 
-function sameHost(one: string, other: string): boolean {
-  if (!isIPv6(one) || !isIPv6(other)) return one.toLowerCase() === other.toLowerCase();
-  const list = new BlockList();
-  list.addAddress(one, 'ipv6');
-  return list.check(other, 'ipv6');
-}
+const text = z.string().min(1);
 
-function whyNoMatch(input: string): string {
-  if (input.includes('://')) return 'is a URL, not an address';
-  if (isIPv6(input) || /^[\da-fA-F:]*:[\da-fA-F:]*:/.test(input)) return 'has an IPv6 address without brackets';
-  return 'is not an address and a port';
-}
+/** The key `listen` of a server. */
+export const listenKey = (description: string, port: number) =>
+  value({ description, pattern: String.raw`:\d+$` }, parseListen).prefault(`127.0.0.1:${port}`);
+
+/** The keys of a server's own certificate. @param owner such as `The server's` */
+export const tlsKeys = (owner: string) => ({
+  certFile: text.describe(`${owner} certificate with its chain, PEM; the leaf first.`),
+  keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
+});

@@ -1,24 +1,28 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { completeCache } from './cache/lifetimes.ts';
+import {
+  authenticatorTitle,
+  completeAuthenticators,
+  type PreparedAuthenticator,
+  prepareAuthenticator,
+} from './authenticators.ts';
 import { fillCache, withSecretProblems } from './cache/redis.ts';
-import { goodParts, parseFile } from './file-parse.ts';
-import { fingerprint } from './fingerprint.ts';
-import { authenticatorTitle, type PreparedAuthenticator, prepareAuthenticator } from './plugin-options.ts';
-import { ConfigError, type ConfigProblem, causeOf, overlaps, type Path, type Problem, valueAt } from './problems.ts';
+import {
+  ConfigError,
+  type ConfigProblem,
+  isObject,
+  issueProblems,
+  overlaps,
+  type Path,
+  type Problem,
+  valueAt,
+  wordIssue,
+} from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
-import { concurrencyLimits, queueLimit } from './rules.ts';
-import { withholdSecrets } from './secrets.ts';
-import type {
-  AuditConfig,
-  AuthenticatorConfig,
-  FileConfig,
-  GatewayConfig,
-  LoginConfig,
-  TlsConfig,
-  TlsSettings,
-} from './types.ts';
-import { parseYaml, type YamlSource } from './yaml-source.ts';
+import { checkRules } from './rules.ts';
+import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
+import { unknownKeys } from './unknown-keys.ts';
+import { parseYaml, type YamlSource } from './yaml.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
 const configFileLimit = 1024 * 1024;
@@ -30,10 +34,7 @@ const configFileLimit = 1024 * 1024;
  * @param environment for `{ env: NAME }`
  * @throws ConfigError with everything that is wrong
  */
-export async function loadConfig(
-  file: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): Promise<GatewayConfig> {
+export async function loadConfig(file: string, environment: Readonly<Record<string, string | undefined>>) {
   const configFile = resolve(file);
   const baseDirectory = dirname(configFile);
   const { source, digest } = await readSource(file, configFile);
@@ -43,46 +44,66 @@ export async function loadConfig(
   const filled = await fillCache(source.value, around);
   const secretFiles = [...new Set([...prepared.flatMap((one) => one.secretFiles), ...filled.files])];
   const pluginFiles = [...new Set(prepared.flatMap((one) => one.pluginFiles))];
-  const files = { file: configFile, baseDirectory, digest, secretFiles, pluginFiles };
+  const complete = ({ cache, ...settings }: FileConfig, found: readonly PreparedAuthenticator[]) => ({
+    ...withAbsolutePaths(settings, baseDirectory),
+    cache,
+    /** In the order they are asked. Never empty. */
+    authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate),
+    /** The config file, absolute. */
+    file: configFile,
+    /** Where relative paths start: the folder of `file`. */
+    baseDirectory,
+    /** The first 12 hexadecimal digits of the SHA-256 of the file. */
+    digest,
+    /** Files named by `{ file }`, absolute: a change of one is a change of the config. */
+    secretFiles,
+    /** Plugins that are named by path, absolute. */
+    pluginFiles,
+    /** What works but should be changed. */
+    warnings: found.flatMap((one) => one.warnings).map(source.locate),
+  });
   const parsed = parseFile(filled.value);
   const problems = [
     ...withSecretProblems(parsed.problems, filled),
     ...prepared.flatMap((one) => one.problems),
     ...sessionProblems(source.value, prepared),
   ];
-  if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared, files, source);
+  if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared);
   const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   const good = prepared.filter((_, index) => isGood(['authenticators', index]));
-  const located = problems.map(source.locate).sort(byPlace);
-  const error = new ConfigError(located, [configFile, ...secretFiles, ...pluginFiles]);
-  usable.set(error, complete(goodParts(filled.value, isGood), good, files, source));
+  const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
+    (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
+  const error = new ConfigError(problems.map(source.locate).sort(byPlace), [
+    configFile,
+    ...secretFiles,
+    ...pluginFiles,
+  ]);
+  usable.set(error, complete(goodParts(filled.value, isGood), good));
   throw error;
 }
+
+/** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
+export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 
 /** Sessions are issued, so their plugin must be able to. */
 function sessionProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
   const name = valueAt(file, ['login', 'sessions']);
-  return prepared.flatMap(({ index, resolved }) => {
-    const isTheirs = name !== undefined && valueAt(file, ['authenticators', index, 'name']) === name;
-    if (!isTheirs || resolved === undefined || resolved.plugin.createTokenIssuer !== undefined) return [];
-    const message = `${authenticatorTitle(name, resolved.package)} issues no tokens, so it has no sessions`;
-    return [{ path: ['login', 'sessions'], message, fix: 'name one with use: redis' }];
-  });
+  const isTheirs = ({ index }: PreparedAuthenticator) => valueAt(file, ['authenticators', index, 'name']) === name;
+  const resolved = name === undefined ? undefined : prepared.find(isTheirs)?.resolved;
+  if (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined) return [];
+  const message = `${authenticatorTitle(name, resolved.package)} issues no tokens, so it has no sessions`;
+  return [{ path: ['login', 'sessions'], message, fix: 'name one with use: redis' }];
 }
 
 /** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */
 const usable = new WeakMap<ConfigError, GatewayConfig>();
 
-/**
- * The parts of a refused config in which nothing is wrong, for `check`, which looks at them too.
- *
- * @returns undefined when the file could not be read
- */
+/** The parts of a refused config in which nothing is wrong, for `check`. Undefined when the file could not be read. */
 export function usableParts(error: ConfigError): GatewayConfig | undefined {
   return usable.get(error);
 }
 
-async function readSource(file: string, configFile: string): Promise<{ source: YamlSource; digest: string }> {
+async function readSource(file: string, configFile: string) {
   const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
     if (!(error instanceof UnusableFileError)) throw error;
     throw new ConfigError([{ file, path: '', message: error.reason }], [configFile]);
@@ -92,91 +113,51 @@ async function readSource(file: string, configFile: string): Promise<{ source: Y
   return { source, digest: createHash('sha256').update(text).digest('hex').slice(0, 12) };
 }
 
-function byPlace(one: ConfigProblem, other: ConfigProblem): number {
-  return (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
+/** Resolves the paths of files that the gateway reads itself. Those of `cache.redis` and of plugins go to `watchFile`. */
+function withAbsolutePaths<Part>(part: Part, base: string): Part {
+  if (!isObject(part)) return part;
+  const entries = Object.entries(part).map(([key, value]) => {
+    const isPath = typeof value === 'string' && /^file$|File$/.test(key);
+    return [key, isPath ? resolve(base, value) : withAbsolutePaths(value, base)];
+  });
+  return Object.fromEntries(entries);
 }
-
-type Files = Pick<GatewayConfig, 'file' | 'baseDirectory' | 'digest' | 'secretFiles' | 'pluginFiles'>;
 
 /**
- * Adds what the gateway works with to what the file says: plugins with their options, absolute paths, and what follows
- * from several values. Every other key and section is there as the schema returns it.
+ * Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not judged.
  *
- * @param prepared one for each of `settings.authenticators`, in the same order
+ * @returns no config when a value is not good by itself
  */
-function complete(
-  settings: FileConfig,
-  prepared: readonly PreparedAuthenticator[],
-  files: Files,
-  source: YamlSource,
-): GatewayConfig {
-  const { server, audit, login, ...others } = settings;
-  const { tls, ...rest } = server;
-  const { baseDirectory } = files;
+export function parseFile(value: YamlSource['value']) {
+  const unknown = unknownKeys(fileJsonSchema(), value, []);
+  const result = fileSchema.safeParse(value, { error: wordIssue });
+  const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
+  const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
+  // safeParse returns nothing when a value is wrong. What was read of the others is in what it is made of.
+  const parts =
+    result.data ?? (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
   return {
-    ...others,
-    ...files,
-    server: { ...rest, ...(tls && { tls: completeTls(tls, baseDirectory) }) },
-    authenticators: completeAuthenticators(settings, prepared, source),
-    ...(audit && { audit: completeAudit(audit.output, baseDirectory) }),
-    ...(login && { login: completeLogin(login, baseDirectory) }),
-    warnings: prepared.flatMap((one) => one.warnings).map(source.locate),
+    config: result.data as FileConfig | undefined,
+    problems: [...problems, ...checkRules(parts, value, isGood)],
   };
 }
 
-function completeTls({ certFile, keyFile, minVersion, ...client }: TlsSettings, base: string): TlsConfig {
-  const { clientCAFile, clientNames } = client;
-  const own = { certFile: resolve(base, certFile), keyFile: resolve(base, keyFile), minVersion };
-  if (clientCAFile === undefined || clientNames === undefined) return own;
-  return { ...own, client: { caFile: resolve(base, clientCAFile), names: clientNames } };
-}
-
-function completeAudit(output: string, base: string): AuditConfig {
-  return { output: output === 'stdout' ? output : { file: resolve(base, output) } };
-}
-
-function completeLogin({ tls, caFile, clusters, ...rest }: LoginConfig, base: string): LoginConfig {
-  const entries = Object.entries(clusters).map(([name, { caFile: file, ...cluster }]) => [
-    name,
-    { ...cluster, ...(file !== undefined && { caFile: resolve(base, file) }) },
-  ]);
-  return {
-    ...rest,
-    ...(tls && { tls: completeTls(tls, base) }),
-    ...(caFile !== undefined && { caFile: resolve(base, caFile) }),
-    clusters: Object.fromEntries(entries),
-  };
-}
-
-const withheld = 'what the plugin says of it quotes a secret and is withheld';
-
-function completeAuthenticators(
-  { authenticators, server, cache, login }: FileConfig,
-  prepared: readonly PreparedAuthenticator[],
-  source: YamlSource,
-): AuthenticatorConfig[] {
-  const limits = concurrencyLimits(authenticators, server.maxInFlight);
-  const maxWaiting = queueLimit(limits, server.maxInFlight);
-  return authenticators.flatMap((settings, position) => {
-    const { index, resolved, options, secrets } = prepared[position] ?? {};
-    if (index === undefined || resolved === undefined || secrets === undefined) return [];
-    const { plugin, package: from } = resolved;
-    const title = authenticatorTitle(settings.name, from);
-    const one: AuthenticatorConfig = {
-      ...settings,
-      package: from,
-      plugin,
-      options,
-      maxConcurrent: limits[position] ?? 1,
-      maxWaiting,
-      cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
-      fingerprint: fingerprint({ name: settings.name, plugin: resolved, options: settings.options }),
-      withhold: (words) => withholdSecrets(words, secrets, withheld),
-      problem: (cause, failure = "can't be made", more = []) => {
-        const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
-        return source.locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
-      },
-    };
-    return [one];
+/**
+ * The file without what has a problem: a section without its wrong keys, the list without its wrong authenticators.
+ * Defaults are in the place of what is left out. It is for `check`, which inspects the good parts; nothing runs on it.
+ */
+export function goodParts(value: YamlSource['value'], isGood: (path: Path) => boolean): FileConfig {
+  const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {
+    const written = isGood([key]) ? value[key] : withoutProblems(value[key], [key], isGood);
+    const { data } = schema.safeParse(written);
+    return [key, data ?? schema.safeParse(undefined).data] as const;
   });
+  const config = Object.fromEntries(sections.filter(([, data]) => data !== undefined));
+  return { authenticators: [], ...config } as unknown as FileConfig;
+}
+
+function withoutProblems(value: unknown, path: Path, isGood: (path: Path) => boolean): unknown {
+  if (Array.isArray(value)) return value.filter((_, index) => isGood([...path, index]));
+  if (!isObject(value)) return undefined;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => isGood([...path, key])));
 }

@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { duration, type Parsed, value } from '@sallyport/plugin-options';
+import { count, duration, type Parsed, value } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { isLoopback, parseListen } from './listen.ts';
+import { isLoopback, listenKey, tlsKeys } from './listen.ts';
 
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
@@ -17,10 +17,10 @@ const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_
 
 /** `10/m` */
 function parseRate(input: unknown): Parsed<Rate> {
-  const [, count = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
+  const [, tries = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
   if (per === undefined) return { problem: 'must be a number of tries in s, m or h', fix: 'write 10/m' };
-  return { value: { count: Number(count), per } };
+  return { value: { count: Number(tries), per } };
 }
 
 /** The address by which people reach the login server: its origin and nothing more. */
@@ -28,9 +28,7 @@ function parsePublicUrl(input: unknown): Parsed<string> {
   const fix = 'write https://login.example.com:8444';
   const url = typeof input === 'string' ? URL.parse(input) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) return { problem: 'must be a URL', fix };
-  const isOrigin =
-    url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
-  if (!isOrigin) return { problem: 'must have no path, user or query', fix };
+  if (url.href !== `${url.origin}/`) return { problem: 'must have no path, user or query', fix };
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (url.protocol === 'http:' && !isLoopback(host))
     return { problem: 'passwords would cross the network in clear', fix };
@@ -68,31 +66,16 @@ const cluster = z.strictObject({
     .describe('The CA of its API server, PEM, for kubeconfigs. Left out: a CA that clients know.'),
 });
 
-const tls = z
-  .strictObject({
-    certFile: text.describe("The login server's certificate with its chain, PEM; the leaf first."),
-    keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
-    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
-  })
-  .describe('TLS without client certificates. Required unless login.listen is a loopback address.');
-
 export const loginSchema = z
   .strictObject({
-    listen: value(
-      {
-        description: 'Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
-        pattern: String.raw`:\d+$`,
-      },
-      parseListen,
-    ).prefault('127.0.0.1:8444'),
-    publicUrl: value(
-      {
-        description:
-          'How clients reach it, such as https://login.example.com:8444. A request for another host is refused.',
-      },
-      parsePublicUrl,
+    listen: listenKey('Where people log in. Plain HTTP is allowed on loopback only. Port 0 takes a free one.', 8444),
+    publicUrl: value({}, parsePublicUrl).describe(
+      'How clients reach it, such as https://login.example.com:8444. A request for another host is refused.',
     ),
-    tls: tls.exactOptional(),
+    tls: z
+      .strictObject(tlsKeys("The login server's"))
+      .exactOptional()
+      .describe('TLS without client certificates. Required unless login.listen is a loopback address.'),
     caFile: text
       .exactOptional()
       .describe(
@@ -116,12 +99,7 @@ export const loginSchema = z
       'How often a session has its user looked up again: still there, not disabled, password not changed, groups anew.',
       { least: '1s', most: '1h' },
     ).prefault('5m'),
-    maxSessions: z
-      .int()
-      .min(1)
-      .max(100)
-      .default(10)
-      .describe('Sessions of one user; a further login revokes the oldest. 1 to 100.'),
+    maxSessions: count('Sessions of one user; a further login revokes the oldest. 1 to 100.', 1, 100).default(10),
     clusters: z
       .record(
         z.string().max(63).regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as prod'),
@@ -133,19 +111,12 @@ export const loginSchema = z
       ),
     limits: z
       .strictObject({
-        perAddress: value(
-          {
-            description:
-              'Tries of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
-          },
-          parseRate,
-        ).prefault('10/m'),
-        inFlight: z
-          .int()
-          .min(1)
-          .max(10_000)
-          .default(50)
-          .describe('Logins in progress at once; more are answered 429. 1 to 10000.'),
+        perAddress: value({}, parseRate)
+          .prefault('10/m')
+          .describe(
+            'Tries of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
+          ),
+        inFlight: count('Logins in progress at once; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
       })
       .prefault({})
       .describe('What clients may cost.'),

@@ -1,8 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
-import { registerHooks } from 'node:module';
+import { createRequire, registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { manifest, packagePath } from '../package-files.ts';
+import { manifest } from '../package-files.ts';
+import { nearest } from './problems.ts';
 
 /** A plugin that can't be used: what is wrong with it, and how to fix that. */
 export class PluginError extends Error {
@@ -15,13 +16,11 @@ export class PluginError extends Error {
   }
 }
 
-/** Where a plugin's code is. */
-export interface PluginLocation {
-  /** The package's name, or the absolute path of the file: for messages. */
-  readonly package: string;
-  readonly url: string;
-  readonly isPackage: boolean;
-}
+/** Where a plugin's code is. `package` is for messages: the package's name, or the absolute path of the file. */
+export type PluginLocation = Awaited<ReturnType<typeof locatePlugin>>;
+
+/** The package of a bare word begins with it. */
+const prefix = '@sallyport/authenticator-';
 
 const word = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 /** npm's rule for names, with an optional scope and subpath. */
@@ -30,101 +29,74 @@ const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/
 /**
  * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file beside
  * the config file, anything else a package's own name. Packages are searched from the config file's folder, then
- * from the gateway, so a deployment's own version wins.
+ * from the gateway, so a deployment's own version wins. The path of the config file is absolute.
  *
- * @param configFile absolute
  * @throws PluginError when it does not exist
  */
-export async function locatePlugin(use: string, configFile: string): Promise<PluginLocation> {
+export async function locatePlugin(use: string, configFile: string) {
   const file = pluginFile(use, configFile);
-  if (file !== undefined) return locateFile(file);
-  if (!word.test(use) && !packageName.test(use)) {
-    throw new PluginError(
-      `${JSON.stringify(use)} is not the name of a plugin`,
-      'write a word such as static, @scope/name, or ./path',
-    );
+  if (file !== undefined) {
+    const found = await stat(file).catch(() => undefined);
+    if (found?.isFile()) return { package: file, url: pathToFileURL(file).href, isPackage: false };
+    throw new PluginError(`there is no file ${file}`, 'name one; its path starts at the folder of the config file');
   }
-  const name = word.test(use) ? packageOf(use) : use;
-  const parents = [pathToFileURL(configFile).href, import.meta.url];
+  const name = word.test(use) ? prefix + use : use;
+  const isName = packageName.test(name);
+  const parents = isName ? [pathToFileURL(configFile).href, import.meta.url] : [];
   for (const parent of parents) {
     const url = resolveFrom(name, parent);
     if (url !== undefined) return { package: name, url, isPackage: true };
   }
-  throw new PluginError(`the package ${name} is not installed`, await adviseMissing(use, configFile));
+  const message = isName
+    ? `the package ${name} is not installed`
+    : `${JSON.stringify(use)} is not the name of a plugin`;
+  throw new PluginError(message, await adviseMissing(use, configFile));
 }
 
-/**
- * Proposes no package: anyone can publish a package under a mistyped name, and a plugin decides who gets into the cluster.
- */
+/** Proposes no package that is not installed: anyone can publish one under a mistyped name, and it decides who gets in. */
 async function adviseMissing(use: string, configFile: string): Promise<string> {
-  if (!word.test(use)) return `correct its name, or install it in ${dirname(configFile)} if you know who publishes it`;
-  const installed = await installedWords(configFile);
-  return `choose one that is installed (${installed.join(', ')}), or name a package (@scope/name) or a file (./plugin.js)`;
+  const words = await installedWords(configFile);
+  const near =
+    nearest(use, words) ??
+    nearest(
+      use,
+      words.map((each) => prefix + each),
+    );
+  const installed = `choose one that is installed (${words.join(', ')}), a file (./plugin.js), or a package (@scope/name)`;
+  const advice = `${installed} of a publisher whom you know, installed in ${dirname(configFile)}`;
+  return near === undefined || near === use ? advice : `did you mean ${near}? Else ${advice}`;
 }
 
-export const gatewayManifest: string = packagePath('package.json');
-
-/**
- * The bare words that name an installed plugin, in alphabetical order: those that a config in this folder can use,
- * and those that come with the gateway.
- *
- * @param configFile absolute
- */
-export async function installedWords(configFile: string): Promise<readonly string[]> {
-  const beside = await Promise.all(foldersAbove(configFile).map(wordsIn));
-  return [...new Set([...beside.flat(), ...builtInWords()])].sort();
+/** In alphabetical order: those that a config in this folder can use, and those that come with the gateway. */
+async function installedWords(configFile: string): Promise<string[]> {
+  const searched = createRequire(configFile).resolve.paths(prefix) ?? [];
+  const beside = await Promise.all(searched.map(packagesIn));
+  return [...new Set([...wordsOf(beside.flat()), ...builtInWords()])].sort();
 }
 
 /** The plugins that come with the gateway: its own manifest depends on them, so that no code names one. */
-export function builtInWords(): readonly string[] {
+export function builtInWords(): string[] {
   return wordsOf(Object.keys(manifest.dependencies));
 }
 
-function foldersAbove(file: string): string[] {
-  const folder = dirname(file);
-  return folder === file ? [] : [folder, ...foldersAbove(folder)];
-}
-
-async function wordsIn(folder: string): Promise<string[]> {
-  const scope = dirname(packageOf(''));
-  const names = await readdir(join(folder, 'node_modules', scope)).catch(() => []);
-  return wordsOf(names.map((name) => `${scope}/${name}`));
+async function packagesIn(nodeModules: string): Promise<string[]> {
+  const scope = dirname(prefix);
+  const names = await readdir(join(nodeModules, scope)).catch(() => []);
+  return names.map((name) => `${scope}/${name}`);
 }
 
 function wordsOf(packages: readonly string[]): string[] {
-  const prefix = packageOf('');
   return packages.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
 }
 
-/**
- * The absolute path of a plugin that is named by its path, whether it exists or not.
- *
- * @param configFile absolute
- * @returns undefined for the name of a package
- */
+/** The absolute path of a plugin that is named by its path, whether it exists or not. Undefined for a package. */
 export function pluginFile(use: string, configFile: string): string | undefined {
   return /^(\.{1,2})?\//.test(use) ? resolve(dirname(configFile), use) : undefined;
 }
 
-/** The package of a bare word. */
-export function packageOf(bareWord: string): string {
-  return `@sallyport/authenticator-${bareWord}`;
-}
-
-async function locateFile(file: string): Promise<PluginLocation> {
-  const found = await stat(file).catch(() => undefined);
-  if (!found) throw new PluginError(`there is no file ${file}`, 'a path starts at the folder of the config file');
-  if (found.isDirectory())
-    throw new PluginError(`${file} is a folder`, `name the file in it, such as ${file}/index.ts`);
-  return { package: file, url: pathToFileURL(file).href, isPackage: false };
-}
-
 /**
- * Resolves an import as in the file `parent`. `import.meta.resolve` ignores a parent that is passed to it, and
- * `createRequire` misses packages made for `import` alone: so a hook sets the parent, for this one call.
- *
- * @returns undefined when no such package is installed
- * @throws PluginError when it is installed but can't be imported
+ * Resolves an import as in the file `parent`; undefined when no such package is installed. `import.meta.resolve` ignores
+ * a parent that is passed to it, and `createRequire` misses packages made for `import` alone: so a hook sets the parent.
  */
 function resolveFrom(name: string, parent: string): string | undefined {
   const marker = 'sallyport:plugin';
@@ -137,10 +109,8 @@ function resolveFrom(name: string, parent: string): string | undefined {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ERR_MODULE_NOT_FOUND') return undefined;
-    throw new PluginError(
-      `the package ${name} is installed but can't be imported: ${message}`,
-      'its "exports" must lead to an ES module',
-    );
+    const problem = `the package ${name} is installed but can't be imported: ${message}`;
+    throw new PluginError(problem, 'its "exports" must lead to an ES module');
   } finally {
     hooks.deregister();
   }

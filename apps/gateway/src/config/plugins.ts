@@ -3,71 +3,41 @@ import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
-import { nearest } from './nearest.ts';
-import {
-  builtInWords,
-  gatewayManifest,
-  installedWords,
-  locatePlugin,
-  PluginError,
-  type PluginLocation,
-  packageOf,
-} from './plugin-location.ts';
-import { describeOptions, isSchema, refuseSchemaWithoutJson } from './plugin-schema.ts';
-import { causeOf } from './problems.ts';
-import { isObject, type JsonSchema } from './unknown-keys.ts';
+import { packagePath } from '../package-files.ts';
+import { builtInWords, locatePlugin, PluginError, type PluginLocation } from './plugin-location.ts';
+import { causeOf, isObject } from './problems.ts';
+import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
 
 /** A plugin that keeps the contract, as far as it can be checked without creating an authenticator. */
-interface CheckedPlugin {
-  readonly plugin: AuthenticatorPlugin<unknown>;
-  /** Describes the plugin's options, draft 2020-12. */
-  readonly optionsSchema: JsonSchema;
-}
-
-/** A plugin that can create authenticators. */
-export interface ResolvedPlugin extends CheckedPlugin {
-  /** As in the config: a bare word, a package name or a path. */
-  readonly use: string;
-  /** The package it came from, or the absolute path of its file. */
-  readonly package: string;
-  /** SHA-256 of the code that this process runs: of its file and, for a package, of the manifest, which has its version. */
-  readonly digest: string;
-}
+export type ResolvedPlugin = Awaited<ReturnType<typeof resolvePlugin>>;
 
 /**
  * Finds a plugin, imports it and checks it against the contract. Node evaluates a module once in a process: new code of a
  * plugin needs a restart.
  *
- * @param use a bare word, a package name or a path, as in gateway.yaml
- * @param configFile absolute
  * @throws PluginError with what is wrong and how to fix it
  */
-export async function resolvePlugin(use: string, configFile: string): Promise<ResolvedPlugin> {
-  const location = await locateOrSuggest(use, configFile);
-  const checked = checkPlugin(await importDefault(location), location.package);
-  return { use, package: location.package, digest: await digestOf(location), ...checked };
+export async function resolvePlugin(use: string, configFile: string) {
+  const location = await locatePlugin(use, configFile);
+  const plugin = checkPlugin(await importDefault(location), location.package);
+  return {
+    use,
+    /** The package it came from, or the absolute path of its file. */
+    package: location.package,
+    plugin,
+    /** Describes the plugin's options, draft 2020-12. */
+    optionsSchema: describeOptions(plugin, location.package),
+    /** SHA-256 of the code that this process runs: of its file and, for a package, of the manifest, which has its version. */
+    digest: await digestOf(location),
+  };
 }
 
-/**
- * The plugins that come with the gateway: its own manifest depends on them, so that no code names one.
- *
- * @throws PluginError when one of them can't be used: then the gateway itself is badly installed
- */
+/** The plugins that come with the gateway. @throws PluginError when the gateway itself is badly installed */
 export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
-  return Promise.all(builtInWords().map((use) => resolvePlugin(use, gatewayManifest)));
+  return Promise.all(builtInWords().map((use) => resolvePlugin(use, packagePath('package.json'))));
 }
 
-async function locateOrSuggest(use: string, configFile: string): Promise<PluginLocation> {
-  try {
-    return await locatePlugin(use, configFile);
-  } catch (error) {
-    if (!(error instanceof PluginError)) throw error;
-    const words = await installedWords(configFile);
-    const near = nearest(use, words) ?? nearest(use, words.map(packageOf));
-    if (near === undefined || near === use) throw error;
-    throw new PluginError(error.message, `did you mean ${near}? Else ${error.fix}`);
-  }
-}
+const asModule = 'publish an ES module: "type": "module" in its package.json, and `export default plugin` in its code';
 
 async function importDefault({ package: name, url }: PluginLocation): Promise<unknown> {
   try {
@@ -75,11 +45,9 @@ async function importDefault({ package: name, url }: PluginLocation): Promise<un
     return module.default;
   } catch (error) {
     const { name: kind = '', code = '' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
-    const isCommonJs = kind === 'ReferenceError' && /^(module|exports|require) is not defined/.test(causeOf(error));
-    throw new PluginError(
-      `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`,
-      isCommonJs ? asModule : (importFixes[code] ?? 'fix it, and restart the gateway'),
-    );
+    const message = `${name} can't be imported: ${kind && `${kind}: `}${causeOf(error)}`;
+    const isCommonJs = /: (module|exports|require) is not defined/.test(message);
+    throw new PluginError(message, isCommonJs ? asModule : (importFixes[code] ?? 'fix it, and restart the gateway'));
   }
 }
 
@@ -109,71 +77,72 @@ async function digestNow(url: string, isPackage: boolean): Promise<string> {
 }
 
 const specificationVersion = 1;
+
 const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 
-const whatItMustBe = 'it must be an AuthenticatorPlugin of @sallyport/authenticator';
+type Exported = { readonly [Key in keyof AuthenticatorPlugin<unknown>]?: unknown };
 
-/**
- * Checks a module's default export against the contract.
- *
- * @throws PluginError with all that is missing
- */
-function checkPlugin(exported: unknown, packageName: string): CheckedPlugin {
-  if (typeof exported !== 'object' || exported === null) {
-    throw new PluginError(
-      exported === undefined
-        ? `${packageName} has no default export`
-        : `the default export of ${packageName} is not a plugin`,
-      whatItMustBe,
-    );
-  }
-  const plugin = exported as Partial<AuthenticatorPlugin<unknown>>;
-  refuseCommonJs(exported, packageName);
-  checkVersion(plugin.specificationVersion, packageName);
-  refuseSchemaWithoutJson(plugin.optionsSchema, packageName);
-  const wrong = [
-    ...(typeof plugin.name === 'string' && /^[a-z][a-z0-9_]*$/.test(plugin.name) ? [] : ['name (a lowercase word)']),
-    ...(isSchema(plugin.optionsSchema) ? [] : ['optionsSchema (a Standard Schema that is a Standard JSON Schema too)']),
-    ...(cachings.includes(plugin.caching) ? [] : [`caching (${cachings.join(', ')})`]),
-    ...(typeof plugin.create === 'function' ? [] : ['create (a function)']),
-    ...(['undefined', 'function'].includes(typeof plugin.createTokenIssuer)
-      ? []
-      : ['createTokenIssuer (a function, or left out)']),
-  ];
-  if (wrong.length > 0) {
-    throw new PluginError(
-      `the default export of ${packageName} lacks ${wrong.join(', ')}`,
-      'see AuthenticatorPlugin in @sallyport/authenticator; an upgrade of the package may bring it',
-    );
-  }
-  const whole = plugin as AuthenticatorPlugin<unknown>;
-  return { plugin: whole, optionsSchema: describeOptions(whole, packageName) };
+/** What an export of the right version must have. The plugin may use any library, and be written in JavaScript. */
+const requirements: readonly (readonly [string, isMet: (exported: Exported) => boolean])[] = [
+  ['name (a lowercase word)', ({ name }) => typeof name === 'string' && /^[a-z][a-z0-9_]*$/.test(name)],
+  [
+    'optionsSchema (a Standard Schema that is a Standard JSON Schema too, such as those of zod from 4.2 on)',
+    ({ optionsSchema }) => isSchema(optionsSchema as AuthenticatorPlugin<unknown>['optionsSchema'] | undefined),
+  ],
+  ['caching (none, memory, shared)', ({ caching }) => cachings.includes(caching)],
+  ['create (a function)', ({ create }) => typeof create === 'function'],
+  [
+    'createTokenIssuer (a function, or left out)',
+    ({ createTokenIssuer: make }) => make === undefined || typeof make === 'function',
+  ],
+];
+
+function isSchema(schema: AuthenticatorPlugin<unknown>['optionsSchema'] | undefined): boolean {
+  const { version, validate, jsonSchema } = schema?.['~standard'] ?? {};
+  return version === 1 && typeof validate === 'function' && typeof jsonSchema?.input === 'function';
 }
 
-const asModule = 'publish an ES module: "type": "module" in its package.json, and `export default plugin` in its code';
-
-/** An import gives `module.exports` as the default: with `exports.default`, as compilers write it, the plugin is in that. */
-function refuseCommonJs(exported: object, packageName: string): void {
-  const { default: inner, specificationVersion } = exported as { default?: unknown; specificationVersion?: unknown };
-  if (specificationVersion !== undefined || !isObject(inner)) return;
-  throw new PluginError(
-    `the default export of ${packageName} is a CommonJS module, with the plugin in its exports.default`,
-    asModule,
-  );
-}
-
-function checkVersion(version: unknown, packageName: string): void {
-  if (version === specificationVersion) return;
+function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugin<unknown> {
+  const { specificationVersion: version, default: inner } = (exported ?? {}) as Exported & { default?: unknown };
+  const what = `the default export of ${packageName}`;
   if (version === undefined) {
-    const message = `the default export of ${packageName} is not a plugin: it has no specificationVersion`;
-    throw new PluginError(message, whatItMustBe);
+    // An import gives `module.exports` as the default: as compilers write it, the plugin is in `exports.default`.
+    if (isObject(inner))
+      throw new PluginError(`${what} is a CommonJS module, with the plugin in its exports.default`, asModule);
+    const fix = 'it must be an AuthenticatorPlugin of @sallyport/authenticator';
+    throw new PluginError(`${what} is not a plugin: it has no specificationVersion`, fix);
   }
-  const upgrade =
-    Number(version) > specificationVersion
-      ? `upgrade the gateway, or take an older ${packageName}`
-      : `upgrade ${packageName}`;
+  if (version !== specificationVersion) {
+    throw new PluginError(
+      `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version)}, this gateway needs ${specificationVersion}`,
+      `upgrade the gateway or ${packageName}, whichever has the lower number`,
+    );
+  }
+  const missing = requirements.filter(([, isMet]) => !isMet(exported as Exported)).map(([requirement]) => requirement);
+  if (missing.length === 0) return exported as AuthenticatorPlugin<unknown>;
+  const fix = 'see AuthenticatorPlugin in @sallyport/authenticator; an upgrade of the package may bring it';
+  throw new PluginError(`${what} lacks ${missing.join(', ')}`, fix);
+}
+
+function describeOptions(plugin: AuthenticatorPlugin<unknown>, packageName: string): JsonSchema {
+  const schema = writeSchema(plugin, packageName);
+  // If a key that no plugin has is not unknown, then a misspelt one is not either.
+  if (unknownKeys(schema, { 'a key that no plugin has': true }, []).length > 0) return schema;
   throw new PluginError(
-    `the plugin of ${packageName} has specificationVersion ${JSON.stringify(version)}, this gateway needs ${specificationVersion}`,
-    Number.isInteger(version) ? upgrade : `write specificationVersion: ${specificationVersion}`,
+    `the optionsSchema of ${packageName} takes any key, so that a misspelt option would be ignored without a message`,
+    'name each option: z.strictObject({ … }) in place of z.looseObject, z.record or z.any, or what is like it in its library',
   );
+}
+
+function writeSchema(plugin: AuthenticatorPlugin<unknown>, packageName: string): JsonSchema {
+  try {
+    const schema: unknown = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
+    if (isObject(schema)) return schema;
+    throw new Error('it is no object');
+  } catch (error) {
+    throw new PluginError(
+      `the optionsSchema of ${packageName} can't be written as JSON Schema: ${causeOf(error)}`,
+      'its input must be what YAML can hold: text, numbers, true and false, lists and maps',
+    );
+  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { causeOf } from './problems.ts';
+import { causeOf, nearest } from './problems.ts';
 
 class HttpError extends Error {
   override readonly name = 'HttpError';
@@ -38,4 +38,27 @@ describe('what was thrown, as text', () => {
   ])('%s is not quoted', (_, error) => {
     expect(causeOf(error)).toBe('something that is not an Error was thrown');
   });
+});
+
+const known = ['listen', 'maxInFlight', 'maxTokenSize', 'tls'];
+
+test.each([
+  ['lisen', 'listen'],
+  ['Listen', 'listen'],
+  ['max_in_flight', 'maxInFlight'],
+  ['maxInflights', 'maxInFlight'],
+  ['maxTokensize', 'maxTokenSize'],
+  ['tsl', 'tls'],
+  ['slt', undefined],
+  ['maxInFilght', 'maxInFlight'],
+  ['ilsten', 'listen'],
+  ['tlss', 'tls'],
+  ['cache', undefined],
+  ['', undefined],
+])('%s means %s', (word, expected) => {
+  expect(nearest(word, known)).toBe(expected);
+});
+
+test('without candidates there is none', () => {
+  expect(nearest('x', [])).toBeUndefined();
 });

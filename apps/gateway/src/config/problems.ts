@@ -1,3 +1,7 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { distance } from 'fastest-levenshtein';
+import type { z } from 'zod';
+
 /** The path of a value in the config: `['authenticators', 1, 'timeout']`. */
 export type Path = readonly PropertyKey[];
 
@@ -12,7 +16,7 @@ export interface Problem {
 }
 
 /** One problem of a config file. It has no secret. */
-export interface ConfigProblem {
+export interface ConfigProblem extends Pick<Problem, 'message' | 'fix'> {
   /** As it was given to `loadConfig`. */
   readonly file: string;
   /** From 1. Left out when the problem has no line. */
@@ -21,8 +25,6 @@ export interface ConfigProblem {
   readonly column?: number;
   /** Such as `authenticators[1].timeout`; empty when the problem is the file's as a whole. */
   readonly path: string;
-  readonly message: string;
-  readonly fix?: string;
 }
 
 /** Everything that is wrong with a config file, one problem a line. */
@@ -68,17 +70,16 @@ export function formatPath(path: Path): string {
  */
 export function causeOf(error: unknown): string {
   try {
-    if (!(error instanceof Error)) return noError;
-    const inner = error instanceof AggregateError ? error.errors.map(ownWords).filter((words) => words !== '') : [];
-    const { name, code } = error as NodeJS.ErrnoException;
-    return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
+    if (error instanceof Error) {
+      const inner = error instanceof AggregateError ? error.errors.map(ownWords).filter((words) => words !== '') : [];
+      const { name, code } = error as NodeJS.ErrnoException;
+      return ownWords(error) || [...new Set(inner)].join('; ') || String(code || name || 'Error');
+    }
   } catch {
     // Reading a property may throw: a plugin may throw a proxy, or an object with a getter.
-    return noError;
   }
+  return 'something that is not an Error was thrown';
 }
-
-const noError = 'something that is not an Error was thrown';
 
 function ownWords(error: unknown): string {
   return error instanceof Error && typeof error.message === 'string' ? error.message.trim() : '';
@@ -92,12 +93,120 @@ export function valueAt(value: unknown, path: Path): unknown {
   );
 }
 
-export function isSamePath(one: Path, other: Path): boolean {
-  return one.length === other.length && one.every((step, index) => step === other[index]);
-}
-
 /** Whether one path is the other, or leads to it. */
 export function overlaps(one: Path, other: Path): boolean {
   const [short, long] = one.length <= other.length ? [one, other] : [other, one];
   return short.every((step, index) => step === long[index]);
+}
+
+/** Whether a value is a map, which has keys. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * The candidate that a mistyped word most likely meant, or undefined when none is near. One slip in three letters is allowed.
+ * Case, dashes and underscores do not count; two swapped letters are one slip.
+ */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const simplify = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '');
+  const plain = simplify(word);
+  const near = candidates.flatMap((candidate) => {
+    const simplified = simplify(candidate);
+    const slips = isSwap(plain, simplified) ? 1 : distance(plain, simplified);
+    const allowed = Math.max(1, Math.floor(Math.min(plain.length, simplified.length) / 3));
+    return slips <= allowed ? [{ candidate, slips }] : [];
+  });
+  return near.sort((one, other) => one.slips - other.slips)[0]?.candidate;
+}
+
+/** Whether the words differ only by two neighbouring letters that are swapped. */
+function isSwap(one: string, other: string): boolean {
+  const at = [...one].findIndex((letter, index) => letter !== other[index]);
+  if (at === -1 || one.length !== other.length) return false;
+  return one[at] === other[at + 1] && one[at + 1] === other[at] && one.slice(at + 2) === other.slice(at + 2);
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  object: 'keys and values',
+  record: 'keys and values',
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+};
+
+/** Words zod's issues for an operator. Undefined: zod's own words are good enough. */
+export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.input === undefined) return 'is missing';
+  if (issue.input === null) return 'is empty: give it a value, or remove the key';
+  if (issue.code === 'invalid_type') {
+    const list = issue.expected === 'array' ? `: ${writeList(issue.input)}` : '';
+    return `must be ${kinds[issue.expected] ?? issue.expected}${list}`;
+  }
+  if (issue.code === 'invalid_value') {
+    const values = issue.values.map(String);
+    const near = values.length > 1 ? nearest(String(issue.input), values) : undefined;
+    return `must be ${values.join(' or ')}${near === undefined ? '' : `: did you mean ${near}?`}`;
+  }
+  if (issue.code === 'too_small') return wordBound('at least', issue.origin, issue.minimum);
+  if (issue.code === 'too_big') return wordBound('at most', issue.origin, issue.maximum);
+  return undefined;
+}
+
+/** Only values of keys that have no secret are quoted. */
+function writeList(input: unknown): string {
+  if (typeof input !== 'string' || input.length > 100) return 'begin each of its entries with "- "';
+  return `write [${/^\w[\w:./-]*$/.test(input) ? input : JSON.stringify(input)}]`;
+}
+
+function wordBound(bound: string, origin: string, limit: number | bigint): string {
+  const unit = { array: 'entries', string: 'characters' }[origin];
+  if (unit === undefined) return `must be ${bound} ${limit}`;
+  return limit === 1 ? 'must not be empty' : `must have ${bound} ${limit} ${unit}`;
+}
+
+/** An issue of a Standard Schema, with what zod adds. */
+interface Issue extends StandardSchemaV1.Issue {
+  readonly code?: unknown;
+  readonly keys?: readonly PropertyKey[];
+  readonly errors?: readonly (readonly Issue[])[];
+  readonly params?: (Partial<Pick<Problem, 'fix' | 'at'>> & { readonly problem?: string }) | undefined;
+}
+
+/** A validator's issues as problems, without those that repeat the reported ones: unknown keys, missing secrets. */
+export function issueProblems(issues: readonly Issue[], path: Path, reported: readonly Problem[]): Problem[] {
+  const isKnown = (at: Path) => reported.some((one) => one.path.length === at.length && overlaps(one.path, at));
+  return issues.flatMap((issue) => {
+    const at = [...path, ...steps(issue)];
+    const fitting = branchesOf(issue).filter((branch) => branch.every(isWithin));
+    if (fitting.length === 1) return issueProblems(fitting.flat(), at, reported);
+    const isRepeated = issue.code === 'unrecognized_keys' && issue.keys?.every((key) => isKnown([...at, key]));
+    if (isRepeated || isKnown(at)) return [];
+    const { problem: message = issueMessage(issue), fix, at: place } = issue.params ?? {};
+    return [{ path: at, message, ...(fix !== undefined && { fix }), ...(place && { at: place }) }];
+  });
+}
+
+function branchesOf({ code, errors = [] }: Issue): readonly (readonly Issue[])[] {
+  return code === 'invalid_union' ? errors : [];
+}
+
+/** Whether an issue of a branch of a union is about a part of the value: then the kind of the value fits the branch. */
+function isWithin(issue: Issue): boolean {
+  return steps(issue).length > 0 || issue.code === 'unrecognized_keys';
+}
+
+/** What the branches of a union say is more than what it says itself, unless its schema has words for that. */
+function issueMessage(issue: Issue): string {
+  const branches = branchesOf(issue).map((branch) => branch.map(withPath).join(', '));
+  return (issue.message === 'Invalid input' && [...new Set(branches)].join('; or: ')) || issue.message;
+}
+
+function withPath(issue: Issue): string {
+  return [steps(issue).map(String).join('.'), issueMessage(issue)].filter((part) => part !== '').join(': ');
+}
+
+function steps(issue: Issue): PropertyKey[] {
+  return (issue.path ?? []).map((step) => (typeof step === 'object' ? step.key : step));
 }

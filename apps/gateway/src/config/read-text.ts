@@ -18,12 +18,7 @@ export class UnusableFileError extends Error {
   }
 }
 
-/**
- * Reads a whole text file.
- *
- * @param limit in bytes: a bigger file is refused without being held in memory
- * @throws UnusableFileError when it can't be read, is not a regular file (a pipe would hang), is too big or not UTF-8
- */
+/** As `readBytes`, for a file that must be UTF-8. */
 export async function readText(file: string, limit: number): Promise<string> {
   const bytes = await readBytes(file, limit);
   try {
@@ -46,27 +41,28 @@ export async function readBytes(file: string, limit: number): Promise<Buffer> {
     return await readWhole(file, handle, limit);
   } catch (error) {
     if (error instanceof UnusableFileError) throw error;
-    throw unreadable(file, error);
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const [reason, fix] = wordings[code] ?? [code || message, undefined];
+    throw new UnusableFileError(file, `can't be read: ${reason}`, fix);
   }
 }
 
 async function readWhole(file: string, handle: FileHandle, limit: number): Promise<Buffer> {
   const stats = await handle.stat();
   if (stats.isDirectory()) throw new UnusableFileError(file, 'is a folder', `name a file in it${wherePathsStart}`);
-  if (!stats.isFile())
+  if (!stats.isFile()) {
     throw new UnusableFileError(file, 'is not a regular file', 'name one: a pipe or a device may hang');
-  const tooBig = () => new UnusableFileError(file, `is bigger than ${inWords(limit)}`, 'is it the right file?');
-  if (stats.size > limit) throw tooBig();
-  const chunks: Buffer[] = [];
-  let length = 0;
-  // It reads one byte more than the limit, since a file may grow while it is read, and some files have no size.
-  const highWaterMark = pieceOf(stats.size, mebibyte);
-  for await (const chunk of handle.createReadStream({ autoClose: false, end: limit, highWaterMark })) {
-    chunks.push(chunk);
-    length += chunk.length;
   }
-  if (length > limit) throw tooBig();
-  return Buffer.concat(chunks, length);
+  if (stats.size <= limit) {
+    // It reads one byte more than the limit, since a file may grow while it is read, and some files have no size.
+    const options = { autoClose: false, end: limit, highWaterMark: pieceOf(stats.size, mebibyte) };
+    const chunks: Buffer[] = [];
+    for await (const chunk of handle.createReadStream(options)) chunks.push(chunk);
+    const bytes = Buffer.concat(chunks);
+    if (bytes.length <= limit) return bytes;
+  }
+  const words = limit % mebibyte === 0 ? `${limit / mebibyte} MiB` : `${limit / kibibyte} KiB`;
+  throw new UnusableFileError(file, `is bigger than ${words}`, 'is it the right file?');
 }
 
 /**
@@ -80,18 +76,8 @@ export function pieceOf(size: number, most: number): number {
 
 const wherePathsStart = ' (relative paths start at the folder of the config file)';
 
-function unreadable(file: string, error: unknown): UnusableFileError {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  const [reason, fix] = wordings[code] ?? [code || message, undefined];
-  return new UnusableFileError(file, `can't be read: ${reason}`, fix);
-}
-
 const wordings: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
   ENOENT: ['there is no such file', `create it, or fix the path${wherePathsStart}`],
   ENOTDIR: ['a part of its path is a file and no folder', `fix the path${wherePathsStart}`],
   EACCES: ['permission denied for the user that runs the gateway', 'let that user read it, and enter its folder'],
 };
-
-function inWords(bytes: number): string {
-  return bytes % mebibyte === 0 ? `${bytes / mebibyte} MiB` : `${bytes / kibibyte} KiB`;
-}

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { isObject } from './problems.ts';
 import { fileJsonSchema } from './schema.ts';
-import { isObject, type JsonSchema } from './unknown-keys.ts';
+import type { JsonSchema } from './unknown-keys.ts';
 
 /** A key of gateway.yaml, as its schema or the reference describes it. */
 interface Entry {

@@ -1,8 +1,14 @@
 import { collide, isLoopback } from './listen.ts';
-import { loginRules } from './login-rules.ts';
-import { type Path, type Problem, valueAt } from './problems.ts';
-import type { Broken, Rule } from './rule.ts';
-import type { AuthenticatorSettings, FileConfig, TlsSettings } from './types.ts';
+import { isObject, type Path, type Problem, valueAt } from './problems.ts';
+import { type FileConfig, fileJsonSchema } from './schema.ts';
+
+/** What one value demands of others. */
+interface Rule {
+  /** The values that it needs: it is judged when each of them is good by itself. */
+  readonly reads: readonly [Path, ...Path[]];
+  /** What breaks the rule, if anything does. A problem without a path is at the first value that the rule reads. */
+  readonly judge: () => (Omit<Problem, 'path'> & { readonly path?: Path }) | false | undefined;
+}
 
 /**
  * Checks what no value shows alone.
@@ -11,162 +17,185 @@ import type { AuthenticatorSettings, FileConfig, TlsSettings } from './types.ts'
  * @param written the same file as it is written: messages repeat its own units
  */
 export function checkRules(file: FileConfig, written: unknown, isGood: (path: Path) => boolean): Problem[] {
-  const { authenticators } = file;
   const rules = [
-    ...serverRules(file, written),
-    cacheTimeoutRule(file, written),
-    ...(Array.isArray(authenticators) ? loginRules(file) : []),
-    ...(Array.isArray(authenticators) ? authenticatorRules(file, written, isGood) : []),
+    clearTextRule(file, 'server', 'tokens'),
+    clearTextRule(file, 'login', 'passwords'),
+    addressRule(file, 'admin', 'server'),
+    addressRule(file, 'login', 'server'),
+    addressRule(file, 'login', 'admin'),
+    lessRule(file, written, at('server.maxTokenSize'), 'server.maxBodySize', 'a token has to fit into a body'),
+    lessRule(file, written, at('cache.redis.timeout'), 'server.reviewTimeout', 'authenticators would have no time'),
+    ...(Array.isArray(file.authenticators)
+      ? [...authenticatorRules(file, written, isGood), slotRule(file), ...loginRules(file)]
+      : []),
   ];
   return rules.flatMap(({ reads, judge }) => {
-    const problem = reads.every(isGood) ? judge() : undefined;
-    return problem === undefined ? [] : [{ path: reads[0], ...problem }];
+    const problem = reads.every(isGood) && judge();
+    return problem ? [{ path: reads[0], ...problem }] : [];
   });
 }
 
-const listen: Path = ['server', 'listen'];
-const tls: Path = ['server', 'tls'];
-const reviewTimeout: Path = ['server', 'reviewTimeout'];
-const maxInFlight: Path = ['server', 'maxInFlight'];
-
-function serverRules(file: FileConfig, written: unknown): Rule[] {
-  return [
-    {
-      reads: [listen, tls],
-      judge() {
-        if (file.server.tls !== undefined || isLoopback(file.server.listen.host)) return undefined;
-        return {
-          message: 'tokens would cross the network in clear: plain HTTP is for loopback only',
-          fix: 'add server.tls, or listen on 127.0.0.1 or [::1]',
-        };
-      },
-    },
-    { reads: [tls], judge: () => file.server.tls && judgeClients(file.server.tls) },
-    {
-      reads: [
-        ['server', 'maxTokenSize'],
-        ['server', 'maxBodySize'],
-      ],
-      judge() {
-        const { maxTokenSize, maxBodySize } = file.server;
-        if (maxTokenSize < maxBodySize) return undefined;
-        const token = asWritten(written, ['server', 'maxTokenSize'], maxTokenSize, sizes);
-        const body = asWritten(written, ['server', 'maxBodySize'], maxBodySize, sizes);
-        return {
-          message: `a token of ${token} does not fit into a body of server.maxBodySize (${body})`,
-          fix: 'lower it, or raise server.maxBodySize',
-        };
-      },
-    },
-    {
-      reads: [['admin', 'listen'], listen],
-      judge() {
-        if (!collide(file.server.listen, file.admin.listen)) return undefined;
-        return { message: 'is the address of server.listen too', fix: 'give it another port' };
-      },
-    },
-  ];
+/** @param keys such as `server.listen` */
+function at(keys: string): Path {
+  return keys.split('.');
 }
 
-function judgeClients({ clientCAFile, clientNames, clientAuth }: TlsSettings): Broken | undefined {
-  const problem = (key: string | undefined, message: string, fix: string): Broken => {
-    return { path: key === undefined ? tls : [...tls, key], message, fix, at: 'key' };
-  };
-  if (clientAuth === 'none') {
-    if (clientCAFile === undefined && clientNames === undefined) return undefined;
-    return problem('clientAuth', '"none" contradicts clientCAFile and clientNames', 'keep the one or the others');
-  }
-  if (clientCAFile !== undefined && clientNames !== undefined) return undefined;
-  if (clientCAFile !== undefined) {
-    const message = 'alone lets in every certificate of that CA, each kubelet too';
-    return problem('clientCAFile', message, 'add clientNames: [kube-apiserver]');
-  }
-  if (clientNames !== undefined) {
-    return problem('clientNames', 'need a CA: without one, anyone can make such a certificate', 'add clientCAFile');
-  }
-  const fix = 'set clientCAFile and clientNames, or set clientAuth: none explicitly';
-  return problem(undefined, 'no client authentication is configured', fix);
+function ofEntry(index: number, keys: string): Path {
+  return ['authenticators', index, ...at(keys)];
 }
 
-function cacheTimeoutRule(file: FileConfig, written: unknown): Rule {
-  const path: Path = ['cache', 'redis', 'timeout'];
+function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: string): Rule {
   return {
-    reads: [path, reviewTimeout],
+    reads: [at(`${section}.listen`), at(`${section}.tls`)],
     judge() {
-      const timeout = file.cache.redis?.timeout;
-      return timeout === undefined ? undefined : judgeTimeout(file, path, timeout, 'authenticators', written);
+      const { tls, listen } = file[section] ?? {};
+      if (tls !== undefined || listen === undefined || isLoopback(listen.host)) return undefined;
+      return {
+        message: `${secrets} would cross the network in clear: plain HTTP is for loopback only`,
+        fix: `add ${section}.tls, or listen on 127.0.0.1 or [::1]`,
+      };
     },
   };
 }
 
-function judgeTimeout(file: FileConfig, path: Path, timeout: number, others: string, written: unknown) {
-  const most = file.server.reviewTimeout;
-  if (timeout < most) return undefined;
-  const own = asWritten(written, path, timeout, durations);
-  const bound = asWritten(written, reviewTimeout, most, durations);
+function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'server' | 'admin'): Rule {
   return {
-    message: `${own} is not less than server.reviewTimeout (${bound}): it would leave ${others} no time`,
-    fix: 'lower it, or raise server.reviewTimeout',
+    reads: [at(`${section}.listen`), at(`${other}.listen`)],
+    judge() {
+      const listen = file[section]?.listen;
+      if (listen === undefined || !collide(listen, file[other].listen)) return undefined;
+      return { message: `is the address of ${other}.listen too`, fix: 'give it another port' };
+    },
   };
+}
+
+/** @param most the key of the value that the one at `path` must be less than */
+function lessRule(file: FileConfig, written: unknown, path: Path, most: string, why: string): Rule {
+  return {
+    reads: [path, at(most)],
+    judge() {
+      const [value, bound] = [valueAt(file, path), valueAt(file, at(most))];
+      if (typeof value !== 'number' || value < Number(bound)) return undefined;
+      return {
+        message: `${asWritten(written, path)} is not less than ${most} (${asWritten(written, at(most))}): ${why}`,
+        fix: `lower it, or raise ${most}`,
+      };
+    },
+  };
+}
+
+/** A value as the file has it, with the unit that was chosen there; one that is left out, as the schema has its default. */
+function asWritten(file: unknown, path: Path): unknown {
+  const inSchema = path.flatMap((step) => (typeof step === 'number' ? ['items'] : ['properties', step]));
+  return valueAt(file, path) ?? valueAt(fileJsonSchema(), [...inSchema, 'default']);
 }
 
 function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: Path) => boolean): Rule[] {
   const { authenticators } = file;
-  const at = (index: number, key: string): Path => ['authenticators', index, key];
-  const entries = [...authenticators.keys()];
-  return [
-    ...entries.flatMap((index): Rule[] => [
-      {
-        reads: [at(index, 'name')],
-        judge() {
-          const name = authenticators[index]?.name;
-          const first = entries.findIndex((one) => isGood(at(one, 'name')) && authenticators[one]?.name === name);
-          if (first === index) return undefined;
-          return {
-            message: `"${name}" is the name of authenticators[${first}] too`,
-            fix: 'names identify authenticators in metrics and logs: give it another',
-          };
-        },
-      },
-      {
-        reads: [at(index, 'timeout'), reviewTimeout],
-        judge() {
-          const { timeout } = authenticators[index] as AuthenticatorSettings;
-          return judgeTimeout(file, at(index, 'timeout'), timeout, 'the next authenticators', written);
-        },
-      },
-      {
-        reads: [at(index, 'maxConcurrent'), maxInFlight],
-        judge: () => judgeConcurrency(authenticators[index]?.maxConcurrent, file.server.maxInFlight),
-      },
-    ]),
+  return [...authenticators.keys()].flatMap((index): Rule[] => [
     {
-      reads: [maxInFlight, ...entries.map((index) => at(index, 'maxConcurrent'))],
-      judge: () => judgeConcurrencyTogether(authenticators, file.server.maxInFlight),
+      reads: [ofEntry(index, 'name')],
+      judge() {
+        const name = authenticators[index]?.name;
+        const first = authenticators.findIndex((one, place) => one?.name === name && isGood(ofEntry(place, 'name')));
+        if (first === index) return undefined;
+        return {
+          message: `"${name}" is the name of authenticators[${first}] too`,
+          fix: 'names identify authenticators in metrics and logs: give it another',
+        };
+      },
     },
+    lessRule(file, written, ofEntry(index, 'timeout'), 'server.reviewTimeout', timeLeft),
+    lessRule(file, written, ofEntry(index, 'maxConcurrent'), 'server.maxInFlight', slotsLeft),
+  ]);
+}
+
+const timeLeft = 'it would leave the next authenticators no time';
+const slotsLeft = 'if this authenticator hangs, it alone could take every slot and block the others';
+
+/** Authenticators that hang must never take every slot, not even all of them, or healthy ones could answer no one. */
+function slotRule({ server, authenticators }: FileConfig): Rule {
+  const own = [...authenticators.keys()].map((index) => ofEntry(index, 'maxConcurrent'));
+  return {
+    reads: [at('server.maxInFlight'), ...own],
+    judge() {
+      const { maxInFlight } = server;
+      const limits = concurrencyLimits(authenticators, maxInFlight);
+      const sum = limits.reduce((total, limit) => total + limit, 0);
+      // One that takes all of them alone is reported by its own rule.
+      if (sum < maxInFlight || limits.some((limit) => limit >= maxInFlight)) return undefined;
+      const first = own[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
+      return {
+        ...(first && { path: first }),
+        message: `the authenticators may have ${limits.join(' + ')} = ${sum} lookups in progress (maxConcurrent), which is not less than server.maxInFlight (${maxInFlight}): if all of them hang, they take every slot`,
+        fix: `${first ? 'lower maxConcurrent of one, or raise server.maxInFlight' : 'raise it'} to more than ${sum}`,
+      };
+    },
+  };
+}
+
+/** What `login` demands of authenticators, and its own values of each other. */
+function loginRules({ login, authenticators }: FileConfig): Rule[] {
+  if (!isObject(login)) return [];
+  const all: Path = ['authenticators'];
+  const findUnknown = (name: string) =>
+    !authenticators.some((one) => one.name === name) && {
+      message: `"${name}" is no authenticator of this file`,
+      fix: `write one of ${authenticators.map((one) => one.name).join(', ')}`,
+    };
+  const checkers = Array.isArray(login.authenticators) ? login.authenticators : [];
+  return [
+    ...checkers.map(
+      (name, index): Rule => ({
+        reads: [[...at('login.authenticators'), index], all],
+        judge: () => findUnknown(name),
+      }),
+    ),
+    {
+      reads: [at('login.sessions'), at('login.authenticators'), all],
+      judge() {
+        const isChecker = login.authenticators.includes(login.sessions);
+        const fix = 'give sessions an authenticator of their own, with use: redis';
+        return findUnknown(login.sessions) || (isChecker && { message: 'checks passwords too', fix });
+      },
+    },
+    ...audienceRules(login),
+    ...sessionNameRules(authenticators, login.sessions),
   ];
 }
 
-/** Authenticators that hang must never take every slot, or healthy ones could answer no one. */
-function judgeConcurrency(own: number | undefined, most: number): Broken | undefined {
-  if (own === undefined || own < most) return undefined;
-  return {
-    message: `${own} is not less than server.maxInFlight (${most}): if this authenticator hangs, it alone could take every slot and block the others`,
-    fix: 'lower it, or raise server.maxInFlight',
-  };
+/** A session is bound to its cluster by the audience alone. */
+function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
+  const path = at('login.clusters');
+  return Object.keys(isObject(clusters) ? clusters : {}).map((name) => ({
+    reads: [[...path, name, 'audience'], path],
+    judge() {
+      const first = Object.keys(clusters).find((one) => clusters[one]?.audience === clusters[name]?.audience);
+      return (
+        first !== name && {
+          message: `is that of cluster ${first} too: a session for one would be good for the other`,
+          fix: 'give each cluster an audience of its own, and its kube-apiserver that in --api-audiences',
+        }
+      );
+    },
+  }));
 }
 
-function judgeConcurrencyTogether(authenticators: readonly AuthenticatorSettings[], most: number): Broken | undefined {
-  if (authenticators.some(({ maxConcurrent }) => judgeConcurrency(maxConcurrent, most))) return undefined;
-  const limits = concurrencyLimits(authenticators, most);
-  const sum = limits.reduce((total, limit) => total + limit, 0);
-  if (sum < most) return undefined;
-  const first = authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined);
-  return {
-    ...(first >= 0 && { path: ['authenticators', first, 'maxConcurrent'] }),
-    message: `the authenticators may have ${limits.join(' + ')} = ${sum} lookups in progress (maxConcurrent), which is not less than server.maxInFlight (${most}): if all of them hang, they take every slot`,
-    fix: `${first < 0 ? 'raise it' : 'lower maxConcurrent of one, or raise server.maxInFlight'} to more than ${sum}`,
-  };
+/** The names in a session are those of the authenticator that checked the password, and its rules have judged them. */
+function sessionNameRules(authenticators: FileConfig['authenticators'], sessions: string): Rule[] {
+  const index = authenticators.findIndex((one) => one?.name === sessions);
+  const { username, groups, allowSystemNames } = authenticators[index] ?? {};
+  const set = { 'username.prefix': username?.prefix, 'groups.prefix': groups?.prefix, 'groups.allow': groups?.allow };
+  return Object.entries({ ...set, allowSystemNames: allowSystemNames?.[0] }).map(([keys, value]) => ({
+    reads: [ofEntry(index, keys)],
+    judge: () =>
+      value !== undefined &&
+      value !== '' && {
+        message: 'has no effect on sessions, whose names are those of login.authenticators',
+        fix: 'remove it here; set it there',
+        at: 'key',
+      },
+  }));
 }
 
 /**
@@ -174,30 +203,13 @@ function judgeConcurrencyTogether(authenticators: readonly AuthenticatorSettings
  * `server.maxInFlight`, one share left free: then authenticators that hang never take every slot, not even all of
  * them at once. At most 100, at least 1.
  */
-export function concurrencyLimits(
-  authenticators: readonly Pick<AuthenticatorSettings, 'maxConcurrent'>[],
-  maxInFlight: number,
-): number[] {
+export function concurrencyLimits(authenticators: FileConfig['authenticators'], maxInFlight: number): number[] {
   const share = Math.floor(maxInFlight / (authenticators.length + 1));
   return authenticators.map(({ maxConcurrent }) => maxConcurrent ?? Math.max(1, Math.min(100, share)));
 }
 
-/**
- * How many lookups each authenticator may queue: an equal share of what the limits leave of `server.maxInFlight`, less
- * one. So authenticators that hang never take every slot of the server, queues included.
- */
+/** How many lookups each authenticator may queue: an equal share of what the limits leave of `server.maxInFlight`, less one. */
 export function queueLimit(limits: readonly number[], maxInFlight: number): number {
   const left = maxInFlight - 1 - limits.reduce((total, limit) => total + limit, 0);
   return Math.max(0, Math.floor(left / limits.length));
-}
-
-const durations = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
-const sizes = { GiB: 1024 ** 3, MiB: 1024 ** 2, KiB: 1024, B: 1 };
-
-/** Formats a duration or a size as the file has it, or, when the file leaves it out, in the biggest unit that fits. */
-function asWritten(file: unknown, path: Path, value: number, units: Readonly<Record<string, number>>): string {
-  const written = valueAt(file, path);
-  if (typeof written === 'string') return written;
-  const [unit, length] = Object.entries(units).find(([, one]) => value % one === 0) ?? ['', 1];
-  return `${value / length}${unit}`;
 }

@@ -1,8 +1,8 @@
-import { duration, size, value } from '@sallyport/plugin-options';
+import { count, duration, size } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
-import { parseListen } from './listen.ts';
+import { listenKey, tlsKeys } from './listen.ts';
 import { loginSchema } from './login.ts';
 import type { JsonSchema } from './unknown-keys.ts';
 
@@ -10,15 +10,17 @@ import type { JsonSchema } from './unknown-keys.ts';
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 const text = z.string().min(1);
-const count = z.int().min(1);
+const positive = z.int().min(1);
 
-const listen = (description: string) => value({ description, pattern: String.raw`:\d+$` }, parseListen);
+/** A section that may be left out, since each of its keys may. */
+function section<Shape extends z.ZodRawShape>(description: string, shape: Shape) {
+  const schema = z.strictObject(shape);
+  return schema.prefault({} as z.input<typeof schema>).describe(description);
+}
 
 const tls = z
   .strictObject({
-    certFile: text.describe("The server's certificate with its chain, PEM; the leaf first."),
-    keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
-    minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
+    ...tlsKeys("The server's"),
     clientCAFile: text.exactOptional().describe('The CAs that sign the client certificates, PEM. Needs clientNames.'),
     clientNames: z
       .array(text)
@@ -32,44 +34,71 @@ const tls = z
       .exactOptional()
       .describe('"none": any client that reaches the port may send reviews. In place of clientCAFile and clientNames.'),
   })
+  .superRefine(requireClients)
+  .transform(({ clientCAFile: caFile, clientNames: names, clientAuth: _, ...own }) => ({
+    ...own,
+    /** Left out with `clientAuth: none`: no client is asked for a certificate then. */
+    ...(caFile !== undefined && names !== undefined && { client: { caFile, names } }),
+  }))
   .describe('TLS with client certificates. Required unless server.listen is a loopback address.');
 
-const server = z
-  .strictObject({
-    listen: listen(
-      'Where TokenReviews are answered. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
-    ).prefault('127.0.0.1:8080'),
-    tls: tls.exactOptional(),
-    apiAudiences: z
-      .array(text)
-      .default([])
-      .describe("The API server's own audiences (--api-audiences): a review that names none means these."),
-    reviewTimeout: duration('For one review in all, whatever its authenticators take.', {
-      most: '30s',
-      why: 'kube-apiserver waits 30 s for an answer, once',
-    }).prefault('10s'),
-    maxBodySize: size('A bigger request is answered 413.', {
-      most: '3MiB',
-      why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
-    }).prefault('256KiB'),
-    maxTokenSize: size('A bigger token is unknown, and no authenticator is asked.', {
-      most: '1MiB',
-      why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
-    }).prefault('16KiB'),
-    maxInFlight: count
-      .min(2, 'must be at least 2: with one slot, an authenticator that hangs blocks all others')
-      .max(100_000)
-      .default(1000)
-      .describe('Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.'),
-    maxConnectionAge: duration(
-      'A connection is closed gracefully after this, 10 % sooner or later, so that replicas share the load.',
-    ).prefault('10m'),
-    shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long.', {
-      least: '0',
-    }).prefault('5s'),
-    drainTimeout: duration('After shutdownDelay: how long reviews in progress may take to end.').prefault('20s'),
-  })
-  .describe('The address that kube-apiserver calls, and its limits.');
+/** Which clients may send reviews must be written explicitly. */
+function requireClients(
+  keys: { clientCAFile?: string; clientNames?: string[]; clientAuth?: 'none' },
+  context: z.RefinementCtx,
+) {
+  const complain = (path: (keyof typeof keys)[], problem: string, fix: string) =>
+    context.addIssue({ code: 'custom', path, params: { problem, fix, at: 'key' } });
+  const { clientCAFile: file, clientNames: names, clientAuth } = keys;
+  if (clientAuth === 'none') {
+    if (file === undefined && names === undefined) return;
+    complain(['clientAuth'], '"none" contradicts clientCAFile and clientNames', 'keep the one or the others');
+  } else if (file === undefined && names === undefined) {
+    const fix = 'set clientCAFile and clientNames, or set clientAuth: none explicitly';
+    complain([], 'no client authentication is configured', fix);
+  } else if (names === undefined) {
+    const problem = 'alone lets in every certificate of that CA, each kubelet too';
+    complain(['clientCAFile'], problem, 'add clientNames: [kube-apiserver]');
+  } else if (file === undefined) {
+    complain(['clientNames'], 'need a CA: without one, anyone can make such a certificate', 'add clientCAFile');
+  }
+}
+
+const server = section('The address that kube-apiserver calls, and its limits.', {
+  listen: listenKey(
+    'Where TokenReviews are answered. Plain HTTP is allowed on loopback only. Port 0 takes a free one.',
+    8080,
+  ),
+  tls: tls.exactOptional(),
+  apiAudiences: z
+    .array(text)
+    .default([])
+    .describe("The API server's own audiences (--api-audiences): a review that names none means these."),
+  reviewTimeout: duration('For one review in all, whatever its authenticators take.', {
+    most: '30s',
+    why: 'kube-apiserver waits 30 s for an answer, once',
+  }).prefault('10s'),
+  maxBodySize: size('A bigger request is answered 413.', {
+    most: '3MiB',
+    why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
+  }).prefault('256KiB'),
+  maxTokenSize: size('A bigger token is unknown, and no authenticator is asked.', {
+    most: '1MiB',
+    why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
+  }).prefault('16KiB'),
+  maxInFlight: count(
+    'Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.',
+    2,
+    100_000,
+  ).default(1000),
+  maxConnectionAge: duration(
+    'A connection is closed gracefully after this, 10 % sooner or later, so that replicas share the load.',
+  ).prefault('10m'),
+  shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long.', {
+    least: '0',
+  }).prefault('5s'),
+  drainTimeout: duration('After shutdownDelay: how long reviews in progress may take to end.').prefault('20s'),
+});
 
 const authenticator = z.strictObject({
   name: z
@@ -85,18 +114,17 @@ const authenticator = z.strictObject({
     .default({})
     .describe("The plugin's own options. A secret is { env: NAME } or { file: path }."),
   timeout: duration('For one answer of this authenticator; shorter than server.reviewTimeout.').prefault('3s'),
-  maxConcurrent: count
+  maxConcurrent: positive
     .exactOptional()
     .describe(
       'Lookups at once; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
     ),
-  circuit: z
-    .strictObject({
-      minimumCalls: count.default(5).describe('It opens after at least this many calls in 10 s, half of them outages.'),
-      openFor: duration('How long it stays open: the authenticator is not called then.').prefault('5s'),
-    })
-    .prefault({})
-    .describe('When an authenticator that does not answer is skipped.'),
+  circuit: section('When an authenticator that does not answer is skipped.', {
+    minimumCalls: positive
+      .default(5)
+      .describe('It opens after at least this many calls in 10 s, half of them outages.'),
+    openFor: duration('How long it stays open: the authenticator is not called then.').prefault('5s'),
+  }),
   onError: z
     .enum(['continue', 'stop'])
     .default('continue')
@@ -111,42 +139,34 @@ const authenticator = z.strictObject({
     .describe(
       'Whether it may set the extra key authentication.kubernetes.io/credential-id, which kube-apiserver writes into its audit log.',
     ),
-  username: z
-    .strictObject({ prefix: z.string().default('').describe('Put before each username.') })
-    .prefault({})
-    .describe('How usernames look to Kubernetes.'),
-  groups: z
-    .strictObject({
-      prefix: z.string().default('').describe('Put before each group.'),
-      allow: z
-        .array(text)
-        .exactOptional()
-        .describe('Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.'),
-      max: count.default(1000).describe('A user in more groups is refused.'),
-    })
-    .prefault({})
-    .describe('Which groups reach Kubernetes, and how they look there.'),
+  username: section('How usernames look to Kubernetes.', {
+    prefix: z.string().default('').describe('Put before each username.'),
+  }),
+  groups: section('Which groups reach Kubernetes, and how they look there.', {
+    prefix: z.string().default('').describe('Put before each group.'),
+    allow: z
+      .array(text)
+      .exactOptional()
+      .describe('Globs of the groups that pass, as the backend names them, before the prefix. Left out: all.'),
+    max: positive.default(1000).describe('A user in more groups is refused.'),
+  }),
   cache: authenticatorCache.exactOptional(),
 });
 
-const cache = z
-  .strictObject({
+const cache = section(
+  'How answers are cached: the defaults of each authenticator whose answers are cached, and where.',
+  {
     ...fileLifetimes,
-    memory: z
-      .strictObject({
-        maxEntries: count
-          .min(100)
-          .max(10_000_000)
-          .default(50_000)
-          .describe(
-            'Positive answers cached; as many negative ones again, with a limit of their own. 100 to 10000000.',
-          ),
-      })
-      .prefault({})
-      .describe('What each replica caches in its own memory.'),
+    memory: section('What each replica caches in its own memory.', {
+      maxEntries: count(
+        'Positive answers cached; as many negative ones again, with a limit of their own. 100 to 10000000.',
+        100,
+        10_000_000,
+      ).default(50_000),
+    }),
     redis: cacheRedis.exactOptional(),
-  })
-  .describe('How answers are cached: the defaults of each authenticator whose answers are cached, and where.');
+  },
+);
 
 const provenance = z
   .strictObject({
@@ -172,7 +192,10 @@ const tracing = z
   .strictObject({
     endpoint: z
       .url({ protocol: /^https?$/, error: 'must be a URL, such as http://otel-collector:4318/v1/traces' })
-      .refine((url) => isWithoutLogin(url), 'must have no name or password in it: this section has no secrets')
+      .refine((url) => {
+        const { username, password } = URL.parse(url) ?? {};
+        return !username && !password;
+      }, 'must have no name or password in it: this section has no secrets')
       .describe('Where an OpenTelemetry collector takes OTLP over HTTP, such as http://otel-collector:4318/v1/traces.'),
     sampleRatio: z
       .number({ error: 'must be a number from 0 to 1' })
@@ -183,15 +206,11 @@ const tracing = z
   })
   .describe('OpenTelemetry spans: one a review, one an authenticator, cache and Redis beneath. Left out: none.');
 
-function isWithoutLogin(url: string): boolean {
-  const parsed = URL.parse(url);
-  return parsed?.username === '' && parsed.password === '';
-}
-
 const audit = z
   .strictObject({
     output: text
       .regex(/^(?!stderr$)/, 'must be stdout or a file: standard error is for the log')
+      .transform((output) => (output === 'stdout' ? output : { file: output }))
       .describe('"stdout", or a file, its path relative to this one: mode 0600; reopened at SIGHUP.'),
   })
   .describe('The audit trail: one JSON line a decision. Left out: none is written.');
@@ -201,44 +220,48 @@ const audit = z
  * plugins, and what values demand of each other by rules.ts.
  */
 export const fileSchema = z.strictObject({
-  server: server.prefault({}),
-  admin: z
-    .strictObject({
-      listen: listen('Where /metrics, /livez and /readyz are answered, without TLS.').prefault('127.0.0.1:8081'),
-      statusPage: z
-        .boolean()
-        .exactOptional()
-        .describe(
-          'The status page at /. Left out: on a loopback address only. true: any client that reaches the port reads names of users.',
-        ),
-    })
-    .prefault({})
-    .describe('The address for probes.'),
+  server,
+  admin: section('The address for probes.', {
+    listen: listenKey('Where /metrics, /livez and /readyz are answered, without TLS.', 8081),
+    statusPage: z
+      .boolean()
+      .exactOptional()
+      .describe(
+        'The status page at /. Left out: on a loopback address only. true: any client that reaches the port reads names of users.',
+      ),
+  }),
   authenticators: z.array(authenticator).min(1).describe('Asked in this order; the first definitive answer decides.'),
-  cache: cache.prefault({}),
-  lockout: z
-    .strictObject({
-      maxFailures: count.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
+  cache,
+  lockout: section(
+    "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
+    {
+      maxFailures: positive.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
       window: duration('How long a refused try counts.').prefault('10m'),
-    })
-    .prefault({})
-    .describe(
-      "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
-    ),
+    },
+  ),
   login: loginSchema.exactOptional(),
   audit: audit.exactOptional(),
   provenance: provenance.exactOptional(),
   tracing: tracing.exactOptional(),
-  log: z
-    .strictObject({
-      level: z
-        .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-        .default('info')
-        .describe('The lowest level that is logged.'),
-    })
-    .prefault({})
-    .describe('What is logged to standard error.'),
+  log: section('What is logged to standard error.', {
+    level: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('The lowest level that is logged.'),
+  }),
 });
+
+type Immutable<Value> = Value extends Uint8Array
+  ? Value
+  : Value extends object
+    ? { readonly [Key in keyof Value]: Immutable<Value[Key]> }
+    : Value;
+
+/**
+ * gateway.yaml as its schema returns it: each value is good by itself, with defaults. Durations are milliseconds, sizes
+ * bytes, throughout.
+ */
+export type FileConfig = Immutable<z.output<typeof fileSchema>>;
 
 /** The same for editors and for the search for unknown keys. Options of plugins are free in it. */
 export function fileJsonSchema(): JsonSchema {

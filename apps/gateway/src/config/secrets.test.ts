@@ -17,7 +17,7 @@ describe('references', () => {
     await folder.write('secrets/ldap', `${inFile}\n`);
     const options = { url: { env: 'URL' }, deep: [{ password: { file: 'secrets/ldap' } }], port: 1 };
     expect(await fill(folder, options, { URL: inEnvironment })).toEqual({
-      options: { url: inEnvironment, deep: [{ password: inFile }], port: 1 },
+      value: { url: inEnvironment, deep: [{ password: inFile }], port: 1 },
       problems: [],
       files: [join(folder.path, 'secrets/ldap')],
       secrets: [inEnvironment, inFile],
@@ -33,18 +33,18 @@ describe('references', () => {
   ])('of the file content %j the secret is %j', async (content, secret) => {
     await using folder = await configFolder();
     await folder.write('s', content);
-    expect(await fill(folder, { a: { file: 's' } })).toMatchObject({ options: { a: secret } });
+    expect(await fill(folder, { a: { file: 's' } })).toMatchObject({ value: { a: secret } });
   });
 
   test('are maps of exactly one key with a text: others are the plugin’s own', async () => {
     await using folder = await configFolder();
     const options = { a: { env: 'A', more: 1 }, b: { file: 1 }, c: { env: null }, d: { other: 'A' }, e: {}, f: [] };
-    expect(await fill(folder, options, { A: 'x' })).toEqual({ options, problems: [], files: [], secrets: [] });
+    expect(await fill(folder, options, { A: 'x' })).toEqual({ value: options, problems: [], files: [], secrets: [] });
   });
 
   test('are never the options as a whole', async () => {
     await using folder = await configFolder();
-    expect(await fill(folder, { file: 'tokens.yaml' })).toMatchObject({ options: { file: 'tokens.yaml' }, files: [] });
+    expect(await fill(folder, { file: 'tokens.yaml' })).toMatchObject({ value: { file: 'tokens.yaml' }, files: [] });
   });
 });
 
@@ -87,7 +87,7 @@ describe('problems name the path and what is missing', () => {
 test('a text that quotes a secret in any usual spelling is withheld', () => {
   const secret = `a"b ${randomBytes(8).toString('hex')}`;
   for (const spelling of [secret, JSON.stringify(secret), encodeURIComponent(secret)]) {
-    expect(withholdSecrets(`"${spelling}" is no URL`, [secret])).not.toContain(spelling);
+    expect(withholdSecrets(`"${spelling}" is no URL`, [secret], 'withheld')).not.toContain(spelling);
   }
-  expect(withholdSecrets('is no URL', [secret])).toBe('is no URL');
+  expect(withholdSecrets('is no URL', [secret], 'withheld')).toBe('is no URL');
 });

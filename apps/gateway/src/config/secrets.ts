@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Path, Problem } from './problems.ts';
+import { isObject, overlaps, type Path, type Problem } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 
 /** Keys and passwords are much smaller: a bigger file is the wrong file. */
@@ -12,9 +12,9 @@ export interface SecretSources {
   readonly baseDirectory: string;
 }
 
-/** Options with their secrets in place. */
-export interface FilledOptions {
-  readonly options: unknown;
+/** A part of the file with its secrets in place. */
+export interface Filled<Value = unknown> {
+  readonly value: Value;
   readonly problems: readonly Problem[];
   /** Absolute, read or not: a change in one is a change of the config. */
   readonly files: readonly string[];
@@ -22,64 +22,43 @@ export interface FilledOptions {
   readonly secrets: readonly string[];
 }
 
-interface Reference {
-  readonly kind: 'env' | 'file';
-  readonly name: string;
-}
-
 /**
  * Replaces each `{ env: NAME }` and `{ file: path }` inside options by the string that it refers to. Exactly one key and a
  * string make a reference: any other map is the plugin's own, also one that has `file` beside other keys. The options
  * as a whole are never a reference, so a plugin may have a single option called `file`. One newline at a file's end is
  * dropped, as editors put it there.
- *
- * @param path of the options in the config
  */
-export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<FilledOptions> {
+export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<Filled> {
   const problems: Problem[] = [];
   const files: string[] = [];
   const secrets: string[] = [];
 
+  async function fillWithin(value: unknown, at: Path): Promise<unknown> {
+    if (Array.isArray(value)) return Promise.all(value.map((child, index) => fill(child, [...at, index])));
+    if (!isObject(value)) return value;
+    const entries = Object.entries(value).map(async ([key, child]) => [key, await fill(child, [...at, key])] as const);
+    return Object.fromEntries(await Promise.all(entries));
+  }
+
   async function fill(value: unknown, at: Path): Promise<unknown> {
-    const reference = at.length > path.length ? asReference(value) : undefined;
-    if (reference === undefined) return fillWithin(value, (child, key) => fill(child, [...at, key]));
-    if (reference.kind === 'file') files.push(resolve(sources.baseDirectory, reference.name));
-    const found = await find(reference, sources);
+    const [[kind, name] = [], ...others] = isObject(value) ? Object.entries(value) : [];
+    if ((kind !== 'env' && kind !== 'file') || typeof name !== 'string' || others.length > 0) {
+      return fillWithin(value, at);
+    }
+    if (kind === 'file') files.push(resolve(sources.baseDirectory, name));
+    const found = await (kind === 'env' ? findInEnvironment : findInFile)(name, sources);
     if ('secret' in found) secrets.push(found.secret);
     else problems.push({ path: at, ...found });
     return 'secret' in found ? found.secret : undefined;
   }
 
-  const filled = await fill(options, path);
-  return { options: filled, problems, files, secrets };
-}
-
-async function fillWithin(
-  value: unknown,
-  fill: (child: unknown, key: PropertyKey) => Promise<unknown>,
-): Promise<unknown> {
-  if (Array.isArray(value)) return Promise.all(value.map(fill));
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(async ([key, child]) => [key, await fill(child, key)] as const);
-  return Object.fromEntries(await Promise.all(entries));
-}
-
-function asReference(value: unknown): Reference | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const [entry, ...others] = Object.entries(value);
-  if (entry === undefined || others.length > 0) return undefined;
-  const [kind, name] = entry;
-  return (kind === 'env' || kind === 'file') && typeof name === 'string' ? { kind, name } : undefined;
+  return { value: await fillWithin(options, path), problems, files, secrets };
 }
 
 type Found = { readonly secret: string } | { readonly message: string; readonly fix: string };
 
-async function find({ kind, name }: Reference, sources: SecretSources): Promise<Found> {
-  if (name === '') return { message: `${kind} is empty`, fix: kind === 'env' ? 'name a variable' : 'name a file' };
-  return kind === 'env' ? findInEnvironment(name, sources) : findInFile(name, sources);
-}
-
 function findInEnvironment(name: string, { environment }: SecretSources): Found {
+  if (name === '') return { message: 'env is empty', fix: 'name a variable' };
   const secret = Object.hasOwn(environment, name) ? environment[name] : undefined;
   if (secret) return { secret };
   const state = secret === undefined ? 'not set' : 'empty';
@@ -87,6 +66,7 @@ function findInEnvironment(name: string, { environment }: SecretSources): Found 
 }
 
 async function findInFile(name: string, { baseDirectory }: SecretSources): Promise<Found> {
+  if (name === '') return { message: 'file is empty', fix: 'name a file' };
   const file = resolve(baseDirectory, name);
   try {
     const secret = (await readText(file, secretFileLimit)).replace(/\r?\n$/, '');
@@ -97,16 +77,21 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
   }
 }
 
-/** Follows the option's name in a message. */
-const refusal = 'is refused; what the plugin says of it quotes a secret and is withheld';
+/** Drops the problems that follow from a missing secret. One that quotes a secret says `instead`. */
+export function withoutSecrets(problems: readonly Problem[], filled: Filled, instead: string): Problem[] {
+  return problems.flatMap((problem) => {
+    if (filled.problems.some((missing) => overlaps(missing.path, problem.path))) return [];
+    const words = [problem.message, problem.fix ?? ''].join(': ');
+    if (withholdSecrets(words, filled.secrets, instead) === words) return [problem];
+    return [{ path: problem.path, message: instead }];
+  });
+}
 
 /**
  * Keeps secrets out of a text of a plugin or a library, which may quote its input. The whole text is withheld then, since
  * the rest of it could still give the secret away.
- *
- * @param instead the text in its place
  */
-export function withholdSecrets(text: string, secrets: readonly string[], instead: string = refusal): string {
+export function withholdSecrets(text: string, secrets: readonly string[], instead: string): string {
   const spellings = secrets.flatMap((secret) => [
     secret,
     JSON.stringify(secret).slice(1, -1),

@@ -1,5 +1,4 @@
-import { nearest } from './nearest.ts';
-import type { Path, Problem } from './problems.ts';
+import { isObject, nearest, type Path, type Problem } from './problems.ts';
 
 /** A JSON Schema from the library of a plugin: it may contain anything. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -8,84 +7,65 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
  * Finds the keys of a value that its JSON Schema does not name. It works for every schema library, also for those that drop
  * unknown keys silently. It skips maps of free keys (`additionalProperties`, `patternProperties`) and values that the schema
  * does not describe. Keys that only the validator refuses are left to it.
- *
- * @param path of the value in the file
  */
 export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Problem[] {
-  return walk([schema], value, path, schema);
-}
-
-/**
- * Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password.
- *
- * @param path of the value in the file
- */
-export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
-  const walkTexts = (schemas: readonly JsonSchema[], inner: unknown, at: Path): Path[] => {
-    const parts = schemas.flatMap((one) => alternatives(one, inner, schema));
-    if (typeof inner === 'string') {
-      const isSecret = parts.some(({ writeOnly }) => writeOnly === true) || (URL.parse(inner)?.password ?? '') !== '';
-      return isSecret && inner !== '' ? [at] : [];
-    }
-    if (Array.isArray(inner)) {
-      return inner.flatMap((item, index) => walkTexts(itemSchemas(parts, index), item, [...at, index]));
-    }
-    if (!isObject(inner)) return [];
-    const { known, open = [] } = describedKeys(parts);
-    return Object.entries(inner).flatMap(([key, child]) => walkTexts(known.get(key) ?? open, child, [...at, key]));
-  };
-  return walkTexts([schema], value, path);
-}
-
-function walk(schemas: readonly JsonSchema[], value: unknown, path: Path, root: JsonSchema): Problem[] {
-  const parts = schemas.flatMap((schema) => alternatives(schema, value, root));
-  if (Array.isArray(value)) {
-    return value.flatMap((item, index) => walk(itemSchemas(parts, index), item, [...path, index], root));
-  }
-  if (!isObject(value)) return [];
-  const { known, open } = describedKeys(parts);
-  return Object.entries(value).flatMap(([key, child]) => {
-    const childPath = [...path, key];
-    const inner = known.get(key);
-    if (inner) return walk(inner, child, childPath, root);
-    if (open) return walk(open, child, childPath, root);
-    return [unknownKey(childPath, key, [...known.keys()])];
+  return [...partsOf([schema], value, path, schema)].flatMap(({ path, known }) => {
+    if (known === undefined) return [];
+    const near = nearest(String(path.at(-1)), known);
+    const listed = known.length === 0 ? 'no key is known here' : `known here: ${known.join(', ')}`;
+    return [{ path, message: 'unknown key', fix: near === undefined ? listed : `did you mean ${near}?`, at: 'key' }];
   });
 }
 
-function unknownKey(path: Path, key: string, known: readonly string[]): Problem {
-  const near = nearest(key, known);
-  const listed = known.length === 0 ? 'no key is known here' : `known here: ${known.join(', ')}`;
-  return { path, message: 'unknown key', fix: near === undefined ? listed : `did you mean ${near}?`, at: 'key' };
+/** Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password. */
+export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
+  return [...partsOf([schema], value, path, schema)].flatMap(({ path, value: text, schemas }) => {
+    if (typeof text !== 'string' || text === '') return [];
+    const isSecret = schemas.some(({ writeOnly }) => writeOnly === true) || (URL.parse(text)?.password ?? '') !== '';
+    return isSecret ? [path] : [];
+  });
+}
+
+interface Part {
+  readonly path: Path;
+  readonly value: unknown;
+  /** All that describe it. */
+  readonly schemas: readonly JsonSchema[];
+  /** Set when no schema names the key of this part: the keys that are known in its place. */
+  readonly known?: readonly string[];
+}
+
+function* partsOf(given: readonly JsonSchema[], value: unknown, path: Path, root: JsonSchema): Generator<Part> {
+  const schemas = given.flatMap((schema) => alternatives(schema, value, root));
+  yield { path, value, schemas };
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      yield* partsOf(itemSchemas(schemas, index), item, [...path, index], root);
+    }
+  } else if (isObject(value)) {
+    const { known, open } = describedKeys(schemas);
+    for (const [key, child] of Object.entries(value)) {
+      const [childPath, inner] = [[...path, key], known.get(key) ?? open];
+      if (inner === undefined) yield { path: childPath, value: child, schemas: [], known: [...known.keys()] };
+      yield* partsOf(inner ?? [], child, childPath, root);
+    }
+  }
 }
 
 /** The keys that the parts name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
-function describedKeys(parts: readonly JsonSchema[]): {
-  known: Map<string, JsonSchema[]>;
-  open: JsonSchema[] | undefined;
-} {
+function describedKeys(parts: readonly JsonSchema[]) {
   const known = new Map<string, JsonSchema[]>();
-  const open: JsonSchema[] = [];
-  let closed = false;
-  let free = false;
-  for (const part of parts) {
-    for (const [key, schema] of Object.entries(isObject(part.properties) ? part.properties : {})) {
-      known.set(key, [...(known.get(key) ?? []), ...(isObject(schema) ? [schema] : [])]);
-    }
-    const rest = part.additionalProperties;
-    if (rest === true || isObject(rest) || isObject(part.patternProperties)) free = true;
-    if (isObject(rest)) open.push(rest);
-    if (isObject(part.properties) || rest === false) closed = true;
-  }
-  return { known, open: free || !closed ? open : undefined };
+  const named = parts.flatMap(({ properties }) => (isObject(properties) ? Object.entries(properties) : []));
+  for (const [key, schema] of named) known.set(key, [...(known.get(key) ?? []), schema].filter(isObject));
+  const rest = parts.map(({ additionalProperties }) => additionalProperties);
+  const isFree = rest.includes(true) || parts.some(({ patternProperties }) => isObject(patternProperties));
+  const isClosed = rest.includes(false) || parts.some(({ properties }) => isObject(properties));
+  const open = rest.filter(isObject);
+  return { known, open: isFree || open.length > 0 || !isClosed ? open : undefined };
 }
 
 function itemSchemas(parts: readonly JsonSchema[], index: number): JsonSchema[] {
-  return parts.flatMap((part) => {
-    const prefix = Array.isArray(part.prefixItems) ? part.prefixItems : [];
-    const schema: unknown = index < prefix.length ? prefix[index] : part.items;
-    return isObject(schema) ? [schema] : [];
-  });
+  return parts.map(({ prefixItems, items }) => [prefixItems ?? []].flat()[index] ?? items).filter(isObject);
 }
 
 /** A schema with all that apply together with it: references followed, and the branches that can fit the value. */
@@ -97,8 +77,8 @@ function alternatives(
 ): JsonSchema[] {
   if (seen.includes(schema)) return [];
   const follow = (inner: unknown) => (isObject(inner) ? alternatives(inner, value, root, [...seen, schema]) : []);
-  const branches = ['anyOf', 'oneOf'].flatMap((keyword) => fitting(asList(schema[keyword]), value, root));
-  const always = [...asList(schema.allOf), schema.then, schema.else, resolveReference(schema.$ref, root)];
+  const branches = ['anyOf', 'oneOf'].flatMap((keyword) => fitting([schema[keyword] ?? []].flat(), value, root));
+  const always = [...[schema.allOf ?? []].flat(), schema.then, schema.else, resolveReference(schema.$ref, root)];
   return [schema, ...always.flatMap(follow), ...branches.flatMap(follow)];
 }
 
@@ -127,13 +107,4 @@ function resolveReference(reference: unknown, root: JsonSchema): JsonSchema | un
     target = isObject(target) ? target[step.replaceAll('~1', '/').replaceAll('~0', '~')] : undefined;
   }
   return isObject(target) ? target : undefined;
-}
-
-function asList(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-/** Whether a value is a map, which has keys. A JSON Schema is one too. */
-export function isObject(value: unknown): value is JsonSchema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

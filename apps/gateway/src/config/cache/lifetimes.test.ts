@@ -78,8 +78,11 @@ describe('the file’s', () => {
     ['{ store: memory }', '8:10: cache.store: unknown key: known here: authenticatedTtl, '],
     ['{ rejectedTll: 1s }', '8:10: cache.rejectedTll: unknown key: did you mean rejectedTtl?'],
     ['{ memory: { maxEntires: 1000 } }', '8:20: cache.memory.maxEntires: unknown key: did you mean maxEntries?'],
-    ['{ memory: { maxEntries: 99 } }', '8:32: cache.memory.maxEntries: must be at least 100'],
-    ['{ memory: { maxEntries: 10000001 } }', '8:32: cache.memory.maxEntries: must be at most 10000000'],
+    ['{ memory: { maxEntries: 99 } }', '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000'],
+    [
+      '{ memory: { maxEntries: 10000001 } }',
+      '8:32: cache.memory.maxEntries: must be a whole number from 100 to 10000000',
+    ],
     ['{ memory: { maxEntries: 100.5 } }', '8:32: cache.memory.maxEntries: must be a whole number'],
   ])('%s', async (file, expected) => {
     await using folder = await folderWithCaching();

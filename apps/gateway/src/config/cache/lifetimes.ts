@@ -1,9 +1,7 @@
 import type { Caching } from '@sallyport/authenticator';
 import { duration } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { wordIssue } from '../issues.ts';
-import type { Problem } from '../problems.ts';
-import { isObject } from '../unknown-keys.ts';
+import { isObject, type Path, type Problem } from '../problems.ts';
 
 const day = { most: '24h', why: 'a revocation must be remembered for as long as an answer could be cached' };
 const hour = {
@@ -44,43 +42,16 @@ const settings = z.strictObject({
   staleTtl: lifetimes.staleTtl.exactOptional(),
 });
 
-/** `cache` of an authenticator as it is written. What is left out follows from `cache` of the file and from its plugin. */
-export type CacheSettings = z.output<typeof settings>;
-
-/** `off` or keys and values. It is not a union of zod: that reports the problems of keys at the path of the whole. */
 export const authenticatorCache = z
-  .unknown()
-  .transform((input, context): CacheSettings | 'off' => {
-    if (input === 'off') return 'off';
-    if (input !== null && !isObject(input)) {
-      const params = { problem: 'must be off, or keys and values', fix: 'write off, or { authenticatedTtl: 1m }' };
-      context.issues.push({ code: 'custom', message: params.problem, params, input });
-      return z.NEVER;
-    }
-    const result = settings.safeParse(input, { error: wordIssue });
-    if (result.success) return result.data;
-    for (const issue of result.error.issues) context.issues.push({ ...issue, path: [...issue.path], input } as never);
-    return z.NEVER;
+  .union([z.literal('off'), settings], {
+    // What is empty is reported as any other key without a value.
+    error: ({ input }) =>
+      input === null ? undefined : 'must be off, or keys and values: write off, or { authenticatedTtl: 1m }',
   })
-  .meta({
-    description:
-      'How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.',
-    anyOf: [{ type: 'string', const: 'off' }, described(settings)],
-  });
-
-function described(schema: z.ZodType): object {
-  const { $schema: _, ...described } = z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12' });
-  return described;
-}
+  .describe('How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.');
 
 /** How long answers are cached, counted from when the backend gave them. Milliseconds. */
 export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };
-
-/** How the answers of one authenticator are cached. */
-export interface AuthenticatorCacheConfig extends CacheLifetimes {
-  /** `memory`: in this process. `shared`: in the cache Redis as well, where there is one. */
-  readonly store: 'memory' | 'shared';
-}
 
 /** Milliseconds. What a plugin with `caching: memory` answers must be revocable at once, or nearly so. */
 const revocableWithin = 5_000;
@@ -88,16 +59,15 @@ const revocableWithin = 5_000;
 /** The same for sessions: a logout acts on every replica within it. */
 const sessionWithin = 1_000;
 
+/** How the answers of one authenticator are cached: in this process, or in the cache Redis as well. */
+export type AuthenticatorCacheConfig = CacheLifetimes & { readonly store: 'memory' | 'shared' };
+
 /**
- * Decides how the answers of one authenticator are cached.
- *
- * @param own its `cache`, as written
- * @param caching of its plugin
- * @param file the lifetimes of the file
- * @param sessions whether it is `login.sessions`
+ * Decides how the answers of one authenticator are cached. What its own `cache` leaves out follows from that of the file
+ * and from its plugin.
  */
 export function completeCache(
-  own: CacheSettings | 'off' | undefined,
+  own: z.output<typeof authenticatorCache> | undefined,
   caching: Caching,
   file: CacheLifetimes,
   sessions = false,
@@ -117,18 +87,11 @@ export function completeCache(
   };
 }
 
-/**
- * Finds a `cache` of an authenticator that would do nothing.
- *
- * @param cache as written
- * @param caching of the authenticator's plugin
- */
-export function idleCache(cache: unknown, caching: Caching): Omit<Problem, 'path'> | undefined {
-  if (caching !== 'none' || !isObject(cache)) return undefined;
+/** Finds a `cache` of an authenticator, as written, that would do nothing. */
+export function idleCache(cache: unknown, caching: Caching, path: Path): Problem[] {
+  if (caching !== 'none' || !isObject(cache)) return [];
   // A key of another name is `store`, or mistyped, which is reported already.
-  if (!Object.keys(cache).every((key) => Object.hasOwn(lifetimes, key))) return undefined;
-  return {
-    message: 'the answers of its plugin are not cached unless store says where',
-    fix: 'add store: memory, or remove cache',
-  };
+  if (!Object.keys(cache).every((key) => Object.hasOwn(lifetimes, key))) return [];
+  const message = 'the answers of its plugin are not cached unless store says where';
+  return [{ path, message, fix: 'add store: memory, or remove cache' }];
 }

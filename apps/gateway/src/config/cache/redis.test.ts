@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { wordIssue } from '../issues.ts';
+import { wordIssue } from '../problems.ts';
 import { folderWithProbe, yaml } from '../testing/config-folder.ts';
 import { sealingKeys } from './redis.ts';
 
@@ -111,7 +111,7 @@ describe('cache.redis', () => {
     const environment = { KEY: newKey() };
     const slow = (more = '') => withRedis(`${good}, timeout: 4s${more}`, '  reviewTimeout: 4s');
     const rule =
-      'cache.redis.timeout: 4s is not less than server.reviewTimeout (4s): it would leave authenticators no time: lower it, or raise server.reviewTimeout';
+      'cache.redis.timeout: 4s is not less than server.reviewTimeout (4s): authenticators would have no time: lower it, or raise server.reviewTimeout';
     expect((await folder.problems(slow(), environment)).filter((problem) => problem.includes(': cache.'))).toEqual([
       expect.stringContaining(rule),
     ]);

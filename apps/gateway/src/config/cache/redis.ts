@@ -2,20 +2,9 @@ import { duration, list, type Parsed, section, value } from '@sallyport/plugin-o
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
-import { overlaps, type Path, type Problem, valueAt } from '../problems.ts';
-import { fillSecrets, type SecretSources, withholdSecrets } from '../secrets.ts';
-import { isObject, secretTexts } from '../unknown-keys.ts';
-
-/** The Redis that all replicas share. */
-export interface CacheRedisConfig {
-  readonly connection: ConnectionOptions;
-  /** Milliseconds: what it may cost one review in all. */
-  readonly timeout: number;
-  /** Before every key. */
-  readonly keyPrefix: string;
-  /** At least 32 bytes each. The first seals, all open. Never empty, never logged. */
-  readonly sealingKeys: readonly Uint8Array[];
-}
+import { isObject, type Path, type Problem, valueAt } from '../problems.ts';
+import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '../secrets.ts';
+import { secretTexts } from '../unknown-keys.ts';
 
 /** Milliseconds. No review waits beyond `timeout`; this is when a command is given up for good. */
 const commandTimeout = 1_000;
@@ -90,7 +79,7 @@ export const cacheRedis = section(
     }).prefault('sallyport:'),
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
-  ({ timeout, keyPrefix, sealingKeys, ...keys }, complain): CacheRedisConfig => {
+  ({ timeout, keyPrefix, sealingKeys, ...keys }, complain) => {
     const connection = settleConnection(keys, { commandTimeout, terms }, complain);
     // Without a connection there was a complaint, and no one gets this config. The rule about `timeout` sees it.
     return { connection: connection as ConnectionOptions, timeout, keyPrefix, sealingKeys };
@@ -99,58 +88,38 @@ export const cacheRedis = section(
 
 const place: Path = ['cache', 'redis'];
 
-/** A file's value with the secrets of `cache.redis` in place. */
-export interface FilledCache {
-  readonly value: Readonly<Record<string, unknown>>;
-  /** Secrets that are missing, and those that are written out. */
-  readonly problems: readonly Problem[];
-  /** Absolute, read or not: a change in one is a change of the config. */
-  readonly files: readonly string[];
-  readonly secrets: readonly string[];
-}
+type Written = Readonly<Record<string, unknown>>;
 
-/** @param value the whole file, as written */
-export async function fillCache(
-  value: Readonly<Record<string, unknown>>,
-  sources: SecretSources,
-): Promise<FilledCache> {
+/** Fills in the secrets of `cache.redis` of a file. Those that are missing or written out are problems. */
+export async function fillCache(value: Written, sources: SecretSources): Promise<Filled<Written>> {
   const { cache } = value;
   if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], files: [], secrets: [] };
-  const { redis } = cache;
-  const filled = await fillSecrets(redis, place, sources);
+  const filled = await fillSecrets(cache.redis, place, sources);
   // Once filled in, a secret no longer differs from one that is written in the file, for all who may read that.
-  const written = secretTexts(z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' }), redis, place);
+  const schema = z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' });
+  const written = secretTexts(schema, cache.redis, place);
   return {
-    value: { ...value, cache: { ...cache, redis: filled.options } },
-    problems: [...filled.problems.map(withKeyFix), ...written.map(writtenOut)],
-    files: filled.files,
+    ...filled,
+    value: { ...value, cache: { ...cache, redis: filled.value } },
+    problems: [...filled.problems, ...written.map(writtenOut)],
     secrets: [...filled.secrets, ...written.map((path) => String(valueAt(value, path)))],
   };
 }
 
-/** An operator whose key is missing most likely has none yet. */
-function withKeyFix(problem: Problem): Problem {
-  if (problem.path[place.length] !== 'sealingKeys') return problem;
-  return { ...problem, fix: [problem.fix, keyFix].filter((fix) => fix !== undefined).join('; ') };
-}
+const fixes: Readonly<Record<string, string>> = {
+  url: 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take the password out of it',
+  sealingKeys: keyFix,
+};
 
 function writtenOut(path: Path): Problem {
-  const fixes: Readonly<Record<string, string>> = {
-    url: 'write { file: secrets/redis-url } or { env: REDIS_URL }, or take the password out of it',
-    sealingKeys: keyFix,
-  };
   const fix = fixes[String(path[place.length])] ?? 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
   return { path, message: 'is a secret, which must not be in this file', fix };
 }
 
-/** Adds the problems of secrets. It drops what follows from a missing secret, and withholds what quotes one. */
-export function withSecretProblems(problems: readonly Problem[], filled: FilledCache): Problem[] {
-  const reported = problems.flatMap((problem) => {
-    if (!place.every((step, index) => problem.path[index] === step)) return [problem];
-    if (filled.problems.some((other) => overlaps(other.path, problem.path))) return [];
-    const words = [problem.message, problem.fix ?? ''].join(': ');
-    if (withholdSecrets(words, filled.secrets) === words) return [problem];
-    return [{ path: problem.path, message: 'is refused; what is wrong with it quotes a secret and is withheld' }];
-  });
-  return [...reported, ...filled.problems];
+/** Adds the problems of secrets, and keeps the secrets out of the others. */
+export function withSecretProblems(problems: readonly Problem[], filled: Filled): Problem[] {
+  const isWithin = ({ path }: Problem) => place.every((step, index) => path[index] === step);
+  const instead = 'is refused; what is wrong with it quotes a secret and is withheld';
+  const reported = withoutSecrets(problems.filter(isWithin), filled, instead);
+  return [...problems.filter((problem) => !isWithin(problem)), ...reported, ...filled.problems];
 }

@@ -158,7 +158,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'a token as big as the body',
       { server: '  maxBodySize: 16KiB' },
-      'server.maxTokenSize: a token of 16KiB does not fit into a body of server.maxBodySize (16KiB): lower it',
+      'server.maxTokenSize: 16KiB is not less than server.maxBodySize (16KiB): a token has to fit into a body: lower it',
     ],
     [
       'one address for both',
@@ -204,7 +204,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ['authenticators: []', '1:17: authenticators: must not be empty'],
     [
       'server: { maxInFlight: 1 }\nauthenticators: [{ name: a, use: ./probe.js }]',
-      '1:24: server.maxInFlight: must be at least 2: with one slot, an authenticator that hangs blocks all others',
+      '1:24: server.maxInFlight: must be a whole number from 2 to 100000',
     ],
     [
       'server: { maxInFlight: 2 }\nauthenticators: [{ name: a, use: ./probe.js }, { name: b, use: ./probe.js }]',

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { durationPattern, parseDuration, parseSize, sizePattern } from './units.ts';
+import { durationPattern, parseDuration, parseSize, sizePattern } from './text.ts';
 
 const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 

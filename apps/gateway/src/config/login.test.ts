@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseFile } from './file-parse.ts';
+import { parseFile } from './load.ts';
 
 const login = { publicUrl: 'https://login.example.com', authenticators: ['corp'], sessions: 'sessions' };
 const [corp, sessions] = [

@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { isAbsolute } from 'node:path';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { completeCache, idleCache } from './cache/lifetimes.ts';
+import { PluginError, pluginFile } from './plugin-location.ts';
+import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
+import { causeOf, isObject, issueProblems, type Path, type Problem, valueAt } from './problems.ts';
+import { concurrencyLimits, queueLimit } from './rules.ts';
+import type { FileConfig } from './schema.ts';
+import { type Filled, fillSecrets, type SecretSources, withholdSecrets, withoutSecrets } from './secrets.ts';
+import { secretTexts, unknownKeys } from './unknown-keys.ts';
+import type { YamlSource } from './yaml.ts';
+
+/** One entry of `authenticators` with its plugin, as far as it could be loaded. */
+export type PreparedAuthenticator = Awaited<ReturnType<typeof prepareAuthenticator>>;
+
+/**
+ * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
+ * reported at once. Values that are missing or of the wrong type are left to the schema of the file.
+ */
+export async function prepareAuthenticator(
+  entry: unknown,
+  index: number,
+  around: SecretSources & { /** Absolute. */ readonly configFile: string },
+) {
+  const { name, use: written, options = {}, cache } = (entry ?? {}) as Record<string, unknown>;
+  const use = typeof written === 'string' ? written : '';
+  const path = ['authenticators', index];
+  const filled = await fillSecrets(use !== '' && isObject(options) ? options : {}, [...path, 'options'], around);
+  const prepared = {
+    /** Its index in the file. */
+    index,
+    /** Undefined when it could not be loaded. */
+    resolved: undefined,
+    /** As the plugin's schema returned them; undefined when they are bad. */
+    options: undefined,
+    secrets: filled.secrets,
+    secretFiles: filled.files,
+    /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
+    pluginFiles: [pluginFile(use, around.configFile)].filter((file) => file !== undefined),
+    problems: attribute(filled.problems, authenticatorTitle(name)),
+    /** What works but should be changed. */
+    warnings: [] as Problem[],
+  };
+  if (use === '') return prepared;
+  try {
+    const resolved = await resolvePlugin(use, around.configFile);
+    const title = authenticatorTitle(name, resolved.package);
+    const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
+    const found = [...idleCache(cache, resolved.plugin.caching, [...path, 'cache']), ...validated.problems];
+    const problems = [...prepared.problems, ...attribute(found, title)];
+    const warnings = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
+    return { ...prepared, resolved, options: validated.options, problems, warnings };
+  } catch (error) {
+    if (!(error instanceof PluginError)) throw error;
+    const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };
+    return { ...prepared, problems: [...prepared.problems, ...attribute([problem], authenticatorTitle(name))] };
+  }
+}
+
+/** Finds secrets that are written in the file. They are accepted: a deployment's tool may write a private file. */
+function writtenSecrets({ optionsSchema }: ResolvedPlugin, options: unknown, path: Path): Problem[] {
+  return secretTexts(optionsSchema, options, path).map((at) => ({
+    path: at,
+    message: 'is a secret that is written in this file: everyone who may read the file knows it',
+    fix: 'write { file: PATH } or { env: NAME } in its place',
+  }));
+}
+
+/** How an authenticator and its package are named in messages. */
+export function authenticatorTitle(name: unknown, packageName?: string): string {
+  const title = typeof name === 'string' ? `authenticator ${name}` : 'authenticator without a name';
+  return packageName === undefined ? title : `${title} (${packageName})`;
+}
+
+function attribute(problems: readonly Problem[], title: string): Problem[] {
+  return problems.map((problem) => ({ ...problem, message: `${title}: ${problem.message}` }));
+}
+
+const withheld = 'what the plugin says of it quotes a secret and is withheld';
+const refused = `is refused; ${withheld}`;
+
+/** @param written the options with references in place of secrets */
+async function validateOptions(
+  { plugin, optionsSchema, package: packageName }: ResolvedPlugin,
+  written: unknown,
+  filled: Filled,
+  path: Path,
+) {
+  if (!isObject(written)) return { options: undefined, problems: [] };
+  const unknown = unknownKeys(optionsSchema, filled.value, path);
+  const result = await validate(plugin.optionsSchema['~standard'], filled.value);
+  if (!result.issues) return { options: result.value, problems: unknown };
+  const issues = withoutSecrets(issueProblems(result.issues, path, unknown), filled, refused);
+  const problems = issues.map((problem) => {
+    const missing = valueAt(written, problem.path.slice(path.length)) === undefined ? 'is missing: ' : '';
+    const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
+    return { ...problem, message: missing + words, fix: `see the options of ${packageName}` };
+  });
+  return { options: undefined, problems: [...unknown, ...problems] };
+}
+
+async function validate(schema: StandardSchemaV1.Props, options: unknown): Promise<StandardSchemaV1.Result<unknown>> {
+  try {
+    return await schema.validate(options);
+  } catch (error) {
+    return { issues: [{ message: `its validation failed: ${causeOf(error)}` }] };
+  }
+}
+
+/** Adds what follows from several values, and what plugins made of their options. @param prepared in the same order */
+export function completeAuthenticators(
+  { authenticators, server, cache, login }: FileConfig,
+  prepared: readonly PreparedAuthenticator[],
+  locate: YamlSource['locate'],
+) {
+  const limits = concurrencyLimits(authenticators, server.maxInFlight);
+  const maxWaiting = queueLimit(limits, server.maxInFlight);
+  return authenticators.flatMap((settings, position) => {
+    const { index = 0, resolved, options, secrets = [] } = prepared[position] ?? {};
+    if (resolved === undefined) return [];
+    const { plugin, package: from } = resolved;
+    const title = authenticatorTitle(settings.name, from);
+    return {
+      ...settings,
+      /** The package it was loaded from, for messages. */
+      package: from,
+      plugin,
+      /** Validated by the plugin's schema, secrets in place. Never logged. */
+      options,
+      maxConcurrent: limits[position] ?? 1,
+      /** How many lookups may wait for one of `maxConcurrent`. */
+      maxWaiting,
+      cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
+      fingerprint: fingerprint(settings.name, resolved, settings.options),
+      /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
+      withhold: (words: string) => withholdSecrets(words, secrets, withheld),
+      /**
+       * What its plugin threw, as a problem at this authenticator's line of the file, naming it and its package. A message
+       * that quotes a secret of its options, or one of `more`, is withheld.
+       */
+      problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
+        const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
+        return locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
+      },
+    };
+  });
+}
+
+/**
+ * The format of a cached answer: with another number nothing that was cached before is read. Version 2 has `credential` and
+ * `session`: a gateway of version 1 would store answers without it, and a block of a `jti` would not hold for these.
+ */
+export const recordFormat = 2;
+
+/**
+ * Makes the part of a cache key that separates the answers of one configuration of an authenticator from those of
+ * another. Every replica makes the same of one config, wherever the config is: a plugin that is a file counts by its
+ * `use` and its content, not by its path.
+ *
+ * @param options as written, secrets as references: a renewed password is no other configuration
+ * @returns SHA-256, base64url
+ */
+export function fingerprint(
+  name: string,
+  plugin: Pick<ResolvedPlugin, 'use' | 'package' | 'digest'>,
+  options: unknown,
+): string {
+  const { use, digest } = plugin;
+  const origin = isAbsolute(plugin.package) ? use : plugin.package;
+  return createHash('sha256')
+    .update(canonical({ recordFormat, name, use, package: origin, digest, options }))
+    .digest('base64url');
+}
+
+/** JSON with the keys of each map in one order. Numbers that JSON cannot write, such as NaN, differ from null. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value === 'number') return String(value);
+  if (!isObject(value)) return JSON.stringify(value);
+  const entries = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`);
+  return `{${entries.join()}}`;
+}
