@@ -8,20 +8,18 @@ import { JSON as CycloneDxJson, JsonSerializer } from '@cyclonedx/cyclonedx-libr
 import { Spec1dot6 } from '@cyclonedx/cyclonedx-library/Spec';
 import { PackageURL } from 'packageurl-js';
 import parseLicense from 'spdx-expression-parse';
-import type { InstalledPackage, Manifest } from './packages.ts';
+import type { Manifest, Package } from './packages.ts';
 
 /** A package of Debian whose files are shipped. */
-export interface SystemPackage {
-  readonly name: string;
-  readonly version: string;
-  readonly architecture: string;
-}
+export type SystemPackage = Readonly<Record<'name' | 'version' | 'architecture', string>>;
+
+type Subject = Pick<Manifest, 'name' | 'version' | 'license'>;
 
 const licenses = new Factories.LicenseFactory(parseLicense);
 
 function component(
   type: ComponentType,
-  { name, version, license }: Pick<Manifest, 'name' | 'version' | 'license'>,
+  { name, version, license }: Subject,
   purl: PackageURL,
   inside: Iterable<Component> = [],
 ): Component {
@@ -35,17 +33,18 @@ function component(
   });
 }
 
-function npmComponent(
-  manifest: Pick<Manifest, 'name' | 'version' | 'license'>,
-  inside?: Iterable<Component>,
-): Component {
+function generic(name: string, version: string): PackageURL {
+  return new PackageURL('generic', undefined, name, version, undefined, undefined);
+}
+
+function npmComponent(manifest: Subject, inside?: Iterable<Component>): Component {
   const [name = '', scope] = manifest.name.split('/').reverse();
   const purl = new PackageURL('npm', scope, name, manifest.version, undefined, undefined);
   return component(ComponentType.Library, manifest, purl, inside);
 }
 
 /** Describes npm packages. Inside of one of ours is what its bundles contain. */
-export function npmComponents(packages: readonly InstalledPackage[]): Promise<readonly Component[]> {
+export function npmComponents(packages: readonly Package[]): Promise<readonly Component[]> {
   return Promise.all(
     packages.map(async ({ folder, manifest }) => {
       const list = join(folder, 'dist/bundled.json');
@@ -66,8 +65,6 @@ const numbersOfInterfaces = ['node', 'modules', 'napi'];
 
 /** Describes this Node, with its own libraries, and packages of Debian. */
 export function systemComponents(packages: readonly SystemPackage[]): readonly Component[] {
-  const generic = (name: string, version: string) =>
-    new PackageURL('generic', undefined, name, version, undefined, undefined);
   const libraries = Object.entries(process.versions)
     .filter(([name]) => !numbersOfInterfaces.includes(name))
     .map(([name, version = '']) => component(ComponentType.Library, { name, version }, generic(name, version)));
@@ -88,17 +85,13 @@ export function systemComponents(packages: readonly SystemPackage[]): readonly C
  * @param epoch its time: seconds since 1970
  */
 export function billOfMaterials(
-  subject: { readonly type: ComponentType; readonly manifest: Pick<Manifest, 'name' | 'version' | 'license'> },
+  { type, manifest }: { readonly type: ComponentType; readonly manifest: Subject },
   components: readonly Component[],
   epoch: number,
 ): string {
-  const { name, version } = subject.manifest;
-  const purl = new PackageURL('generic', undefined, name, version, undefined, undefined);
+  const main = component(type, manifest, generic(manifest.name, manifest.version));
   const bom = new Bom({
-    metadata: new Metadata({
-      timestamp: new Date(epoch * 1000),
-      component: component(subject.type, subject.manifest, purl),
-    }),
+    metadata: new Metadata({ timestamp: new Date(epoch * 1000), component: main }),
     components: new ComponentRepository(components),
   });
   const serializer = new JsonSerializer(new CycloneDxJson.Normalize.Factory(Spec1dot6));

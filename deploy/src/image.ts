@@ -2,8 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { buildImage } from './image/build.ts';
-import { packPackages } from './packages.ts';
-import { readSource } from './source.ts';
+import { packPackages, readSource } from './packages.ts';
 
 const [folder = 'dist'] = process.argv.slice(2);
 const output = resolve(process.env.INIT_CWD ?? '.', folder);

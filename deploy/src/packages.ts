@@ -1,6 +1,9 @@
-import { existsSync, realpathSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile } from 'node:fs/promises';
+import { globSync, realpathSync } from 'node:fs';
+import { cp, mkdir, readFile } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { ImageDetails } from './image/layout.ts';
 import { pnpm, rootFolder, run } from './run.ts';
 
 /** What these programs read of a package.json. */
@@ -13,8 +16,7 @@ export interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
-/** A package of the workspace that is published. */
-export interface PublicPackage {
+export interface Package {
   readonly folder: string;
   readonly manifest: Manifest;
 }
@@ -24,18 +26,10 @@ export async function readManifest(folder: string): Promise<Manifest> {
 }
 
 /** The packages that are published, in the order of their names. */
-export async function publicPackages(): Promise<readonly PublicPackage[]> {
-  const folders = await Promise.all(
-    ['apps', 'packages'].map(async (parent) =>
-      (await readdir(join(rootFolder, parent))).map((name) => join(rootFolder, parent, name)),
-    ),
-  );
-  const all = await Promise.all(
-    folders
-      .flat()
-      .filter((folder) => existsSync(join(folder, 'package.json')))
-      .map(async (folder) => ({ folder, manifest: await readManifest(folder) })),
-  );
+export async function publicPackages(): Promise<readonly Package[]> {
+  const files = globSync('{apps,packages}/*/package.json', { cwd: rootFolder });
+  const folders = files.map((file) => join(rootFolder, dirname(file)));
+  const all = await Promise.all(folders.map(async (folder) => ({ folder, manifest: await readManifest(folder) })));
   return all
     .filter(({ manifest }) => manifest.private !== true)
     .sort((one, two) => (one.manifest.name < two.manifest.name ? -1 : 1));
@@ -52,21 +46,15 @@ export async function packPackages(folder: string): Promise<void> {
   await pnpm('pack:all', folder);
 }
 
-/** A package in a node_modules. */
-export interface InstalledPackage {
-  readonly folder: string;
-  readonly manifest: Manifest;
-}
-
 /**
  * Installs the gateway from its tarballs into `folder`/node_modules, with all that it depends on, and nothing else. Packages
  * of others are those of the lockfile: npm would take newer ones.
  *
  * @throws Error when two versions of a package are needed
  */
-export async function installGateway(tarballs: string, folder: string): Promise<readonly InstalledPackage[]> {
+export async function installGateway(tarballs: string, folder: string): Promise<readonly Package[]> {
   const own = new Map((await publicPackages()).map((one) => [one.manifest.name, one]));
-  const installed = new Map<string, InstalledPackage>();
+  const installed = new Map<string, Package>();
 
   async function install(name: string, wantedBy: string): Promise<void> {
     const ours = own.get(name);
@@ -94,11 +82,18 @@ export async function installGateway(tarballs: string, folder: string): Promise<
   return [...installed.values()];
 }
 
-/** Finds a package as Node does. @throws Error when it is not installed */
+/** Finds a package as Node does. @throws Error when it is not installed: run npx -y pnpm@10 install */
 function findPackage(name: string, from: string): string {
-  for (let folder = from; folder !== dirname(folder); folder = dirname(folder)) {
-    const found = join(folder, 'node_modules', name);
-    if (existsSync(found)) return realpathSync(found);
-  }
-  throw new Error(`${name} is not installed for ${from}: run npx -y pnpm@10 install`);
+  return dirname(realpathSync(findPackageJSON(name, pathToFileURL(join(from, 'package.json'))) ?? name));
+}
+
+/**
+ * What is built from the checkout: its version, its commit, and the time of that commit. SOURCE_DATE_EPOCH replaces the time.
+ *
+ * @see https://reproducible-builds.org/specs/source-date-epoch/
+ */
+export async function readSource(): Promise<ImageDetails> {
+  const [committed = '', revision = ''] = (await run('git', ['log', '-1', '--format=%ct %H'])).trim().split(' ');
+  const { version } = await readManifest(join(rootFolder, 'apps/gateway'));
+  return { version, revision, epoch: Number(process.env.SOURCE_DATE_EPOCH ?? committed) };
 }

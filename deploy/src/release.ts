@@ -4,12 +4,11 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { publicPackages } from './packages.ts';
+import { publicPackages, readSource } from './packages.ts';
 import { buildRelease } from './release/build.ts';
 import { pendingChanges, releasedChanges, releaseNotes } from './release/notes.ts';
 import { obstacles, publish, publishingSteps } from './release/publish.ts';
 import { run } from './run.ts';
-import { readSource } from './source.ts';
 
 const { values, positionals } = parseArgs({ options: { publish: { type: 'boolean' } }, allowPositionals: true });
 const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');

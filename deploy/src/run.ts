@@ -16,6 +16,7 @@ export async function run(command: string, words: readonly string[], cwd: string
 export function pnpm(...words: readonly string[]): Promise<string> {
   const running = process.env.npm_execpath ?? '';
   const isPnpm = /^pnpm(\.[cm]?js)?$/.test(basename(running));
-  const [command = '', ...first] = isPnpm && /js$/.test(running) ? [process.execPath, running] : [running];
-  return isPnpm ? run(command, [...first, ...words]) : run('npx', ['-y', 'pnpm@10', ...words]);
+  const own = /js$/.test(running) ? [process.execPath, running] : [running];
+  const [command = '', ...first] = isPnpm ? own : ['npx', '-y', 'pnpm@10'];
+  return run(command, [...first, ...words]);
 }

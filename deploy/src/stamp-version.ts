@@ -1,8 +1,8 @@
 /** Writes the version of the gateway into the manifests and the chart, after changesets has changed it: `version-packages`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readSource } from './packages.ts';
 import { rootFolder } from './run.ts';
-import { readSource } from './source.ts';
 
 const { version } = await readSource();
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
+import type { JsonTestResults } from 'vitest/node';
 
 export interface TestCount {
   readonly passed: number;
@@ -9,31 +10,13 @@ export interface TestCount {
   readonly failures: readonly string[];
 }
 
-/** The fields that are read of a report of vitest's json reporter. */
-interface Report {
-  readonly success: boolean;
-  readonly numPassedTests: number;
-  readonly numPendingTests: number;
-  readonly numTodoTests: number;
-  readonly testResults: readonly {
-    /** The path of the file. */
-    readonly name: string;
-    readonly status: string;
-    readonly assertionResults: readonly {
-      readonly status: string;
-      readonly ancestorTitles: readonly string[];
-      readonly title: string;
-    }[];
-  }[];
-}
-
 /**
  * Counts one report. A missing or truncated one has no tests, which `problemsOf` reports.
  *
  * @param root the folder that files are named from
  */
 export function countReport(file: string, root: string = process.cwd()): TestCount {
-  let report: Report;
+  let report: JsonTestResults;
   try {
     report = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
@@ -63,32 +46,21 @@ function oneLine(title: string): string {
 }
 
 export function sumCounts(counts: readonly TestCount[]): TestCount {
-  return counts.reduce<TestCount>(
-    (sum, one) => ({
-      passed: sum.passed + one.passed,
-      failed: sum.failed + one.failed,
-      skipped: sum.skipped + one.skipped,
-      failures: [...sum.failures, ...one.failures],
-    }),
-    { passed: 0, failed: 0, skipped: 0, failures: [] },
-  );
+  const sum = (key: 'passed' | 'failed' | 'skipped') => counts.reduce((before, one) => before + one[key], 0);
+  const failures = counts.flatMap((one) => one.failures);
+  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), failures };
 }
 
-/** The count of one package. */
-export interface PackageCount extends TestCount {
-  readonly folder: string;
-}
-
-/** How the tests were run. */
-export interface TestRun {
-  /** In CI no test may be skipped. */
-  readonly ci: boolean;
-  /** Exit status of the runner; null: it could not be started, or was killed. */
-  readonly status: number | null;
-}
-
-/** The problems of a run besides failed tests: one line each, none for a good run. */
-export function problemsOf(counts: readonly PackageCount[], { ci, status }: TestRun): string[] {
+/**
+ * The problems of a run besides failed tests: one line each, none for a good run.
+ *
+ * @param ci no test may be skipped
+ * @param status of the runner; null: it could not be started, or was killed
+ */
+export function problemsOf(
+  counts: readonly (TestCount & { readonly folder: string })[],
+  { ci, status }: { readonly ci: boolean; readonly status: number | null },
+): string[] {
   const empty = counts.filter(({ passed, failed }) => passed + failed === 0);
   const skipping = ci ? counts.filter(({ skipped }) => skipped > 0) : [];
   return [

@@ -27,19 +27,11 @@ export const testTools: readonly TestTool[] = [
   { name: 'redis-sentinel', command: 'redis-sentinel', use: 'names the master in the Redis tests, and replaces it' },
   { name: 'valkey-server', command: 'valkey-server', use: 'is the Valkey server of the Redis tests' },
   { name: 'prometheus', command: 'promtool', use: 'checks the metrics and the alert rules' },
-  {
-    name: 'golang-go',
-    command: 'go',
-    use: "compiles a client with Go's net/http, as kube-apiserver's client is",
-  },
+  { name: 'golang-go', command: 'go', use: "compiles a client with Go's net/http, as kube-apiserver's is" },
   { name: 'unzip', command: 'unzip', use: 'unpacks Helm for the tests of the chart' },
   { name: 'binutils', command: 'strip', use: 'removes symbols from the Node in the image' },
   { name: 'umoci', command: 'umoci', use: 'unpacks the image, as a container runtime does' },
-  {
-    name: 'kubectl',
-    command: 'kubectl',
-    use: 'reads the kubeconfig of the webhook with the client library of kube-apiserver, and renders manifests',
-  },
+  { name: 'kubectl', command: 'kubectl', use: 'reads kubeconfigs as kube-apiserver does, and renders manifests' },
   {
     name: 'golang-github-go-ldap-ldap-dev',
     command: '/usr/share/gocode/src/github.com/go-ldap/ldap/v3/conn.go',
@@ -50,38 +42,29 @@ export const testTools: readonly TestTool[] = [
   { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
 ];
 
-/** The next step, with the message for the user. */
-export type SetupPlan =
-  | { readonly kind: 'nothing'; readonly message: string }
-  | { readonly kind: 'install'; readonly message: string; readonly packages: readonly string[] }
-  | { readonly kind: 'impossible'; readonly message: string };
-
 /** The facts about the machine that the plan depends on. */
-export interface Machine {
+interface Machine {
   /** Whether a command, or the file of an absolute path, exists already. */
   has(command: string): boolean;
   /** True for root on Debian or a derivative. */
   readonly canInstall: boolean;
 }
 
-export function planSetup(tools: readonly TestTool[], machine: Machine): SetupPlan {
+/** @returns the next step, with the message for the user */
+export function planSetup(tools: readonly TestTool[], machine: Machine) {
   const missing = tools.filter(({ command }) => !machine.has(command));
   const packages = missing.map(({ name }) => name);
   if (missing.length === 0) {
-    return {
-      kind: 'nothing',
-      message: `Everything that the tests need is installed: ${tools.map(({ name }) => name).join(', ')}.`,
-    };
+    const message = `Everything that the tests need is installed: ${tools.map(({ name }) => name).join(', ')}.`;
+    return { kind: 'nothing', message } as const;
   }
   if (machine.canInstall) {
     const lines = missing.map(({ name, use }) => `  ${name}: ${use}`);
-    return {
-      kind: 'install',
-      message: ['Debian packages to be installed for the tests:', ...lines].join('\n'),
-      packages,
-    };
+    const message = ['Debian packages to be installed for the tests:', ...lines].join('\n');
+    return { kind: 'install', message, packages } as const;
   }
   const lines = missing.map(({ name, command, use }) => `  ${command} (Debian package ${name}): ${use}`);
   const fix = `On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}`;
-  return { kind: 'impossible', message: ['The tests need these tools, which are missing:', ...lines, fix].join('\n') };
+  const message = ['The tests need these tools, which are missing:', ...lines, fix].join('\n');
+  return { kind: 'impossible', message } as const;
 }

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { rootFolder } from '../run.ts';
+import { layers } from './build.ts';
 import { imageConfig } from './layout.ts';
-import { layers } from './stage.ts';
 
 test('the Dockerfile makes what the layout has', async () => {
   const text = await readFile(`${rootFolder}/deploy/image/Dockerfile`, 'utf8');

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { run } from '../run.ts';
 
 /** What a layout says of an image, besides its files. */
 export interface ImageDetails {
@@ -26,37 +26,33 @@ const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: '
 /** This machine's architecture, as OCI names it. */
 export const architecture: string = architectures[process.arch] ?? process.arch;
 
-const sha256 = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const digestOf = (bytes: Buffer): string => `sha256:${hash('sha256', bytes)}`;
 
 /** Packs the content of a folder: the same files give the same bytes, whoever owns them and whenever they were written. */
-export async function tarFolder(folder: string, file: string, epoch: number): Promise<void> {
+export async function tarFolder(folder: string, epoch: number): Promise<Buffer> {
   const same = ['--sort=name', `--mtime=@${epoch}`, '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
   const names = (await readdir(folder)).sort();
-  await run('tar', ['--create', '--format=ustar', ...same, '--file', file, '--directory', folder, '--', ...names]);
-}
-
-interface Layout {
-  add(mediaType: string, content: Buffer | object): Promise<Descriptor>;
-  /** Writes the manifest and what leads to it. @returns its digest */
-  finish(config: Descriptor, layers: readonly Descriptor[], platform?: object): Promise<string>;
+  const words = ['--create', '--format=ustar', ...same, '--file=-', '--directory', folder, '--', ...names];
+  return (await promisify(execFile)('tar', words, { encoding: 'buffer', maxBuffer: 2 ** 30 })).stdout;
 }
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md */
-async function createLayout(output: string, tag: string): Promise<Layout> {
+async function createLayout(output: string, tag: string) {
   const blobs = join(output, 'blobs/sha256');
   await rm(output, { recursive: true, force: true });
   await mkdir(blobs, { recursive: true });
 
   async function add(mediaType: string, content: Buffer | object): Promise<Descriptor> {
     const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
-    const digest = sha256(bytes);
+    const digest = digestOf(bytes);
     await writeFile(join(blobs, digest.slice('sha256:'.length)), bytes);
     return { mediaType, digest, size: bytes.length };
   }
 
   return {
     add,
-    async finish(config, layers, platform) {
+    /** Writes the manifest and what leads to it. @returns its digest */
+    async finish(config: Descriptor, layers: readonly Descriptor[], platform?: object): Promise<string> {
       const mediaType = 'application/vnd.oci.image.manifest.v1+json';
       const manifest = await add(mediaType, { schemaVersion: 2, mediaType, config, layers });
       const annotations = { 'org.opencontainers.image.ref.name': tag };
@@ -78,11 +74,8 @@ export async function writeImage(folders: readonly string[], output: string, det
   const layers: Descriptor[] = [];
   const diffs: string[] = [];
   for (const folder of folders) {
-    const file = join(output, 'layer.tar');
-    await tarFolder(folder, file, details.epoch);
-    const bytes = await readFile(file);
-    await rm(file);
-    diffs.push(sha256(bytes));
+    const bytes = await tarFolder(folder, details.epoch);
+    diffs.push(digestOf(bytes));
     layers.push(await layout.add('application/vnd.oci.image.layer.v1.tar+gzip', await promisify(gzip)(bytes)));
   }
   const config = await layout.add('application/vnd.oci.image.config.v1+json', imageConfig(diffs, details));
@@ -102,22 +95,8 @@ export async function writeChart(chart: Buffer, metadata: object, output: string
   return layout.finish(config, [await layout.add('application/vnd.cncf.helm.chart.content.v1.tar+gzip', chart)]);
 }
 
-interface ImageConfig {
-  readonly architecture: string;
-  readonly config: {
-    readonly User: string;
-    readonly Env: readonly string[];
-    readonly Entrypoint: readonly string[];
-    readonly Cmd: readonly string[];
-    readonly ExposedPorts: Readonly<Record<string, object>>;
-    readonly StopSignal: string;
-    readonly [field: string]: unknown;
-  };
-  readonly [field: string]: unknown;
-}
-
 /** The config of the image, with the digests of its unpacked layers. */
-export function imageConfig(diffs: readonly string[], { version, epoch, revision }: ImageDetails): ImageConfig {
+export function imageConfig(diffs: readonly string[], { version, epoch, revision }: ImageDetails) {
   const created = new Date(epoch * 1000).toISOString();
   return {
     created,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,13 +11,14 @@ import { architecture, type ImageDetails, tarFolder, writeChart } from '../image
 import { installGateway, packPackages } from '../packages.ts';
 import { rootFolder } from '../run.ts';
 import { releaseExecutable } from './executable.ts';
-import type { Artifacts } from './publish.ts';
 
 /**
  * Builds everything that a release has into a folder, which is made anew: the packages, the program for people without Node, the image, the
  * chart and the manifests, bills of materials, the notes, and the checksums of all of these.
+ *
+ * @returns what there is to publish: `packages` are the names of the tarballs for npm, `files` all names for the page of the release
  */
-export async function buildRelease(folder: string, source: ImageDetails, notes: string): Promise<Artifacts> {
+export async function buildRelease(folder: string, source: ImageDetails, notes: string) {
   const { version, epoch } = source;
   const work = join(folder, 'work');
   await rm(folder, { recursive: true, force: true });
@@ -33,7 +34,7 @@ export async function buildRelease(folder: string, source: ImageDetails, notes: 
     billOfMaterials: `sallyport-${version}-linux-${architecture}.cdx.json`,
   };
   const built = await buildImage(folder, join(work, 'image'), source);
-  await tarFolder(built.layout, join(folder, image.archive), epoch);
+  await writeFile(join(folder, image.archive), await tarFolder(built.layout, epoch));
   await writeFile(join(folder, image.billOfMaterials), built.billOfMaterials);
 
   const installed = await npmComponents(await installGateway(folder, join(work, 'packages')));
@@ -48,7 +49,7 @@ export async function buildRelease(folder: string, source: ImageDetails, notes: 
   const metadata = parse(await readFile(join(deploy, 'helm/sallyport/Chart.yaml'), 'utf8'));
   const chartLayout = join(work, 'chart');
   const chartDigest = await writeChart(await readFile(join(folder, chart)), metadata, chartLayout, version);
-  await tarFolder(chartLayout, join(folder, charts), epoch);
+  await writeFile(join(folder, charts), await tarFolder(chartLayout, epoch));
   await archive(deploy, 'kubernetes', join(folder, `sallyport-${version}-kubernetes.tar.gz`), work, epoch);
 
   await writeFile(join(folder, 'RELEASE_NOTES.md'), notes);
@@ -68,16 +69,13 @@ async function archive(parent: string, name: string, file: string, work: string,
   const staged = join(work, 'archive');
   await rm(staged, { recursive: true, force: true });
   await cp(join(parent, name), join(staged, name), { recursive: true, dereference: true });
-  await tarFolder(staged, `${file}.tar`, epoch);
-  await writeFile(file, await promisify(gzip)(await readFile(`${file}.tar`)));
-  await rm(`${file}.tar`);
+  await writeFile(file, await promisify(gzip)(await tarFolder(staged, epoch)));
 }
 
 /** The lines of `sha256sum`, for `sha256sum --check SHA256SUMS`. */
 async function checksums(folder: string): Promise<string> {
   const lines = (await readdir(folder)).sort().map(async (name) => {
-    const digest = createHash('sha256').update(await readFile(join(folder, name)));
-    return `${digest.digest('hex')}  ${name}\n`;
+    return `${hash('sha256', await readFile(join(folder, name)))}  ${name}\n`;
   });
   return (await Promise.all(lines)).join('');
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,15 +28,12 @@ export async function releaseExecutable(folder: string, work: string, { version,
   await copyFile(join(bundle, 'LICENSE'), join(staged, 'LICENSE'));
   await copyFile(join(bundle, 'dist/THIRD-PARTY-LICENSES.txt'), join(staged, 'THIRD-PARTY-LICENSES.txt'));
   await copyFile(join(dirname(process.execPath), '../LICENSE'), join(staged, 'NODE-LICENSE'));
-  const tar = join(work, 'executable.tar');
-  await tarFolder(staged, tar, epoch);
-  const bytes = await promisify(gzip)(await readFile(tar));
-  await rm(tar);
+  const bytes = await promisify(gzip)(await tarFolder(staged, epoch));
   const platform = `${process.platform}-${architecture}`;
   const archive = `${name}-${version}-${platform}.tar.gz`;
   await writeFile(join(folder, archive), bytes);
   const template = await readFile(join(rootFolder, 'deploy/krew/sallyport.yaml'), 'utf8');
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const sha256 = hash('sha256', bytes);
   await writeFile(join(folder, 'sallyport.yaml'), krewManifest(template, { version, archive, sha256 }));
   const components = [...systemComponents([]), ...(await npmComponents([{ folder: bundle, manifest: ours }]))];
   const subject = { name: `${name}-${platform}`, version, license: 'Apache-2.0' };

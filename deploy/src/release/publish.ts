@@ -2,40 +2,24 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Manifest } from '../packages.ts';
-
-/** A command that publishes something. */
-export interface Step {
-  readonly command: string;
-  readonly words: readonly string[];
-}
+import type { buildRelease } from './build.ts';
 
 /** What there is to publish, in the folder of the release. */
-export interface Artifacts {
-  readonly version: string;
-  /** The names of the tarballs for npm. */
-  readonly packages: readonly string[];
-  readonly image: { readonly archive: string; readonly digest: string; readonly billOfMaterials: string };
-  readonly chart: { readonly archive: string; readonly digest: string };
-  /** All of its names, for the page of the release. */
-  readonly files: readonly string[];
-}
+type Artifacts = Awaited<ReturnType<typeof buildRelease>>;
 
 /** Where images and charts go: `registry.example.com/sallyport`, `registry.example.com/charts`. */
-export interface Places {
-  readonly image: string;
-  readonly charts: string;
-}
+type Places = Readonly<Record<'image' | 'charts', string>>;
 
 /**
  * Lists what publishing runs, in this order. cosign signs with the identity of the workflow (keyless), image and chart in the
  * same way, by their digests. npm makes a statement of provenance itself.
  */
-export function publishingSteps(folder: string, artifacts: Artifacts, places: Places): readonly Step[] {
+export function publishingSteps(folder: string, artifacts: Artifacts, places: Places) {
   const { version, packages, image, chart, files } = artifacts;
   const inFolder = (name: string) => join(folder, name);
   const images = `${places.image}@${image.digest}`;
   const charts = `${places.charts}/sallyport`;
-  const push = (archive: string, place: string): Step => ({
+  const push = (archive: string, place: string) => ({
     command: 'skopeo',
     words: ['copy', '--preserve-digests', `oci-archive:${inFolder(archive)}`, `docker://${place}:${version}`],
   });
@@ -56,7 +40,7 @@ export function publishingSteps(folder: string, artifacts: Artifacts, places: Pl
 }
 
 /** Runs the steps, one after the other. @throws Error at the first that fails: what is published by then stays */
-export async function publish(steps: readonly Step[]): Promise<void> {
+export async function publish(steps: ReturnType<typeof publishingSteps>): Promise<void> {
   for (const { command, words } of steps) await promisify(execFile)(command, words);
 }
 

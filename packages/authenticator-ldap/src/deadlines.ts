@@ -1,4 +1,3 @@
-/** When to stop waiting. */
 export interface Bounds {
   readonly signal?: AbortSignal;
   /** Milliseconds. */

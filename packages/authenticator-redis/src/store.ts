@@ -73,7 +73,7 @@ export interface FoundRecord {
 }
 
 /** What is wrong with a record. It quotes no value. */
-export interface BadRecord {
+interface BadRecord {
   readonly problem: string;
 }
 

@@ -8,6 +8,7 @@ import {
   freezeRecord,
   mostProblems,
   type Problem,
+  sliceLength,
   TokenFileError,
   type TokenRecord,
   type TokenSet,
@@ -56,12 +57,9 @@ function normalize(text: string): string {
   return text.replaceAll('\r\n', '\n').replace(/\r$/, '');
 }
 
-/** So many bytes are parsed in one turn of the event loop, so that reviews go on during a reload. */
-const pieceLength = 64 * 1024;
-
 async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
-  for (let at = 0; at < bytes.length; at += pieceLength) {
-    yield bytes.subarray(at, at + pieceLength);
+  for (let at = 0; at < bytes.length; at += sliceLength) {
+    yield bytes.subarray(at, at + sliceLength);
     await nextTurn();
   }
 }
@@ -90,9 +88,7 @@ function add(tokens: Map<string, TokenRecord>, row: readonly string[], line: num
   const earlier = tokens.get(key);
   if (earlier !== undefined) return `the same token as in line ${earlier.line}: remove one of them`;
   const groupNames = groups?.split(',').filter((group) => group !== '');
-  tokens.set(
-    key,
-    freezeRecord({ user: { username, ...(uid && { uid }), ...(groupNames && { groups: groupNames }) }, line }),
-  );
+  const user = { username, ...(uid && { uid }), ...(groupNames && { groups: groupNames }) };
+  tokens.set(key, freezeRecord({ user, line }));
   return undefined;
 }

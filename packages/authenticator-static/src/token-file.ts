@@ -27,6 +27,9 @@ export class TokenFileError extends Error {
   }
 }
 
+/** Readers yield to the event loop after about this many characters, so that reviews go on during a reload. */
+export const sliceLength = 64 * 1024;
+
 /**
  * The file's text, with its byte order mark.
  *
@@ -43,11 +46,11 @@ export function decode(file: string, content: Buffer): string {
 export interface TokenRecord {
   readonly user: UserInfo;
   /** Empty: the token is valid for no audience, so it never passes. Left out: it is not bound to audiences. */
-  readonly audiences?: readonly string[];
+  readonly audiences?: readonly string[] | undefined;
   /** Milliseconds since 1970: the token is valid from this time on. */
-  readonly notBefore?: number;
+  readonly notBefore?: number | undefined;
   /** Milliseconds since 1970: the token is invalid from this time on. */
-  readonly expiresAt?: number;
+  readonly expiresAt?: number | undefined;
   /** Its line in the file, for messages. */
   readonly line: number;
 }

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { YAMLException } from 'js-yaml';
 import { z } from 'zod';
 import {
   blind,
@@ -7,14 +8,12 @@ import {
   freezeRecord,
   mostProblems,
   type Problem,
+  sliceLength,
   TokenFileError,
   type TokenRecord,
   type TokenSet,
 } from './token-file.ts';
-import { keyOf, nodeAt, parseYaml, type YamlNode } from './yaml-document.ts';
-
-/** So many entries are checked in one turn of the event loop, so that reviews go on during a reload. */
-const entriesOfTurn = 500;
+import { keyOf, nodeAt, parseYaml, type Slice, syntaxProblem, type YamlNode } from './yaml-document.ts';
 
 /**
  * Reads a YAML file that lists digests of tokens under `tokens`.
@@ -25,22 +24,44 @@ export async function readTokensFile(file: string, content: Buffer): Promise<Tok
   const text = decode(file, content)
     .replace(/^\uFEFF/, '')
     .replaceAll('\r\n', '\n');
-  const { value, root } = parseYaml(file, text);
-  const shape = fileSchema.safeParse(value);
-  if (!shape.success) {
-    const problems = shape.error.issues.flatMap((issue) => issueProblems(issue, root, () => unknownTopLevelKey));
-    throw new TokenFileError(file, problems);
+  const slices = sliceTokens(text);
+  try {
+    if (slices !== undefined) return await readSlices(file, slices);
+  } catch (error) {
+    // An alias to another slice, or a syntax error. Reading the whole file finds out which, and where.
+    if (!(error instanceof YAMLException)) throw error;
   }
+  try {
+    return await readSlices(file, [{ text, line: 1 }]);
+  } catch (error) {
+    throw error instanceof YAMLException ? new TokenFileError(file, [syntaxProblem(error)]) : error;
+  }
+}
+
+/** @throws YAMLException */
+async function readSlices(file: string, slices: Iterable<Slice>): Promise<TokenSet> {
   const tokens = new Map<string, TokenRecord>();
   const problems: Problem[] = [];
-  const list = nodeAt(root, ['tokens']);
-  for (const [index, item] of shape.data.tokens.entries()) {
-    if (problems.length >= mostProblems) break;
-    addEntry(item, list.children[index] ?? list, tokens, problems);
-    if (index % entriesOfTurn === 0) await nextTurn();
+  for (const slice of slices) {
+    if (problems.length < mostProblems) readSlice(slice, tokens, problems);
+    await nextTurn();
   }
   if (problems.length > 0) throw new TokenFileError(file, problems);
   return tokens;
+}
+
+function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Problem[]): void {
+  const { value, root } = parseYaml(slice);
+  const shape = fileSchema.safeParse(value);
+  if (!shape.success) {
+    for (const issue of shape.error.issues) problems.push(...issueProblems(issue, root, () => unknownTopLevelKey));
+    return;
+  }
+  const list = nodeAt(root, ['tokens']);
+  for (const [index, item] of shape.data.tokens.entries()) {
+    if (problems.length >= mostProblems) return;
+    addEntry(item, list.children[index] ?? list, tokens, problems);
+  }
 }
 
 const unknownTopLevelKey = 'unknown key: the file has one key, tokens, with the list of entries';
@@ -78,13 +99,8 @@ function issueProblems(issue: z.core.$ZodIssue, node: YamlNode, unknownKey: (key
 
 function toRecord(data: z.output<typeof tokenEntrySchema>, line: number): TokenRecord {
   const { username, uid, groups, extra, audiences, notBefore, expiresAt } = data;
-  return freezeRecord({
-    user: { username, ...(uid && { uid }), ...(groups && { groups }), ...(extra && { extra }) },
-    ...(audiences && { audiences }),
-    ...(notBefore !== undefined && { notBefore }),
-    ...(expiresAt !== undefined && { expiresAt }),
-    line,
-  });
+  const user = { username, ...(uid && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
+  return freezeRecord({ user, audiences, notBefore, expiresAt, line });
 }
 
 const makesEntry = 'the command `token hash` makes an entry';
@@ -153,3 +169,50 @@ function unknownKeyMessage(key: string): string {
 }
 
 const knownKeys = Object.keys(entry.shape);
+
+/**
+ * `tokens:` after nothing but comments, up to its first item, whose indentation it captures. The number of comments is
+ * limited, since a pattern over millions of lines overflows the stack.
+ */
+const beginning = /^(?: *(?:#.*)?\n){0,1000}tokens: *(?:#.*)?\n(?: *(?:#.*)?\n){0,1000}(?=( *)- )/;
+
+/**
+ * Cuts a large tokens file between entries into slices that are valid files, so that reading 100,000 entries does not
+ * block the event loop for a second. Undefined when the file is small, or is not written in the plain form that can be cut
+ * safely: `tokens:` alone on its line, then lines that begin an item, belong to one by deeper indentation, or have only a
+ * comment.
+ *
+ * In such a file a line with the items' indentation and a dash always begins an item, since YAML requires deeper
+ * indentation for all lines of a text or flow collection within an item. Slices depend on each other only by anchors: an
+ * alias to an anchor of another slice fails to parse, and the caller then reads the whole file.
+ *
+ * @param length the shortest slice, in characters
+ */
+export function sliceTokens(text: string, length: number = sliceLength): Iterable<Slice> | undefined {
+  // A lone CR is a line end in YAML, but not in these patterns.
+  if (text.length < 2 * length || text.includes('\r')) return undefined;
+  const [head, indentation] = beginning.exec(text) ?? [];
+  if (head === undefined || indentation === undefined) return undefined;
+  const width = indentation.length;
+  const strayLine = new RegExp(`\\n(?! {${width}}-[ \\n]) {0,${width}}[^ #\\n]`);
+  if (strayLine.test(text.slice(head.length))) return undefined;
+
+  return cut(text, head.length, `\n${indentation}- `, length);
+}
+
+function* cut(text: string, begin: number, beforeItem: string, length: number): Generator<Slice> {
+  let line = lineEnds(text.slice(0, begin)) + 1;
+  for (let start = begin; start < text.length; ) {
+    const found = text.indexOf(beforeItem, start + length);
+    const end = found === -1 ? text.length : found + 1;
+    const items = text.slice(start, end);
+    // The line before the items is not in the file.
+    yield { text: `tokens:\n${items}`, line: line - 1 };
+    line += lineEnds(items);
+    start = end;
+  }
+}
+
+function lineEnds(text: string): number {
+  return text.split('\n').length - 1;
+}

@@ -1,7 +1,14 @@
 import { constructFromEvents, EVENT_ID, type Event, getScalarValue, parseEvents, YAMLException } from 'js-yaml';
-import { type Problem, TokenFileError } from './token-file.ts';
+import type { Problem } from './token-file.ts';
 
 type Place = Required<Pick<Problem, 'line' | 'column'>>;
+
+/** A part of a file that can be parsed by itself. */
+export interface Slice {
+  readonly text: string;
+  /** The line of the file, from 1, of the text's first line. */
+  readonly line: number;
+}
 
 /** A value of a YAML document, with its place. */
 export interface YamlNode {
@@ -15,29 +22,20 @@ export interface YamlNode {
 /**
  * Parses a document of YAML 1.2 (core schema, so dates are strings).
  *
- * @throws TokenFileError when the text is not valid YAML, or not exactly one document. Unlike the parser's own message, its
- *   own quotes nothing
+ * @throws YAMLException when the text is not valid YAML, or not exactly one document
  */
-export function parseYaml(file: string, text: string): { readonly value: unknown; readonly root: YamlNode } {
-  try {
-    const events = parseEvents(text, {});
-    const values = constructFromEvents(events, { source: text });
-    const root = nodes(events, text)[0]?.children[0];
-    if (root === undefined) throw new YAMLException('the file is empty');
-    if (values.length > 1) throw new YAMLException('the file has several documents');
-    return { value: values[0], root };
-  } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
-    const { reason, mark } = error;
-    const message = `not valid YAML: ${reason.replace(/(?:"|: |!<).*/s, '').trim()}`;
-    const place = mark ? { line: mark.line + 1, column: mark.column + 1 } : { line: 1 };
-    throw new TokenFileError(file, [{ ...place, message }]);
-  }
+export function parseYaml({ text, line }: Slice): { readonly value: unknown; readonly root: YamlNode } {
+  const events = parseEvents(text, {});
+  const values = constructFromEvents(events, { source: text });
+  const root = nodes(events, text, line)[0]?.children[0];
+  if (root === undefined) throw new YAMLException('the file is empty');
+  if (values.length > 1) throw new YAMLException('the file has several documents');
+  return { value: values[0], root };
 }
 
 /** Builds a tree of the parser's flat events for each document. */
-function nodes(events: readonly Event[], text: string): readonly YamlNode[] {
-  const placeAt = placeFinder(text);
+function nodes(events: readonly Event[], text: string, firstLine: number): readonly YamlNode[] {
+  const placeAt = placeFinder(text, firstLine);
   const documents: YamlNode[] = [];
   const open = [documents];
   let offset = 0;
@@ -64,8 +62,8 @@ function startOf(event: Exclude<Event, { type: typeof EVENT_ID.POP }>): number {
 }
 
 /** Finds the places of offsets, which must come in ascending order. */
-function placeFinder(text: string): (offset: number) => Place {
-  let [line, lineStart] = [1, 0];
+function placeFinder(text: string, firstLine: number): (offset: number) => Place {
+  let [line, lineStart] = [firstLine, 0];
   let nextLine = text.indexOf('\n') + 1;
   return (offset) => {
     while (nextLine !== 0 && nextLine <= offset) {
@@ -92,4 +90,10 @@ export function keyOf(mapping: YamlNode, name: PropertyKey): { key: YamlNode; va
   const index = mapping.children.findIndex(({ text }, at) => at % 2 === 0 && text === name);
   const [key, value] = index === -1 ? [] : mapping.children.slice(index, index + 2);
   return key && { key, ...(value && { value }) };
+}
+
+/** The problem of a text that is not valid YAML. Unlike the parser's own message, it quotes nothing. */
+export function syntaxProblem({ reason, mark }: YAMLException): Problem {
+  const message = `not valid YAML: ${reason.replace(/(?:"|: |!<).*/s, '').trim()}`;
+  return mark ? { line: mark.line + 1, column: mark.column + 1, message } : { line: 1, message };
 }

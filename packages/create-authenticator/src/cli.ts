@@ -23,13 +23,8 @@ function refuseOldNode(): void {
   );
 }
 
-interface Wishes {
-  readonly target: string;
-  readonly language: 'ts' | 'js';
-}
-
 /** @throws CreateError when they are wrong @returns undefined when help was asked for */
-function parseWishes(words: readonly string[]): Wishes | undefined {
+function parseWishes(words: readonly string[]) {
   const options = { language: { type: 'string', default: 'ts' }, help: { type: 'boolean', short: 'h' } } as const;
   const { values, positionals } = (() => {
     try {
@@ -38,24 +33,26 @@ function parseWishes(words: readonly string[]): Wishes | undefined {
       throw new CreateError(`${(error as Error).message}\n\n${usage}`);
     }
   })();
-  if (values.help) return undefined;
+  if (values.help) return;
   const [target, ...more] = positionals;
   if (target === undefined || more.length > 0) throw new CreateError(`give one NAME.\n\n${usage}`);
   const { language } = values;
   if (language !== 'ts' && language !== 'js') {
     throw new CreateError(`--language: ${JSON.stringify(language)} is not a language: write ts or js`);
   }
-  return { target, language };
+  return [target, language] as const;
 }
 
-async function create({ target, language }: Wishes): Promise<string> {
+async function create(target: string, language: 'ts' | 'js'): Promise<string> {
   const [, scope, scoped] = /^(@[a-z0-9][\w.-]*)\/([^/]+)$/.exec(target) ?? [];
   const folder = resolve(scoped ?? target);
   const name = basename(folder);
   const packageName = `${scope ?? '@example'}/${name}`;
   const files = await createPlugin(folder, { name, packageName, place: 'outside', language });
   const path = relative('', folder);
-  const enter = path === '' ? '' : `  cd ${/^[\w./-]+$/.test(path) ? path : quote(path)}\n`;
+  // A quote in a path is written for a shell of POSIX.
+  const word = /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  const enter = path === '' ? '' : `  cd ${word}\n`;
   return `Created ${packageName} in ${folder}:
 
 ${files.map((file) => `  ${join(path, file)}`).join('\n')}
@@ -74,15 +71,10 @@ README.md says what to change.
 `;
 }
 
-/** For a shell of POSIX. */
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 try {
   refuseOldNode();
   const wishes = parseWishes(process.argv.slice(2));
-  process.stdout.write(wishes === undefined ? usage : await create(wishes));
+  process.stdout.write(wishes === undefined ? usage : await create(...wishes));
 } catch (error) {
   if (!(error instanceof CreateError)) throw error;
   process.stderr.write(`create-authenticator: ${error.message}\n`);

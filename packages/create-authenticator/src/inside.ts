@@ -61,12 +61,9 @@ async function addDependency(file: string, packageName: string): Promise<void> {
 async function pnpm(root: string, words: readonly string[]): Promise<void> {
   const running = process.env.npm_execpath ?? '';
   const isPnpm = /^pnpm(\.[cm]?js)?$/.test(basename(running));
-  const [command, ...first] = !isPnpm
-    ? ['npx', '-y', 'pnpm@10']
-    : /js$/.test(running)
-      ? [process.execPath, running]
-      : [running];
-  await run(command ?? '', [...first, ...words], root);
+  const own = /js$/.test(running) ? [process.execPath, running] : [running];
+  const [command = '', ...first] = isPnpm ? own : ['npx', '-y', 'pnpm@10'];
+  await run(command, [...first, ...words], root);
 }
 
 /** @returns its standard output. @throws CreateError with what it wrote, when it fails */

@@ -1,20 +1,58 @@
 import manifest from '../package.json' with { type: 'json' };
-import { refusePasswords } from './arguments.ts';
-import { exitCodes, Failure, reasonOf } from './failure.ts';
-import { help } from './help.ts';
+import { login, logout, token } from './commands/login.ts';
+import { sessions, whoami } from './commands/show.ts';
+import { exitCodes, Failure, reasonOf, usageFailure } from './failure.ts';
 import { printable } from './text.ts';
 
-type Command = (words: readonly string[]) => Promise<void>;
-
-/** Each is loaded when it runs: kubectl waits for `token`. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  init: async () => (await import('./commands/init.ts')).init,
-  login: async () => (await import('./commands/login.ts')).login,
-  logout: async () => (await import('./commands/logout.ts')).logout,
-  sessions: async () => (await import('./commands/sessions.ts')).sessions,
-  token: async () => (await import('./commands/token.ts')).token,
-  whoami: async () => (await import('./commands/whoami.ts')).whoami,
+const commands: Readonly<Record<string, (words: readonly string[]) => Promise<void>>> = {
+  // It is loaded when it runs: kubectl waits for `token`.
+  init: async (words) => (await import('./commands/init.ts')).init(words),
+  login,
+  logout,
+  sessions,
+  token,
+  whoami,
 };
+
+const help = `Logs in to Kubernetes clusters behind Sallyport: the password is typed once, and can be taken back.
+
+Usage: kubectl sallyport COMMAND
+
+  init URL [CLUSTER]  adds a cluster of the login server to your kubeconfig
+  login               asks for your password, and starts a session
+  logout              ends the session. --all: all of your sessions, on all devices
+  whoami              who you are, your groups, and how long the session lasts
+  sessions            your sessions, on all devices
+  token               what kubectl runs. It asks for your password when there is no session
+
+All but init work on the current context of the kubeconfig:
+  --context NAME      another context
+  --kubeconfig FILE   another kubeconfig. Default: the files in KUBECONFIG, else ~/.kube/config
+  --url URL --cluster NAME
+                      the login server and its name for the cluster, in place of a context
+  --ca-file FILE      the CA of the login server (PEM)
+  --username NAME     your name. Default: SALLYPORT_USERNAME, else you are asked
+
+init:
+  --all               all clusters of the login server
+  --context NAME      the name of the context. Default: that of the cluster
+  --keep-context      does not make the new context the current one
+  --username NAME     a context of its own for this account
+  --no-cluster-info   for clients that do not hand over the cluster's data: writes it into the arguments
+
+login and token:
+  --device NAME       how you find this session in a list. Default: SALLYPORT_DEVICE, else the host name
+login:
+  --password-stdin    reads the password from standard input
+whoami and sessions:
+  -o json             JSON
+
+SALLYPORT_PASSWORD_FILE  a file with the password, for CI
+KUBECACHEDIR             where sessions are cached, in the folder sallyport
+NODE_USE_ENV_PROXY=1     uses HTTPS_PROXY and NO_PROXY to reach the login server
+
+Exit codes: 0 done; 1 not logged in, or refused; 2 wrong arguments or files; 3 login server unavailable; 130 Ctrl-C
+`;
 
 /** Runs the command that the arguments name. What goes wrong is one line on standard error. */
 export async function main(words: readonly string[] = process.argv.slice(2)): Promise<void> {
@@ -47,14 +85,15 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
     process.stdout.write(`${manifest.version}\n`);
     return;
   }
-  refusePasswords(words);
-  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (load === undefined) {
-    const known = Object.keys(commands).join(', ');
-    throw new Failure(
-      `unknown command ${printable(name)}. Known are ${known}. See: kubectl sallyport --help`,
-      exitCodes.usage,
+  if (words.some((word) => /^--?p(assword)?(=|$)/.test(word))) {
+    throw usageFailure(
+      'there is no --password: others could read it. Type it at the prompt, use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
     );
   }
-  await (await load())(words);
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    const known = Object.keys(commands).join(', ');
+    throw usageFailure(`unknown command ${printable(name)}. Known are ${known}. See: kubectl sallyport --help`);
+  }
+  await command(words);
 }

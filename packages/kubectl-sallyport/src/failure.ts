@@ -1,6 +1,5 @@
-/** What the command ends with. The README lists them. */
+/** What the command ends with, unless it is 0. The README lists them. */
 export const exitCodes = {
-  done: 0,
   /** There is no session, and none could be made; a login was refused. */
   failed: 1,
   /** Wrong arguments, or a kubeconfig or an environment that can't be used. */
@@ -9,15 +8,13 @@ export const exitCodes = {
   unavailable: 3,
   /** Ctrl-C at a prompt. As a shell reports SIGINT. */
   interrupted: 130,
-} as const;
-
-type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+};
 
 /** Ends the command with one line for the user, who can do something about it. */
 export class Failure extends Error {
-  readonly exitCode: ExitCode;
+  readonly exitCode: number;
 
-  constructor(message: string, exitCode: ExitCode = exitCodes.failed, options?: ErrorOptions) {
+  constructor(message: string, exitCode = exitCodes.failed, options?: ErrorOptions) {
     super(message, options);
     this.exitCode = exitCode;
   }

@@ -1,8 +1,8 @@
-import type { CachedSession, Session } from './cache/session-file.ts';
+import type { Session } from './cache/session-file.ts';
 import type { Store } from './cache/store.ts';
-import { exitCodes, Failure } from './failure.ts';
+import { Failure } from './failure.ts';
 import type { PasswordSource } from './password.ts';
-import { checkTimeout, type Login, logIn, readState } from './server/login-server.ts';
+import { checkTimeout, logIn, readState } from './server/login-server.ts';
 import type { Target } from './target.ts';
 import { printable } from './text.ts';
 import { loginCommand } from './user-target.ts';
@@ -25,78 +25,56 @@ export async function usableSession(target: Target, store: Store): Promise<Sessi
   if (session.expiresAt - margin <= now) return;
   const unused = now - usedAt;
   if (unused >= suspicious && unused < forgotten) return session;
-  if (await hasEnded(target, session)) {
-    store.remove(session);
-    return;
-  }
-  return session;
+  // A server that is away, or that does not prove who it is, ends no session: kube-apiserver decides.
+  const state = await readState(target, session.token, checkTimeout).catch(() => 'unknown');
+  if (state !== undefined) return session;
+  store.remove(session);
+  return;
 }
 
 /** @returns undefined also when it is that of another user than the one who is asked for */
-export function cachedSession({ username }: Target, store: Store): CachedSession | undefined {
+export function cachedSession({ username }: Target, store: Store) {
   const cached = store.read();
   return username === undefined || cached?.session.username === username ? cached : undefined;
 }
 
-/** A server that is away, or that does not prove who it is, ends no session: kube-apiserver decides. */
-async function hasEnded(target: Target, { token }: Session): Promise<boolean> {
-  try {
-    return (await readState(target, token, checkTimeout)) === undefined;
-  } catch (error) {
-    if (error instanceof Failure) return false;
-    throw error;
-  }
-}
-
-/**
- * Logs in, once for all processes that need it.
- *
- * @throws Failure when it can't be done; its message has the command to run
- */
+/** Logs in, once for all processes that need it. @throws Failure with the command to run */
 export async function logInOnce(target: Target, store: Store, source: PasswordSource): Promise<Session> {
-  const { prompts } = store;
-  const limited = source.isPrompt;
-  const mayAsk = () => !limited || prompts.allows();
-  if (!mayAsk()) throw await tooManyPrompts(target);
-  using lock = await store.lock(() => source.say('waiting for the login of another kubectl'));
+  const refuseSurplus = async () => {
+    if (!source.isPrompt || store.prompts.allows()) return;
+    throw await notLoggedIn(target, 'three prompts led to no login in 15 minutes');
+  };
+  await refuseSurplus();
+  using lock = await store.lock();
   const found = await usableSession(target, store);
   if (found !== undefined) return found;
   // It was refused or not answered, and so would this one be.
   if (lock.waited) throw await notLoggedIn(target, 'another kubectl could not log in');
-  if (!mayAsk()) throw await tooManyPrompts(target);
+  await refuseSurplus();
   // The lock is held until it is done.
   return await newSession(target, store, source);
 }
 
 /** Logs in. The user may try three times at a prompt. @throws Failure */
 export async function newSession(target: Target, store: Store, source: PasswordSource): Promise<Session> {
+  const { url, cluster } = target;
   for (let tries = source.isPrompt ? 3 : 1; tries > 0; tries--) {
     const credentials = await source.read(target, store.prompts);
-    const login = await logIn(target, { ...credentials, cluster: target.cluster, device: source.device });
-    if (login !== undefined) return keep(target, store, credentials.username, login);
-    if (tries > 1) source.say('wrong name or password, or this user may not log in');
+    const login = await logIn(target, { ...credentials, cluster, device: source.device });
+    if (login !== undefined) {
+      const session = { url, cluster, username: credentials.username, ...login };
+      store.write(session);
+      store.prompts.succeeded();
+      return session;
+    }
+    if (tries > 1) process.stderr.write('wrong name or password, or this user may not log in\n');
   }
-  throw new Failure(
-    `${target.url}: wrong name or password, or this user may not log in to cluster ${printable(target.cluster)}`,
-  );
-}
-
-function keep({ url, cluster }: Target, store: Store, username: string, login: Login): Session {
-  const session: Session = { url, cluster, username, ...login };
-  store.write(session);
-  store.prompts.succeeded();
-  return session;
+  throw new Failure(`${url}: wrong name or password, or this user may not log in to cluster ${printable(cluster)}`);
 }
 
 /** @param why such as `standard input is no terminal` */
 export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
   const reason = why === undefined ? '' : `, and ${why}`;
-  return new Failure(
-    `not logged in to cluster ${printable(target.cluster)}${reason}. Run: ${await loginCommand(target)}`,
-    exitCodes.failed,
-  );
-}
-
-function tooManyPrompts(target: Target): Promise<Failure> {
-  return notLoggedIn(target, 'three prompts led to no login in 15 minutes');
+  const login = await loginCommand(target);
+  return new Failure(`not logged in to cluster ${printable(target.cluster)}${reason}. Run: ${login}`);
 }

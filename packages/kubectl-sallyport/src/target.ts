@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
-import { usageFailure } from './failure.ts';
+import { readFileSync } from 'node:fs';
+import type { TargetOptions } from './arguments.ts';
+import type { ClusterConfig } from './exec-credential.ts';
+import { reasonOf, usageFailure } from './failure.ts';
 import { printable } from './text.ts';
 
 /** What a session is for: a cluster, at a login server, and maybe one of several accounts there. */
@@ -9,11 +12,41 @@ export interface Target {
   /** The name that the login server gives to the cluster. */
   readonly cluster: string;
   /** The CAs of the login server (PEM). Left out: those of Node and of the system. */
-  readonly ca?: string;
+  readonly ca?: string | undefined;
   /** The account that the kubeconfig names. Left out: there is one session for the cluster, of whoever logged in. */
-  readonly account?: string;
+  readonly account?: string | undefined;
   /** Who is to be logged in. Left out: the user is asked. */
-  readonly username?: string;
+  readonly username?: string | undefined;
+}
+
+/** Finds what a command is for: its options say it, and the extension of the cluster that kubectl hands over. */
+export function targetFrom(options: TargetOptions, config: ClusterConfig | undefined): Target | undefined {
+  const url = options.url ?? config?.login;
+  const cluster = options.cluster ?? config?.cluster;
+  if (url === undefined || cluster === undefined) return;
+  const login = normalizeUrl(url);
+  const { username: account, 'ca-file': caFile } = options;
+  // The CA in the extension is that of the login server in the extension.
+  const ofServer = login === config?.login || options.url === undefined ? config?.ca : undefined;
+  const ca = caFile === undefined ? ofServer : readCaFile(caFile);
+  return { url: login, cluster, ca, account, username: account ?? usernameOfEnvironment() };
+}
+
+export function usernameOfEnvironment(): string | undefined {
+  return process.env.SALLYPORT_USERNAME || undefined;
+}
+
+/** @returns PEM. @throws Failure when there is no certificate in it */
+export function readCaFile(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw usageFailure(`--ca-file: cannot read ${file}: ${reasonOf(cause)}`, { cause });
+  }
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[\w+/=\s]+-----END CERTIFICATE-----/g);
+  if (certificates === null) throw usageFailure(`--ca-file: ${file} has no certificate. It must be PEM`);
+  return `${certificates.join('\n')}\n`;
 }
 
 const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
@@ -40,8 +73,6 @@ export function normalizeUrl(text: string): string {
 
 /** Names what is cached for a target. It is no secret, and hides nothing. */
 export function nameOf({ url, cluster, account }: Target): string {
-  return createHash('sha256')
-    .update(JSON.stringify([url, cluster, account ?? null]))
-    .digest('hex')
-    .slice(0, 32);
+  const identity = JSON.stringify([url, cluster, account ?? null]);
+  return createHash('sha256').update(identity).digest('hex').slice(0, 32);
 }

@@ -1,16 +1,12 @@
-import { homedir } from 'node:os';
 import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
-import { Failure, usageFailure } from './failure.ts';
-import { targetFrom, withName } from './find-target.ts';
-import type { OwnContext } from './kubeconfig/contexts.ts';
-import type { Target } from './target.ts';
+import { usageFailure } from './failure.ts';
+import type { OwnContext } from './kubeconfig/entries.ts';
+import { type Target, targetFrom, usernameOfEnvironment } from './target.ts';
 import { printable, shellWord } from './text.ts';
 
 /**
  * Finds what a command that a user typed is for: `--url` and `--cluster`, or a context of the kubeconfig. What it does is for the
  * same session that kubectl uses there.
- *
- * @throws Failure when there is no such context
  */
 export async function targetOfUser(options: TargetOptions): Promise<Target> {
   const contexts = await readContexts(options.kubeconfig);
@@ -21,85 +17,71 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
       `this context is for the account ${printable(account)}. For another one: kubectl sallyport init ${target.url} --username NAME`,
     );
   }
-  return withName(target, options.username ?? account);
+  return { ...target, username: options.username ?? account ?? usernameOfEnvironment() };
 }
 
 function fromContext({ all, current }: Contexts, options: TargetOptions): Target {
   if (options.cluster !== undefined) throw usageFailure('--cluster needs --url. Or name a context: --context NAME');
   const name = options.context ?? current;
   const found = all.find((one) => one.name === name);
-  const target = found && targetOf(found, options);
+  const target = found && targetOf(found, options['ca-file']);
   if (target !== undefined) return target;
-  const names = all.map((one) => one.name);
   const what =
     name === undefined
       ? 'the kubeconfig has no current context'
       : `the context ${printable(name)} does not use kubectl-sallyport`;
-  const [first] = names;
-  throw usageFailure(
-    first === undefined
-      ? `${what}. Add one: kubectl sallyport init URL`
-      : `${what}. These do: ${names.map(printable).join(', ')}. Name one, such as: --context ${shellWord(first)}`,
-  );
+  const [first] = all;
+  if (first === undefined) throw usageFailure(`${what}. Add one: kubectl sallyport init URL`);
+  const names = all.map((one) => printable(one.name)).join(', ');
+  throw usageFailure(`${what}. These do: ${names}. Name one, such as: --context ${shellWord(first.name)}`);
 }
 
 function fromUrl({ all }: Contexts, options: TargetOptions): Target {
   const { username, ...place } = options;
   const target = targetFrom(place, undefined);
   if (target === undefined) throw usageFailure('--url needs --cluster: the name of the cluster at the login server');
-  const known = all.flatMap((context) => {
-    const found = safeTargetOf(context);
-    return found?.url === target.url && found.cluster === target.cluster ? [found] : [];
-  });
+  const known = contextsFor(all, target);
   // That of a context that says the name; else that of a context that leaves it to the user.
   const found = known.find(({ account }) => account === username) ?? known.find(({ account }) => account === undefined);
-  const ca = target.ca ?? known[0]?.ca;
   const account = found === undefined ? username : found.account;
-  const { url, cluster } = target;
-  return { url, cluster, ...(ca !== undefined && { ca }), ...(account !== undefined && { account }) };
+  return { ...target, ca: target.ca ?? known[0]?.ca, account };
 }
 
-function targetOf({ words, config }: OwnContext, options: Pick<TargetOptions, 'ca-file'> = {}): Target | undefined {
+function targetOf({ words, config }: OwnContext, caFile?: string): Target | undefined {
   const { values } = parseWords(words, tokenOptions);
-  const caFile = options['ca-file'];
   return targetFrom(caFile === undefined ? values : { ...values, 'ca-file': caFile }, config);
 }
 
-/** @returns undefined for a context that is wrong: it is not the one that was asked for */
-function safeTargetOf(context: OwnContext): Target | undefined {
-  try {
-    return targetOf(context);
-  } catch (error) {
-    if (error instanceof Failure) return;
-    throw error;
-  }
+/** The contexts for the cluster of a target. One that is wrong is left out: it is not the one that was asked for. */
+function contextsFor(all: readonly OwnContext[], { url, cluster }: Target) {
+  return all.flatMap((context) => {
+    try {
+      const target = targetOf(context);
+      return target?.url === url && target.cluster === cluster ? [{ ...target, name: context.name }] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
-interface Contexts {
-  readonly all: readonly OwnContext[];
-  readonly current: string | undefined;
-}
+type Contexts = Awaited<ReturnType<typeof readContexts>>;
 
-async function readContexts(given?: string): Promise<Contexts> {
+async function readContexts(given?: string) {
   const { currentContext, kubeconfigPaths, readFile } = await import('./kubeconfig/files.ts');
-  const { ownContexts } = await import('./kubeconfig/contexts.ts');
-  const files = kubeconfigPaths(given, process.env, homedir()).map(readFile);
+  const { ownContexts } = await import('./kubeconfig/entries.ts');
+  const files = kubeconfigPaths(given).map(readFile);
   return { all: ownContexts(files), current: currentContext(files) };
 }
 
 /** The command that logs in for a target, for a message. It is as short as the kubeconfig allows. */
-export async function loginCommand({ url, cluster, account }: Target): Promise<string> {
+export async function loginCommand(target: Target): Promise<string> {
+  const { url, cluster, account } = target;
   const command = 'kubectl sallyport login';
   try {
     const { all, current } = await readContexts();
-    const isSame = (context: OwnContext) => {
-      const target = safeTargetOf(context);
-      return target?.url === url && target.cluster === cluster && target.account === account;
-    };
-    const fitting = all.filter(isSame).map(({ name }) => name);
-    const [first] = fitting;
-    if (current !== undefined && fitting.includes(current)) return command;
-    if (first !== undefined) return `${command} --context ${shellWord(first)}`;
+    const fitting = contextsFor(all, target).filter((one) => one.account === account);
+    if (fitting.some(({ name }) => name === current)) return command;
+    if (fitting[0] !== undefined) return `${command} --context ${shellWord(fitting[0].name)}`;
   } catch {
     // The kubeconfig can't be read; kubectl may have another one.
   }

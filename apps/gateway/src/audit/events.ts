@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
-import { detailsOf, refusalDetails } from '../login/login-log.ts';
-import type { LoginReport, OnLogin } from '../login/login-report.ts';
+import { detailsOf, type LoginReport, type OnLogin } from '../login/login-report.ts';
 import type { Entry } from '../revocation/list.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { administrativeAct } from './entry.ts';
@@ -37,8 +36,8 @@ export function createAuditEvents(note: Note): AuditEvents {
       if (entry !== undefined) note(entry, { at, token });
     },
     refusedSession(refused) {
-      const { token, reason } = refused;
-      const entry = { event: 'session-refused', ...refusalDetails(refused) };
+      const { session, token, reason } = refused;
+      const entry = { event: 'session-refused', ...detailsOf({ ...refused, address: session.address }) };
       note(entry, { token, key: hash('sha256', JSON.stringify([token, reason])) });
     },
   };

@@ -146,7 +146,7 @@ export function parseFile(value: YamlSource['value']) {
  * The file without what has a problem: a section without its wrong keys, the list without its wrong authenticators.
  * Defaults are in the place of what is left out. It is for `check`, which inspects the good parts; nothing runs on it.
  */
-export function goodParts(value: YamlSource['value'], isGood: (path: Path) => boolean): FileConfig {
+function goodParts(value: YamlSource['value'], isGood: (path: Path) => boolean): FileConfig {
   const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {
     const written = isGood([key]) ? value[key] : withoutProblems(value[key], [key], isGood);
     const { data } = schema.safeParse(written);

@@ -1,58 +1,35 @@
 import { stringify } from 'yaml';
 import type { LoginConfig } from '../config/types.ts';
 
-/** What a kubeconfig is made of besides the config. */
-export interface Authorities {
-  /** PEM. Left out: clients know the CA. */
-  readonly login?: string | undefined;
-  readonly cluster?: string | undefined;
-}
-
-/** kubectl hands what is here to the credential plugin (KEP-541): where to log in, and for which cluster. */
-const extensionName = 'client.authentication.k8s.io/exec';
-
-/**
- * Writes a kubeconfig without secrets: kubectl asks `kubectl-sallyport` for the token. One user entry serves all clusters.
- *
- * @returns undefined for a cluster that is not in the config
- */
+/** Writes a kubeconfig without secrets: kubectl asks `kubectl-sallyport` for the token. @returns undefined for an unknown cluster */
 export function writeKubeconfig(
   { publicUrl, clusters }: Pick<LoginConfig, 'publicUrl' | 'clusters'>,
   name: string,
-  { login, cluster }: Authorities,
+  { login, cluster }: Readonly<Record<'login' | 'cluster', string | undefined>>,
 ): string | undefined {
   const known = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
   if (known === undefined) return undefined;
+  // kubectl hands it to the credential plugin (KEP-541): where to log in, and for which cluster.
   const extension = { login: publicUrl, cluster: name, audience: known.audience, ...(login && { ca: login }) };
+  const place = {
+    server: known.server,
+    ...(cluster && { 'certificate-authority-data': Buffer.from(cluster).toString('base64') }),
+    extensions: [{ name: 'client.authentication.k8s.io/exec', extension }],
+  };
+  const exec = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    command: 'kubectl-sallyport',
+    args: ['token'],
+    interactiveMode: 'IfAvailable',
+    provideClusterInfo: true,
+    installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
+  };
   return stringify({
     apiVersion: 'v1',
     kind: 'Config',
     'current-context': name,
-    clusters: [
-      {
-        name,
-        cluster: {
-          server: known.server,
-          ...(cluster && { 'certificate-authority-data': Buffer.from(cluster).toString('base64') }),
-          extensions: [{ name: extensionName, extension }],
-        },
-      },
-    ],
+    clusters: [{ name, cluster: place }],
     contexts: [{ name, context: { cluster: name, user: 'sallyport' } }],
-    users: [
-      {
-        name: 'sallyport',
-        user: {
-          exec: {
-            apiVersion: 'client.authentication.k8s.io/v1',
-            command: 'kubectl-sallyport',
-            args: ['token'],
-            interactiveMode: 'IfAvailable',
-            provideClusterInfo: true,
-            installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
-          },
-        },
-      },
-    ],
+    users: [{ name: 'sallyport', user: { exec } }],
   });
 }

@@ -1,18 +1,26 @@
-/** What an answer of the login server can say in place of what was asked for: a closed set, which clients read. */
-export type LoginErrorCode =
-  | 'bad-request'
+import type { ErrorAnswer } from '../server/answer-errors.ts';
+import { type StatusCode, StatusError } from '../server/kubernetes-status.ts';
+
+const codes = {
+  400: 'bad-request',
+  403: 'forbidden',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  408: 'too-slow',
+  413: 'too-large',
+  415: 'unsupported-media-type',
+  429: 'too-many-requests',
+  431: 'bad-request',
+  500: 'internal-error',
+} as const satisfies Readonly<Record<StatusCode, string>>;
+
+/** What an answer can say in place of what was asked for: a closed set, which clients read. */
+type LoginErrorCode =
+  | (typeof codes)[StatusCode]
   | 'cluster-required'
   | 'unknown-cluster'
   | 'wrong-credentials'
   | 'no-session'
-  | 'forbidden'
-  | 'not-found'
-  | 'method-not-allowed'
-  | 'too-slow'
-  | 'too-large'
-  | 'unsupported-media-type'
-  | 'too-many-requests'
-  | 'internal-error'
   | 'unavailable';
 
 /** An answer in place of what was asked for. Its message reaches the client: it quotes nothing of a request. */
@@ -35,11 +43,6 @@ export class LoginError extends Error {
   }
 }
 
-/** One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists. */
-export function wrongCredentials(): LoginError {
-  return new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
-}
-
 export function noSession(): LoginError {
   return new LoginError(401, 'no-session', 'there is no such session, or it has ended: log in again');
 }
@@ -52,4 +55,23 @@ export function tooMany(message: string, retryAfter: number): LoginError {
 /** @param what such as `the directory` */
 export function unavailable(what: string, isGuess = false): LoginError {
   return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5, isGuess);
+}
+
+/** The body of every answer that is an error. */
+export function errorBody(code: StatusCode, message: string): object {
+  return { code: codes[code], message };
+}
+
+export function answerOf(error: unknown): ErrorAnswer | undefined {
+  if (error instanceof StatusError) {
+    const headers = error.code === 429 ? { 'Retry-After': '1' } : {};
+    return { code: error.code, body: errorBody(error.code, error.message), headers };
+  }
+  if (!(error instanceof LoginError)) return undefined;
+  const { status, code, message, retryAfter } = error;
+  const headers = {
+    ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+    ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+  };
+  return { code: status, body: { code, message }, headers };
 }

@@ -1,3 +1,6 @@
+import type { Logger } from '@sallyport/authenticator';
+import { createLogLimiter } from '../logging/log-limiter.ts';
+import { digestOf } from '../revocation/list.ts';
 import type { Session } from '../sessions/session-text.ts';
 
 /** The requests of the login server; `none`: any other. */
@@ -54,4 +57,45 @@ export function outcomeOf(status: number, isGone: boolean): LoginOutcome {
   if (status === 429) return 'limited';
   if (status === 503) return isGone ? 'gone' : 'unavailable';
   return status < 500 ? 'invalid' : 'error';
+}
+
+/** The digits by which `token list` and `revoke --digest` know a token. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, 12);
+}
+
+/** What log lines and the audit trail say of a request, by values that are ours, or that Kubernetes sees. */
+export function detailsOf(report: Omit<LoginReport, 'at' | 'seconds' | 'action' | 'outcome'>) {
+  const { authenticator, reason, subject, session, token, device, address, ended } = report;
+  return {
+    authenticator: session?.authenticator ?? authenticator,
+    username: session?.name,
+    subject,
+    reason,
+    session: session && token ? shortDigest(digestOf(token)) : undefined,
+    cluster: session?.cluster,
+    device: session?.device ?? device,
+    address,
+    ended,
+  };
+}
+
+/**
+ * Writes a log line for each login and logout: `info`, and `debug` for all other requests. One that could not be answered is
+ * a warning, at most every 10 s.
+ */
+export function createLoginLog(logger: Logger, now: () => number): OnLogin {
+  const limit = createLogLimiter(now);
+  return (report) => {
+    const { action, outcome, seconds } = report;
+    const fields = { action, outcome, ...detailsOf(report), seconds };
+    if (outcome === 'unavailable' || outcome === 'limited') {
+      const unloggedSince = limit(outcome);
+      const level = unloggedSince === undefined ? 'debug' : 'warn';
+      logger[level]({ ...fields, ...(unloggedSince ? { unloggedSince } : {}) }, 'login request not answered');
+      return;
+    }
+    const isActed = action === 'login' || report.ended !== undefined;
+    logger[isActed && (outcome === 'ok' || outcome === 'refused') ? 'info' : 'debug'](fields, 'login request');
+  };
 }

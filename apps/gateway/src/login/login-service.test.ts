@@ -2,8 +2,8 @@ import { AuthenticatorError, type IssuedToken, type TokenRequest } from '@sallyp
 import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
 import { createSessionTexts } from '../sessions/session-text.ts';
-import type { LoginLink } from './login-link.ts';
-import { type LoginProgress, type LoginService, logIn } from './login-service.ts';
+import { LoginError } from './login-error.ts';
+import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginRequest } from './login-service.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
 
@@ -161,5 +161,49 @@ describe('a login', () => {
     const { logIn, issued, revoked } = setUp();
     for (let count = 0; count < 3; count++) await logIn();
     expect(revoked).toEqual([issued[0]?.digest]);
+  });
+});
+
+const good = { username: 'jane', password: 'hunter2hunter2' };
+
+test.each([good, { ...good, cluster: 'prod', device: "jane's laptop 💻" }, { ...good, username: 'jané@example.com' }])(
+  '%j is a login',
+  (body) => {
+    expect(parseLoginRequest(body)).toEqual(body);
+  },
+);
+
+describe('what is no login is refused without a word of it:', () => {
+  test.each([
+    [undefined, 'the body'],
+    [null, 'the body'],
+    [[good], 'the body'],
+    ['jane', 'the body'],
+    [{ password: good.password }, 'username'],
+    [{ ...good, username: '' }, 'username'],
+    [{ ...good, username: 'x'.repeat(1025) }, 'username'],
+    [{ ...good, username: 'a\ud800' }, 'username'],
+    [{ ...good, password: '' }, 'password'],
+    [{ ...good, password: 7 }, 'password'],
+    [{ ...good, password: ['hunter2hunter2'] }, 'password'],
+    [{ ...good, cluster: '' }, 'cluster'],
+    [{ ...good, device: 'x'.repeat(65) }, 'device'],
+    [{ ...good, device: 'a\nb' }, 'device'],
+    [{ ...good, device: 'a\u202eb' }, 'device'],
+    [{ ...good, device: 'a\ufffdb' }, 'device'],
+    [{ ...good, hunter2hunter2: true }, 'the body'],
+  ])('%j', (body, field) => {
+    const error = (() => {
+      try {
+        return parseLoginRequest(body);
+      } catch (thrown) {
+        return thrown;
+      }
+    })();
+    expect(error).toBeInstanceOf(LoginError);
+    expect(error).toMatchObject({ status: 400, code: 'bad-request' });
+    const { message } = error as LoginError;
+    expect(message.startsWith(field)).toBe(true);
+    expect(message).not.toContain('hunter2');
   });
 });

@@ -1,12 +1,29 @@
 import type { BlockList } from 'node:net';
-import type { IssuedToken, Logger, TokenIssuer } from '@sallyport/authenticator';
+import type { IssuedToken, Logger, NoOpinion, Rejected, TokenIssuer, UserInfo } from '@sallyport/authenticator';
+import { z } from 'zod';
 import type { Link, LinkContext } from '../chain/chain.ts';
-import type { LoginConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
+import { isMisleading } from '../logging/printable.ts';
 import type { Session, SessionTexts } from '../sessions/session-text.ts';
-import { LoginError, unavailable, wrongCredentials } from './login-error.ts';
-import type { LoggedInUser, LoginLink } from './login-link.ts';
-import type { LoginRequest } from './login-request.ts';
+import { LoginError, unavailable } from './login-error.ts';
+import type { LoginReport } from './login-report.ts';
+
+/** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
+export interface LoggedInUser {
+  readonly kind: 'logged-in';
+  readonly given: UserInfo;
+  readonly named: UserInfo;
+}
+
+/** An authenticator of `login.authenticators`, as a login uses it. */
+export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'> {
+  /**
+   * Checks a password as the chain would, but past the cache: the backend must see it. So the lockout guard, the identity
+   * policy and blocks hold for it. @throws AuthenticatorError when it could not be checked
+   */
+  logIn(username: string, password: string, context: LinkContext): Promise<LoggedInUser | Rejected | NoOpinion>;
+}
 
 /** What the login server works with. It is made anew with each config. */
 export interface LoginService {
@@ -30,35 +47,39 @@ export interface LoginService {
   readonly logger: Logger;
 }
 
-/** What is known of a login that has begun; for the audit trail, also where it fails. */
-export interface LoginProgress {
-  authenticator?: string;
-  /** Of a refusal. It reaches no client. */
-  reason?: string;
-  /** The user who was refused, as the backend knows them. */
-  subject?: string;
+const text = z.string().min(1);
+/** It is shown in lists, and is in the audit trail. U+FFFD stands for what a client could not read, and records do not take it. */
+const deviceName = text.max(64).refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
+
+const loginRequest = z.strictObject({
+  username: text.max(1024).refine((name) => name.isWellFormed()),
+  password: text.refine((password) => password.isWellFormed()),
+  cluster: text.max(63).optional(),
+  device: deviceName.optional(),
+});
+
+type LoginRequest = z.infer<typeof loginRequest>;
+
+/** Reads the body of `POST /v1/sessions`. @throws LoginError that names the field, and quotes nothing */
+export function parseLoginRequest(body: unknown): LoginRequest {
+  const { data, error } = loginRequest.safeParse(body);
+  if (data !== undefined) return data;
+  const [field] = error.issues[0]?.path ?? [];
+  const what = field ? `${String(field)} is wrong` : 'the body must be an object with username and password';
+  const known = 'username, password, cluster and device (at most 64 characters), each a text that is not empty';
+  throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
 }
 
-/** A login that succeeded. */
-export interface NewSession {
-  readonly token: string;
-  readonly session: Session;
-  readonly user: LoggedInUser['named'];
-}
+/** What is known of a login that has begun; for the audit trail, also where it fails. See `LoginReport`. */
+export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginReport[Key] };
 
-/** Where a request comes from, and how long it is waited for. */
-export interface RequestOrigin {
-  readonly address: string;
-  readonly signal: AbortSignal;
-}
-
-/** @throws LoginError, also when a backend or the store of sessions could not be asked */
+/** Makes a session for whoever has the password. @throws LoginError, also when a backend or the store could not be asked */
 export async function logIn(
   service: LoginService,
   request: LoginRequest,
-  { address, signal }: RequestOrigin,
+  { address, signal }: { readonly address: string; readonly signal: AbortSignal },
   progress: LoginProgress,
-): Promise<NewSession> {
+) {
   const { config, issuer, texts } = service;
   // Before the password is checked: one that is changed from here on ends the session.
   const since = Date.now();
@@ -70,32 +91,30 @@ export async function logIn(
     ...{ authenticator: link.name, username: given.username, uid: given.uid, name: named.username },
     ...{ since, until, cluster, audience, device: request.device, address },
   };
-  try {
-    const { token, issued } = await issuer.create(
-      {
-        user: { username: named.username },
-        ...(audience !== undefined && { audiences: [audience] }),
-        expiresAt: new Date(until),
-        issuedBy: 'login',
-        reason: request.device ?? address,
-        session: { describe: (digest) => texts.write(digest, session), idle: config.idle },
-      },
-      signal,
-    );
+  const create = {
+    user: { username: named.username },
+    ...(audience !== undefined && { audiences: [audience] }),
+    expiresAt: new Date(until),
+    issuedBy: 'login',
+    reason: request.device ?? address,
+    session: { describe: (digest: string) => texts.write(digest, session), idle: config.idle },
+  };
+  return fromStore(service, async () => {
+    const { token, issued } = await issuer.create(create, signal);
     // Such a token would be accepted nowhere.
     if (issued.session === undefined) throw new Error('its plugin has stored no session with the token');
     await revokeSurplus(service, named.username, signal);
     return { token, session, user: named };
-  } catch (error) {
-    throw storeFailed(service, error);
-  }
+  });
 }
 
-/** Logs why the store of sessions failed. */
-export function storeFailed({ logger, problemOf }: LoginService, error: unknown): LoginError {
-  if (error instanceof LoginError) return error;
-  logger.warn({ reason: problemOf(error) }, 'the store of sessions failed');
-  return unavailable('the store of sessions');
+/** Asks the store of sessions, and logs why it failed. @throws LoginError */
+export function fromStore<Result>({ logger, problemOf }: LoginService, work: () => Promise<Result>): Promise<Result> {
+  return work().catch((error: unknown) => {
+    if (error instanceof LoginError) throw error;
+    logger.warn({ reason: problemOf(error) }, 'the store of sessions failed');
+    throw unavailable('the store of sessions');
+  });
 }
 
 /** @throws LoginError unless it is one of the config, or there is no choice */
@@ -104,15 +123,9 @@ function chooseCluster({ clusters }: LoginConfig, named: string | undefined): st
   if (named === undefined && names.length <= 1) return names[0];
   if (named !== undefined && names.includes(named)) return named;
   // Their names are no secret: GET /v1/clusters lists them.
-  const [code, what] =
-    named === undefined
-      ? (['cluster-required', 'is missing'] as const)
-      : (['unknown-cluster', 'is not known'] as const);
-  throw new LoginError(
-    400,
-    code,
-    `cluster ${what}: ${names.length === 0 ? 'there is none' : `write one of ${names.join(', ')}`}`,
-  );
+  const known = names.length === 0 ? 'there is none' : `write one of ${names.join(', ')}`;
+  if (named === undefined) throw new LoginError(400, 'cluster-required', `cluster is missing: ${known}`);
+  throw new LoginError(400, 'unknown-cluster', `cluster is not known: ${known}`);
 }
 
 /**
@@ -134,20 +147,19 @@ async function checkPassword(
       progress.authenticator = link.name;
       if (answer.kind === 'logged-in') return [link, answer];
       progress.reason = answer.reason;
-      if (answer.subject !== undefined) progress.subject = answer.subject;
+      progress.subject = answer.subject;
       break;
     } catch (error) {
       isUnchecked = true;
       progress.authenticator = link.name;
-      const { message } = asError(error);
-      logger.warn(
-        { authenticator: link.name, reason: withoutToken(message, password) },
-        'authenticator could not check a login',
-      );
+      const reason = withoutToken(asError(error).message, password);
+      logger.warn({ authenticator: link.name, reason }, 'authenticator could not check a login');
       if (link.onError === 'stop') break;
     }
   }
-  throw isUnchecked ? unavailable('the directory', isChecked) : wrongCredentials();
+  if (isUnchecked) throw unavailable('the directory', isChecked);
+  // One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists.
+  throw new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
 }
 
 /** Not part of the login itself: a session too many is no reason to refuse one. */
@@ -166,14 +178,14 @@ async function revokeSurplus(service: LoginService, username: string, signal: Ab
 }
 
 /** The sessions of a user that have not ended, the oldest first. @param username as Kubernetes sees it */
-export async function sessionsOf(
-  { issuer }: Pick<LoginService, 'issuer'>,
-  username: string,
-  signal: AbortSignal,
-): Promise<readonly IssuedToken[]> {
+export async function sessionsOf({ issuer }: LoginService, username: string, signal: AbortSignal) {
   const all: IssuedToken[] = [];
   for await (const one of issuer.list({ username, sessions: true }, signal)) {
-    if (!('fault' in one) && one.revoked === undefined && (one.expiresAt?.getTime() ?? 0) > Date.now()) all.push(one);
+    if (!('fault' in one) && isInForce(one)) all.push(one);
   }
   return all.sort((one, other) => (one.issuedAt?.getTime() ?? 0) - (other.issuedAt?.getTime() ?? 0));
+}
+
+export function isInForce({ revoked, expiresAt }: IssuedToken): boolean {
+  return revoked === undefined && (expiresAt?.getTime() ?? 0) > Date.now();
 }

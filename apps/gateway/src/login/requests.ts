@@ -1,17 +1,15 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
-import { digestOf } from '../revocation/list.ts';
 import { isClosed } from '../server/http-server.ts';
 import { createInFlight, type InFlight } from '../server/limits.ts';
 import { createBodyReader } from '../server/read-body.ts';
-import type { AddressLimit } from './address-limit.ts';
-import { bounded } from './bounds.ts';
+import type { Session } from '../sessions/session-text.ts';
+import type { AddressLimit } from './bounds.ts';
 import { LoginError, noSession, tooMany } from './login-error.ts';
-import type { LoginAction, LoginReport } from './login-report.ts';
-import { parseLoginRequest } from './login-request.ts';
-import { type LoginProgress, type LoginService, logIn } from './login-service.ts';
-import { type CurrentSession, currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
+import { type LoginAction, type LoginReport, shortDigest } from './login-report.ts';
+import { type LoginService, logIn, parseLoginRequest } from './login-service.ts';
+import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
 
 /** One request to the login server, and what is found out about it for its report. */
 export interface Exchange {
@@ -20,17 +18,10 @@ export interface Exchange {
   readonly address: string;
   /** Aborted when the client has gone, and after the time of a review. */
   readonly signal: AbortSignal;
-  known: Partial<LoginReport> & { readonly action: LoginAction };
+  readonly known: { -readonly [Key in keyof LoginReport]?: LoginReport[Key] } & { action: LoginAction };
 }
 
-export interface RequestDependencies {
-  /** Milliseconds. */
-  readonly bodyTimeout: number;
-  /** Counts logins. */
-  readonly inFlight: InFlight;
-  /** Counts wrong passwords. */
-  readonly passwords: AddressLimit;
-}
+type Handler = (exchange: Exchange) => Promise<void>;
 
 /** Bytes. */
 const largestBody = 16 * 1024;
@@ -38,30 +29,25 @@ const largestBody = 16 * 1024;
 /** Milliseconds. A refused login takes a multiple of it, so that its time does not show how many directories were asked. */
 const refusalStep = 500;
 
-/** The requests of the login server. Each finds its `Exchange` in `context.state`. */
-export function createLoginRouter({ bodyTimeout, inFlight, passwords }: RequestDependencies): Router {
+/** The requests of the login server. Each finds its `Exchange` in `context.state`. @param bodyTimeout milliseconds */
+export function createLoginRouter(bodyTimeout: number, inFlight: InFlight, passwords: AddressLimit): Router {
   const readBody = createBodyReader(() => largestBody, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
   const router = new Router({ strict: true, sensitive: true });
-  const route = (
-    method: 'get' | 'post' | 'delete',
-    path: string,
-    action: LoginAction,
-    handle: (exchange: Exchange) => Promise<void>,
-  ) => {
+  const route = (method: 'get' | 'post' | 'delete', path: string, action: LoginAction, handle: Handler) => {
     router[method](path, async (context) => {
       const { exchange } = context.state as { readonly exchange: Exchange };
-      exchange.known = { ...exchange.known, action };
+      exchange.known.action = action;
       await handle(exchange);
     });
   };
   // No password waits for these, and no one can guess a token: so logins in progress or refused never stop them.
   const [questions, logouts] = [createInFlight(), createInFlight()];
   const withToken =
-    (counted: InFlight, work: (exchange: Exchange, token: string) => Promise<void>) => async (exchange: Exchange) => {
+    (counted: InFlight, work: (exchange: Exchange, token: string) => Promise<void>): Handler =>
+    async (exchange) => {
       const token = bearerOf(exchange.context);
-      exchange.known = { ...exchange.known, token };
-      const leave = counted.enter(exchange.service.config.limits.inFlight);
-      if (leave === undefined) throw tooMany('too many requests in progress', 1);
+      exchange.known.token = token;
+      const leave = enter(counted, exchange);
       await work(exchange, token).finally(leave);
     };
 
@@ -69,10 +55,7 @@ export function createLoginRouter({ bodyTimeout, inFlight, passwords }: RequestD
     const begun = performance.now();
     try {
       const body = await readBody(exchange.context);
-      const { service, address, context } = exchange;
-      const { inFlight: maxInFlight } = service.config.limits;
-      const bounds = { inFlight, limit: passwords, address, maxInFlight, isGone: () => isClosed(context.res) };
-      await bounded(bounds, () => createSession(exchange, body));
+      await withinLimits(exchange, inFlight, passwords, () => createSession(exchange, body));
     } catch (error) {
       if (error instanceof LoginError && error.isGuess) await untilStep(begun, exchange.signal);
       throw error;
@@ -82,9 +65,42 @@ export function createLoginRouter({ bodyTimeout, inFlight, passwords }: RequestD
   route('get', '/v1/sessions', 'sessions', withToken(questions, showSessions));
   route('delete', '/v1/session', 'logout', withToken(logouts, endSession));
   route('delete', '/v1/sessions', 'logout-everywhere', withToken(logouts, endSessions));
-  route('get', '/v1/clusters', 'clusters', showClusters);
+  route('get', '/v1/clusters', 'clusters', async ({ context, service }) => {
+    context.body = { clusters: Object.keys(service.config.clusters).map((name) => ({ name })) };
+  });
   route('get', '/v1/clusters/:name/kubeconfig', 'kubeconfig', showKubeconfig);
   return router;
+}
+
+/** @throws LoginError when there are too many already */
+function enter(counted: InFlight, { service }: Exchange): () => void {
+  const leave = counted.enter(service.config.limits.inFlight);
+  if (leave === undefined) throw tooMany('too many requests in progress', 1);
+  return leave;
+}
+
+/**
+ * Does work within what all clients together may cost, and what the guesses of one address may. Only a refusal is a guess, and
+ * work that the client did not wait for: it costs the backend as much, and the limits of its user.
+ */
+async function withinLimits(
+  exchange: Exchange,
+  inFlight: InFlight,
+  passwords: AddressLimit,
+  work: () => Promise<void>,
+) {
+  const taken = passwords.take(exchange.address);
+  if (typeof taken === 'number') throw tooMany('too many refused logins from this address', taken);
+  let isGuess = false;
+  try {
+    const leave = enter(inFlight, exchange);
+    await work().finally(leave);
+  } catch (error) {
+    isGuess = isClosed(exchange.context.res) || (error instanceof LoginError && error.isGuess);
+    throw error;
+  } finally {
+    if (!isGuess) taken();
+  }
 }
 
 /** Without a slot: it costs nothing but an open connection. */
@@ -100,23 +116,18 @@ function bearerOf({ req }: Context): string {
   return token;
 }
 
-async function createSession(exchange: Exchange, body: unknown): Promise<void> {
-  const { context, service, address, signal } = exchange;
+async function createSession({ context, service, address, signal, known }: Exchange, body: unknown): Promise<void> {
   const request = parseLoginRequest(body);
-  const progress: LoginProgress = {};
-  try {
-    const { token, session, user } = await logIn(service, request, { address, signal }, progress);
-    exchange.known = { ...exchange.known, token, session };
-    context.status = 201;
-    context.body = { token, expiresAt: new Date(session.until), user };
-  } finally {
-    exchange.known = { ...exchange.known, device: request.device, ...progress };
-  }
+  known.device = request.device;
+  const { token, session, user } = await logIn(service, request, { address, signal }, known);
+  Object.assign(known, { token, session });
+  context.status = 201;
+  context.body = { token, expiresAt: new Date(session.until), user };
 }
 
-async function current(exchange: Exchange, token: string): Promise<CurrentSession> {
-  const found = await currentSession(exchange.service, token, digestOf(token), exchange.signal);
-  exchange.known = { ...exchange.known, session: found.session };
+async function current({ service, signal, known }: Exchange, token: string) {
+  const found = await currentSession(service, token, signal);
+  known.session = found.session;
   return found;
 }
 
@@ -127,7 +138,7 @@ async function showSession(exchange: Exchange, token: string): Promise<void> {
 
 async function showSessions(exchange: Exchange, token: string): Promise<void> {
   const own = await current(exchange, token);
-  const all = await listOwn(exchange.service, own, exchange.signal);
+  const all = await listOwn(exchange.service, own.session.name, exchange.signal);
   exchange.context.body = {
     sessions: all.map(({ session, digest, lastUsedAt }) => {
       return { ...describe(session, digest), lastUsedAt, current: digest === own.digest };
@@ -135,28 +146,20 @@ async function showSessions(exchange: Exchange, token: string): Promise<void> {
   };
 }
 
-/** The digits by which `token list` and `revoke --digest` know a token. */
-const shortDigest = 12;
-
-function describe({ cluster, device, since, until }: CurrentSession['session'], digest: string): object {
-  const [at, expiresAt] = [new Date(since), new Date(until)];
-  return { id: digest.slice(0, shortDigest), cluster, device, since: at, expiresAt };
+function describe({ cluster, device, since, until }: Session, digest: string): object {
+  return { id: shortDigest(digest), cluster, device, since: new Date(since), expiresAt: new Date(until) };
 }
 
-async function endSession(exchange: Exchange, token: string): Promise<void> {
-  const { session, wasInForce } = await logOut(exchange.service, token, exchange.signal);
-  exchange.known = { ...exchange.known, session, ended: wasInForce ? 1 : 0 };
-  exchange.context.status = 204;
+async function endSession({ context, service, signal, known }: Exchange, token: string): Promise<void> {
+  const { session, wasInForce } = await logOut(service, token, signal);
+  Object.assign(known, { session, ended: wasInForce ? 1 : 0 });
+  context.status = 204;
 }
 
-async function endSessions(exchange: Exchange, token: string): Promise<void> {
-  const { session, count } = await logOutEverywhere(exchange.service, token, exchange.signal);
-  exchange.known = { ...exchange.known, session, ended: count };
-  exchange.context.body = { ended: count };
-}
-
-async function showClusters({ context, service }: Exchange): Promise<void> {
-  context.body = { clusters: Object.keys(service.config.clusters).map((name) => ({ name })) };
+async function endSessions({ context, service, signal, known }: Exchange, token: string): Promise<void> {
+  const { session, count } = await logOutEverywhere(service, token, signal);
+  Object.assign(known, { session, ended: count });
+  context.body = { ended: count };
 }
 
 async function showKubeconfig({ context, service }: Exchange): Promise<void> {

@@ -8,7 +8,7 @@ import { identityPrefixes } from '../chain/identity-policy.ts';
 import { systemClocks } from '../clocks.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import type { LoginLink } from '../login/login-link.ts';
+import type { LoginLink } from '../login/login-service.ts';
 import type { Blocks } from '../revocation/list.ts';
 import { createSessionTexts, type SessionTexts } from '../sessions/session-text.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';

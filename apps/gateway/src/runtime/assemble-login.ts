@@ -6,7 +6,7 @@ import { type IdentityPrefixes, identityPolicy, withIdentityPolicy } from '../ch
 import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, GatewayConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
-import type { LoginLink } from '../login/login-link.ts';
+import type { LoginLink } from '../login/login-service.ts';
 import type { Blocks } from '../revocation/list.ts';
 import { createSessionUsers, type RevalidationResult } from '../sessions/session-user.ts';
 

@@ -8,7 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { pause, within } from '../deadlines.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
-import { type LoginServer, startLoginServer } from '../login/listener.ts';
+import { type LoginServer, startLoginServer } from '../login/login-server.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import { renderMetrics } from '../plugin-metrics/plugin-metrics.ts';
 import {

@@ -4,8 +4,7 @@ import { createLoginCounts, type StatusSources } from '../admin/status-page/coll
 import type { AuditTrail } from '../audit/trail.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { createLoginLog } from '../login/login-log.ts';
-import type { OnLogin } from '../login/login-report.ts';
+import { createLoginLog, type OnLogin } from '../login/login-report.ts';
 import { createLoginMetrics } from '../metrics/login-metrics.ts';
 import { createInFlight, type InFlight } from '../server/limits.ts';
 import type { SessionObserver } from './assemble-chain.ts';

@@ -5,8 +5,7 @@ import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watched-file.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
-import type { LoginLink } from '../login/login-link.ts';
-import type { LoginService } from '../login/login-service.ts';
+import type { LoginLink, LoginService } from '../login/login-service.ts';
 import type { SessionTexts } from '../sessions/session-text.ts';
 import { type CreateDependencies, closeMade, createTokenIssuer, issuesTokens } from './authenticators.ts';
 

@@ -4,7 +4,7 @@ import type { GatewayConfig, ListenAddress, LoginConfig } from '../config/types.
 import { withTimeLimit } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watched-file.ts';
 import type { FileWatcher } from '../files/watcher.ts';
-import type { LoginServer } from '../login/listener.ts';
+import type { LoginServer } from '../login/login-server.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { ReloadSource } from '../metrics/process-metrics.ts';
 import type { ReviewServer } from '../server/review-server.ts';

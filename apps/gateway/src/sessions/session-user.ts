@@ -1,37 +1,26 @@
-import { type Authenticator, AuthenticatorError, type Decision, type LoggedIn } from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import type { LinkContext } from '../chain/chain.ts';
 import { readDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { layer } from '../chain/layer.ts';
 import type { Session } from './session-text.ts';
 
-/** The user of a session, and the time of the login. */
-export type SessionUser = Pick<Session, 'username' | 'uid' | 'since'>;
-
 /** The result of asking a backend about the user of a session. `stale`: it was unavailable, and its last answer is used. */
 export type RevalidationResult = 'confirmed' | 'refused' | 'error' | 'stale';
 
 /** Writes the question about a user as one text, in place of a token: so it can be cached as any answer is. */
-export function writeSessionUser({ username, uid, since }: SessionUser): string {
+export function writeSessionUser({ username, uid, since }: Pick<Session, 'username' | 'uid' | 'since'>): string {
   return JSON.stringify([username, uid ?? null, since]);
 }
 
-function readSessionUser(text: string): SessionUser {
-  const [username, uid, since] = JSON.parse(text) as [string, string | null, number];
-  return { username, since, ...(uid !== null && { uid }) };
-}
-
 /**
- * Answers such questions. No review reaches it: it is beside the authenticator of the chain, and what it is asked with never
- * came from a client. A user who has another name or `uid` now is another user.
- *
- * @param guard of an authenticator whose plugin has `revalidate`
- * @param onResult called each time
+ * Answers such questions, from a plugin with `revalidate`. No review reaches it: it is beside the authenticator of the chain, and what
+ * it is asked with never came from a client. A user who has another name or `uid` now is another user.
  */
 export function createSessionUsers(guard: Guard, onResult: (result: RevalidationResult) => void): Authenticator {
   return layer(guard, async (text, context) => {
     try {
-      const decision = judge(await revalidate(guard, readSessionUser(text), context), readSessionUser(text));
+      const decision = await revalidate(guard, text, context);
       onResult(decision.kind === 'authenticated' ? 'confirmed' : 'refused');
       return decision;
     } catch (error) {
@@ -41,19 +30,16 @@ export function createSessionUsers(guard: Guard, onResult: (result: Revalidation
   });
 }
 
-function revalidate(guard: Guard, { since, ...user }: SessionUser, context: LinkContext): Promise<Decision> {
+async function revalidate(guard: Guard, text: string, context: LinkContext): Promise<Decision> {
   if (guard.revalidateWithin === undefined) throw new AuthenticatorError('failed', 'its plugin has no revalidate');
-  return guard.revalidateWithin(user as LoggedIn, new Date(since), context);
-}
-
-function judge(answer: Decision, user: SessionUser): Decision {
+  const [username, uid, since] = JSON.parse(text) as [string, string | null, number];
+  const user = { username, ...(uid !== null && { uid }) };
   // A mistake of a plugin must not read as an answer.
-  const decision = readDecision(answer);
+  const decision = readDecision(await guard.revalidateWithin(user, new Date(since), context));
   if (decision.kind === 'no-opinion') {
     throw new AuthenticatorError('failed', "the plugin's revalidate() gave no opinion");
   }
   if (decision.kind === 'rejected') return decision;
-  const { username, uid } = decision.user;
-  const isSame = username === user.username && (user.uid === undefined || uid === user.uid);
-  return isSame ? decision : { kind: 'rejected', reason: 'unknown-user', subject: user.username };
+  const isSame = decision.user.username === username && (uid === null || decision.user.uid === uid);
+  return isSame ? decision : { kind: 'rejected', reason: 'unknown-user', subject: username };
 }

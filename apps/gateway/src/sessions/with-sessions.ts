@@ -54,11 +54,7 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
   function open(decision: Authenticated, token: string): Opened {
     const before = known.get(decision);
     if (before !== undefined) return before;
-    const digest = digestOf(token);
-    const { session: text } = decision;
-    const session = text === undefined ? undefined : texts.read(digest, text);
-    if (session === undefined) throw foreign(digest, text);
-    const opened = { session };
+    const opened = { session: readSession(texts, decision.session, digestOf(token)) };
     known.set(decision, opened);
     return opened;
   }
@@ -153,10 +149,13 @@ function judgeUser(
   });
 }
 
-function foreign(digest: string, text: string | undefined): AuthenticatorError {
+/** @throws AuthenticatorError unless the text is that of a session, and was written for this token */
+function readSession(texts: SessionTexts, text: string | undefined, digest: string): Session {
+  const session = text === undefined ? undefined : texts.read(digest, text);
+  if (session !== undefined) return session;
   const problem =
     text === undefined
       ? 'is no session: only tokens of the login server are accepted here'
       : 'was not written by a gateway with these sealing keys for this token';
-  return new AuthenticatorError('failed', `the record of the token with the SHA-256 ${digest} ${problem}`);
+  throw new AuthenticatorError('failed', `the record of the token with the SHA-256 ${digest} ${problem}`);
 }

@@ -147,7 +147,7 @@ function readHeader(bytes: Buffer, offset: number) {
 /** Directories send at most a few MiB. */
 const defaultMaxBytes = 16 * 1024 * 1024;
 
-/** Tag of a SEQUENCE: the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
+/** Of a SEQUENCE: the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
 const sequenceTag = 0x30;
 
 /** Cuts a stream of bytes into LDAPMessages. @param maxBytes of one message, its header included */

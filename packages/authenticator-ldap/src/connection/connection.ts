@@ -56,7 +56,6 @@ function acceptBind(message: Message): BindResult {
   return result;
 }
 
-/** Takes entries until the result comes, which ends the search. */
 function acceptSearch(): (message: Message) => SearchResult | undefined {
   const entries: Entry[] = [];
   return (message) => {

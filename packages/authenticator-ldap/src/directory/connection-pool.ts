@@ -56,7 +56,7 @@ export function createConnectionPool(settings: PoolSettings) {
     /** @throws ServerSkipped `busy` or `unavailable`; as `open`; the reason of the signal */
     async acquire(signal: AbortSignal): Promise<Lease> {
       signal.throwIfAborted();
-      if (pool.isClosed) throw gone(pool);
+      if (pool.isClosed) throw gone(pool.url);
       const granted = await waitForConnection(pool, signal);
       const isReused = granted !== 'open';
       return createLease(pool, isReused ? granted : await open(pool, signal), isReused);
@@ -72,7 +72,7 @@ export function createConnectionPool(settings: PoolSettings) {
     /** Closes all connections, those in use too. */
     close() {
       pool.isClosed = true;
-      pool.queue.rejectAll(gone(pool));
+      pool.queue.rejectAll(gone(pool.url));
       dropIdle();
       for (const { connection } of pool.busy) connection.close();
     },
@@ -168,7 +168,7 @@ async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
   }
   if (pool.isClosed) {
     connection.close();
-    throw gone(pool);
+    throw gone(pool.url);
   }
   const pooled: Pooled = { connection, epoch, expiresAt: pool.now() + pool.maxAge };
   pool.busy.add(pooled);
@@ -230,6 +230,6 @@ function isFull({ idle, busy, opening, max }: Pool): boolean {
   return idle.length + busy.size + opening >= max;
 }
 
-function gone({ url }: Pool): ServerSkipped {
+export function gone(url: string): ServerSkipped {
   return new ServerSkipped('unavailable', `${url} is no directory server any more`);
 }

@@ -17,36 +17,34 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
   const list = createList(dependencies, closing.signal, known.update);
   const takeSlot = createSlots(maxUserBinds);
 
-  /** A signal that the end of the directory aborts, too. */
-  const scoped = (signal: AbortSignal) => {
-    const both = AbortSignal.any([signal, closing.signal]);
-    both.throwIfAborted();
-    return both;
-  };
   const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
-  const ask = async <T>(use: Use, call: DirectoryCall, one: (server: DirectoryServer) => Promise<T>) =>
-    askInTurn({ ...call, servers: await inOrder(call), use, ask: one, now });
+  const ask = async <T>(use: Use, call: DirectoryCall, one: (server: DirectoryServer) => Promise<T>) => {
+    closing.signal.throwIfAborted();
+    try {
+      return await askInTurn({ ...call, servers: await inOrder(call), use, ask: one, now });
+    } catch (error) {
+      // The end of the directory ends all connections: that is the reason then.
+      closing.signal.throwIfAborted();
+      throw error;
+    }
+  };
 
   return {
-    async withService(work, options) {
-      const signal = scoped(options.signal);
-      return ask('service', { ...options, signal }, (server) => server.withService(work, signal));
-    },
-    async bindUser(credentials, options) {
-      const signal = scoped(options.signal);
+    withService: (work, call) => ask('service', call, (server) => server.withService(work, call.signal)),
+    async bindUser(credentials, { onLate, ...call }) {
+      const { signal } = call;
       const late = () =>
         new AuthenticatorError('failed', `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
       return takeSlot({ signal, timeout, late }, () =>
-        ask('user', { ...options, signal, subject: credentials.dn }, (server) =>
-          server.bindUser(credentials, signal, options.onLate),
-        ),
+        ask('user', { ...call, subject: credentials.dn }, (server) => server.bindUser(credentials, signal, onLate)),
       );
     },
-    async check(look, callerSignal) {
-      const signal = scoped(callerSignal);
-      const servers = await inOrder({ signal });
+    async check(look, signal) {
+      closing.signal.throwIfAborted();
       const checkOne = async (one: DirectoryServer) => ({ server: one.server, problem: await one.check(look, signal) });
-      return Promise.all(servers.map(checkOne));
+      const reports = await Promise.all((await inOrder({ signal })).map(checkOne));
+      closing.signal.throwIfAborted();
+      return reports;
     },
     renewConnections: () => known.renew(),
     async close() {
@@ -144,15 +142,15 @@ async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   }
   const text = servers.map((server) => reasons.get(server)).join('; ');
   const first = (['capacity', 'machine', 'login'] as const).find((one) => concerned.has(one));
-  if (first !== undefined) throw new AuthenticatorError('failed', `${failed[first]}: ${text}`);
+  if (first !== undefined) throw new AuthenticatorError('failed', failed[first] + text);
   throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
 }
 
 /** Problems that are of these logins, and no outage. The first of them that there is, in this order, is named. */
 const failed = {
-  capacity: 'no connection to the directory became free',
-  machine: 'no directory server could be asked',
-  login: 'this login got no answer',
+  capacity: 'no connection to the directory became free: ',
+  machine: 'no directory server could be asked: ',
+  login: 'this login got no answer: ',
 } as const;
 
 /**

@@ -2,6 +2,7 @@ import { ServerError, ServerSkipped } from '../connection/server-error.ts';
 import type { Connection } from '../connection/types.ts';
 import { durationText } from '../deadlines.ts';
 import { anyEntry } from '../filter/filter.ts';
+import { gone } from './connection-pool.ts';
 import { measured } from './metrics.ts';
 import { classifySearch, namedCode } from './result-codes.ts';
 import { createProbe, createServerCircuit, type ServerCircuit } from './server-circuit.ts';
@@ -19,10 +20,9 @@ export type DirectoryServer = ReturnType<typeof createDirectoryServer>;
 
 /** One server with its circuit, its pools and its probe. */
 export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open'>) {
-  const { server, options, connect, tls, metrics, now } = dependencies;
-  const open: ServerAccess['open'] = (signal) =>
-    measured(() => connect({ server, tls, stepTimeout: options.serverTimeout, signal }), now, metrics.connected);
-  const access = { ...dependencies, open };
+  const { server, options, metrics, now } = dependencies;
+  const closing = new AbortController();
+  const access = accessTo(dependencies, closing.signal);
   const account = createServiceAccount(access);
   const dropIdle = () => {
     for (const pool of pools) pool.dropIdle();
@@ -30,7 +30,6 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open'>) 
   const searches = createServiceSearches(access, account.open, dropIdle);
   const userBinds = createUserBinds(access);
   const pools = [searches, userBinds];
-  const closing = new AbortController();
 
   const circuit = createServerCircuit({
     failures: options.circuit.failures,
@@ -52,7 +51,7 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open'>) 
   const probe = createProbe(options.circuit.probeInterval, () =>
     probeOnce(circuit, signal, () => {
       // A refused account has to wait for longer than the probe, and a server that refuses it has recovered.
-      if (account.isRefused) return onFresh(open, async () => {}, signal);
+      if (account.isRefused) return onFresh(access.open, async () => {}, signal);
       return onFresh(account.open, (connection) => searchRootEntry(connection, server.url, signal), signal);
     }),
   );
@@ -66,20 +65,29 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open'>) 
      * Looks on a connection of its own, whatever the circuit says, and does not change the circuit. Only the pause after a
      * refusal of the service account applies here too: a page that is reloaded must not lock the account.
      */
-    check: (look: Work<void>, signal: AbortSignal) => checkServer(access, account.open, look, signal),
+    check: (look: Work<void>, caller: AbortSignal) => checkServer(access, account.open, look, caller, signal),
     /** The next search and the next bind make new connections, with the TLS settings of then. */
     renewConnections(): void {
       for (const pool of pools) pool.renew();
     },
     /** Ends everything, and resolves when nothing runs any more. */
     async close(): Promise<void> {
-      closing.abort(new Error('the directory is closed'));
+      closing.abort(gone(server.url));
       probe.stop();
       metrics.circuit(false);
       for (const pool of pools) pool.close();
       await probe.untilIdle();
     },
   };
+}
+
+function accessTo(dependencies: Omit<ServerAccess, 'open'>, closing: AbortSignal): ServerAccess {
+  const { server, options, connect, tls, metrics, now } = dependencies;
+  const open: ServerAccess['open'] = (caller) => {
+    const signal = AbortSignal.any([caller, closing]);
+    return measured(() => connect({ server, tls, stepTimeout: options.serverTimeout, signal }), now, metrics.connected);
+  };
+  return { ...dependencies, open };
 }
 
 /** Does the work on a connection of its own, which ends with it and with the signal. */
@@ -104,9 +112,11 @@ async function checkServer(
   open: (signal: AbortSignal) => Promise<Connection>,
   look: Work<void>,
   signal: AbortSignal,
+  closing: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    await onFresh(open, (connection) => look(searchesOf(connection, access)), signal);
+    const both = AbortSignal.any([signal, closing]);
+    await onFresh(open, (connection) => look(searchesOf(connection, access)), both);
     return undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -41,7 +41,6 @@ export function parseFilterTemplate(text: string, allowed: Allowed): FilterTempl
 
 interface Filling {
   readonly values: ReadonlyMap<string, readonly Buffer[]>;
-  /** Made so far. */
   assertions: number;
 }
 

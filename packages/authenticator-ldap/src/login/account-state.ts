@@ -129,7 +129,6 @@ export function judgeAccount(entry: Entry, moments: Moments): AccountState {
   return { seen };
 }
 
-/** For an operator. */
 export function accountText({ refusal, seen }: AccountState): string {
   if (refusal) return `account state: ${refusal.reason}, by the attribute ${refusal.attribute}`;
   if (seen.length === 0) return 'account state: not known, the entry shows none of its attributes';

@@ -99,7 +99,6 @@ function groupsOfAttribute(
   return groups;
 }
 
-/** A group that a user is in. */
 export interface Group {
   /** As the server spells it. It identifies the group, and its own groups are searched for by it. */
   readonly dn: string;

@@ -20,8 +20,7 @@ export interface TracedCall extends DirectoryCall {
   readonly trace?: AuthenticateContext['trace'];
 }
 
-/** Whose entry to find. */
-export type Wanted = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
+type Wanted = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
 
 /** The user's entry, with what its groups need. @param more attributes to read as well */
 export function findEntry(

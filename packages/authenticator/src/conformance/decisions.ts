@@ -14,7 +14,7 @@ import {
 import { verify } from './verdict.ts';
 
 /** @returns what is wrong with the kind of an answer or its reason; undefined when the contract has it */
-export function problemOfDecision(decision: unknown): string | undefined {
+function problemOfDecision(decision: unknown): string | undefined {
   if (typeof decision !== 'object' || decision === null) return 'it is not an object';
   const { kind, reason } = decision as Partial<Record<string, unknown>>;
   if (kind === 'no-opinion' || kind === 'authenticated') return undefined;

@@ -2,7 +2,13 @@ import { chmod, mkdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
-import { cacheFolder, type Machine, prepareFolder } from './folder.ts';
+import { cacheFolder, prepareFolder } from './folder.ts';
+
+interface Machine {
+  readonly platform: NodeJS.Platform;
+  readonly env: Readonly<Record<string, string>>;
+  readonly home: string;
+}
 
 const linux: Machine = { platform: 'linux', env: {}, home: '/home/ada' };
 const windows: Machine = { platform: 'win32', env: {}, home: 'C:\\Users\\ada' };
@@ -18,7 +24,8 @@ test.each<[Partial<Machine>, string]>([
   [{ ...windows, env: { LOCALAPPDATA: 'D:\\Local' } }, 'D:\\Local\\sallyport\\cache'],
   [{ ...windows, env: { KUBECACHEDIR: 'D:\\kube' } }, 'D:\\kube\\sallyport'],
 ])('on %j it is %s', (machine, folder) => {
-  expect(cacheFolder({ ...linux, ...machine })).toBe(folder);
+  const { platform, env, home } = { ...linux, ...machine };
+  expect(cacheFolder(platform, env, home)).toBe(folder);
 });
 
 test('the folder is made for its user alone', async () => {

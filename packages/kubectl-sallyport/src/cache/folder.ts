@@ -1,17 +1,14 @@
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 import { reasonOf } from '../failure.ts';
 
-/** What the place depends on. */
-export interface Machine {
-  readonly platform: NodeJS.Platform;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly home: string;
-}
-
 /** Where sessions are cached: beside what kubectl caches if KUBECACHEDIR says where, else where the system wants caches. */
-export function cacheFolder({ platform, env, home }: Machine): string {
+export function cacheFolder(
+  platform: NodeJS.Platform = process.platform,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  home: string = homedir(),
+): string {
   const { join, isAbsolute } = platform === 'win32' ? win32 : posix;
   // A relative path would be another folder with each working directory.
   const absolute = (path: string | undefined) => (path && isAbsolute(path) ? path : undefined);
@@ -24,31 +21,25 @@ export function cacheFolder({ platform, env, home }: Machine): string {
   return join(absolute(env.XDG_CACHE_HOME) ?? join(home, '.cache'), 'sallyport');
 }
 
-/**
- * Makes the folder, for this user alone.
- *
- * @returns why nothing may be cached in it; undefined when it is fine
- */
+/** Makes the folder, for this user alone. @returns why nothing may be cached in it; undefined when it is fine */
 export function prepareFolder(folder: string): string | undefined {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    return folderProblem(folder);
+    const stat = lstatSync(folder);
+    if (!stat.isDirectory()) return `${folder} is no folder`;
+    const problem = rightsProblem(stat, 0o022, `can be written by other users. Run: chmod 700 ${folder}`);
+    return problem && `${folder} ${problem}`;
   } catch (error) {
     return reasonOf(error);
   }
 }
 
-/** On Windows, a folder has the rights of the one around it, and Node can't read them: LOCALAPPDATA is the user's alone. */
-function folderProblem(folder: string): string | undefined {
-  const stat = lstatSync(folder);
-  if (!stat.isDirectory()) return `${folder} is no folder`;
+/**
+ * Names what is wrong with the rights of a file or a folder. On Windows, Node can't read them, and each has those of the folder around
+ * it: LOCALAPPDATA is the user's alone.
+ */
+export function rightsProblem({ uid, mode }: Stats, forbidden: number, what: string): string | undefined {
   if (process.getuid === undefined) return;
-  if (stat.uid !== process.getuid()) return `${folder} belongs to another user`;
-  if ((stat.mode & 0o022) !== 0) return `${folder} can be written by other users. Run: chmod 700 ${folder}`;
-  return;
-}
-
-/** Where this process caches sessions. */
-export function cacheOfUser(): string {
-  return cacheFolder({ platform: process.platform, env: process.env, home: homedir() });
+  if (uid !== process.getuid()) return 'belongs to another user';
+  return (mode & forbidden) === 0 ? undefined : what;
 }

@@ -1,9 +1,10 @@
+import { rmSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { noteUse, parseSession, readSession, removeSession, type Session, writeSession } from './session-file.ts';
+import { noteUse, parseSession, readSession, type Session, writeSession } from './session-file.ts';
 
 const target = { url: 'https://login.example.com', cluster: 'prod' };
 const session: Session = {
@@ -30,11 +31,10 @@ test('what is written is read again, for this user alone, and no other file stay
   expect(await readdir(folder.path)).toEqual(['x.json']);
   noteUse(file, 1_234_567_000);
   expect(read(file).found?.usedAt).toBe(1_234_567_000);
-  removeSession(file);
+  rmSync(file);
   expect(read(file)).toEqual({ found: undefined, warnings: [] });
   // It does not come back.
   noteUse(file, 1_234_567_000);
-  removeSession(file);
   expect(await readdir(folder.path)).toEqual([]);
 });
 

@@ -1,8 +1,9 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, rmSync, type Stats, utimesSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, utimesSync } from 'node:fs';
 import { codeOf, reasonOf } from '../failure.ts';
-import { isObject } from '../json.ts';
-import { replaceFile } from '../replace-file.ts';
+import { quietly, replaceFile } from '../files.ts';
 import type { Target } from '../target.ts';
+import { parseObject } from '../text.ts';
+import { rightsProblem } from './folder.ts';
 
 /** A session, as it is cached. There is no password in it. */
 export interface Session {
@@ -17,13 +18,6 @@ export interface Session {
   readonly expiresAt: number;
 }
 
-/** What a file has. */
-export interface CachedSession {
-  readonly session: Session;
-  /** When its token was given to kubectl the last time, in milliseconds since 1970. */
-  readonly usedAt: number;
-}
-
 const longest = 64 * 1024;
 
 const layout = 1;
@@ -35,87 +29,52 @@ const noLinks = constants.O_NOFOLLOW ?? 0;
  * Reads a cached session.
  *
  * @param warn gets why a file is not used
- * @returns undefined when there is none that may be used
+ * @returns also when its token was given to kubectl the last time, in milliseconds since 1970; undefined when there is none that may
+ *   be used
  */
-export function readSession(file: string, target: Target, warn: (why: string) => void): CachedSession | undefined {
+export function readSession(file: string, target: Target, warn: (why: string) => void) {
   try {
-    const descriptor = openSync(file, constants.O_RDONLY | noLinks);
-    try {
-      return readOpened(descriptor, file, target, warn);
-    } finally {
-      closeSync(descriptor);
-    }
+    const { text, usedAt } = readOwn(file);
+    const session = parseSession(text);
+    if (session?.url === target.url && session.cluster === target.cluster) return { session, usedAt };
+    warn(`${file} is damaged: it is not used, and is replaced at the next login`);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') warn(`cannot read ${file}: ${reasonOf(error)}. It is not used. Delete it`);
-    return;
   }
+  return;
 }
 
-function readOpened(
-  descriptor: number,
-  file: string,
-  target: Target,
-  warn: (why: string) => void,
-): CachedSession | undefined {
-  const stat = fstatSync(descriptor);
-  const problem = problemOf(stat);
-  if (problem !== undefined) {
-    warn(`${file} ${problem}: it is not used. Delete it`);
-    return;
+/** @throws Error when it can't be read, or when others may have written or read it */
+function readOwn(file: string) {
+  const descriptor = openSync(file, constants.O_RDONLY | noLinks);
+  try {
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile()) throw new Error('it is no file');
+    if (stat.size > longest) throw new Error('it is too large');
+    const problem = rightsProblem(stat, 0o077, 'can be read or written by other users');
+    if (problem !== undefined) throw new Error(`it ${problem}`);
+    return { text: readFileSync(descriptor, 'utf8'), usedAt: stat.mtimeMs };
+  } finally {
+    closeSync(descriptor);
   }
-  const session = parseSession(readFileSync(descriptor, 'utf8'));
-  if (session?.url !== target.url || session.cluster !== target.cluster) {
-    warn(`${file} is damaged: it is not used, and is replaced at the next login`);
-    return;
-  }
-  return { session, usedAt: stat.mtimeMs };
-}
-
-/** Node can't read the rights of a file on Windows. */
-function problemOf(stat: Stats): string | undefined {
-  if (!stat.isFile()) return 'is no file';
-  if (stat.size > longest) return 'is too large';
-  if (process.getuid === undefined) return;
-  if (stat.uid !== process.getuid()) return 'belongs to another user';
-  return (stat.mode & 0o077) === 0 ? undefined : 'can be read or written by other users';
 }
 
 /** @returns undefined when the text is nothing that `writeSession` has written */
 export function parseSession(text: string): Session | undefined {
-  let record: unknown;
-  try {
-    record = JSON.parse(text);
-  } catch {
-    return;
-  }
-  if (!isObject(record) || record.version !== layout) return;
-  const { url, cluster, username, user, token, expiresAt } = record;
+  const { version, url, cluster, username, user, token, expiresAt } = parseObject(text) ?? {};
   const texts = [url, cluster, username, user, token].every((one) => typeof one === 'string' && one !== '');
-  if (!texts || typeof expiresAt !== 'number' || !isTime(expiresAt)) return;
+  // The last time that `Date` can write.
+  const isTime = typeof expiresAt === 'number' && Math.abs(expiresAt) <= 8.64e15;
+  if (version !== layout || !texts || !isTime) return;
   return { url, cluster, username, user, token, expiresAt } as Session;
 }
 
-/** What `Date` can write. */
-function isTime(milliseconds: number): boolean {
-  return Math.abs(milliseconds) <= 8.64e15;
-}
-
 /** Writes a session so that others read the old one or the new one. @throws Error of Node */
-export function writeSession(file: string, session: Session): void {
-  const { url, cluster, username, user, token, expiresAt } = session;
+export function writeSession(file: string, { url, cluster, username, user, token, expiresAt }: Session): void {
   replaceFile(file, `${JSON.stringify({ version: layout, url, cluster, username, user, token, expiresAt })}\n`);
 }
 
 /** Notes that the token was given to kubectl now. A file that is gone does not come back by it. */
 export function noteUse(file: string, now: number): void {
-  try {
-    utimesSync(file, now / 1000, now / 1000);
-  } catch {
-    // A read-only file system: the next run just asks the server less often.
-  }
-}
-
-/** @throws Error of Node, except when it is gone already */
-export function removeSession(file: string): void {
-  rmSync(file, { force: true });
+  quietly(() => utimesSync(file, now / 1000, now / 1000));
 }

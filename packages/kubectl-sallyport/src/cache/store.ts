@@ -1,48 +1,41 @@
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, reasonOf } from '../failure.ts';
+import { codeOf, reasonOf, warn } from '../failure.ts';
+import { quietly, replaceFile } from '../files.ts';
 import { nameOf, type Target } from '../target.ts';
-import { prepareFolder } from './folder.ts';
-import { acquireLock, type Lock } from './lock.ts';
-import { createPromptLimit, type PromptLimit } from './prompt-limit.ts';
-import { type CachedSession, noteUse, readSession, removeSession, type Session, writeSession } from './session-file.ts';
+import { parseObject } from '../text.ts';
+import { cacheFolder, prepareFolder } from './folder.ts';
+import { acquireLock } from './lock.ts';
+import { noteUse, readSession, type Session, writeSession } from './session-file.ts';
 
-/** What is cached for one target. What can't be cached costs a login each time, and is no error. */
-export interface Store {
-  read(): CachedSession | undefined;
-  write(session: Session): void;
-  noteUse(): void;
-  /** Removes this session; one that another process has put in its place stays. */
-  remove(session: Session): void;
-  /** Makes the others wait, and waits for them. @param onWait is called once, before it waits */
-  lock(onWait: () => void): Promise<Lock>;
-  readonly prompts: PromptLimit;
-}
+export type Store = ReturnType<typeof openStore>;
 
-/** @param warn gets what the user can do something about */
-export function openStore(folder: string, target: Target, warn: (text: string) => void): Store {
+/** What is cached for one target. What can't be cached costs a login each time, and is no error: the user is warned. */
+export function openStore(target: Target) {
+  const folder = cacheFolder();
   const name = join(folder, nameOf(target));
   const file = `${name}.json`;
   const problem = prepareFolder(folder);
-  const cannotCache = (why: string) =>
-    warn(
-      `cannot cache the session: ${why}. kubectl needs a login each time. To fix it, set KUBECACHEDIR to another folder`,
-    );
   const read = () => (problem === undefined ? readSession(file, target, warn) : undefined);
   return {
     read,
-    write(session) {
-      if (problem !== undefined) return cannotCache(problem);
+    write(session: Session) {
       try {
+        if (problem !== undefined) throw new Error(problem);
         writeSession(file, session);
       } catch (error) {
-        cannotCache(reasonOf(error));
+        const why = `cannot cache the session: ${reasonOf(error)}`;
+        warn(`${why}. kubectl needs a login each time. To fix it, set KUBECACHEDIR to another folder`);
       }
     },
     noteUse: () => noteUse(file, Date.now()),
-    remove(session) {
-      if (read()?.session.token === session.token) removeSession(file);
+    /** Removes this session; one that another process has put in its place stays. */
+    remove(session: Session): void {
+      if (read()?.session.token === session.token) rmSync(file, { force: true });
     },
-    async lock(onWait) {
+    /** Makes the others wait, and waits for them, with a line for the user. */
+    async lock(): ReturnType<typeof acquireLock> {
+      const onWait = () => process.stderr.write('waiting for the login of another kubectl\n');
       try {
         if (problem === undefined) return await acquireLock(`${name}.lock`, onWait);
       } catch (error) {
@@ -53,4 +46,36 @@ export function openStore(folder: string, target: Target, warn: (text: string) =
     },
     prompts: createPromptLimit(`${name}.prompts`),
   };
+}
+
+/** Programs in the background, such as plugins of editors, run kubectl again and again, with no one to answer. */
+const mostPrompts = 3;
+const promptWindow = 15 * 60_000;
+
+export type PromptLimit = ReturnType<typeof createPromptLimit>;
+
+/**
+ * Counts prompts that led to no login: no one answered, or the password was wrong. kubectl runs the plugin up to five times.
+ *
+ * @param file beside the cached session. If it can't be written, prompts are not limited
+ */
+export function createPromptLimit(file: string, now: () => number = Date.now) {
+  // A time in the future is that of a clock that was wrong.
+  const recent = () => readTimes(file).filter((time) => time > now() - promptWindow && time <= now());
+  return {
+    /** False: enough prompts were in vain recently. */
+    allows: () => recent().length < mostPrompts,
+    /** To be called before each prompt: a process that is killed at its prompt can't note it. */
+    begin: () => quietly(() => replaceFile(file, `${JSON.stringify({ inVain: [...recent(), now()] })}\n`)),
+    succeeded: () => quietly(() => rmSync(file, { force: true })),
+  };
+}
+
+function readTimes(file: string): readonly number[] {
+  try {
+    const times = parseObject(readFileSync(file, 'utf8'))?.inVain;
+    return Array.isArray(times) ? times.filter((time) => typeof time === 'number').slice(-mostPrompts) : [];
+  } catch {
+    return [];
+  }
 }

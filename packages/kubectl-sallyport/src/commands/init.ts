@@ -1,14 +1,11 @@
-import { homedir } from 'node:os';
-import { delimiter, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseWords } from '../arguments.ts';
-import { exitCodes, Failure, usageFailure, warn } from '../failure.ts';
-import { readCaFile } from '../find-target.ts';
-import { addContext, isOnPath, type NewContext } from '../kubeconfig/add-context.ts';
-import { readClusterData } from '../kubeconfig/cluster-data.ts';
+import { Failure, usageFailure } from '../failure.ts';
+import { addContext, type NewContext } from '../kubeconfig/add-context.ts';
+import { readClusterData } from '../kubeconfig/entries.ts';
 import { kubeconfigPaths } from '../kubeconfig/files.ts';
 import { listClusters, readKubeconfig } from '../server/login-server.ts';
-import type { ServerAddress } from '../server/request.ts';
-import { normalizeUrl } from '../target.ts';
+import { normalizeUrl, readCaFile } from '../target.ts';
 import { printable, shellWord } from '../text.ts';
 
 const options = {
@@ -32,9 +29,9 @@ export async function init(words: readonly string[]): Promise<void> {
   }
   const caFile = values['ca-file'];
   const ca = caFile === undefined ? undefined : readCaFile(caFile);
-  const address: ServerAddress = { url: normalizeUrl(url), ...(ca !== undefined && { ca }) };
+  const address = { url: normalizeUrl(url), ca };
   const chosen = choose(await listClusters(address), named, all, address.url);
-  const paths = kubeconfigPaths(values.kubeconfig, process.env, homedir());
+  const paths = kubeconfigPaths(values.kubeconfig);
   const makeCurrent = chosen.length === 1 && !values['keep-context'];
   for (const cluster of chosen) {
     const found = readClusterData(await readKubeconfig(address, cluster), cluster, address.url);
@@ -51,19 +48,12 @@ export async function init(words: readonly string[]): Promise<void> {
     };
     report(wanted.context, addContext(paths, wanted, makeCurrent), makeCurrent);
   }
-  if (!isOnPath(process.env, process.platform, delimiter)) {
-    warn(
-      'kubectl-sallyport is not in a folder of PATH: kubectl will not find it. Run: npm install -g kubectl-sallyport',
-    );
-  }
 }
 
 /** @throws Failure that lists the clusters when there is a choice, or no such cluster */
 function choose(names: readonly string[], named: string | undefined, all: boolean, url: string): readonly string[] {
   const list = names.map(printable).join(', ');
-  if (names.length === 0) {
-    throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`, exitCodes.failed);
-  }
+  if (names.length === 0) throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`);
   if (named !== undefined) {
     if (names.includes(named)) return [named];
     throw usageFailure(`${url}: it has no cluster ${printable(named)}. It has ${list}`);

@@ -1,40 +1,105 @@
-import { parseWords, tokenOptions } from '../arguments.ts';
-import { cacheOfUser } from '../cache/folder.ts';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseWords, targetOptions, tokenOptions } from '../arguments.ts';
+import { cacheFolder } from '../cache/folder.ts';
+import { parseSession, type Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
-import { Failure, usageFailure, warn } from '../failure.ts';
+import { execCredential, readExecInfo } from '../exec-credential.ts';
+import { Failure, usageFailure } from '../failure.ts';
 import { passwordSource } from '../password.ts';
-import { logOut } from '../server/login-server.ts';
-import { newSession } from '../session.ts';
-import { printable } from '../text.ts';
-import { localTime } from '../times.ts';
+import { logOut, logOutEverywhere } from '../server/login-server.ts';
+import { cachedSession, logInOnce, margin, newSession, notLoggedIn, usableSession } from '../session.ts';
+import { targetFrom } from '../target.ts';
+import { localTime, printable } from '../text.ts';
 import { targetOfUser } from '../user-target.ts';
 
-const options = {
-  ...tokenOptions,
-  'password-stdin': { type: 'boolean' },
-} as const;
+/** What kubectl runs: writes an ExecCredential to standard output, and nothing else. */
+export async function token(words: readonly string[]): Promise<void> {
+  const { values } = parseWords(words, tokenOptions);
+  const info = readExecInfo(process.env.KUBERNETES_EXEC_INFO);
+  const target = info === undefined ? await targetOfUser(values) : targetFrom(values, info.config);
+  // The current context may be that of another cluster, which must not get this token.
+  if (target === undefined) {
+    throw usageFailure(
+      'it is not known which cluster to log in to. In the kubeconfig, the user needs provideClusterInfo: true and the ' +
+        'cluster its extension, or the user needs the arguments --url and --cluster. Run: kubectl sallyport init URL',
+    );
+  }
+  const store = openStore(target);
+  let session = await usableSession(target, store);
+  if (session === undefined) {
+    const mayAsk = info === undefined || info.interactive;
+    const source = passwordSource(values.device, mayAsk);
+    if (source === undefined) throw await notLoggedIn(target, 'there is no terminal to ask for a password');
+    session = await logInOnce(target, store, source);
+  }
+  store.noteUse();
+  process.stdout.write(execCredential(info?.version, session.token, session.expiresAt - margin));
+}
 
 /** Logs in, also when there is a session: it may be that of another account, or have old groups. */
 export async function login(words: readonly string[]): Promise<void> {
-  const { values } = parseWords(words, options);
+  const { values } = parseWords(words, { ...tokenOptions, 'password-stdin': { type: 'boolean' } });
   const target = await targetOfUser(values);
-  const source = passwordSource({ device: values.device, mayAsk: true, passwordStdin: values['password-stdin'] });
+  const source = passwordSource(values.device, true, values['password-stdin']);
   if (source === undefined) {
     throw usageFailure(
       'standard input is no terminal: no password can be typed. Use --password-stdin, or set SALLYPORT_PASSWORD_FILE',
     );
   }
-  const store = openStore(cacheOfUser(), target, warn);
-  using _lock = await store.lock(() => source.say('waiting for the login of another kubectl'));
+  const store = openStore(target);
+  using _lock = await store.lock();
   const before = store.read()?.session;
   const session = await newSession(target, store, source);
-  if (before !== undefined) await logOut(target, before.token).catch(ignoreFailure);
+  // If it can't be ended now, it ends by itself.
+  if (before !== undefined) await logOut(target, before.token).catch(() => undefined);
   process.stdout.write(
     `logged in to cluster ${printable(target.cluster)} as ${printable(session.user)} until ${localTime(session.expiresAt)}\n`,
   );
 }
 
-/** The old session ends by itself. */
-function ignoreFailure(error: unknown): void {
+/** Ends the session at the server, and forgets it here. `--all` ends those of the user's other devices, too. */
+export async function logout(words: readonly string[]): Promise<void> {
+  const { values } = parseWords(words, { ...targetOptions, all: { type: 'boolean' } });
+  const all = values.all ?? false;
+  const target = await targetOfUser(values);
+  const store = openStore(target);
+  const session = cachedSession(target, store)?.session;
+  const cluster = printable(target.cluster);
+  if (session === undefined) {
+    // The sessions of a user can't be ended for one who is not logged in.
+    if (all) throw await notLoggedIn(target, 'only a session can end the others');
+    process.stdout.write(`not logged in to cluster ${cluster}\n`);
+    return;
+  }
+  const ending = all ? logOutEverywhere(target, session.token) : logOut(target, session.token);
+  const ended = await ending.catch((error: unknown) => explain(error, session)).finally(() => store.remove(session));
+  if (!all) {
+    process.stdout.write(`logged out ${printable(session.user)} of cluster ${cluster}\n`);
+    return;
+  }
+  if (ended === undefined) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
+  forgetAll(target.url, session.user);
+  process.stdout.write(`logged out ${printable(session.user)} everywhere: ${ended} sessions ended\n`);
+}
+
+/** The session is forgotten here, and may go on at the server. */
+function explain(error: unknown, { user, expiresAt }: Session): never {
   if (!(error instanceof Failure)) throw error;
+  throw new Failure(
+    `${error.message}. The session is forgotten here, but at the server it lasts until ${localTime(expiresAt)} at most. ` +
+      `To end it, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${printable(user)}`,
+    error.exitCode,
+    { cause: error },
+  );
+}
+
+/** The sessions of the user for other clusters have ended as well. */
+function forgetAll(url: string, user: string): void {
+  const folder = cacheFolder();
+  for (const name of readdirSync(folder).filter((one) => one.endsWith('.json'))) {
+    const file = join(folder, name);
+    const session = parseSession(readFileSync(file, 'utf8'));
+    if (session?.url === url && session.user === user) rmSync(file, { force: true });
+  }
 }

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { addContext, isOnPath, type NewContext } from './add-context.ts';
+import { addContext, type NewContext } from './add-context.ts';
 
 const wanted: NewContext = {
   context: 'prod',
@@ -163,18 +163,4 @@ test('a place that is no folder is an error that names the file', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await writeFile(join(folder.path, 'file'), '');
   expect(() => addContext([join(folder.path, 'file/config')], wanted, true)).toThrow(/the kubeconfig .*file\/config/);
-});
-
-test('the command is looked for as kubectl does', async () => {
-  await using folder = await temporaryFolder('path');
-  const [unix, windows] = [join(folder.path, 'unix'), join(folder.path, 'windows')];
-  await mkdir(unix);
-  await mkdir(windows);
-  await writeFile(join(unix, 'kubectl-sallyport'), '');
-  await writeFile(join(windows, 'kubectl-sallyport.cmd'), '');
-  const look = (PATH: string, platform: NodeJS.Platform) => isOnPath({ PATH }, platform, ':');
-  expect(look(`/x:${unix}`, 'linux')).toBe(true);
-  expect(look(`/x:${windows}`, 'linux')).toBe(false);
-  expect(look(`/x::${windows}`, 'win32')).toBe(true);
-  expect(isOnPath({}, 'linux', ':')).toBe(false);
 });

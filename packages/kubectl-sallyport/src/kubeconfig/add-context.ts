@@ -1,49 +1,39 @@
-import { existsSync } from 'node:fs';
+import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
 import { usageFailure } from '../failure.ts';
 import { printable } from '../text.ts';
-import { type ClusterData, execUser, withExtension } from './cluster-data.ts';
-import { argumentsOf, extensionOf } from './contexts.ts';
-import type { Edits } from './edit.ts';
+import { type Entry, editFile } from './edit.ts';
+import { argumentsOf, execUser } from './entries.ts';
 import { currentContext, entriesOf, fileForNew, findEntry, type Kind, type KubeconfigFile, readFile } from './files.ts';
-import { editFile } from './write.ts';
 
 /** A context that is to be in the kubeconfig. */
-export interface NewContext {
+export interface NewContext extends ClusterConfig {
   readonly context: string;
-  readonly login: string;
-  readonly cluster: string;
-  readonly ca: string | undefined;
-  readonly data: ClusterData;
+  /** Where it is, as the login server says. */
+  readonly data: object;
   readonly username: string | undefined;
   /** Arguments that say which cluster it is, for clients that do not hand over its data. Empty: kubectl does. */
   readonly words: readonly string[];
 }
 
-/** What was done. */
-export interface Added {
-  readonly path: string;
-  /** The current context before. */
-  readonly before: string | undefined;
-}
-
 /**
  * Adds a context, or brings it up to date. Nothing that this command has not written is replaced.
  *
- * @param paths the files of the kubeconfig
+ * @returns the file that has it, and the current context before
  * @throws Failure when a name is in use for something else; then nothing is written
  */
-export function addContext(paths: readonly string[], wanted: NewContext, makeCurrent: boolean): Added {
+export function addContext(paths: readonly string[], wanted: NewContext, makeCurrent: boolean) {
   const files = paths.map(readFile);
   const { context, login, cluster, ca, data, username } = wanted;
   const clusterName = `${cluster}@${new URL(login).host}`;
   const words = [...wanted.words, ...(username === undefined ? [] : ['--username', username])];
   const account = username === undefined ? '' : `-${username}`;
   const userName = wanted.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
-  const extension = { login, cluster, ...(ca !== undefined && { ca }) };
   refuseForeign(files, context, clusterName, userName);
   const namespace = findEntry(files, 'contexts', context)?.value.namespace;
-  const entries: Edits['entries'] = [
-    { kind: 'clusters', name: clusterName, value: withExtension(data, extension) },
+  // kubectl hands it to this command.
+  const extensions = [{ name: extensionName, extension: { login, cluster, ca } }];
+  const entries: readonly Entry[] = [
+    { kind: 'clusters', name: clusterName, value: { ...data, extensions } },
     { kind: 'users', name: userName, value: execUser(words) },
     {
       kind: 'contexts',
@@ -58,17 +48,17 @@ export function addContext(paths: readonly string[], wanted: NewContext, makeCur
   const homeOfCurrent = files.find((file) => currentContext([file]) !== undefined)?.path ?? path;
   for (const each of new Set(paths)) {
     const own = entries.filter(({ kind, name }) => homeOf(kind, name) === each);
-    const current = makeCurrent && homeOfCurrent === each;
-    if (own.length > 0 || current) editFile(each, { entries: own, ...(current && { currentContext: context }) });
+    const current = makeCurrent && homeOfCurrent === each ? context : undefined;
+    if (own.length > 0 || current !== undefined) editFile(each, { entries: own, currentContext: current });
   }
   return { path: homeOf('contexts', context), before };
 }
 
 function refuseForeign(files: readonly KubeconfigFile[], context: string, clusterName: string, userName: string): void {
   const cluster = findEntry(files, 'clusters', clusterName);
-  if (cluster !== undefined && extensionOf(cluster) === undefined) throw inUse('cluster', clusterName);
+  if (cluster !== undefined && extensionOf(cluster.value.extensions) === undefined) throw inUse('cluster', clusterName);
   const user = findEntry(files, 'users', userName);
-  if (user !== undefined && argumentsOf(user) === undefined) throw inUse('user', userName);
+  if (user !== undefined && argumentsOf(user.value.exec) === undefined) throw inUse('user', userName);
   const found = findEntry(files, 'contexts', context);
   if (found === undefined) return;
   if (found.value.cluster !== clusterName || found.value.user !== userName) {
@@ -82,11 +72,4 @@ function inUse(kind: string, name: string): Error {
   return usageFailure(
     `the kubeconfig has a ${kind} ${printable(name)} that is not for kubectl-sallyport, and stays. Rename it, or use --kubeconfig NEW_FILE`,
   );
-}
-
-/** Says whether kubectl will find this command. */
-export function isOnPath(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, delimiter: string): boolean {
-  const endings = platform === 'win32' ? ['.cmd', '.exe', '.ps1'] : [''];
-  const folders = (env.PATH ?? env.Path ?? '').split(delimiter).filter((folder) => folder !== '');
-  return folders.some((folder) => endings.some((ending) => existsSync(`${folder}/kubectl-sallyport${ending}`)));
 }

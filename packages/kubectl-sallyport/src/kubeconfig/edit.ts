@@ -1,30 +1,58 @@
+import { mkdirSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { type Document, isMap, isSeq, Scalar, type YAMLMap, type YAMLSeq } from 'yaml';
-import { usageFailure } from '../failure.ts';
-import { isObject } from '../json.ts';
-import { type Kind, type KubeconfigFile, kinds, parseKubeconfig } from './files.ts';
+import { type Document, isMap, isSeq, visit } from 'yaml';
+import { Failure, reasonOf, usageFailure } from '../failure.ts';
+import { createFile, replaceFile } from '../files.ts';
+import { isObject } from '../text.ts';
+import { type Kind, type KubeconfigFile, kinds, parseKubeconfig, readFile } from './files.ts';
 
 /** What a file is to have. All else in it stays. */
 export interface Edits {
   readonly entries: readonly Entry[];
-  readonly currentContext?: string;
+  readonly currentContext?: string | undefined;
 }
 
-interface Entry {
+export interface Entry {
   readonly kind: Kind;
   readonly name: string;
   /** What is below `cluster`, `user` or `context`. */
   readonly value: object;
 }
 
-/**
- * Writes a file with its edits: entries with these names are replaced, others and comments stay.
- *
- * @throws Failure rather than return a text that has lost something
- */
+/** Edits a file of the kubeconfig, but not while kubectl does. @throws Failure when it can't be done; then the file is as it was */
+export function editFile(path: string, edits: Edits): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    using _ = lock(path);
+    const before = readFile(path);
+    const text = withEdits(before, edits);
+    if (text === before.text) return;
+    // A link stays a link, and the file keeps its rights. A new one is for its user alone.
+    const existing = statSync(path, { throwIfNoEntry: false });
+    if (existing === undefined) replaceFile(path, text);
+    else replaceFile(realpathSync(path), text, existing.mode & 0o777);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw usageFailure(`cannot write the kubeconfig ${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** kubectl's own lock: `lockFile` of k8s.io/client-go/tools/clientcmd. */
+function lock(path: string): Disposable {
+  const file = `${path}.lock`;
+  if (!createFile(file, '')) {
+    throw usageFailure(
+      `cannot write the kubeconfig ${path}: ${file} exists, so kubectl is writing it. Run this again; if that file stays, delete it`,
+    );
+  }
+  return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
+}
+
+/** Replaces entries with these names; others and comments stay. @throws Failure rather than return a text that has lost something */
 export function withEdits({ document, path }: KubeconfigFile, edits: Edits): string {
   const before: unknown = document.toJS();
-  const expected = expectedContent(isObject(before) ? before : {}, edits);
+  const expected = expectedContent(isObject(before) ? before : {}, edits, document);
   try {
     const text = write(document, edits);
     if (isDeepStrictEqual(parseKubeconfig(text).toJS(), expected)) return text;
@@ -34,47 +62,35 @@ export function withEdits({ document, path }: KubeconfigFile, edits: Edits): str
   throw usageFailure(`${path}: cannot edit it without a loss; it was left as it is. Use --kubeconfig NEW_FILE`);
 }
 
-function write(document: Document, { entries, currentContext }: Edits): string {
-  if (!isMap(document.contents)) document.contents = document.createNode({}) as Document['contents'];
-  for (const [key, value] of Object.entries(header)) if (!document.has(key)) document.set(key, value);
-  for (const entry of entries) setEntry(document, entry);
-  if (currentContext !== undefined) document.set('current-context', node(document, currentContext));
-  // A folded line would be another text to older readers.
-  return document.toString({ lineWidth: 0 });
-}
-
 const header = { apiVersion: 'v1', kind: 'Config' };
 
-type Content = Readonly<Record<string, unknown>>;
-
-/** The same in plain objects. */
-function expectedContent(before: Content, { entries, currentContext }: Edits): Content {
+/** The same as `write`, in plain objects. */
+function expectedContent(before: object, { entries, currentContext }: Edits, document: Document): object {
   const content: Record<string, unknown> = { ...header, ...before };
   for (const { kind, name, value } of entries) {
     const found: unknown = content[kind];
     const list: readonly unknown[] = Array.isArray(found) ? found : [];
-    const entry = asTexts({ name, [kinds[kind]]: value });
+    const entry: unknown = nodeOf(document, { name, [kinds[kind]]: value }).toJS(document);
     const isSame = (one: unknown) => isObject(one) && one.name === name;
     content[kind] = list.some(isSame) ? list.map((one) => (isSame(one) ? entry : one)) : [...list, entry];
   }
   return currentContext === undefined ? content : { ...content, 'current-context': currentContext };
 }
 
-/** As `parseKubeconfig` reads it. */
-function asTexts(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(asTexts);
-  if (!isObject(value)) return String(value);
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, asTexts(inner)]));
+function write(document: Document, { entries, currentContext }: Edits): string {
+  if (!isMap(document.contents)) document.contents = document.createNode({}) as Document['contents'];
+  for (const [key, value] of Object.entries(header)) if (!document.has(key)) document.set(key, value);
+  for (const entry of entries) setEntry(document, entry);
+  if (currentContext !== undefined) document.set('current-context', nodeOf(document, currentContext));
+  // A folded line would be another text to older readers.
+  return document.toString({ lineWidth: 0 });
 }
 
 function setEntry(document: Document, { kind, name, value }: Entry): void {
-  const entry = node(document, { name, [kinds[kind]]: value });
+  const entry = nodeOf(document, { name, [kinds[kind]]: value });
   const list = document.get(kind);
   if (!isSeq(list)) {
-    const added = document.createNode([]) as YAMLSeq;
-    added.flow = false;
-    added.add(entry);
-    document.set(kind, added);
+    document.set(kind, document.createNode([entry]));
     return;
   }
   // `clusters: []`, as kubectl writes an empty list, would stay on one line.
@@ -84,29 +100,17 @@ function setEntry(document: Document, { kind, name, value }: Entry): void {
   else list.set(index, entry);
 }
 
-/** A node whose texts are quoted: to a reader of YAML 1.1, as kubectl's is, a plain `on` or `1e3` is no text. */
-function node(document: Document, value: unknown): ReturnType<Document['createNode']> {
-  if (Array.isArray(value)) return seqOf(document, value);
-  if (isObject(value)) {
-    const map = document.createNode({}) as YAMLMap;
-    map.flow = false;
-    for (const [key, inner] of Object.entries(value)) map.set(quoted(key), node(document, inner));
-    return map;
-  }
-  return typeof value === 'string' ? quoted(value) : new Scalar(String(value));
-}
-
-function seqOf(document: Document, values: readonly unknown[]): YAMLSeq {
-  const seq = document.createNode([]) as YAMLSeq;
-  seq.flow = false;
-  for (const value of values) seq.add(node(document, value));
-  return seq;
-}
-
-function quoted(text: string): Scalar {
-  const scalar = new Scalar(text);
-  // A word that begins with a letter and has no more than letters and dashes is a text, except for a few.
-  const isPlain = /^[a-z]+(-[a-z]+)*$/i.test(text) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(text);
-  if (!isPlain) scalar.type = Scalar.QUOTE_DOUBLE;
-  return scalar;
+/** A node of texts, as `parseKubeconfig` reads them. To a reader of YAML 1.1, as kubectl's is, a plain `on` or `1e3` is no text. */
+function nodeOf(document: Document, value: unknown) {
+  const node = document.createNode(value, { aliasDuplicateObjects: false });
+  visit(node, {
+    Scalar(_key, scalar) {
+      const text = String(scalar.value);
+      // A word that begins with a letter and has no more than letters and dashes is a text, except for a few.
+      const isPlain = /^[a-z]+(-[a-z]+)*$/i.test(text) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(text);
+      if (typeof scalar.value === 'string' && !isPlain) scalar.type = 'QUOTE_DOUBLE';
+      scalar.value = text;
+    },
+  });
+  return node;
 }

@@ -1,34 +1,19 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { type Document, isScalar, isSeq, parseDocument } from 'yaml';
-import { codeOf, reasonOf, usageFailure } from '../failure.ts';
-import { isObject } from '../json.ts';
+import { type Document, isMap, isScalar, isSeq, parseDocument } from 'yaml';
+import { reasonOf, usageFailure } from '../failure.ts';
+import { readIfThere } from '../files.ts';
+import { isObject } from '../text.ts';
 
-/** A file of the kubeconfig, as it is on disk. A file that is missing has no document. */
-export interface KubeconfigFile {
-  readonly path: string;
-  readonly text: string;
-  readonly document: Document;
-}
-
-/** An entry of `clusters`, `users` or `contexts`. */
-export interface NamedEntry {
-  readonly name: string;
-  /** What is below `cluster`, `user` or `context`. */
-  readonly value: Readonly<Record<string, unknown>>;
-}
+export type KubeconfigFile = ReturnType<typeof readFile>;
 
 export const kinds = { clusters: 'cluster', users: 'user', contexts: 'context' } as const;
 
 export type Kind = keyof typeof kinds;
 
-/**
- * Lists the files of the kubeconfig, as kubectl does.
- *
- * @param given a file that is used instead of all others
- * @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
- */
-export function kubeconfigPaths(given: string | undefined, env: NodeJS.ProcessEnv, home: string): readonly string[] {
+/** @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/ @param given is used instead of all others */
+export function kubeconfigPaths(given?: string, env = process.env, home = homedir()): readonly string[] {
   if (given !== undefined) return [given];
   const listed = [...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== ''))];
   return listed.length > 0 ? listed : [join(home, '.kube', 'config')];
@@ -39,23 +24,24 @@ export function fileForNew(paths: readonly string[]): string {
   return paths.find((path) => existsSync(path)) ?? paths.at(-1) ?? '';
 }
 
-/** @throws Failure when it can't be read, or is no kubeconfig */
-export function readFile(path: string): KubeconfigFile {
-  const text = readText(path);
+/** A file that is missing is as an empty one. @throws Failure when it can't be read, or is no kubeconfig */
+export function readFile(path: string) {
+  let text: string;
+  try {
+    text = readIfThere(path) ?? '';
+  } catch (cause) {
+    throw usageFailure(`cannot read the kubeconfig ${path}: ${reasonOf(cause)}`, { cause });
+  }
+  const refuse = (what: string) => usageFailure(`${path}${what}. Fix it, and run this again`);
   const document = parseKubeconfig(text);
   const [error] = document.errors;
   if (error !== undefined) {
-    const line = error.linePos?.[0].line ?? 1;
-    throw usageFailure(`${path}:${line}: it is no YAML: ${error.message.split('\n')[0]} Fix it, and run this again`);
+    throw refuse(`:${error.linePos?.[0].line ?? 1}: it is no YAML: ${error.message.replace(/:?\n.*/s, '')}`);
   }
-  const content: unknown = document.toJS() ?? {};
-  if (!isObject(content) && !isNull(document.contents))
-    throw usageFailure(`${path}: it is no kubeconfig: it has no keys. Fix it, and run this again`);
+  if (!isMap(document.contents) && !isNull(document.contents)) throw refuse(': it is no kubeconfig: it has no keys');
   for (const kind of Object.keys(kinds)) {
     const list = document.get(kind, true);
-    if (list !== undefined && !isSeq(list) && !isNull(list)) {
-      throw usageFailure(`${path}: ${kind} is no list. Fix it, and run this again`);
-    }
+    if (list !== undefined && !isSeq(list) && !isNull(list)) throw refuse(`: ${kind} is no list`);
   }
   return { path, text, document };
 }
@@ -69,19 +55,11 @@ export function parseKubeconfig(text: string): Document {
 }
 
 function isNull(node: unknown): boolean {
-  return isScalar(node) && /^(null|~|)$/i.test(String(node.value ?? ''));
+  return node === null || (isScalar(node) && /^(null|~|)$/i.test(String(node.value ?? '')));
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return '';
-    throw usageFailure(`cannot read the kubeconfig ${path}: ${reasonOf(error)}`, { cause: error });
-  }
-}
-
-export function entriesOf({ document }: KubeconfigFile, kind: Kind): readonly NamedEntry[] {
+/** The entries of `clusters`, `users` or `contexts`. A `value` is what is below `cluster`, `user` or `context`. */
+export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
   const list: unknown = document.toJS()?.[kind];
   if (!Array.isArray(list)) return [];
   return list.flatMap((entry: unknown) => {
@@ -92,7 +70,7 @@ export function entriesOf({ document }: KubeconfigFile, kind: Kind): readonly Na
 }
 
 /** Finds an entry in all files: the first file that has it decides. */
-export function findEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown): NamedEntry | undefined {
+export function findEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown) {
   return files.flatMap((file) => entriesOf(file, kind)).find((entry) => entry.name === name);
 }
 

@@ -1,13 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { codeOf, exitCodes, Failure, reasonOf } from '../failure.ts';
+import type { Target } from '../target.ts';
 import { printable } from '../text.ts';
 
 /** What a request needs to know of the login server. */
-export interface ServerAddress {
-  /** As `normalizeUrl` writes it. */
-  readonly url: string;
-  readonly ca?: string;
-}
+export type ServerAddress = Pick<Target, 'url' | 'ca'>;
 
 export interface Request {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -19,19 +16,11 @@ export interface Request {
   readonly timeout: number;
 }
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly text: string;
-}
+export type Answer = Awaited<ReturnType<typeof exchange>>;
 
 const longest = 1024 * 1024;
 
-/**
- * Sends a request. Redirections are not followed: a password goes to the server that the user named, or nowhere.
- *
- * @throws Failure `unavailable` when there is no answer
- */
+/** Redirections are not followed: a password goes to the server that the user named, or nowhere. @throws Failure without an answer */
 export async function send(address: ServerAddress, request: Request): Promise<Answer> {
   try {
     return await exchange(address, request);
@@ -40,7 +29,7 @@ export async function send(address: ServerAddress, request: Request): Promise<An
   }
 }
 
-async function exchange({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request): Promise<Answer> {
+async function exchange({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request) {
   const isPlain = url.startsWith('http:');
   // Only what is used is loaded: kubectl waits.
   const { request } = isPlain ? await import('node:http') : await import('node:https');
@@ -75,31 +64,22 @@ async function systemAuthorities(): Promise<string[] | undefined> {
   return getCACertificates && [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
 }
 
-const withoutTrust = new Set([
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'CERT_SIGNATURE_FAILURE',
-]);
+/** OpenSSL's words for a certificate that no known CA has issued. */
+const withoutTrust = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_)/;
 
 function explain({ url, ca }: ServerAddress, error: unknown): string {
   const code = codeOf(error);
-  if (withoutTrust.has(code)) {
+  if (withoutTrust.test(code)) {
     const reason = ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
     return (
       `${url}: cannot verify its certificate (${code}): it was issued by ${reason}. ` +
       `Ask your administrator for the file of its CA, then run: kubectl sallyport init ${url} --ca-file FILE`
     );
   }
+  const reason = printable(reasonOf(error)) || code;
   if (/^(CERT_|ERR_TLS_)/.test(code)) {
-    return `${url}: cannot verify its certificate: ${printable(reasonOf(error))}. Ask your administrator`;
+    return `${url}: cannot verify its certificate: ${reason}. Ask your administrator`;
   }
-  const reason = isTimeout(error) ? 'it did not answer in time' : printable(reasonOf(error)) || code;
-  return `${url}: cannot reach the login server: ${reason}. Try again, or ask your administrator`;
-}
-
-function isTimeout(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+  const isLate = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
+  return `${url}: cannot reach the login server: ${isLate ? 'it did not answer in time' : reason}. Try again, or ask your administrator`;
 }

@@ -1,10 +1,3 @@
-/** What has been typed so far, and what a terminal in raw mode leaves to its reader. */
-export interface Line {
-  /** Takes what was typed. @returns what to show for it, whether the line has ended, and what was typed behind its end */
-  type(text: string): { readonly shown: string; readonly end?: LineEnd; readonly rest: string };
-  readonly text: string;
-}
-
 /** Enter; Ctrl-C; Ctrl-D on an empty line, or a terminal that is gone. */
 export type LineEnd = 'entered' | 'interrupted' | 'closed';
 
@@ -13,12 +6,21 @@ const longest = 1024;
 
 const erase = '\b \b';
 
-/** @param hidden true for a password: nothing of it is shown, not even its length */
-export function createLine(hidden: boolean): Line {
+/** The beginning of what a key sends, such as `ESC [ 3 ~` or `ESC O P`: the arrows are no part of a name. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ESC begins such a sequence.
+const isIncomplete = /^\x1b(O?|\[[^@-~]*)$/;
+
+/** Does what a terminal in raw mode leaves to its reader. @param hidden nothing is shown, not even the length of a password */
+export function createLine(hidden: boolean) {
   let characters: string[] = [];
-  let sequence: Sequence = 'none';
+  let sequence = '';
   /** @returns what to show */
   function take(character: string): string {
+    const before = character === '\x1b' ? '' : sequence;
+    const isInside = isIncomplete.test(before + character);
+    sequence = isInside ? before + character : '';
+    // What ends a sequence is part of it; what follows an escape alone is not.
+    if (isInside || before.length > 1) return '';
     switch (character) {
       case '\b':
       case '\x7f':
@@ -40,16 +42,15 @@ export function createLine(hidden: boolean): Line {
     get text() {
       return characters.join('');
     },
-    type(typed) {
+    /** Takes what was typed. @returns what to show for it, whether the line has ended, and what was typed behind its end */
+    type(typed: string): { readonly shown: string; readonly end?: LineEnd; readonly rest: string } {
       let shown = '';
       let taken = 0;
       for (const character of typed) {
         taken += character.length;
         const end = endOf(character, characters.length === 0);
         if (end !== undefined) return { shown: hidden ? '' : shown, end, rest: typed.slice(taken) };
-        sequence = nextSequence(sequence, character);
-        if (sequence === 'none') shown += take(character);
-        else if (sequence === 'end') sequence = 'none';
+        shown += take(character);
       }
       return { shown: hidden ? '' : shown, rest: '' };
     },
@@ -60,22 +61,4 @@ function endOf(character: string, empty: boolean): LineEnd | undefined {
   if (character === '\r' || character === '\n') return 'entered';
   if (character === '\x03') return 'interrupted';
   return character === '\x04' && empty ? 'closed' : undefined;
-}
-
-/** Where a text is in a sequence that a key sends, such as `ESC [ 3 ~`: the arrows are no part of a name. */
-type Sequence = 'none' | 'escape' | 'single' | 'control' | 'end';
-
-function nextSequence(before: Sequence, character: string): Sequence {
-  if (character === '\x1b') return 'escape';
-  switch (before) {
-    case 'escape':
-      if (character === '[') return 'control';
-      return character === 'O' ? 'single' : 'none';
-    case 'single':
-      return 'end';
-    case 'control':
-      return /[@-~]/.test(character) ? 'end' : 'control';
-    default:
-      return 'none';
-  }
 }

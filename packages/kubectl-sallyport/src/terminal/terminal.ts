@@ -1,71 +1,85 @@
 import { closeSync, openSync } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
 import { WriteStream } from 'node:tty';
+import { exitCodes, Failure } from '../failure.ts';
+import { quietly } from '../files.ts';
+import { createLine, type LineEnd } from './line.ts';
 
-/** What comes from a terminal: something that was typed; or it is gone, a signal has come, or nothing has in time. */
-type Event = { readonly typed: string } | 'closed' | 'interrupted' | 'late';
+/** A question that no one answers holds the lock, and with it every other kubectl: 2 minutes, in milliseconds. */
+const patience = 120_000;
 
-/**
- * Where the user is. Standard output is for kubectl alone. Until it is disposed of, the terminal shows nothing by itself: a
- * password that is typed ahead would be on the screen.
- */
-export interface Terminal extends Disposable {
-  write(text: string): void;
-  /** @param limit how long to wait, in milliseconds */
-  next(limit: number): Promise<Event>;
-  /** Puts back what was typed behind the end of a line. */
-  unread(typed: string): void;
-}
+/** Why there is no answer: Ctrl-C or a signal; Ctrl-D or the terminal is gone; no one answers. */
+const failures = {
+  interrupted: () => new Failure('interrupted: not logged in', exitCodes.interrupted),
+  closed: () => new Failure('there was no answer: not logged in', exitCodes.interrupted),
+  late: () => new Failure(`no one answered within ${patience / 1000} s: not logged in`),
+};
+
+/** What comes from a terminal. */
+type Event = { readonly typed: string } | keyof typeof failures;
+
+export type Terminal = NonNullable<ReturnType<typeof openTerminal>>;
 
 /** These end the process, and Node does not put the terminal back for all of them. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** @returns undefined when standard input is no terminal: then no one can be asked */
-export function openTerminal(): Terminal | undefined {
+/**
+ * Opens the terminal where the user is, if standard input is one. Until it is disposed of, it shows nothing by itself: a password that is
+ * typed ahead would be on the screen.
+ */
+export function openTerminal() {
   const input = process.stdin;
   if (!input.isTTY) return;
-  const output = process.stderr.isTTY ? undefined : openDevice();
+  const device = process.stderr.isTTY ? undefined : openDevice();
+  const output = device === undefined ? process.stderr : new WriteStream(device);
+  const write = (text: string) => void output.write(text);
   const events: Event[] = [];
   let wake = () => {};
   const add = (event: Event) => {
     events.push(event);
     wake();
   };
-  const decoder = new StringDecoder('utf8');
-  const onData = (bytes: Buffer) => add({ typed: decoder.write(bytes) });
+  const onData = (typed: string) => add({ typed });
   const onClose = () => add('closed');
   const onSignal = () => add('interrupted');
   for (const signal of signals) process.on(signal, onSignal);
   input.setRawMode(true);
-  input.on('data', onData).on('end', onClose).on('error', onClose).resume();
+  input.setEncoding('utf8').on('data', onData).on('end', onClose).on('error', onClose).resume();
   return {
-    write: (text) => void (output?.stream ?? process.stderr).write(text),
-    async next(limit) {
-      const timer = setTimeout(add, limit, 'late');
-      if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
-      clearTimeout(timer);
-      return events.shift() ?? 'closed';
+    write,
+    /** Asks for a line. What was typed behind its end is for the next one. @throws Failure when there is none */
+    async ask(question: string, hidden: boolean): Promise<string> {
+      write(question);
+      const line = createLine(hidden);
+      let end: LineEnd | 'late' | undefined;
+      while (end === undefined) {
+        const timer = setTimeout(add, patience, 'late');
+        if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+        clearTimeout(timer);
+        const event = events.shift() ?? 'closed';
+        const typed = typeof event === 'string' ? { shown: '', end: event, rest: '' } : line.type(event.typed);
+        write(typed.shown);
+        if (typed.rest !== '') events.unshift({ typed: typed.rest });
+        end = typed.end;
+      }
+      write('\n');
+      if (end !== 'entered') throw failures[end]();
+      return line.text;
     },
-    unread: (typed) => void events.unshift({ typed }),
     [Symbol.dispose]() {
       input.off('data', onData).off('end', onClose).off('error', onClose).pause();
-      try {
-        input.setRawMode(false);
-      } catch {
-        // It is gone.
-      }
+      // It may be gone.
+      quietly(() => input.setRawMode(false));
       for (const signal of signals) process.off(signal, onSignal);
-      output?.close();
+      if (device !== undefined) closeSync(device);
     },
   };
 }
 
 /** With `kubectl get pods 2>errors`, a question on standard error would be seen by no one. */
-function openDevice(): { readonly stream: WriteStream; close(): void } | undefined {
+function openDevice(): number | undefined {
   if (process.platform === 'win32') return;
   try {
-    const descriptor = openSync('/dev/tty', 'w');
-    return { stream: new WriteStream(descriptor), close: () => closeSync(descriptor) };
+    return openSync('/dev/tty', 'w');
   } catch {
     // There is no controlling terminal.
     return;

@@ -1,23 +1,25 @@
 import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context, type Middleware } from 'koa';
 import type { LoginConfig } from '../config/types.ts';
-import { answerErrors, type ErrorAnswer } from '../server/answer-errors.ts';
+import { answerErrors } from '../server/answer-errors.ts';
 import { announceEnd } from '../server/connections.ts';
-import type { ConnectionAccess } from '../server/http-listener.ts';
+import { type ConnectionAccess, startHttpListener } from '../server/http-listener.ts';
 import { isClosed } from '../server/http-server.ts';
-import { type StatusCode, StatusError } from '../server/kubernetes-status.ts';
 import type { ConnectionLimits, InFlight } from '../server/limits.ts';
 import { createReviewContext } from '../server/review-context.ts';
+import type { TlsMaterial } from '../server/tls.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { type AddressLimit, createAddressLimit } from './address-limit.ts';
-import { clientAddress } from './client-address.ts';
-import { LoginError, type LoginErrorCode, tooMany, unavailable } from './login-error.ts';
+import { type AddressLimit, clientAddress, createAddressLimit, createTurns } from './bounds.ts';
+import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
 import { type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
 import type { LoginService } from './login-service.ts';
 import { createLoginRouter, type Exchange } from './requests.ts';
-import { createTurns } from './turns.ts';
 
-export interface LoginDependencies {
+interface LoginServerOptions {
+  /** At the start: an address needs a restart. */
+  readonly config: LoginConfig;
+  readonly tls: TlsMaterial | undefined;
+  readonly limits?: Partial<ConnectionLimits> | undefined;
   /** The one of the config in force, read at each request. Undefined: the config has no login server any more. */
   readonly service: () => LoginService | undefined;
   readonly inFlight: InFlight;
@@ -26,31 +28,60 @@ export interface LoginDependencies {
   readonly observers: readonly OnLogin[];
 }
 
+/** The server at which people log in. */
+export type LoginServer = Awaited<ReturnType<typeof startLoginServer>>;
+
+/**
+ * Milliseconds. A client logs in and goes; a person's next request may be hours away. A handshake may cross a slow network, and wait for those of
+ * a crowd.
+ */
+const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_000];
+
+/**
+ * Listens on `login.listen`. Anyone may connect, so no connection ever counts as that of a known client: one too many closes the oldest of the
+ * address that has the most.
+ *
+ * @throws Error naming the address and how to fix it
+ */
+export async function startLoginServer(options: LoginServerOptions) {
+  const { config, tls, limits, logger } = options;
+  const listener = await startHttpListener({
+    address: config.listen,
+    setting: 'login.listen',
+    tls,
+    limits: { idleTimeout, handshakeTimeout, ...limits },
+    maxConnectionAge: () => maxConnectionAge,
+    logger,
+    spreadsHandshakes: true,
+    createApp: (connections, { bodyTimeout }) => createLoginApp(options, connections, bodyTimeout),
+    unreadableBody: errorBody,
+  });
+  /** Sets TLS for new connections. @throws Error if the certificate and key do not fit; what was in force stays */
+  const updateTls = (material: TlsMaterial): void => listener.setTls(material, false);
+  return { ...listener, updateTls };
+}
+
 /** Requests of one address that come to nothing or need no password, for each wrong password that it may send. */
 const requestsPerPassword = 10;
 
 /** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
-export function createLoginApp(
-  dependencies: LoginDependencies,
-  connections: Pick<ConnectionAccess, 'isLastAnswer'>,
-  { bodyTimeout }: Pick<ConnectionLimits, 'bodyTimeout'>,
-): Koa {
-  const { service, inFlight, logger } = dependencies;
+function createLoginApp(options: LoginServerOptions, { isLastAnswer }: ConnectionAccess, bodyTimeout: number): Koa {
+  const { service, inFlight, logger } = options;
   const rate = () => service()?.config.limits.perAddress ?? { count: 1, per: 60_000 };
   const now = () => performance.now();
   const passwords = createAddressLimit(rate, now);
   const requests = createAddressLimit(() => ({ ...rate(), count: rate().count * requestsPerPassword }), now);
-  const router = createLoginRouter({ bodyTimeout, inFlight, passwords });
+  const router = createLoginRouter(bodyTimeout, inFlight, passwords);
   const turn = createTurns();
   const app = new Koa();
-  app.use(announceEnd(connections.isLastAnswer));
+  app.use(announceEnd(isLastAnswer));
   app.use(async (_context, next) => {
     await turn();
     await next();
   });
   app.use(secureHeaders(() => service()?.config));
   app.use(answerErrors(logger, bodyTimeout, answerOf));
-  app.use(createExchanges(dependencies, requests));
+  app.use(createExchanges(options, requests));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
@@ -83,12 +114,11 @@ function secureHeaders(config: () => LoginConfig | undefined): Middleware {
 }
 
 /** Checks what holds for all requests, and reports each one, whatever becomes of it. */
-function createExchanges({ service, logger, observers }: LoginDependencies, requests: AddressLimit): Middleware {
-  const report = (exchange: Exchange, at: number, seconds: number, outcome: LoginOutcome) => {
-    const { known, address } = exchange;
+function createExchanges({ service, logger, observers }: LoginServerOptions, requests: AddressLimit): Middleware {
+  const report: OnLogin = (of) => {
     for (const observe of observers) {
       try {
-        observe({ ...known, address, at, seconds, outcome });
+        observe(of);
       } catch (error) {
         logger.error({ err: error }, 'a request to the login server could not be recorded');
       }
@@ -100,26 +130,26 @@ function createExchanges({ service, logger, observers }: LoginDependencies, requ
     const [start, at] = [performance.now(), Date.now()];
     const address = clientAddress(context.req, current.proxies);
     const review = createReviewContext(context.res, current.timeout, []);
-    const exchange: Exchange = { context, service: current, address, signal: review.signal, known: { action: 'none' } };
+    const known: Exchange['known'] = { action: 'none' };
+    context.state.exchange = { context, service: current, address, signal: review.signal, known } satisfies Exchange;
     const taken = context.method === 'DELETE' ? () => undefined : requests.take(address);
     const end = (status: number) => {
       const outcome = outcomeOf(status, isClosed(context.res));
-      if (typeof taken === 'function' && !isCounted(exchange.known.action, outcome)) taken();
-      report(exchange, at, (performance.now() - start) / 1000, outcome);
+      if (typeof taken === 'function' && !isCounted(known.action, outcome)) taken();
+      report({ ...known, address, at, seconds: (performance.now() - start) / 1000, outcome });
     };
     try {
       if (typeof taken === 'number') throw tooMany('too many requests from this address', taken);
       requireOwnHost(context, current.config);
-      context.state.exchange = exchange;
       // It joins no trace of a client: anyone could make it record one.
       const work = inSpan('login request', { kind: 'server' }, async (span) => {
-        await next().finally(() => span.set({ 'sallyport.login.action': exchange.known.action }));
+        await next().finally(() => span.set({ 'sallyport.login.action': known.action }));
       });
       current.hold(work);
       await work;
       end(context.status);
     } catch (error) {
-      end(error instanceof LoginError ? error.status : error instanceof StatusError ? error.code : 500);
+      end(answerOf(error)?.code ?? 500);
       throw error;
     } finally {
       review.end();
@@ -148,39 +178,4 @@ function requireOwnHost({ req }: Context, { publicUrl }: LoginConfig): void {
   if (req.headers.origin !== undefined)
     throw new LoginError(403, 'forbidden', 'requests of web pages are not accepted');
   if (req.url?.startsWith('/') !== true) throw new LoginError(400, 'bad-request', 'the request target must be a path');
-}
-
-const codes: Readonly<Record<StatusCode, LoginErrorCode>> = {
-  400: 'bad-request',
-  403: 'forbidden',
-  404: 'not-found',
-  405: 'method-not-allowed',
-  408: 'too-slow',
-  413: 'too-large',
-  415: 'unsupported-media-type',
-  429: 'too-many-requests',
-  431: 'bad-request',
-  500: 'internal-error',
-};
-
-/** The body of every answer that is an error. */
-export function errorBody(code: StatusCode, message: string): object {
-  return { code: codes[code], message };
-}
-
-function answerOf(error: unknown): ErrorAnswer | undefined {
-  if (error instanceof StatusError) {
-    const headers = error.code === 429 ? { 'Retry-After': '1' } : {};
-    return { code: error.code, body: errorBody(error.code, error.message), headers };
-  }
-  if (!(error instanceof LoginError)) return undefined;
-  const { status, code, message, retryAfter } = error;
-  return {
-    code: status,
-    body: { code, message },
-    headers: {
-      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
-      ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
-    },
-  };
 }

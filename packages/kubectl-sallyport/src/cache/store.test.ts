@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
-import { createPromptLimit } from './prompt-limit.ts';
+import { createPromptLimit } from './store.ts';
 
 const minute = 60_000;
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { ownContexts } from './contexts.ts';
+import { stringify } from 'yaml';
+import { ownContexts, readClusterData } from './entries.ts';
 import { parseKubeconfig } from './files.ts';
 
 const text = `
@@ -35,4 +36,38 @@ test('contexts that run this command are found with what kubectl hands over', ()
     { name: 'b', words: ['--username', 'ada'], config },
     { name: 'c', words: ['--url', 'https://login'] },
   ]);
+});
+
+const kubeconfig = (cluster: object) => stringify({ clusters: [{ name: 'other' }, { name: 'prod', cluster }] });
+
+test('of a kubeconfig of a server, only what says where the cluster is is taken', () => {
+  const text = kubeconfig({
+    server: 'https://prod.example.com:6443',
+    'certificate-authority-data': 'QUJD',
+    'tls-server-name': 'kubernetes',
+    'insecure-skip-tls-verify': true,
+    'proxy-url': 'http://evil.example.com',
+    extensions: [
+      { name: 'client.authentication.k8s.io/exec', extension: { login: 'https://x', cluster: 'prod', ca: 'PEM' } },
+    ],
+  });
+  expect(readClusterData(text, 'prod', 'https://x')).toEqual({
+    data: {
+      server: 'https://prod.example.com:6443',
+      'certificate-authority-data': 'QUJD',
+      'tls-server-name': 'kubernetes',
+    },
+    ca: 'PEM',
+  });
+});
+
+test.each([
+  '',
+  '[',
+  'clusters: {}',
+  'clusters: [1]',
+  kubeconfig({}),
+  kubeconfig({ server: 'http://prod.example.com' }),
+])('%j has no cluster that can be used', (text) => {
+  expect(() => readClusterData(text, 'prod', 'https://x')).toThrow(/https:\/\/x: its kubeconfig has no https server/);
 });

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../sessions/session-text.ts';
-import { createLoginLog } from './login-log.ts';
-import type { LoginReport } from './login-report.ts';
+import { createLoginLog, type LoginReport } from './login-report.ts';
 
 const token = 'sps_secret';
 const session = { authenticator: 'corp', name: 'corp:alice', cluster: 'prod', device: 'laptop' } as Session;

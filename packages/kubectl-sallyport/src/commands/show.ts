@@ -1,0 +1,60 @@
+import { parseWords, targetOptions } from '../arguments.ts';
+import { openStore } from '../cache/store.ts';
+import { usageFailure } from '../failure.ts';
+import { listSessions, readState } from '../server/login-server.ts';
+import { cachedSession, notLoggedIn } from '../session.ts';
+import type { Target } from '../target.ts';
+import { localTime, printable, table } from '../text.ts';
+import { targetOfUser } from '../user-target.ts';
+
+/** Shows who the server says that the user is. */
+export async function whoami(words: readonly string[]): Promise<void> {
+  const { isJson, target, session, answer } = await askWithSession(words, (server, token) => readState(server, token));
+  const { user, groups, expiresAt } = answer;
+  if (isJson) return showJson({ user, groups, cluster: target.cluster, server: target.url, expiresAt });
+  const lines = [
+    ['User', user],
+    ['Groups', groups.join(', ') || 'none'],
+    ['Cluster', target.cluster],
+    ['Server', target.url],
+    ['Until', localTime(session.expiresAt)],
+  ];
+  process.stdout.write(lines.map(([name = '', value = '']) => `${`${name}:`.padEnd(9)}${printable(value)}\n`).join(''));
+}
+
+/** Lists the sessions of the user, of all devices. */
+export async function sessions(words: readonly string[]): Promise<void> {
+  const { isJson, answer } = await askWithSession(words, listSessions);
+  if (isJson) return showJson(answer);
+  const rows = answer.map((one) => [
+    one.current ? '*' : '',
+    printable(one.device) || '-',
+    printable(one.cluster) || '-',
+    localTime(one.since),
+    localTime(one.lastUsedAt),
+    localTime(one.expiresAt),
+  ]);
+  process.stdout.write(table([['', 'DEVICE', 'CLUSTER', 'SINCE', 'LAST USE', 'UNTIL'], ...rows]));
+}
+
+/** Asks the server about the user who is logged in. @param question returns undefined when the session has ended */
+async function askWithSession<Answer>(
+  words: readonly string[],
+  question: (target: Target, token: string) => Promise<Answer | undefined>,
+) {
+  const { values } = parseWords(words, { ...targetOptions, output: { type: 'string', short: 'o' } });
+  const isJson = values.output === 'json';
+  if (values.output !== undefined && !isJson) throw usageFailure('--output: known is json. Left out: text');
+  const target = await targetOfUser(values);
+  const store = openStore(target);
+  const session = cachedSession(target, store)?.session;
+  if (session === undefined) throw await notLoggedIn(target);
+  const answer = await question(target, session.token);
+  if (answer !== undefined) return { isJson, target, session, answer };
+  store.remove(session);
+  throw await notLoggedIn(target, 'the session has ended');
+}
+
+function showJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+}

@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { codeOf } from './failure.ts';
+
+/** @returns undefined when there is no such file. @throws Error of Node */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+}
+
+/** @returns false when the file exists already: then it stays as it is. @throws Error of Node */
+export function createFile(file: string, text: string): boolean {
+  try {
+    writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Replaces a file, so that others read the old one or the new one. Only this user may read it, unless `mode` says otherwise. */
+export function replaceFile(file: string, text: string, mode = 0o600): void {
+  const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    writeFileSync(temporary, text, { flag: 'wx', mode, flush: true });
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Does what may fail without harm, such as in a read-only file system. */
+export function quietly(action: () => unknown): void {
+  try {
+    action();
+  } catch {
+    // As above.
+  }
+}

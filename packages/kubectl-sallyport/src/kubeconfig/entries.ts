@@ -1,0 +1,59 @@
+import { extensionOf } from '../exec-credential.ts';
+import { exitCodes, Failure } from '../failure.ts';
+import { isObject } from '../text.ts';
+import { entriesOf, findEntry, type KubeconfigFile, parseKubeconfig } from './files.ts';
+
+export type OwnContext = ReturnType<typeof ownContexts>[number];
+
+/** Lists the contexts that use this command, with its arguments behind `token`. No `config`: the arguments have it all. */
+export function ownContexts(files: readonly KubeconfigFile[]) {
+  const names = new Set(files.flatMap((file) => entriesOf(file, 'contexts')).map(({ name }) => name));
+  return [...names].flatMap((name) => {
+    const context = findEntry(files, 'contexts', name)?.value;
+    const words = argumentsOf(findEntry(files, 'users', context?.user)?.value.exec);
+    const cluster = findEntry(files, 'clusters', context?.cluster);
+    return words === undefined ? [] : [{ name, words, config: extensionOf(cluster?.value.extensions) }];
+  });
+}
+
+/** The arguments that kubectl gives to this command for the `exec` of a user. @returns undefined when it starts another one, or none */
+export function argumentsOf(exec: unknown): readonly string[] | undefined {
+  if (!isObject(exec) || typeof exec.command !== 'string' || !Array.isArray(exec.args)) return;
+  const [first, ...words]: readonly unknown[] = exec.args;
+  const isOwn = /(^|[/\\])kubectl-sallyport(\.exe|\.cmd)?$/.test(exec.command) && first === 'token';
+  return isOwn ? words.filter((word) => typeof word === 'string') : undefined;
+}
+
+/** A user of the kubeconfig for whom kubectl runs this command. @param words behind `token` */
+export function execUser(words: readonly string[]): object {
+  return {
+    exec: {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: 'kubectl-sallyport',
+      args: ['token', ...words],
+      interactiveMode: 'IfAvailable',
+      provideClusterInfo: true,
+      installHint: 'kubectl-sallyport is missing. To install it: npm install -g kubectl-sallyport',
+    },
+  };
+}
+
+/**
+ * Takes of the login server's kubeconfig where a cluster is, and the CA of the login server. Its users and contexts are not taken: a
+ * user there could name any program. @param source the server, for messages
+ */
+export function readClusterData(text: string, name: string, source: string) {
+  const found = findEntry([{ path: source, text, document: parseKubeconfig(text) }], 'clusters', name)?.value;
+  const server = found?.server;
+  if (typeof server !== 'string' || !URL.canParse(server) || new URL(server).protocol !== 'https:') {
+    throw new Failure(
+      `${source}: its kubeconfig has no https server for cluster ${name}. Ask your administrator`,
+      exitCodes.unavailable,
+    );
+  }
+  const texts = ['certificate-authority-data', 'tls-server-name'].flatMap((key) => {
+    const value = found?.[key];
+    return typeof value === 'string' ? [[key, value]] : [];
+  });
+  return { data: { server, ...Object.fromEntries(texts) }, ca: extensionOf(found?.extensions)?.ca };
+}
