@@ -39,10 +39,7 @@ export interface HttpListenerOptions {
   readonly unreadableBody?: ((code: StatusCode, message: string) => object) | undefined;
 }
 
-/** A server with all its connections bounded. */
-export type HttpListener = Awaited<ReturnType<typeof startHttpListener>>;
-
-/** Listens, over HTTP/1.1 and HTTP/2. @throws Error naming the address and how to fix it */
+/** Listens, over HTTP/1.1 and HTTP/2, with all connections bounded. @throws Error naming the address and how to fix it */
 export async function startHttpListener(options: HttpListenerOptions) {
   const { address, setting, tls, logger } = options;
   const limits = { ...connectionLimits, ...options.limits };
