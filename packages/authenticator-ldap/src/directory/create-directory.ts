@@ -142,16 +142,16 @@ async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   }
   const text = servers.map((server) => reasons.get(server)).join('; ');
   const first = (['capacity', 'machine', 'login'] as const).find((one) => concerned.has(one));
-  if (first !== undefined) throw new AuthenticatorError('failed', failed[first] + text);
+  if (first !== undefined) throw new AuthenticatorError('failed', failed[first](text));
   throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
 }
 
 /** Problems that are of these logins, and no outage. The first of them that there is, in this order, is named. */
 const failed = {
-  capacity: 'no connection to the directory became free: ',
-  machine: 'no directory server could be asked: ',
-  login: 'this login got no answer: ',
-} as const;
+  capacity: (text: string) => `no connection to the directory became free: ${text}`,
+  machine: (text: string) => `no directory server could be asked: ${text}`,
+  login: (text: string) => `this login got no answer: ${text}`,
+};
 
 /**
  * The server was reached and asked, and then it was silent. That does not blame the server for a bind as a user, or for
