@@ -1,5 +1,6 @@
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
@@ -7,29 +8,24 @@ import Koa, { type Context } from 'koa';
 import { isLoopback } from '../config/listen.ts';
 import type { ListenAddress } from '../config/types.ts';
 import { answerErrors, answerUnreadable, refuseUnmatched } from '../server/answer-errors.ts';
-import { authority, listen } from '../server/listen.ts';
+import { authority, listen } from '../server/http-server.ts';
 import { createSocketLimit } from '../server/socket-limit.ts';
-import { type HealthCheck, healthAnswer } from './health.ts';
-import { oneRequest } from './one-request.ts';
+import { type HealthChecks, healthAnswer } from './health.ts';
 import { createStatusPage, requireLocalHost, type StatusPageSource } from './status-page/route.ts';
 
 export interface AdminServerOptions {
   readonly listen: ListenAddress;
   /** Read at each `/readyz`, which adds `ping`. */
-  readonly readiness: () => readonly HealthCheck[];
+  readonly readiness: () => HealthChecks;
   /** Read at `/readyz?verbose`: shown, but does not decide readiness. */
-  readonly authenticators: () => Promise<readonly HealthCheck[]>;
+  readonly authenticators: () => Promise<HealthChecks>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly statusPage: StatusPageSource;
   readonly logger: Logger;
 }
 
 /** `/livez`, `/readyz`, `/metrics` and the status page, over plain HTTP. */
-export interface AdminServer {
-  readonly url: string;
-  readonly port: number;
-  close(): Promise<void>;
-}
+export type AdminServer = Awaited<ReturnType<typeof startAdminServer>>;
 
 /** A browser opens six connections, Prometheus and the kubelet one each. */
 const maxConnections = 64;
@@ -40,14 +36,9 @@ const socketTimeout = 10_000;
 /** Milliseconds between two renderings of the metrics, or of the status: reviews wait for a rendering. */
 const renderInterval = 250;
 
-/**
- * Listens on `admin.listen`.
- *
- * @throws Error naming the address and how to fix it
- */
-export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+/** Listens on `admin.listen`. @throws Error naming the address and how to fix it */
+export async function startAdminServer(options: AdminServerOptions) {
   const { logger } = options;
-  const { host } = options.listen;
   const answer = createAdminApp(options).callback();
   // This server does not listen: it gets each connection with one request on it.
   const http = createHttpServer((request, response) => {
@@ -72,14 +63,53 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   });
   const port = await listen(server, options.listen, 'admin.listen');
   return {
-    url: `http://${authority(host, port)}`,
+    url: `http://${authority(options.listen.host, port)}`,
     port,
-    async close() {
+    async close(): Promise<void> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await closed;
     },
   };
+}
+
+/** In bytes. Node's parser answers a longer head with 431. */
+const maxHead = 16 * 1024;
+
+/**
+ * Makes a connection for an HTTP server with one request on it: passes the head of the first, and drops what comes after
+ * it. Node reads 64 KiB of a socket at a time, some 1,700 requests, and holds all of them and their answers until the
+ * first answer is sent.
+ */
+function oneRequest(socket: Socket): Duplex {
+  let head = Buffer.alloc(0);
+  let isPassed = false;
+  const stream = new Duplex({
+    read: () => undefined,
+    write: (chunk, _encoding, done) => void socket.write(chunk, done),
+    final(done) {
+      socket.destroySoon();
+      done();
+    },
+    destroy(error, done) {
+      socket.destroy();
+      done(error);
+    },
+  });
+  socket.on('data', (chunk: Buffer) => {
+    if (isPassed) return;
+    head = Buffer.concat([head, chunk]);
+    const end = head.indexOf('\r\n\r\n');
+    if (end === -1 && head.length <= maxHead) return;
+    isPassed = true;
+    stream.push(end === -1 ? head : head.subarray(0, end + 4));
+  });
+  // A client that closes after its request, as `nc -N` does, still gets the answer.
+  socket.on('end', () => void (isPassed || socket.destroy()));
+  socket.on('error', () => undefined);
+  socket.on('close', () => stream.destroy());
+  // `answerUnreadable` writes to the socket directly, and needs this method of a socket.
+  return Object.assign(stream, { destroySoon: () => stream.end() });
 }
 
 function createAdminApp(options: AdminServerOptions): Koa {
@@ -92,12 +122,12 @@ function createAdminApp(options: AdminServerOptions): Koa {
   }, pause);
   const document = paced(async () => Buffer.from(JSON.stringify(await statusPage.document())), pause);
   const router = new Router({ strict: true, sensitive: true });
-  router.get('/livez', (context) => answerHealth(context, 'livez', [], logger));
+  router.get('/livez', (context) => answerHealth(context, logger, 'livez', []));
   router.get('/readyz', async (context) => {
     const checks = readiness();
-    const found = isVerbose(context) ? await authenticators() : [];
+    const found = 'verbose' in context.query ? await authenticators() : [];
     const notes = found.map((note) => ({ ...note, name: `authenticator/${note.name}` }));
-    answerHealth(context, 'readyz', checks, logger, notes);
+    answerHealth(context, logger, 'readyz', checks, notes);
   });
   router.get('/metrics', async (context) => {
     const { contentType, body } = await metrics();
@@ -115,18 +145,8 @@ function createAdminApp(options: AdminServerOptions): Koa {
   return app;
 }
 
-function isVerbose(context: Context): boolean {
-  return new URLSearchParams(context.querystring).has('verbose');
-}
-
-function answerHealth(
-  context: Context,
-  name: string,
-  checks: readonly HealthCheck[],
-  logger: Logger,
-  notes: readonly HealthCheck[] = [],
-): void {
-  const { ok, body } = healthAnswer(name, checks, isVerbose(context), notes);
+function answerHealth(context: Context, logger: Logger, name: string, checks: HealthChecks, notes: HealthChecks = []) {
+  const { ok, body } = healthAnswer(name, checks, 'verbose' in context.query, notes);
   for (const note of notes.filter((each) => !each.ok)) {
     logger.debug({ check: note.name, reason: note.reason }, 'a check that does not decide readiness failed');
   }

@@ -1,3 +1,4 @@
+import type { Authenticator } from '@sallyport/authenticator';
 import type { GuardedLink } from '../chain/guard.ts';
 import { causeOf } from '../config/problems.ts';
 import { withTimeLimit } from '../deadlines.ts';
@@ -10,17 +11,7 @@ export interface HealthCheck {
   readonly reason?: string;
 }
 
-/** The health of this gateway and of its authenticators. */
-export interface Health {
-  readonly state: 'starting' | 'listening' | 'stopping';
-  /** What decides readiness. No backend does: one that is down must not lock everyone out. */
-  readiness(): readonly HealthCheck[];
-  /** The health of each authenticator, for `?verbose`. It does not decide readiness. */
-  authenticators(): Promise<readonly HealthCheck[]>;
-  /** Reviews are answered from now on. */
-  listening(): void;
-  stopping(): void;
-}
+export type HealthChecks = readonly HealthCheck[];
 
 /** Milliseconds that one authenticator may take to check its backend. */
 const checkTimeout = 2_000;
@@ -28,18 +19,22 @@ const checkTimeout = 2_000;
 /** Milliseconds for which a result is given again: frequent requests must not cost the backends anything. */
 const checkedFor = 10_000;
 
-/** @param links of the chain that runs, read each time */
-export function createHealth(links: () => readonly GuardedLink[]): Health {
-  let state: Health['state'] = 'starting';
-  let last: { at: number; links: readonly GuardedLink[]; checks: Promise<readonly HealthCheck[]> } | undefined;
+export type Health = ReturnType<typeof createHealth>;
+
+/** The health of this gateway and of its authenticators. @param links of the chain that runs, read each time */
+export function createHealth(links: () => readonly GuardedLink[]) {
+  let state: 'starting' | 'listening' | 'stopping' = 'starting';
+  let last: { at: number; links: readonly GuardedLink[]; checks: Promise<HealthChecks> } | undefined;
   return {
     get state() {
       return state;
     },
-    readiness: () => [
+    /** What decides readiness. No backend does: one that is down must not lock everyone out. */
+    readiness: (): HealthCheck[] => [
       { name: 'listening', ok: state !== 'starting', reason: 'not listening yet' },
       { name: 'shutdown', ok: state !== 'stopping', reason: 'shutting down' },
     ],
+    /** The health of each authenticator, for `?verbose` and the status page. It does not decide readiness. */
     authenticators() {
       const now = performance.now();
       const current = links();
@@ -48,10 +43,11 @@ export function createHealth(links: () => readonly GuardedLink[]): Health {
       }
       return last.checks;
     },
-    listening: () => {
+    /** Reviews are answered from now on. */
+    listening() {
       state = 'listening';
     },
-    stopping: () => {
+    stopping() {
       state = 'stopping';
     },
   };
@@ -73,10 +69,7 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
  *
  * @throws Error from the check, or after `limit` milliseconds
  */
-export async function checkInTime(
-  authenticator: { check?(signal: AbortSignal): Promise<void> },
-  limit: number,
-): Promise<void> {
+export async function checkInTime(authenticator: Pick<Authenticator, 'check'>, limit: number): Promise<void> {
   await withTimeLimit(limit, `no answer within ${limit / 1000}s`, (signal) => authenticator.check?.(signal));
 }
 
@@ -87,22 +80,13 @@ export async function checkInTime(
  * @param name `livez` or `readyz`
  * @param notes shown if `verbose`, without a say: one that failed is marked `[!]`, where Kubernetes has no mark
  */
-export function healthAnswer(
-  name: string,
-  checks: readonly HealthCheck[],
-  verbose: boolean,
-  notes: readonly HealthCheck[] = [],
-): { readonly ok: boolean; readonly body: string } {
+export function healthAnswer(name: string, checks: HealthChecks, verbose: boolean, notes: HealthChecks = []) {
   const ok = checks.every((check) => check.ok);
   if (ok && !verbose) return { ok, body: 'ok' };
+  const line = (check: HealthCheck, failed: string) => (check.ok ? `[+]${check.name} ok\n` : `${failed}\n`);
   const lines = [
-    ...[{ name: 'ping', ok: true }, ...checks].map((check) =>
-      check.ok ? `[+]${check.name} ok` : `[-]${check.name} failed: reason withheld`,
-    ),
-    ...notes.map((note) =>
-      note.ok ? `[+]${note.name} ok` : `[!]${note.name} failed: reason withheld, does not decide`,
-    ),
-    `${name} check ${ok ? 'passed' : 'failed'}`,
+    ...[{ name: 'ping', ok: true }, ...checks].map((one) => line(one, `[-]${one.name} failed: reason withheld`)),
+    ...notes.map((one) => line(one, `[!]${one.name} failed: reason withheld, does not decide`)),
   ];
-  return { ok, body: `${lines.join('\n')}\n` };
+  return { ok, body: `${lines.join('')}${name} check ${ok ? 'passed' : 'failed'}\n` };
 }

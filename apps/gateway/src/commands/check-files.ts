@@ -10,7 +10,7 @@ import { readBytes } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watcher.ts';
 import { readLoginTls } from '../login/login-tls.ts';
-import { authority } from '../server/listen.ts';
+import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from './command-line.ts';
 

@@ -5,7 +5,7 @@ import { loadConfig, usableParts } from '../config/load.ts';
 import { builtInPlugins } from '../config/plugins.ts';
 import { ConfigError, type ConfigProblem, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
-import { authority, listen } from '../server/listen.ts';
+import { authority, listen } from '../server/http-server.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';

@@ -2,8 +2,8 @@ import { type BlockList, isIP, isIPv6 } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../config/login.ts';
-import { networkOf, plain } from '../server/client-network.ts';
 import type { ServerRequest } from '../server/http-server.ts';
+import { networkOf, plain } from '../server/socket-limit.ts';
 
 /** Beyond it the addresses that tried longest ago begin anew: whoever has as many is not stopped by their number. */
 const mostAddresses = 50_000;

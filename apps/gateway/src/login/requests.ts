@@ -2,7 +2,7 @@ import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
 import { isClosed } from '../server/http-server.ts';
-import { createInFlight, type InFlight } from '../server/in-flight.ts';
+import { createInFlight, type InFlight } from '../server/limits.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { Session } from '../sessions/session-text.ts';
 import type { AddressLimit } from './bounds.ts';

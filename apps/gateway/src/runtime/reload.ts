@@ -6,7 +6,7 @@ import { createTurns, withTimeLimit } from '../deadlines.ts';
 import type { FileWatcher, WatchedFile } from '../files/watcher.ts';
 import type { LoginServer } from '../login/login-server.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
-import type { ReviewServer } from '../server/listener.ts';
+import type { ReviewServer } from '../server/review-server.ts';
 import type { Generation } from './generation.ts';
 import type { createObservers } from './observers.ts';
 import type { createSharedState } from './shared-state.ts';

@@ -5,12 +5,11 @@ import type { RouterContext } from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import type { Context, Middleware } from 'koa';
 import { errorFields } from '../logging/error-fields.ts';
-import { afterUnlessClosed } from './connection.ts';
+import { afterUnlessClosed } from './connections.ts';
 import { http2Stream } from './http-server.ts';
 import { type StatusCode, StatusError, toStatus } from './kubernetes-status.ts';
 import { connectionLimits } from './limits.ts';
 
-/** An answer in place of what was asked for. */
 export interface ErrorAnswer {
   readonly code: number;
   readonly body: object;
@@ -20,11 +19,8 @@ export interface ErrorAnswer {
 /** Makes the answer of an error. Undefined: it is a bug, and the caller gets no detail. */
 export type AnswerOf = (error: unknown) => ErrorAnswer | undefined;
 
-const statusOf: AnswerOf = (error) => {
-  if (!(error instanceof StatusError)) return undefined;
-  const { code, message } = error;
-  return { code, body: toStatus(code, message) };
-};
+const statusOf: AnswerOf = (error) =>
+  error instanceof StatusError ? { code: error.code, body: toStatus(error.code, error.message) } : undefined;
 
 /**
  * The outermost middleware. It answers whatever is thrown further in; nothing else does. An error that has no answer is a bug
@@ -45,8 +41,7 @@ export function answerErrors(
       const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is no URL') : thrown;
       const known = answerOf(error);
       if (known === undefined) logger.error({ error: errorFields(error) }, 'request failed: a bug');
-      const answer = known ?? answerOf(new StatusError(500, 'internal error'));
-      const { code = 500, body, headers = {} } = answer ?? {};
+      const { code = 500, body, headers = {} } = known ?? answerOf(new StatusError(500, 'internal error')) ?? {};
       context.status = code;
       context.set(headers);
       context.body = body;

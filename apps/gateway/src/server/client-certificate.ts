@@ -3,50 +3,35 @@ import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../logging/log-limiter.ts';
+import type { ConnectionAccess } from './http-listener.ts';
 import { type ServerRequest, transportOf } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
-
-/** What is known of the certificate of a connection. Reading it takes 30 µs, so it is read once. */
-interface Reading {
-  readonly subject: string;
-  /** Wall-clock milliseconds. */
-  readonly notBefore: number;
-  readonly notAfter: number;
-  /** The list that the names were compared with, and the result. */
-  readonly allowed: readonly string[];
-  readonly isAllowed: boolean;
-}
-
-export interface ClientCheckDependencies {
-  /** The current `server.tls.clientNames`; undefined if client certificates are not required. */
-  readonly names: () => readonly string[] | undefined;
-  /** Called with a request whose certificate has expired: its connection is of no more use. */
-  readonly onExpired: (request: ServerRequest) => void;
-  /** Called with a request whose certificate has none of the names. */
-  readonly onWrongName: (request: ServerRequest) => void;
-  readonly logger: Logger;
-}
 
 /**
  * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
  *
+ * @param currentNames the current `server.tls.clientNames`; undefined if client certificates are not required
  * @returns gives the subject of the certificate, or undefined if none is required; throws StatusError 403 for all other
  * clients, naming the subject and the setting
  */
 export function createClientCheck(
-  dependencies: ClientCheckDependencies,
-): (request: ServerRequest) => string | undefined {
-  const readings = new WeakMap<object, Reading>();
+  currentNames: () => readonly string[] | undefined,
+  connections: Pick<ConnectionAccess, 'find' | 'retire'>,
+  logger: Logger,
+) {
+  const readings = new WeakMap<object, ReturnType<typeof read>>();
   const limit = createLogLimiter(() => performance.now());
   // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
   const report = (subject: string) => {
     const unloggedSince = limit('wrong name');
-    const fields = { subject, ...(unloggedSince !== undefined && unloggedSince > 0 && { unloggedSince }) };
     const level = unloggedSince === undefined ? 'debug' : 'warn';
-    dependencies.logger[level](fields, 'client certificate name is not in server.tls.clientNames');
+    logger[level](
+      { subject, ...(unloggedSince && { unloggedSince }) },
+      'client certificate name is not in server.tls.clientNames',
+    );
   };
-  return (request) => {
-    const names = dependencies.names();
+  return (request: ServerRequest): string | undefined => {
+    const names = currentNames();
     if (names === undefined) return undefined;
     const transport = transportOf(request);
     let reading = readings.get(transport);
@@ -57,27 +42,28 @@ export function createClientCheck(
     }
     const { subject, notBefore, notAfter, isAllowed } = reading;
     if (!isAllowed) {
-      dependencies.onWrongName(request);
-      throw forbidden(`the client certificate "${subject}" has none of the names in server.tls.clientNames`);
+      connections.find(request)?.restrict();
+      throw new StatusError(403, `the client certificate "${subject}" has none of the names in server.tls.clientNames`);
     }
     const now = Date.now();
     if (now < notBefore || now > notAfter) {
-      dependencies.onExpired(request);
+      // Its connection is of no more use.
+      connections.retire(request);
       const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
-      throw forbidden(`the client certificate "${subject}" ${problem}`);
+      throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
     }
     return subject;
   };
 }
 
-function forbidden(message: string): StatusError {
-  return new StatusError(403, message);
-}
-
-function read(socket: TLSSocket, allowed: readonly string[]): Reading {
+/** What is known of the certificate of a connection, compared with the names. It takes 30 µs, so it is read once. */
+function read(socket: TLSSocket, allowed: readonly string[]) {
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
   if (certificate === undefined) {
-    throw forbidden('a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames');
+    throw new StatusError(
+      403,
+      'a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames',
+    );
   }
   return {
     subject: certificate.subject.replaceAll('\n', ', '),

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { connectionLimits } from './limits.ts';
+import { createResetCount } from './connections.ts';
+import { connectionLimits, maxConcurrentStreams } from './limits.ts';
 import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from './testing/clients.ts';
 import { startTestServer, type TestServer } from './testing/server.ts';
@@ -121,4 +122,29 @@ test.each(['plain HTTP', 'TLS'])(
 
 test('a connection may be idle for longer than the 90 s of Go’s client, so that the client closes first', () => {
   expect(connectionLimits.idleTimeout).toBeGreaterThan(90_000);
+});
+
+test('allows as many resets at once as streams, then 33 a second', () => {
+  let now = 0;
+  const count = createResetCount(() => now);
+  const many = (times: number) => Array.from({ length: times }, count);
+  expect(many(maxConcurrentStreams)).not.toContain(false);
+  expect(count()).toBe(false);
+
+  now += 2000;
+  expect(many(66).filter((isFew) => !isFew).length).toBeLessThanOrEqual(1);
+  expect(many(2)).toContain(false);
+});
+
+test('a client that resets one now and then never reaches the limit', () => {
+  let now = 0;
+  const count = createResetCount(() => now);
+  for (let time = 0; time < 10_000; time++) {
+    now += 50;
+    expect(count()).toBe(true);
+  }
+  // It may reset as many at once as at first, and no more.
+  now += 3_600_000;
+  const atOnce = Array.from({ length: maxConcurrentStreams + 1 }, count);
+  expect(atOnce.indexOf(false)).toBe(maxConcurrentStreams);
 });

@@ -1,72 +1,248 @@
-import type { ServerHttp2Session } from 'node:http2';
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import { afterUnlessClosed, type Connection, http1Connection, http2Connection } from './connection.ts';
-import type { Transport } from './http-server.ts';
-import type { ConnectionLimits } from './limits.ts';
+import type { Middleware } from 'koa';
+import { http2Stream, onceClosed, type ServerAnswer, type ServerRequest, type Transport } from './http-server.ts';
+import { type ConnectionLimits, maxConcurrentStreams } from './limits.ts';
 
-/** All open connections. Node's HTTP/2 server can neither close all of them nor one after some time. */
-export interface Connections {
-  /** Adds one that speaks HTTP/1.1. */
-  addSocket(socket: Socket): void;
-  addSession(session: ServerHttp2Session): void;
-  get(transport: Transport): Connection | undefined;
-  /** Makes the client reconnect: requests in progress are answered, then the connection ends. */
-  retire(transport: Transport): void;
-  retireAll(): void;
-  /** Retires all, and ends later ones after the grace. */
-  drain(): void;
-  /** @returns how many there were */
-  destroyAll(): number;
+/** A connection of a client, which can be asked to reconnect. */
+export interface Connection {
+  /** Counts a request until its answer is sent or given up. @returns false if it gets none: too many are in progress */
+  begin(request: ServerRequest, answer: ServerAnswer): boolean;
+  /** Limits the requests of a client that has no allowed name. */
+  restrict(): void;
+  /**
+   * Ends a connection on which nothing more can be parsed. Requests that arrived whole get their answers first.
+   * @returns false if the next answer is the one to what could not be parsed: the caller must write it
+   */
+  endUnread(): boolean;
+  /** Whether the answer that is being written must say that the connection ends. */
+  isLastAnswer(): boolean;
+  /** Makes the client send its next requests elsewhere. A second call does nothing. */
+  announceEnd(): void;
+  /** Closes as soon as no request is in progress. */
+  endWhenIdle(): void;
 }
 
-/** @param maxAge milliseconds, ±10 %, after which a connection is retired; read for each new one */
-export function createConnections(limits: ConnectionLimits, maxAge: () => number): Connections {
+export type Connections = ReturnType<typeof createConnections>;
+
+/**
+ * All open connections. Node's HTTP/2 server can end none of them.
+ *
+ * @param maxAge milliseconds, ±10 %, after which a connection is retired; read for each new one
+ */
+export function createConnections(limits: ConnectionLimits, maxAge: () => number) {
   const open = new Map<Transport, Connection>();
   let isDraining = false;
 
-  const endAfterGrace = (transport: Transport, { endWhenIdle }: Connection) => {
-    afterUnlessClosed(transport, limits.drainGrace, endWhenIdle);
-  };
+  /** Makes the client reconnect: requests in progress are answered, then the connection ends. */
   const retire = (transport: Transport) => {
     const connection = open.get(transport);
     if (connection === undefined) return;
     connection.announceEnd();
-    endAfterGrace(transport, connection);
+    afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
   };
   const retireAll = () => {
     for (const transport of open.keys()) retire(transport);
   };
   const add = (transport: Transport, connection: Connection, onAge: () => void) => {
     open.set(transport, connection);
-    const timer = setTimeout(onAge, maxAge() * (0.9 + Math.random() * 0.2)).unref();
-    transport.once('close', () => {
-      clearTimeout(timer);
-      open.delete(transport);
-    });
+    transport.once('close', () => open.delete(transport));
+    afterUnlessClosed(transport, maxAge() * (0.9 + Math.random() * 0.2), onAge);
     // The end is not announced at once: a client could never use a session that begins with a GOAWAY.
-    if (isDraining) endAfterGrace(transport, connection);
+    if (isDraining) afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
   };
 
   return {
-    // Its next answer ends it. Until then its age does not close it: a request may be on the wire, and the client would
-    // not send it again.
-    addSocket(socket) {
+    /**
+     * Adds one that speaks HTTP/1.1. Its next answer ends it. Until then its age does not close it: a request may be on
+     * the wire, and the client would not send it again.
+     */
+    addSocket(socket: Socket) {
       const connection = http1Connection(socket, limits);
       add(socket, connection, connection.announceEnd);
       if (isDraining) connection.announceEnd();
     },
-    addSession: (session) => add(session, http2Connection(session, limits), () => retire(session)),
-    get: (transport) => open.get(transport),
+    addSession: (session: ServerHttp2Session) => {
+      add(session, http2Connection(session, limits), () => retire(session));
+    },
+    get: (transport: Transport) => open.get(transport),
     retire,
     retireAll,
+    /** Retires all, and ends later ones after the grace. */
     drain() {
       isDraining = true;
       retireAll();
     },
-    destroyAll() {
-      const { size } = open;
-      for (const transport of open.keys()) transport.destroy();
-      return size;
+  };
+}
+
+/** The outermost middleware: over HTTP/1.1 an answer may have to say that it is the last one of its connection. */
+export function announceEnd(isLastAnswer: (request: ServerRequest) => boolean): Middleware {
+  const announce: Middleware = async (context, next) => {
+    await next();
+    if (isLastAnswer(context.req)) context.set('Connection', 'close');
+  };
+  return (context, next) => (http2Stream(context.req) === undefined ? announce(context, next) : next());
+}
+
+/** Acts after the time, unless the connection or stream has closed before. */
+export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, act: () => void): void {
+  const timer = setTimeout(act, milliseconds).unref();
+  closing.once('close', () => clearTimeout(timer));
+}
+
+/** Requests on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends one at a time. */
+const maxPipelined = 64;
+
+/** Requests in progress of a client without an allowed name, on either protocol. Any kubelet can be one. */
+const maxRestricted = 4;
+
+/**
+ * HTTP/1.1 has no message that announces the end: the last answer does. A client that always sends its next request
+ * before that can't stay: after the grace the next answer is the last one, whatever else it has sent.
+ */
+function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
+  let pending = 0;
+  let isAnnounced = false;
+  let isGraceOver = false;
+  let isEnding = false;
+  let limit = maxPipelined;
+  let newest: IncomingMessage | undefined;
+  return {
+    begin(request, answer) {
+      if (pending >= limit) {
+        socket.destroy();
+        return false;
+      }
+      newest = request as IncomingMessage;
+      pending++;
+      onceClosed(answer, () => {
+        pending--;
+        if (isEnding && pending === 0) socket.destroySoon();
+      });
+      return true;
     },
+    restrict() {
+      limit = maxRestricted;
+    },
+    endUnread() {
+      const isWhole = newest?.complete === true;
+      if (pending === 0 || (pending === 1 && !isWhole)) return false;
+      isAnnounced = true;
+      isEnding = true;
+      if (!isWhole) socket.destroy();
+      return true;
+    },
+    // All pipelined requests are answered, so only the answer to the last of them can announce the end.
+    isLastAnswer: () => isAnnounced && (pending === 1 || isGraceOver),
+    announceEnd() {
+      if (isAnnounced) return;
+      isAnnounced = true;
+      afterUnlessClosed(socket, limits.drainGrace, () => {
+        isGraceOver = true;
+      });
+    },
+    endWhenIdle() {
+      isEnding = true;
+      if (pending === 0) socket.destroySoon();
+      else afterUnlessClosed(socket, limits.linger, () => socket.destroy());
+    },
+  };
+}
+
+function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
+  let isAnnounced = false;
+  let pending = 0;
+  let limit = Number.POSITIVE_INFINITY;
+  const countReset = createResetCount(() => performance.now());
+  let isOver = false;
+  const onReset = () => {
+    if (isOver || countReset()) return;
+    isOver = true;
+    const error = Object.assign(new Error('the client reset too many requests'), { code: 'TOO_MANY_RESETS' });
+    // Later, because Node's parser still works on this session: destroying it here crashed the process (SIGSEGV).
+    setImmediate(() => session.destroy(error, constants.NGHTTP2_ENHANCE_YOUR_CALM));
+  };
+  const endWhenIdle = () => {
+    if (session.closed || session.destroyed) return;
+    session.close();
+    afterUnlessClosed(session, limits.linger, () => session.destroy());
+  };
+  function onClose(this: ServerHttp2Stream) {
+    pending--;
+    if (this.aborted) onReset();
+  }
+  const markUsed = watchIdle(session, limits.idleTimeout, endWhenIdle);
+  return {
+    // The session itself limits its streams, except those that are reset and those of a restricted client.
+    begin(request) {
+      const stream = http2Stream(request);
+      if (isOver || pending >= limit) {
+        // Go's client sends such a request again later.
+        stream?.close(constants.NGHTTP2_REFUSED_STREAM);
+        onReset();
+        return false;
+      }
+      pending++;
+      markUsed();
+      stream?.on('close', onClose);
+      return true;
+    },
+    restrict() {
+      limit = maxRestricted;
+    },
+    endUnread: () => false,
+    isLastAnswer: () => false,
+    announceEnd() {
+      if (isAnnounced || session.closed || session.destroyed) return;
+      isAnnounced = true;
+      // This stream id excludes no stream: RFC 9113 section 6.8, graceful shutdown.
+      session.goaway(0, 2 ** 31 - 1);
+    },
+    endWhenIdle,
+  };
+}
+
+/**
+ * Calls `act` when a session has begun no request for the time. A request that waits is idle as well; `close` lets it
+ * finish. Node's own timeout of a session restarts a timer at each frame, which takes 2 % of a review.
+ *
+ * @returns must be called at each request
+ */
+function watchIdle(session: ServerHttp2Session, idleTimeout: number, act: () => void): () => void {
+  let usedAt = performance.now();
+  const check = () => {
+    const left = usedAt + idleTimeout - performance.now();
+    if (left <= 0) act();
+    else timer = setTimeout(check, left).unref();
+  };
+  let timer = setTimeout(check, idleTimeout).unref();
+  session.once('close', () => clearTimeout(timer));
+  return () => {
+    usedAt = performance.now();
+  };
+}
+
+/** kube-apiserver resets a review only after it has waited for 30 s. */
+const resetsPerSecond = 33;
+
+/**
+ * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
+ * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once. Node's
+ * own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
+ *
+ * @param now monotonic milliseconds
+ * @returns counts one reset, and returns false if there were too many
+ */
+export function createResetCount(now: () => number): () => boolean {
+  let left = maxConcurrentStreams;
+  let at = now();
+  return () => {
+    left = Math.min(maxConcurrentStreams, left + ((now() - at) / 1000) * resetsPerSecond);
+    at = now();
+    left -= 1;
+    return left >= 0;
   };
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { spreadHandshakes } from './handshakes.ts';
+import { spreadHandshakes } from './http-listener.ts';
 
 /** A server that notes what each connection began with, and in which turn of the event loop. */
 async function start(timeout = 10_000) {

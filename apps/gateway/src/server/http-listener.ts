@@ -4,30 +4,23 @@ import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import type Koa from 'koa';
-import type { Middleware } from 'koa';
 import type { ListenAddress } from '../config/types.ts';
+import { pause } from '../deadlines.ts';
 import { answerUnreadable } from './answer-errors.ts';
-import type { Connection } from './connection.ts';
 import { type Connections, createConnections } from './connections.ts';
-import { drain } from './drain.ts';
-import { spreadHandshakes } from './handshakes.ts';
-import { applyTls, createHttpServer, http2Stream, isClosed, type ServerRequest, transportOf } from './http-server.ts';
+import {
+  applyTls,
+  authority,
+  createHttpServer,
+  isClosed,
+  listen,
+  type ServerRequest,
+  transportOf,
+} from './http-server.ts';
 import type { StatusCode } from './kubernetes-status.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
-import { authority, listen } from './listen.ts';
-import { createSocketLimit, type SocketLimit } from './socket-limit.ts';
+import { createSocketLimit } from './socket-limit.ts';
 import type { TlsMaterial } from './tls.ts';
-
-/** What an app may do with the connection of a request. */
-export interface ConnectionAccess {
-  find(request: ServerRequest): Connection | undefined;
-  /** Makes the client reconnect. */
-  retire(request: ServerRequest): void;
-  /** The connection does not count as a newcomer any more: see `ConnectionLimits.maxNewcomers`. */
-  admit(request: ServerRequest): void;
-  /** Whether an answer over HTTP/1.1 must announce the end of its connection. */
-  isLastAnswer(request: ServerRequest): boolean;
-}
 
 export interface HttpListenerOptions {
   readonly address: ListenAddress;
@@ -46,139 +39,121 @@ export interface HttpListenerOptions {
   readonly unreadableBody?: ((code: StatusCode, message: string) => object) | undefined;
 }
 
-/** The outermost middleware: over HTTP/1.1 an answer may have to say that it is the last one of its connection. */
-export function announceEnd(isLastAnswer: (request: ServerRequest) => boolean): Middleware {
-  return async (context, next) => {
-    await next();
-    if (http2Stream(context.req) === undefined && isLastAnswer(context.req)) context.set('Connection', 'close');
-  };
-}
-
-/** A server with all its connections bounded. */
-export interface HttpListener {
-  readonly url: string;
-  readonly port: number;
-  /**
-   * Sets TLS for new connections.
-   *
-   * @param isStrict whether open connections are retired, and handshakes in progress ended
-   * @throws Error if the certificate and key do not fit; what was in force stays
-   */
-  setTls(material: TlsMaterial, isStrict: boolean): void;
-  /**
-   * Stops without losing a request: accepts connections while it makes clients reconnect, then ends when all is answered.
-   *
-   * @param timeout milliseconds in all, after which connections are closed
-   */
-  drain(options: { readonly timeout: number }): Promise<void>;
-  /** Closes everything at once. */
-  close(): Promise<void>;
-}
-
-/**
- * Listens, over HTTP/1.1 and HTTP/2.
- *
- * @throws Error naming the address and how to fix it
- */
-export async function startHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
-  const { address, setting, tls, logger, unreadableBody } = options;
+/** Listens, over HTTP/1.1 and HTTP/2, with all connections bounded. @throws Error naming the address and how to fix it */
+export async function startHttpListener(options: HttpListenerOptions) {
+  const { address, setting, tls, logger } = options;
   const limits = { ...connectionLimits, ...options.limits };
   const connections = createConnections(limits, options.maxConnectionAge);
-  const newcomers = createSocketLimit(limits.maxNewcomers, (peer) => {
-    logger.debug({ peer }, 'connection closed: too many connections wait for their first review');
-  });
-  const sockets = new Map<string, Socket>();
-  const access = accessTo(connections, sockets, newcomers);
-  const answer = options.createApp(access, limits).callback();
   const server = createHttpServer(tls, limits, (request, response) => {
     if (isClosed(response) || access.find(request)?.begin(request, response) === false) return;
     void answer(request as IncomingMessage, response as ServerResponse);
   });
-  const isSecure = tls !== undefined;
-  if (isSecure && options.spreadsHandshakes === true) spreadHandshakes(server, limits.handshakeTimeout);
-  const handshakes = watch(server, { sockets, newcomers, connections, logger, isSecure, unreadableBody });
+  if (tls && options.spreadsHandshakes) spreadHandshakes(server, limits.handshakeTimeout);
+  const sockets = followSockets(server, connections, limits, options);
+  handleErrors(server, connections, options);
+  const access = accessTo(connections, sockets.admit);
+  const answer = options.createApp(access, limits).callback();
   const port = await listen(server, address, setting);
-  const closeAll = () => {
-    const count = connections.destroyAll();
-    for (const socket of sockets.values()) socket.destroy();
-    return count;
-  };
   return {
-    url: `${isSecure ? 'https' : 'http'}://${authority(address.host, port)}`,
+    url: `${tls ? 'https' : 'http'}://${authority(address.host, port)}`,
     port,
-    setTls(material, isStrict) {
+    /**
+     * Sets TLS for new connections.
+     *
+     * @param isStrict whether open connections are retired, and handshakes in progress ended
+     * @throws Error if the certificate and key do not fit; what was in force stays
+     */
+    setTls(material: TlsMaterial, isStrict: boolean): void {
       applyTls(server, material);
       if (!isStrict) return;
       connections.retireAll();
-      // A handshake that began under the old CA would end under it, and its client would be trusted from then on.
-      for (const socket of handshakes.values()) socket.destroy();
+      sockets.destroyHandshakes();
     },
-    drain: ({ timeout }) => drain({ server, connections, closeAll, grace: limits.drainGrace, timeout, logger }),
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      closeAll();
+    drain: (bounds: { readonly timeout: number }) => {
+      return drain(server, connections, sockets.destroyAll, { ...bounds, grace: limits.drainGrace, logger });
+    },
+    /** Closes everything at once. */
+    async close(): Promise<void> {
+      const closed = closing(server);
+      sockets.destroyAll();
       await closed;
     },
   };
 }
 
-function accessTo(
-  connections: Connections,
-  sockets: ReadonlyMap<string, Socket>,
-  newcomers: SocketLimit,
-): ConnectionAccess {
+/** What an app may do with the connection of a request. */
+export type ConnectionAccess = ReturnType<typeof accessTo>;
+
+function accessTo(connections: Connections, admit: (socket: Socket) => void) {
+  const admitted = new WeakSet<object>();
   const find = (request: ServerRequest) => connections.get(transportOf(request));
   return {
     find,
-    retire: (request) => connections.retire(transportOf(request)),
-    admit(request) {
-      const socket = sockets.get(peerOf(request.socket));
-      if (socket !== undefined) newcomers.delete(socket);
+    /** Makes the client reconnect. */
+    retire: (request: ServerRequest) => connections.retire(transportOf(request)),
+    /** The connection does not count as a newcomer any more: see `ConnectionLimits`. */
+    admit(request: ServerRequest) {
+      const transport = transportOf(request);
+      if (admitted.has(transport)) return;
+      admitted.add(transport);
+      admit(request.socket);
     },
-    isLastAnswer: (request) => find(request)?.isLastAnswer() ?? false,
+    /** Whether an answer over HTTP/1.1 must announce the end of its connection. */
+    isLastAnswer: (request: ServerRequest) => find(request)?.isLastAnswer() ?? false,
   };
 }
 
-/** The one thing that a TLS socket and the TCP socket below it have in common. */
-function peerOf(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
-}
-
-interface Watched {
-  /** The TCP sockets by their peers. */
-  readonly sockets: Map<string, Socket>;
-  readonly newcomers: SocketLimit;
-  readonly connections: Connections;
-  readonly logger: Logger;
-  readonly isSecure: boolean;
-  readonly unreadableBody: HttpListenerOptions['unreadableBody'];
-}
-
-/**
- * Follows every connection, and keeps its errors from ending the process.
- *
- * @returns the TCP sockets that are in a TLS handshake, by their peers
- */
-function watch(
+/** Follows every TCP socket from the start: over TLS, Node's server shows it only when its handshake has ended. */
+function followSockets(
   server: Server,
-  { sockets, newcomers, connections, logger, isSecure, unreadableBody }: Watched,
-): ReadonlyMap<string, Socket> {
-  const handshakes = new Map<string, Socket>();
+  connections: Connections,
+  { maxNewcomers }: ConnectionLimits,
+  { tls, logger }: HttpListenerOptions,
+) {
+  // By their addresses: the one thing that a TLS socket and the TCP socket below it have in common.
+  const sockets = new Map<string, Socket>();
+  const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
+    `${remoteAddress} ${remotePort} ${localAddress}`;
+  const handshakes = new Set<Socket | undefined>();
+  const newcomers = createSocketLimit(maxNewcomers, (peer) => {
+    logger.debug({ peer }, 'connection closed: too many connections wait for their first review');
+  });
   server.on('connection', (socket: Socket) => {
-    const peer = peerOf(socket);
-    sockets.set(peer, socket);
+    const ends = endsOf(socket);
+    sockets.set(ends, socket);
     newcomers.add(socket);
-    if (isSecure) handshakes.set(peer, socket);
+    if (tls) handshakes.add(socket);
     else connections.addSocket(socket);
     socket.once('close', () => {
-      for (const known of [sockets, handshakes]) if (known.get(peer) === socket) known.delete(peer);
+      handshakes.delete(socket);
+      if (sockets.get(ends) === socket) sockets.delete(ends);
     });
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    handshakes.delete(peerOf(socket));
+    handshakes.delete(sockets.get(endsOf(socket)));
     if (socket.alpnProtocol !== 'h2') connections.addSocket(socket);
   });
   server.on('session', connections.addSession);
+  return {
+    admit(socket: Socket) {
+      const known = sockets.get(endsOf(socket));
+      if (known !== undefined) newcomers.delete(known);
+    },
+    /** @returns how many there were */
+    destroyAll(): number {
+      const { size } = sockets;
+      for (const socket of sockets.values()) socket.destroy();
+      return size;
+    },
+    /** A handshake that began under the old CA would end under it, and its client would be trusted from then on. */
+    destroyHandshakes() {
+      for (const socket of handshakes) socket?.destroy();
+    },
+  };
+}
+
+/** Keeps the errors of connections from ending the process. */
+function handleErrors(server: Server, connections: Connections, { logger, unreadableBody }: HttpListenerOptions): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
     // A failed handshake comes here too.
@@ -198,5 +173,72 @@ function watch(
   server.on('drop', (drop?: { remoteAddress?: string }) => {
     logger.debug({ peer: drop?.remoteAddress }, 'connection dropped: too many are open');
   });
-  return handshakes;
+}
+
+/**
+ * Begins at most one TLS handshake in a turn of the event loop, in the order in which clients began them: those of 500
+ * connections, a millisecond each, would make all other clients of the process wait.
+ *
+ * @param server over TLS, to which no one else has added a listener of `connection` yet
+ * @param timeout milliseconds, for the first bytes of a connection
+ */
+export function spreadHandshakes(server: Server, timeout: number): void {
+  const begin = server.listeners('connection') as readonly ((this: Server, socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  const waiting = new Set<Socket>();
+  let isPlanned = false;
+  const plan = () => {
+    if (isPlanned || waiting.size === 0) return;
+    isPlanned = true;
+    setImmediate(() => {
+      isPlanned = false;
+      const [socket] = waiting;
+      if (socket === undefined) return;
+      waiting.delete(socket);
+      plan();
+      for (const each of begin) each.call(server, socket);
+    });
+  };
+  server.on('connection', (socket: Socket) => {
+    socket.setTimeout(timeout, () => socket.destroy());
+    // TLS takes these bytes from the socket when it begins.
+    socket.once('readable', () => {
+      socket.setTimeout(0);
+      waiting.add(socket);
+      plan();
+    });
+    // A client may leave before its handshake has begun. From then on, TLS reports its errors.
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => waiting.delete(socket));
+  });
+}
+
+/**
+ * Ends a server without losing a request. HTTP/1.1 answers say `Connection: close`, HTTP/2 sessions get a GOAWAY that
+ * excludes no stream, and the server accepts connections for the grace. Then it stops listening, and waits for the
+ * requests that are in progress.
+ *
+ * @param closeAll closes all connections that are still open, and returns how many
+ * @param bounds milliseconds: of the grace, and of all together
+ */
+async function drain(
+  server: Server,
+  connections: Connections,
+  closeAll: () => number,
+  { grace, timeout, logger }: { readonly grace: number; readonly timeout: number; readonly logger: Logger },
+): Promise<void> {
+  const end = performance.now() + timeout;
+  connections.drain();
+  await pause(Math.min(grace, timeout));
+  const closeLate = () => {
+    const fields = { connections: closeAll(), timeout };
+    logger.warn(fields, 'connections closed: their requests took longer than server.drainTimeout');
+  };
+  const timer = setTimeout(closeLate, Math.max(0, end - performance.now()));
+  await closing(server);
+  clearTimeout(timer);
+}
+
+function closing(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
 }

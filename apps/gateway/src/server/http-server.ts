@@ -1,12 +1,8 @@
-import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
-import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2Session,
-  type SecureServerOptions,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import type { Server, Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createSecureServer, type Http2SecureServer, type Http2Session, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { ListenAddress } from '../config/types.ts';
 import { type Http2Answer, type Http2Request, http2Exchange } from './http2-exchange.ts';
 import { type ConnectionLimits, maxConcurrentStreams, maxHeaderSize } from './limits.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
@@ -27,8 +23,7 @@ export function isClosed(answer: ServerAnswer): boolean {
 
 /** Calls `act` when the connection or the stream is closed, which also follows each complete answer. */
 export function onceClosed(answer: ServerAnswer, act: () => void): void {
-  const closing = 'stream' in answer ? answer.stream : answer;
-  closing.once('close', act);
+  ('stream' in answer ? answer.stream : answer).once('close', act);
 }
 
 /** The socket of HTTP/1.1, or the HTTP/2 session. */
@@ -43,17 +38,33 @@ type Handle = (request: ServerRequest, answer: ServerAnswer) => void;
 
 /** Creates a server that does not listen yet: HTTP/2 and 1.1 by ALPN over TLS, or plain HTTP/1.1. */
 export function createHttpServer(tls: TlsMaterial | undefined, limits: ConnectionLimits, handle: Handle): Server {
-  const options: ServerOptions<typeof IncomingMessage> = {
+  const options = {
     maxHeaderSize,
     headersTimeout: limits.headersTimeout,
     requestTimeout: limits.requestTimeout,
     connectionsCheckingInterval: limits.checkInterval,
     keepAliveTimeout: limits.idleTimeout,
   };
-  const server =
-    tls === undefined
-      ? createServer(options, handle)
-      : createSecureServer({ ...options, ...secureOptions(tls, limits) }, handle as () => void);
+  const { handshakeTimeout } = limits;
+  const secureOptions = tls && {
+    ...options,
+    ...secureContext(tls),
+    ...clientOptions(tls),
+    ...http2Exchange,
+    allowHTTP1: true,
+    settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderSize },
+    maxSessionMemory: 10,
+    maxSessionInvalidFrames: 100,
+    maxSessionRejectedStreams: 100,
+    // `createResetCount` counts the resets that matter. These two limit the frames.
+    streamResetBurst: 1000,
+    streamResetRate: 1000,
+    handshakeTimeout,
+    unknownProtocolTimeout: handshakeTimeout,
+  };
+  const server = secureOptions
+    ? createSecureServer(secureOptions, handle as () => void)
+    : createServer(options, handle);
   server.maxConnections = limits.maxConnections;
   return server;
 }
@@ -70,25 +81,34 @@ export function applyTls(server: Server, tls: TlsMaterial): void {
   Object.assign(secure, clientOptions(tls));
 }
 
-function secureOptions(tls: TlsMaterial, limits: ConnectionLimits): SecureServerOptions {
-  return {
-    ...secureContext(tls),
-    ...clientOptions(tls),
-    ...http2Exchange,
-    allowHTTP1: true,
-    settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderSize },
-    maxSessionMemory: 10,
-    maxSessionInvalidFrames: 100,
-    maxSessionRejectedStreams: 100,
-    // `createResetCount` counts the resets that matter. These two limit the frames.
-    streamResetBurst: 1000,
-    streamResetRate: 1000,
-    handshakeTimeout: limits.handshakeTimeout,
-    unknownProtocolTimeout: limits.handshakeTimeout,
-  };
+function clientOptions({ client }: TlsMaterial) {
+  return { requestCert: client !== undefined, rejectUnauthorized: client !== undefined };
 }
 
-function clientOptions(tls: TlsMaterial): { requestCert: boolean; rejectUnauthorized: boolean } {
-  const isAsked = tls.client !== undefined;
-  return { requestCert: isAsked, rejectUnauthorized: isAsked };
+const causes: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there: stop it, or use another port',
+  EACCES: 'permission denied: use a port above 1023',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOTFOUND: 'no such host name: use an IP address',
+};
+
+/**
+ * @param setting the key of the address in the config, for the message
+ * @returns the port, which the system chose if it was 0
+ * @throws Error naming the setting, the address and how to fix it
+ */
+export async function listen(server: Server, { host, port }: ListenAddress, setting: string): Promise<number> {
+  server.listen({ host, port });
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    throw new Error(`${setting}: cannot listen on ${authority(host, port)}: ${causes[code] ?? code}`, { cause: error });
+  }
+  return (server.address() as AddressInfo).port;
+}
+
+/** `host:port` as in URLs, with IPv6 addresses in brackets. */
+export function authority(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -7,10 +7,7 @@ import type {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 
-/*
- * What Koa needs of an HTTP/2 request and its answer. Node's own classes for that put a second stream around the first
- * one, with 20 listeners, which takes a quarter of a review.
- */
+// What Koa needs of an HTTP/2 request and its answer. Node's own classes take a quarter of a review (docs/decisions.md).
 
 /** The request is the stream itself: it has the body, 'close', and these. */
 export interface Http2Request extends ServerHttp2Stream {
@@ -70,9 +67,6 @@ const answerMethods: ThisType<Http2Answer> = {
   },
   getHeaderNames() {
     return Object.keys(this.headers);
-  },
-  hasHeader(name: string) {
-    return this.headers[name.toLowerCase()] !== undefined;
   },
   getHeader(name: string) {
     return this.headers[name.toLowerCase()];

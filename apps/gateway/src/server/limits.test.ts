@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { connectionsWithin, loginConnectionsWithin, openFileLimit } from './limits.ts';
+import { connectionsWithin, createInFlight, loginConnectionsWithin, openFileLimit } from './limits.ts';
 import { createLog } from './testing/server.ts';
 
 async function limits(line: string): Promise<string> {
@@ -51,5 +51,42 @@ describe('connections', () => {
     [256, 64, 42],
   ])('of the login server take at most a quarter of %d open files', (openFiles, maxConnections, maxNewcomers) => {
     expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewcomers });
+  });
+});
+
+describe('the count of reviews in flight', () => {
+  test('allows reviews up to the limit, and another one when one has ended', () => {
+    const inFlight = createInFlight();
+    const leave = inFlight.enter(2);
+    inFlight.enter(2);
+    expect(inFlight.enter(2)).toBeUndefined();
+    leave?.();
+    expect(inFlight.enter(2)).toBeTypeOf('function');
+    expect(inFlight.count).toBe(2);
+  });
+
+  test('ending a review twice ends one', () => {
+    const inFlight = createInFlight();
+    inFlight.enter(5);
+    const leave = inFlight.enter(5);
+    leave?.();
+    leave?.();
+    expect(inFlight.count).toBe(1);
+  });
+
+  test('work that no one waits for counts until it settles, either way', async () => {
+    const inFlight = createInFlight();
+    const good = Promise.withResolvers<void>();
+    const bad = Promise.withResolvers<void>();
+    inFlight.hold(good.promise);
+    inFlight.hold(bad.promise);
+    expect(inFlight.count).toBe(2);
+    expect(inFlight.enter(2)).toBeUndefined();
+    good.resolve();
+    await good.promise;
+    expect(inFlight.count).toBe(1);
+    bad.reject(new Error('gone'));
+    await Promise.allSettled([bad.promise]);
+    expect(inFlight.count).toBe(0);
   });
 });

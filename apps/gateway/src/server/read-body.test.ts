@@ -99,22 +99,22 @@ describe('bodies that are arriving', () => {
     onTestFinished(() => void vi.useRealTimers());
     const beginBody = createArrivingBodies({ count: 100, bytes: 1000 }, 100);
     const refused: string[] = [];
-    const begin = (name: string) => beginBody((why) => refused.push(`${name} ${why}`));
+    const begin = (name: string) => beginBody(({ code }) => refused.push(`${name} ${code}`));
     begin('a');
     vi.advanceTimersByTime(60);
     const [b] = [begin('b'), begin('c')];
     vi.advanceTimersByTime(40);
-    expect(refused).toEqual(['a late']);
+    expect(refused).toEqual(['a 408']);
     b.end();
     vi.advanceTimersByTime(59);
-    expect(refused).toEqual(['a late']);
+    expect(refused).toEqual(['a 408']);
     vi.advanceTimersByTime(1);
-    expect(refused).toEqual(['a late', 'c late']);
+    expect(refused).toEqual(['a 408', 'c 408']);
     // The timer begins anew after a time without bodies.
     vi.advanceTimersByTime(1000);
     begin('d');
     vi.advanceTimersByTime(100);
-    expect(refused).toEqual(['a late', 'c late', 'd late']);
+    expect(refused).toEqual(['a 408', 'c 408', 'd 408']);
   });
 
   test('in any order, no more is held than the limits, and each body is refused at most once', () => {

@@ -4,14 +4,11 @@ import type { ServerRequest } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
 import { connectionLimits } from './limits.ts';
 
-/** The limits of all bodies that are arriving. */
-export interface ArrivingLimits {
-  readonly count: number;
-  readonly bytes: number;
-}
-
-/** Over HTTP/1.1 each connection sends one body at a time. A review of kube-apiserver has some hundred bytes. */
-const arrivingLimits: ArrivingLimits = { count: connectionLimits.maxConnections, bytes: 64 * 1024 * 1024 };
+/**
+ * The limits of all bodies that are arriving. Over HTTP/1.1 each connection sends one body at a time. A review of
+ * kube-apiserver has some hundred bytes.
+ */
+const arrivingLimits = { count: connectionLimits.maxConnections, bytes: 64 * 1024 * 1024 };
 
 /**
  * Reads JSON bodies. It throws a StatusError: 415 for another content type or any Content-Encoding, 413 over
@@ -25,7 +22,7 @@ const arrivingLimits: ArrivingLimits = { count: connectionLimits.maxConnections,
 export function createBodyReader(
   maxBodySize: () => number,
   timeout: number,
-  limits: ArrivingLimits = arrivingLimits,
+  limits = arrivingLimits,
   setting = ' (server.maxBodySize)',
 ): (context: Context) => Promise<unknown> {
   const beginBody = createArrivingBodies(limits, timeout);
@@ -33,14 +30,16 @@ export function createBodyReader(
     const limit = maxBodySize();
     requireJson(context);
     if (Number(context.req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit, setting);
-    return parseJson(await arrival(context.req, { limit, setting, timeout }, beginBody));
+    return parseJson(await arrival(context.req, limit, setting, beginBody));
   };
 }
 
 function requireJson(context: Context): void {
   const { headers } = context.req;
   // `context.is` takes an HTTP/2 request without a Content-Length for one without a body.
-  if (headers['content-type'] !== 'application/json' && !isJson(context)) {
+  // Content types have parameters, and any case.
+  const isJson = () => context.request.type.trim().toLowerCase() === 'application/json';
+  if (headers['content-type'] !== 'application/json' && !isJson()) {
     throw new StatusError(415, 'the Content-Type must be application/json');
   }
   if (headers['content-encoding'] !== undefined) {
@@ -52,11 +51,6 @@ function requireJson(context: Context): void {
     context.set('Connection', 'close');
     throw new StatusError(400, 'the Transfer-Encoding must be chunked');
   }
-}
-
-/** Content types have parameters, and any case. */
-function isJson({ request }: Context): boolean {
-  return request.type.trim().toLowerCase() === 'application/json';
 }
 
 function tooLarge(limit: number, setting: string): StatusError {
@@ -73,48 +67,30 @@ const parser = bodyParser({
   },
 });
 
-/** The parser gets a request of its own: the token must not outlive the reading in that of the review. */
+/** The parser gets a request of its own, with what has arrived: the token must not stay in that of the review. */
 async function parseJson(text: string): Promise<unknown> {
   const request: { body?: unknown } = {};
-  await parser({ req: arrived(text), request } as unknown as Context, async () => undefined);
-  return request.body;
-}
-
-/** A body that has arrived, as the stream that the parser reads. */
-function arrived(text: string): object {
-  const stream = {
+  const req = {
     headers: {},
     on(event: string, listener: (chunk?: string) => void) {
       if (event === 'data') listener(text);
       if (event === 'end') listener();
-      return stream;
+      return req;
     },
-    removeListener: () => stream,
+    removeListener: () => req,
   };
-  return stream;
-}
-
-interface BodyBounds {
-  readonly limit: number;
-  readonly setting: string;
-  readonly timeout: number;
+  await parser({ req, request } as unknown as Context, async () => undefined);
+  return request.body;
 }
 
 /** Waits for the text of a body, unless it takes too long, grows too large, or is refused in favour of newer ones. */
-function arrival(req: ServerRequest, { limit, setting, timeout }: BodyBounds, beginBody: BeginBody): Promise<string> {
+function arrival(req: ServerRequest, limit: number, setting: string, beginBody: BeginBody): Promise<string> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let size = 0;
-    let hasEnded = false;
-    const end = () => {
-      hasEnded = true;
-      body.end();
-      const arrived = chunks;
-      chunks = [];
-      return arrived;
-    };
     const refuse = (error: StatusError) => {
-      end();
+      body.end();
+      chunks = [];
       req.off('data', onData);
       reject(error);
     };
@@ -124,42 +100,24 @@ function arrival(req: ServerRequest, { limit, setting, timeout }: BodyBounds, be
       if (size > limit) refuse(tooLarge(limit, setting));
       else body.add(chunk.length);
     };
-    const body = beginBody((why) => refuse(why === 'late' ? tooLate(timeout) : tooMany()));
+    const body = beginBody(refuse);
     req.on('data', onData);
     req.on('end', () => {
       // A stream that was reset ends as well.
-      if (!hasEnded && !req.aborted) resolve(textOf(end()));
+      if (req.aborted || !body.end()) return;
+      resolve(String(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+      chunks = [];
     });
     req.on('close', () => {
-      if (!hasEnded) refuse(new StatusError(400, 'the body did not arrive whole'));
+      if (body.end()) refuse(new StatusError(400, 'the body did not arrive whole'));
     });
   });
 }
 
-function textOf(chunks: readonly Buffer[]): string {
-  const [first] = chunks;
-  return first !== undefined && chunks.length === 1 ? first.toString() : Buffer.concat(chunks).toString();
-}
+type BeginBody = ReturnType<typeof createArrivingBodies>;
 
-function tooLate(timeout: number): StatusError {
-  return new StatusError(408, `the body did not arrive within ${timeout} ms`);
-}
-
-function tooMany(): StatusError {
-  return new StatusError(429, 'too many request bodies are arriving at once');
-}
-
-interface ArrivingBody {
-  /** Counts bytes that have arrived. */
-  add(bytes: number): void;
-  /** Ends the count, when the body has arrived or is given up. A second call does nothing. */
-  end(): void;
-}
-
-type Refuse = (why: 'late' | 'many') => void;
-
-/** Counts a new body. @param refuse called if there are too many, or it is late: it must free what is held of this body */
-type BeginBody = (refuse: Refuse) => ArrivingBody;
+/** `refuse` frees what is held of it. */
+type ArrivingBody = { bytes: number; readonly at: number; readonly refuse: (error: StatusError) => void };
 
 /**
  * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway hold them.
@@ -167,16 +125,22 @@ type BeginBody = (refuse: Refuse) => ArrivingBody;
  * oldest while another client sends slowly: no client, on however many connections, can shut out others.
  *
  * @param timeout milliseconds for each body. One timer is for all of them, since the oldest is the first to be late
+ * @returns counts a new body
  */
-export function createArrivingBodies(limits: ArrivingLimits, timeout: number): BeginBody {
-  const bodies = new Map<ArrivingBody, { bytes: number; readonly at: number; readonly refuse: Refuse }>();
+export function createArrivingBodies(limits: typeof arrivingLimits, timeout: number) {
+  const bodies = new Set<ArrivingBody>();
   let bytes = 0;
   let isWatched = false;
+  const end = (body: ArrivingBody) => {
+    const isHeld = bodies.delete(body);
+    if (isHeld) bytes -= body.bytes;
+    return isHeld;
+  };
   const refuseOldest = () => {
-    for (const [body, { refuse }] of bodies) {
+    for (const body of bodies) {
       if (bodies.size <= limits.count && bytes <= limits.bytes) return;
-      body.end();
-      refuse('many');
+      end(body);
+      body.refuse(new StatusError(429, 'too many request bodies are arriving at once'));
     }
   };
   const watch = (left: number) => {
@@ -185,32 +149,31 @@ export function createArrivingBodies(limits: ArrivingLimits, timeout: number): B
   };
   const refuseLate = () => {
     isWatched = false;
-    for (const [body, { at, refuse }] of bodies) {
-      const left = at + timeout - performance.now();
+    for (const body of bodies) {
+      const left = body.at + timeout - performance.now();
       if (left > 0) {
         watch(left);
         return;
       }
-      body.end();
-      refuse('late');
+      end(body);
+      body.refuse(new StatusError(408, `the body did not arrive within ${timeout} ms`));
     }
   };
-  return (refuse) => {
-    const held = { bytes: 0, at: performance.now(), refuse };
-    const body: ArrivingBody = {
-      add(more) {
+  return (refuse: ArrivingBody['refuse']) => {
+    const body = { bytes: 0, at: performance.now(), refuse };
+    bodies.add(body);
+    if (!isWatched) watch(timeout);
+    refuseOldest();
+    return {
+      /** Counts bytes that have arrived. */
+      add(more: number) {
         if (!bodies.has(body)) return;
-        held.bytes += more;
+        body.bytes += more;
         bytes += more;
         refuseOldest();
       },
-      end() {
-        if (bodies.delete(body)) bytes -= held.bytes;
-      },
+      /** Ends the count, when the body has arrived or is given up. @returns false if that has happened before */
+      end: () => end(body),
     };
-    bodies.set(body, held);
-    if (!isWatched) watch(timeout);
-    refuseOldest();
-    return body;
   };
 }

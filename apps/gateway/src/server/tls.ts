@@ -1,19 +1,9 @@
-import type { KeyObject, X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-options';
 import { causeOf } from '../config/problems.ts';
 import { readBytes } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
-
-/** A certificate in force. */
-interface CertificateInfo {
-  /** The label of the expiry metric. */
-  readonly certificate: 'server' | 'client-ca' | 'login';
-  readonly file: string;
-  readonly subject: string;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-}
 
 /** What TLS needs, read and checked to fit together. */
 export interface TlsMaterial {
@@ -23,7 +13,7 @@ export interface TlsMaterial {
   /** Undefined if client certificates are not required. */
   readonly client?: { readonly ca: Buffer; readonly names: readonly string[] };
   /** The server's own first, then those of the client CA. */
-  readonly certificates: readonly CertificateInfo[];
+  readonly certificates: readonly ReturnType<typeof describe>[];
   /** What works, but not for all clients or not for long; for the log. */
   readonly warnings: readonly string[];
 }
@@ -32,43 +22,33 @@ export interface TlsMaterial {
 const expiryWarning = 14 * 24 * 60 * 60 * 1000;
 
 /**
- * Reads the files of `server.tls`. A server certificate that has expired is refused. So a reload keeps the one in force,
- * and at the start the message says more than the errors of clients, which would all refuse it. One that is not yet
- * valid is only a warning, since it becomes valid by itself, while a refusal would last until the next change.
+ * Reads the files of `server.tls`. A server certificate that has expired is refused. One that is not yet valid is only a
+ * warning, since it becomes valid by itself, while a refusal would last until the next change.
  *
  * @param now wall clock, milliseconds since 1970
  * @throws Error naming the file, the problem and how to fix it
  */
 export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()): Promise<TlsMaterial> {
-  const { certFile, keyFile, minVersion } = tls;
-  const caFile = tls.client?.caFile ?? '';
+  const { certFile, keyFile, minVersion, client } = tls;
+  const caFile = client?.caFile ?? '';
   const { cert, key, ca } = await readFiles(tls);
   const chain = parse('certFile', certFile, () => parseCertificates(cert));
-  requirePair(
-    chain,
-    parse('keyFile', keyFile, () => parsePrivateKey(key)),
-    tls,
-  );
-  const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', certFile));
+  const privateKey = parse('keyFile', keyFile, () => parsePrivateKey(key));
+  if (!chain[0]?.checkPrivateKey(privateKey)) {
+    const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
+    throw new Error(`server.tls: ${problem}: the server's own certificate must come first there, its chain after it`);
+  }
   requireHostName(chain, certFile);
   const trusted = ca ? parse('clientCAFile', caFile, () => parseCertificates(ca)) : [];
-  if (ca) requireRoot(trusted, caFile);
+  const warnings = [...warnOfChain(chain, certFile), ...checkAuthorities(trusted, caFile)];
+  const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', certFile));
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
   requireCurrent(server, now, 'certFile: renew the certificate');
   if (ca) requireCurrent(authorities, now, 'clientCAFile: put the current CA there');
   const certificates = [...server, ...authorities];
-  const material = {
-    minVersion,
-    cert,
-    key,
-    ...(ca && tls.client && { client: { ca, names: tls.client.names } }),
-    certificates,
-    warnings: [
-      ...warnOfChain(chain, certFile),
-      ...warnOfAuthority(trusted, caFile),
-      ...certificates.flatMap((each) => warnOfTime(each, now)),
-    ],
-  };
+  warnings.push(...certificates.flatMap((each) => warnOfTime(each, now)));
+  const trust = ca && client && { client: { ca, names: client.names } };
+  const material = { minVersion, cert, key, ...trust, certificates, warnings };
   requireContext(material, tls);
   return material;
 }
@@ -87,19 +67,12 @@ const ciphers = [
 ].join(':');
 
 /** The options of a secure context. They must include `ca`: without it, clients of the system's CAs would be trusted. */
-export function secureContext(tls: Pick<TlsMaterial, 'cert' | 'key' | 'minVersion' | 'client'>): SecureContextOptions {
-  const { cert, key, minVersion, client } = tls;
+export function secureContext({ cert, key, minVersion, client }: TlsMaterial): SecureContextOptions {
   return { cert, key, minVersion, ciphers, ...(client && { ca: client.ca }) };
 }
 
-interface TlsFiles {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-  readonly ca: Buffer | undefined;
-}
-
 /** @throws AggregateError with an error for each file that can't be read */
-async function readFiles({ certFile, keyFile, client }: TlsConfig): Promise<TlsFiles> {
+async function readFiles({ certFile, keyFile, client }: TlsConfig) {
   const failures: Error[] = [];
   const read = async (setting: string, file: string) => {
     try {
@@ -124,21 +97,7 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
   }
 }
 
-function requirePair([server, ...chain]: X509Certificate[], key: KeyObject, tls: TlsConfig): void {
-  if (server?.checkPrivateKey(key)) return;
-  if (chain.some((certificate) => certificate.checkPrivateKey(key))) {
-    throw new Error(
-      `server.tls.certFile: the server's own certificate must come first in ${tls.certFile}, its chain after it`,
-    );
-  }
-  throw new Error(`server.tls: the key in ${tls.keyFile} does not belong to the certificate in ${tls.certFile}`);
-}
-
-/**
- * kube-apiserver (Go) takes no host name from the subject: it always refuses a certificate without an alternative name.
- *
- * @throws Error for a server certificate without an alternative name of a host
- */
+/** @throws Error for a certificate without an alternative name of a host: kube-apiserver (Go) always refuses it */
 function requireHostName([server]: X509Certificate[], file: string): void {
   if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
   throw new Error(
@@ -150,22 +109,29 @@ function requireHostName([server]: X509Certificate[], file: string): void {
 /**
  * OpenSSL accepts only clients whose chain ends in a self-issued certificate of the file.
  *
+ * @returns a warning if that is the certificate of one client, or the wrong one
  * @throws Error if the file has none: no client would be accepted
  */
-function requireRoot(certificates: readonly X509Certificate[], file: string): void {
-  if (certificates.some(({ subject, issuer }) => subject === issuer)) return;
-  const intermediate = certificates.find(({ ca }) => ca);
-  const named = intermediate ?? certificates[0];
-  if (named === undefined) return;
-  const problem =
-    intermediate === undefined
-      ? 'is no CA certificate, so no client would be accepted: put the CA there that signs the client certificates'
-      : 'is an intermediate CA, so no client would be accepted without its root: add the root certificate to the file';
-  throw new Error(`server.tls.clientCAFile: "${subjectOf(named)}" in ${file} ${problem}`);
+function checkAuthorities(certificates: readonly X509Certificate[], file: string): string[] {
+  const authority = certificates.find(({ ca }) => ca);
+  const named = authority ?? certificates[0];
+  if (named === undefined) return [];
+  const what = `server.tls.clientCAFile: "${subjectOf(named)}" in ${file}`;
+  if (!certificates.some(({ subject, issuer }) => subject === issuer)) {
+    const problem =
+      authority === undefined
+        ? 'is no CA certificate, so no client would be accepted: put the CA there that signs the client certificates'
+        : 'is an intermediate CA, so no client would be accepted without its root: add the root certificate to the file';
+    throw new Error(`${what} ${problem}`);
+  }
+  if (authority !== undefined) return [];
+  return [
+    `${what} is not marked as a CA certificate (basicConstraints CA:TRUE): at most a client that presents it itself is accepted`,
+  ];
 }
 
 /** Of several CAs one that is current is enough. */
-function requireCurrent(certificates: readonly CertificateInfo[], now: number, remedy: string): void {
+function requireCurrent(certificates: TlsMaterial['certificates'], now: number, remedy: string): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
   const [first] = certificates;
   throw new Error(
@@ -185,37 +151,23 @@ function requireContext(material: TlsMaterial, tls: TlsConfig): void {
 
 function warnOfChain(chain: readonly X509Certificate[], file: string): string[] {
   const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
-  return strays.map(
-    (stray) =>
-      `server.tls.certFile: ${file} is out of order: "${subjectOf(stray)}" did not issue the certificate before it`,
-  );
+  const what = `server.tls.certFile: ${file} is out of order`;
+  return strays.map((stray) => `${what}: "${subjectOf(stray)}" did not issue the certificate before it`);
 }
 
-/** Warns of a file with the certificate of one client, or with the wrong certificate. */
-function warnOfAuthority(certificates: readonly X509Certificate[], file: string): string[] {
-  const [first] = certificates;
-  if (first === undefined || certificates.some(({ ca }) => ca)) return [];
-  return [
-    `server.tls.clientCAFile: "${subjectOf(first)}" in ${file} is not marked as a CA certificate (basicConstraints CA:TRUE): ` +
-      'at most a client that presents it itself is accepted',
-  ];
-}
-
-function warnOfTime({ certificate, file, subject, notBefore, notAfter }: CertificateInfo, now: number): string[] {
+function warnOfTime(
+  { certificate, file, subject, notBefore, notAfter }: ReturnType<typeof describe>,
+  now: number,
+): string[] {
   const what = `${certificate} certificate "${subject}" in ${file}`;
   if (notBefore.getTime() > now) return [`the ${what} is not valid before ${notBefore.toISOString()}: check the clock`];
   if (notAfter.getTime() < now) return [`the ${what} expired at ${notAfter.toISOString()}`];
   return notAfter.getTime() - now < expiryWarning ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`] : [];
 }
 
-function describe(certificate: X509Certificate, use: CertificateInfo['certificate'], file: string): CertificateInfo {
-  return {
-    certificate: use,
-    file,
-    subject: subjectOf(certificate),
-    notBefore: certificate.validFromDate,
-    notAfter: certificate.validToDate,
-  };
+/** @param certificate the label of the expiry metric, which the login server replaces */
+function describe(x509: X509Certificate, certificate: 'server' | 'client-ca' | 'login', file: string) {
+  return { certificate, file, subject: subjectOf(x509), notBefore: x509.validFromDate, notAfter: x509.validToDate };
 }
 
 /** The subject in one line. */

@@ -1,49 +1,21 @@
 import type { Decision } from '@sallyport/authenticator';
 import { StatusError } from './kubernetes-status.ts';
 
+/** The versions that kube-apiserver can use: `--authentication-token-webhook-version`, v1beta1 by default. */
 const apiVersions = ['authentication.k8s.io/v1', 'authentication.k8s.io/v1beta1'] as const;
 
-/** The versions that kube-apiserver can use: `--authentication-token-webhook-version`, v1beta1 by default. */
-export type TokenReviewVersion = (typeof apiVersions)[number];
+export type TokenReviewRequest = ReturnType<typeof parseTokenReview>;
 
-export interface TokenReviewRequest {
-  readonly apiVersion: TokenReviewVersion;
-  /** As sent: any non-empty string. */
-  readonly token: string;
-  /** Empty for the API server's own. */
-  readonly audiences: readonly string[];
-}
-
-/** The token could not be checked. The message reaches kube-apiserver's log, and callers of its TokenReview API. */
-interface Unchecked {
-  readonly kind: 'error';
-  readonly message: string;
-  /** The names of those that could not check it. */
-  readonly authenticators: readonly string[];
-}
-
-/** The result of a review: what the chain decided, or that it could not. */
-export type ReviewResult = Decision | Unchecked;
-
-/** The answer. It never has a `spec`, so no token is sent back. */
-export interface TokenReviewAnswer {
-  readonly apiVersion: TokenReviewVersion;
-  readonly kind: 'TokenReview';
-  readonly status: TokenReviewStatus;
-}
-
-interface TokenReviewStatus {
-  readonly authenticated: boolean;
-  /** Here and below JSON leaves out what is undefined. */
-  readonly user?: {
-    readonly username: string;
-    readonly uid: string | undefined;
-    readonly groups: readonly string[] | undefined;
-    readonly extra: Readonly<Record<string, readonly string[]>> | undefined;
-  };
-  readonly audiences?: readonly string[] | undefined;
-  readonly error?: string;
-}
+/** The result of a review: what the chain decided, or that the token could not be checked. */
+export type ReviewResult =
+  | Decision
+  | {
+      readonly kind: 'error';
+      /** It reaches kube-apiserver's log, and callers of its TokenReview API. */
+      readonly message: string;
+      /** The names of those that could not check it. */
+      readonly authenticators: readonly string[];
+    };
 
 /** kube-apiserver sends its service-account issuers. A client that may create TokenReviews can send any number. */
 const maxAudiences = 16;
@@ -53,9 +25,10 @@ const maxAudienceBytes = 256;
  * Reads a TokenReview from what `JSON.parse` returned. Fields that are not needed can have any value, as in Kubernetes:
  * older API servers send `metadata: { creationTimestamp: null }` and `status: { user: {} }`.
  *
+ * @returns the token as sent: any non-empty string. The audiences are empty for the API server's own
  * @throws StatusError 400 naming the field, never its value: the wrong one may contain a token
  */
-export function parseTokenReview(body: unknown): TokenReviewRequest {
+export function parseTokenReview(body: unknown) {
   if (!isObject(body)) throw malformed('the body must be a TokenReview object');
   // The parser makes `{}` of an empty body.
   if (Object.keys(body).length === 0) throw malformed('the body is empty: it must be a TokenReview object');
@@ -105,14 +78,15 @@ export function isCheckable(token: string, maxTokenSize: number): boolean {
 }
 
 /**
- * Makes the answer to a review. It says "not authenticated" unless a decision says "authenticated" with a name:
- * kube-apiserver would take an empty username for a user, and empty `audiences` for its own.
+ * Makes the answer to a review. It never has a `spec`, so no token is sent back. It says "not authenticated" unless a
+ * decision says "authenticated" with a name: kube-apiserver would take an empty username for a user, and empty
+ * `audiences` for its own.
  */
-export function toTokenReview(apiVersion: TokenReviewVersion, result: ReviewResult): TokenReviewAnswer {
-  return { apiVersion, kind: 'TokenReview', status: toReviewStatus(result) };
+export function toTokenReview(apiVersion: TokenReviewRequest['apiVersion'], result: ReviewResult) {
+  return { apiVersion, kind: 'TokenReview', status: toReviewStatus(result) } as const;
 }
 
-function toReviewStatus(result: ReviewResult): TokenReviewStatus {
+function toReviewStatus(result: ReviewResult) {
   if (result.kind === 'error') return { authenticated: false, error: result.message };
   if (!isAuthenticated(result)) return { authenticated: false };
   const { username, uid, groups, extra } = result.user;

@@ -1,8 +1,9 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../../config/types.ts';
+import { StatusError } from '../../server/kubernetes-status.ts';
 import type { HealthCheck } from '../health.ts';
-import { createKnownHealth, createRefusedReloads, createStatusCollector, type StatusSources } from './collector.ts';
+import { createRecentReviews, createRefusedReloads, createStatusCollector, type StatusSources } from './collector.ts';
 import { report } from './testing/report.ts';
 
 function configOf(...names: string[]): GatewayConfig {
@@ -134,37 +135,6 @@ describe('recording a review', () => {
   });
 });
 
-const good: HealthCheck = { name: 'corp', ok: true };
-const bad: HealthCheck = { name: 'corp', ok: false, reason: 'no such base' };
-
-function startHealth(...answers: (HealthCheck | Promise<HealthCheck>)[]) {
-  let now = 0;
-  const health = createKnownHealth(
-    async () => [await (answers.shift() ?? good)],
-    () => now,
-  );
-  return { health, pass: (milliseconds: number) => (now += milliseconds) };
-}
-
-test('the health of authenticators waits for a missing result, and not for a check that hangs', async () => {
-  const hanging = Promise.withResolvers<HealthCheck>();
-  const { health } = startHealth(good, hanging.promise, bad);
-  expect((await health(['corp'])).get('corp')).toBe(good);
-  expect((await health(['corp'])).get('corp')).toBe(good);
-  hanging.resolve(bad);
-  await hanging.promise;
-  await new Promise(setImmediate);
-  expect((await health(['corp'])).get('corp')).toBe(bad);
-});
-
-test('the health of authenticators waits for an old result, and for a new authenticator', async () => {
-  const { health, pass } = startHealth(good, bad, good);
-  await health(['corp']);
-  pass(15_001);
-  expect((await health(['corp'])).get('corp')).toBe(bad);
-  expect((await health(['corp', 'robots'])).get('corp')).toBe(good);
-});
-
 const file = { file: '/etc/sallyport/tokens.yaml', reload: async () => {} };
 
 test('a refused reload is remembered for each source, until the source is loaded', () => {
@@ -188,4 +158,66 @@ test('the last refusal of a source counts, and a config that is loaded clears al
   expect(refused.list()).toEqual([{ what: 'certificates', at: 1, problems: ['second'] }]);
   refused.reloaded('config', []);
   expect(refused.list()).toEqual([]);
+});
+
+test('shows a review without its token', () => {
+  const recent = createRecentReviews();
+  recent.record(report({ id: 'one' }));
+  expect(recent.list()).toEqual([
+    {
+      id: 'one',
+      at: 1_700_000_000_000,
+      outcome: 'authenticated',
+      authenticator: 'corp',
+      username: 'corp:ada',
+      seconds: 0.004,
+      callerGone: false,
+    },
+  ]);
+});
+
+test('shows who was refused, why, and the source of the answer', () => {
+  const recent = createRecentReviews();
+  const decision = { kind: 'rejected', reason: 'expired', subject: 'ada' } as const;
+  const answers = [{ authenticator: 'corp', seconds: 0.001, decision, recognized: true, source: 'memory' }] as const;
+  recent.record(report({ outcome: 'rejected', end: decision, answers }));
+  expect(recent.list()[0]).toMatchObject({
+    outcome: 'rejected',
+    reason: 'expired',
+    username: 'ada',
+    authenticator: 'corp',
+    source: 'memory',
+  });
+});
+
+test('keeps the last 50, newest first', () => {
+  const recent = createRecentReviews();
+  for (let index = 0; index < 120; index++) recent.record(report({ id: `${index}` }));
+  expect(recent.list().map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, index) => `${119 - index}`));
+});
+
+test.each(['overloaded', 'invalid'] as const)(
+  'however many are %s, they are one line and replace no other',
+  (unread) => {
+    const refused = () => report({ outcome: unread, end: new StatusError(400, 'refused unread'), answers: [] });
+    const recent = createRecentReviews();
+    recent.record(report({ id: 'before' }));
+    for (let index = 0; index < 500; index++) recent.record(refused());
+    recent.record(report({ id: 'after' }));
+    recent.record(refused());
+    expect(recent.list().map(({ id, outcome }) => (outcome === unread ? outcome : id))).toEqual([
+      unread,
+      'after',
+      unread,
+      'before',
+    ]);
+  },
+);
+
+test('names with the token in them, or very long ones, are neither shown nor held', () => {
+  const recent = createRecentReviews();
+  const end = (username: string) => ({ kind: 'authenticated', user: { username } }) as const;
+  recent.record(report({ token: 's3cret', end: end('user of s3cret') }));
+  recent.record(report({ end: end('é'.repeat(100_000)) }));
+  expect(recent.list().map(({ username }) => username)).toEqual([`${'é'.repeat(256)}…`, 'user of [token]']);
 });

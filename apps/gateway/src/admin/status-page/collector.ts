@@ -1,191 +1,203 @@
+import { decisionOf } from '../../audit/entry.ts';
 import type { GuardedLink } from '../../chain/guard.ts';
+import type { Clocks } from '../../clocks.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { printable, printableLines } from '../../logging/printable.ts';
+import type { OnLogin } from '../../login/login-report.ts';
 import type { ReloadSource } from '../../metrics/gateway-metrics.ts';
-import type { OnReview } from '../../server/review-report.ts';
+import { isUnread, type ReviewReport } from '../../server/review-report.ts';
 import type { TlsMaterial } from '../../server/tls.ts';
-import type { HealthCheck } from '../health.ts';
-import type {
-  AuthenticatorStatus,
-  BlockingStatus,
-  CacheStatus,
-  GatewayStatus,
-  LoginStatus,
-  RecentReview,
-  RefusedReload,
-  StatusDocument,
-} from './document.ts';
-import { createHistories, type HistoryClocks } from './history.ts';
-import { createRecentReviews } from './recent.ts';
-
-/** Collects what the page shows. */
-export interface StatusCollector extends Pick<RefusedReloads, 'reloaded'> {
-  /** Never throws. It takes a few microseconds; its memory depends only on the number of authenticators. */
-  readonly record: OnReview;
-  /** Sets the config that runs from now on. */
-  follow(config: GatewayConfig): void;
-  /** Sets the certificates that are in force from now on. */
-  certificates(inForce: TlsMaterial['certificates']): void;
-  document(): Promise<StatusDocument>;
-}
+import type { RevalidationResult } from '../../sessions/session-user.ts';
+import type { Health, HealthChecks } from '../health.ts';
+import { createHistories, type Histories } from './history.ts';
 
 /** What is read when the page is read. */
 export interface StatusSources {
-  readonly gateway: () => GatewayStatus;
+  readonly gateway: () => {
+    readonly version: string;
+    readonly state: Health['state'];
+    readonly startedAt: number;
+    readonly inFlight: number;
+    readonly maxInFlight: number;
+  };
   /** The authenticators of the chain that runs. */
   readonly links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[];
   /** Checks each authenticator, at most every 10 s. */
-  readonly health: () => Promise<readonly HealthCheck[]>;
-  readonly cache: () => Omit<CacheStatus, 'maxEntries'>;
-  readonly blocking: () => BlockingStatus;
-  readonly logins: () => Omit<LoginStatus, 'publicUrl' | 'maxInFlight'>;
-  readonly clocks: HistoryClocks;
+  readonly health: () => Promise<HealthChecks>;
+  /** Without a shared Redis, `redis` is left out. */
+  readonly cache: () => { readonly entries: number; readonly redis?: { readonly circuitOpen: boolean } };
+  readonly blocking: () => {
+    /** Users, groups, tokens and sessions. */
+    readonly blocked: number;
+    /** Users who are locked out, as far as this replica knows. */
+    readonly lockedOut: number;
+    /** Seconds; left out without a shared Redis; null if the list was never read. */
+    readonly listAge?: number | null;
+    readonly cutOff: boolean;
+  };
+  readonly logins: () => ReturnType<typeof createLoginCounts>['counts'] & { readonly inFlight: number };
+  readonly clocks: Clocks;
 }
 
-/** @param config the one that runs at first */
-export function createStatusCollector(config: GatewayConfig, sources: StatusSources): StatusCollector {
-  const { clocks } = sources;
-  const histories = createHistories(clocks);
-  const recent = createRecentReviews();
-  const refused = createRefusedReloads(clocks.wall);
-  const health = createKnownHealth(sources.health, clocks.monotonic);
-  let running = { config, loadedAt: clocks.wall() };
-  let certificates: TlsMaterial['certificates'] = [];
-  const follow = (next: GatewayConfig) => {
-    running = { config: next, loadedAt: clocks.wall() };
-    histories.follow(next.authenticators.map(({ name }) => name));
-  };
-  follow(config);
+/** The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It has no token and no digest of one. */
+export type StatusDocument = Awaited<ReturnType<StatusCollector['document']>>;
+export type AuthenticatorStatus = StatusDocument['authenticators'][number];
 
-  async function document(): Promise<StatusDocument> {
-    const links = sources.links();
-    const checks = await health(links.map(({ name }) => name));
-    const { config, loadedAt } = running;
-    return {
-      at: clocks.wall(),
-      gateway: sources.gateway(),
-      config: {
-        file: printable(config.file),
-        digest: config.digest,
-        loadedAt,
-        refused: refused.list().map(printableReload),
-      },
-      history: histories.times(),
-      authenticators: config.authenticators.map((one) => ({
-        ...statusOf(one, checks.get(one.name)),
-        circuit: links.find(({ name }) => name === one.name)?.guard.circuitState ?? 'closed',
-        ...printableOutage(histories.of(one.name), one),
-      })),
-      cache: { ...sources.cache(), maxEntries: config.cache.memory.maxEntries },
-      blocking: sources.blocking(),
-      ...loginOf(config, sources),
-      certificates: certificates.map(({ certificate, subject, notAfter }) => {
-        return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
-      }),
-      recent: recent.list().map(printableReview),
-    };
-  }
+export type StatusCollector = ReturnType<typeof createStatusCollector>;
+
+/** Collects what the page shows. @param first the config that runs at first */
+export function createStatusCollector(first: GatewayConfig, sources: StatusSources) {
+  const { wall } = sources.clocks;
+  const histories = createHistories(sources.clocks);
+  const recent = createRecentReviews();
+  const refused = createRefusedReloads(wall);
+  let running = { config: first, loadedAt: wall() };
+  let certificates: TlsMaterial['certificates'] = [];
+  /** Sets the config that runs from now on. */
+  const follow = (config: GatewayConfig) => {
+    running = { config, loadedAt: wall() };
+    histories.follow(config.authenticators.map(({ name }) => name));
+  };
+  follow(first);
 
   return {
-    record(report) {
+    /** Never throws. It takes a few microseconds; its memory depends only on the number of authenticators. */
+    record(report: ReviewReport) {
       recent.record(report);
       for (const answer of report.answers) histories.record(answer, report.token);
     },
     follow,
     reloaded: refused.reloaded,
-    certificates(inForce) {
+    /** Sets the certificates that are in force from now on. */
+    certificates(inForce: TlsMaterial['certificates']) {
       certificates = inForce;
     },
-    document,
+    async document() {
+      const links = sources.links();
+      const checks = await sources.health();
+      const { config, loadedAt } = running;
+      const { cache, login } = config;
+      return {
+        at: wall(),
+        gateway: sources.gateway(),
+        /** Refused: what is on disk and not in force, newest first. */
+        config: { file: printable(config.file), digest: config.digest, loadedAt, refused: refused.list() },
+        history: histories.times(),
+        /** In the order in which they are asked. */
+        authenticators: config.authenticators.map((one) => {
+          const link = links.find(({ name }) => name === one.name);
+          return { ...statusOf(one, histories.of(one.name), checks), circuit: link?.guard.circuitState ?? 'closed' };
+        }),
+        cache: { ...sources.cache(), maxEntries: cache.memory.maxEntries },
+        blocking: sources.blocking(),
+        /** Left out without a login server. */
+        login: login && {
+          ...sources.logins(),
+          publicUrl: printable(login.publicUrl),
+          maxInFlight: login.limits.inFlight,
+        },
+        certificates: certificates.map(({ certificate, subject, notAfter }) => {
+          return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
+        }),
+        recent: recent.list(),
+      };
+    },
   };
-}
-
-function loginOf({ login }: GatewayConfig, { logins }: StatusSources): Pick<StatusDocument, 'login'> {
-  if (login === undefined) return {};
-  return { login: { ...logins(), publicUrl: printable(login.publicUrl), maxInFlight: login.limits.inFlight } };
 }
 
 function statusOf(
   { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
-  check: HealthCheck | undefined,
-): Omit<AuthenticatorStatus, 'circuit' | 'outage' | 'history'> {
+  { history, outage }: ReturnType<Histories['of']>,
+  checks: HealthChecks,
+) {
+  const shown = (words: string) => printableLines(withhold(words));
+  const check = checks.find((one) => one.name === name);
   return {
     name,
+    /** That of its plugin. */
     package: printable(from),
     healthy: check?.ok ?? true,
-    ...(check?.reason !== undefined && { reason: printableLines(withhold(check.reason)) }),
+    reason: check?.reason && shown(check.reason),
     cached: cache !== 'off',
     onError,
+    history,
+    /** Left out if its backend has answered since it last failed. */
+    outage: outage && { ...outage, reason: shown(outage.reason) },
   };
-}
-
-type Known = Pick<AuthenticatorStatus, 'history' | 'outage'>;
-
-function printableOutage({ history, outage }: Known, { withhold }: Pick<AuthenticatorConfig, 'withhold'>): Known {
-  return { history, ...(outage && { outage: { ...outage, reason: printableLines(withhold(outage.reason)) } }) };
-}
-
-function printableReload({ what, at, problems }: RefusedReload): RefusedReload {
-  return { what: printable(what), at, problems: problems.map(printableLines) };
-}
-
-function printableReview({ reason, username, ...review }: RecentReview): RecentReview {
-  return {
-    ...review,
-    ...(reason !== undefined && { reason: printable(reason) }),
-    ...(username !== undefined && { username: printable(username) }),
-  };
-}
-
-/** In milliseconds. Older results are not shown. It is more than the 10 s for which the result of a check is reused. */
-const knownFor = 15_000;
-
-/**
- * Keeps the last results of the authenticators' checks, and does not wait for checks in progress: a backend that hangs
- * must not delay the page that shows it. It waits only if a result is missing or too old.
- *
- * @param check checks at most every 10 s
- * @param now monotonic milliseconds
- */
-export function createKnownHealth(
-  check: () => Promise<readonly HealthCheck[]>,
-  now: () => number,
-): (names: readonly string[]) => Promise<ReadonlyMap<string, HealthCheck>> {
-  let known: ReadonlyMap<string, HealthCheck> = new Map();
-  let knownAt = Number.NEGATIVE_INFINITY;
-  return async (names) => {
-    const checked = check().then((found) => {
-      known = new Map(found.map((one) => [one.name, one]));
-      knownAt = now();
-    });
-    if (now() - knownAt > knownFor || names.some((name) => !known.has(name))) await checked;
-    return known;
-  };
-}
-
-/** What is on disk and not in force. */
-interface RefusedReloads {
-  /** @param problems empty if the reload succeeded */
-  reloaded(source: ReloadSource, problems: readonly string[]): void;
-  /** Newest first. */
-  list(): readonly RefusedReload[];
 }
 
 /**
  * Remembers the last refusal of each source. A config that is loaded clears all of them, since everything that it names
  * was loaded with it. `createReloadMetrics` has the same rule, but counts and knows no reasons.
- *
- * @param wall milliseconds since 1970
  */
-export function createRefusedReloads(wall: () => number): RefusedReloads {
-  const refused = new Map<ReloadSource, RefusedReload>();
+export function createRefusedReloads(wall: () => number) {
+  const refused = new Map<ReloadSource, { what: string; at: number; problems: string[] }>();
   return {
-    reloaded(source, problems) {
+    /** @param problems empty if the reload succeeded */
+    reloaded(source: ReloadSource, problems: readonly string[]) {
       refused.delete(source);
-      const what = typeof source === 'string' ? source : source.file;
-      if (problems.length > 0) refused.set(source, { what, at: wall(), problems });
+      const what = printable(typeof source === 'string' ? source : source.file);
+      if (problems.length > 0) refused.set(source, { what, at: wall(), problems: problems.map(printableLines) });
       else if (source === 'config') refused.clear();
     },
+    /** Newest first. */
     list: () => [...refused.values()].reverse(),
+  };
+}
+
+const maxReviews = 50;
+/** In characters. The memory of a review must not depend on what callers and backends send. */
+const maxTextLength = 256;
+
+/** The last reviews, without their tokens. */
+export function createRecentReviews() {
+  const reviews: ReturnType<typeof recentReview>[] = [];
+  return {
+    /** Never throws. */
+    record(report: ReviewReport) {
+      // Thousands a second can be refused unread. They are one line, so that the reviews before them stay.
+      if (isUnread(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
+      if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
+    },
+    /** Newest first. */
+    list: () =>
+      reviews.toReversed().map(({ reason, username, ...review }) => ({
+        ...review,
+        reason: reason && printable(reason),
+        username: username && printable(username),
+      })),
+  };
+}
+
+function recentReview(report: ReviewReport) {
+  const { id, at, outcome, seconds, callerGone } = report;
+  const { reason, authenticator, username, subject, cached: source } = decisionOf(report);
+  const texts = { reason: shortened(reason), username: shortened(username ?? subject) };
+  return { id, at, outcome, seconds, callerGone, authenticator, source, ...texts };
+}
+
+/** Copies the text: a slice of a long text would keep all of it in memory. */
+function shortened(text: string | undefined): string | undefined {
+  if (text === undefined || text.length <= maxTextLength) return text;
+  return `${Buffer.from(text.slice(0, maxTextLength)).toString()}…`;
+}
+
+/** Counts what the page shows of logins, since the start of this process. */
+export function createLoginCounts() {
+  const counts = { loggedIn: 0, refused: 0, unanswered: 0, loggedOut: 0, sessionsRefused: 0 };
+  const record: OnLogin = ({ action, outcome, ended = 0 }) => {
+    counts.loggedOut += ended;
+    if (action !== 'login') return;
+    if (outcome === 'ok') counts.loggedIn += 1;
+    else if (outcome === 'refused') counts.refused += 1;
+    else if (outcome !== 'invalid' && outcome !== 'gone') counts.unanswered += 1;
+  };
+  return {
+    /** Never throws. */
+    record,
+    revalidated(result: RevalidationResult) {
+      if (result === 'refused') counts.sessionsRefused += 1;
+    },
+    counts,
   };
 }

@@ -1,101 +1,86 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../../chain/chain.ts';
+import type { Clocks } from '../../clocks.ts';
 import { withoutToken } from '../../logging/error-fields.ts';
-import { type Counts, decisionNames, type History, type HistoryTimes, type Outage } from './document.ts';
 
 /** In seconds. */
 const bucketSeconds = 10;
 /** A quarter of an hour. */
 const buckets = 90;
 
+/** The answers of an authenticator by decision. A `stale` one is not counted as `authenticated` as well. */
+const decisionNames = ['authenticated', 'stale', 'rejected', 'unknown', 'error'] as const;
+/** The decisions, and where they came from. */
 const countNames = [...decisionNames, 'memory', 'redis', 'backend'] as const;
-/** A row of the ring: the counts, then the sum of the backend's times, then the longest time of an answer. */
-const rowLength = countNames.length + 2;
-const columns = Object.fromEntries(countNames.map((name, index) => [name, index])) as Counts;
-const secondsColumn = countNames.length;
-const slowestColumn = countNames.length + 1;
 
-interface Rows {
-  /** One row for each bucket. It never grows. */
-  readonly rows: Float64Array;
-  /** The bucket of each row, counted from the clock's zero. */
-  readonly bucketOfRow: Float64Array;
+type Bucket = ReturnType<typeof createBucket>;
+
+interface Followed {
+  /** Oldest first, without those in which nothing was counted. */
+  readonly buckets: Bucket[];
+  /** Reviews since then got stale answers or none. `seenAt`: when one last met it. The reason is the first. */
+  outage: { since: number; seenAt: number; reason: string; stale: number; failed: number } | undefined;
 }
 
-interface Followed extends Rows {
-  outage?: { -readonly [Key in keyof Outage]: Outage[Key] };
-}
+export type Histories = ReturnType<typeof createHistories>;
 
 /** The answers of the configured authenticators in the last quarter of an hour. */
-export interface Histories {
-  /** Sets the authenticators. One that stays keeps its history; those of others are dropped. */
-  follow(names: readonly string[]): void;
-  /** Never throws, and does not keep the token: it is removed from the message of a failure. */
-  record(answer: Answer, token: string | undefined): void;
-  times(): HistoryTimes;
-  of(name: string): { readonly history: History; readonly outage?: Outage };
-}
-
-/** Milliseconds: `monotonic` for the buckets, `wall` since 1970. */
-export interface HistoryClocks {
-  readonly monotonic: () => number;
-  readonly wall: () => number;
-}
-
-export function createHistories({ monotonic, wall }: HistoryClocks): Histories {
+export function createHistories({ monotonic, wall }: Clocks) {
   const followed = new Map<string, Followed>();
   const bucketNow = () => Math.floor(monotonic() / (bucketSeconds * 1000));
-
   return {
-    follow(names) {
+    /** Sets the authenticators. One that stays keeps its history; those of others are dropped. */
+    follow(names: readonly string[]) {
       for (const name of followed.keys()) if (!names.includes(name)) followed.delete(name);
-      for (const name of names) if (!followed.has(name)) followed.set(name, createRows());
+      for (const name of names) if (!followed.has(name)) followed.set(name, { buckets: [], outage: undefined });
     },
-    record(answer, token) {
+    /** Never throws, and does not keep the token: it is removed from the message of a failure. */
+    record(answer: Answer, token: string | undefined) {
       const known = followed.get(answer.authenticator);
       // A reload has removed the authenticator, or it does not recognize the token.
       if (known === undefined || ('decision' in answer && !answer.recognized)) return;
-      count(known, bucketNow(), answer);
+      count(bucketOf(known, bucketNow()), answer);
       recordOutage(known, answer, token, wall);
     },
-    times: () => ({
-      bucketSeconds,
-      buckets,
-      lastFrom: Math.round(wall() - (monotonic() - bucketNow() * bucketSeconds * 1000)),
-    }),
-    of(name) {
-      const { outage, ...rows }: Followed = followed.get(name) ?? createRows();
-      return { history: read(rows, bucketNow()), ...(outage && { outage: { ...outage } }) };
+    /** The buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
+    times: () => ({ bucketSeconds, buckets, lastFrom: Math.round(wall() - (monotonic() % (bucketSeconds * 1000))) }),
+    of(name: string) {
+      const known = followed.get(name);
+      return { history: read(known?.buckets ?? [], bucketNow()), outage: known?.outage };
     },
   };
 }
 
-function createRows(): Rows {
-  return { rows: new Float64Array(buckets * rowLength), bucketOfRow: new Float64Array(buckets).fill(-1) };
+/**
+ * What was counted in a bucket, whose number counts from the clock's zero; all times of the backend together, and the
+ * longest time of an answer.
+ */
+function createBucket(number: number) {
+  const decisions = { authenticated: 0, stale: 0, rejected: 0, unknown: 0, error: 0 };
+  return { number, ...decisions, memory: 0, redis: 0, backend: 0, seconds: 0, slowest: 0 };
 }
 
-function count({ rows, bucketOfRow }: Rows, bucket: number, answer: Answer): void {
-  const row = bucket % buckets;
-  const start = row * rowLength;
-  if (bucketOfRow[row] !== bucket) {
-    rows.fill(0, start, start + rowLength);
-    bucketOfRow[row] = bucket;
-  }
-  const add = (column: number, value: number) => {
-    rows[start + column] = (rows[start + column] ?? 0) + value;
-  };
-  rows[start + slowestColumn] = Math.max(rows[start + slowestColumn] ?? 0, answer.seconds);
+function bucketOf(known: Followed, number: number): Bucket {
+  const last = known.buckets.at(-1);
+  if (last?.number === number) return last;
+  const next = createBucket(number);
+  if (known.buckets.push(next) > buckets) known.buckets.shift();
+  return next;
+}
+
+function count(bucket: Bucket, answer: Answer): void {
+  bucket.slowest = Math.max(bucket.slowest, answer.seconds);
   if ('error' in answer) {
-    add(columns.error, 1);
+    bucket.error++;
     return;
   }
   const { decision, source, seconds } = answer;
-  if (decision.kind === 'no-opinion') add(columns.unknown, 1);
-  else if (source !== 'stale') add(columns[decision.kind], 1);
-  if (source !== undefined) add(columns[source], 1);
+  if (decision.kind === 'no-opinion') bucket.unknown++;
+  else if (source !== 'stale') bucket[decision.kind]++;
+  if (source !== undefined) bucket[source]++;
   else if (isOfBackend(answer)) {
-    add(columns.backend, 1);
-    add(secondsColumn, seconds);
+    bucket.backend++;
+    bucket.seconds += seconds;
   }
 }
 
@@ -109,46 +94,42 @@ function isOfBackend(answer: Answer): boolean {
 function recordOutage(known: Followed, answer: Answer, token: string | undefined, wall: () => number): void {
   const error = 'error' in answer ? answer.error : answer.failure;
   if (error === undefined) {
-    if (isOfBackend(answer)) delete known.outage;
+    if (isOfBackend(answer)) known.outage = undefined;
     return;
   }
+  const isOwn = AuthenticatorError.is(error);
   // This code concerns one token alone.
-  if (AuthenticatorError.is(error) && error.code === 'failed') return;
+  if (isOwn && error.code === 'failed') return;
   const seenAt = wall();
-  known.outage ??= { since: seenAt, seenAt, reason: reasonOf(error, token), stale: 0, failed: 0 };
+  // Other errors can quote their input: see `logging/error-fields.ts`.
+  const reason = () => (isOwn ? withoutToken(error.message, token) : `a bug in its plugin (${error.name})`);
+  known.outage ??= { since: seenAt, seenAt, reason: reason(), stale: 0, failed: 0 };
   known.outage.seenAt = seenAt;
   if ('error' in answer) known.outage.failed++;
   else known.outage.stale++;
 }
 
-/** Other errors can quote their input: see `logging/error-fields.ts`. */
-function reasonOf(error: Error, token: string | undefined): string {
-  if (!AuthenticatorError.is(error)) return `a bug in its plugin (${error.name})`;
-  return withoutToken(error.message, token);
+function read(known: readonly Bucket[], last: number) {
+  const first = last - buckets + 1;
+  const inOrder = Array.from({ length: buckets }, (_, index) => createBucket(first + index));
+  for (const bucket of known) if (bucket.number >= first) inOrder[bucket.number - first] = bucket;
+  const column = (name: keyof Bucket) => inOrder.map((bucket) => bucket[name]);
+  const total = (name: keyof Bucket) => column(name).reduce((sum, value) => sum + value, 0);
+  const slowests = column('slowest').map(rounded);
+  return {
+    /** Of all buckets together; null if there was no answer. */
+    sum: byName(countNames, total),
+    mean: mean(total('seconds'), total('backend')),
+    slowest: Math.max(...slowests) || null,
+    /** For each bucket. */
+    counts: byName(decisionNames, column),
+    means: inOrder.map(({ seconds, backend }) => mean(seconds, backend)),
+    slowests: slowests.map((seconds) => seconds || null),
+  };
 }
 
-function read({ rows, bucketOfRow }: Rows, last: number): History {
-  const inOrder = Array.from({ length: buckets }, (_, index) => {
-    const bucket = last - buckets + 1 + index;
-    const row = ((bucket % buckets) + buckets) % buckets;
-    const start = row * rowLength;
-    return bucketOfRow[row] === bucket ? rows.subarray(start, start + rowLength) : undefined;
-  });
-  const column = (index: number) => inOrder.map((row) => row?.[index] ?? 0);
-  const total = (index: number) => column(index).reduce((sum, value) => sum + value, 0);
-  const sum = Object.fromEntries(countNames.map((name) => [name, total(columns[name])])) as Counts;
-  const slowests = column(slowestColumn).map((seconds) => rounded(seconds) || null);
-  return {
-    sum,
-    mean: mean(total(secondsColumn), sum.backend),
-    slowest: Math.max(...slowests.map((seconds) => seconds ?? 0)) || null,
-    counts: Object.fromEntries(decisionNames.map((name) => [name, column(columns[name])])) as Record<
-      (typeof decisionNames)[number],
-      number[]
-    >,
-    means: inOrder.map((row) => mean(row?.[secondsColumn] ?? 0, row?.[columns.backend] ?? 0)),
-    slowests,
-  };
+function byName<Name extends string, Value>(names: readonly Name[], value: (name: Name) => Value) {
+  return Object.fromEntries(names.map((name) => [name, value(name)])) as Record<Name, Value>;
 }
 
 function mean(seconds: number, times: number): number | null {

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { send } from '../../server/testing/clients.ts';
 import { createLog } from '../../server/testing/server.ts';
 import { startAdminServer } from '../admin.ts';
-import type { StatusDocument } from './document.ts';
+import type { StatusDocument } from './collector.ts';
 
 const document = { at: 1, recent: [] } as unknown as StatusDocument;
 

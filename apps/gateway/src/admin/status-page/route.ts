@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import type { Context, Middleware } from 'koa';
+import type { Middleware } from 'koa';
 import { StatusError } from '../../server/kubernetes-status.ts';
-import type { StatusDocument } from './document.ts';
+import type { StatusDocument } from './collector.ts';
 
 export interface StatusPageSource {
   /** Read at each request. If the page is not shown, all its paths are 404. */
@@ -11,23 +11,11 @@ export interface StatusPageSource {
   readonly document: () => Promise<StatusDocument>;
 }
 
-const dataPath = '/status.json';
-
-/** Nothing from other hosts, nothing inline, no frame around it; and no text becomes code. */
-const contentSecurityPolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-].join('; ');
-
-const headers: Readonly<Record<string, string>> = {
-  'Content-Security-Policy': contentSecurityPolicy,
+const headers = {
+  // Nothing from other hosts, nothing inline, no frame around it; and no text becomes code.
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -43,23 +31,22 @@ const headers: Readonly<Record<string, string>> = {
  * @param document the StatusDocument as JSON
  */
 export function createStatusPage(isShown: () => boolean, document: () => Promise<Buffer>): Middleware {
+  const data = { contentType: 'application/json; charset=utf-8', read: document };
   return async (context, next) => {
-    if (!Object.hasOwn(files, context.path) && context.path !== dataPath) return next();
+    const { path, method } = context;
+    const file = path === '/status.json' ? data : files.get(path);
+    if (file === undefined) return next();
     if (!isShown()) throw new StatusError(404, 'not found');
     context.set(headers);
     return requireLocalHost(context, async () => {
-      requireReading(context);
-      const asset = context.path === dataPath ? undefined : (await readAssets()).get(context.path);
-      context.set('Content-Type', asset?.contentType ?? 'application/json; charset=utf-8');
-      context.body = asset === undefined ? await document() : asset.body;
+      if (method !== 'GET' && method !== 'HEAD') {
+        context.set('Allow', 'GET, HEAD');
+        throw new StatusError(405, 'the method must be GET, HEAD');
+      }
+      context.set('Content-Type', file.contentType);
+      context.body = await file.read();
     });
   };
-}
-
-function requireReading(context: Context): void {
-  if (context.method === 'GET' || context.method === 'HEAD') return;
-  context.set('Allow', 'GET, HEAD');
-  throw new StatusError(405, 'the method must be GET, HEAD');
 }
 
 /**
@@ -74,55 +61,39 @@ export const requireLocalHost: Middleware = async (context, next) => {
   await next();
 };
 
-/** A file of the page, as it is served. */
-interface Asset {
-  readonly contentType: string;
-  readonly body: Buffer;
-}
-
-const html = 'text/html; charset=utf-8';
-const css = 'text/css; charset=utf-8';
-const script = 'text/javascript; charset=utf-8';
-const text = 'text/plain; charset=utf-8';
-
-/** A file that the build copies to the page's own. @param source where it is in a checkout */
-function copied(name: string, source: () => string): URL {
-  const copy = new URL(`./page/${name}`, import.meta.url);
-  return existsSync(copy) ? copy : new URL(source(), import.meta.url);
-}
-
-/** All files that are served, by their paths. A request never names a file. */
-const files: Readonly<Record<string, readonly [contentType: string, file: () => URL]>> = {
-  '/': [html, () => new URL('./page/index.html', import.meta.url)],
-  '/status/icon.svg': ['image/svg+xml', () => new URL('./page/icon.svg', import.meta.url)],
-  '/status/base.css': [css, () => new URL('./page/base.css', import.meta.url)],
-  '/status/parts.css': [css, () => new URL('./page/parts.css', import.meta.url)],
-  '/status/main.js': [script, () => new URL('./page/main.js', import.meta.url)],
-  '/status/chain-view.js': [script, () => new URL('./page/chain-view.js', import.meta.url)],
-  '/status/element.js': [script, () => new URL('./page/element.js', import.meta.url)],
-  '/status/facts-view.js': [script, () => new URL('./page/facts-view.js', import.meta.url)],
-  '/status/notices.js': [script, () => new URL('./page/notices.js', import.meta.url)],
-  '/status/plots.js': [script, () => new URL('./page/plots.js', import.meta.url)],
-  '/status/recent-view.js': [script, () => new URL('./page/recent-view.js', import.meta.url)],
-  '/status/words.js': [script, () => new URL('./page/words.js', import.meta.url)],
-  // The page asks no other host, so the docs that it links to are served beside it.
-  '/status/operations.md': [text, () => copied('operations.md', () => '../../../../../docs/operations.md')],
-  '/status/uplot.css': [css, () => copied('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css'))],
-  '/status/uplot.js': [script, () => copied('uPlot.esm.js', () => import.meta.resolve('uplot/dist/uPlot.esm.js'))],
+const contentTypes = {
+  html: 'text/html; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  md: 'text/plain; charset=utf-8',
+  svg: 'image/svg+xml',
 };
 
-let assets: Promise<ReadonlyMap<string, Asset>> | undefined;
-
-/** Reads all of them at the first request, and no more: 300 KB, mostly the plotting library. */
-function readAssets(): Promise<ReadonlyMap<string, Asset>> {
-  assets ??= Promise.all(
-    Object.entries(files).map(async ([path, [contentType, file]]) => {
-      return [path, { contentType, body: await readFile(file()) }] as const;
-    }),
-  ).then((read) => new Map(read));
-  // What could not be read is tried again.
-  assets.catch(() => {
-    assets = undefined;
-  });
-  return assets;
+/** @param source where it is in a checkout, if only the build copies it to the page's own files */
+function pageFile<Type extends keyof typeof contentTypes>(name: `${string}.${Type}`, source?: () => string) {
+  let body: Buffer | undefined;
+  return {
+    contentType: contentTypes[name.split('.').at(-1) as Type],
+    /** Reads it at the first request, and no more: 300 KB in all, mostly the plotting library. */
+    async read() {
+      const own = new URL(`./page/${name}`, import.meta.url);
+      body ??= await readFile(source === undefined || existsSync(own) ? own : new URL(source(), import.meta.url));
+      return body;
+    },
+  };
 }
+
+const scripts = ['main', 'chain-view', 'element', 'facts-view', 'plots', 'words'];
+
+/** All files that are served, by their paths. A request never names a file. */
+const files = new Map([
+  ['/', pageFile('index.html')],
+  ['/status/icon.svg', pageFile('icon.svg')],
+  ['/status/base.css', pageFile('base.css')],
+  ['/status/parts.css', pageFile('parts.css')],
+  ...scripts.map((name) => [`/status/${name}.js`, pageFile(`${name}.js`)] as const),
+  // The page asks no other host, so the docs that it links to are served beside it.
+  ['/status/operations.md', pageFile('operations.md', () => '../../../../../docs/operations.md')],
+  ['/status/uplot.css', pageFile('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css'))],
+  ['/status/uplot.js', pageFile('uPlot.esm.js', () => import.meta.resolve('uplot/dist/uPlot.esm.js'))],
+]);

@@ -1,10 +1,10 @@
 import type { AuthenticateContext, Decision } from '@sallyport/authenticator';
 import { onTestFinished } from 'vitest';
 import type { ServerConfig } from '../../config/types.ts';
-import { createInFlight, type InFlight } from '../in-flight.ts';
 import type { ConnectionLimits } from '../limits.ts';
-import { type ReviewServer, startReviewServer } from '../listener.ts';
+import { createInFlight, type InFlight } from '../limits.ts';
 import { createReviewLog, type ReviewOutcome } from '../review-report.ts';
+import { type ReviewServer, startReviewServer } from '../review-server.ts';
 import type { TlsMaterial } from '../tls.ts';
 
 /** One line that was logged. */

@@ -15,36 +15,44 @@ export function element(tag, attributes, ...children) {
 }
 
 /**
- * Sets a text if it differs, so that screen readers read changes only.
+ * Shows elements in a list, in their order. Each is there as long as its key: so nothing flickers, no selected text is
+ * lost, and screen readers read changes only.
  *
- * @param {Element} target
- * @param {string} text
+ * @template {{ readonly element: HTMLElement }} View
+ * @param {HTMLElement} list
+ * @returns {(views: readonly (readonly [key: string, create: () => View])[]) => ReadonlyMap<string, View>}
  */
+export function createList(list) {
+  /** @type {ReadonlyMap<string, View>} */
+  let shown = new Map();
+  return (views) => {
+    shown = new Map(views.map(([key, create]) => [key, shown.get(key) ?? create()]));
+    const elements = new Set([...shown.values()].map((view) => /** @type {Element} */ (view.element)));
+    for (const child of [...list.children]) if (!elements.has(child)) child.remove();
+    for (const [index, one] of [...elements].entries()) {
+      if (list.children[index] !== one) list.insertBefore(one, list.children[index] ?? null);
+    }
+    return shown;
+  };
+}
+
+/** Sets a text if it differs, so that screen readers read changes only. @param {Element} target @param {string} text */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** @param {string} id */
+/** @param {string} id of an element that the page has */
 export function byId(id) {
-  const found = document.getElementById(id);
-  if (found === null) throw new Error(`the page has no #${id}`);
-  return found;
+  return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
-/**
- * A time: the local time of day, and under the pointer the whole time in UTC, as in the log.
- *
- * @param {number} at
- * @param {'time' | 'date'} part
- */
+/** A time, and under the pointer the whole time in UTC, as in the log. @param {number} at @param {'time' | 'date'} part */
 export function moment(at, part = 'time') {
-  const date = new Date(at);
-  const iso = date.toISOString();
-  const text = part === 'time' ? clock(date) : iso.slice(0, 10);
-  return element('time', { datetime: iso, title: iso }, text);
+  const iso = new Date(at).toISOString();
+  return element('time', { datetime: iso, title: iso }, part === 'time' ? clock(at) : iso.slice(0, 10));
 }
 
-/** @param {Date} date */
-export function clock(date) {
-  return date.toLocaleTimeString('en-GB');
+/** The local time of day. @param {number} at */
+export function clock(at) {
+  return new Date(at).toLocaleTimeString('en-GB');
 }

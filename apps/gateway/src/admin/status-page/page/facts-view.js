@@ -1,119 +1,92 @@
-/** @import { StatusDocument } from '../document.ts' */
+/** @import { StatusDocument } from '../collector.ts' */
 import { element, moment } from './element.js';
-import { nameOfCertificate } from './notices.js';
-import { count, counted, span } from './words.js';
+import { certificateNames, count, counted, span } from './words.js';
 
-/** @typedef {readonly [title: string, ...lines: readonly (Node | string)[][]]} Fact */
-
-/**
- * What is known of this replica, except its authenticators.
- *
- * @param {StatusDocument} status
- * @returns {HTMLElement[]}
- */
+/** What is known of this replica, except its authenticators. @param {StatusDocument} status */
 export function factsOf(status) {
-  const facts = [
-    configFact(status),
-    loadFact(status),
-    cacheFact(status),
-    blockingFact(status),
-    ...(status.login === undefined ? [] : [loginFact(status.login)]),
-    certificateFact(status),
-  ];
-  return facts.map(([title, ...lines]) =>
-    element(
-      'section',
-      { class: 'fact' },
-      element('h3', {}, title),
-      ...lines.map((line, index) => element('p', index === 0 ? { class: 'lead' } : {}, ...line)),
-    ),
-  );
+  const facts = [configFact, loadFact, cacheFact, blockingFact, loginFact, certificateFact];
+  return facts.flatMap((make) => make(status) ?? []);
 }
 
-/** @param {StatusDocument} status @returns {Fact} */
+/** @param {string} title @param {...(Node | string)[]} lines */
+function fact(title, ...lines) {
+  const texts = lines.map((line, index) => element('p', index === 0 ? { class: 'lead' } : {}, ...line));
+  return element('section', { class: 'fact' }, element('h3', {}, title), ...texts);
+}
+
+/** @param {StatusDocument} status */
 function configFact({ config, at }) {
   const state = config.refused.length === 0 ? 'the same as on disk' : 'the file on disk was refused';
-  return [
+  return fact(
     'Config',
     [element('code', {}, config.digest), `: ${state}`],
     [element('code', {}, config.file)],
     [`loaded ${span(at - config.loadedAt)} ago, at `, moment(config.loadedAt)],
-  ];
+  );
 }
 
-/** @param {StatusDocument} status @returns {Fact} */
+/** @param {StatusDocument} status */
 function loadFact({ gateway, at }) {
-  return [
+  return fact(
     'Token reviews in progress',
     [`${count(gateway.inFlight)} of at most ${count(gateway.maxInFlight)}`],
     [`Sallyport ${gateway.version}, started ${span(at - gateway.startedAt)} ago`],
-  ];
+  );
 }
 
-/** @param {StatusDocument} status @returns {Fact} */
+/** @param {StatusDocument} status */
 function cacheFact({ cache, authenticators }) {
-  const total = (/** @type {'memory' | 'redis' | 'stale' | 'backend'} */ name) =>
-    authenticators.reduce((sum, { history }) => sum + history.sum[name], 0);
-  const parts = /** @type {const} */ ([
-    ['memory', 'memory'],
-    ['redis', 'Redis'],
-    ['stale', 'stale'],
-    ['backend', 'backends'],
-  ]);
-  const all = parts.reduce((sum, [name]) => sum + total(name), 0);
-  const share = (/** @type {number} */ part) => `${Math.round((part / all) * 100)}\u00a0%`;
-  const hits = parts.map(([name, words]) => `${words}\u00a0${share(total(name))}`).join(' · ');
-  const redis =
-    cache.redis === undefined
-      ? 'no shared Redis'
-      : `shared Redis ${cache.redis.circuitOpen ? 'unavailable: circuit open' : 'healthy'}`;
-  return [
+  const parts = /** @type {const} */ (['memory', 'redis', 'stale', 'backend']).map((name) =>
+    authenticators.reduce((sum, { history }) => sum + history.sum[name], 0),
+  );
+  const all = parts.reduce((sum, one) => sum + one, 0);
+  const share = (part = 0) => (all === 0 ? '–' : `${Math.round((part / all) * 100)}\u00a0%`);
+  const [memory, redis, stale, backends = 0] = parts;
+  const hits = Object.entries({ memory, Redis: redis, stale, backends });
+  const health = cache.redis?.circuitOpen ? 'unavailable: circuit open' : 'healthy';
+  return fact(
     'Cache',
+    [all === 0 ? 'no answers yet' : `${share(all - backends)} of ${counted(all, 'answer')} came from the cache`],
+    [hits.map(([words, part]) => `${words}\u00a0${share(part)}`).join(' · ')],
     [
-      all === 0
-        ? 'no answers yet'
-        : `${share(all - total('backend'))} of ${counted(all, 'answer')} came from the cache`,
+      `${count(cache.entries)} cached, of at most ${count(cache.maxEntries)}; `,
+      cache.redis === undefined ? 'no shared Redis' : `shared Redis ${health}`,
     ],
-    [all === 0 ? 'memory – · Redis – · stale – · backends –' : hits],
-    [`${count(cache.entries)} cached, of at most ${count(cache.maxEntries)}; ${redis}`],
-  ];
+  );
 }
 
-/** @param {StatusDocument} status @returns {Fact} */
+/** @param {StatusDocument} status */
 function blockingFact({ blocking: { blocked, lockedOut, listAge, cutOff } }) {
   const read = listAge === null ? 'never read' : `read ${(listAge ?? 0).toFixed(1)} s ago`;
-  const list =
-    listAge === undefined ? 'no shared Redis, so no list of all replicas' : `list ${read}${cutOff ? ': cut off' : ''}`;
-  return [
+  const hasList = listAge !== undefined;
+  const locked = `${counted(lockedOut, 'user is', 'users are')} locked out: sallyport lockouts`;
+  return fact(
     'Blocked',
     [blocked === 0 ? 'none' : counted(blocked, 'user, group or token', 'users, groups or tokens')],
-    [
-      lockedOut === 0
-        ? 'no one is locked out'
-        : `${counted(lockedOut, 'user is', 'users are')} locked out: sallyport lockouts`,
-    ],
-    [list],
-  ];
+    [lockedOut === 0 ? 'no one is locked out' : locked],
+    [hasList ? `list ${read}${cutOff ? ': cut off' : ''}` : 'no shared Redis, so no list of all replicas'],
+  );
 }
 
-/** @param {NonNullable<StatusDocument['login']>} login @returns {Fact} */
-function loginFact({ publicUrl, inFlight, maxInFlight, loggedIn, refused, unanswered, loggedOut, sessionsRefused }) {
-  const ended = `${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`;
-  return [
+/** @param {StatusDocument} status */
+function loginFact({ login }) {
+  if (login === undefined) return undefined;
+  const { publicUrl, inFlight, maxInFlight, loggedIn, refused, unanswered, loggedOut, sessionsRefused } = login;
+  return fact(
     'Logins',
     [`${count(loggedIn)} since the start; ${count(refused)} refused, ${count(unanswered)} not answered`],
-    [ended],
+    [`${counted(loggedOut, 'session')} logged out, ${count(sessionsRefused)} refused because of their user`],
     [element('code', {}, publicUrl), `: ${count(inFlight)} of at most ${count(maxInFlight)} in progress`],
-  ];
+  );
 }
 
-/** @param {StatusDocument} status @returns {Fact} */
+/** @param {StatusDocument} status */
 function certificateFact({ certificates, at }) {
-  const [first, ...others] = certificates.map((one) => {
+  if (certificates.length === 0) return fact('Certificates', ['none: plain HTTP on loopback']);
+  const lines = certificates.flatMap((one) => {
     const left = one.endsAt - at;
     const end = left < 0 ? 'has expired, ' : `expires in ${span(left)}, `;
-    return { lead: [`${nameOfCertificate(one)} ${end}`, moment(one.endsAt, 'date')], subject: one.subject };
+    return [[`${certificateNames[one.certificate]} ${end}`, moment(one.endsAt, 'date')], [one.subject]];
   });
-  if (first === undefined) return ['Certificates', ['none: plain HTTP on loopback']];
-  return ['Certificates', first.lead, [first.subject], ...others.flatMap(({ lead, subject }) => [lead, [subject]])];
+  return fact('Certificates', ...lines);
 }

@@ -1,17 +1,17 @@
-/** @import { StatusDocument } from '../document.ts' */
+/** @import { StatusDocument } from '../collector.ts' */
 import { createChainView } from './chain-view.js';
-import { byId, clock, element, setText } from './element.js';
+import { byId, clock, createList, element, moment, setText } from './element.js';
 import { factsOf } from './facts-view.js';
-import { noticesOf } from './notices.js';
-import { createRecentView } from './recent-view.js';
-import { verdict } from './words.js';
+import { noticesOf, sourceNames, took, verdict } from './words.js';
 
 /** Milliseconds between two requests, and for one request. */
 const interval = 2_000;
 const timeout = 5_000;
 
-const chain = createChainView(byId('chain'));
-const recent = createRecentView(byId('recent'));
+const showChain = createChainView(byId('chain'));
+const showNotices = createList(byId('notices'));
+const showFacts = createList(byId('facts'));
+const showRecent = createList(byId('recent'));
 
 /** @param {StatusDocument} status */
 function show(status) {
@@ -21,46 +21,52 @@ function show(status) {
   setText(byId('verdict-text'), text);
   setText(byId('spoken'), spoken);
   document.title = `${level === 'good' ? '' : '! '}${title} – Sallyport`;
-  showNotices(status);
+  showNotices(byText(noticesOf(status).map(noticeItem)));
   byId('content').hidden = false;
-  chain.update(status);
-  showFacts(status);
-  setText(
-    byId('recent-note'),
-    status.recent.length === 0 ? 'no reviews yet' : `the last ${status.recent.length}, newest first`,
-  );
-  recent.update(status.recent);
+  showChain(status);
+  showFacts(byText(factsOf(status)));
+  const { recent } = status;
+  setText(byId('recent-note'), recent.length === 0 ? 'no reviews yet' : `the last ${recent.length}, newest first`);
+  showRecent(recent.map((review) => [review.id, () => ({ element: rowOf(review) })]));
   document.body.classList.remove('lost');
-  setText(byId('pulse'), `live · ${clock(new Date(status.at))}`);
+  setText(byId('pulse'), `live · ${clock(status.at)}`);
 }
 
-/** @param {StatusDocument} status */
-function showNotices(status) {
-  const list = byId('notices');
-  const made = noticesOf(status).map(({ level, title, lines }) =>
-    element(
-      'li',
-      { 'data-level': level },
-      element('strong', {}, title),
-      ...lines.map((line) => element('p', {}, line)),
-    ),
+/** @param {ReturnType<typeof noticesOf>[number]} notice */
+function noticeItem({ level, title, lines }) {
+  const texts = lines.map((line) => element('p', {}, line));
+  return element('li', { 'data-level': level }, element('strong', {}, title), ...texts);
+}
+
+/** @param {readonly HTMLElement[]} elements */
+function byText(elements) {
+  return elements.map((one) => /** @type {const} */ ([one.textContent ?? '', () => ({ element: one })]));
+}
+
+/** For an empty cell. */
+const nothing = '–';
+
+/** @param {StatusDocument['recent'][number]} review */
+function rowOf({ at, outcome, reason, authenticator, username, source, seconds, callerGone }) {
+  const why = [reason, callerGone ? 'the caller did not wait' : undefined].filter((part) => part !== undefined);
+  const word = element('span', { class: 'word' }, outcome);
+  const shape = element('span', { class: 'shape', 'aria-hidden': 'true' });
+  return element(
+    'tr',
+    { role: 'row', 'data-outcome': source === 'stale' ? 'stale' : outcome },
+    cell('time', moment(at)),
+    cell('outcome', shape, word, ...(why.length > 0 ? [element('span', { class: 'reason' }, why.join('; '))] : [])),
+    cell('who', username ?? nothing),
+    cell('by', authenticator ?? nothing),
+    cell('from', authenticator === undefined ? nothing : sourceNames[source ?? 'backend']),
+    cell('took', took(seconds)),
   );
-  // Screen readers read them when they change, not each time.
-  if (list.textContent !== made.map((one) => one.textContent).join('')) list.replaceChildren(...made);
 }
 
-/**
- * Replaces only what has changed, so that a selected text is not lost.
- *
- * @param {StatusDocument} status
- */
-function showFacts(status) {
-  const list = byId('facts');
-  for (const [index, fact] of factsOf(status).entries()) {
-    const shown = list.children[index];
-    if (shown === undefined) list.append(fact);
-    else if (shown.textContent !== fact.textContent) shown.replaceWith(fact);
-  }
+/** @param {string} column @param {...(Node | string)} content */
+function cell(column, ...content) {
+  const empty = content[0] === nothing ? ' nothing' : '';
+  return element('td', { role: 'cell', class: `c-${column}${empty}` }, ...content);
 }
 
 let lastAnswer = '';
@@ -79,7 +85,7 @@ async function refresh() {
     const answer = await fetch('status.json', { cache: 'no-store', signal: AbortSignal.timeout(timeout) });
     if (!answer.ok) throw new Error(`It answered ${answer.status}`);
     show(await answer.json());
-    lastAnswer = clock(new Date());
+    lastAnswer = clock(Date.now());
   } catch (error) {
     lost(error);
   }
@@ -96,5 +102,4 @@ async function follow() {
   }
 }
 
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chain.redraw());
 void follow();

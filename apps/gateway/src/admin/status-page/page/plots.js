@@ -1,5 +1,5 @@
-/** @import { History, HistoryTimes } from '../document.ts' */
-import { clock } from './element.js';
+/** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
+import { clock, element } from './element.js';
 import uPlot from './uplot.js';
 import { count, took } from './words.js';
 
@@ -12,14 +12,7 @@ export const kinds = /** @type {const} */ ([
   { name: 'error', hatched: true },
 ]);
 
-/**
- * A plot and the line above it, which describes the bucket under the pointer.
- *
- * @typedef {object} Plot
- * @property {HTMLElement} element
- * @property {(times: HistoryTimes, history: History) => void} update
- * @property {() => void} redraw in other colours
- */
+/** @typedef {AuthenticatorStatus['history']} History */
 
 /**
  * @typedef {object} Drawing
@@ -27,6 +20,7 @@ export const kinds = /** @type {const} */ ([
  * @property {readonly { colour: string, hatched?: boolean }[]} bars each before the next one
  * @property {(history: History) => (number | null)[][]} columns of the bars
  * @property {number} least the smallest value of the full height: one review alone is no peak
+ * @property {(history: History) => string} peak the value of the full height in words
  * @property {(history: History, index: number) => string} describe one bucket in words
  * @property {(history: History) => string} summary
  */
@@ -37,14 +31,18 @@ export const decisions = {
   bars: kinds.map(({ name, hatched }) => ({ colour: `--${name}`, hatched })).reverse(),
   columns: ({ counts }) =>
     kinds
-      .map((_, top) =>
-        counts.authenticated.map((_, at) => {
-          const sum = kinds.slice(0, top + 1).reduce((total, { name }) => total + (counts[name][at] ?? 0), 0);
-          return sum === 0 ? null : sum;
-        }),
-      )
+      .map((_, top) => {
+        const stacked = kinds.slice(0, top + 1);
+        return counts.authenticated.map(
+          (_, at) => stacked.reduce((total, { name }) => total + (counts[name][at] ?? 0), 0) || null,
+        );
+      })
       .reverse(),
   least: 4,
+  peak: (history) => {
+    const most = Math.max(...(decisions.columns(history)[0] ?? []).map((value) => value ?? 0));
+    return most === 0 ? '' : `peak ${count(most)}`;
+  },
   describe: ({ counts }, index) => {
     const parts = kinds.filter(({ name }) => counts[name][index]);
     return parts.map(({ name }) => `${counts[name][index]} ${name}`).join(', ') || 'none';
@@ -58,30 +56,20 @@ export const latency = {
   bars: [{ colour: '--slowest' }, { colour: '--mean' }],
   columns: ({ slowests, means }) => [[...slowests], [...means]],
   least: 0.005,
+  peak: (history) => (history.slowest === null ? '' : latency.summary(history)),
   describe: ({ slowests, means }, index) =>
     slowests[index] == null ? 'none' : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
   summary: ({ mean, slowest }) =>
     slowest === null ? 'no answers yet' : `backend ${took(mean)}, slowest ${took(slowest)}`,
 };
 
-/**
- * @param {Drawing} drawing
- * @returns {Plot}
- */
+/** A plot and the line above it, which describes the bucket under the pointer. @param {Drawing} drawing */
 export function createPlot(drawing) {
-  const caption = document.createElement('figcaption');
-  const title = document.createElement('span');
-  const readout = document.createElement('span');
-  readout.className = 'readout';
-  title.textContent = drawing.title;
-  caption.append(title, readout);
-  const box = document.createElement('div');
-  box.className = 'plot';
-  box.setAttribute('role', 'img');
-  const figure = document.createElement('figure');
-  figure.append(caption, box);
+  const title = element('span', {}, drawing.title);
+  const readout = element('span', { class: 'readout' });
+  const box = element('div', { class: 'plot', role: 'img' });
 
-  /** @type {{ times: HistoryTimes, history: History } | undefined} */
+  /** @type {{ times: StatusDocument['history'], history: History } | undefined} */
   let shown;
   const show = (/** @type {number | null | undefined} */ index) => {
     if (shown === undefined) return;
@@ -89,48 +77,26 @@ export function createPlot(drawing) {
     // The words for the bucket under the pointer need the whole line.
     title.hidden = index != null;
     const at = times.lastFrom - (times.buckets - 1 - (index ?? 0)) * times.bucketSeconds * 1000;
-    readout.textContent =
-      index == null ? peak(drawing, history) : `${clock(new Date(at))}: ${drawing.describe(history, index)}`;
+    readout.textContent = index == null ? drawing.peak(history) : `${clock(at)}: ${drawing.describe(history, index)}`;
   };
   const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
+  // In other colours.
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw());
   new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
 
   return {
-    element: figure,
-    update(times, history) {
+    element: element('figure', {}, element('figcaption', {}, title, readout), box),
+    update(/** @type {StatusDocument['history']} */ times, /** @type {History} */ history) {
       shown = { times, history };
-      const step = times.bucketSeconds;
-      const xs = Array.from({ length: times.buckets }, (_, index) => index * step);
+      const xs = Array.from({ length: times.buckets }, (_, index) => index * times.bucketSeconds);
       plot.setData([xs, ...drawing.columns(history)]);
       box.setAttribute('aria-label', `${drawing.title}: ${drawing.summary(history)}`);
       show(plot.cursor.idx);
     },
-    redraw: () => plot.redraw(),
   };
 }
 
-/**
- * The value of the full height.
- *
- * @param {Drawing} drawing
- * @param {History} history
- */
-function peak(drawing, history) {
-  if (drawing === latency) return history.slowest === null ? '' : latency.summary(history);
-  const most = Math.max(
-    ...drawing
-      .columns(history)
-      .flat()
-      .map((value) => value ?? 0),
-  );
-  return most === 0 ? '' : `peak ${count(most)}`;
-}
-
-/**
- * @param {Drawing} drawing
- * @param {(index: number | null | undefined) => void} show
- * @returns {uPlot.Options}
- */
+/** @param {Drawing} drawing @param {(index: number | null | undefined) => void} show @returns {uPlot.Options} */
 function optionsOf({ bars, least }, show) {
   const paths = uPlot.paths.bars?.({ size: [0.78, 14] });
   return {
@@ -157,18 +123,10 @@ function optionsOf({ bars, least }, show) {
   };
 }
 
-/**
- * A colour of the style sheet, or stripes of it.
- *
- * @param {string} name
- * @param {boolean | undefined} hatched
- */
+/** A colour of the style sheet, or stripes of it. @param {string} name @param {boolean | undefined} hatched */
 function paint(name, hatched) {
   const colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const tile = document.createElement('canvas');
-  tile.width = 6;
-  tile.height = 6;
-  const context = hatched ? tile.getContext('2d') : null;
+  const context = hatched ? new OffscreenCanvas(6, 6).getContext('2d') : null;
   if (context === null) return colour;
   context.fillStyle = colour;
   context.globalAlpha = 0.35;
@@ -181,5 +139,5 @@ function paint(name, hatched) {
     context.lineTo(shift + 7, -1);
   }
   context.stroke();
-  return context.createPattern(tile, 'repeat') ?? colour;
+  return context.createPattern(context.canvas, 'repeat') ?? colour;
 }

@@ -1,2 +1,2 @@
-// The browser gets the library's own module under this name: see ../assets.ts.
+// The browser gets the library's own module under this name: see ../route.ts.
 export { default } from 'uplot';

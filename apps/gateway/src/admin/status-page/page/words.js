@@ -1,30 +1,24 @@
-/** @import { AuthenticatorStatus, StatusDocument } from '../document.ts' */
+/** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
+import { clock } from './element.js';
 
 /** @typedef {'good' | 'warn' | 'bad' | 'none'} Level */
 
 const number = new Intl.NumberFormat('en');
+
+/** Where an answer came from. */
+export const sourceNames = { memory: 'memory', redis: 'Redis', stale: 'stale', backend: 'backend' };
 
 /** @param {number} value */
 export function count(value) {
   return number.format(value);
 }
 
-/**
- * `1 answer`, `12 answers`.
- *
- * @param {number} value
- * @param {string} one
- * @param {string} many
- */
+/** `1 answer`, `12 answers`. @param {number} value @param {string} one @param {string} many */
 export function counted(value, one, many = `${one}s`) {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/**
- * A time with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`.
- *
- * @param {number | null} seconds
- */
+/** A time with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`. @param {number | null} seconds */
 export function took(seconds) {
   if (seconds === null) return '–';
   const milliseconds = seconds * 1000;
@@ -33,11 +27,7 @@ export function took(seconds) {
   return `${seconds < 99.5 ? seconds.toPrecision(3) : Math.round(seconds)} s`;
 }
 
-/**
- * A duration in one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`.
- *
- * @param {number} milliseconds
- */
+/** A duration in one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`. @param {number} milliseconds */
 export function span(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -60,18 +50,9 @@ export function stateOf(one, now) {
   if (one.circuit === 'open') return { level: 'bad', word: 'Circuit open', why: one.outage?.reason ?? 'circuit open' };
   if (one.circuit === 'half-open') return { level: 'warn', word: 'Circuit half-open', why: one.outage?.reason };
   if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
-  if (hasFailed(one, now)) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
+  const hasFailed = one.outage !== undefined && now - one.outage.seenAt < checkedWithin;
+  if (hasFailed) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
   return { level: 'good', word: 'Healthy', why: undefined };
-}
-
-/**
- * Whether the last reviews that asked its backend failed.
- *
- * @param {AuthenticatorStatus} one
- * @param {number} now
- */
-function hasFailed({ outage }, now) {
-  return outage !== undefined && now - outage.seenAt < checkedWithin;
 }
 
 /** @param {AuthenticatorStatus} one */
@@ -86,18 +67,10 @@ function fromCache({ circuit, cached, outage }) {
 }
 
 /**
- * The line at the top: whether users can log in.
+ * The line at the top: whether users can log in. `spoken` is the title without the count, which changes all the time.
  *
- * @typedef {object} Verdict
- * @property {Level} level
- * @property {string} title
- * @property {string} text
- * @property {string} spoken the title without the count, which changes all the time
- */
-
-/**
  * @param {StatusDocument} status
- * @returns {Verdict}
+ * @returns {{ level: Level, title: string, text: string, spoken: string }}
  */
 export function verdict({ at, gateway, authenticators }) {
   const down = authenticators.filter((one) => stateOf(one, at).level !== 'good');
@@ -118,30 +91,18 @@ export function verdict({ at, gateway, authenticators }) {
   return titled(level, `${down.length} of ${total} authenticators are unavailable: ${names}`, text);
 }
 
-/**
- * @param {Level} level
- * @param {string} spoken
- * @param {string} text
- * @param {string} more
- * @returns {Verdict}
- */
+/** @param {Level} level @param {string} spoken @param {string} text @param {string} more */
 function titled(level, spoken, text, more = '') {
   return { level, title: `${spoken}${more}`, text, spoken };
 }
 
 /** @param {readonly AuthenticatorStatus[]} authenticators */
-function allHealthy(authenticators) {
-  const [only, second] = authenticators;
-  if (only !== undefined && second === undefined) return `${only.name} is healthy`;
-  return authenticators.length === 2
-    ? 'Both authenticators are healthy'
-    : `All ${authenticators.length} authenticators are healthy`;
+function allHealthy({ 0: first, length }) {
+  if (length === 1) return `${first?.name} is healthy`;
+  return length === 2 ? 'Both authenticators are healthy' : `All ${length} authenticators are healthy`;
 }
 
-/**
- * @param {readonly AuthenticatorStatus[]} down
- * @param {readonly AuthenticatorStatus[]} all
- */
+/** @param {readonly AuthenticatorStatus[]} down @param {readonly AuthenticatorStatus[]} all */
 function consequence(down, all) {
   const users = down.some(({ cached }) => cached)
     ? 'Users who logged in recently may still get in with a cached answer. The tokens of all others can’t be checked.'
@@ -151,4 +112,51 @@ function consequence(down, all) {
   const others = all.length - down.length;
   if (others === 0) return users;
   return `${users} ${others === 1 ? 'The other one is healthy.' : `The other ${others} are healthy.`}`;
+}
+
+/** @type {Readonly<Record<string, string>>} */
+const reloadNames = { config: 'The config', certificates: 'The certificate' };
+
+/** @typedef {{ level: 'warn' | 'bad', title: string, lines: readonly string[] }} Notice */
+
+/** Milliseconds before the end of a certificate. The log has the same limit for its warnings. */
+const expiresSoon = 14 * 24 * 60 * 60 * 1000;
+
+/** The problems of this replica, except those of authenticators. @param {StatusDocument} status @returns {Notice[]} */
+export function noticesOf({ at, config, blocking, cache, certificates, recent, gateway }) {
+  /** @type {Notice[]} */
+  const notices = config.refused.map(({ what, at: when, problems }) => ({
+    level: 'bad',
+    title: `${reloadNames[what] ?? what} on disk was refused at ${clock(when)}: the one before is still in use`,
+    lines: problems,
+  }));
+  if (blocking.cutOff) {
+    const lines = ['New blocks and revocations are not known here. Cached answers are used for 10 s at most.'];
+    notices.push({ level: 'bad', title: 'Cut off from the revocation list', lines });
+  } else if (cache.redis?.circuitOpen) {
+    const lines = ['It is down or slow. Answers are cached only in this process, so backends are asked more often.'];
+    notices.push({ level: 'warn', title: 'The circuit of the shared Redis is open', lines });
+  }
+  if (recent[0]?.outcome === 'overloaded' && at - recent[0].at < 60_000) {
+    const lines = [`${counted(gateway.inFlight, 'token review')} in progress, of at most ${gateway.maxInFlight}.`];
+    notices.push({ level: 'bad', title: 'Overloaded: token reviews are refused with 429', lines });
+  }
+  return [...notices, ...certificateNotices(certificates, at)];
+}
+
+export const certificateNames = { server: 'server', 'client-ca': 'client CA', login: 'login' };
+
+/** @param {StatusDocument['certificates']} certificates @param {number} now @returns {Notice[]} */
+function certificateNotices(certificates, now) {
+  // Of several client CAs the one that ends last counts: during a change of CA the file has the old and the new one.
+  const last = certificates.filter(({ certificate, endsAt }) => {
+    return !certificates.some((other) => other.certificate === certificate && other.endsAt > endsAt);
+  });
+  const soon = last.filter(({ endsAt }) => endsAt - now <= expiresSoon);
+  return soon.map(({ certificate, subject, endsAt }) => {
+    const left = endsAt - now;
+    const end = left < 0 ? 'has expired' : `expires in ${span(left)}`;
+    const level = left < 2 * 24 * 60 * 60 * 1000 ? 'bad' : 'warn';
+    return { level, title: `The ${certificateNames[certificate]} certificate ${end}`, lines: [subject] };
+  });
 }

@@ -106,7 +106,10 @@ describe('an answered review', () => {
       expect.objectContaining({
         level: 'error',
         fields: {
-          error: { type: 'TypeError', frames: expect.arrayContaining([expect.stringContaining('app.test.ts')]) },
+          error: {
+            type: 'TypeError',
+            frames: expect.arrayContaining([expect.stringContaining('review-server.test.ts')]),
+          },
         },
       }),
     );
