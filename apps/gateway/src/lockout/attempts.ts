@@ -14,8 +14,6 @@ export interface AttemptsDependencies
   readonly shared?: () => SharedRedis | undefined;
 }
 
-export type LockoutGuard = ReturnType<typeof createAttempts>;
-
 /**
  * The lockout guard, for the whole life of this process: counts outlive a reload of the config. Each authenticator has
  * its own counts, since its directory has.

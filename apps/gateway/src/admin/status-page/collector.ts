@@ -43,7 +43,7 @@ export interface StatusSources {
 export type StatusDocument = Awaited<ReturnType<StatusCollector['document']>>;
 export type AuthenticatorStatus = StatusDocument['authenticators'][number];
 
-export type StatusCollector = ReturnType<typeof createStatusCollector>;
+type StatusCollector = ReturnType<typeof createStatusCollector>;
 
 /** Collects what the page shows. @param first the config that runs at first */
 export function createStatusCollector(first: GatewayConfig, sources: StatusSources) {
