@@ -118,6 +118,21 @@ describe('the deadline', () => {
   });
 });
 
+test('calls that fail all at once let none of those that wait go out: the circuit opens first', async () => {
+  const lost = Promise.withResolvers<Decision>();
+  const { ask, calls } = setUp(() => lost.promise, { maxConcurrent: 10, maxWaiting: 20 });
+  const asked = Array.from({ length: 30 }, () => ask());
+  await settle();
+  const sent = calls.length;
+  expect(sent).toBeGreaterThan(5);
+  lost.reject(new AuthenticatorError('unavailable', 'connection lost'));
+  await settle();
+  expect(calls).toHaveLength(sent);
+  const outcomes = asked.map(({ outcome }) => outcome);
+  expect(outcomes.filter((one) => one === 'unavailable: connection lost')).toHaveLength(sent);
+  expect(outcomes.filter((one) => one === 'unavailable: circuit open, next try in 5s')).not.toHaveLength(0);
+});
+
 describe('a deadline that passes after the backend has answered', () => {
   const lateItself: Answer = (context) => {
     context.backendAnswered?.();
@@ -301,15 +316,13 @@ describe('more calls than may be in progress', () => {
     });
     const results = [ask(), ask(), ask()];
     await settle();
-    // The next one takes over the slot before the circuit hears of the outage.
-    await endFirst(down());
     await endFirst(down());
     expect(results.map(({ outcome }) => outcome)).toEqual([
       'unavailable: down',
-      'unavailable: down',
+      'unavailable: circuit open, next try in 5s',
       'unavailable: circuit open, next try in 5s',
     ]);
-    expect(calls).toHaveLength(2);
+    expect(calls).toHaveLength(1);
   });
 
   test('never keep out a token that was good before: a quarter of the slots is for these', async () => {

@@ -110,14 +110,17 @@ function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned
       // At the deadline, or when the caller left, it was settled.
       if (!controller.signal.aborted) permit.settle(outcome);
     };
-    const work = answer.finally(leave).then(
+    // The circuit learns of it before the next call takes the slot: many may fail at once.
+    const work = answer.then(
       (decision) => {
         finish('answered');
+        leave();
         if (decision?.kind === 'authenticated') onGood?.();
         return decision;
       },
       (error: unknown) => {
         finish(AuthenticatorError.is(error) && error.code === 'failed' ? 'answered' : 'outage');
+        leave();
         throw error;
       },
     );

@@ -84,6 +84,7 @@ test.each([
   ['0.0.0.0:80', '[::1]:80', false],
   ['[::1]:80', '[0:0:0:0:0:0:0:1]:80', true],
   ['localhost:80', '127.0.0.1:80', true],
+  ['localhost:80', '[::1]:80', true],
   ['a.example.com:80', 'A.example.com:80', true],
 ])('whether %s collides with %s: %s', (one, other, expected) => {
   expect(collide(parseListenAddress(one), parseListenAddress(other))).toBe(expected);

@@ -47,13 +47,16 @@ export function collide(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port === 0 || one.port !== other.port) return false;
   const hosts = [one, other].map(canonicalHost);
   if (hosts[0] === hosts[1] || hosts.includes('[::]')) return true;
-  return hosts.includes('0.0.0.0') && hosts.every(isIPv4);
+  const isWithin = (host: string) => isIPv4(host) || host === 'localhost';
+  if (hosts.includes('0.0.0.0')) return hosts.every(isWithin);
+  // The name may resolve to either.
+  return hosts.includes('localhost') && (hosts.includes('127.0.0.1') || hosts.includes('[::1]'));
 }
 
 /** A name in lowercase; an IPv6 address in its one spelling, in brackets. */
 function canonicalHost({ host }: ListenAddress): string {
   const { hostname = host } = URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`) ?? {};
-  return hostname === 'localhost' ? '127.0.0.1' : hostname;
+  return hostname;
 }
 
 const text = z.string().min(1);

@@ -107,6 +107,7 @@ describe('texts that are secrets', () => {
     ['of the schema', { password: 'a', keys: ['b'] }, [['password'], ['keys', 0]]],
     ['through a reference', { admin: { password: 'a', name: 'b' } }, [['admin', 'password']]],
     ['URLs with a password', { url: 'redis://a:b@c/0' }, [['url']]],
+    ['once, also under a key that is not known', { ulr: 'redis://a:b@c/0' }, [['ulr']]],
     ['no other URLs', { url: 'redis://c/0', other: 'redis://a@c' }, []],
     ['no references, and nothing that is empty', { password: { env: 'A' }, admin: { password: '' } }, []],
   ])('%s', (_name, value, expected) => {

@@ -101,9 +101,14 @@ export async function fillCache(value: Written, sources: SecretSources): Promise
   return {
     ...filled,
     value: { ...value, cache: { ...cache, redis: filled.value } },
-    problems: [...filled.problems, ...written.map(writtenOut)],
+    problems: [...filled.problems.map(withKeyFix), ...written.map(writtenOut)],
     secrets: [...filled.secrets, ...written.map((path) => String(valueAt(value, path)))],
   };
+}
+
+/** An operator whose key is missing most likely has none yet. */
+function withKeyFix(problem: Problem): Problem {
+  return problem.path[place.length] === 'sealingKeys' ? { ...problem, fix: `${problem.fix}; ${keyFix}` } : problem;
 }
 
 const fixes: Readonly<Record<string, string>> = {
