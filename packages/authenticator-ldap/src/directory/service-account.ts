@@ -96,9 +96,9 @@ export function createServiceSearches(
   /** A connection that was used before was silent: the network may have lost all of this server's. */
   onDead: () => void,
 ) {
-  const { server, options, metrics, now } = access;
+  const { server, options, metrics, now, random } = access;
   const settings = { ...options.pool, url: server.url, waitTimeout: options.serverTimeout };
-  const pool = createConnectionPool({ ...settings, open, metrics: metrics.pool('service'), now });
+  const pool = createConnectionPool({ ...settings, open, metrics: metrics.pool('service'), now, random });
   const workOn = async <T>({ connection }: Lease, work: Work<T>) => work(searchesOf(connection, access));
 
   return {

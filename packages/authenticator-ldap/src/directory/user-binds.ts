@@ -81,7 +81,7 @@ export function createUserBinds(access: ServerAccess) {
 }
 
 /** It has a connection for each bind that may be in progress, those with a late answer too: no caller waits for one. */
-function poolOf({ server, options, open, metrics, now }: ServerAccess) {
+function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
   return createConnectionPool({
     url: server.url,
     max: options.maxUserBinds + maxLate,
@@ -92,6 +92,7 @@ function poolOf({ server, options, open, metrics, now }: ServerAccess) {
     metrics: metrics.pool('user'),
     now,
   });
+    random,
 }
 
 /**
