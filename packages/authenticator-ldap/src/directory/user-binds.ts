@@ -25,14 +25,15 @@ const distrustTime = 60_000;
  * allows it). A bind that may have reached the server is never sent again: the server may have counted its password.
  */
 export function createUserBinds(access: ServerAccess) {
-  const { server, options, metrics, logger, now } = access;
+  const { server, options, metrics, logger, now, closing } = access;
   const timeout = options.serverTimeout;
   const pool = poolOf(access);
   let late = 0;
   let reusedFrom = options.reuseUserConnections ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 
   const distrust = (reason: string) => {
-    if (now() < reusedFrom) return;
+    // The connections that `close` ends say nothing about the server.
+    if (closing.aborted || now() < reusedFrom) return;
     reusedFrom = now() + distrustTime;
     pool.dropIdle();
     const fields = { server: server.url, reason, pause: durationText(distrustTime) };
@@ -91,8 +92,8 @@ function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
     open,
     metrics: metrics.pool('user'),
     now,
-  });
     random,
+  });
 }
 
 /**
