@@ -70,10 +70,10 @@ describe("Kubernetes' token file", () => {
     expect(await problemsOf(text)).toContain(`tokens.csv, ${message}`);
   });
 
-  test('that is not UTF-8 is refused with the line', async () => {
-    expect(await problemsOf(Buffer.from('a,b,c\nd,J\xf6rg,e\n', 'latin1'))).toBe(
-      'tokens.csv, line 2: not UTF-8: save the file as UTF-8',
-    );
+  test('that is not UTF-8 is refused with the line, and U+FFFD before it is not to blame', async () => {
+    const text = Buffer.from('a,b,\uFFFD\nd,J?rg,e\n');
+    text[text.indexOf('?')] = 0xf6;
+    expect(await problemsOf(text)).toBe('tokens.csv, line 2: not UTF-8: save the file as UTF-8');
   });
 
   test('has up to ten problems reported at once, and none of them quotes a token', async () => {

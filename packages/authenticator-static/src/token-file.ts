@@ -36,9 +36,13 @@ export const sliceLength = 64 * 1024;
  * @throws TokenFileError when it is not UTF-8: otherwise two names or tokens could become the same
  */
 export function decode(file: string, content: Buffer): string {
-  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(content);
-  if (isUtf8(content)) return text;
-  const line = text.slice(0, text.indexOf('\uFFFD')).split('\n').length;
+  if (isUtf8(content)) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(content);
+  let line = 1;
+  for (let start = 0; ; line++) {
+    const end = content.indexOf(0x0a, start) + 1 || content.length;
+    if (!isUtf8(content.subarray(start, end))) break;
+    start = end;
+  }
   throw new TokenFileError(file, [{ line, message: 'not UTF-8: save the file as UTF-8' }]);
 }
 

@@ -26,6 +26,7 @@ function setUp(max: number) {
     maxAge: 100,
     waitTimeout: 1e9,
     now: () => time,
+    random: () => 0.5,
     metrics: createServerMetrics(metrics)('u').pool('service'),
     open: (signal) =>
       new Promise((resolve, reject) => {

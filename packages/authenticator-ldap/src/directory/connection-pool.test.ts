@@ -24,6 +24,7 @@ function setUp(more: Partial<PoolSettings> = {}) {
     idleTimeout: 60_000,
     maxAge: 3_600_000,
     waitTimeout: 1000,
+    random: () => 0.5,
     ...more,
   };
   let skew = 0;
@@ -221,6 +222,18 @@ describe('a connection pool', () => {
     expect(memory.openConnections).toBe(1);
     await pass(1);
     expect([memory.connections[0]?.isOpen, memory.connects]).toEqual([false, 1]);
+  });
+
+  test('spreads the ends of those that opened together, from 0.9 to 1.1 of maxAge', async () => {
+    const dice = [0, 0.999];
+    const { memory, use } = setUp({ maxAge: 100_000, idleTimeout: 200_000, random: () => dice.shift() ?? 0.5 });
+    await use(2);
+    const open: number[] = [];
+    for (const milliseconds of [89_999, 1, 19_900, 100]) {
+      await pass(milliseconds);
+      open.push(memory.openConnections);
+    }
+    expect(open).toEqual([2, 1, 1, 0]);
   });
 
   test('closes one that passed maxAge in use when it comes back', async () => {

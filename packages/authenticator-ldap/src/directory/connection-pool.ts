@@ -11,6 +11,8 @@ export interface PoolSettings extends PoolOptions {
   readonly open: (signal: AbortSignal) => Promise<Connection>;
   readonly metrics: PoolMetrics;
   readonly now: () => number;
+  /** At least 0, less than 1. */
+  readonly random: () => number;
 }
 
 export type ConnectionPool = ReturnType<typeof createConnectionPool>;
@@ -170,7 +172,9 @@ async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
     connection.close();
     throw gone(pool.url);
   }
-  const pooled: Pooled = { connection, epoch, expiresAt: pool.now() + pool.maxAge };
+  // Connections that opened together must not end together.
+  const age = pool.maxAge * (0.9 + 0.2 * pool.random());
+  const pooled: Pooled = { connection, epoch, expiresAt: pool.now() + age };
   pool.busy.add(pooled);
   pool.metrics.connections('busy', 1);
   pool.hasConnected = true;

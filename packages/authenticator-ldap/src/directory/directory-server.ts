@@ -19,7 +19,7 @@ import { createUserBinds } from './user-binds.ts';
 export type DirectoryServer = ReturnType<typeof createDirectoryServer>;
 
 /** One server with its circuit, its pools and its probe. */
-export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open'>) {
+export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 'closing'>) {
   const { server, options, metrics, now } = dependencies;
   const closing = new AbortController();
   const access = accessTo(dependencies, closing.signal);
@@ -81,13 +81,13 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open'>) 
   };
 }
 
-function accessTo(dependencies: Omit<ServerAccess, 'open'>, closing: AbortSignal): ServerAccess {
+function accessTo(dependencies: Omit<ServerAccess, 'open' | 'closing'>, closing: AbortSignal): ServerAccess {
   const { server, options, connect, tls, metrics, now } = dependencies;
   const open: ServerAccess['open'] = (caller) => {
     const signal = AbortSignal.any([caller, closing]);
     return measured(() => connect({ server, tls, stepTimeout: options.serverTimeout, signal }), now, metrics.connected);
   };
-  return { ...dependencies, open };
+  return { ...dependencies, open, closing };
 }
 
 /** Does the work on a connection of its own, which ends with it and with the signal. */

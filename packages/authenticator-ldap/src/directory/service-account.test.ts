@@ -114,6 +114,18 @@ describe('the service account', () => {
     await directory.close();
   });
 
+  test('does not outlive the directory with a bind that gets no answer', async () => {
+    const { directory, server } = memoryDirectory(1);
+    server(0).binding = 'hang';
+    const search = outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    await pass();
+    expect([server(0).binds.length, server(0).openConnections]).toEqual([1, 1]);
+    await directory.close();
+    await pass();
+    expect(server(0).openConnections).toBe(0);
+    expect(await search).toBe('unavailable: the directory is closed');
+  });
+
   test('refused by one server is used at the next, and is no failure of the first', async () => {
     const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).binding = 49;

@@ -13,6 +13,8 @@ export interface ServerAccess extends Omit<DirectoryDependencies, 'metrics'> {
   readonly metrics: ServerMetrics;
   /** Connects, with TLS, and binds as no one. @throws as `Connect` */
   readonly open: (signal: AbortSignal) => Promise<Connection>;
+  /** Aborted when the server is closed. */
+  readonly closing: AbortSignal;
 }
 
 /** What a caller does with a connection that is bound as the service account. */
@@ -27,7 +29,7 @@ const passwordWarning =
 
 /** Connects to one server and binds as the service account, or only connects where searches are anonymous. */
 export function createServiceAccount(access: ServerAccess) {
-  const { open, metrics, logger, now } = access;
+  const { open, metrics, logger, now, closing } = access;
   const { url } = access.server;
   const credentials = access.options.bind;
   let refusal: { readonly message: string; readonly at: number; readonly pause: number } | undefined;
@@ -70,7 +72,8 @@ export function createServiceAccount(access: ServerAccess) {
       const connection = await open(signal);
       if (credentials === undefined) return connection;
       try {
-        const send = () => connection.bind(credentials, signal);
+        // No pool knows the connection yet, so `close` ends it by the signal.
+        const send = () => connection.bind(credentials, AbortSignal.any([signal, closing]));
         const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
         if (isServerOutage(result.code)) throw outage(url, result.code);
         if (result.code !== 0) throw refuse(result.code, credentials.dn);
@@ -96,9 +99,9 @@ export function createServiceSearches(
   /** A connection that was used before was silent: the network may have lost all of this server's. */
   onDead: () => void,
 ) {
-  const { server, options, metrics, now } = access;
+  const { server, options, metrics, now, random } = access;
   const settings = { ...options.pool, url: server.url, waitTimeout: options.serverTimeout };
-  const pool = createConnectionPool({ ...settings, open, metrics: metrics.pool('service'), now });
+  const pool = createConnectionPool({ ...settings, open, metrics: metrics.pool('service'), now, random });
   const workOn = async <T>({ connection }: Lease, work: Work<T>) => work(searchesOf(connection, access));
 
   return {

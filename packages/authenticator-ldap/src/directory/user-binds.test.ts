@@ -201,6 +201,16 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
     for (let login = 0; login < 2; login++) expect(await bind()).toEqual(success);
     expect([fake.connections, lines]).toEqual([2, []]);
   });
+
+  test('which is no reason against it when the directory was closed meanwhile', async () => {
+    const { directory, server, lines } = memoryDirectory(1);
+    await directory.bindUser(user, { signal: never });
+    server(0).binding = 'hang';
+    const login = outcomeOf(directory.bindUser(user, { signal: never }));
+    await waitUntil(() => server(0).binds.length === 2, 'the second bind');
+    await directory.close();
+    expect([await login, server(0).connects, lines]).toEqual(['unavailable: the directory is closed', 1, []]);
+  });
 });
 
 test('rule 2: a kept one that was not used for 10 s is closed', async () => {

@@ -25,14 +25,15 @@ const distrustTime = 60_000;
  * allows it). A bind that may have reached the server is never sent again: the server may have counted its password.
  */
 export function createUserBinds(access: ServerAccess) {
-  const { server, options, metrics, logger, now } = access;
+  const { server, options, metrics, logger, now, closing } = access;
   const timeout = options.serverTimeout;
   const pool = poolOf(access);
   let late = 0;
   let reusedFrom = options.reuseUserConnections ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 
   const distrust = (reason: string) => {
-    if (now() < reusedFrom) return;
+    // The connections that `close` ends say nothing about the server.
+    if (closing.aborted || now() < reusedFrom) return;
     reusedFrom = now() + distrustTime;
     pool.dropIdle();
     const fields = { server: server.url, reason, pause: durationText(distrustTime) };
@@ -81,7 +82,7 @@ export function createUserBinds(access: ServerAccess) {
 }
 
 /** It has a connection for each bind that may be in progress, those with a late answer too: no caller waits for one. */
-function poolOf({ server, options, open, metrics, now }: ServerAccess) {
+function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
   return createConnectionPool({
     url: server.url,
     max: options.maxUserBinds + maxLate,
@@ -91,6 +92,7 @@ function poolOf({ server, options, open, metrics, now }: ServerAccess) {
     open,
     metrics: metrics.pool('user'),
     now,
+    random,
   });
 }
 

@@ -143,7 +143,8 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   const { scheme = '', six, name = '', port } = urlShape.exec(parsed.value)?.groups ?? {};
   if (scheme === '') {
     const hasScheme = /^ldaps?:\/\//i.test(parsed.value);
-    const why = hasScheme ? 'is not a host and a port, with IPv6 in brackets' : 'must begin with ldaps:// or ldap://';
+    const end = 'must end after the host and port (an IPv6 address in brackets)';
+    const why = hasScheme ? end : 'must begin with ldaps:// or ldap://';
     return { problem: `${quoted} ${why}`, fix: urlFix };
   }
   if (six === undefined ? !isIPv4(name) && !isHostName(name) : !isIPv6(six))
