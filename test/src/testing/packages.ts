@@ -47,7 +47,12 @@ export async function npmInstall(
   await mkdir(folder, { recursive: true });
   if (where.length === 0) await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
-  await npm(['install', ...where, ...quiet, ...tarballs], { cwd: folder, timeout: longest });
+  // With --prefix, npm looks for the machine's settings in that folder, and does not know the CA of its registry.
+  const settings = (await npm(['config', 'get', 'globalconfig'])).trim();
+  await npm(['install', ...where, ...quiet, '--globalconfig', settings, ...tarballs], {
+    cwd: folder,
+    timeout: longest,
+  });
 }
 
 /** An installed command, on one Node: `#!/usr/bin/env node` takes the first on PATH. */

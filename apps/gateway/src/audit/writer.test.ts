@@ -121,27 +121,31 @@ test('goes on where it stopped once a full disk has space', async () => {
 });
 
 test('ends a line before it goes to another output, and loses none', async () => {
-  const [old, next] = [createOutput([2, 3, 3]), createOutput()];
+  const [old, next] = [createOutput([8, 2, 'EAGAIN', 'EAGAIN', 3]), createOutput()];
   writer.use(old);
   offer(10, 15);
-  writer.use(next);
   await settle();
+  expect(old.text).toBe('line 10\nli');
+  writer.use(next);
+  await vi.advanceTimersByTimeAsync(50);
   offer(15, 17);
   await settle();
-  expect([old.text, next.text]).toEqual(['line 10\n', lines(11, 17).join('')]);
+  expect(old.text + next.text).toBe(lines(10, 17).join(''));
+  expect(old.text).toMatch(/^line 10\nli.*\n$/s);
+  expect(next.text).toMatch(/line 14\n/);
   expect([old.closed, next.closed]).toEqual([true, false]);
 });
 
 test.each([
-  ['is full', 'ENOSPC'],
-  ['takes no more now', 'EAGAIN'],
-])('where the old output %s, the new one gets all lines that are not whole there', async (_what, code) => {
+  ['is full', 'ENOSPC', 10],
+  ['takes no more for a second', 'EAGAIN', 1_100],
+])('where the old output %s, the new one gets all lines that are not whole there', async (_what, code, limit) => {
   const [old, next] = [createOutput([8, 2, code]), createOutput([], true)];
   writer.use(old);
   offer(10, 15);
   await settle();
   writer.use(next);
-  await settle();
+  await vi.advanceTimersByTimeAsync(limit);
   expect(old.text).toBe('line 10\nli');
   expect(next.text).toBe(`\n${lines(11, 15).join('')}`);
   expect(old.closed).toBe(true);

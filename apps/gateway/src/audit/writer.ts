@@ -16,10 +16,14 @@ interface LineWriterOptions {
 const slowPause = 10;
 const errorPause = 1_000;
 
+/** How long a slow output may delay a change to another one, in milliseconds. */
+const changeLimit = 1_000;
+
 /** Writes line after line, by sonic-boom, to one output at a time. Each line is whole in one output. */
 export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptions) {
   let current: ReturnType<typeof openStream> | undefined;
   let next: AuditOutput | undefined;
+  let nextAt = 0;
   let emptied = Promise.withResolvers<void>();
 
   function change(output: AuditOutput): void {
@@ -43,7 +47,7 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
 
   function failed(error: Error, isSlow: boolean): void {
     if (!isSlow) onError(error);
-    if (next !== undefined) change(next);
+    if (next !== undefined && (!isSlow || performance.now() > nextAt)) change(next);
   }
 
   return {
@@ -60,7 +64,7 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
      */
     use(output: AuditOutput): void {
       next?.close();
-      next = output;
+      [next, nextAt] = [output, performance.now() + changeLimit];
       if (current === undefined || current.size() === 0) change(output);
       else current.retry();
     },

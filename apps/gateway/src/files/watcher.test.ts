@@ -175,6 +175,14 @@ describe('createFileWatcher', () => {
     expect(changes).toBe(0);
   });
 
+  test('looks at nothing after it is closed, also at files that come later', async () => {
+    watcher.close();
+    await watcher.watch([file], later, count);
+    await writeFile(file, 'two');
+    await watcher.scan();
+    expect(changes).toBe(0);
+  });
+
   test('looks by itself every 2 s', async () => {
     watcher.close();
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });

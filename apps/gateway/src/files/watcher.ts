@@ -48,10 +48,11 @@ export type FileWatcher = ReturnType<typeof createFileWatcher>;
 export function createFileWatcher(settle: () => Promise<void> = () => pause(settleTime)) {
   const watches = new Set<Watch>();
   let scanning: Promise<void> | undefined;
+  let isClosed = false;
 
   async function scanAll(): Promise<void> {
     for (const watch of [...watches]) {
-      if (!watches.has(watch)) continue;
+      if (isClosed || !watches.has(watch)) continue;
       const next = await fingerprints(watch.files);
       const changed = differ(watch.files, next);
       if (changed) {
@@ -60,7 +61,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
         if (differ(next, await fingerprints(watch.files))) continue;
       }
       watch.files = next;
-      if (changed && watches.has(watch)) await watch.onChange();
+      if (changed && !isClosed && watches.has(watch)) await watch.onChange();
     }
   }
 
@@ -97,10 +98,10 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
       return () => watches.delete(watch);
     },
     scan,
-    /** No look and no `onChange` begins after this. */
+    /** No look and no `onChange` begins after this, also of files that a reload in progress still adds. */
     close(): void {
+      isClosed = true;
       clearInterval(timer);
-      watches.clear();
     },
   };
 }

@@ -68,6 +68,9 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
       add(session, http2Connection(session, limits), () => retire(session));
     },
     get: (transport: Transport) => open.get(transport),
+    get size(): number {
+      return open.size;
+    },
     retire,
     retireAll,
     /** Retires all, and ends later ones after the grace. */

@@ -139,9 +139,9 @@ function followSockets(
       const known = sockets.get(endsOf(socket));
       if (known !== undefined) newcomers.delete(known);
     },
-    /** @returns how many there were */
+    /** @returns how many there were that have had a request or may have one: a handshake that has not ended has none */
     destroyAll(): number {
-      const { size } = sockets;
+      const { size } = connections;
       for (const socket of sockets.values()) socket.destroy();
       return size;
     },

@@ -36,7 +36,7 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
   const privateKey = parse('keyFile', keyFile, () => parsePrivateKey(key));
   if (!chain[0]?.checkPrivateKey(privateKey)) {
     const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
-    throw new Error(`server.tls: ${problem}: the server's own certificate must come first there, its chain after it`);
+    throw new Error(`server.tls: ${problem}: if that is a chain, the server's own certificate must come first in it`);
   }
   requireHostName(chain, certFile);
   const trusted = ca ? parse('clientCAFile', caFile, () => parseCertificates(ca)) : [];

@@ -49,7 +49,9 @@ test('new leaves and keys, for the same names, and nothing else is another one',
 });
 
 test('other names are reported', async () => {
-  expect(await renew(['gw.example.com', '192.0.2.1'])).toMatch(/for gw\.example\.com, 192\.0\.2\.1\n/);
+  expect(await renew(['gw.example.com', '192.0.2.1'])).toMatch(
+    /for gw\.example\.com, 192\.0\.2\.1; new: 192\.0\.2\.1; no longer: ::1\n/,
+  );
   expect(hostsOf(await server())).toEqual(['gw.example.com', '192.0.2.1']);
 });
 

@@ -43,7 +43,7 @@ export async function renewCertificates(folder: string, given: readonly string[]
   }
   const path = (name: string) => printable(join(folder, name));
   return `Renewed, with new keys, from the CA in ${path(names.authority)}:
-  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}
+  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}
   ${path(names.client)}   until ${dateOf(client)}
 
 A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
@@ -112,4 +112,15 @@ function ifReadable<Value>(read: () => Value): Value | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What kube-apiserver and others may still call the gateway by is easily forgotten. */
+function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
+  const added = hosts.filter((host) => !before.includes(host));
+  const removed = before.filter((host) => !hosts.includes(host));
+  const said = [
+    added.length > 0 && `new: ${added.join(', ')}`,
+    removed.length > 0 && `no longer: ${removed.join(', ')}`,
+  ];
+  return said.map((one) => (one ? `; ${one}` : '')).join('');
 }
