@@ -22,8 +22,8 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
     device: deviceName(given),
     /** @throws Failure when there is none */
     async read(target: Target, prompts: PromptLimit) {
-      if (fromStdin) return fromText(target, await text(process.stdin));
-      return file ? fromText(target, readPasswordFile(file)) : fromTerminal(target, prompts);
+      if (fromStdin) return fromText(target, () => text(process.stdin));
+      return file ? fromText(target, () => readPasswordFile(file)) : fromTerminal(target, prompts);
     },
   };
 }
@@ -42,12 +42,13 @@ function readPasswordFile(file: string): string {
   }
 }
 
-function fromText({ username }: Target, found: string) {
+/** Without a name, nothing is read. */
+async function fromText({ username }: Target, read: () => string | Promise<string>) {
   if (username === undefined) {
     throw usageFailure('there is a password but no name: set --username or SALLYPORT_USERNAME');
   }
   // Editors and `echo` end a file with a line break, which is no part of a password.
-  const password = found.replace(/\r?\n$/, '');
+  const password = (await read()).replace(/\r?\n$/, '');
   if (password === '') throw usageFailure('the password is empty');
   return { username, password };
 }

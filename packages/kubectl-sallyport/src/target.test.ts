@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { nameOf, normalizeUrl } from './target.ts';
+import { nameOf, normalizeUrl, targetFrom } from './target.ts';
 
 test.each([
   ['https://login.example.com', 'https://login.example.com'],
@@ -41,4 +41,13 @@ test('each target has a name of its own, that no one confuses with another', () 
       expect(nameOf(one)).toMatch(/^[0-9a-f]{32}$/);
     }),
   );
+});
+
+test.each([
+  ['https://LOGIN.example.com:443/', 'PEM'],
+  ['https://other.example.com', undefined],
+  ['login.example.com', undefined],
+])('the CA that the kubeconfig has for %s is for its server alone, however that is spelled', (login, ca) => {
+  const options = { url: 'https://login.example.com', cluster: 'prod' };
+  expect(targetFrom(options, { login, cluster: 'prod', ca: 'PEM' })?.ca).toBe(ca);
 });

@@ -27,9 +27,18 @@ export function targetFrom(options: TargetOptions, config: ClusterConfig | undef
   const login = normalizeUrl(url);
   const { username: account, 'ca-file': caFile } = options;
   // The CA in the extension is that of the login server in the extension.
-  const ofServer = login === config?.login || options.url === undefined ? config?.ca : undefined;
+  const ofServer = config !== undefined && isUrlOf(config, login) ? config.ca : undefined;
   const ca = caFile === undefined ? ofServer : readCaFile(caFile);
   return { url: login, cluster, ca, account, username: account ?? usernameOfEnvironment() };
+}
+
+function isUrlOf({ login }: ClusterConfig, url: string): boolean {
+  try {
+    return normalizeUrl(login) === url;
+  } catch {
+    // It is wrong, but not what was asked for.
+    return false;
+  }
 }
 
 export function usernameOfEnvironment(): string | undefined {

@@ -187,3 +187,15 @@ test('names of a kubeconfig move no cursor', async () => {
   run.type('\x03');
   await run.ended;
 });
+
+test('a password without a name is refused before it is read', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const words = 'login --url https://127.0.0.1:1 --cluster prod';
+  // A terminal is an input without an end.
+  const run = client.terminal(`$PLUGIN ${words} --password-stdin`);
+  expect(await run.ended).toBe(2);
+  expect(run.shown()).toContain('there is a password but no name');
+  const { stderr } = await client.run(words.split(' '), { SALLYPORT_PASSWORD_FILE: '/missing' });
+  expect(stderr).toContain('there is a password but no name');
+});

@@ -1,6 +1,7 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
 import { parseWords } from '../arguments.ts';
-import { Failure, usageFailure } from '../failure.ts';
+import { Failure, usageFailure, warn } from '../failure.ts';
 import { addContext, type NewContext } from '../kubeconfig/add-context.ts';
 import { readClusterData } from '../kubeconfig/entries.ts';
 import { kubeconfigPaths } from '../kubeconfig/files.ts';
@@ -48,6 +49,18 @@ export async function init(words: readonly string[]): Promise<void> {
     };
     report(wanted.context, addContext(paths, wanted, makeCurrent), makeCurrent);
   }
+  if (!isOnPath(process.env.PATH)) {
+    warn(
+      'kubectl-sallyport is not in a folder of PATH: kubectl will not find it. Run: npm install -g kubectl-sallyport',
+    );
+  }
+}
+
+/** Says whether kubectl will find this command. */
+export function isOnPath(path = '', platform = process.platform): boolean {
+  const names = (platform === 'win32' ? ['.cmd', '.exe', '.ps1'] : ['']).map((ending) => `kubectl-sallyport${ending}`);
+  const folders = path.split(delimiter).filter((folder) => folder !== '');
+  return folders.some((folder) => names.some((name) => existsSync(join(folder, name))));
 }
 
 /** @throws Failure that lists the clusters when there is a choice, or no such cluster */

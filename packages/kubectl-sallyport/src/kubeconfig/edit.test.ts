@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { isObject } from '../text.ts';
 import { type Edits, withEdits } from './edit.ts';
 import { parseKubeconfig } from './files.ts';
 
@@ -118,4 +119,13 @@ test.each([
   'clusters:\n- {name: prod, cluster: {server: https://x}}\n- {name: prod, cluster: {server: https://y}}\n',
 ])('%j can not be edited without a loss, and is left as it was', (before) => {
   expect(() => edit(before, prod)).toThrow(/config: cannot edit it without a loss; it was left as it is/);
+});
+
+test('a value that is lost where the file is written is seen', () => {
+  const document = parseKubeconfig('');
+  const create = document.createNode.bind(document);
+  vi.spyOn(document, 'createNode').mockImplementation((value: unknown) =>
+    create(isObject(value) && 'name' in value ? { name: value.name } : value),
+  );
+  expect(() => withEdits({ path: 'config', text: '', document }, prod)).toThrow(/cannot edit it without a loss/);
 });

@@ -52,7 +52,7 @@ function lock(path: string): Disposable {
 /** Replaces entries with these names; others and comments stay. @throws Failure rather than return a text that has lost something */
 export function withEdits({ document, path }: KubeconfigFile, edits: Edits): string {
   const before: unknown = document.toJS();
-  const expected = expectedContent(isObject(before) ? before : {}, edits, document);
+  const expected = expectedContent(isObject(before) ? before : {}, edits);
   try {
     const text = write(document, edits);
     if (isDeepStrictEqual(parseKubeconfig(text).toJS(), expected)) return text;
@@ -64,17 +64,25 @@ export function withEdits({ document, path }: KubeconfigFile, edits: Edits): str
 
 const header = { apiVersion: 'v1', kind: 'Config' };
 
-/** The same as `write`, in plain objects. */
-function expectedContent(before: object, { entries, currentContext }: Edits, document: Document): object {
+/** The same as `write`, in plain objects, and with nothing of its code: a loss there is to be seen. */
+function expectedContent(before: object, { entries, currentContext }: Edits): object {
   const content: Record<string, unknown> = { ...header, ...before };
   for (const { kind, name, value } of entries) {
     const found: unknown = content[kind];
     const list: readonly unknown[] = Array.isArray(found) ? found : [];
-    const entry: unknown = nodeOf(document, { name, [kinds[kind]]: value }).toJS(document);
+    const entry = asTexts({ name, [kinds[kind]]: value });
     const isSame = (one: unknown) => isObject(one) && one.name === name;
     content[kind] = list.some(isSame) ? list.map((one) => (isSame(one) ? entry : one)) : [...list, entry];
   }
   return currentContext === undefined ? content : { ...content, 'current-context': currentContext };
+}
+
+/** As `parseKubeconfig` reads it. */
+function asTexts(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(asTexts);
+  if (!isObject(value)) return String(value);
+  const given = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(given.map(([key, inner]) => [key, asTexts(inner)]));
 }
 
 function write(document: Document, { entries, currentContext }: Edits): string {

@@ -68,6 +68,14 @@ test.each([
   'clusters: [1]',
   kubeconfig({}),
   kubeconfig({ server: 'http://prod.example.com' }),
+  `${kubeconfig({ server: 'https://prod.example.com' })}x: [`,
+  `${kubeconfig({ server: 'https://prod.example.com' })}x: *missing`,
+  `${kubeconfig({ server: 'https://prod.example.com' })}---\n`,
 ])('%j has no cluster that can be used', (text) => {
-  expect(() => readClusterData(text, 'prod', 'https://x')).toThrow(/https:\/\/x: its kubeconfig has no https server/);
+  expect(() => readClusterData(text, 'prod', 'https://x')).toThrow(
+    expect.objectContaining({
+      message: expect.stringContaining('https://x: its kubeconfig has no https server'),
+      exitCode: 3,
+    }),
+  );
 });

@@ -43,7 +43,7 @@ export function execUser(words: readonly string[]): object {
  * user there could name any program. @param source the server, for messages
  */
 export function readClusterData(text: string, name: string, source: string) {
-  const found = findEntry([{ path: source, text, document: parseKubeconfig(text) }], 'clusters', name)?.value;
+  const found = clusterOf(text, name);
   const server = found?.server;
   if (typeof server !== 'string' || !URL.canParse(server) || new URL(server).protocol !== 'https:') {
     throw new Failure(
@@ -56,4 +56,15 @@ export function readClusterData(text: string, name: string, source: string) {
     return typeof value === 'string' ? [[key, value]] : [];
   });
   return { data: { server, ...Object.fromEntries(texts) }, ca: extensionOf(found?.extensions)?.ca };
+}
+
+/** @returns undefined also when the text is no YAML, or several documents */
+function clusterOf(text: string, name: string) {
+  try {
+    const document = parseKubeconfig(text);
+    return document.errors.length > 0 ? undefined : findEntry([{ path: '', text, document }], 'clusters', name)?.value;
+  } catch {
+    // An alias of nothing, or too many of them.
+    return;
+  }
 }
