@@ -104,6 +104,7 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
   /** Bytes of the first line that waits which are written; below 0 until the line end of a torn line is. */
   let written = 0;
   let timer: NodeJS.Timeout | undefined;
+  const batch = createBatch(maxWrite, (bytes) => stream.write(bytes));
   const stop = () => {
     clearTimeout(timer);
     return stream.removeAllListeners().on('error', () => stream.destroy());
@@ -137,20 +138,54 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
     write(line: Buffer): void {
       waiting.push(line);
       size += line.length;
-      stream.write(line);
+      batch.add(line);
     },
     /** Tries at once what has failed. */
-    retry: () => stream.flush(),
+    retry(): void {
+      batch.pass();
+      stream.flush();
+    },
     lines: () => waiting.length,
     size: () => size,
     /** Closes it, between two writes. @returns the lines that are not written, from the one that is written in part */
     end(): readonly Buffer[] {
+      batch.drop();
       stop().destroy();
       return waiting;
     },
     /** Closes it after one more try: a running write must end before the next file that is opened gets its descriptor. */
     abandon(): void {
+      batch.pass();
       stop().end();
     },
+  };
+}
+
+/**
+ * The lines of one turn: sonic-boom would write the first of them by itself, which takes as long as all others.
+ *
+ * @param write gets whole lines, at most `maxWrite` bytes of them or one that is longer
+ */
+function createBatch(maxWrite: number, write: (bytes: Buffer) => void) {
+  let lines: Buffer[] = [];
+  let size = 0;
+  const drop = () => {
+    [lines, size] = [[], 0];
+  };
+  const pass = () => {
+    const [first, ...others] = lines;
+    drop();
+    if (first !== undefined) write(others.length > 0 ? Buffer.concat([first, ...others]) : first);
+  };
+  return {
+    add(line: Buffer): void {
+      if (size + line.length > maxWrite) pass();
+      if (lines.length === 0) queueMicrotask(pass);
+      lines.push(line);
+      size += line.length;
+    },
+    /** Writes what was added now, and not at the end of the turn. */
+    pass,
+    drop,
   };
 }
