@@ -112,14 +112,7 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
 
   stream.on('write', (count: number) => {
     size -= count;
-    written += count;
-    let ended = 0;
-    for (const { length } of waiting) {
-      if (length > written) break;
-      written -= length;
-      ended += 1;
-    }
-    waiting.splice(0, ended);
+    written = dropWritten(waiting, written + count);
     if (written === 0) onLineEnd();
   });
   stream.on('drain', onEmpty);
@@ -159,6 +152,19 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
       stop().end();
     },
   };
+}
+
+/** Drops the lines that are written. @returns how many bytes of the next one are */
+function dropWritten(waiting: Buffer[], written: number): number {
+  let left = written;
+  let ended = 0;
+  for (const { length } of waiting) {
+    if (length > left) break;
+    left -= length;
+    ended += 1;
+  }
+  waiting.splice(0, ended);
+  return left;
 }
 
 /**
