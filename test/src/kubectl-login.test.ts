@@ -56,7 +56,9 @@ test('on a terminal, kubectl asks once, again after a wrong password, and goes o
   await waitFor(() => run.shown().includes('Username'), 'the prompt');
   expect(run.shown()).toContain(`Log in to cluster prod at ${site.url}\r\n`);
   run.type(`${name}\r${secret('not-the-password')}\r`);
-  await waitFor(() => run.shown().includes('wrong name or password'), 'the refusal');
+  // Between the two prompts the terminal is as before, and shows what is typed.
+  await waitFor(() => run.shown().match(/Username/g)?.length === 2, 'the second prompt');
+  expect(run.shown()).toContain('wrong name or password');
   run.type(`${name}\r${password}\r`);
   expect(await run.ended).toBe(0);
   expect(run.shown()).toMatch(/Password of bob: \r\nnamespace\/default\r\n$/);
