@@ -14,7 +14,7 @@ export const longest = 300_000;
 
 /** Packs all packages as a release does. @returns the tarballs by the names of their packages */
 export async function packAll(folder: string): Promise<ReadonlyMap<string, string>> {
-  // What other tests run must not be built anew meanwhile.
+  // A build would replace files that other tests are running.
   const script = codeFolder === 'dist' ? 'pack:built' : 'pack:all';
   const { code, stdout, stderr } = await runPnpm([script, folder], rootFolder, longest);
   if (code !== 0) throw new Error(`pnpm ${script} failed:\n${stdout}${stderr}`);

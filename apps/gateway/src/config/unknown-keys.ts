@@ -20,7 +20,7 @@ export function unknownKeys(schema: JsonSchema, value: unknown, path: Path): Pro
 /** Finds the texts of a value that are secrets: their schema says `writeOnly`, or they are URLs with a password. */
 export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Path[] {
   return [...partsOf([schema], value, path, schema)].flatMap(({ path, value: text, schemas, known }) => {
-    // A part with an unknown key comes once more, without those that are known.
+    // `partsOf` yields what is under an unknown key twice. The one with `known` is for the message about that key.
     if (typeof text !== 'string' || text === '' || known !== undefined) return [];
     const isSecret = schemas.some(({ writeOnly }) => writeOnly === true) || (URL.parse(text)?.password ?? '') !== '';
     return isSecret ? [path] : [];

@@ -139,7 +139,7 @@ function followSockets(
       const known = sockets.get(endsOf(socket));
       if (known !== undefined) newcomers.delete(known);
     },
-    /** @returns how many there were that have had a request or may have one: a handshake that has not ended has none */
+    /** @returns how many connections were open; sockets whose TLS handshake has not ended do not count */
     destroyAll(): number {
       const { size } = connections;
       for (const socket of sockets.values()) socket.destroy();

@@ -114,13 +114,10 @@ function ifReadable<Value>(read: () => Value): Value | undefined {
   }
 }
 
-/** What kube-apiserver and others may still call the gateway by is easily forgotten. */
+/** Which names come and go: clients that call the gateway by a name that goes lose it. */
 function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
+  const part = (word: string, names: readonly string[]) => (names.length > 0 ? `; ${word}: ${names.join(', ')}` : '');
   const added = hosts.filter((host) => !before.includes(host));
   const removed = before.filter((host) => !hosts.includes(host));
-  const said = [
-    added.length > 0 && `new: ${added.join(', ')}`,
-    removed.length > 0 && `no longer: ${removed.join(', ')}`,
-  ];
-  return said.map((one) => (one ? `; ${one}` : '')).join('');
+  return part('new', added) + part('no longer', removed);
 }
