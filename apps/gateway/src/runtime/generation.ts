@@ -73,7 +73,7 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
     redis: lease?.redis,
     /** Undefined: the config has no login server, or none was asked for. */
     login: login?.service,
-    /** See `Chain`. */
+    /** Decides as the chain does, and stays open until it has. */
     authenticate(token: string, context: ChainContext) {
       const decision = authenticate(token, context);
       if (decision instanceof Promise) work.add(decision);
