@@ -1,3 +1,4 @@
+export { bounded, pause, type WaitBounds, within } from './deadlines.ts';
 export { AnswerTooBig, exchange, explainExchange, type HttpAnswer, parseJson, type Reading } from './exchange.ts';
 export { isHostName, oneLine, type Parsed, parseDuration, parseText } from './text.ts';
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
