@@ -1,4 +1,1 @@
-import { defineConfig } from 'vitest/config';
-import { base } from './src/vitest-base.ts';
-
-export default defineConfig(base);
+export { base as default } from './src/vitest-base.ts';

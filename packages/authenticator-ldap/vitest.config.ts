@@ -1,7 +1,3 @@
-import { base, withOwnProcesses } from '@sallyport/scripts/vitest-base';
-import { defineConfig } from 'vitest/config';
+import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 
-// Servers start and TLS is made for most tests: on a busy machine that takes its time.
-const slow = { ...base, test: { ...base.test, testTimeout: 60_000, hookTimeout: 60_000 } };
-
-export default defineConfig(withOwnProcesses(['src/late-password.test.ts'], slow));
+export default withOwnProcesses(['src/late-password.test.ts', 'src/soak.test.ts']);

@@ -1,4 +1,1 @@
-import { bundling } from '@sallyport/scripts/build-base';
-import { defineConfig } from 'tsdown';
-
-export default defineConfig(bundling);
+export { bundling as default } from '@sallyport/scripts/build-base';

@@ -1,4 +1,1 @@
-import { base } from '@sallyport/scripts/vitest-base';
-import { defineConfig } from 'vitest/config';
-
-export default defineConfig(base);
+export { base as default } from '@sallyport/scripts/vitest-base';

@@ -1,4 +1,3 @@
 import { base } from '@sallyport/scripts/build-base';
-import { defineConfig } from 'tsdown';
 
-export default defineConfig({ ...base, entry: ['src/cli.ts'], dts: false });
+export default { ...base, entry: ['src/cli.ts'], dts: false };

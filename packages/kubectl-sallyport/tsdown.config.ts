@@ -1,11 +1,10 @@
 import { bundling } from '@sallyport/scripts/build-base';
-import { defineConfig } from 'tsdown';
 
-export default defineConfig({
+export default {
   ...bundling,
   entry: ['src/kubectl-sallyport.js'],
   // A command has no types.
   dts: false,
   // The single executable has room for one file.
   outputOptions: { ...bundling.outputOptions, codeSplitting: false },
-});
+};

@@ -1,4 +1,1 @@
-import { base } from '@sallyport/scripts/build-base';
-import { defineConfig } from 'tsdown';
-
-export default defineConfig(base);
+export { base as default } from '@sallyport/scripts/build-base';

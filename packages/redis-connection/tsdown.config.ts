@@ -1,4 +1,3 @@
 import { bundling } from '@sallyport/scripts/build-base';
-import { defineConfig } from 'tsdown';
 
-export default defineConfig({ ...bundling, entry: ['src/index.ts', 'src/options/index.ts'] });
+export default { ...bundling, entry: ['src/index.ts', 'src/options/index.ts'] };

@@ -15,7 +15,9 @@ export const base: ViteUserConfig = {
     passWithNoTests: false,
     allowOnly: !process.env.CI,
     sequence: { shuffle: true },
-    testTimeout: 20_000,
+    // Servers start and TLS is made for many tests: on a busy machine that takes its time.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
   },
 };

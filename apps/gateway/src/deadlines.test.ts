@@ -1,63 +1,7 @@
-import { getEventListeners } from 'node:events';
-import { describe, expect, test, vi } from 'vitest';
-import { bounded, pause, within, withTimeLimit } from './deadlines.ts';
+import { expect, test } from 'vitest';
+import { withTimeLimit } from './deadlines.ts';
 
 const never = () => new Promise<never>(() => {});
-
-describe('bounded', () => {
-  test('gives what settles it first, ends once, and leaves no listener', async () => {
-    const { signal } = new AbortController();
-    const onEnd = vi.fn();
-    const value = bounded<number>(
-      { signal, limit: 1e9 },
-      (resolve, reject) => {
-        resolve(1);
-        reject(new Error('too late'));
-      },
-      onEnd,
-    );
-    expect(onEnd).toHaveBeenCalledOnce();
-    expect(await value).toBe(1);
-    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
-  });
-
-  test('calls onEnd in the same turn as the abort, so that nothing can settle it in between', async () => {
-    const controller = new AbortController();
-    let settle = (_: string) => {};
-    const onEnd = vi.fn();
-    const value = bounded<string>({ signal: controller.signal }, (resolve) => (settle = resolve), onEnd);
-    controller.abort(new Error('gone'));
-    expect(onEnd).toHaveBeenCalledOnce();
-    settle('too late');
-    await expect(value).rejects.toThrow('gone');
-  });
-
-  test('does not start when the signal is aborted already', async () => {
-    const start = vi.fn();
-    await expect(bounded({ signal: AbortSignal.abort(new Error('gone')) }, start)).rejects.toThrow('gone');
-    expect(start).not.toHaveBeenCalled();
-  });
-});
-
-describe('within', () => {
-  test('throws what the bounds say', async () => {
-    await expect(within({ limit: 1, late: () => new Error('late') }, never)).rejects.toThrow('late');
-    const signal = AbortSignal.abort();
-    await expect(within({ signal, aborted: () => new Error('ours') }, never)).rejects.toThrow('ours');
-  });
-
-  test('a deadline that has passed already is one', async () => {
-    await expect(within({ limit: -5, late: () => new Error('late') }, never)).rejects.toThrow('late');
-  });
-
-  test('takes a synchronous throw for a rejection, and a plain value for a promise', async () => {
-    const throws = () => {
-      throw new Error('at once');
-    };
-    await expect(within({}, throws)).rejects.toThrow('at once');
-    expect(await within({}, () => 1)).toBe(1);
-  });
-});
 
 test('withTimeLimit aborts the work with the error that it throws', async () => {
   let reason: unknown;
@@ -68,12 +12,4 @@ test('withTimeLimit aborts the work with the error that it throws', async () => 
   const error = await withTimeLimit(1, 'too long', work).catch((thrown: unknown) => thrown);
   expect(error).toEqual(new Error('too long'));
   expect(reason).toBe(error);
-});
-
-test('a pause ends by itself, and with the reason of an abort', async () => {
-  await pause(1);
-  const controller = new AbortController();
-  const paused = pause(1e9, controller.signal);
-  controller.abort(new Error('gone'));
-  await expect(paused).rejects.toThrow('gone');
 });

@@ -1,7 +1,6 @@
 import type { AuthenticateContext, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
-import { type TlsSettings, watchTlsFiles } from '@sallyport/plugin-options';
+import { type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
-import { within } from './deadlines.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
@@ -73,7 +72,9 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
       const found = { ...call, prefer: bound.server, subject: user.dn };
       return { kind: 'authenticated', user: await withGroups(directory, options, user, found) };
     });
-    return within(decision, { signal: call.signal });
+    // No one waits any more for a bind whose caller has left.
+    decision.catch(() => {});
+    return within({ signal: call.signal }, () => decision);
   }
 
   return async (token: string, { signal, backendAnswered, trace }: AuthenticateContext): Promise<Decision> => {

@@ -1,78 +1,31 @@
-export interface Bounds {
-  readonly signal?: AbortSignal;
-  /** Milliseconds. */
-  readonly timeout?: number;
-  /** Makes what is thrown after `timeout`. */
-  readonly late?: () => unknown;
-}
-
-/** How a wait ends. Only the first call counts. */
-export interface Settle<T> {
-  resolve(value: T): void;
-  reject(reason: unknown): void;
-}
-
-/** Settles once: by `start`, which returns what is to be called at the end, by the timeout, or by the signal. */
-export function withDeadline<T>(bounds: Bounds, start: (settle: Settle<T>) => () => void): Promise<T> {
-  const { signal, timeout, late } = bounds;
-  return new Promise<T>((resolve, reject) => {
-    let cleanUp: (() => void) | undefined;
-    let isOver = false;
-    const finish = (settle: () => void) => {
-      if (isOver) return;
-      isOver = true;
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      cleanUp?.();
-      settle();
-    };
-    const fail = (reason: unknown) => finish(() => reject(reason));
-    const onAbort = () => fail(signal?.reason);
-    const timer = timeout === undefined ? undefined : setTimeout(() => fail(late?.()), timeout);
-    signal?.addEventListener('abort', onAbort);
-    if (signal?.aborted) return onAbort();
-    try {
-      cleanUp = start({ resolve: (value) => finish(() => resolve(value)), reject: fail });
-    } catch (error) {
-      fail(error);
-    }
-    if (isOver) cleanUp?.();
-  });
-}
-
-/** Waits for work within bounds. The work itself goes on after them. */
-export function within<T>(work: Promise<T>, bounds: Bounds): Promise<T> {
-  // No one waits any more for work that fails after its bounds, or whose signal was aborted before.
-  work.catch(() => {});
-  return withDeadline<T>(bounds, ({ resolve, reject }) => {
-    work.then(resolve, reject);
-    return () => {};
-  });
-}
+import { bounded, type WaitBounds } from '@sallyport/plugin-options';
 
 /** Ends early, and does not throw, when the signal is aborted. Its timer keeps no process alive. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (milliseconds <= 0) return;
-  const elapsed = withDeadline<void>({ signal }, ({ resolve }) => {
-    const timer = setTimeout(resolve, milliseconds).unref();
-    return () => clearTimeout(timer);
-  });
-  await elapsed.catch(() => {});
+  let timer: NodeJS.Timeout | undefined;
+  const start = (resolve: () => void) => {
+    timer = setTimeout(resolve, Math.max(0, milliseconds)).unref();
+  };
+  await bounded<void>({ signal }, start, () => clearTimeout(timer)).catch(() => {});
 }
 
 /** Callers who wait for a thing of which there are few, first come, first served. */
 export function createQueue<T>() {
-  const waiting = new Set<Settle<T>>();
+  const waiting = new Set<{ resolve(thing: T): void; reject(reason: unknown): void }>();
   return {
     get length() {
       return waiting.size;
     },
-    /** @throws what `late` makes after `timeout`, the reason of the signal, or the error of `rejectAll` */
-    wait: (bounds: Bounds): Promise<T> =>
-      withDeadline<T>(bounds, (settle) => {
-        waiting.add(settle);
-        return () => waiting.delete(settle);
-      }),
+    /** @throws what `late` makes after `limit`, the reason of the signal, or the error of `rejectAll` */
+    wait(bounds: WaitBounds): Promise<T> {
+      let end = () => {};
+      const start = (resolve: (thing: T) => void, reject: (reason: unknown) => void) => {
+        const caller = { resolve, reject };
+        waiting.add(caller);
+        end = () => waiting.delete(caller);
+      };
+      return bounded(bounds, start, () => end());
+    },
     /** Gives the thing to the first caller. Not to be called while the queue is empty. */
     serve(thing: T): void {
       const [first] = waiting;
@@ -80,7 +33,7 @@ export function createQueue<T>() {
       first.resolve(thing);
     },
     rejectAll(error: Error): void {
-      for (const settle of [...waiting]) settle.reject(error);
+      for (const caller of [...waiting]) caller.reject(error);
     },
   };
 }
@@ -89,7 +42,7 @@ export function createQueue<T>() {
 export function createSlots(count: number) {
   const queue = createQueue<void>();
   let taken = 0;
-  return async <T>(bounds: Bounds, work: () => Promise<T>): Promise<T> => {
+  return async <T>(bounds: WaitBounds, work: () => Promise<T>): Promise<T> => {
     bounds.signal?.throwIfAborted();
     if (taken < count) taken++;
     else await queue.wait(bounds);

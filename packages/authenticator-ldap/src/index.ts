@@ -7,13 +7,13 @@ import { portMixUp } from './options/servers.ts';
 import type { LdapOptions } from './options/types.ts';
 
 /** User name and password against an LDAP directory. See the README of this package. */
-const plugin: AuthenticatorPlugin<LdapOptions> = {
+const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'ldap',
   optionsSchema,
   // A login costs a directory two searches, a TLS handshake and a password hash.
   caching: 'shared',
-  async create(options, context) {
+  async create(options: LdapOptions, context) {
     const { metrics, logger } = context;
     for (const server of options.servers) {
       const hint = portMixUp(server);

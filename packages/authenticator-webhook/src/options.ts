@@ -1,10 +1,10 @@
-import { isIPv4 } from 'node:net';
 import {
   type Complain,
   choice,
   count,
   duration,
   flag,
+  isLoopback,
   list,
   type Parsed,
   parseText,
@@ -34,11 +34,6 @@ function parseUrl(input: unknown): Parsed<URL> {
   if (url.username || url.password) return { problem: 'must have no name or password in it', fix: 'write bearer' };
   if (parsed.value.includes('#')) return { problem: 'must have no fragment', fix };
   return { value: url };
-}
-
-/** Traffic that never leaves this machine. */
-function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'));
 }
 
 /** What may follow `Bearer ` in a header (RFC 6750 section 2.1), and nothing that could end it. */
@@ -140,7 +135,7 @@ export const optionsSchema = section(
 const kubernetesKeys = ['authentication.kubernetes.io/*'] as const;
 
 function refuseClearText(url: URL, insecure: boolean | undefined, complain: Complain): void {
-  const isClear = url.protocol === 'http:' && !isLoopback(url);
+  const isClear = url.protocol === 'http:' && !isLoopback(url.hostname.replace(/^\[(.*)\]$/, '$1'));
   if (isClear && insecure !== true) {
     complain(['url'], 'uses clear text: write https://, or insecure: true if anyone on the way may read every token');
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { durationPattern, parseDuration, parseSize, sizePattern } from './text.ts';
+import { durationPattern, isLoopback, parseDuration, parseSize, sizePattern } from './text.ts';
 
 const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
@@ -96,3 +96,13 @@ describe('sizes', () => {
     expect(parseSize(input)).toHaveProperty('problem');
   });
 });
+
+test.each(['127.0.0.1', '127.255.0.9', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1', 'localhost', 'LOCALHOST'])(
+  '%s is loopback',
+  (host) => expect(isLoopback(host)).toBe(true),
+);
+
+test.each(['0.0.0.0', '::', '128.0.0.1', '10.0.0.1', '::2', 'localhost.example.com', 'example.com', '::ffff:10.0.0.1'])(
+  '%s is not loopback',
+  (host) => expect(isLoopback(host)).toBe(false),
+);

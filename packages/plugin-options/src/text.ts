@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /** What a parser returns: the value, or what is wrong and what to write instead. */
 export type Parsed<Value> = { readonly value: Value } | { readonly problem: string; readonly fix: string };
@@ -23,6 +23,16 @@ export function isHostName(text: string): boolean {
   const wellFormed = labels.every((label) => /^[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$/.test(label));
   // A last label of digits is a mistyped IPv4 address, and resolvers read 127.1 as one.
   return wellFormed && text.length <= 253 && isIP(text) === 0 && !/^\d+$/.test(labels.at(-1) ?? '');
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Whether traffic to a host never leaves this machine: 127.0.0.0/8, ::1 (also the IPv4 ones written as IPv6) and `localhost`. */
+export function isLoopback(host: string): boolean {
+  if (isIP(host) === 0) return host.toLowerCase() === 'localhost';
+  return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
 }
 
 /** Shortens free text of a server or of the system for a message of one line, and drops what is not printable. */

@@ -1,7 +1,6 @@
 import type { PluginContext } from '@sallyport/authenticator';
-import { watchTlsFiles } from '@sallyport/plugin-options';
+import { watchTlsFiles, within } from '@sallyport/plugin-options';
 import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
-import { TimedOut, within } from './deadline.ts';
 import type { Link, Links, StateEvents } from './links.ts';
 import { isCluster, type RedisClient } from './nodes.ts';
 import {
@@ -67,7 +66,8 @@ export async function connect(
     async run(work, signal, timeout = commandTimeout) {
       const link = opened.current;
       try {
-        return await within(Math.min(timeout, commandTimeout), signal, work(link.client));
+        const limit = Math.min(timeout, commandTimeout);
+        return await within({ signal, limit, late }, () => work(link.client));
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         const problem = explain(error, link, terms);
@@ -80,9 +80,11 @@ export async function connect(
   };
 }
 
+const late = () => new RedisProblem(noAnswer.kind, noAnswer.problem);
+
 /** For a command that found no connection, the problem of the connection says more. */
 function explain(error: unknown, { client, problem }: Link, terms: ProblemTerms): Problem {
-  const own = error instanceof TimedOut ? noAnswer : problemOf(error, terms);
+  const own = problemOf(error, terms);
   if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(problem);
   if (own.kind === 'timeout' && isCluster(client) && client.status === 'ready') return nodeSilent;
   if (isReplyError(error) || own.kind !== 'connection') return own;

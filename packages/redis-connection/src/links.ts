@@ -1,8 +1,7 @@
-import type { TlsSettings } from '@sallyport/plugin-options';
+import { type TlsSettings, within } from '@sallyport/plugin-options';
 import type { Redis } from 'ioredis';
 import { createClient, retryDelay } from './client.ts';
 import type { ConnectionOptions } from './connection-options.ts';
-import { within } from './deadline.ts';
 import { isCluster, type RedisClient } from './nodes.ts';
 import { closed, isReplyError, type Problem, type ProblemTerms, problemOf } from './problems.ts';
 
@@ -96,11 +95,9 @@ export async function openLinks(
 }
 
 async function attempt(client: RedisClient, milliseconds: number, signal: AbortSignal): Promise<void> {
-  try {
-    await within(milliseconds, signal, client.connect());
-  } catch {
-    // The client tries again by itself. Until then, commands fail with the reason.
-  }
+  // The client tries again by itself. Until then, commands fail with the reason.
+  const connected = client.connect().catch(() => {});
+  await within({ signal, limit: milliseconds }, () => connected).catch(() => {});
 }
 
 function reconnectLater(client: RedisClient, clients: ReadonlySet<RedisClient>): void {

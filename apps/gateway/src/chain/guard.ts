@@ -6,7 +6,7 @@ import {
   type LoggedIn,
 } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
-import { type Bounds, bounded } from '../deadlines.ts';
+import { bounded, type WaitBounds } from '../deadlines.ts';
 import { createAdmission, createProvenTokens, type ProvenTokens } from './admission.ts';
 import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
 import {
@@ -176,7 +176,7 @@ function bound(
     const message = `the backend answers, but this lookup did not end ${inTime}`;
     return end(new AuthenticatorError('failed', message), 'answered');
   };
-  const waitFor = (call: Promise<Decision>, bounds: Bounds) =>
+  const waitFor = (call: Promise<Decision>, bounds: WaitBounds) =>
     bounded<Decision>(bounds, (resolve, reject) => void call.then(resolve, reject));
   if (!permit.probe) {
     const aborted = () => end(callerGone(caller), 'nothing');

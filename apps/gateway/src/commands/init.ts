@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { isLoopback } from '../config/listen.ts';
+import { isLoopback } from '@sallyport/plugin-options';
 import { printable } from '../logging/printable.ts';
 import { commandLine, shellQuoted } from './command-line.ts';
 import { userPath } from './config-file.ts';

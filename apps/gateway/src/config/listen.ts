@@ -1,4 +1,4 @@
-import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { isHostName, type Parsed, value } from '@sallyport/plugin-options';
 import { z } from 'zod';
 
@@ -9,10 +9,6 @@ export interface ListenAddress {
 }
 
 const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
 
 /**
  * `127.0.0.1:8080`, `[::1]:0`, `localhost:8080`; `:8443` is every interface, IPv6 and IPv4. Port 0 takes a free one.
@@ -34,12 +30,6 @@ export function parseListenAddress(input: string): ListenAddress {
   const parsed = parseListen(input);
   if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
   return parsed.value;
-}
-
-/** True for 127.0.0.0/8, ::1 (also the IPv4 ones written as IPv6) and `localhost`. */
-export function isLoopback(host: string): boolean {
-  if (isIP(host) === 0) return host.toLowerCase() === 'localhost';
-  return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
 }
 
 /** Whether two servers cannot listen on both addresses. Port 0 never collides. */

@@ -1,4 +1,5 @@
-import { collide, isLoopback } from './listen.ts';
+import { isLoopback } from '@sallyport/plugin-options';
+import { collide } from './listen.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
 

@@ -1,9 +1,9 @@
+import { isLoopback } from '@sallyport/plugin-options';
 import type { Logger } from 'pino';
 import { startAdminServer } from '../admin/admin.ts';
 import { createHealth } from '../admin/health.ts';
 import { probeOutput } from '../audit/output.ts';
 import { createProvenTokens } from '../chain/admission.ts';
-import { isLoopback } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { pause, within } from '../deadlines.ts';

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { isLoopback } from '@sallyport/plugin-options';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Health } from '../admin/health.ts';
@@ -6,7 +7,6 @@ import { createLoginCounts, createStatusCollector, type StatusSources } from '..
 import { createAuditTrail } from '../audit/trail.ts';
 import { createFailureLog } from '../chain/failure-log.ts';
 import { systemClocks } from '../clocks.ts';
-import { isLoopback } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { createTurns } from '../deadlines.ts';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import { explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
-import { durationText, withDeadline } from '../deadlines.ts';
+import { bounded, explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
+import { durationText } from '../deadlines.ts';
 import { type Budget, createFramer, encodeUnbind } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';
@@ -118,7 +118,7 @@ function answerTo<T>(state: State, request: Request<T>, signal: AbortSignal): Pr
     shut(state, error);
     return error;
   };
-  return withDeadline<T>({ signal, timeout, late }, ({ resolve, reject }) => {
+  const start = (resolve: (result: T) => void, fail: (reason: unknown) => void) => {
     state.operation = {
       id: state.lastId,
       budget: { elements: maxAnswerElements },
@@ -128,12 +128,12 @@ function answerTo<T>(state: State, request: Request<T>, signal: AbortSignal): Pr
         const result = accept(message);
         return result === undefined ? undefined : () => resolve(result);
       },
-      fail: reject,
+      fail,
     };
-    return () => {
-      state.operation = undefined;
-      if (signal.aborted) shut(state, undefined);
-    };
+  };
+  return bounded<T>({ signal, limit: timeout, late }, start, () => {
+    state.operation = undefined;
+    if (signal.aborted) shut(state, undefined);
   });
 }
 

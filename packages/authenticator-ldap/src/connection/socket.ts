@@ -1,8 +1,8 @@
 import { closeSync, openSync } from 'node:fs';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectSecurely, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { explainTls, oneLine, type TlsPeer, type TlsSettings } from '@sallyport/plugin-options';
-import { durationText, type Settle, withDeadline } from '../deadlines.ts';
+import { explainTls, oneLine, type TlsPeer, type TlsSettings, within } from '@sallyport/plugin-options';
+import { durationText } from '../deadlines.ts';
 import { createFramer, encodeStartTls, startTlsName } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, WireError } from './server-error.ts';
@@ -23,33 +23,35 @@ export function connectTcp(options: ConnectOptions): Promise<Socket> {
   });
   socket.on('error', ignore);
   const problem = `no connection within ${durationText(stepTimeout)}; is the port open through every firewall on the way?`;
-  return runStep<Socket>(
-    socket,
-    options,
-    () => makeError('timeout', problem),
-    ({ resolve, reject }) => {
-      const onConnect = () => resolve(socket);
-      const onError = (error: NodeJS.ErrnoException) => reject(explain(error, makeError));
-      const onClose = () => reject(makeError('closed', 'the connection was closed'));
-      socket.on('connect', onConnect).on('error', onError).on('close', onClose);
-      return () => socket.off('connect', onConnect).off('error', onError).off('close', onClose);
-    },
-  );
+  const late = () => makeError('timeout', problem);
+  return runStep(socket, options, late, async () => {
+    const closed = () => makeError('closed', 'the connection was closed');
+    await opened(socket, 'connect', (error) => explain(error, makeError), closed);
+    return socket;
+  });
 }
 
-/** Runs one step of making a connection. Unless it succeeds, the socket is destroyed. @throws as `withDeadline` */
+/** Runs one step of making a connection. Unless it succeeds, the socket is destroyed. @throws as `within` */
 async function runStep<T>(
   socket: Socket,
-  { stepTimeout: timeout, signal }: Pick<ConnectOptions, 'stepTimeout' | 'signal'>,
+  { stepTimeout: limit, signal }: ConnectOptions,
   late: () => Error,
-  start: (settle: Settle<T>) => () => void,
+  step: () => Promise<T>,
 ): Promise<T> {
   try {
-    return await withDeadline({ signal, timeout, late }, start);
+    return await within({ signal, limit, late }, step);
   } catch (error) {
     socket.destroy();
     throw error;
   }
+}
+
+/** Waits for an event of a socket. @throws what `failed` makes of an error that comes before, or `closed` of an end */
+function opened(socket: Socket, event: string, failed: (error: Error) => Error, closed: () => Error): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, resolve).once('error', (error) => reject(failed(error)));
+    socket.once('close', () => reject(closed()));
+  });
 }
 
 /** An error event without a listener would end the process. Those who use the socket have listeners of their own. */
@@ -120,7 +122,8 @@ const maxBytes = 65_536;
 export function requestTls(socket: Socket, options: ConnectOptions): Promise<void> {
   const makeError = errorsOf(options.server, 'starttls');
   const late = () => makeError('timeout', `no answer within ${durationText(options.stepTimeout)}`);
-  return runStep<void>(socket, options, late, ({ resolve, reject }) => {
+  return runStep(socket, options, late, () => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
     const framer = createFramer(maxBytes);
     const onData = (chunk: Buffer) => {
       try {
@@ -137,9 +140,9 @@ export function requestTls(socket: Socket, options: ConnectOptions): Promise<voi
       }
     };
     const onClose = () => reject(makeError('closed', 'the connection was closed before the answer'));
-    socket.on('data', onData).on('end', onClose).on('close', onClose);
+    socket.on('data', onData).once('end', onClose).once('close', onClose);
     socket.write(encodeStartTls(messageId));
-    return () => socket.off('data', onData).off('end', onClose).off('close', onClose);
+    return promise.finally(() => socket.off('data', onData));
   });
 }
 
@@ -161,12 +164,12 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
   const { server } = options;
   const makeError = errorsOf(server, 'tls');
   const late = () => makeError('timeout', `the handshake did not end within ${durationText(options.stepTimeout)}`);
-  return runStep<TLSSocket>(raw, options, late, ({ resolve, reject }) => {
-    let settings: TlsSettings;
+  return runStep(raw, options, late, async () => {
+    let host = server.host;
     let socket: TLSSocket;
     try {
-      settings = options.tls();
-      const host = settings.serverName ?? server.host;
+      const settings = options.tls();
+      host = settings.serverName ?? host;
       socket = connectSecurely({
         socket: raw,
         // What the certificate is checked against. Without it, Node takes "localhost" for a socket that is given.
@@ -177,21 +180,18 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
         secureContext: contextOf(settings),
       });
     } catch (error) {
-      reject(makeError('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error));
-      return () => {};
+      throw makeError('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error);
     }
     socket.on('error', ignore);
-    const onSecure = () => {
-      if (socket.authorized && socket.encrypted) resolve(socket);
-      else reject(makeError('tls', `the certificate was not accepted: ${String(socket.authorizationError)}`));
+    const failed = (error: Error) => {
+      const { kind, problem } = explainTls(error, peerOf(host));
+      return makeError(kind, problem, error);
     };
-    const onError = (error: Error) => {
-      const { kind, problem } = explainTls(error, peerOf(settings.serverName ?? server.host));
-      reject(makeError(kind, problem, error));
-    };
-    const onClose = () => reject(makeError('closed', 'the connection was closed in the handshake'));
-    socket.on('secureConnect', onSecure).on('error', onError).on('close', onClose);
-    return () => socket.off('secureConnect', onSecure).off('error', onError).off('close', onClose);
+    await opened(socket, 'secureConnect', failed, () =>
+      makeError('closed', 'the connection was closed in the handshake'),
+    );
+    if (socket.authorized && socket.encrypted) return socket;
+    throw makeError('tls', `the certificate was not accepted: ${String(socket.authorizationError)}`);
   });
 }
 

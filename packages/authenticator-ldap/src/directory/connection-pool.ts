@@ -109,7 +109,7 @@ function createLease(pool: Pool, first: Pooled, reused: boolean) {
 }
 
 async function waitForConnection(pool: Pool, signal: AbortSignal): Promise<Pooled | 'open'> {
-  const { url, max, waitTimeout: timeout, now } = pool;
+  const { url, max, waitTimeout: limit, now } = pool;
   const late = () =>
     isFull(pool)
       ? new ServerSkipped('busy', `all ${max} connections to ${url} are busy: raise pool.max`)
@@ -117,7 +117,7 @@ async function waitForConnection(pool: Pool, signal: AbortSignal): Promise<Poole
   const began = now();
   try {
     const granted = pool.queue.length > 0 ? undefined : grant(pool);
-    return granted ?? (await pool.queue.wait({ signal, timeout, late }));
+    return granted ?? (await pool.queue.wait({ signal, limit, late }));
   } finally {
     pool.metrics.waited(now() - began);
   }

@@ -11,7 +11,7 @@ import type { Answered, Directory, DirectoryCall, DirectoryDependencies } from '
 /** Connects to no server before the first call, so it can be created while all of them are down. */
 export function createDirectory(dependencies: DirectoryDependencies): Directory {
   const { options, now } = dependencies;
-  const { serverTimeout: timeout, maxUserBinds } = options;
+  const { serverTimeout: limit, maxUserBinds } = options;
   const closing = new AbortController();
   const known = createKnownServers(dependencies);
   const list = createList(dependencies, closing.signal, known.update);
@@ -35,7 +35,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
       const { signal } = call;
       const late = () =>
         new AuthenticatorError('failed', `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
-      return takeSlot({ signal, timeout, late }, () =>
+      return takeSlot({ signal, limit, late }, () =>
         ask('user', { ...call, subject: credentials.dn }, (server) => server.bindUser(credentials, signal, onLate)),
       );
     },

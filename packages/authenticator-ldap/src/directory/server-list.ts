@@ -2,9 +2,10 @@ import type { SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
+import { within } from '@sallyport/plugin-options';
 import { shortageOf } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
-import { durationText, withDeadline, within } from '../deadlines.ts';
+import { durationText } from '../deadlines.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';
 
 interface Asking {
@@ -91,7 +92,7 @@ export function createSrvList(list: SrvList) {
     /** @throws AuthenticatorError `unavailable` when no server is known, and the reason of the signal */
     async inOrder({ signal, prefer }: Asking): Promise<readonly Server[]> {
       if (now() >= nextLookup) lookup ??= refresh();
-      if (known.length === 0 && lookup !== undefined) await within(lookup, { signal });
+      if (known.length === 0 && lookup !== undefined) await within({ signal }, () => lookup);
       if (known.length === 0) throw failure ?? new AuthenticatorError('unavailable', 'no directory server is known');
       const order = options.order === 'spread' && prefer === undefined ? drawOrder(known, random) : known;
       const servers = order.map(({ server }) => server);
@@ -106,12 +107,12 @@ export function createSrvList(list: SrvList) {
 
 /** @throws AuthenticatorError `unavailable`, or `failed` when this machine could not ask; in plain words, with the fix */
 async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvServers> {
-  const timeout = 3 * options.serverTimeout;
-  const late = () => new Error(`DNS did not answer within ${durationText(timeout)}`);
+  const limit = 3 * options.serverTimeout;
+  const late = () => new Error(`DNS did not answer within ${durationText(limit)}`);
   const giveUp = new AbortController();
   try {
-    const lookup = resolve(srv.name, AbortSignal.any([closing, giveUp.signal]));
-    const records = await within(lookup, { signal: closing, timeout, late });
+    const look = () => resolve(srv.name, AbortSignal.any([closing, giveUp.signal]));
+    const records = await within({ signal: closing, limit, late }, look);
     const { servers, foreign } = srvServers(records, srv, options.tls.serverName !== undefined);
     // In a fixed order: name servers rotate that of their answers.
     const inOrder = servers.toSorted((one, other) => (one.server.url < other.server.url ? -1 : 1));
@@ -200,12 +201,10 @@ export type ResolveSrv = (name: string, signal: AbortSignal) => Promise<readonly
 
 /** @param timeout milliseconds until the next name server is asked */
 export function createSrvResolver(nameServers: readonly string[], timeout: number): ResolveSrv {
-  return (name, signal) =>
-    withDeadline<readonly SrvRecord[]>({ signal }, ({ resolve, reject }) => {
-      // Each lookup has one of its own, since `cancel` ends all lookups of a resolver.
-      const resolver = new Resolver({ timeout, tries: 2 });
-      if (nameServers.length > 0) resolver.setServers([...nameServers]);
-      resolver.resolveSrv(name).then(resolve, reject);
-      return () => resolver.cancel();
-    });
+  return (name, signal) => {
+    // Each lookup has one of its own, since `cancel` ends all lookups of a resolver.
+    const resolver = new Resolver({ timeout, tries: 2 });
+    if (nameServers.length > 0) resolver.setServers([...nameServers]);
+    return within({ signal }, () => resolver.resolveSrv(name)).finally(() => resolver.cancel());
+  };
 }

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { within } from '@sallyport/plugin-options';
 import { errorsOf, ServerError } from '../connection/server-error.ts';
 import type { BindCredentials, BindResult } from '../connection/types.ts';
-import { durationText, within } from '../deadlines.ts';
+import { durationText } from '../deadlines.ts';
 import { type ConnectionPool, createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';
@@ -56,7 +57,7 @@ export function createUserBinds(access: ServerAccess) {
       return errorsOf(server, 'bind')('timeout', `no answer within ${durationText(timeout)}`);
     };
     try {
-      const inTime = () => within(answer, { timeout, late: noAnswer });
+      const inTime = () => within({ limit: timeout, late: noAnswer }, () => answer);
       const result = await measured(inTime, now, (name, time) => metrics.bound('user', name, time));
       giveBack(lease, result);
       if (isServerOutage(result.code)) throw outage(server.url, result.code);

@@ -1,9 +1,23 @@
 import { type Complain, choice, count, flag, section } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
-import { parseNameTemplate } from '../filter/templates.ts';
+import { type NameTemplate, parseNameTemplate } from '../filter/templates.ts';
 import { attribute, bases, template } from './names.ts';
-import type { GroupOptions } from './types.ts';
+
+/** How a user's groups are found and named. */
+export type GroupOptions = {
+  /** With `attribute`: only groups below one of these count; empty: all. */
+  readonly bases: readonly string[];
+  /** Left out: groups of groups do not count. They are searched for below `bases`, level by level. */
+  readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };
+  readonly name: NameTemplate;
+  readonly maxDepth: number;
+  readonly maxGroups: number;
+} & (
+  | { readonly by: 'search'; readonly scope: 'one' | 'sub'; readonly filter: FilterTemplate }
+  /** `attribute` is `memberOf`, or what the directory calls it. */
+  | { readonly by: 'attribute'; readonly attribute: string }
+);
 
 const filterExample = '(&(objectClass=groupOfNames)(member={dn}))';
 const baseExample = 'ou=groups,dc=example,dc=com';
@@ -51,7 +65,6 @@ function allowedPlaceholder(placeholder: string): string | undefined {
 
 type GroupKeys = z.output<z.ZodObject<typeof shape>>;
 
-/** How a user's groups are found and named. */
 export const groupsSchema: z.ZodType<GroupOptions> = section(
   shape,
   `{ base: "${baseExample}", filter: "(member={dn})" }`,

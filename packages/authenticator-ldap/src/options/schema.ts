@@ -9,11 +9,9 @@ import {
   tlsShape,
   value,
 } from '@sallyport/plugin-options';
-import type { z } from 'zod';
 import { parseDn } from '../filter/distinguished-name.ts';
 import { groupsSchema } from './groups.ts';
 import { serverShape, settleServers } from './servers.ts';
-import type { LdapOptions } from './types.ts';
 import { userSchema } from './user.ts';
 
 const dnExample = 'cn=sallyport,ou=services,dc=example,dc=com';
@@ -100,20 +98,16 @@ const shape = {
 };
 
 /** `options` of an authenticator of this plugin, with secrets in place, as the plugin uses them. */
-export const optionsSchema: z.ZodType<LdapOptions> = section(
-  shape,
-  '{ urls: [ldaps://ldap.example.com], user: { … } }',
-  (keys, complain): LdapOptions => {
-    const { servers, srv } = settleServers(keys, complain);
-    const all = [...servers, ...(srv ? [srv] : [])];
-    const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
-    const tls = settleTls(keys, { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' }, complain);
-    const { bind, groups, serverCircuit: circuit, order, serverTimeout, user, pool } = keys;
-    const { tokenPrefix, maxUserBinds, reuseUserConnections } = keys;
-    const optional = { ...(srv && { srv }), ...(bind && { bind }), ...(groups && { groups }) };
-    const limits = { serverTimeout, circuit, pool, maxUserBinds, reuseUserConnections };
-    return { tokenPrefix, servers, order, tls, user, ...limits, ...optional };
-  },
-)
+export const optionsSchema = section(shape, '{ urls: [ldaps://ldap.example.com], user: { … } }', (keys, complain) => {
+  const { servers, srv } = settleServers(keys, complain);
+  const all = [...servers, ...(srv ? [srv] : [])];
+  const spoken = all.length === 0 || all.some(({ security }) => security !== 'insecure');
+  const tls = settleTls(keys, { word: 'ldap', spoken, fix: 'use ldaps:// or startTLS: true' }, complain);
+  const { bind, groups, serverCircuit: circuit, order, serverTimeout, user, pool } = keys;
+  const { tokenPrefix, maxUserBinds, reuseUserConnections } = keys;
+  const optional = { ...(srv && { srv }), ...(bind && { bind }), ...(groups && { groups }) };
+  const limits = { serverTimeout, circuit, pool, maxUserBinds, reuseUserConnections };
+  return { tokenPrefix, servers, order, tls, user, ...limits, ...optional };
+})
   .meta({ anyOf: [{ required: ['urls'] }, { required: ['srv'] }] })
   .describe('A directory that users bind to with name and password.');

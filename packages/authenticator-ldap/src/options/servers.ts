@@ -11,7 +11,6 @@ import {
 } from '@sallyport/plugin-options';
 import type { z } from 'zod';
 import type { Server } from '../connection/types.ts';
-import type { SrvOptions } from './types.ts';
 
 const serverUrlPattern = '^[Ll][Dd][Aa][Pp][Ss]?://[^/?#@]+/?$';
 const urlShape = /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[\]]*))(?::(?<port>\d{1,5}))?\/?$/i;
@@ -78,10 +77,7 @@ export const serverShape = {
 type ServerKeys = z.output<z.ZodObject<typeof serverShape>>;
 
 /** The servers with their security. Clear text has to be asked for explicitly. */
-export function settleServers(
-  keys: ServerKeys,
-  complain: Complain,
-): { readonly servers: readonly Server[]; readonly srv?: SrvOptions } {
+export function settleServers(keys: ServerKeys, complain: Complain) {
   const { urls = [], srv } = keys;
   if (keys.urls === undefined && srv === undefined) {
     complain(['urls'], `must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`);
@@ -97,7 +93,7 @@ export function settleServers(
   checkClearText(keys, complain);
   const securityOf = (secure: boolean): Server['security'] =>
     secure ? 'ldaps' : keys.insecure ? 'insecure' : 'starttls';
-  const servers = urls.map(({ scheme, host, port }) => {
+  const servers: readonly Server[] = urls.map(({ scheme, host, port }) => {
     const url = `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`;
     return { url, host, port, security: securityOf(scheme === 'ldaps') };
   });

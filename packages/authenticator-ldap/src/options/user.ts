@@ -1,9 +1,30 @@
 import { type Complain, choice, list, section } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
-import { parseDnTemplate } from '../filter/templates.ts';
+import { type DnTemplate, parseDnTemplate } from '../filter/templates.ts';
 import { attribute, bases, parseAttribute, template } from './names.ts';
-import type { UserOptions } from './types.ts';
+
+/** How a user is found, and what is sent to Kubernetes. */
+export interface UserOptions {
+  /** How the entry is found: a search below each of `bases`, or the one entry that the DN template names. */
+  readonly find:
+    | {
+        readonly by: 'search';
+        readonly bases: readonly string[];
+        readonly scope: 'one' | 'sub';
+        readonly filter: FilterTemplate;
+      }
+    | { readonly by: 'dn'; readonly template: DnTemplate };
+  readonly attributes: {
+    readonly username: string;
+    readonly uid?: string;
+    readonly email?: string;
+    /** Keys of Kubernetes' `extra`, lower case, each with an attribute. */
+    readonly extra: Readonly<Record<string, string>>;
+  };
+  /** The decision for a name that is not in the directory. */
+  readonly unknown: 'no-opinion' | 'rejected';
+}
 
 const filterExample = '(&(objectClass=person)(uid={username}))';
 const baseExample = 'ou=people,dc=example,dc=com';
@@ -88,7 +109,6 @@ const shape = {
   ).default('no-opinion'),
 };
 
-/** How a user is found, and what is sent to Kubernetes. */
 export const userSchema: z.ZodType<UserOptions> = section(
   shape,
   `{ base: "${baseExample}", filter: "(uid={username})" }`,

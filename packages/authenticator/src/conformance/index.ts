@@ -84,13 +84,12 @@ function skippedError(name: string, reason: string): Error {
 async function runCase<Options>(definition: CaseDefinition, harness: ConformanceHarness<Options>): Promise<void> {
   const limit = harness.limit ?? 15_000;
   const kit = createKit(harness);
-  const got = 'it did not';
-  const why = 'A call of the plugin, or of the harness, hangs.';
-  const complaint = { expected: `the case to end within ${limit} ms`, got, why };
-  const ran: Outcome<void> = await outcomeOf(() => within(limit, definition.run(kit), complaint));
-  const ended = await outcomeOf(() =>
-    within(limit, kit.end(), { ...complaint, expected: `the cleanup to end within ${limit} ms` }),
-  );
+  const limited = (what: string, work: Promise<void>) => {
+    const why = 'A call of the plugin, or of the harness, hangs.';
+    return within(limit, work, { expected: `${what} to end within ${limit} ms`, got: 'it did not', why });
+  };
+  const ran: Outcome<void> = await outcomeOf(() => limited('the case', definition.run(kit)));
+  const ended = await outcomeOf(() => limited('the cleanup', kit.end()));
   // The first failure is the cause. A failure of the cleanup may follow from it.
   if ('error' in ran) throw ran.error;
   if ('error' in ended) throw ended.error;

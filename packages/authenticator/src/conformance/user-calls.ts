@@ -85,11 +85,7 @@ export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefi
       start: (signal) => method.call(authenticator, user, { signal }),
     }));
   return [
-    authenticatorCase(
-      `${callsAtOnce} calls of ${needs}() at once keep users apart`,
-      (kit, authenticator) => keptApart(kit, authenticator, method),
-      { needs },
-    ),
+    keptApart(method),
     abortCase({ name: `${needs}() ends by a throw when it is aborted`, needs }, calls, [abortedBefore, abortedAmid]),
     abortCase(
       { name: `${needs}() ends when it is aborted while the backend hangs`, needs, needsBackend: true },
@@ -98,60 +94,55 @@ export function userCases<Answer>(method: UserMethod<Answer>): readonly CaseDefi
     ),
     authenticatorCase(
       `${needs}() reports a stopped backend as unavailable`,
-      (kit, authenticator) => reportedAsUnavailable(kit, authenticator, method),
+      async (kit, authenticator) => {
+        await kit.backend().stop();
+        const asking = knownUsers(kit).map(async (user) => {
+          mustBeUnavailable(kit, `${needs}() of ${nameOf(user)}`, await ask(kit, method, authenticator, user));
+        });
+        await Promise.all(asking);
+      },
       { needs, needsBackend: true },
     ),
-    authenticatorCase(
-      `${needs}() says no password: not in an answer, a step, an error, a log line or a metric`,
-      (kit, authenticator) => silent(kit, authenticator, method),
-      { needs },
-    ),
+    silent(method),
   ];
 }
 
-async function keptApart<Answer>(kit: Kit, authenticator: Authenticator, method: UserMethod<Answer>): Promise<void> {
-  const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
-  verifyTwoUsers(many);
-  const known = many.map(({ user }) => ({ asked: user, user }));
-  const unknown = Array.from(many, (_, index) => ({ asked: { username: `nobody-${index}` }, user: undefined }));
-  const asking = inTurn<{ readonly asked: LoggedIn; readonly user: UserInfo | undefined }>(known, unknown).map(
-    async ({ asked, user }) => {
-      const outcome = await ask(kit, method, authenticator, asked);
-      return () => method.judge(kit, asked, user, outcome);
-    },
-  );
-  for (const judge of await Promise.all(asking)) judge();
-}
-
-async function reportedAsUnavailable<Answer>(
-  kit: Kit,
-  authenticator: Authenticator,
-  method: UserMethod<Answer>,
-): Promise<void> {
-  await kit.backend().stop();
-  const asking = knownUsers(kit).map(async (user) => {
-    mustBeUnavailable(kit, `${method.name}() of ${nameOf(user)}`, await ask(kit, method, authenticator, user));
-  });
-  await Promise.all(asking);
-}
-
-async function silent<Answer>(kit: Kit, authenticator: Authenticator, method: UserMethod<Answer>): Promise<void> {
-  const said: unknown[] = [];
-  const trace = (step: string) => said.push(step);
-  const askAll = async (context: Partial<UserContext> = {}) => {
-    const users = [...knownUsers(kit), ...namesOfNoOne(kit)];
-    said.push(
-      ...(await Promise.all(users.map((user) => ask(kit, method, authenticator, user, { trace, ...context })))),
-    );
+function keptApart<Answer>(method: UserMethod<Answer>): CaseDefinition {
+  const run = async (kit: Kit, authenticator: Authenticator) => {
+    const many = (await kit.harness.manyTokens?.(callsAtOnce)) ?? kit.tokens.valid;
+    verifyTwoUsers(many);
+    const known = many.map(({ user }) => ({ asked: user, user }));
+    const unknown = Array.from(many, (_, index) => ({ asked: { username: `nobody-${index}` }, user: undefined }));
+    const questions = inTurn<{ readonly asked: LoggedIn; readonly user: UserInfo | undefined }>(known, unknown);
+    const outcomes = await Promise.all(questions.map(({ asked }) => ask(kit, method, authenticator, asked)));
+    for (const [index, { asked, user }] of questions.entries()) {
+      method.judge(kit, asked, user, outcomes[index] as Outcome<Answer>);
+    }
   };
-  await askAll();
-  await askAll({ signal: AbortSignal.abort(new Error('the caller has gone')) });
-  if (!('none' in kit.harness.backend)) {
-    await kit.backend().stop();
+  const name = `${callsAtOnce} calls of ${method.name}() at once keep users apart`;
+  return authenticatorCase(name, run, { needs: method.name });
+}
+
+function silent<Answer>(method: UserMethod<Answer>): CaseDefinition {
+  const run = async (kit: Kit, authenticator: Authenticator) => {
+    const said: unknown[] = [];
+    const trace = (step: string) => said.push(step);
+    const askAll = async (context: Partial<UserContext> = {}) => {
+      const users = [...knownUsers(kit), ...namesOfNoOne(kit)];
+      const answers = users.map((user) => ask(kit, method, authenticator, user, { trace, ...context }));
+      said.push(...(await Promise.all(answers)));
+    };
     await askAll();
-  }
-  for (const { lines, metrics } of kit.recordings) said.push(...lines, ...metrics);
-  kit.mustBeSilent(`what ${method.name}() says, its steps, log lines and metrics`, said);
+    await askAll({ signal: AbortSignal.abort(new Error('the caller has gone')) });
+    if (!('none' in kit.harness.backend)) {
+      await kit.backend().stop();
+      await askAll();
+    }
+    for (const { lines, metrics } of kit.recordings) said.push(...lines, ...metrics);
+    kit.mustBeSilent(`what ${method.name}() says, its steps, log lines and metrics`, said);
+  };
+  const name = `${method.name}() says no password: not in an answer, a step, an error, a log line or a metric`;
+  return authenticatorCase(name, run, { needs: method.name });
 }
 
 const lookUp: UserMethod<UserInfo | undefined> = {

@@ -1,6 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Parsed } from '@sallyport/plugin-options';
-import { isHostName, parseText } from '@sallyport/plugin-options';
+import { isHostName, isLoopback, type Parsed, parseText } from '@sallyport/plugin-options';
 import type { HostPort } from '../connection-options.ts';
 
 /** A parsed URL of the options. Messages never quote a URL, since it may contain a password. */
@@ -104,10 +103,5 @@ function loginOf({ username, password }: URL): Pick<ServerUrl, 'username' | 'pas
 
 /** Whether others on the network can read the traffic, and answer instead of the server. */
 export function isClearText(server: Pick<ServerUrl, 'secure' | 'address'> | SocketUrl): boolean {
-  return 'address' in server && !server.secure && !isLoopback(server.address);
-}
-
-/** Traffic that never leaves this machine. */
-function isLoopback({ host }: HostPort): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+  return 'address' in server && !server.secure && !isLoopback(server.address.host);
 }

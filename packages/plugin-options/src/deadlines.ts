@@ -1,0 +1,68 @@
+/** When a wait ends at the latest. */
+export interface WaitBounds {
+  /** Milliseconds. Left out: no deadline. */
+  readonly limit?: number;
+  /** Makes the error of the deadline. */
+  readonly late?: () => unknown;
+  readonly signal?: AbortSignal | undefined;
+  /** Makes the error of an abort. Left out: the signal's reason. */
+  readonly aborted?: () => unknown;
+}
+
+/**
+ * Like `new Promise(start)`, and rejects at the deadline or at the abort.
+ *
+ * @param start is not called when the signal is aborted already
+ * @param onEnd called once after `start`, in the same turn as what ended the wait
+ */
+export function bounded<Value>(
+  { limit, late, signal, aborted }: WaitBounds,
+  start: (resolve: (value: Value) => void, reject: (error: unknown) => void) => void,
+  onEnd?: () => void,
+): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(aborted ? aborted() : signal.reason);
+      return;
+    }
+    let hasEnded = false;
+    let timer: NodeJS.Timeout | undefined;
+    const end = () => {
+      if (hasEnded) return false;
+      hasEnded = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      onEnd?.();
+      return true;
+    };
+    const fail = (error: unknown) => {
+      if (end()) reject(error);
+    };
+    const onAbort = () => fail(aborted ? aborted() : signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    // A busy process may get here after the deadline, and Node warns of a negative delay.
+    if (limit !== undefined) timer = setTimeout(() => fail(late?.()), Math.max(0, limit));
+    start((value) => {
+      if (end()) resolve(value);
+    }, fail);
+  });
+}
+
+/** Waits for `work`, but not beyond the bounds: it goes on then, and no one learns what comes of it. */
+export function within<Value>(bounds: WaitBounds, work: () => Promise<Value> | Value): Promise<Value> {
+  return bounded(bounds, (resolve, reject) => {
+    (async () => work())().then(resolve, reject);
+  });
+}
+
+/** @throws the reason of the signal when it is aborted */
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout;
+  return bounded<void>(
+    { signal },
+    (resolve) => {
+      timer = setTimeout(resolve, milliseconds);
+    },
+    () => clearTimeout(timer),
+  );
+}
