@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import { type Authority, type KeyPair, sharedAuthority } from './certificates.ts';
 import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { createOperationCounter, type Operations } from './operations.ts';
@@ -11,7 +11,7 @@ import { firstEntries, managerDn, serviceDn, slapdConfiguration, suffix } from '
 import { temporaryFolder } from './temporary-folder.ts';
 
 export interface SlapdOptions {
-  /** The authority that issues its certificate. Default: one of its own, disposed with the server. */
+  /** The authority that issues its certificate. Default: that of this process. */
   readonly authority?: Authority;
   /** Default: one of the authority for localhost, 127.0.0.1 and ::1. */
   readonly certificate?: KeyPair;
@@ -48,7 +48,7 @@ export function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
 async function startOnce(options: SlapdOptions): Promise<Slapd> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('slapd')).path;
-  const authority = options.authority ?? resources.use(await createAuthority());
+  const authority = options.authority ?? (await sharedAuthority());
   const [port, ldapsPort] = [await freePort(), await freePort()];
   const files: Files = { folder, socket: join(folder, 'ldapi'), logFile: join(folder, 'log') };
   const manager: Login = { url: `ldapi://${encodeURIComponent(files.socket)}`, dn: managerDn, password: newPassword() };
@@ -94,7 +94,7 @@ async function writeConfiguration(
 ): Promise<void> {
   const text = slapdConfiguration({
     folder,
-    certificate: options.certificate ?? (await authority.issueServer()),
+    certificate: options.certificate ?? (await authority.sharedServer()),
     authorityFile: authority.certificateFile,
     managerPassword,
     sizeLimit: options.sizeLimit ?? 500,
