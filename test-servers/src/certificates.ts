@@ -32,6 +32,8 @@ export interface Authority extends AsyncDisposable {
   readonly certificate: string;
   readonly certificateFile: string;
   issueServer(options?: ServerCertificateOptions): Promise<KeyPair>;
+  /** For servers that need no certificate of their own: the same one each time. */
+  sharedServer(): Promise<KeyPair>;
   /** @param names as in a server's certificate. Default: none */
   issueClient(commonName: string, names?: readonly string[]): Promise<KeyPair>;
 }
@@ -46,6 +48,14 @@ const newRsaKey = ['-newkey', 'rsa:2048', '-nodes'];
 const oneDay = ['-days', '1'];
 
 const longAgo = ['-not_before', '20200101000000Z', '-not_after', '20200102000000Z'];
+
+let shared: Promise<Authority> | undefined;
+
+/** The authority of this process, for servers that are given none: openssl runs once for all. It lasts as long as the process. */
+export function sharedAuthority(): Promise<Authority> {
+  shared ??= createAuthority();
+  return shared;
+}
 
 /** Creates an authority with openssl. Two with the same name do not trust each other: their keys differ. */
 export async function createAuthority(commonName = 'Sallyport test authority'): Promise<Authority> {
@@ -73,18 +83,25 @@ export async function createAuthority(commonName = 'Sallyport test authority'): 
     return { certificate: text, key, certificateFile: certificate, keyFile };
   }
 
+  const issueServer: Authority['issueServer'] = ({
+    commonName: name = 'test server',
+    names = localhostNames,
+    expired = false,
+    days = 1,
+    rsa = false,
+  } = {}) => {
+    const extensions = ['extendedKeyUsage=serverAuth', ...alternativeNames(names)];
+    return issue(name, expired ? longAgo : ['-days', `${days}`], extensions, rsa ? newRsaKey : newKey);
+  };
+
+  let server: Promise<KeyPair> | undefined;
   return {
     certificate: await readFile(certificateFile, 'utf8'),
     certificateFile,
-    issueServer({
-      commonName: name = 'test server',
-      names = localhostNames,
-      expired = false,
-      days = 1,
-      rsa = false,
-    } = {}) {
-      const extensions = ['extendedKeyUsage=serverAuth', ...alternativeNames(names)];
-      return issue(name, expired ? longAgo : ['-days', `${days}`], extensions, rsa ? newRsaKey : newKey);
+    issueServer,
+    sharedServer() {
+      server ??= issueServer();
+      return server;
     },
     issueClient(name, names = []) {
       return issue(name, oneDay, ['extendedKeyUsage=clientAuth', ...alternativeNames(names)]);

@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import { type Authority, type KeyPair, sharedAuthority } from './certificates.ts';
 import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { toLdif } from './ldif.ts';
@@ -35,11 +35,11 @@ export function startDs389(): Promise<Ds389> {
 async function startOnce(): Promise<Ds389> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('ds389')).path;
-  const authority = resources.use(await createAuthority());
+  const authority = await sharedAuthority();
   const [port, ldapsPort] = [await freePort(), await freePort()];
   const manager: Login = { url: `ldap://127.0.0.1:${port}`, dn: managerDn, password: newPassword() };
   await writeInstance(folder, { port, ldapsPort, managerPassword: manager.password });
-  await createNssDatabase(join(folder, 'certificates'), authority, await authority.issueServer());
+  await createNssDatabase(join(folder, 'certificates'), authority, await authority.sharedServer());
   const server = resources.use(ds389Process(folder, port, ldapsPort));
   await server.start();
   const service = { dn: serviceDn, password: newPassword() };

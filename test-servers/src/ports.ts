@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type NetConnectOpts } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /** Another process took the port after it was found free and before the server started. */
@@ -35,8 +35,13 @@ async function canBind(port: number, host: string): Promise<boolean> {
   }
 }
 
-export async function accepts(port: number, host = '127.0.0.1'): Promise<boolean> {
-  const socket = connect(port, host);
+export function accepts(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return reaches({ port, host });
+}
+
+/** Whether a server accepts there, on a port or a Unix socket. */
+export async function reaches(where: NetConnectOpts): Promise<boolean> {
+  const socket = connect(where);
   try {
     await once(socket, 'connect');
     return true;

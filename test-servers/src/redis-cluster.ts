@@ -1,4 +1,4 @@
-import { type Authority, createAuthority } from './certificates.ts';
+import { type Authority, sharedAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
 import { type RedisOptions, type RedisServer, startRedis, untilInSync } from './redis.ts';
 import { startAll } from './server-process.ts';
@@ -49,7 +49,7 @@ const clusterSettings = {
 export async function startCluster(options: ClusterOptions = {}): Promise<RedisCluster> {
   await using resources = new AsyncDisposableStack();
   const { masters = 3, replicasPerMaster = 1, ...asked } = options;
-  const authority = options.authority ?? resources.use(await createAuthority());
+  const authority = options.authority ?? (await sharedAuthority());
   const password = options.password === true ? newPassword() : options.password || undefined;
   const settings = { ...clusterSettings, ...options.settings };
   const nodeOptions = { ...asked, authority, password: password ?? false, settings, cluster: true };

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { type Authority, createAuthority } from './certificates.ts';
+import { type Authority, sharedAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
 import { freePort, withFreePorts } from './ports.ts';
 import {
@@ -55,7 +55,7 @@ export interface RedisSentinels extends AsyncDisposable {
 export async function startSentinels(options: SentinelsOptions = {}): Promise<RedisSentinels> {
   await using resources = new AsyncDisposableStack();
   const { replicas = 1, sentinels: count = 3, tls = false, sentinelPassword, ...asked } = options;
-  const authority = options.authority ?? resources.use(await createAuthority());
+  const authority = options.authority ?? (await sharedAuthority());
   const password = options.password === true ? newPassword() : options.password || undefined;
   const settings = { ...(tls ? { 'tls-replication': 'yes' } : {}), ...options.settings };
   const portOf: PortOf = (node) => (tls ? node.tlsPort : node.port);

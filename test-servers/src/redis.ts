@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { type Authority, createAuthority } from './certificates.ts';
+import { type Authority, sharedAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
 import { freePort, hasIPv6, withFreePorts } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
@@ -12,7 +12,7 @@ import { waitUntil } from './wait-until.ts';
 export interface RedisOptions {
   /** Default `redis-server`. */
   readonly program?: 'redis-server' | 'valkey-server';
-  /** The authority that issues its certificate. Default: one of its own, disposed with the server. */
+  /** The authority that issues its certificate. Default: that of this process. */
   readonly authority?: Authority;
   /** Clients must present a certificate of the authority on the TLS port. Default false. */
   readonly requiresClientCertificate?: boolean;
@@ -53,7 +53,7 @@ export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
 async function startOnce(options: RedisOptions): Promise<RedisServer> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('redis')).path;
-  const authority = options.authority ?? resources.use(await createAuthority());
+  const authority = options.authority ?? (await sharedAuthority());
   const password = options.password === true ? newPassword() : options.password || undefined;
   const [port, tlsPort] = [await freePort(), await freePort()];
   const configuration = await redisConfiguration({
@@ -193,7 +193,7 @@ export function socketIn(folder: string): string {
 /** The lines that redis.conf and sentinel.conf share. */
 export async function listenerLines(settings: ListenerSettings): Promise<string[]> {
   const { folder, authority, requiresClientCertificate } = settings;
-  const certificate = await authority.issueServer();
+  const certificate = await authority.sharedServer();
   return [
     `bind 127.0.0.1${hasIPv6 ? ' ::1' : ''}`,
     `port ${settings.port}`,

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { hash, randomBytes, randomInt } from 'node:crypto';
+import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import { type Authority, type KeyPair, sharedAuthority } from './certificates.ts';
 import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import type { LdifEntry } from './ldif.ts';
@@ -21,7 +22,7 @@ const realm = 'sallyport.test';
 const suffix = 'DC=sallyport,DC=test';
 
 /**
- * Provisions a domain and starts Debian's samba-ad-dc for it, in about 5 s. Its ports can't be configured, so it has a
+ * Starts Debian's samba-ad-dc with a new domain, in 2 s once `provision` has made one. Its ports can't be configured, so it has a
  * loopback address of its own. Passwords need not be complex, and three wrong ones lock the account.
  *
  * @throws Error unless it runs as root: the files of a domain belong to root, and the port is 389
@@ -32,11 +33,10 @@ export async function startSamba(): Promise<Samba> {
   }
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('samba')).path;
-  const authority = resources.use(await createAuthority());
+  const authority = await sharedAuthority();
   const address = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
   const certificate = await authority.issueServer({ names: ['DNS:localhost', `IP:${address}`] });
-  const password = newAdPassword();
-  await provision(folder, address, password);
+  const password = await copyDomain(folder);
   const server = resources.use(sambaProcess(folder, address, certificate, authority));
   await server.start();
   const administrator = { dn: `CN=Administrator,CN=Users,${suffix}`, password };
@@ -91,16 +91,45 @@ const passwordSettings = [
   'maxPwdAge: -10',
 ].join('\n');
 
-async function provision(folder: string, address: string, password: string): Promise<void> {
+/** Copies the domain that was provisioned. @returns the administrator's password */
+async function copyDomain(folder: string): Promise<string> {
+  const original = await provision();
+  await cp(original, folder, { recursive: true });
+  const configuration = join(folder, 'etc/smb.conf');
+  const text = await readFile(configuration, 'utf8');
+  await writeFile(configuration, text.replaceAll(newFolder(original), folder));
+  return readFile(join(original, 'password'), 'utf8');
+}
+
+const newFolder = (folder: string): string => `${folder}.new`;
+
+/** Another process may be about it: the lock ends with the process that has it. */
+const provisionOnce = `
+  folder=$0 new=$1; shift
+  test -d "$folder" && exit
+  rm -rf "$new" && mkdir -m 700 "$new" && printf %s "$PASSWORD" >"$new/password" || exit
+  samba-tool "$@" "--adminpass=$PASSWORD" && mv "$new" "$folder"`;
+
+/** Provisions a domain, which takes 5 s of CPU time, once for this checkout and this Samba. @returns its folder */
+async function provision(): Promise<string> {
   const what = ['domain', 'provision', `--realm=${realm.toUpperCase()}`, '--domain=SALLYPORT', '--server-role=dc'];
-  const where = [`--targetdir=${folder}`, '--host-name=dc1', `--host-ip=${address}`];
   // DNS is not needed. File attributes go into a database: in a container even root may not set them on files.
-  const how = ['--use-rfc2307', '--dns-backend=NONE', `--option=posix:eadb=${join(folder, 'eadb.tdb')}`];
-  const run = promisify(execFile)('samba-tool', [...what, ...where, ...how, `--adminpass=${password}`]);
+  const how = ['--host-name=dc1', '--host-ip=127.0.0.1', '--use-rfc2307', '--dns-backend=NONE'];
+  const samba = await stat('/usr/sbin/samba', { bigint: true }).catch(() => undefined);
+  const version = hash('sha256', [...what, ...how, samba?.size, samba?.mtimeNs].join(' ')).slice(0, 16);
+  const cache = join(import.meta.dirname, '../node_modules/.cache');
+  await mkdir(cache, { recursive: true });
+  const folder = join(cache, `samba-${version}`);
+  const created = newFolder(folder);
+  const where = [`--targetdir=${created}`, `--option=posix:eadb=${join(created, 'eadb.tdb')}`];
+  const script = ['/bin/sh', '-c', provisionOnce, folder, created, ...what, ...how, ...where];
+  const environment = { ...process.env, PASSWORD: newAdPassword() };
+  const run = promisify(execFile)('flock', [`${folder}.lock`, ...script], { env: environment });
   await run.catch((error: { readonly stderr: string }) => {
-    // The error's own message contains the command line, and so the password.
-    throw new Error(`samba-tool could not provision a domain:\n${error.stderr || 'samba-tool was not found'}`);
+    // The error's own message contains the command line.
+    throw new Error(`samba-tool could not provision a domain:\n${error.stderr}`);
   });
+  return folder;
 }
 
 function sambaProcess(folder: string, address: string, certificate: KeyPair, authority: Authority): ServerProcess {

@@ -25,7 +25,6 @@ export const policies: Readonly<Record<'lockout' | 'expiry' | 'grace' | 'warning
 
 export interface SlapdSettings {
   readonly folder: string;
-  readonly pidFile: string;
   readonly certificate: KeyPair;
   readonly authorityFile: string;
   readonly managerPassword: string;
@@ -41,7 +40,6 @@ export function slapdConfiguration(settings: SlapdSettings): string {
     ...['core', 'cosine', 'inetorgperson', 'nis'].map((schema) => `include /etc/ldap/schema/${schema}.schema`),
     'modulepath /usr/lib/ldap',
     ...['back_mdb', 'memberof', 'ppolicy'].map((module) => `moduleload ${module}`),
-    `pidfile ${settings.pidFile}`,
     // As in Active Directory, a bind succeeds with a DN and an empty password, and with a password and an empty DN.
     'allow bind_anon_dn bind_anon_cred',
     `sizelimit ${settings.sizeLimit}`,

@@ -1,18 +1,17 @@
-import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Authority, createAuthority, type KeyPair } from './certificates.ts';
+import { type Authority, type KeyPair, sharedAuthority } from './certificates.ts';
 import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { createOperationCounter, type Operations } from './operations.ts';
 import { newPassword } from './passwords.ts';
-import { accepts, freePort, hasIPv6, withFreePorts } from './ports.ts';
+import { freePort, hasIPv6, reaches, withFreePorts } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { firstEntries, managerDn, serviceDn, slapdConfiguration, suffix } from './slapd-configuration.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 export interface SlapdOptions {
-  /** The authority that issues its certificate. Default: one of its own, disposed with the server. */
+  /** The authority that issues its certificate. Default: that of this process. */
   readonly authority?: Authority;
   /** Default: one of the authority for localhost, 127.0.0.1 and ::1. */
   readonly certificate?: KeyPair;
@@ -49,18 +48,17 @@ export function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
 async function startOnce(options: SlapdOptions): Promise<Slapd> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('slapd')).path;
-  const authority = options.authority ?? resources.use(await createAuthority());
+  const authority = options.authority ?? (await sharedAuthority());
   const [port, ldapsPort] = [await freePort(), await freePort()];
-  const socket = `ldapi://${encodeURIComponent(join(folder, 'ldapi'))}`;
-  const manager: Login = { url: socket, dn: managerDn, password: newPassword() };
-  const settings = { folder, pidFile: join(folder, 'pid'), logFile: join(folder, 'log') };
-  await writeConfiguration(settings, authority, manager.password, options);
-  const urls = [...listeners('ldap', port), ...listeners('ldaps', ldapsPort), socket];
-  const server = resources.use(slapdProcess(settings, urls, port, options));
+  const files: Files = { folder, socket: join(folder, 'ldapi'), logFile: join(folder, 'log') };
+  const manager: Login = { url: `ldapi://${encodeURIComponent(files.socket)}`, dn: managerDn, password: newPassword() };
+  await writeConfiguration(folder, authority, manager.password, options);
+  const urls = [...listeners('ldap', port), ...listeners('ldaps', ldapsPort)];
+  const server = resources.use(slapdProcess(files, [...urls, manager.url], options));
   await server.start();
   const service = { dn: serviceDn, password: newPassword() };
   await addEntries(manager, firstEntries(service.password));
-  const count = createOperationCounter(settings.logFile, { own: managerDn, service: serviceDn });
+  const count = createOperationCounter(files.logFile, { own: managerDn, service: serviceDn });
   const owned = resources.move();
   return withControls(server, owned, {
     port,
@@ -84,20 +82,19 @@ async function startOnce(options: SlapdOptions): Promise<Slapd> {
 
 interface Files {
   readonly folder: string;
-  readonly pidFile: string;
+  readonly socket: string;
   readonly logFile: string;
 }
 
 async function writeConfiguration(
-  { folder, pidFile }: Files,
+  folder: string,
   authority: Authority,
   managerPassword: string,
   options: SlapdOptions,
 ): Promise<void> {
   const text = slapdConfiguration({
     folder,
-    pidFile,
-    certificate: options.certificate ?? (await authority.issueServer()),
+    certificate: options.certificate ?? (await authority.sharedServer()),
     authorityFile: authority.certificateFile,
     managerPassword,
     sizeLimit: options.sizeLimit ?? 500,
@@ -109,10 +106,10 @@ async function writeConfiguration(
   await writeFile(join(folder, 'slapd.conf'), text, { mode: 0o600 });
 }
 
+/** @param urls end with that of the socket */
 function slapdProcess(
-  { folder, pidFile, logFile }: Files,
+  { folder, socket, logFile }: Files,
   urls: readonly string[],
-  port: number,
   options: SlapdOptions,
 ): ServerProcess {
   const level = options.countsOperations === false ? '0' : 'stats';
@@ -121,9 +118,8 @@ function slapdProcess(
     command: 'slapd',
     arguments: ['-d', level, '-f', join(folder, 'slapd.conf'), '-h', urls.join(' ')],
     logFile,
-    prepare: () => rm(pidFile, { force: true }),
-    // slapd writes its pid once it has all its ports. Until then, another server may be the one that accepts.
-    isReady: async () => existsSync(pidFile) && (await accepts(port)),
+    // slapd takes all its ports, then listens on one after the other in this order. On the socket, no other server accepts.
+    isReady: () => reaches({ path: socket }),
   });
 }
 

@@ -90,8 +90,9 @@ describe('a server with TLS', () => {
     expect(await login(servers.strict, files)).toBe(content);
     const refused = /^the server refused the client certificate, or requires one: check certFile and keyFile/;
     expect(await login(servers.strict, {})).toMatch(refused);
-    const foreign = await servers.plain.authority.issueClient('sallyport');
-    const others = { certFile: foreign.certificateFile, keyFile: foreign.keyFile };
+    await using foreign = await createAuthority();
+    const other = await foreign.issueClient('sallyport');
+    const others = { certFile: other.certificateFile, keyFile: other.keyFile };
     expect(await login(servers.strict, others)).toMatch(refused);
   });
 

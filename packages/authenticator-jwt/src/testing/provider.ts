@@ -1,6 +1,6 @@
 import { createServer, request, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
+import { type Authority, sharedAuthority } from '@sallyport/test-servers/certificates';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import Provider, { type JWKS } from 'oidc-provider';
 
@@ -45,8 +45,8 @@ export async function startProvider(
   clients: Readonly<Record<string, object>>,
   keys?: readonly JWK[],
 ): Promise<TestProvider> {
-  const authority = await createAuthority();
-  const { certificate, key } = await authority.issueServer();
+  const authority = await sharedAuthority();
+  const { certificate, key } = await authority.sharedServer();
   const server = createServer({ cert: certificate, key });
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -94,10 +94,7 @@ export async function startProvider(
     async hang() {
       behaviour = 'hangs';
     },
-    async [Symbol.asyncDispose]() {
-      await stop();
-      await authority[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: stop,
   };
 }
 

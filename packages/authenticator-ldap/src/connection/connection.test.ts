@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
-import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
+import { type Authority, createAuthority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { connectTo, errorOf, never } from '../testing/connecting.ts';
 import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
 import { startFakeServer } from '../testing/fake-server.ts';
@@ -20,13 +20,9 @@ let pair: KeyPair;
 let ca: Buffer;
 
 beforeAll(async () => {
-  authority = await createAuthority();
-  pair = await authority.issueServer();
+  authority = await sharedAuthority();
+  pair = await authority.sharedServer();
   ca = Buffer.from(authority.certificate);
-});
-
-afterAll(async () => {
-  await authority[Symbol.asyncDispose]();
 });
 
 const serverTls = (own: KeyPair = pair) => ({ key: own.key, cert: own.certificate });

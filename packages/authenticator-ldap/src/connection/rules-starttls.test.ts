@@ -1,5 +1,5 @@
-import { type Authority, createAuthority, type KeyPair } from '@sallyport/test-servers/certificates';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Authority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { ber } from '../testing/ber.ts';
 import { connectTo, errorOf, never } from '../testing/connecting.ts';
 import type { FakeServerOptions } from '../testing/fake-peer.ts';
@@ -21,13 +21,9 @@ let pair: KeyPair;
 let ca: Buffer;
 
 beforeAll(async () => {
-  authority = await createAuthority();
-  pair = await authority.issueServer();
+  authority = await sharedAuthority();
+  pair = await authority.sharedServer();
   ca = Buffer.from(authority.certificate);
-});
-
-afterAll(async () => {
-  await authority[Symbol.asyncDispose]();
 });
 
 /** Refuses every bind, so that a success can only have been made up on the way. */

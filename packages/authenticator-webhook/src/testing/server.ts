@@ -4,7 +4,7 @@ import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { TLSSocket } from 'node:tls';
-import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
+import { type Authority, sharedAuthority } from '@sallyport/test-servers/certificates';
 
 /** A TokenReview as it arrived. */
 export interface Received {
@@ -56,7 +56,7 @@ interface ServerSetup {
 }
 
 export async function startReviewServer(behaviour: Behaviour, setup: ServerSetup = {}): Promise<ReviewServer> {
-  const authority = await createAuthority();
+  const authority = await sharedAuthority();
   const server = await listener(authority, setup);
   const sockets = new Set<Socket>();
   const received: Received[] = [];
@@ -103,17 +103,16 @@ export async function startReviewServer(behaviour: Behaviour, setup: ServerSetup
     async hang() {
       isHung = true;
     },
-    async [Symbol.asyncDispose]() {
-      await stop();
-      await authority[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: stop,
   };
 }
 
 async function listener(authority: Authority, setup: ServerSetup): Promise<http.Server | https.Server> {
   const options = { keepAliveTimeout: 60_000 };
   if (setup.plain) return http.createServer(options);
-  const { certificate, key } = await authority.issueServer(setup.names ? { names: setup.names } : {});
+  const { certificate, key } = await (setup.names
+    ? authority.issueServer({ names: setup.names })
+    : authority.sharedServer());
   const ca = setup.clientAuthority?.certificate;
   return https.createServer({
     ...options,

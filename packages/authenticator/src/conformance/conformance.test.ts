@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type ConformanceCase, type ConformanceHarness, conformanceCases } from './index.ts';
 import { secretFinder } from './leaks.ts';
 import { brokenAnswers } from './testing/broken-answers.ts';
@@ -13,6 +13,15 @@ const brokenPlugins = [...brokenLives, ...brokenAnswers, ...brokenManners, ...br
 const good = await memoryHarness();
 const cases = conformanceCases(good);
 afterAll(() => good[Symbol.asyncDispose]());
+
+// The cases read the stack of each error for secrets. Vitest keeps 100 frames of each, and maps them to the sources.
+const { stackTraceLimit } = Error;
+beforeAll(() => {
+  Error.stackTraceLimit = 2;
+});
+afterAll(() => {
+  Error.stackTraceLimit = stackTraceLimit;
+});
 
 const undone: (() => void)[] = [];
 afterEach(() => {

@@ -190,11 +190,11 @@ export const concurrencyCases: readonly CaseDefinition[] = [
     const decisions = await Promise.all(questions.map(({ named }) => kit.ask(authenticator, named)));
     for (const [index, { named, user }] of questions.entries()) {
       const decision = decisions[index];
-      verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', {
+      verify(user ? isAbout(decision, user) : decision?.kind !== 'authenticated', () => ({
         expected: `call ${index + 1}, with ${named.name}, to ${user ? `authenticate as ${user.username}` : 'be refused'}`,
         got: `the answer was ${kit.show(decision)}`,
         why: 'State that calls share lets one user get the rights of another.',
-      });
+      }));
     }
   }),
 ];

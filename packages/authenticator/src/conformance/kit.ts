@@ -260,8 +260,11 @@ export function answersCase<Token extends NamedToken>(name: string, answers: Ans
     for (const token of tokens(kit)) {
       const decision = await kit.ask(authenticator, token, { audiences });
       const expected = objection(decision, token, kit);
-      const got = `the answer was ${kit.show(decision)}`;
-      verify(expected === undefined, { expected: `${token.name} ${expected}`, got, why });
+      verify(expected === undefined, () => ({
+        expected: `${token.name} ${expected}`,
+        got: `the answer was ${kit.show(decision)}`,
+        why,
+      }));
     }
   });
 }

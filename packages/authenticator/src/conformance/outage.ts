@@ -31,11 +31,11 @@ async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: re
 export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unknown>): void {
   const error = 'error' in outcome ? outcome.error : undefined;
   const code = AuthenticatorError.is(error) ? error.code : undefined;
-  verify(code === 'unavailable', {
+  verify(code === 'unavailable', () => ({
     expected: `${name} to throw an AuthenticatorError "unavailable" while the backend is stopped`,
     got: `${gotOf(kit, outcome)}${code === undefined ? '' : ` (${code})`}`,
     why: 'Only this code is an outage, and opens the circuit; a refusal would stay in caches after it.',
-  });
+  }));
 }
 
 /** How a call ended, for a message. */

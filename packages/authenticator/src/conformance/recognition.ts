@@ -79,18 +79,18 @@ export const recognitionCases: readonly CaseDefinition[] = [
       const recognizes = recognitionOf(authenticator);
       for (const { name, token } of anyStrings(kit)) {
         const asked = await outcomeOf(() => thrice(() => recognizes(token)));
-        verify('value' in asked, {
+        verify('value' in asked, () => ({
           expected: `recognizes() not to throw on ${name}`,
           got: `it threw ${kit.show('error' in asked && asked.error)}`,
           why: 'It runs before everything else, so its throw would end reviews that concern other authenticators.',
-        });
+        }));
         const { answers } = asked.value;
         const isPlain = answers.every((answer) => typeof answer === 'boolean' && answer === answers[0]);
-        verify(isPlain, {
+        verify(isPlain, () => ({
           expected: `recognizes() to give one boolean for ${name}`,
           got: `it gave ${kit.show(answers)}`,
           why: 'A promise counts as true, and a regular expression with the flag g remembers its last match.',
-        });
+        }));
       }
     },
   ),
@@ -105,19 +105,19 @@ export const recognitionCases: readonly CaseDefinition[] = [
     async (kit, authenticator) => {
       for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {
         const asked = await outcomeOf(() => thrice(() => authenticator.claimedName?.(token)));
-        verify('value' in asked, {
+        verify('value' in asked, () => ({
           expected: `claimedName() not to throw on ${name}`,
           got: `it threw ${kit.show('error' in asked && asked.error)}`,
           why: 'The lookup of a good token would fail.',
-        });
+        }));
         const { answers, milliseconds } = asked.value;
         const [first] = answers;
         const isName = first === undefined || (typeof first === 'string' && first !== '');
-        verify(isName && answers.every((answer) => answer === first), {
+        verify(isName && answers.every((answer) => answer === first), () => ({
           expected: `claimedName() to give one name, or none, for ${name}`,
           got: `it gave ${kit.show(answers)}`,
           why: 'The lookups of one name are limited, so nothing else may be counted as a name.',
-        });
+        }));
         mustBeQuick(`claimedName() to answer ${name}`, milliseconds);
       }
     },
@@ -128,11 +128,11 @@ export const recognitionCases: readonly CaseDefinition[] = [
       if (!kit.harness.sendsPasswords) return;
       for (const { name, token } of kit.tokens.valid) {
         const username = authenticator.claimedName?.(token);
-        verify(typeof username === 'string' && username !== '', {
+        verify(typeof username === 'string' && username !== '', () => ({
           expected: `claimedName() to give the name in ${name}`,
           got: authenticator.claimedName === undefined ? 'it is left out' : `it gave ${kit.show(username)}`,
           why: 'Blocking this token would block no one: the same login can be written in other ways.',
-        });
+        }));
         kit.mustBeSilent(`the name that claimedName() gives for ${name}`, username);
       }
     },
@@ -149,11 +149,11 @@ export const recognitionCases: readonly CaseDefinition[] = [
         for (const [username, password] of pairs) {
           const outcome = await outcomeOf(() => authenticator.loginToken?.(username, password));
           const token = 'value' in outcome ? outcome.value : undefined;
-          verify('value' in outcome && (token === undefined || typeof token === 'string'), {
+          verify('value' in outcome && (token === undefined || typeof token === 'string'), () => ({
             expected: `loginToken() to give a token or nothing with ${name} in it`,
             got: 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : kit.show(token),
             why: 'A person may type anything.',
-          });
+          }));
           if (token === undefined) continue;
           verify(authenticator.recognizes?.(token) !== false && authenticator.claimedName?.(token) !== undefined, {
             expected: `recognizes() and claimedName() to know the login with ${name} in it`,

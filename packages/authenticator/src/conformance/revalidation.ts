@@ -10,20 +10,20 @@ import { type Outcome, verify } from './verdict.ts';
 type Answer = Outcome<Decision | undefined>;
 
 function mustStay(kit: Kit, user: UserInfo, outcome: Answer): void {
-  verify('value' in outcome && isAbout(outcome.value, user), {
+  verify('value' in outcome && isAbout(outcome.value, user), () => ({
     expected: `revalidate() of ${nameOf(user)} to authenticate ${kit.show(user)}`,
     got: gotOf(kit, outcome),
     why: 'The groups of this answer replace those of the login, and any other name belongs to another session.',
-  });
+  }));
 }
 
 function mustRefuse(kit: Kit, user: LoggedIn, reason: RejectionReason, outcome: Answer, why: string): void {
   const decision = 'value' in outcome ? outcome.value : undefined;
-  verify(decision?.kind === 'rejected' && decision.reason === reason, {
+  verify(decision?.kind === 'rejected' && decision.reason === reason, () => ({
     expected: `revalidate() of ${nameOf(user)} to be rejected as ${reason}`,
     got: gotOf(kit, outcome),
     why,
-  });
+  }));
 }
 
 /** Of users who must all be refused for one reason. */
@@ -71,11 +71,11 @@ function problemOf(decision: Decision | undefined, now: number): string | undefi
 
 function mustBeWellFormed(kit: Kit, user: LoggedIn, outcome: Answer): void {
   const problem = 'error' in outcome ? 'it is no answer' : problemOf(outcome.value, Date.now());
-  verify(problem === undefined, {
+  verify(problem === undefined, () => ({
     expected: `a decision of revalidate() about ${nameOf(user)}`,
     got: `${gotOf(kit, outcome)}: ${problem}`,
     why: 'The gateway treats any other answer as an outage, and text of a backend must not reach logs.',
-  });
+  }));
 }
 
 export const revalidationCases: readonly CaseDefinition[] = [

@@ -51,8 +51,8 @@ export function usersCase<Answer, User extends LoggedIn>(
 
 /** A name in a message: hostile ones may be very long, or no text. */
 export function nameOf({ username }: LoggedIn): string {
-  const text = JSON.stringify(username);
-  return text.length > 80 ? `${text.slice(0, 80)}… (${username.length} characters)` : text;
+  const text = JSON.stringify(username.slice(0, 80));
+  return username.length > 80 ? `${text}… (${username.length} characters)` : text;
 }
 
 /** The users of the valid tokens. */
@@ -150,13 +150,13 @@ const lookUp: UserMethod<UserInfo | undefined> = {
   call: async (authenticator, { username }, context) => await authenticator.lookUp?.(username, context),
   judge(kit, asked, user, outcome) {
     const found = 'value' in outcome ? outcome.value : undefined;
-    verify('value' in outcome && (user ? found && wholeUser(found) === wholeUser(user) : found === undefined), {
+    verify('value' in outcome && (user ? found && wholeUser(found) === wholeUser(user) : found === undefined), () => ({
       expected: `lookUp() of ${nameOf(asked)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
       got: gotOf(kit, outcome),
       why: user
         ? 'The operator would look for the cause in the wrong place: these are the names that a token gives.'
         : 'A name without a user is undefined; a throw says that the backend is down.',
-    });
+    }));
   },
 };
 

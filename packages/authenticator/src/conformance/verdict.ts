@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
 
 /** Why a case failed, for the plugin's author. */
 interface Complaint {
@@ -16,9 +15,9 @@ export function fail({ expected, got, why }: Complaint): never {
   assert.fail(`Expected ${expected}, but ${got}. ${why}`);
 }
 
-/** @throws AssertionError unless the condition holds */
-export function verify(condition: unknown, complaint: Complaint): asserts condition {
-  if (!condition) fail(complaint);
+/** @throws AssertionError unless the condition holds. @param complaint a function where its text takes time to write */
+export function verify(condition: unknown, complaint: Complaint | (() => Complaint)): asserts condition {
+  if (!condition) fail(typeof complaint === 'function' ? complaint() : complaint);
 }
 
 /** The result of a call, a value or an error. */
@@ -35,12 +34,11 @@ export async function outcomeOf<Value>(call: () => Value | Promise<Value>): Prom
 
 /** Waits at most `milliseconds`, and then fails with the complaint. The call itself goes on. */
 export async function within<Value>(milliseconds: number, call: Promise<Value>, complaint: Complaint): Promise<Value> {
-  const timer = new AbortController();
-  const late = delay(milliseconds, undefined, { signal: timer.signal }).then(() => fail(complaint));
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, milliseconds);
   try {
-    return await Promise.race([call, late]);
+    return await Promise.race([call, late.promise.then(() => fail(complaint))]);
   } finally {
-    timer.abort();
-    late.catch(() => {});
+    clearTimeout(timer);
   }
 }
