@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { anyCharacter } from '@sallyport/test-servers/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSessionTexts, type Session } from './session-text.ts';
@@ -18,7 +19,7 @@ const session: Session = {
   address: '192.0.2.1',
 };
 
-const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 });
+const name = fc.string({ unit: anyCharacter, minLength: 1, maxLength: 20 });
 const anySession: fc.Arbitrary<Session> = fc.record(
   {
     ...{ authenticator: name, username: name, uid: name, name, since: fc.nat(), until: fc.nat() },
