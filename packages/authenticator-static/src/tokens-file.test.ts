@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import { anyCharacter } from '@sallyport/test-servers/any-character';
 import fc from 'fast-check';
 import { dump } from 'js-yaml';
 import { describe, expect, test } from 'vitest';
@@ -283,7 +284,7 @@ describe('for any', () => {
       ],
     );
     const text = fc.oneof(
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
       fc.array(fragments, { maxLength: 40 }).map((parts) => parts.join('')),
       fc.array(fragments, { maxLength: 20 }).map((parts) => `tokens:\n  - sha256: ${parts.join('')}`),
     );

@@ -1,3 +1,4 @@
+import { anyCharacter } from '@sallyport/test-servers/any-character';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createLine } from './line.ts';
@@ -36,7 +37,7 @@ test('a name is shown as it is typed, and what is erased is removed from the scr
 
 test('of a password nothing is shown', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (keys) => {
+    fc.property(fc.string({ unit: anyCharacter }), (keys) => {
       expect(typed(keys, true).shown).toBe('');
     }),
   );
@@ -44,7 +45,7 @@ test('of a password nothing is shown', () => {
 
 test('text without control characters is taken as it is', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
+    fc.property(fc.string({ unit: anyCharacter, maxLength: 200 }), (text) => {
       fc.pre(!/\p{Cc}/u.test(text));
       expect(typed(`${text}\r`)).toMatchObject({ text, end: 'entered' });
     }),
