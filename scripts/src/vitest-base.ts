@@ -35,7 +35,8 @@ export function withOwnProcesses(files: readonly string[], config: ViteUserConfi
       ...common,
       projects: [
         { extends: true, test: { name: 'shared', include, exclude: own } },
-        { extends: true, test: { name: 'own process', include: own, isolate: true } },
+        // These come last: a process that others share ends as soon as one of these is the next in line.
+        { extends: true, test: { name: 'own process', include: own, isolate: true, sequence: { groupOrder: 1 } } },
       ],
     },
   };

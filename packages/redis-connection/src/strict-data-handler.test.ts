@@ -146,14 +146,13 @@ test('bad bytes within TLS end that connection, and nothing else', { timeout: 60
   const url = `rediss://127.0.0.1:${proxy.port}`;
   await using started = await open({ url, caFile: redis.caFile, commandTimeout: '300ms' });
   isOn = true;
+  const changes = () => [...proxy.done.values()].reduce((sum, count) => sum + count, 0);
   const read = async () => {
-    const end = performance.now() + 5_000;
-    while (performance.now() < end) expect(['nothing', 'problem']).toContain(await outcomeOf(started.read(newKey())));
+    while (changes() < 10) expect(['nothing', 'problem']).toContain(await outcomeOf(started.read(newKey())));
   };
   await Promise.all(Array.from({ length: 10 }, read));
   isOn = false;
   await waitUntil(async () => (await outcomeOf(started.read(newKey()))) === 'nothing', 'an answer');
-  expect([...proxy.done.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(3);
   expect(noise).toEqual([]);
 });
 

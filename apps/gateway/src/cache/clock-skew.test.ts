@@ -7,7 +7,7 @@ import { passInRedis } from './testing/redis-time.ts';
 const file = redisOfFile();
 
 const settings = { authenticatedTtl: 2 * hour, staleTtl: hour };
-const step = 10 * minute;
+const step = 20 * minute;
 
 interface History {
   /** How far the clock of the replica that asked the backend is ahead, and that of the one that looks into Redis. */
@@ -32,7 +32,7 @@ function createReader(skew: number): Replica {
 }
 
 /**
- * How old the answer truly was when it was used last, looking every ten minutes: by replicas that find it in Redis then,
+ * How old the answer truly was when it was used last, looking every 20 minutes: by replicas that find it in Redis then,
  * and by one that has had it in memory since the beginning. A step before 0: never.
  */
 async function usedUntil({ writer, reader, lifetime, meddle, isStaleUse = false }: History) {

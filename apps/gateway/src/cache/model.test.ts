@@ -130,7 +130,7 @@ async function run(
   }
 }
 
-const runs = 50;
+const runs = 20;
 const stepsEach = 200;
 
 test('in any order of events: no false accept, and no accept that has ended, was revoked or is blocked', async () => {

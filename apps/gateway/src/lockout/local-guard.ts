@@ -183,8 +183,8 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
   const fingerprint = createFingerprint();
   const ledger = createLedger(now, window, options.maxSubjects);
   const lockedOut = createLockedOut(now, window, options.maxSubjects);
-  /** Secrets that were right the last time they were tried, and when that was. */
-  const known = new LRUCache<string, number>({ max: options.maxKnownSecrets });
+  /** Secrets that were right the last time they were tried, and when that was. `max` would allocate all slots at once. */
+  const known = new LRUCache<string, number>({ maxSize: options.maxKnownSecrets, sizeCalculation: () => 1 });
   const isKnown = ({ secret }: Identified) => known.get(secret) !== undefined;
   const userOf = (authenticator: string, username: string) => fingerprint('user', authenticator, username);
 

@@ -12,7 +12,11 @@ export type AddressLimit = ReturnType<typeof createAddressLimit>;
 
 /** Counts the tries that each address has left. They come back evenly over time. @param now monotonic milliseconds */
 export function createAddressLimit(rate: () => Rate, now: () => number) {
-  const buckets = new LRUCache<string, { left: number; at: number }>({ max: mostAddresses });
+  // `max` would allocate all slots at once.
+  const buckets = new LRUCache<string, { left: number; at: number }>({
+    maxSize: mostAddresses,
+    sizeCalculation: () => 1,
+  });
   return {
     /** Takes a try. @returns gives it back, when it was no guess; or the seconds after which there is one again */
     take(address: string): (() => void) | number {

@@ -1,7 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { describe, expect, test } from 'vitest';
 import { type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { publishAndConfirm } from './confirmation.ts';
 import { blocksIn } from './list.ts';
 import { type Draft, placeEntry } from './publish.ts';
@@ -41,7 +43,7 @@ async function begin({ redis }: OpenedShared, next: ReturnType<typeof draft>): P
   await applyChange(redis, listing, changeTowards(wanted, listing, redis.sealingKeys));
 }
 
-/** Runs a command while replicas poll without a pause. */
+/** Runs a command while replicas poll every 20 ms. */
 async function publishBeside(
   { redis }: OpenedShared,
   replicas: readonly ReturnType<typeof replica>[],
@@ -53,7 +55,7 @@ async function publishBeside(
     isOver = true;
   };
   published.then(over, over);
-  while (!isOver) await Promise.all(replicas.map(({ reader }) => reader.poll()));
+  while (!isOver) await Promise.all([setTimeout(20), ...replicas.map(({ reader }) => reader.poll())]);
   return published;
 }
 
@@ -69,9 +71,10 @@ const types = {
 } as const;
 
 describe.each(['redis-server', 'valkey-server'] as const)('a key of another type in %s', (program) => {
+  const file = redisOfFile({ program });
+
   test('is removed at the next poll and counted; the list is written back, and no replica is cut off', async () => {
-    await using server = await startRedis({ program });
-    await using opened = await openShared(server);
+    const { redis: server, opened } = file;
     const replicas = [replica('one', opened), replica('two', opened)];
     const pollAll = () => Promise.all(replicas.map(({ reader }) => reader.poll()));
     const client = server.client();
@@ -101,8 +104,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
   });
 
   test.each([keys.revision, keys.list, keys.replicas])('is removed by a command, too: %s', async (key) => {
-    await using server = await startRedis({ program });
-    await using opened = await openShared(server);
+    const { redis: server, opened } = file;
     const one = replica('one', opened);
     await begin(opened, draft('block'));
     await one.reader.poll();
@@ -115,8 +117,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
   });
 
   test('that replaces the list before a command changes it makes the command read it again', async () => {
-    await using server = await startRedis({ program });
-    await using opened = await openShared(server);
+    const { redis: server, opened } = file;
     await begin(opened, draft('block'));
     const { redis } = opened;
     const listing = await readListing(redis);
@@ -148,12 +149,9 @@ test('a list with more bytes than one reply may have is removed and written back
   const one = replica('one', opened);
   await begin(opened, draft('block'));
   await one.reader.poll();
-  const value = 'x'.repeat(8_000);
-  for (let batch = 0; batch < 9; batch++) {
-    await server
-      .client()
-      .hset(keys.list, Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`${batch}.${n}`, value])));
-  }
+  // 72 MB: a connection takes 64 MiB.
+  const fill = "for i = 1, 9000 do redis.call('HSET', KEYS[1], '1.' .. i, string.rep('x', 8000)) end";
+  await server.client().eval(fill, 1, keys.list);
   const before = clocks.monotonic();
   for (let poll = 0; poll < 3; poll++) await one.reader.poll();
   expect(one.reader.age).toBeLessThanOrEqual(clocks.monotonic() - before);

@@ -256,10 +256,10 @@ describe('what another client writes', () => {
   });
 });
 
-test('ten thousand entries under many keys are written back in parts', async () => {
+test('more than a thousand entries under many keys are written back in parts', async () => {
   await using many = await openShared(server, { keys: 'ABCD' });
   const knows = replica('one', many);
-  const entries = Array.from({ length: 2_500 }, (_, index): Entry => {
+  const entries = Array.from({ length: 1_250 }, (_, index): Entry => {
     const times = { at: 1, until: 9_999_999_999_999, keptUntil: 9_999_999_999_999 };
     return {
       id: `e${index}`,
@@ -275,7 +275,7 @@ test('ten thousand entries under many keys are written back in parts', async () 
   for (let poll = 0; poll < 8; poll++) await knows.reader.poll();
   const fresh = replica('two', many);
   await fresh.reader.poll();
-  expect(fresh.list.entries).toHaveLength(2_500);
+  expect(fresh.list.entries).toHaveLength(1_250);
 });
 
 describe('cut off', () => {

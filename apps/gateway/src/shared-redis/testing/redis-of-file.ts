@@ -1,14 +1,14 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { type RedisOptions, type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { type OpenedShared, openShared } from './opened-shared-redis.ts';
 
-/** A Redis for all tests of a file, empty before each, and a connection to it. Both are there once the tests run. */
+/** A Redis for all tests of a file or a describe, empty before each, and a connection to it. Both are there in its tests. */
 export interface RedisOfFile {
   readonly redis: RedisServer;
   readonly opened: OpenedShared;
 }
 
-export function redisOfFile(): RedisOfFile {
+export function redisOfFile(options: RedisOptions = {}): RedisOfFile {
   const made: { redis?: RedisServer; opened?: OpenedShared } = {};
   const there = <Thing>(thing: Thing | undefined): Thing => {
     if (thing === undefined) throw new Error('it is started before the first test');
@@ -23,7 +23,7 @@ export function redisOfFile(): RedisOfFile {
     },
   };
   beforeAll(async () => {
-    made.redis = await startRedis({ settings: { appendonly: 'no' } });
+    made.redis = await startRedis({ settings: { appendonly: 'no' }, ...options });
     made.opened = await openShared(made.redis);
   });
   beforeEach(async () => {
