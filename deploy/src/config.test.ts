@@ -34,7 +34,8 @@ async function checkMounted(objects: readonly KubernetesObject[], secrets: Secre
     '--config',
     join(folder.path, 'gateway.yaml'),
   ];
-  const { stdout } = await run(process.execPath, words).catch((error: { stdout: string }) => error);
+  const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(deployFolder, 'node_modules/.cache/node-compile') };
+  const { stdout } = await run(process.execPath, words, { env }).catch((error: { stdout: string }) => error);
   const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
   // Another process on this machine may use the ports.
   const expected = ({ check, detail }: Finding) =>

@@ -90,10 +90,11 @@ function findPackage(name: string, from: string): string {
 /**
  * What is built from the checkout: its version, its commit, and the time of that commit. SOURCE_DATE_EPOCH replaces the time.
  *
+ * @param level of gzip
  * @see https://reproducible-builds.org/specs/source-date-epoch/
  */
-export async function readSource(): Promise<ImageDetails> {
+export async function readSource(level = 6): Promise<ImageDetails> {
   const [committed = '', revision = ''] = (await run('git', ['log', '-1', '--format=%ct %H'])).trim().split(' ');
   const { version } = await readManifest(join(rootFolder, 'apps/gateway'));
-  return { version, revision, epoch: Number(process.env.SOURCE_DATE_EPOCH ?? committed) };
+  return { version, revision, level, epoch: Number(process.env.SOURCE_DATE_EPOCH ?? committed) };
 }

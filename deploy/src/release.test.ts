@@ -22,11 +22,11 @@ import { sha256Of } from './testing/tokens.ts';
 let folder: TemporaryFolder;
 let output: string;
 let source: ImageDetails;
-/** One build of everything, as a release does it. */
+/** One build of everything, as a release does it, but for the level of compression, which is most of its work. */
 beforeAll(async () => {
   folder = await temporaryFolder('release');
-  source = await readSource();
-  output = await pnpm('--filter', '@sallyport/deploy', 'run', 'release', join(folder.path, 'release'));
+  source = await readSource(1);
+  output = await pnpm('--filter', '@sallyport/deploy', 'run', 'release', join(folder.path, 'release'), '--quick');
 }, 240_000);
 afterAll(() => folder[Symbol.asyncDispose]());
 

@@ -39,7 +39,11 @@ export const testTools: readonly TestTool[] = [
   },
   { name: 'systemd', command: 'systemd-analyze', use: 'checks the unit of deploy/systemd' },
   { name: 'logrotate', command: 'logrotate', use: 'rotates an audit trail, as deploy/systemd says' },
-  { name: 'chromium', command: 'chromium', use: 'is the browser that reads the status page' },
+  {
+    name: 'chromium-headless-shell',
+    command: 'chromium-headless-shell',
+    use: 'is the browser that reads the status page',
+  },
 ];
 
 /** The facts about the machine that the plan depends on. */

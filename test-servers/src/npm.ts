@@ -29,6 +29,15 @@ export async function npm(
   return (await run('npm', [...words], { ...options, env: machine(), maxBuffer: 16 * 1024 * 1024 })).stdout;
 }
 
+const settings = new Map<string, Promise<string>>();
+
+/** A setting that `npm` has, such as `globalconfig`. It is read once. */
+export function npmSetting(name: string): Promise<string> {
+  const value = settings.get(name) ?? npm(['config', 'get', name]).then((text) => text.trim());
+  settings.set(name, value);
+  return value;
+}
+
 /**
  * The environment of a user who has the Node of this process, and the npm and the settings of the machine.
  *
@@ -36,12 +45,10 @@ export async function npm(
  * @param more lines of .npmrc that come after the user's own
  */
 export async function npmEnvironment(folder: string, more: string): Promise<Record<string, string>> {
-  const [user, global] = await Promise.all(
-    ['userconfig', 'globalconfig'].map(async (name) => (await npm(['config', 'get', name])).trim()),
-  );
-  const settings = join(folder, '.npmrc');
-  await writeFile(settings, `${await readFile(user ?? '', 'utf8').catch(() => '')}\n${more}`, { mode: 0o600 });
+  const [user, global] = await Promise.all([npmSetting('userconfig'), npmSetting('globalconfig')]);
+  const file = join(folder, '.npmrc');
+  await writeFile(file, `${await readFile(user, 'utf8').catch(() => '')}\n${more}`, { mode: 0o600 });
   const env = machine();
   const PATH = [dirname(process.execPath), env.PATH].join(delimiter);
-  return { ...env, PATH, NPM_CONFIG_USERCONFIG: settings, NPM_CONFIG_GLOBALCONFIG: global ?? '', NO_COLOR: '1' };
+  return { ...env, PATH, NPM_CONFIG_USERCONFIG: file, NPM_CONFIG_GLOBALCONFIG: global, NO_COLOR: '1' };
 }

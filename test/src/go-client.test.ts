@@ -107,8 +107,8 @@ const unfinished: readonly [string, GoRequest][] = [
 ];
 
 describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
-  const send = (request: GoRequest, tls: ClientTls = mutualTls.client, to: Gateway = gateway): Promise<GoAnswer> =>
-    go.send(to.url, request, protocol, tls);
+  const send = (request: GoRequest, tls: ClientTls = mutualTls.client): Promise<GoAnswer> =>
+    go.send(gateway.url, request, protocol, tls);
 
   test.each([
     ['a user', authenticated('ada'), { authenticated: true, user: { username: 'ada', groups: [] } }],
@@ -161,35 +161,35 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
   });
 
   test('the message for each body over maxBodySize on one connection', async () => {
-    const times = 400;
+    // Over HTTP/1.1 the client gives a connection up whose request it has not sent whole. Over HTTP/2 it resets the stream,
+    // which would end the connection after some 250 if the gateway counted it.
+    const times = protocol === 'HTTP/2' ? 400 : 10;
     const answer = await send({ padding: 2 * mebibyte, length: 2 * mebibyte, times });
     expectStatus(answer, protocol, 413, 'RequestEntityTooLarge', /maxBodySize/);
-    // Over HTTP/1.1 the client gives a connection up whose request it has not sent whole.
     if (protocol === 'HTTP/2') expect(answer.connections).toBe(1);
   });
+});
 
-  test('the message when there are too many reviews', async () => {
-    const { files, client, tls } = mutualTls;
-    const corp = backend.authenticator('corp', { maxConcurrent: 1, cache: { store: 'memory' }, timeout: '9s' });
-    await using full = await startGateway({
-      files,
-      config: { server: { tls, maxInFlight: 2 }, authenticators: [corp] },
-    });
-    using others = http2Client(full.url, client);
-    const hung = randomToken();
-    backend.answer(hung, { kind: 'hang' });
-    const waiting = [1, 2].map(() => others.send({ body: reviewBody(hung) }));
-    const isFull = async () => (await others.send({ body: ada() })).status === 429;
-    await waitFor(isFull, 'two reviews in progress');
-    expectStatus(await send(whole(ada()), client, full), protocol, 429, 'TooManyRequests', /maxInFlight/);
-    expectStatus(
-      await send({ body: ada(), padding: 128 * 1024 }, client, full),
-      protocol,
-      429,
-      'TooManyRequests',
-      /maxInFlight/,
-    );
-    backend.callsOf(hung)[0]?.settle(authenticated('ada'));
-    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200]);
+test("Go's client gets the message when there are too many reviews, over each protocol", async () => {
+  const { files, client, tls } = mutualTls;
+  const corp = backend.authenticator('corp', { maxConcurrent: 1, cache: { store: 'memory' }, timeout: '9s' });
+  await using full = await startGateway({
+    files,
+    config: { server: { tls, maxInFlight: 2 }, authenticators: [corp] },
   });
+  using others = http2Client(full.url, client);
+  const hung = randomToken();
+  backend.answer(hung, { kind: 'hang' });
+  const waiting = [1, 2].map(() => others.send({ body: reviewBody(hung) }));
+  const isFull = async () => (await others.send({ body: ada() })).status === 429;
+  await waitFor(isFull, 'two reviews in progress');
+  const refused = protocols.flatMap((protocol) =>
+    [whole(ada()), { body: ada(), padding: 128 * 1024 }].map(async (request) => {
+      const answer = await go.send(full.url, request, protocol, client);
+      expectStatus(answer, protocol, 429, 'TooManyRequests', /maxInFlight/);
+    }),
+  );
+  await Promise.all(refused);
+  backend.callsOf(hung)[0]?.settle(authenticated('ada'));
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200]);
 });

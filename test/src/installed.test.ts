@@ -36,8 +36,8 @@ beforeAll(async () => {
   tarballs = await packAll(join(folder, 'packages'));
   const local = join(folder, 'local');
   [lowestNode, lowestClientNode] = await Promise.all([
-    installLowestNode(join(folder, 'lowest-node')),
-    installLowestNode(join(folder, 'lowest-client-node'), 'packages/kubectl-sallyport'),
+    installLowestNode('apps/gateway'),
+    installLowestNode('packages/kubectl-sallyport'),
     npmInstall(local, tarballs.values()),
     npmInstall(folder, tarballs.values(), ['--global', '--prefix', join(folder, 'prefix')]),
   ]);
@@ -190,12 +190,12 @@ describe.each([
     const notLoggedIn = { code: 1, stderr: expect.stringMatching(/^kubectl-sallyport: not logged in .*\n$/) };
     expect(await run('kubectl-sallyport', ['token'])).toMatchObject(notLoggedIn);
     const began = performance.now();
-    const line = 'for start in 1 2 3 4 5 6 7 8 9 10; do kubectl-sallyport token 2> /dev/null; done; times';
+    const line = 'for start in 1 2 3 4; do kubectl-sallyport token 2> /dev/null; done; times';
     const { stdout } = await run('sh', ['-c', line]);
-    const elapsed = (performance.now() - began) / 10;
+    const elapsed = (performance.now() - began) / 4;
     // The last line of `times` is what its children took: `0m0.350s 0m0.080s`.
     const parts = [...(stdout.trim().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
-    const cpu = parts.reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0) * 100;
+    const cpu = parts.reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0) * 250;
     console.log(`kubectl-sallyport token on ${form}: ${elapsed.toFixed()} ms, ${cpu.toFixed()} of a CPU`);
     // Five times what is aimed at on a machine of its own: 100 ms.
     expect([parts.length, cpu < 500]).toEqual([2, true]);

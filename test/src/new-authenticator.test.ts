@@ -20,17 +20,21 @@ const command = line.replace('npx -y pnpm@10 ', '').split(' ');
 let copy: string;
 let printed: string;
 
+/** @returns what git wrote to standard output */
+async function git(cwd: string, ...words: readonly string[]): Promise<string> {
+  return (await promisify(execFile)('git', words, { cwd, maxBuffer: 2 ** 24 })).stdout;
+}
+
 /** The files of this checkout, as they are now, with their dependencies installed. */
 async function copyRepository(folder: string): Promise<void> {
-  const git = (...words: string[]) => promisify(execFile)('git', words, { cwd: rootFolder, maxBuffer: 2 ** 24 });
-  const { stdout } = await git('ls-files', '--cached', '--others', '--exclude-standard', '-z');
-  const deleted = new Set((await git('ls-files', '--deleted', '-z')).stdout.split('\0'));
+  const stdout = await git(rootFolder, 'ls-files', '--cached', '--others', '--exclude-standard', '-z');
+  const deleted = new Set((await git(rootFolder, 'ls-files', '--deleted', '-z')).split('\0'));
   const files = stdout.split('\0').filter((file) => file !== '' && !deleted.has(file));
   for (const parent of new Set(files.map((file) => dirname(join(folder, file)))))
     await mkdir(parent, { recursive: true });
   await Promise.all(files.map((file) => cp(join(rootFolder, file), join(folder, file))));
   // Biome and Turborepo look for the root of a repository.
-  await promisify(execFile)('git', ['init', '--quiet'], { cwd: folder });
+  await git(folder, 'init', '--quiet');
   await done(['install', '--prefer-offline', '--frozen-lockfile']);
 }
 
@@ -127,11 +131,11 @@ describe('pnpm new-authenticator', () => {
   ])(
     'is refused for %j',
     async (names, message) => {
-      const before = await done(['exec', 'git', 'status', '--short']);
+      const before = await git(copy, 'status', '--short');
       const { code, stdout, stderr } = await runPnpm(['new-authenticator', ...names], copy, longest);
       expect([code, stdout + stderr]).toEqual([1, expect.stringContaining(message)]);
       expect(stdout + stderr).not.toMatch(/^ {4}at /m);
-      expect(await done(['exec', 'git', 'status', '--short'])).toBe(before);
+      expect(await git(copy, 'status', '--short')).toBe(before);
     },
     longest,
   );

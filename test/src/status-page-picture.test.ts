@@ -26,7 +26,7 @@ const outage = isForTheDocs ? { from: 0.72, to: 0.79 } : { from: 2, to: 3 };
 const largestPicture = 200_000;
 
 const people = ['alice', 'bruno', 'chioma', 'daria', 'emeka', 'farid', 'gita', 'hanna', 'ivo', 'kaya', 'lena', 'mateo'];
-const robots = ['ci', 'deploy', 'backup', 'metrics'];
+const robots = isForTheDocs ? ['ci', 'deploy', 'backup', 'metrics'] : ['ci'];
 
 async function addPeople(slapd: Slapd): Promise<string[]> {
   const passwords = people.map(() => randomToken());

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keepPicture, overhang, startBrowser, untilDrawn, type WatchedPage, watchedPage } from './testing/browser.ts';
 import { get, http1Client, review } from './testing/clients.ts';
@@ -14,12 +14,7 @@ import { waitFor } from './testing/wait-for.ts';
 
 const laptop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
-const looks = [
-  ['laptop-light', { viewport: laptop, colorScheme: 'light' }],
-  ['laptop-dark', { viewport: laptop, colorScheme: 'dark' }],
-  ['phone-light', { viewport: phone, colorScheme: 'light' }],
-  ['phone-dark', { viewport: phone, colorScheme: 'dark' }],
-] as const satisfies [string, BrowserContextOptions][];
+const devices = Object.entries({ laptop, phone });
 
 let browser: Browser;
 let backend: ScriptedBackend;
@@ -48,14 +43,19 @@ async function keepLooks(
   name: string,
   prepare = async (_: Page): Promise<unknown> => undefined,
 ): Promise<void> {
-  for (const [look, options] of looks) {
-    await using watched = await watchedPage(browser, options);
-    await prepare(watched.page);
-    await watched.page.goto(url);
-    await watched.page.locator('.card .readout').first().waitFor({ state: 'attached' });
-    await untilDrawn(watched.page);
-    await keepPicture(watched.page, `${name}-${look}`);
-    await expectQuiet(watched, url);
+  await using watched = await watchedPage(browser, {});
+  const { page } = watched;
+  await prepare(page);
+  for (const [device, viewport] of devices) {
+    await page.setViewportSize(viewport);
+    await page.goto(url);
+    await page.locator('.card .readout').first().waitFor({ state: 'attached' });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await untilDrawn(page);
+      await keepPicture(page, `${name}-${device}-${colorScheme}`);
+      await expectQuiet(watched, url);
+    }
   }
 }
 

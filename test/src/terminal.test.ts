@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
-import { gatewayFolder } from './testing/command.ts';
+import { codeFolder, gatewayFolder } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { configText } from './testing/gateway.ts';
 import { findLeaks } from './testing/leaks.ts';
@@ -17,7 +17,7 @@ test('on a terminal the log is for reading, and holds no token', async () => {
   const [known, unknown] = [randomToken(), randomToken()];
   await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
   await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [known]: 'ada' }));
-  const command = `exec '${process.execPath}' '${join(gatewayFolder, 'src/sallyport.js')}' serve --config gateway.yaml`;
+  const command = `exec '${process.execPath}' '${join(gatewayFolder, codeFolder, 'sallyport.js')}' serve --config gateway.yaml`;
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     cwd: folder,
     env: { PATH: process.env.PATH ?? '', HOME: folder },

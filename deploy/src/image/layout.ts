@@ -13,6 +13,8 @@ export interface ImageDetails {
   readonly epoch: number;
   /** The commit that it is built from. */
   readonly revision: string;
+  /** Of gzip, for what is large: 1 is fast, 9 is small. */
+  readonly level: number;
 }
 
 interface Descriptor {
@@ -73,10 +75,13 @@ export async function writeImage(folders: readonly string[], output: string, det
   const layout = await createLayout(output, details.version);
   const layers: Descriptor[] = [];
   const diffs: string[] = [];
+  const { level } = details;
   for (const folder of folders) {
     const bytes = await tarFolder(folder, details.epoch);
     diffs.push(digestOf(bytes));
-    layers.push(await layout.add('application/vnd.oci.image.layer.v1.tar+gzip', await promisify(gzip)(bytes)));
+    layers.push(
+      await layout.add('application/vnd.oci.image.layer.v1.tar+gzip', await promisify(gzip)(bytes, { level })),
+    );
   }
   const config = await layout.add('application/vnd.oci.image.config.v1+json', imageConfig(diffs, details));
   return layout.finish(config, layers, { architecture, os: 'linux' });
@@ -96,7 +101,7 @@ export async function writeChart(chart: Buffer, metadata: object, output: string
 }
 
 /** The config of the image, with the digests of its unpacked layers. */
-export function imageConfig(diffs: readonly string[], { version, epoch, revision }: ImageDetails) {
+export function imageConfig(diffs: readonly string[], { version, epoch, revision }: Omit<ImageDetails, 'level'>) {
   const created = new Date(epoch * 1000).toISOString();
   return {
     created,

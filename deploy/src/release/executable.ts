@@ -18,7 +18,11 @@ const name = 'kubectl-sallyport';
  *
  * @param folder has the tarballs of our packages, and gets these files
  */
-export async function releaseExecutable(folder: string, work: string, { version, epoch }: ImageDetails): Promise<void> {
+export async function releaseExecutable(
+  folder: string,
+  work: string,
+  { version, epoch, level }: ImageDetails,
+): Promise<void> {
   const [bundle, staged] = [join(work, 'bundle'), join(work, 'executable')];
   for (const each of [bundle, staged]) await mkdir(each, { recursive: true });
   const ours = await readManifest(join(rootFolder, 'packages', name));
@@ -28,7 +32,7 @@ export async function releaseExecutable(folder: string, work: string, { version,
   await copyFile(join(bundle, 'LICENSE'), join(staged, 'LICENSE'));
   await copyFile(join(bundle, 'dist/THIRD-PARTY-LICENSES.txt'), join(staged, 'THIRD-PARTY-LICENSES.txt'));
   await copyFile(join(dirname(process.execPath), '../LICENSE'), join(staged, 'NODE-LICENSE'));
-  const bytes = await promisify(gzip)(await tarFolder(staged, epoch));
+  const bytes = await promisify(gzip)(await tarFolder(staged, epoch), { level });
   const platform = `${process.platform}-${architecture}`;
   const archive = `${name}-${version}-${platform}.tar.gz`;
   await writeFile(join(folder, archive), bytes);

@@ -11,7 +11,7 @@ import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 export const run: (
   command: string,
   words: readonly string[],
-  options?: { readonly maxBuffer?: number },
+  options?: { readonly maxBuffer?: number; readonly env?: NodeJS.ProcessEnv },
 ) => Promise<{ stdout: string; stderr: string }> = promisify(execFile);
 
 /**

@@ -34,12 +34,21 @@ export function readObjects(text: string): KubernetesObject[] {
   return objects.filter((object) => object !== null).sort((one, two) => (name(one) < name(two) ? -1 : 1));
 }
 
-/** Renders an overlay with components, through a kustomization in another folder, as users do. */
+const rendered = new Map<string, Promise<string>>();
+
+/** Renders an overlay with components, through a kustomization in another folder, as users do; each only once. */
 export async function renderOverlay(
   tools: KubernetesTools,
   overlay: string,
   components: readonly string[] = [],
 ): Promise<KubernetesObject[]> {
+  const key = [overlay, ...components].join();
+  const text = rendered.get(key) ?? kustomize(tools, overlay, components);
+  rendered.set(key, text);
+  return readObjects(await text);
+}
+
+async function kustomize(tools: KubernetesTools, overlay: string, components: readonly string[]): Promise<string> {
   await using folder = await temporaryFolder('kustomize');
   const from = relative(folder.path, kustomizeFolder);
   const kustomization = {
@@ -47,7 +56,7 @@ export async function renderOverlay(
     components: components.map((component) => join(from, 'components', component)),
   };
   await writeFile(join(folder.path, 'kustomization.yaml'), stringify(kustomization));
-  return readObjects(await tools.kubectl('kustomize', folder.path));
+  return await tools.kubectl('kustomize', folder.path);
 }
 
 /** Renders the chart with values. */

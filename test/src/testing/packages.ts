@@ -1,7 +1,8 @@
 import { type SpawnOptionsWithoutStdio, spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
-import { npm } from '@sallyport/test-servers/npm';
+import { npm, npmSetting } from '@sallyport/test-servers/npm';
 import { type CommandResult, codeFolder } from './command.ts';
 import { findLeaks } from './leaks.ts';
 import { rootFolder, runPnpm } from './pnpm.ts';
@@ -25,16 +26,21 @@ export async function packAll(folder: string): Promise<ReadonlyMap<string, strin
 }
 
 /**
- * Installs the oldest Node that a package runs on, by `engines` of its manifest, into an empty folder. As a dependency it would be `node` for all tests of this package.
+ * Installs the oldest Node that a package runs on, by `engines` of its manifest, unless an earlier run did. As a dependency it
+ * would be `node` for all tests of this package.
  *
  * @param ofPackage its folder in the repository
  * @returns its binary
  */
-export async function installLowestNode(folder: string, ofPackage = 'apps/gateway'): Promise<string> {
+export async function installLowestNode(ofPackage: string): Promise<string> {
   const manifest = JSON.parse(await readFile(join(rootFolder, ofPackage, 'package.json'), 'utf8'));
   const [, lowest] = /^(?:\^|>=)([\d.]+)/.exec(manifest.engines.node) ?? [];
   const name = `node-${process.platform}-${process.arch}`;
-  await npmInstall(folder, [`${name}@${lowest}`]);
+  const folder = join(rootFolder, `test/node_modules/.cache/${name}-${lowest}`);
+  if (!existsSync(folder)) {
+    await npmInstall(`${folder}-new`, [`${name}@${lowest}`]);
+    await rename(`${folder}-new`, folder);
+  }
   return join(folder, 'node_modules', name, 'bin/node');
 }
 
@@ -48,7 +54,7 @@ export async function npmInstall(
   if (where.length === 0) await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'];
   // With --prefix, npm looks for the machine's settings in that folder, and does not know the CA of its registry.
-  const settings = (await npm(['config', 'get', 'globalconfig'])).trim();
+  const settings = await npmSetting('globalconfig');
   await npm(['install', ...where, ...quiet, '--globalconfig', settings, ...tarballs], {
     cwd: folder,
     timeout: longest,
