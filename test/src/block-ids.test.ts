@@ -1,4 +1,4 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
@@ -12,22 +12,18 @@ const passes = both({ authenticated: true, user: { username: 'oidc:jane' }, audi
 const isRefused = both(refused);
 
 const issuer = createJwtIssuer();
-let redis: RedisServer;
+const redis = await redisForFile();
 /** Two gateways that share the answers about the JWTs of an issuer. Reviews name no audience, so the config does. */
 let replicas: Replicas;
 
 beforeAll(async () => {
-  redis = await startRedis();
   const cache = { store: 'shared', authenticatedTtl: '5m' };
   const authenticator = issuer.authenticator({ cache }, { apiAudiences: [apiServer] });
   const config = { ...replicasConfig([authenticator], redis.url), server: { apiAudiences: [apiServer] } };
   replicas = await startReplicas(2, config, issuer.files);
 });
 
-afterAll(async () => {
-  await replicas[Symbol.asyncDispose]();
-  await redis.stop();
-});
+afterAll(() => replicas[Symbol.asyncDispose]());
 
 test('a block of a jti or a sid keeps out the tokens that have it, cached or not, until it is ended', async () => {
   const { operator, ask } = replicas;
@@ -39,7 +35,6 @@ test('a block of a jti or a sid keeps out the tokens that have it, cached or not
   const askAll = async () => [await ask(one), await ask(refreshed), await ask(other)];
   const ways = [
     { words: ['--jti', '1'], name: 'jti 1', expected: [isRefused, passes, passes] },
-    { words: ['--jti', 'JTI=1'], name: 'jti 1', expected: [isRefused, passes, passes] },
     { words: ['--sid', 'laptop'], name: 'sid laptop', expected: [isRefused, isRefused, passes] },
   ];
   for (const { words, name, expected } of ways) {
@@ -91,47 +86,53 @@ test('what block prints ends its block, also for an id that begins with JTI=', a
   const [, printed = ''] = /unblock --jti (\S+) /.exec(blocked.stdout) ?? [];
   expect(await operator.run(['unblock', '--jti', printed])).toMatchObject({ code: 0, stderr: '' });
   expect(await ask(token)).toEqual(passes);
-  const revoked = await operator.run(['revoke', '--jti', printed]);
-  expect(revoked.stderr).toContain(`block --jti ${printed} --for 8h`);
 });
 
 test('block remarks on an id that was most likely not copied well', async () => {
   const { operator } = replicas;
-  for (const [words, remark] of [
-    [['--jti', 'abc '], '--jti begins or ends with a blank'],
-    [['--sid', '\tabc'], '--sid begins or ends with a blank'],
-    [['--jti', 'X509SHA256=00ff'], '--jti X509SHA256=... is the id of a client certificate'],
+  for (const [words, remarks] of [
+    [['--sid', '\tabc'], /^sallyport: --sid begins or ends with a blank.*\n$/],
+    [
+      ['--jti', 'X509SHA256=00ff '],
+      /^sallyport: --jti begins or ends with a blank.*\n.*--jti X509SHA256=\.\.\. is the id of a client certificate.*\n$/,
+    ],
   ] as const) {
     const blocked = await operator.run(['block', ...words, '--for', '1h']);
-    expect(blocked).toMatchObject({ code: 0, stderr: expect.stringContaining(remark) });
+    expect(blocked).toMatchObject({ code: 0, stderr: expect.stringMatching(remarks) });
   }
 });
 
 test('explain shows the ids of a token, and the block that refuses it', async () => {
   const { operator } = replicas;
-  const token = issuer.token({ sub: 'jane', jti: '1', sid: 'lap\u001btop' });
-  const before = await operator.run(['explain', '-o', 'json'], token);
-  expect(JSON.parse(before.stdout)).toMatchObject({ credential: { jti: '1', sid: 'lap\u001btop' }, blocked: null });
-  expect((await operator.run(['explain'], issuer.token({ sub: 'jane' }))).stdout).not.toMatch(/IDS|BLOCKED/);
-  for (const words of [['--sid', 'lap\u001btop'], ['--user', 'oidc:jane'], ['--token']]) {
+  const subjects = ['ann', 'bob', 'cleo'].map((sub) => ({ sub, jti: sub, sid: `${sub}'s lap\u001btop` }));
+  const [ofSid = '', ofUser = '', ofToken = ''] = subjects.map(issuer.token);
+  const before = await operator.run(['explain', '-o', 'json'], ofSid);
+  expect(JSON.parse(before.stdout)).toMatchObject({ credential: { jti: 'ann', sid: subjects[0]?.sid }, blocked: null });
+  expect((await operator.run(['explain'], issuer.token({ sub: 'ann' }))).stdout).not.toMatch(/IDS|BLOCKED/);
+  for (const [words, token] of [
+    [['--sid', String(subjects[0]?.sid)], ofSid],
+    [['--user', 'oidc:bob'], ofUser],
+    [['--token'], ofToken],
+  ] as const) {
     await operator.run(['block', ...words, '--for', '1h', '--by', 'eve', '--reason', 'leaked'], token);
     const { code, stdout } = await operator.run(['explain'], token);
     expect([code, /\nBLOCKED\n(.*)\n/.exec(stdout)?.[1]]).toEqual([
       3,
-      expect.stringMatching(/^(sid lap\\u\{1b\}top|user oidc:jane|token [0-9a-f]{12}), until \S+Z, by eve: leaked$/),
+      expect.stringMatching(
+        /^(sid ann's lap\\u\{1b\}top|user oidc:bob|token [0-9a-f]{12}), until \S+Z, by eve: leaked$/,
+      ),
     ]);
-    if (words[0] === '--sid') expect(stdout).toContain('\nIDS OF THE TOKEN\njti 1\nsid lap\\u{1b}top\n');
-    const json = JSON.parse((await operator.run(['explain', '-o', 'json'], token)).stdout);
-    expect(json.blocked).toMatchObject({ kind: String(words[0]).slice(2), by: 'eve', reason: 'leaked' });
-    await operator.run(['unblock', ...words], token);
+    if (token === ofSid) expect(stdout).toContain("\nIDS OF THE TOKEN\njti ann\nsid ann's lap\\u{1b}top\n");
   }
+  const json = JSON.parse((await operator.run(['explain', '-o', 'json'], ofToken)).stdout);
+  expect(json.blocked).toMatchObject({ kind: 'token', by: 'eve', reason: 'leaked' });
 });
 
 test('revoke changes nothing for a jti or sid, and names the command that refuses it', async () => {
   const { operator, ask } = replicas;
-  const token = issuer.token({ sub: 'jane', jti: "it's", sid: 's' });
+  const token = issuer.token({ sub: 'jane', jti: "JTI=it's", sid: 's' });
   for (const [words, command] of [
-    [['--jti', "JTI=it's"], String.raw`block --jti 'it'\''s' --for 8h`],
+    [['--jti', "JTI=JTI=it's"], String.raw`block --jti 'JTI=JTI=it'\''s' --for 8h`],
     [['--sid', 's'], 'block --sid s --for 8h'],
   ] as const) {
     const { code, stdout, stderr } = await operator.run(['revoke', ...words]);
@@ -139,12 +140,6 @@ test('revoke changes nothing for a jti or sid, and names the command that refuse
     expect(stderr).toMatch(/^sallyport: nothing was done: only its issuer can revoke a token/);
     expect(stderr).toContain(command);
   }
-  for (const words of [
-    ['--jti', ''],
-    ['--sid', ' '],
-    ['--jti', '1', '--sid', 's'],
-  ]) {
-    expect(await operator.run(['block', ...words, '--for', '1h'])).toMatchObject({ code: 2, stdout: '' });
-  }
+  expect(await operator.run(['block', '--sid', ' ', '--for', '1h'])).toMatchObject({ code: 2, stdout: '' });
   expect(await ask(token)).toEqual(passes);
 });

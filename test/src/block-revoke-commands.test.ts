@@ -1,18 +1,27 @@
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
-import { startRedis } from '@sallyport/test-servers/redis';
-import { describe, expect, test } from 'vitest';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { afterEach, describe, expect, test } from 'vitest';
 import { runCommand } from './testing/command.ts';
-import type { ListedToken } from './testing/redis-commands.ts';
+import { issue, recordKey } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, replicasConfig, startReplicas } from './testing/replicas.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, sha256 } from './testing/tokens.ts';
+import { randomToken } from './testing/tokens.ts';
 
-test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_000 }, async () => {
-  await using redis = await startRedis();
+const redis = await redisForFile();
+afterEach(async () => {
+  await redis.client().flushall();
+});
+
+const newToken = (username: string) => issue(() => redis, { username });
+const stored = async (token: string) => JSON.parse(String(await redis.client().get(recordKey(token))));
+const operatorWith = async (...config: Parameters<typeof replicasConfig>) =>
+  (await startReplicas(0, replicasConfig(...config))).operator;
+
+test('-o json has the entry, who has confirmed, and the tokens', async () => {
   await using replicas = await startReplicas(1, replicasConfig([cachedRobots(redis.url)], redis.url));
   const { operator } = replicas;
-  await operator.create('--user', 'ci');
+  const token = await newToken('ci');
   const done = { confirmed: [expect.any(String)], unconfirmed: [], gone: [], unreadable: 0 };
   const times = { at: expect.stringMatching(/Z$/), until: expect.stringMatching(/Z$/) };
   const entry = { ...times, kind: 'user', name: 'robot:ci', by: 'eve' };
@@ -24,8 +33,8 @@ test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_0
     replicas: { ...done, entry: { ...entry, action: 'revoke', reason: 'lost' } },
   });
   // The token first: else a gateway could ask, and keep the answer, in between.
-  const { tokens } = (await operator.json('token', 'list')) as { tokens: ListedToken[] };
-  expect(Date.parse(tokens[0]?.revoked?.at ?? '')).toBeLessThanOrEqual(Date.parse(String(revoked.replicas.entry.at)));
+  const { revokedAt } = await stored(token);
+  expect(Date.parse(revokedAt)).toBeLessThanOrEqual(Date.parse(String(revoked.replicas.entry.at)));
   const block = { ...done, entry: { ...entry, action: 'block' } };
   expect(await operator.json('block', ...words, '--for', '30d')).toEqual(block);
   const again = (await operator.json('block', ...words, '--for', '1h')) as Published;
@@ -38,11 +47,9 @@ test('-o json has the entry, who has confirmed, and the tokens', { timeout: 60_0
   expect(await operator.json('revoke', '--all')).toMatchObject({ replicas: { entry: { kind: 'all' } }, revoked: [] });
 });
 
-describe('without a gateway', { timeout: 60_000 }, () => {
+describe('without a gateway', () => {
   test('no user is unblocked who is not blocked, and the one that may be meant is named', async () => {
-    await using redis = await startRedis();
-    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
-    const { operator } = replicas;
+    const operator = await operatorWith([cachedRobots(redis.url)], redis.url);
     await operator.run(['block', '--user', 'robot:jane', '--for', '1h']);
     expect(await operator.run(['unblock', '--user', 'robot:jnae'])).toEqual({
       ...{ code: 1, stdout: '' },
@@ -51,17 +58,17 @@ describe('without a gateway', { timeout: 60_000 }, () => {
     expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'robot:jane' }] });
   });
 
-  test.each([
-    ['--user', 'jane', ['robot:jane', 'sp:jane']],
-    ['--group', 'dev', ['team:dev']],
-  ] as const)('a name without a prefix is refused: %s %s', async (option, name, candidates) => {
-    await using redis = await startRedis();
+  test('a name without a prefix is refused, unless it is meant to be exact', async () => {
     const more = { name: 'more', username: { prefix: 'sp:' } };
     const breakGlass = { ...staticAuthenticator, name: 'break-glass' };
-    const config = replicasConfig([cachedRobots(redis.url), cachedRobots(redis.url, more), breakGlass], redis.url);
-    await using replicas = await startReplicas(0, config, { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
-    const { operator } = replicas;
-    for (const words of [['block', '--for', '1h'], ['unblock']]) {
+    const authenticators = [cachedRobots(redis.url), cachedRobots(redis.url, more), breakGlass];
+    const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
+    const { operator } = await startReplicas(0, replicasConfig(authenticators, redis.url), files);
+    for (const [words, option, name, candidates] of [
+      [['block', '--for', '1h'], '--user', 'jane', ['robot:jane', 'sp:jane']],
+      [['unblock'], '--user', 'jane', ['robot:jane', 'sp:jane']],
+      [['block', '--for', '1h'], '--group', 'dev', ['team:dev']],
+    ] as const) {
       const { code, stdout, stderr } = await operator.run([...words, option, name]);
       expect([words, code, stdout]).toEqual([words, 2, '']);
       expect(stderr).toMatch(
@@ -70,32 +77,28 @@ describe('without a gateway', { timeout: 60_000 }, () => {
       const lines = [...candidates, `${name} --exact`].map((candidate) => `\n  ${option} ${candidate}`);
       expect(stderr.endsWith(`Write one of these:${lines.join('')}\n`)).toBe(true);
     }
-    expect(await operator.json('blocks')).toMatchObject({ blocks: [] });
-    const exact = await operator.run(['block', option, name, '--exact', '--for', '1h']);
-    expect(exact).toMatchObject({ code: 0, stderr: '' });
-    expect(exact.stdout).toContain(`sallyport unblock ${option} ${name} --exact --config ${operator.config}\n`);
-    expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name }] });
-    expect(await operator.run(['unblock', option, name, '--exact'])).toMatchObject({ code: 0 });
+    for (const subject of [
+      ['--user', 'jane'],
+      ['--group', 'dev'],
+    ]) {
+      const exact = await operator.run(['block', ...subject, '--exact', '--for', '1h']);
+      expect(exact).toMatchObject({ code: 0, stderr: '' });
+      expect(exact.stdout).toContain(`sallyport unblock ${subject.join(' ')} --exact --config ${operator.config}\n`);
+    }
+    expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'dev' }, { name: 'jane' }] });
+    expect(await operator.run(['unblock', '--user', 'jane', '--exact'])).toMatchObject({ code: 0 });
   });
 
   test('hints fit where the command runs: in a pod, and with the config that was given', async () => {
-    await using redis = await startRedis();
-    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
-    const { operator } = replicas;
+    const operator = await operatorWith([cachedRobots(redis.url)], redis.url);
     const setup = { cwd: dirname(operator.config), env: { ...operator.env, KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
-    const inPod = (words: readonly string[]) => runCommand(words, setup, randomToken());
-    const pod = hostname();
-    for (const [words, hint] of [
-      [['--user', 'robot:ci'], `kubectl exec ${pod} -- sallyport unblock --user robot:ci --config gateway.yaml`],
-      [['--token'], `kubectl exec -it ${pod} -- sallyport unblock --token --config gateway.yaml`],
-    ] as const) {
-      const { code, stdout } = await inPod(['block', ...words, '--for', '1h', '--config', 'gateway.yaml']);
-      expect([code, stdout.split('\n').at(-2)]).toEqual([0, `To end it before its time: ${hint}`]);
-    }
+    const words = ['block', '--token', '--for', '1h', '--config', 'gateway.yaml'];
+    const { code, stdout } = await runCommand(words, setup, randomToken());
+    const hint = `kubectl exec -it ${hostname()} -- sallyport unblock --token --config gateway.yaml`;
+    expect([code, stdout.split('\n').at(-2)]).toEqual([0, `To end it before its time: ${hint}`]);
   });
 
   test('an issuer that fails keeps neither the others nor the list from being changed', async () => {
-    await using redis = await startRedis();
     const down = {
       name: 'down',
       use: 'redis',
@@ -103,10 +106,8 @@ describe('without a gateway', { timeout: 60_000 }, () => {
       options: { url: 'redis://127.0.0.1:1' },
     };
     const people = { ...down, name: 'people', username: { prefix: 'person:' } };
-    const config = replicasConfig([down, people, cachedRobots(redis.url)], redis.url);
-    await using replicas = await startReplicas(0, config);
-    const { operator } = replicas;
-    await operator.create('--user', 'ci', '--authenticator', 'robots');
+    const operator = await operatorWith([down, people, cachedRobots(redis.url)], redis.url);
+    await newToken('ci');
     const { code, stdout, stderr } = await operator.run(['revoke', '--user', 'robot:ci', '-o', 'json']);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -118,10 +119,8 @@ describe('without a gateway', { timeout: 60_000 }, () => {
   });
 
   test('what was revoked is reported, also when the cache Redis is down', async () => {
-    await using redis = await startRedis();
-    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], 'redis://127.0.0.1:1'));
-    const { operator } = replicas;
-    const token = await operator.create('--user', 'ci');
+    const operator = await operatorWith([cachedRobots(redis.url)], 'redis://127.0.0.1:1');
+    const token = await newToken('ci');
     const { code, stdout, stderr } = await operator.run(['revoke', '--token', '-o', 'json'], token);
     expect([code, JSON.parse(stdout)]).toEqual([
       1,
@@ -130,17 +129,15 @@ describe('without a gateway', { timeout: 60_000 }, () => {
     expect(stderr).toMatch(
       /^sallyport: the replicas did not learn of it, so they keep what they have cached: redis:\/\/127\.0\.0\.1:1: .*refused/,
     );
-    const other = await operator.create('--user', 'cd');
+    const other = await newToken('cd');
     const text = await operator.run(['revoke', '--token'], other);
     expect(text).toMatchObject({ code: 1, stdout: expect.stringContaining('1 token revoked.\n') });
     expect(text.stdout).toContain('A replica may accept it from its cache for 5m more (authenticatedTtl)');
   });
 
   test('without cache.redis tokens are revoked; all else needs it', async () => {
-    await using redis = await startRedis();
-    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)]));
-    const { operator } = replicas;
-    const token = await operator.create('--user', 'ci');
+    const operator = await operatorWith([cachedRobots(redis.url)]);
+    const token = await newToken('ci');
     for (const words of [
       ['revoke', '--all'],
       ['block', '--user', 'robot:ci', '--for', '1h'],
@@ -151,7 +148,7 @@ describe('without a gateway', { timeout: 60_000 }, () => {
       expect([words, code, stdout]).toEqual([words, 1, '']);
       expect(stderr).toContain(`sallyport: ${words[0]} needs cache.redis, through which the gateways learn of it`);
     }
-    expect(await operator.json('token', 'list')).toMatchObject({ tokens: [{ state: 'good' }] });
+    expect(await stored(token)).toEqual({ username: 'ci' });
     const { code, stdout } = await operator.run(['revoke', '--token'], token);
     expect(code).toBe(0);
     expect(stdout).toContain(
@@ -162,37 +159,16 @@ describe('without a gateway', { timeout: 60_000 }, () => {
 
   test.each([
     [['block', '--user', 'a'], "error: required option '--for <duration>' not specified"],
-    [['block', '--user', 'a', '--for', '367d'], 'sallyport: --for must be at most 366d'],
     [['block', '--for', '1h'], 'sallyport: name what to block with exactly one of: --user NAME, --group NAME, --token'],
-    [['block', '--user', 'a', '--group', 'b', '--for', '1h'], 'sallyport: name what to block with exactly one of'],
     [['unblock'], 'sallyport: name what to unblock with exactly one of'],
-    [
-      ['revoke'],
-      'sallyport: name what to revoke with exactly one of: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
-    ],
     [
       ['revoke', '--all', '--authenticator', 'robots'],
       "error: option '--all' cannot be used with option '--authenticator <name>'",
     ],
-    [['revoke', '--user', 'a', '--all'], 'sallyport: name what to revoke with exactly one of'],
-    [['revoke', '--all', '--by', ''], 'sallyport: --by is empty'],
-    [['revoke', '--all', '--reason', ' '], 'sallyport: --reason is empty'],
-    [['revoke', '--all', '--wait', '1d'], 'sallyport: --wait must be at most 10m'],
-    [['revoke', '--token'], 'sallyport: no token on standard input'],
   ])('%j is wrong usage', async (words, message) => {
-    const config = replicasConfig([cachedRobots('redis://127.0.0.1:1')], 'redis://127.0.0.1:1');
-    await using replicas = await startReplicas(0, config);
-    const { code, stdout, stderr } = await replicas.operator.run(words);
+    const operator = await operatorWith([cachedRobots('redis://127.0.0.1:1')], 'redis://127.0.0.1:1');
+    const { code, stdout, stderr } = await operator.run(words);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr.startsWith(message)).toBe(true);
-  });
-
-  test('a token that is no issued one is blocked by itself, and never shown', async () => {
-    await using redis = await startRedis();
-    await using replicas = await startReplicas(0, replicasConfig([cachedRobots(redis.url)], redis.url));
-    const token = randomToken();
-    const { code } = await replicas.operator.run(['block', '--token', '--for', '1h'], `${token}\n`);
-    expect(code).toBe(0);
-    expect(await replicas.operator.json('blocks')).toMatchObject({ blocks: [{ kind: 'token', name: sha256(token) }] });
   });
 });

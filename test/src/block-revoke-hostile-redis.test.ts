@@ -1,11 +1,18 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
 import { isRobot, refused } from './testing/redis-gateway.ts';
 import { issue } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
 import { scrape } from './testing/scrape.ts';
 import { waitFor } from './testing/wait-for.ts';
+
+const tokens = await redisForFile();
+// A busy machine is no outage of the Redis that has the tokens.
+const patient = { timeout: '9s', options: { url: tokens.url, commandTimeout: '4s' } };
+const authenticators = [cachedRobots(tokens.url, patient)];
+const newToken = (username: string, more: object = {}) => issue(() => tokens, { username, ...more });
 
 const both = (one: object): object[] => [one, one];
 const list = 'sallyport:{revocations}:list';
@@ -33,75 +40,75 @@ const isFull = (redis: RedisServer): Promise<boolean> =>
 async function stayFull(redis: RedisServer): Promise<void> {
   const used = Number(/^used_memory:(\d+)/m.exec(await redis.client().info('memory'))?.[1]);
   await redis.client().config('SET', 'maxmemory', String(used - 500_000));
+  expect(await isFull(redis)).toBe(true);
 }
 
 /** Fills it with answers that the gateways cache, of many users who are each in many groups. */
-async function fillWithAnswers(redis: RedisServer, tokens: RedisServer, { ask }: Replicas): Promise<number> {
-  const groups = Array.from({ length: 400 }, (_, n) => `group-${n}-${'x'.repeat(40)}`);
+async function fillWithAnswers(redis: RedisServer, { ask }: Replicas): Promise<number> {
+  const groups = Array.from({ length: 400 }, (_, n) => `group-${n}-${'x'.repeat(130)}`);
   // On a busy machine the gateways leave out what a slow Redis would not take in time.
   for (let count = 0; count < 5_000; count += 10) {
-    const some = Array.from({ length: 10 }, (_, n) => issue(() => tokens, { username: `user-${count + n}`, groups }));
+    const some = Array.from({ length: 10 }, (_, n) => newToken(`user-${count + n}`, { groups }));
     const answers = await Promise.all((await Promise.all(some)).map((token) => ask(token)));
-    expect(answers.flat().every(({ authenticated }) => authenticated)).toBe(true);
+    expect(answers.flat().filter(({ authenticated }) => !authenticated)).toEqual([]);
     if (await isFull(redis)) return count + 10;
   }
   throw new Error('this Redis has no limit');
 }
 
 /** Every command that stops a user, and what replicas say then. */
-async function expectStopped({ operator, ask }: Replicas, token: string): Promise<void> {
+async function expectStopped({ operator, gateways, ask }: Replicas): Promise<void> {
   const full = /^sallyport: the memory of the cache Redis is full, so the entry was written above its maxmemory/;
-  const robot = isRobot('ci');
-  expect(await ask(token)).toEqual(both(robot));
-  for (const [words, status] of [
-    [['block', '--user', 'robot:ci', '--for', '1h'], refused],
-    [['unblock', '--user', 'robot:ci'], robot],
-    [['revoke', '--all'], robot],
-  ] as const) {
+  const [token, robot] = [await newToken('ci'), isRobot('ci')];
+  const expectAnswers = async (one: object) => expect(await ask(token)).toEqual(gateways.map(() => one));
+  const run = async (...words: readonly string[]) => {
     const { code, stdout, stderr } = await operator.run(words);
     expect([words, code, stderr]).toEqual([words, 0, expect.stringMatching(full)]);
-    expect(stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
-    expect([words, await ask(token)]).toEqual([words, both(status)]);
-  }
-  const json = (await operator.json('block', '--user', 'robot:ci', '--for', '1h')) as Published;
-  expect(json).toMatchObject({ redisIsFull: true, unconfirmed: [] });
+    return stdout;
+  };
+  const confirmed = `\nconfirmed by ${gateways.length} of ${gateways.length} replica`;
+  await expectAnswers(robot);
+  const json = JSON.parse(await run('block', '--user', 'robot:ci', '--for', '1h', '-o', 'json')) as Published;
+  expect([json, json.confirmed.length]).toMatchObject([{ redisIsFull: true, unconfirmed: [] }, gateways.length]);
+  await expectAnswers(refused);
   expect((await operator.run(['blocks'])).stdout).toContain('robot:ci');
+  expect(await run('unblock', '--user', 'robot:ci')).toContain(confirmed);
+  await expectAnswers(robot);
+  expect(await run('revoke', '--all')).toContain(confirmed);
+  await expectAnswers(robot);
 }
 
 describe('with a cache Redis that is full', { timeout: 180_000 }, () => {
-  test.each(['cached answers', 'foreign data'])('of %s, users are still stopped at once', async (what) => {
+  test('of cached answers, or of foreign data, users are still stopped at once', async () => {
     await using redis = await startRedis({ settings: { maxmemory: '4mb', 'maxmemory-policy': 'noeviction' } });
-    await using tokens = await startRedis();
-    await using replicas = await startReplicas(2, replicasConfig([cachedRobots(tokens.url)], redis.url));
-    const token = await issue(() => tokens, { username: 'ci' });
-    const count = await (what === 'foreign data' ? fillWithForeign(redis) : fillWithAnswers(redis, tokens, replicas));
-    console.info(`full of ${what} after ${count}`);
+    await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
+    console.info(`full of cached answers after ${await fillWithAnswers(redis, replicas)}`);
     await stayFull(redis);
-    expect(await isFull(redis)).toBe(true);
-    await expectStopped(replicas, token);
+    await expectStopped(replicas);
+
+    const client = redis.client();
+    await client.del((await client.keys('*')).filter((key) => !key.includes('{revocations}')));
+    await client.config('SET', 'maxmemory', '4mb');
+    console.info(`full of foreign data after ${await fillWithForeign(redis)}`);
+    await stayFull(redis);
+    await expectStopped(replicas);
   });
 
   test('and is a cluster, users are still stopped at once', async () => {
     await using cluster = await startCluster({ replicasPerMaster: 0, settings: { 'maxmemory-policy': 'noeviction' } });
-    await using tokens = await startRedis();
     const place = { cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) };
-    await using replicas = await startReplicas(2, replicasConfig([cachedRobots(tokens.url)], place));
-    const token = await issue(() => tokens, { username: 'ci' });
+    await using replicas = await startReplicas(1, replicasConfig(authenticators, place));
     for (const node of cluster.nodes) await node.client().config('SET', 'maxmemory', '1');
-    await expectStopped(replicas, token);
+    await expectStopped(replicas);
   });
 });
 
 describe('with a key of another type in the place of the revocation list', { timeout: 180_000 }, () => {
   test('no replica is cut off, the block stays in force, and the list is written back', async () => {
     await using redis = await startRedis();
-    await using tokens = await startRedis();
-    await using replicas = await startReplicas(2, replicasConfig([cachedRobots(tokens.url)], redis.url));
+    await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
     const { operator, gateways, ask } = replicas;
-    const [blocked, other] = [
-      await issue(() => tokens, { username: 'ci' }),
-      await issue(() => tokens, { username: 'cd' }),
-    ];
+    const [blocked, other] = [await newToken('ci'), await newToken('cd')];
     expect(await operator.run(['block', '--user', 'robot:ci', '--for', '1h'])).toMatchObject({ code: 0 });
     const client = redis.client();
     const writes = {
@@ -131,10 +138,12 @@ describe('with a key of another type in the place of the revocation list', { tim
       const { code, stdout } = await operator.run(['block', '--user', 'robot:cd', '--for', '1h']);
       expect([key, code, stdout]).toEqual([key, 0, expect.stringContaining('\nconfirmed by 2 of 2 replicas.\n')]);
       expect(await ask(other)).toEqual(both(refused));
-      // A command that comes before any replica removes the key, too.
-      await client.del(key);
-      await write();
-      expect(await operator.run(['block', '--user', 'robot:cd', '--for', '2h'])).toMatchObject({ code: 0 });
+      if (key === list) {
+        // A command that comes before any replica removes the key, too.
+        await client.del(key);
+        await write();
+        expect(await operator.run(['block', '--user', 'robot:cd', '--for', '2h'])).toMatchObject({ code: 0 });
+      }
       expect(await operator.run(['unblock', '--user', 'robot:cd'])).toMatchObject({ code: 0 });
       // Without its list of replicas the command may not know of both.
       await waitFor(async () => (await ask(other)).every(({ authenticated }) => authenticated), 'the end of the block');
@@ -144,9 +153,7 @@ describe('with a key of another type in the place of the revocation list', { tim
     expect(lines.filter((line) => line.startsWith('cut off from the revocation list'))).toEqual([]);
     expect(lines.filter((line) => line.startsWith('removed keys of another type')).length).toBeGreaterThan(0);
     const counts = await metric('sallyport_revocation_list_foreign_keys_total');
-    // One replica each, and for the second ones the command may have been faster.
-    const sum = counts.reduce((total, count) => total + count, 0);
-    expect(sum).toBeGreaterThanOrEqual(3);
-    expect(sum).toBeLessThanOrEqual(6);
+    // One replica each, and for the second one of the list the command may have been faster.
+    expect([3, 4]).toContain(counts.reduce((total, count) => total + count, 0));
   });
 });

@@ -13,16 +13,13 @@ describe.concurrent('whose tokens', () => {
     return { ...staticAuthenticator, name };
   }
 
-  test.each([['list'], ['create', '--user', 'jane', '--ttl', '8h']])(
-    '%s asks for --authenticator where several issue tokens',
-    async (...command) => {
-      const { run, calls } = await createPlace({ authenticators: two });
-      const { code, stdout, stderr } = await run(command);
-      expect([code, stdout]).toEqual([2, '']);
-      expect(stderr).toBe('sallyport: several authenticators issue tokens: write --authenticator ci or robots\n');
-      expect(await calls()).toBe('');
-    },
-  );
+  test('create asks for --authenticator where several issue tokens', async () => {
+    const { run, calls } = await createPlace({ authenticators: two });
+    const { code, stdout, stderr } = await run(['create', '--user', 'jane', '--ttl', '8h']);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toBe('sallyport: several authenticators issue tokens: write --authenticator ci or robots\n');
+    expect(await calls()).toBe('');
+  });
 
   test('--authenticator picks one, and the way to revoke names it', async () => {
     const { run, revoke, config } = await createPlace({ authenticators: two });
@@ -34,28 +31,13 @@ describe.concurrent('whose tokens', () => {
     expect((await revoke(command.split(' ').slice(1))).stdout).toContain(`revoked ${digest}  jane  (issued `);
   });
 
-  test('an unknown name is wrong usage, with the one that was meant', async () => {
-    const { run, config } = await createPlace({ authenticators: two });
-    const { code, stderr } = await run(['list', '--authenticator', 'robot']);
-    expect(code).toBe(2);
-    expect(stderr).toBe(
-      `sallyport: --authenticator: "robot" is not in ${config}, which has ci, robots, people. Did you mean robots?\n`,
-    );
-  });
-
-  test('one that issues none is an error, and so is a config without one', async () => {
+  test('one that issues none is an error', async () => {
     const several = await createPlace({ authenticators: two });
     expect(await several.run(['list', '--authenticator', 'people'])).toEqual({
       code: 1,
       stdout: '',
       stderr:
         'sallyport: authenticator people (@sallyport/authenticator-static) issues no tokens; those that do: ci, robots\n',
-    });
-    const none = await createPlace({ authenticators: [staticAuthenticator2('people')] });
-    expect(await none.run(['list'])).toEqual({
-      code: 1,
-      stdout: '',
-      stderr: `sallyport: no authenticator of ${none.config} issues tokens; it has people (@sallyport/authenticator-static)\n`,
     });
   });
 
@@ -99,14 +81,11 @@ describe.concurrent('sallyport check', () => {
     ]);
   });
 
-  test.each([[['slp_', 'ghp_']], [['', '', 'slp_']], [[undefined, undefined]]])(
-    '%j have no warning',
-    async (prefixes) => {
-      const { code, stdout } = await check(...prefixes);
-      expect(code).toBe(0);
-      expect(stdout).not.toContain('warning');
-    },
-  );
+  test('has no warning of others', async () => {
+    const { code, stdout } = await check('slp_', 'ghp_', undefined);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('warning');
+  });
 
   test('says of a plugin whose createTokenIssuer is no function what it must be', async () => {
     const { folder, setup } = await createPlace({ authenticators: [{ name: 'robots', use: './odd.ts' }] });

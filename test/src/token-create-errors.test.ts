@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { gatewayFolder, spawnCommand } from './testing/command.ts';
+import { codeFolder, gatewayFolder, spawnCommand } from './testing/command.ts';
 import { collectOutput } from './testing/output.ts';
 import { createPlace } from './testing/token-place.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -30,27 +30,24 @@ describe.concurrent('token create', () => {
     expect(stderr).toMatch(/could not make the token: what the plugin says of it quotes a secret and is withheld\n$/);
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)(
-    '%s ends it at once, and it says that a token may be left',
-    async (signal) => {
-      const { setup, calls } = await createPlace({ options: { hangs: 'create' } });
-      const child = spawnCommand(['token', ...create], setup);
-      const ended = new Promise((resolve) => child.once('close', resolve));
-      if (!child.stdout || !child.stderr) throw new Error('no output');
-      const output = collectOutput(child.stdout, child.stderr);
-      await waitFor(async () => (await calls()) === 'hangs\n', 'the call');
-      child.kill(signal);
-      expect(await within(ended, 'the end')).toBe(1);
-      expect(output.text()).toMatch(
-        / may or may not have made the token\. To see it: npx -y pnpm@10 sallyport token list --user jane --config \S+: interrupted\n$/,
-      );
-      expect(await calls()).toBe('hangs\nclosed\n');
-    },
-  );
+  test('SIGTERM ends it at once, and it says that a token may be left', async () => {
+    const { setup, calls } = await createPlace({ options: { hangs: 'create' } });
+    const child = spawnCommand(['token', ...create], setup);
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    if (!child.stdout || !child.stderr) throw new Error('no output');
+    const output = collectOutput(child.stdout, child.stderr);
+    await waitFor(async () => (await calls()) === 'hangs\n', 'the call');
+    child.kill('SIGTERM');
+    expect(await within(ended, 'the end')).toBe(1);
+    expect(output.text()).toMatch(
+      / may or may not have made the token\. To see it: npx -y pnpm@10 sallyport token list --user jane --config \S+: interrupted\n$/,
+    );
+    expect(await calls()).toBe('hangs\nclosed\n');
+  });
 
   test('a token that can’t be printed is no success', async () => {
     const { setup } = await createPlace();
-    const command = `exec '${process.execPath}' '${join(gatewayFolder, 'src/sallyport.js')}' token ${create.join(' ')} > /dev/full`;
+    const command = `exec '${process.execPath}' '${join(gatewayFolder, codeFolder, 'sallyport.js')}' token ${create.join(' ')} > /dev/full`;
     const child = spawn('sh', ['-c', command], { ...setup, stdio: ['ignore', 'ignore', 'pipe'] });
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -24,61 +24,29 @@ describe.concurrent('token create', () => {
     ]);
   });
 
-  test('stores all that the options say of the token', async () => {
+  test('stores all that the options say of the token, and says when one that never ends begins to be good', async () => {
     const { run, stored } = await createPlace({ env: { SUDO_USER: 'zoë' } });
+    const times = ['--ttl', 'never', '--not-before', '2099-01-31T13:00:00+01:00'];
     const said = ['--uid', '7', '--extra', 'team=a', 'team=b=c', '--extra', 'x/y=z', '--reason', 'a build'];
-    const { code } = await run([
-      'create',
-      '--user',
-      'jane',
-      '--ttl',
-      'never',
-      '--not-before',
-      '2030-01-31T13:00:00+01:00',
-      ...said,
-    ]);
+    const { code, stderr } = await run(['create', '--user', 'jane', ...times, ...said]);
     expect(code).toBe(0);
+    expect(stderr).toContain('\n  groups     none\n  from       2099-01-31T12:00:00Z\n  until      never ends\n');
     expect(await stored()).toEqual([
       {
         digest: expect.stringMatching(/^[0-9a-f]{64}$/),
         user: { username: 'jane', uid: '7', extra: { team: ['a', 'b=c'], 'x/y': ['z'] } },
-        notBefore: '2030-01-31T12:00:00.000Z',
+        notBefore: '2099-01-31T12:00:00.000Z',
         issuedAt: expect.any(String),
         issuedBy: 'zoë',
         reason: 'a build',
       },
     ]);
-    await run([...create, '--by', 'ops']);
-    expect((await stored())[1]).toMatchObject({ issuedBy: 'ops' });
-  });
-
-  test('says of a token that begins later and never ends when it is good', async () => {
-    const { run } = await createPlace();
-    const { stderr } = await run([
-      'create',
-      '--user',
-      'jane',
-      '--ttl',
-      'never',
-      '--not-before',
-      '2099-01-01T00:00:00Z',
-    ]);
-    expect(stderr).toContain('\n  groups     none\n  from       2099-01-01T00:00:00Z\n  until      never ends\n');
   });
 
   test('-o json prints all on standard output', async () => {
     const { run } = await createPlace();
-    const { code, stdout, stderr } = await run([
-      ...create,
-      '--group',
-      'dev',
-      '--reason',
-      'r',
-      '--by',
-      'ops',
-      '-o',
-      'json',
-    ]);
+    const said = ['--group', 'dev', '--reason', 'r', '--by', 'ops'];
+    const { code, stdout, stderr } = await run([...create, ...said, '-o', 'json']);
     expect([code, stderr]).toEqual([0, '']);
     const json = JSON.parse(stdout);
     expect(json).toEqual({
@@ -97,21 +65,13 @@ describe.concurrent('token create', () => {
   });
 
   test.each([
-    ['no time', ['--user', 'jane', '--ttl', '0'], '--ttl must be longer than 0'],
     [
       'no duration',
       ['--user', 'jane', '--ttl', 'soon'],
       '--ttl: "soon" is not a duration: write --ttl 8h, 30d or never',
     ],
-    ['an empty user', ['--user', '', '--ttl', '8h'], '--user is empty'],
     ['an empty group', ['--user', 'jane', '--ttl', '8h', '--group', ''], '--group is empty'],
     ['an extra without a value', ['--user', 'jane', '--ttl', '8h', '--extra', 'team'], '--extra needs key=value'],
-    ['an empty issuer', ['--user', 'jane', '--ttl', '8h', '--by', ''], '--by is empty'],
-    [
-      'an end before the beginning',
-      ['--user', 'jane', '--ttl', '8h', '--not-before', '2099-01-01T00:00:00Z'],
-      '--not-before is not before the end',
-    ],
     ['the prefix', ['--user', 'robot:jane', '--ttl', '8h'], '--user is without the prefix robot:; write --user jane'],
     ['the prefix alone', ['--user', 'robot:', '--ttl', '8h'], '--user is without the prefix robot:; write --user NAME'],
     [

@@ -40,13 +40,6 @@ describe.concurrent('revoke', () => {
     expect(stderr).toMatch(/ could not revoke all that was asked: the store is away: start it\n$/);
   });
 
-  test('the same in JSON', async () => {
-    const { revoke } = await createPlace({ tokens, options: { fails: 'revoke', after: 1 } });
-    const { code, stdout, stderr } = await revoke(['--user', 'robot:jane', '-o', 'json']);
-    expect([code, JSON.parse(stdout).revoked.length]).toEqual([1, 1]);
-    expect(stderr).toContain('could not revoke all that was asked');
-  });
-
   test('an error that quotes the token is withheld', async () => {
     const { revoke } = await createPlace({ options: { fails: 'revoke', message: 'no key slp:TOKEN' } });
     const { code, stdout, stderr } = await revoke(['--token'], randomToken());
@@ -54,7 +47,7 @@ describe.concurrent('revoke', () => {
     expect(stderr).toMatch(/: what the plugin says of it quotes a secret and is withheld\n$/);
   });
 
-  test('Ctrl-C in the middle: what was revoked until then is reported', async () => {
+  test('Ctrl-C in the middle: what was revoked until then is reported, in JSON', async () => {
     const { setup, calls } = await createPlace({ tokens, options: { hangs: 'revoke', after: 1 } });
     const child = spawnCommand(['revoke', '--user', 'robot:jane', '-o', 'json'], setup);
     const ended = new Promise((resolve) => child.once('close', resolve));

@@ -31,18 +31,12 @@ describe.concurrent('revoke without cache.redis', () => {
     ]);
   });
 
-  test('says by whom: the person behind sudo', async () => {
-    const { revoke, stored } = await createPlace({ tokens, env: { SUDO_USER: 'zoë' } });
-    await revoke(['--user', 'robot:bob']);
-    expect((await stored())[1]?.revoked).toEqual({ at: expect.any(String), by: 'zoë' });
-  });
-
-  test('--token takes it from standard input', async () => {
+  test('--token takes it from standard input, and stores by whom: the person behind sudo', async () => {
     const token = randomToken();
-    const { revoke, stored } = await createPlace({ tokens: [record(sha256(token))] });
+    const { revoke, stored } = await createPlace({ tokens: [record(sha256(token))], env: { SUDO_USER: 'zoë' } });
     const { code, stdout } = await revoke(['--token'], `${token}\n`);
     expect([code, stdout.split('\n')[1]]).toEqual([0, '1 token revoked.']);
-    expect((await stored())[0]).toHaveProperty('revoked');
+    expect((await stored())[0]?.revoked).toEqual({ at: expect.any(String), by: 'zoë' });
   });
 
   test.each([
@@ -81,15 +75,16 @@ describe.concurrent('revoke without cache.redis', () => {
     ['a user', ['--user', 'robot:ann'], () => 'token of user robot:ann was issued by'],
     ['first digits', ['--digest', 'DEADBEEF'], () => 'token deadbeef was issued by'],
     ['a digest', ['--digest', 'd'.repeat(64)], () => `token ${'d'.repeat(12)} was issued by`],
-  ])('%s that is not there is said, and exits 3', async (_name, what, message) => {
+    ['a user in JSON', ['--user', 'robot:ann', '-o', 'json'], () => 'token of user robot:ann was issued by'],
+    ['first digits in JSON', ['--digest', 'DEADBEEF', '-o', 'json'], () => 'token deadbeef was issued by'],
+  ])('%s: one that is not there is reported, and exits 3', async (name, what, message) => {
     const { revoke, stored } = await createPlace({ tokens });
     const token = randomToken();
-    const stderr = expect.stringMatching(new RegExp(`sallyport: no ${message(sha256(token))} authenticator robots\n$`));
-    const text = await revoke(what, token);
-    expect(text).toEqual({ code: 3, stdout: expect.stringMatching(/^0 tokens revoked\.\n/), stderr });
-    const json = await revoke(['-o', 'json', ...what], token);
-    expect(json).toMatchObject({ code: 3, stderr });
-    expect(JSON.parse(json.stdout)).toEqual({ revoked: [], already: [], unreadable: [], problems: [] });
+    const { code, stdout, stderr } = await revoke(what, token);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(new RegExp(`sallyport: no ${message(sha256(token))} authenticator robots\n$`));
+    if (!name.endsWith('JSON')) expect(stdout).toMatch(/^0 tokens revoked\.\n/);
+    else expect(JSON.parse(stdout)).toEqual({ revoked: [], already: [], unreadable: [], problems: [] });
     expect(await stored()).toEqual(tokens);
   });
 
@@ -114,7 +109,6 @@ describe.concurrent('revoke without cache.redis', () => {
     expect(stderr).toBe(
       'sallyport: users of authenticator robots begin with "robot:": correct --user or --authenticator\n',
     );
-    expect(await revoke(['--all', '--authenticator', 'robots'])).toMatchObject({ code: 2, stdout: '' });
   });
 
   test('a name without a prefix is refused with those that may be meant, also beside a break-glass authenticator', async () => {
@@ -136,15 +130,8 @@ describe.concurrent('revoke without cache.redis', () => {
       [],
       'name what to revoke with exactly one of: --user NAME, --token (which is read from standard input), --digest DIGITS, --all',
     ],
-    [['--token', '--user', 'robot:jane'], 'name what to revoke with exactly one of'],
-    [['--digest', 'abcdef0011', '--user', 'robot:jane'], 'name what to revoke with exactly one of'],
     [['--digest', 'abcdef0'], '--digest has 7 digits: give at least the first 8 of 64'],
-    [['--digest', 'not-hex-at-all'], '--digest has a character that is not a hexadecimal digit'],
-    [['--user', ''], '--user is empty'],
-    [['--user', 'robot:'], '--user is the prefix alone'],
     [['--user', 'robot:jane', '--reason', ''], '--reason is empty'],
-    [['--user', 'robot:jane', '--by', ''], '--by is empty'],
-    [['--user', 'robot:jane', '--authenticator', ''], '--authenticator is empty'],
     [
       ['--token'],
       'no token on standard input: pipe it in, such as: printf %s "$TOKEN" | npx -y pnpm@10 sallyport revoke --token\n',

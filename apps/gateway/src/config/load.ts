@@ -129,8 +129,9 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
  * @returns no config when a value is not good by itself
  */
 export function parseFile(value: YamlSource['value']) {
-  const unknown = unknownKeys(fileJsonSchema(), value, []);
   const result = fileSchema.safeParse(value, { error: wordIssue });
+  // The schema refuses unknown keys itself. The search for them finds all, and what was meant, but takes as long as the rest.
+  const unknown = result.success ? [] : unknownKeys(fileJsonSchema(), value, []);
   const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
   const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
   // safeParse returns nothing when a value is wrong. What was read of the others is in what it is made of.

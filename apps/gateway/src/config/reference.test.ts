@@ -28,6 +28,12 @@ function describedIn(schema: JsonSchema, path = ''): Entry[] {
   });
 }
 
+/** This schema, and all within it, that name keys. */
+function objectsIn(schema: object): JsonSchema[] {
+  const inner = Object.values(schema).flatMap((one) => (typeof one === 'object' && one ? objectsIn(one) : []));
+  return 'type' in schema && schema.type === 'object' && 'properties' in schema ? [{ ...schema }, ...inner] : inner;
+}
+
 /** The rows of the tables whose first columns are "Key, Default", under the path that the heading begins with. */
 function documentedIn(markdown: string): Entry[] {
   return markdown.split(/^#+ (?=.)/m).flatMap((section) => {
@@ -45,6 +51,13 @@ function documentedIn(markdown: string): Entry[] {
 
 const schema = describedIn(fileJsonSchema()).filter(({ path }) => !ofConnections.test(path));
 const reference = documentedIn(readFileSync(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8'));
+
+// Only a config that its schema refuses is searched for unknown keys.
+test('the schema refuses unknown keys by itself, in each of its objects', () => {
+  const objects = objectsIn(fileJsonSchema());
+  expect(objects.length).toBeGreaterThan(20);
+  expect(objects.filter(({ additionalProperties }) => additionalProperties !== false)).toEqual([]);
+});
 
 test('the reference has each key once, and no other', () => {
   const sections = ['server', 'admin', 'authenticators', 'cache', 'cache.memory', 'lockout', 'log'];
