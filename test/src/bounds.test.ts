@@ -133,7 +133,7 @@ describe.concurrent('bounds on authenticators', () => {
   test('work that ignores its abort keeps its place in maxInFlight until it has ended', async () => {
     const entries = (backend: ScriptedBackend): object[] =>
       ['a', 'b'].map((name) =>
-        backend.authenticator(name, { timeout: '100ms', maxConcurrent: 1 }, { ignoresAbort: true }),
+        backend.authenticator(name, { timeout: '1s', maxConcurrent: 1 }, { ignoresAbort: true }),
       );
     await using chain = await startChain(entries, { maxInFlight: 3 });
     const unchecked = [chain.token({ a: hang }), chain.token({ b: hang })];
