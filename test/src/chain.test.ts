@@ -1,11 +1,37 @@
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './testing/chain.ts';
 import { review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import type { Answer } from './testing/script-messages.ts';
 import { authenticated } from './testing/scripted-backend.ts';
 import { waitFor } from './testing/wait-for.ts';
+
+const circuit = { minimumCalls: 1000 };
+const names = { recognizes: 'names-' };
+
+let chain: Awaited<ReturnType<typeof startChain>>;
+beforeAll(async () => {
+  // The authenticators of each test recognise its tokens alone.
+  chain = await startChain((backend) => [
+    ...['a', 'b', 'c'].map((name) => backend.authenticator(name, { circuit }, { recognizes: 'abc-' })),
+    backend.authenticator('stops', { onError: 'stop' }, { recognizes: 'stop-' }),
+    backend.authenticator('after', {}, { recognizes: 'stop-' }),
+    backend.authenticator('fails', {}, { recognizes: 'log-' }),
+    backend.authenticator('hangs', { timeout: '100ms' }, { recognizes: 'log-' }),
+    backend.authenticator('selective', { timeout: '300ms' }, { recognizes: 'known-corp-' }),
+    backend.authenticator('others', {}, { recognizes: 'known-' }),
+    backend.authenticator('robots', { username: { prefix: 'robot:' } }, names),
+    backend.authenticator(
+      'corp',
+      { username: { prefix: 'corp:' }, groups: { prefix: 'corp:', allow: ['k8s-*'], max: 3 } },
+      names,
+    ),
+    backend.authenticator('plain', {}, names),
+    backend.authenticator('caches', { cache: { store: 'memory' } }, { recognizes: 'cached-' }),
+  ]);
+});
+afterAll(() => chain[Symbol.asyncDispose]());
 
 describe.concurrent('the chain', () => {
   describe('three authenticators in order', () => {
@@ -30,12 +56,8 @@ describe.concurrent('the chain', () => {
     ];
 
     test('give one answer for each combination', async () => {
-      const circuit = { minimumCalls: 1000 };
-      await using chain = await startChain((backend) =>
-        ['a', 'b', 'c'].map((name) => backend.authenticator(name, { circuit })),
-      );
       for (const [name, answers, asked, status] of rows) {
-        const token = chain.token(answers);
+        const token = chain.token(answers, 'abc-');
         expect(await review(chain.client, token), name).toEqual(status);
         const names = chain.backend.callsOf(token).map((call) => call.authenticator);
         expect(names, name).toEqual(asked);
@@ -44,45 +66,33 @@ describe.concurrent('the chain', () => {
   });
 
   test('onError: stop ends the review as an error, and no one after is asked', async () => {
-    await using chain = await startChain((backend) => [
-      backend.authenticator('a', { onError: 'stop' }),
-      backend.authenticator('b'),
-    ]);
-    const token = chain.token({ a: failed, b: ada });
-    expect(await review(chain.client, token)).toEqual({ authenticated: false, error: 'authenticator a unavailable' });
+    const token = chain.token({ stops: failed, after: ada }, 'stop-');
+    const error = 'authenticator stops unavailable';
+    expect(await review(chain.client, token)).toEqual({ authenticated: false, error });
     expect(chain.backend.callsOf(token)).toHaveLength(1);
   });
 
   test('the log says why a token could not be checked', async () => {
-    await using chain = await startChain((backend) => [backend.authenticator('corp', { timeout: '100ms' })]);
     const message = 'the directory says that the record has no name';
-    await review(chain.client, chain.token({ corp: { kind: 'throw', code: 'failed', message } }));
-    await review(chain.client, chain.token({ corp: hang }));
+    const answers: Record<string, Answer> = { fails: { kind: 'throw', code: 'failed', message }, hangs: hang };
+    await review(chain.client, chain.token(answers, 'log-'));
     const isLogged = async (reason: string): Promise<boolean> => chain.gateway.output.text().includes(reason);
     await waitFor(() => isLogged(message), "the plugin's reason in the log");
     await waitFor(() => isLogged('no answer within 100ms'), 'the deadline in the log');
   });
 
   test('a token that an authenticator does not recognise neither waits for it nor fails with it', async () => {
-    await using chain = await startChain((backend) => [
-      backend.authenticator('corp', { timeout: '300ms' }, { recognizes: 'corp-' }),
-      backend.authenticator('robots'),
-    ]);
-    expect(await review(chain.client, chain.token({ corp: hang, robots: ada }))).toEqual(isAda);
-    expect(await review(chain.client, chain.token({ corp: down }))).toEqual(no);
-    expect(chain.backend.calls.map((call) => call.authenticator)).toEqual(['robots', 'robots']);
+    const tokens = [{ selective: hang, others: ada }, { selective: down }].map((one) => chain.token(one, 'known-'));
+    const answers = [];
+    for (const token of tokens) answers.push(await review(chain.client, token));
+    expect(answers).toEqual([isAda, no]);
+    const asked = tokens.flatMap((token) => chain.backend.callsOf(token)).map((call) => call.authenticator);
+    expect(asked).toEqual(['others', 'others']);
   });
 
   test('names carry their prefixes, and none may pass for another authenticator’s', async () => {
-    await using chain = await startChain((backend) => [
-      backend.authenticator('robots', { username: { prefix: 'robot:' } }),
-      backend.authenticator('corp', {
-        username: { prefix: 'corp:' },
-        groups: { prefix: 'corp:', allow: ['k8s-*'], max: 3 },
-      }),
-      backend.authenticator('plain'),
-    ]);
-    const ask = (answers: Record<string, Answer>): Promise<object> => review(chain.client, chain.token(answers));
+    const ask = (answers: Record<string, Answer>): Promise<object> =>
+      review(chain.client, chain.token(answers, 'names-'));
     const grouped = authenticated('ada', ['k8s-ops', 'wiki']);
     expect(await ask({ corp: grouped })).toMatchObject({ user: { username: 'corp:ada', groups: ['corp:k8s-ops'] } });
     expect(await ask({ plain: authenticated('robot:ci') })).toEqual(no);
@@ -98,7 +108,6 @@ describe.concurrent('the chain', () => {
   });
 
   test('a name that ends a line or turns the writing lets no one in, fresh or cached, and the rule is in the log', async () => {
-    await using chain = await startChain((backend) => [backend.authenticator('corp', { cache: { store: 'memory' } })]);
     const { backend, client, gateway } = chain;
     const users: readonly (readonly [string, object])[] = [
       ['the username', { username: 'ada\nsystem:admin' }],
@@ -108,8 +117,9 @@ describe.concurrent('the chain', () => {
       ['an extra key', { username: 'ada', extra: { 'team\u001b[2J': [] } }],
       ['an extra value', { username: 'ada', extra: { team: ['a', 'b\u0085'] } }],
     ];
+    let last = { token: '', rule: '' };
     for (const [what, user] of users) {
-      const token = chain.token({ corp: { kind: 'authenticated', user } as Answer });
+      const token = chain.token({ caches: { kind: 'authenticated', user } as Answer }, 'cached-');
       const from = gateway.output.lines.length;
       expect(await review(client, token)).toEqual(no);
       expect(await review(client, token)).toEqual(no);
@@ -117,18 +127,19 @@ describe.concurrent('the chain', () => {
       const refusals = () =>
         gateway.output.lines
           .slice(from)
-          .filter(({ msg }) => msg === 'identity refused by policy')
+          .filter(({ msg, authenticator }) => msg === 'identity refused by policy' && authenticator === 'caches')
           .map(({ rule }) => rule);
       const rule = `${what} has a control character, a line end or a mark that turns the direction of writing`;
       await waitFor(() => refusals().length === 2, 'both refusals in the log');
       expect(refusals()).toEqual([rule, rule]);
-      const words = ['explain', '--config', join(gateway.folder, 'gateway.yaml')];
-      const { code, stdout, stderr } = await runCommand(words, { cwd: gateway.folder }, token);
-      expect([code, stdout, stderr]).toEqual([
-        3,
-        expect.stringMatching(/corp +rejected +identity-policy/),
-        expect.stringContaining(rule),
-      ]);
+      last = { token, rule };
     }
+    const words = ['explain', '--config', join(gateway.folder, 'gateway.yaml')];
+    const { code, stdout, stderr } = await runCommand(words, { cwd: gateway.folder }, last.token);
+    expect([code, stdout, stderr]).toEqual([
+      3,
+      expect.stringMatching(/caches +rejected +identity-policy/),
+      expect.stringContaining(last.rule),
+    ]);
   });
 });

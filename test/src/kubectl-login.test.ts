@@ -28,7 +28,7 @@ test('three commands, and kubectl works without a question until the logout', as
   expect(who.stdout).toMatch(
     /^User: +corp:alice\nGroups: +corp:k8s-admins\nCluster: +prod\nServer: +https:\S+\nUntil: +\d{4}-\d\d-\d\d \d\d:\d\d\n$/,
   );
-  const sessions = await desk.kubectl(['sallyport', 'sessions']);
+  const sessions = await desk.sallyport(['sessions']);
   expect(sessions.stdout).toMatch(/^ +DEVICE +CLUSTER +SINCE +LAST USE +UNTIL\n/);
   expect(sessions.stdout).toMatch(/^\* +three commands +prod +\d{4}-.* \d{4}-.* \d{4}-/m);
   const token = await tokenOf(desk);
@@ -43,7 +43,7 @@ test('three commands, and kubectl works without a question until the logout', as
   expect(after.stderr).toContain(
     'not logged in to cluster prod, and there is no terminal to ask for a password. Run: kubectl sallyport login\n',
   );
-  expect(await desk.kubectl(['sallyport', 'logout'])).toMatchObject({
+  expect(await desk.sallyport(['logout'])).toMatchObject({
     code: 0,
     stdout: 'not logged in to cluster prod\n',
   });
@@ -111,9 +111,9 @@ test('a session that was not used for a while is not trusted', async () => {
   await revoke(await tokenOf(desk));
   await setTimeOfUse(desk, Date.now() - 60_000);
   // Within these minutes kubectl finds out by itself.
-  expect((await desk.kubectl(['sallyport', 'token'])).code).toBe(0);
+  expect((await desk.sallyport(['token'])).code).toBe(0);
   await setTimeOfUse(desk, Date.now() - 6 * 60_000);
-  expect(await desk.kubectl(['sallyport', 'token'])).toMatchObject({ code: 1, stdout: '' });
+  expect(await desk.sallyport(['token'])).toMatchObject({ code: 1, stdout: '' });
 });
 
 async function setTimeOfUse(desk: Desk, time: number): Promise<void> {
@@ -127,9 +127,9 @@ test.each([3, -3])('with a clock that is %i hours off, the session lasts as long
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(shift)}` };
   const desk = await newDesk(site);
   const { name, password } = site.place.people.alice;
-  const words = ['sallyport', 'login', '--username', name, '--password-stdin'];
-  await desk.kubectl(words, { input: password, env });
-  const { stdout } = await desk.kubectl(['sallyport', 'token'], { env });
+  const words = ['login', '--username', name, '--password-stdin'];
+  await desk.sallyport(words, { input: password, env });
+  const { stdout } = await desk.sallyport(['token'], { env });
   const { expirationTimestamp } = JSON.parse(stdout).status;
   const left = Date.parse(expirationTimestamp) - (Date.now() + off);
   expect(Math.abs(left - (8 * 3_600_000 - 30_000))).toBeLessThan(120_000);
@@ -141,11 +141,11 @@ test('a login server that is away stops no one who is logged in, and is named to
     site.reachable = false;
     expect(await desk.kubectl(get)).toEqual(done);
     expect(await desk.kubectl(get)).toEqual(done);
-    expect(await desk.kubectl(['sallyport', 'whoami'])).toMatchObject({
+    expect(await desk.sallyport(['whoami'])).toMatchObject({
       code: 3,
       stderr: expect.stringContaining(`${site.url}: cannot reach the login server: `),
     });
-    const out = await desk.kubectl(['sallyport', 'logout']);
+    const out = await desk.sallyport(['logout']);
     expect([out.code, out.stderr]).toEqual([
       3,
       expect.stringMatching(
@@ -155,7 +155,7 @@ test('a login server that is away stops no one who is logged in, and is named to
   } finally {
     site.reachable = true;
   }
-  expect((await desk.kubectl(['sallyport', 'whoami'])).code).toBe(1);
+  expect((await desk.sallyport(['whoami'])).code).toBe(1);
 });
 
 test('a login server with another CA gets no password and no token, and stops no one who is logged in', async () => {
@@ -169,7 +169,7 @@ test('a login server with another CA gets no password and no token, and stops no
     kubeconfig.replace(/ca: "[^"]*"/, () => `ca: "${ca}"`),
   );
   expect(await desk.kubectl(get)).toEqual(done);
-  const who = await desk.kubectl(['sallyport', 'whoami']);
+  const who = await desk.sallyport(['whoami']);
   expect([who.code, who.stderr]).toEqual([
     3,
     expect.stringMatching(
@@ -178,7 +178,7 @@ test('a login server with another CA gets no password and no token, and stops no
   ]);
   // NODE_TLS_REJECT_UNAUTHORIZED is for those who do not mind who gets their password.
   const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' };
-  expect((await desk.kubectl(['sallyport', 'whoami'], { env })).code).toBe(3);
-  await desk.kubectl(['sallyport', 'init', site.url, 'prod', '--ca-file', site.caFile]);
-  expect((await desk.kubectl(['sallyport', 'whoami'])).code).toBe(0);
+  expect((await desk.sallyport(['whoami'], { env })).code).toBe(3);
+  await desk.sallyport(['init', site.url, 'prod', '--ca-file', site.caFile]);
+  expect((await desk.sallyport(['whoami'])).code).toBe(0);
 });

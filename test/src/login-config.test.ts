@@ -1,11 +1,176 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { temporaryFolder } from './testing/folder.ts';
+import { createAuthority } from '@sallyport/test-servers/certificates';
+import { startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { type ClientTls, http1Client, http2Client } from './testing/clients.ts';
 import { configText, startGateway } from './testing/gateway.ts';
+import { startPeople } from './testing/ldap-gateway.ts';
+import { loginUrlOf } from './testing/login-gateway.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+
+const json = { 'content-type': 'application/json' };
+
+/** A gateway whose login server has TLS and the public name `localhost`, on a port of its own choice. */
+async function start() {
+  await using resources = new AsyncDisposableStack();
+  const people = resources.use(await startPeople());
+  const redis = resources.use(await startRedis());
+  const authority = resources.use(await createAuthority('login-authority'));
+  const pair = await authority.issueServer();
+  secret(pair.key.split('\n')[1] ?? '');
+  const config = {
+    authenticators: [
+      { name: 'sessions', use: 'redis', options: { url: redis.url, tokenPrefix: 'sps_' } },
+      people.authenticator(),
+    ],
+    login: {
+      listen: '127.0.0.1:0',
+      publicUrl: 'https://localhost',
+      tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' },
+      caFile: 'tls/login-ca.crt',
+      authenticators: ['corp'],
+      sessions: 'sessions',
+      clusters: { prod: { audience: 'prod', server: 'https://prod:6443', caFile: 'tls/both.pem' } },
+    },
+  };
+  const files = {
+    ...people.files,
+    'tls/login.crt': pair.certificate,
+    'tls/login.key': pair.key,
+    'tls/login-ca.crt': authority.certificate,
+    // A careless operator's: only the certificate may leave it.
+    'tls/both.pem': `${pair.key}${authority.certificate}`,
+  };
+  const gateway = resources.use(await startGateway({ config, files }));
+  const tls: ClientTls = { authority: authority.certificate };
+  const owned = resources.move();
+  return { people, authority, config, gateway, tls, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+let place: Awaited<ReturnType<typeof start>>;
+beforeAll(async () => {
+  place = await start();
+});
+afterAll(() => place[Symbol.asyncDispose]());
+
+test('over TLS both protocols answer, a kubeconfig has the CAs alone, and a new certificate is shown', async () => {
+  const { gateway, people, authority, tls } = place;
+  const url = loginUrlOf(gateway).replace('127.0.0.1', 'localhost');
+  expect(url).toMatch(/^https:/);
+  const host = { host: 'localhost' };
+  const body = JSON.stringify({ username: 'alice', password: people.alice.password });
+  for (const client of [http1Client(url, tls), http2Client(url, tls)]) {
+    using one = client;
+    const isHttp2 = 'session' in one;
+    const headers = isHttp2 ? { ':authority': 'localhost' } : host;
+    const login = await one.send({ path: '/v1/sessions', body, headers: { ...headers, ...json } });
+    expect(login.status).toBe(201);
+    const token = secret(JSON.parse(login.text).token);
+    const own = { ...headers, authorization: `Bearer ${token}`, 'content-type': undefined };
+    const who = await one.send({ method: 'GET', path: '/v1/session', headers: own });
+    expect(JSON.parse(who.text)).toMatchObject({ user: { username: 'corp:alice' }, cluster: 'prod' });
+    expect((await one.send({ method: 'DELETE', path: '/v1/session', headers: own })).status).toBe(204);
+    if (isHttp2) {
+      const other = { method: 'GET', path: '/v1/clusters', headers: { ':authority': 'evil.example.com' } };
+      expect((await one.send(other)).status).toBe(403);
+    }
+    const kubeconfig = await one.send({ method: 'GET', path: '/v1/clusters/prod/kubeconfig', headers });
+    const [{ cluster }] = parse(kubeconfig.text).clusters;
+    expect(Buffer.from(cluster['certificate-authority-data'], 'base64').toString()).toBe(authority.certificate);
+    expect(cluster.extensions[0].extension.ca).toBe(authority.certificate);
+    expect(kubeconfig.text).not.toContain('PRIVATE');
+  }
+  const pair = await authority.issueServer();
+  const from = gateway.output.lines.length;
+  await gateway.write('tls/login.crt', pair.certificate);
+  await gateway.write('tls/login.key', pair.key);
+  await gateway.waitForLog('certificates reloaded', from);
+  using client = http1Client(url, tls);
+  expect((await client.send({ method: 'GET', path: '/v1/clusters', headers: host })).status).toBe(200);
+  await using other = await createAuthority('other-authority');
+  await gateway.write('tls/both.pem', other.certificate);
+  await gateway.waitForLog('file reloaded', from);
+  const changed = await client.send({ method: 'GET', path: '/v1/clusters/prod/kubeconfig', headers: host });
+  const [{ cluster }] = parse(changed.text).clusters;
+  expect(Buffer.from(cluster['certificate-authority-data'], 'base64').toString()).toBe(other.certificate);
+  const status = await fetch(`${gateway.adminUrl}/status.json`);
+  expect((await status.json()).login).toMatchObject({
+    publicUrl: 'https://localhost',
+    loggedIn: 2,
+    refused: 0,
+    loggedOut: 2,
+  });
+});
+
+test('an edit of login takes effect, its address and its absence do at a restart', async () => {
+  const { gateway, config, tls } = place;
+  const url = loginUrlOf(gateway).replace('127.0.0.1', 'localhost');
+  const names = async () => {
+    using client = http1Client(url, tls);
+    const { status, text } = await client.send({ method: 'GET', path: '/v1/clusters', headers: { host: 'localhost' } });
+    return status === 200 ? JSON.parse(text).clusters : status;
+  };
+  const { clusters, ...rest } = config.login;
+  const from = gateway.output.lines.length;
+  await gateway.configure({
+    ...config,
+    login: {
+      ...rest,
+      listen: '127.0.0.1:1',
+      clusters: { ...clusters, other: { ...clusters.prod, audience: 'https://other.example.com' } },
+    },
+  });
+  expect(
+    await gateway.waitForLog(
+      'some changed settings take effect at the next restart; all others are in force now',
+      from,
+    ),
+  ).toMatchObject({ changed: ['login.listen'] });
+  await gateway.waitForLog('config reloaded', from);
+  expect(await names()).toEqual([{ name: 'prod' }, { name: 'other' }]);
+  const { login: _, ...without } = config;
+  const again = gateway.output.lines.length;
+  await gateway.configure(without);
+  await gateway.waitForLog('config reloaded', again);
+  // The client for reviews refuses any answer that is to be repeated.
+  await expect(names()).rejects.toThrow('an answer of 503 carries Retry-After');
+  const restored = gateway.output.lines.length;
+  await gateway.configure(config);
+  await gateway.waitForLog('config reloaded', restored);
+  expect(await names()).toEqual([{ name: 'prod' }]);
+});
+
+test('check reads the certificate, the CAs and the names of the login server', async () => {
+  const { gateway, config } = place;
+  const findings = async (login: object) => {
+    await gateway.write('check.yaml', configText({ ...config, login: { ...config.login, ...login } }));
+    const { stdout } = await operatorIn(gateway.folder).run(['check', '--config', 'check.yaml', '-o', 'json']);
+    return (JSON.parse(stdout).findings as { check: string; result: string; detail: string }[]).filter(({ check }) =>
+      check.startsWith('login'),
+    );
+  };
+  expect(await findings({ publicUrl: 'https://login.example.com' })).toEqual(
+    expect.arrayContaining([
+      { check: 'login certificate', result: 'ok', detail: expect.stringContaining('for ') },
+      { check: 'login', result: 'warning', detail: expect.stringContaining('sessions are not sealed') },
+      {
+        check: 'login TLS',
+        result: 'warning',
+        detail: expect.stringContaining('the login certificate is not for login.example.com'),
+      },
+    ]),
+  );
+  expect(
+    await findings({ tls: { certFile: 'tls/none.crt', keyFile: 'tls/login.key' }, caFile: 'tls/login.key' }),
+  ).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ result: 'fault', detail: expect.stringContaining("none.crt can't be read") }),
+      expect.objectContaining({ result: 'fault', detail: expect.stringContaining('has no PEM certificate') }),
+    ]),
+  );
+});
 
 test('check and serve refuse an authenticator that can log no one in, and sessions that no one can issue', async () => {
   const login = {
@@ -25,12 +190,9 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   await expect(start({ authenticators, login: other })).rejects.toThrow(
     /login.authenticators\[0\]: "other" is no authenticator.*login.sessions: authenticator static .* issues no tokens/s,
   );
-  const folder = await temporaryFolder('login-config');
-  await mkdir(folder, { recursive: true });
-  for (const [name, content] of Object.entries({ ...files, 'gateway.yaml': configText({ authenticators, login }) })) {
-    await writeFile(join(folder, name), content, { mode: 0o600 });
-  }
-  const checked = await operatorIn(folder).run(['check']);
+  await place.gateway.write('tokens.yaml', files['tokens.yaml']);
+  await place.gateway.write('no-login.yaml', configText({ authenticators, login }));
+  const checked = await operatorIn(place.gateway.folder).run(['check', '--config', 'no-login.yaml']);
   expect(checked.code).toBe(1);
   expect(checked.stdout).toMatch(/authenticator static +fault .*has no loginToken and no revalidate/);
 });

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -10,8 +10,8 @@ import { waitFor } from './testing/wait-for.ts';
 
 const apiServer = 'https://kubernetes.default.svc.cluster.local';
 
-/** Tokens that a gateway forwards begin like this. */
-const newToken = () => secret(`far_${randomToken()}`);
+/** Which gateway is asked depends on how a token begins. */
+const newToken = (prefix = 'far') => secret(`${prefix}_${randomToken()}`);
 
 /** An authenticator that forwards to the URL. */
 const forwarding = (url: string, options: object = {}, more: object = {}) => ({
@@ -99,54 +99,83 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
   );
 });
 
-test('users of a gateway with the same provenance.keyPrefix pass once its keys are dropped', async () => {
+describe('a gateway that asks another one', () => {
   const keyPrefix = 'sallyport.example.com';
   const provenance = { keyPrefix };
-  const jane = newToken();
-  await using far = await startGateway({
-    config: { authenticators: [staticAuthenticator], provenance },
-    files: { 'tokens.yaml': tokensFile({ [jane]: 'jane' }) },
-  });
-  await using front = await startGateway({ config: { authenticators: [forwarding(far.url)], provenance } });
-  const client = clientOf(front);
-  expect(await review(client, jane)).toEqual({ authenticated: false });
-  const drop = [`${keyPrefix}/*`];
-  await front.configure({ authenticators: [forwarding(far.url, { extra: { drop } })], provenance });
-  await front.waitForLog('config reloaded');
-  const extra = { [`${keyPrefix}/authenticator`]: ['far'], [`${keyPrefix}/credential`]: [expect.any(String)] };
-  expect(await review(client, jane)).toEqual({ authenticated: true, user: { username: 'jane', extra } });
-});
-
-test('a token that another gateway could not check is no refusal, and is asked again', async () => {
-  const token = newToken();
-  const broken = {
-    name: 'broken',
+  const [jane, dropped, unchecked, hopping] = [newToken(), newToken('drop'), newToken('down'), newToken('drop')];
+  const known = { [jane]: 'jane', [dropped]: 'jane', [hopping]: 'hopping' };
+  const down = {
+    name: 'down',
     use: 'webhook',
-    options: { url: 'http://127.0.0.1:1', recognizes: { pattern: '.+' } },
+    options: { url: 'http://127.0.0.1:1', recognizes: { prefixes: ['down_'] } },
   };
-  await using far = await startGateway({ config: { authenticators: [broken] } });
-  await using front = await startGateway({ config: { authenticators: [forwarding(far.url)] } });
-  const client = clientOf(front);
-  const unavailable = { authenticated: false, error: 'authenticator far unavailable' };
-  expect(await review(client, token)).toEqual(unavailable);
-  const env = { SALLYPORT_CONFIG: `${front.folder}/gateway.yaml` };
-  const checked = await runCommand(['check'], { cwd: front.folder, env });
-  expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining('reports an error for a made-up token')]);
-  await far.write('tokens.yaml', tokensFile({ [token]: 'jane' }));
-  await far.configure({ authenticators: [staticAuthenticator] });
-  await far.waitForLog('config reloaded');
-  expect(await review(client, token)).toEqual({ authenticated: true, user: { username: 'jane' } });
+  const resources = new AsyncDisposableStack();
+  let far: Gateway;
+  let front: Gateway;
+
+  beforeAll(async () => {
+    far = resources.use(
+      await startGateway({
+        config: { authenticators: [down, staticAuthenticator], provenance },
+        files: { 'tokens.yaml': tokensFile(known) },
+      }),
+    );
+    const others = ['drop', 'down'].map((name) =>
+      forwarding(far.url, { recognizes: { prefixes: [`${name}_`] }, extra: { drop: [`${keyPrefix}/*`] } }, { name }),
+    );
+    const authenticators = [forwarding(far.url), ...others];
+    front = resources.use(await startGateway({ config: { authenticators, provenance } }));
+  });
+  afterAll(() => resources.disposeAsync());
+
+  test('lets in users of one with the same provenance.keyPrefix once its keys are dropped', async () => {
+    const client = clientOf(front);
+    expect(await review(client, jane)).toEqual({ authenticated: false });
+    const extra = { [`${keyPrefix}/authenticator`]: ['drop'], [`${keyPrefix}/credential`]: [expect.any(String)] };
+    expect(await review(client, dropped)).toEqual({ authenticated: true, user: { username: 'jane', extra } });
+  });
+
+  test('takes a token that the other could not check for no refusal, and asks again', async () => {
+    const client = clientOf(front);
+    expect(await review(client, unchecked)).toEqual({ authenticated: false, error: 'authenticator down unavailable' });
+    const env = { SALLYPORT_CONFIG: `${front.folder}/gateway.yaml` };
+    const checked = await runCommand(['check'], { cwd: front.folder, env });
+    expect([checked.code, checked.stdout]).toEqual([
+      0,
+      expect.stringContaining('reports an error for a made-up token'),
+    ]);
+    const from = far.output.lines.length;
+    await far.write('tokens.yaml', tokensFile({ ...known, [unchecked]: 'joe' }));
+    await far.waitForLog('static tokens loaded', from);
+    expect(await review(client, unchecked)).toMatchObject({ authenticated: true, user: { username: 'joe' } });
+  });
+
+  test('forwards no review that says it was forwarded too often, or that does not say it in digits', async () => {
+    const client = clientOf(front);
+    const reviewsOfIt = () => far.output.lines.filter(({ username }) => username === 'hopping').length;
+    for (const hops of ['3', '4', '-1', 'x', '1, 2', '']) {
+      const answer = await client.send({ body: reviewBody(hopping), headers: { 'sallyport-hops': hops } });
+      const { status } = JSON.parse(answer.text);
+      expect([hops, status]).toEqual([hops, { authenticated: false, error: 'authenticator drop unavailable' }]);
+    }
+    expect(await review(client, hopping)).toMatchObject({ authenticated: true });
+    await waitFor(() => reviewsOfIt() > 0, 'the review that was forwarded');
+    expect(reviewsOfIt()).toBe(1);
+  });
 });
 
-test('a gateway that asks itself answers an error at once, and others of its authenticators are asked', async () => {
+test('gateways that ask themselves or each other answer an error at once, and others of their authenticators are asked', async () => {
   await using gateway = await startGateway({
     config: { authenticators: [staticAuthenticator] },
     files: { 'tokens.yaml': tokensFile({}) },
   });
   const token = newToken();
   await gateway.write('tokens.yaml', tokensFile({ [token]: 'jane' }));
-  const self = forwarding(gateway.url, { timeout: '20s' }, { timeout: '20s' });
-  await gateway.configure({ authenticators: [self, staticAuthenticator], server: { reviewTimeout: '25s' } });
+  const looping = ({ url }: Gateway, ...more: readonly object[]) => ({
+    authenticators: [forwarding(url, { timeout: '20s' }, { timeout: '20s' }), ...more],
+    server: { reviewTimeout: '25s' },
+  });
+  await gateway.configure(looping(gateway, staticAuthenticator));
   await gateway.waitForLog('config reloaded');
   const client = clientOf(gateway);
   expect(await review(client, newToken())).toEqual({ authenticated: false, error: 'authenticator far unavailable' });
@@ -157,45 +186,12 @@ test('a gateway that asks itself answers an error at once, and others of its aut
   for (let turn = 0; turn < 6; turn++) await review(client, newToken());
   await waitFor(() => outcomesOf(gateway).length === 8 + 6 * 4, 'the other reviews');
   expect(gateway.output.lines.filter(({ msg }) => msg === 'circuit opened')).toEqual([]);
-});
-
-test('two gateways that ask each other answer an error at once', async () => {
-  await using one = await startGateway({
-    config: { authenticators: [staticAuthenticator] },
-    files: { 'tokens.yaml': tokensFile({}) },
-  });
-  await using other = await startGateway({
-    config: {
-      authenticators: [forwarding(one.url, { timeout: '20s' }, { timeout: '20s' })],
-      server: { reviewTimeout: '25s' },
-    },
-  });
-  await one.configure({
-    authenticators: [forwarding(other.url, { timeout: '20s' }, { timeout: '20s' })],
-    server: { reviewTimeout: '25s' },
-  });
-  await one.waitForLog('config reloaded');
-  expect(await review(clientOf(one), newToken())).toEqual({
-    authenticated: false,
-    error: 'authenticator far unavailable',
-  });
-  await waitFor(() => outcomesOf(one).length + outcomesOf(other).length === 4, 'four reviews');
-});
-
-test('a review that says it was forwarded too often, or that does not say it in digits, is not forwarded', async () => {
-  const token = newToken();
-  await using far = await startGateway({
-    config: { authenticators: [staticAuthenticator] },
-    files: { 'tokens.yaml': tokensFile({ [token]: 'jane' }) },
-  });
-  await using front = await startGateway({ config: { authenticators: [forwarding(far.url)] } });
-  const client = clientOf(front);
-  const body = reviewBody(token);
-  for (const hops of ['3', '4', '-1', 'x', '1, 2', '']) {
-    const answer = await client.send({ body, headers: { 'sallyport-hops': hops } });
-    const { status } = JSON.parse(answer.text);
-    expect([hops, status]).toEqual([hops, { authenticated: false, error: 'authenticator far unavailable' }]);
-  }
-  expect(outcomesOf(far)).toEqual([]);
-  expect(await review(client, token)).toMatchObject({ authenticated: true });
+  // Through another gateway it is the same.
+  await using other = await startGateway({ config: looping(gateway) });
+  const before = outcomesOf(gateway).length;
+  const from = gateway.output.lines.length;
+  await gateway.configure(looping(other));
+  await gateway.waitForLog('config reloaded', from);
+  expect(await review(client, newToken())).toEqual({ authenticated: false, error: 'authenticator far unavailable' });
+  await waitFor(() => outcomesOf(gateway).length - before + outcomesOf(other).length === 4, 'four reviews');
 });

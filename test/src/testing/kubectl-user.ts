@@ -1,3 +1,5 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { CommandResult } from './command.ts';
 import { createDesk, type Desk, type Site } from './login-client.ts';
@@ -13,11 +15,23 @@ interface Person {
   readonly password: string;
 }
 
-/** A desk with the context prod, where no one is logged in. */
-export async function newDesk({ url, caFile }: Site, words: readonly string[] = []): Promise<Desk> {
-  const desk = await createDesk();
-  const added = await desk.kubectl(['sallyport', 'init', url, 'prod', '--ca-file', caFile, ...words]);
+/** What `init` wrote at the first desk of a site. */
+const kubeconfigs = new WeakMap<Site, Promise<string>>();
+
+async function writtenByInit({ url, caFile }: Site): Promise<string> {
+  const { sallyport, home } = await createDesk();
+  const added = await sallyport(['init', url, 'prod', '--ca-file', caFile]);
   expect(added, added.stderr).toMatchObject({ code: 0, stderr: '' });
+  return readFile(join(home, '.kube/config'), 'utf8');
+}
+
+/** A desk with the context prod, where no one is logged in. */
+export async function newDesk(site: Site): Promise<Desk> {
+  const written = kubeconfigs.get(site) ?? writtenByInit(site);
+  kubeconfigs.set(site, written);
+  const desk = await createDesk();
+  await mkdir(join(desk.home, '.kube'));
+  await writeFile(join(desk.home, '.kube/config'), await written, { mode: 0o600 });
   return desk;
 }
 
@@ -29,14 +43,14 @@ export async function loggedIn(site: Site, words: readonly string[] = []): Promi
 }
 
 export async function logIn(desk: Desk, { name, password }: Person, words: readonly string[] = []): Promise<void> {
-  const command = ['sallyport', 'login', '--username', name, '--password-stdin', ...words];
-  const result = await desk.kubectl(command, { input: `${password}\n` });
+  const command = ['login', '--username', name, '--password-stdin', ...words];
+  const result = await desk.sallyport(command, { input: `${password}\n` });
   expect(result, result.stderr).toMatchObject({ code: 0, stderr: '' });
 }
 
 /** What kubectl gets. */
 export async function tokenOf(desk: Desk): Promise<string> {
-  const { stdout } = await desk.kubectl(['sallyport', 'token']);
+  const { stdout } = await desk.sallyport(['token']);
   return secret(JSON.parse(stdout).status.token);
 }
 

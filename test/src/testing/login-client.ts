@@ -9,7 +9,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
 import { createAuthority } from './certificates.ts';
 import { http1Client, review } from './clients.ts';
-import { type CommandResult, codeFolder } from './command.ts';
+import { type CommandResult, codeFolder, sharedCompileCache } from './command.ts';
 import { temporaryFolder } from './folder.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { startKubernetes } from './kubernetes.ts';
@@ -122,6 +122,11 @@ export interface Desk {
   readonly env: Readonly<Record<string, string>>;
   /** Runs `kubectl WORDS`. @throws Error when a password is in its output or in a file of the home */
   kubectl(words: readonly string[], more?: { readonly input?: string; readonly env?: object }): Promise<CommandResult>;
+  /** As `kubectl sallyport WORDS`, but without kubectl, which takes as long as the command. */
+  sallyport(
+    words: readonly string[],
+    more?: { readonly input?: string; readonly env?: object },
+  ): Promise<CommandResult>;
   /** On a terminal. @param line of a shell */
   terminal(line: string): TerminalRun;
 }
@@ -141,7 +146,11 @@ export async function createDesk(): Promise<Desk> {
     `#!/bin/sh\nexec '${process.execPath}' '${clientFolder}/${codeFolder}/kubectl-sallyport.js' "$@"\n`,
   );
   await chmod(program, 0o755);
-  const env = { PATH: [dirname(program), process.env.PATH].join(delimiter), HOME: home };
+  const env = {
+    PATH: [dirname(program), process.env.PATH].join(delimiter),
+    HOME: home,
+    NODE_COMPILE_CACHE: sharedCompileCache,
+  };
 
   async function checkLeaks(output: string): Promise<void> {
     const folder = join(home, '.cache/sallyport');
@@ -153,21 +162,26 @@ export async function createDesk(): Promise<Desk> {
     if (leaks.length > 0) throw new Error(`kubectl-sallyport wrote secrets: ${leaks.join('; ')}`);
   }
 
-  return {
-    home,
-    env,
-    async kubectl(words, { input = '', env: more } = {}) {
-      const child = spawn('kubectl', words, { cwd: home, env: { ...env, ...more } });
+  const runs =
+    (command: string): Desk['kubectl'] =>
+    async (words, { input = '', env: more } = {}) => {
+      const child = spawn(command, words, { cwd: home, env: { ...env, ...more } });
       const output = { stdout: '', stderr: '' };
       child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
       child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
       child.stdin.on('error', () => {}).end(input);
       const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-      const code = await within(closed, `the end of kubectl ${words.join(' ')}`);
+      const code = await within(closed, `the end of ${command} ${words.join(' ')}`);
       // What kubectl reads is the one place where a token may be.
-      if (words[1] !== 'token') await checkLeaks(output.stdout + output.stderr);
+      if (words[0] !== 'token') await checkLeaks(output.stdout + output.stderr);
       return { code, ...output };
-    },
+    };
+
+  return {
+    home,
+    env,
+    kubectl: runs('kubectl'),
+    sallyport: runs(program),
     terminal(line) {
       const child = spawn('script', ['-qefc', line, '/dev/null'], {
         cwd: home,

@@ -20,7 +20,7 @@ interface LoginAnswer {
   readonly json: Readonly<Record<string, unknown>> | undefined;
 }
 
-interface LoginRequest {
+export interface LoginRequest {
   readonly method?: string;
   readonly path?: string;
   readonly token?: string;

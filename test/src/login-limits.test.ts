@@ -1,0 +1,123 @@
+import { createConnection, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readTrailSoFar } from './testing/audit-trail.ts';
+import type { Gateway } from './testing/gateway.ts';
+import { type LoginPlace, type LoginRequest, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
+import { metricsText } from './testing/scrape.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+let place: LoginPlace;
+let gateway: Gateway;
+beforeAll(async () => {
+  place = await startLogin({
+    login: { limits: { perAddress: '2/h', inFlight: 1 }, trustedProxies: ['127.0.0.9'] },
+    entry: { timeout: '5s' },
+    options: { serverTimeout: '4s' },
+    more: { audit: { output: 'audit.log' } },
+  });
+  [gateway] = place.replicas.gateways as [Gateway];
+});
+afterAll(() => place[Symbol.asyncDispose]());
+
+const right = () => {
+  const { name: username, password } = place.people.alice;
+  return { username, password, cluster: 'prod' };
+};
+/** Each test has addresses of its own. */
+const askFrom = (localAddress: string) => (request: LoginRequest) => place.ask({ localAddress, ...request });
+const guess = (username = 'nobody') => ({ body: { username, password: randomToken(), cluster: 'prod' } });
+const hasLine = (line: string) => async () => (await metricsText(gateway)).includes(`\n${line}\n`);
+const inFlight = (count: number) => hasLine(`sallyport_in_flight_login_requests ${count}`);
+
+/** The directory does not answer until the end, and then logins work again. */
+async function hang(): Promise<AsyncDisposable> {
+  await place.people.slapd.hang();
+  const request = { body: right(), localAddress: '127.0.0.8' };
+  return {
+    async [Symbol.asyncDispose]() {
+      await place.people.slapd.start();
+      await waitFor(async () => (await place.ask(request)).status === 201, 'logins to work again');
+    },
+  };
+}
+
+function connect(localAddress: string, body: string, length = body.length): Socket {
+  const socket = createConnection({
+    port: Number(new URL(loginUrlOf(gateway)).port),
+    host: '127.0.0.1',
+    localAddress,
+  });
+  const head = `POST /v1/sessions HTTP/1.1\r\nHost: ${publicHost}\r\nContent-Type: application/json\r\n`;
+  socket.write(`${head}Content-Length: ${length}\r\n\r\n${body}`);
+  return socket;
+}
+
+describe('the login server', () => {
+  test('limits the wrong passwords of an address, not the right ones', async () => {
+    const ask = askFrom('127.0.0.1');
+    const body = right();
+    for (let count = 0; count < 4; count += 1) expect((await ask({ body })).status).toBe(201);
+    for (let count = 0; count < 2; count += 1) expect((await ask(guess())).status).toBe(401);
+    const refused = await ask({ body });
+    expect(refused).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(60);
+    // A client can't choose its address. A proxy can, and what the client wrote before it does not count.
+    const forwarded = (list: string) => ({ body, headers: { 'x-forwarded-for': list } });
+    expect((await ask(forwarded('192.0.2.1'))).status).toBe(429);
+    const proxy = askFrom('127.0.0.9');
+    expect((await proxy(forwarded('127.0.0.1, 192.0.2.1'))).status).toBe(201);
+    expect((await proxy(forwarded('192.0.2.1, 127.0.0.1'))).status).toBe(429);
+    expect((await askFrom('127.0.0.2')({ body })).status).toBe(201);
+  });
+
+  test('never refuses a logout because of other requests', async () => {
+    const ask = askFrom('127.0.0.3');
+    const token = secret(String((await ask({ body: right() })).json?.token));
+    const open = { method: 'GET', path: '/v1/clusters' } as const;
+    for (let count = 0; count < 3; count += 1) {
+      expect((await ask({ method: 'GET', path: '/v1/session', token: randomToken() })).status).toBe(401);
+    }
+    await using _ = await hang();
+    const hanging = ask(guess());
+    await waitFor(inFlight(1), 'the login to be in progress');
+    // Ten times as many as passwords, for whatever needs none.
+    for (let count = 0; count < 16; count += 1) expect((await ask(open)).status).toBe(200);
+    expect(await ask(open)).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
+    expect((await ask({ method: 'GET', path: '/' })).status).toBe(429);
+    expect((await askFrom('127.0.0.4')(open)).status).toBe(200);
+    expect((await ask({ method: 'DELETE', path: '/v1/session', token })).status).toBe(204);
+    await place.people.slapd.start();
+    await hanging;
+  });
+
+  test('counts a login whose client hangs up as a wrong password, and reports no outage', async () => {
+    const { body } = guess('bob');
+    await using _ = await hang();
+    for (let count = 0; count < 2; count += 1) {
+      const client = connect('127.0.0.5', JSON.stringify(body));
+      await waitFor(inFlight(1), 'the login to be in progress');
+      client.resetAndDestroy();
+      await waitFor(inFlight(0), 'the login to end');
+    }
+    expect(await askFrom('127.0.0.5')({ body: right() })).toMatchObject({ status: 429 });
+    const gone = hasLine('sallyport_login_requests_total{action="login",outcome="gone"} 2');
+    await waitFor(gone, 'both to be counted');
+    const ofBob = (await readTrailSoFar(gateway.folder)).filter(({ subject }) => subject === 'bob');
+    expect(ofBob.filter(({ outcome }) => outcome === 'unavailable')).toEqual([]);
+  });
+
+  test('answers 429 beyond limits.inFlight, and a slow body takes no slot', async () => {
+    const ask = askFrom('127.0.0.6');
+    const body = right();
+    const ended = text(connect('127.0.0.6', '{', 100));
+    expect((await ask({ body })).status).toBe(201);
+    await using _ = await hang();
+    const hanging = ask({ body });
+    await waitFor(inFlight(1), 'the login to be in progress');
+    expect(await ask({ body })).toMatchObject({ status: 429, headers: { 'retry-after': '1' } });
+    expect((await hanging).status).toBe(503);
+    expect(await ended).toMatch(/^HTTP\/1.1 408 .*"code":"too-slow"/s);
+  });
+});
