@@ -20,18 +20,20 @@ describe.concurrent('a start without a good sealing key', () => {
   test.each([
     ['none at all', {}, { redis: { url: 'redis://127.0.0.1:1' } }, /cache\.redis\.sealingKeys/],
     ['an empty list', {}, { redis: { url: 'redis://127.0.0.1:1', sealingKeys: [] } }, /cache\.redis\.sealingKeys/],
-    ['an unset variable', {}, undefined, /cache\.redis\.sealingKeys\[0\].*SALLYPORT_CACHE_KEY/],
-    ['a short one', { SALLYPORT_CACHE_KEY: short }, undefined, /cache\.redis\.sealingKeys\[0\].*31 bytes/],
     [
-      'what is no base64',
-      { SALLYPORT_CACHE_KEY: secret(`!${randomToken(40)}`) },
-      undefined,
-      /sealingKeys\[0\].*base64/,
+      'an unset variable, a short one and what is no base64',
+      { SHORT: short, BAD: secret(`!${randomToken(40)}`) },
+      {
+        redis: {
+          url: 'redis://127.0.0.1:1',
+          sealingKeys: ['SALLYPORT_CACHE_KEY', 'SHORT', 'BAD'].map((env) => ({ env })),
+        },
+      },
+      /sealingKeys\[0\].*SALLYPORT_CACHE_KEY.*sealingKeys\[1\].*31 bytes.*sealingKeys\[2\].*base64/s,
     ],
   ] as const)('but %s ends at once, and says where and how to make one', async (_name, env, cache, place) => {
     const folder = await temporaryFolder('keys');
-    const fallback = { redis: { url: 'redis://127.0.0.1:1', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] } };
-    const config = configText({ cache: cache ?? fallback, authenticators: [staticAuthenticator] });
+    const config = configText({ cache, authenticators: [staticAuthenticator] });
     await writeFile(join(folder, 'gateway.yaml'), config, { mode: 0o600 });
     const { code, stderr } = await runCommand(['serve', '--config', 'gateway.yaml'], { cwd: folder, env });
     expect(code).toBe(1);

@@ -44,10 +44,10 @@ describe.concurrent('a negative answer', () => {
     await untilCached(redis, 1);
   });
 
-  test('never comes to Redis: 1,000 made-up tokens and 1,000 wrong passwords leave not one key more', async () => {
+  test('never comes to Redis: 200 made-up tokens and 200 wrong passwords leave not one key more', async () => {
     await using place = await start();
     const { backend, gateway, redis } = place;
-    const some = () => Array.from({ length: 1_000 }, () => randomToken());
+    const some = () => Array.from({ length: 200 }, () => randomToken());
     const known = randomToken();
     const wrong = some();
     const made = some();
@@ -58,11 +58,11 @@ describe.concurrent('a negative answer', () => {
     const before = await keysOf(redis);
     for (const token of wrong)
       backend.answer(token, { kind: 'rejected', reason: 'invalid-credentials', subject: 'ada' });
-    for (let first = 0; first < 1_000; first += 50) {
+    for (let first = 0; first < 200; first += 50) {
       const next = [...wrong.slice(first, first + 50), ...made.slice(first, first + 50)];
       expect(await Promise.all(next.map((token) => gateway.ask(token)))).toEqual(next.map(() => no));
     }
-    expect(await gateway.metric('sallyport_cache_entries', 'tier="memory"')).toBe(2_001);
+    expect(await gateway.metric('sallyport_cache_entries', 'tier="memory"')).toBe(401);
     expect(await keysOf(redis)).toEqual(before);
     // And none of them has pushed out the good one.
     expect(await gateway.ask(known)).toEqual(isAda);

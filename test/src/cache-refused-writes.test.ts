@@ -1,6 +1,6 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { describe, expect, test } from 'vitest';
-import { cutConnections, errorsOf, saidBy, startFaults, untilShared } from './testing/cache-faults.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cutConnections, errorsOf, type Faults, saidBy, startFaults, untilShared } from './testing/cache-faults.ts';
 import { untilCached } from './testing/redis-contents.ts';
 import { authenticated } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -31,34 +31,44 @@ const losses: readonly (readonly [string, Deed])[] = [
   ['an end of all connections', cutConnections],
 ];
 
-describe.concurrent('a Redis', () => {
+describe('a Redis', () => {
+  let redis: RedisServer;
+  let faults: Faults;
+  beforeAll(async () => {
+    redis = await startRedis();
+    faults = await startFaults({ url: redis.url });
+  });
+  afterAll(async () => {
+    await faults[Symbol.asyncDispose]();
+    await redis[Symbol.asyncDispose]();
+  });
+
   test('that takes no writes still gives what it has, and takes new answers again by itself', async () => {
-    await using redis = await startRedis();
-    await using faults = await startFaults({ url: redis.url });
     const { backend, one, other, measure } = faults;
+    await untilShared(faults);
+    const opened = () => [one, other].map((gateway) => saidBy(gateway, 'circuit of the cache Redis opened'));
+    const before = opened();
     for (const [state, begin, end] of refusals) {
       await redis.client().flushall();
       const token = randomToken();
       backend.answer(token, authenticated('bob'));
       expect(await one.ask(token)).toEqual(isBob);
       await untilCached(redis, 1);
-      const before = await errorsOf(one, 'cache');
+      const errors = await errorsOf(one, 'cache');
       await begin(redis);
       await measure(18);
       expect([state, await faults.isShared()]).toEqual([state, false]);
       expect(await other.ask(token)).toEqual(isBob);
       expect([state, backend.callsOf(token).length]).toEqual([state, 1]);
       // Six of them were positive, and one more of the last. What is not written at once is written behind the reviews.
-      await waitFor(async () => (await errorsOf(one, 'cache')) - before >= 7, 'the errors to be counted');
+      await waitFor(async () => (await errorsOf(one, 'cache')) - errors >= 7, 'the errors to be counted');
       await end(redis);
       await untilShared(faults);
     }
-    for (const gateway of [one, other]) expect(saidBy(gateway, 'circuit of the cache Redis opened')).toBe(0);
+    expect(opened()).toEqual(before);
   });
 
   test('that has lost its answers or its clients changes no answer, and is filled again', async () => {
-    await using redis = await startRedis();
-    await using faults = await startFaults({ url: redis.url });
     const { backend, one, other, measure } = faults;
     for (const [, lose] of losses) {
       const token = randomToken();

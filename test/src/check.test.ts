@@ -1,11 +1,11 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '@sallyport/test-servers/ports';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
-import { configText, startGateway } from './testing/gateway.ts';
+import { configText, type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
@@ -24,10 +24,25 @@ interface Report {
   readonly objections: readonly string[];
 }
 
+/** Its config has a password in it, and a server whose scheme and port look mixed up. */
+const password = secret(randomToken());
+const mixedUp = {
+  name: 'corp',
+  use: 'ldap',
+  options: {
+    urls: ['ldaps://127.0.0.1:389'],
+    bind: { dn: 'cn=a,dc=b', password },
+    user: { base: 'dc=b', filter: '(uid={username})' },
+  },
+};
+
 let mutual: MutualTls;
+let gateway: Gateway;
 beforeAll(async () => {
   mutual = await createMutualTls();
+  gateway = await startGateway({ config: { authenticators: [mixedUp] } });
 });
+afterAll(() => gateway.stop());
 
 interface Setup {
   readonly config: object;
@@ -55,16 +70,21 @@ async function check({ config, files = {}, modes = {} }: Setup): Promise<Report>
 const tokens = () => ({ 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
 
 /** With mutual TLS, and the files that its tests are not about. */
-function withTls(tls: object = {}, files: Readonly<Record<string, string>> = {}): Setup {
+function withTls(tls: object, files: Readonly<Record<string, string>>, server: object = {}): Setup {
   return {
-    config: { server: { tls: { ...mutual.tls, ...tls } }, authenticators: [staticAuthenticator] },
+    config: { server: { ...server, tls: { ...mutual.tls, ...tls } }, authenticators: [staticAuthenticator] },
     files: { ...mutual.files, ...tokens(), ...files },
   };
 }
 
 describe.concurrent('check of certificates', () => {
-  test('lists the names of a good one, and has nothing against it', async () => {
-    const { code, objections, findings } = await check(withTls());
+  test('lists the names of a good one, and has nothing against it, an unknown authority or a free address', async () => {
+    // check can not know which certificates clients have.
+    const unknown = await createAuthority('unknown');
+    const listen = `127.0.0.1:${await freePort()}`;
+    const { code, objections, findings } = await check(
+      withTls({}, { 'tls/client-ca.crt': unknown.certificate }, { listen }),
+    );
     expect([code, objections]).toEqual([0, []]);
     expect(findings.find((one) => one.check === 'server certificate')?.detail).toMatch(
       /, for DNS:localhost, IP Address:127\.0\.0\.1, .*: the server in kube-apiserver's webhook kubeconfig must be one of these$/,
@@ -105,49 +125,33 @@ describe.concurrent('check of certificates', () => {
   });
 });
 
-describe.concurrent('check of static tokens', () => {
-  const withGroups = (names: object) => ({
-    config: { authenticators: [{ ...staticAuthenticator, ...names }] },
+test('check of static tokens finds names that the identity policy refuses, and lists the first of many', async () => {
+  const entry = { sha256: sha256(randomToken()), username: 'jane', groups: ['system:masters'] };
+  const nodes = Array.from({ length: 12 }, (_, index) => [randomToken(), `system:node:${index}`]);
+  const { code, objections } = await check({
+    config: {
+      authenticators: [
+        staticAuthenticator,
+        { ...staticAuthenticator, name: 'allowed', allowSystemNames: ['system:masters'] },
+        { ...staticAuthenticator, name: 'corp', username: { prefix: 'corp:' }, options: { tokensFile: 'corp.yaml' } },
+        { ...staticAuthenticator, name: 'foreign', options: { tokensFile: 'corp.yaml' } },
+        { ...staticAuthenticator, name: 'nodes', options: { tokensFile: 'nodes.yaml' } },
+      ],
+    },
     files: {
-      'tokens.yaml': `tokens:\n  - { sha256: ${sha256(randomToken())}, username: jane, groups: ['system:masters'] }\n`,
+      'tokens.yaml': `tokens:\n  - ${JSON.stringify(entry)}\n`,
+      'corp.yaml': tokensFile({ [randomToken()]: 'corp:jane' }),
+      'nodes.yaml': tokensFile(Object.fromEntries(nodes)),
     },
   });
-
-  test('finds a system: group that allowSystemNames does not list', async () => {
-    const { code, objections } = await check(withGroups({}));
-    expect(code).toBe(1);
-    expect(objections).toEqual([
-      expect.stringMatching(
-        /^fault authenticator robots: .* the identity policy refuses 1 of its users: jane: a system: name is not in allowSystemNames \(system:masters\)/,
-      ),
-    ]);
-    expect(await check(withGroups({ allowSystemNames: ['system:masters'] }))).toMatchObject({
-      code: 0,
-      objections: [],
-    });
-  });
-
-  test('finds a name that belongs to another authenticator', async () => {
-    const other = { ...staticAuthenticator, name: 'corp', username: { prefix: 'corp:' } };
-    const { objections } = await check({
-      config: { authenticators: [staticAuthenticator, other] },
-      files: { 'tokens.yaml': tokensFile({ [randomToken()]: 'corp:jane' }) },
-    });
-    expect(objections).toEqual([
-      expect.stringMatching(/refuses 1 of its users: corp:jane: the prefix corp: belongs to another authenticator/),
-    ]);
-  });
-
-  test('lists the first of many', async () => {
-    const users = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [randomToken(), `system:node:${index}`]));
-    const { objections } = await check({
-      config: { authenticators: [staticAuthenticator] },
-      files: { 'tokens.yaml': tokensFile(users) },
-    });
-    expect(objections).toEqual([
-      expect.stringMatching(/refuses 12 of its users: (system:node:\d+: [^;]*; ){4}[^;]*, and 7 more/),
-    ]);
-  });
+  expect(code).toBe(1);
+  const refuses = (name: string, what: string) =>
+    expect.stringMatching(`^fault authenticator ${name}: .* the identity policy refuses ${what}`);
+  expect(objections).toEqual([
+    refuses('robots', '1 of its users: jane: a system: name is not in allowSystemNames \\(system:masters\\)'),
+    refuses('foreign', '1 of its users: corp:jane: the prefix corp: belongs to another authenticator'),
+    refuses('nodes', '12 of its users: (system:node:\\d+: [^;]*; ){4}[^;]*, and 7 more'),
+  ]);
 });
 
 describe.concurrent('check of files', () => {
@@ -215,9 +219,7 @@ describe.concurrent('check of files', () => {
   });
 
   test('warns of a password that is written in the config, and of a port of the other scheme', async () => {
-    const password = secret(randomToken());
-    const authenticators = [ldap('corp', { urls: ['ldaps://127.0.0.1:389'], bind: { dn: 'cn=a,dc=b', password } })];
-    const { objections } = await check({ config: { authenticators }, modes: { 'gateway.yaml': 0o604 } });
+    const { objections } = await check({ config: { authenticators: [mixedUp] }, modes: { 'gateway.yaml': 0o604 } });
     const warnings = objections.filter((one) => one.startsWith('warning'));
     expect(warnings).toEqual([
       expect.stringMatching(
@@ -232,10 +234,6 @@ describe.concurrent('check of files', () => {
 });
 
 test('serve logs a password that is written in the config, at each load', async () => {
-  const bind = { dn: 'cn=a,dc=b', password: secret(randomToken()) };
-  const user = { base: 'dc=b', filter: '(uid={username})' };
-  const options = { urls: ['ldaps://127.0.0.1:389'], bind, user };
-  await using gateway = await startGateway({ config: { authenticators: [{ name: 'corp', use: 'ldap', options }] } });
   const logged = (message: string) => gateway.output.lines.filter(({ msg }) => msg === message);
   expect(logged('config warning')).toEqual([
     expect.objectContaining({
@@ -251,42 +249,15 @@ test('serve logs a password that is written in the config, at each load', async 
   await gateway.waitForLog('config warning', before);
 });
 
-describe.concurrent('check of addresses', () => {
-  test('warns of each that is in use, and passes', async () => {
-    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files: tokens() });
-    const { code, objections } = await check({
-      config: {
-        server: { listen: new URL(gateway.url).host },
-        admin: { listen: new URL(gateway.adminUrl).host },
-        authenticators: [staticAuthenticator],
-      },
-      files: tokens(),
-    });
-    expect(code).toBe(0);
-    expect(objections).toEqual([
-      expect.stringContaining(
-        `warning server.listen: ${new URL(gateway.url).host} is in use: if that is not this gateway`,
-      ),
-      expect.stringContaining(`warning admin.listen: ${new URL(gateway.adminUrl).host} is in use`),
-    ]);
+test('check warns of each address that is in use, and passes', async () => {
+  const [server, admin] = [new URL(gateway.url).host, new URL(gateway.adminUrl).host];
+  const { code, objections } = await check({
+    config: { server: { listen: server }, admin: { listen: admin }, authenticators: [staticAuthenticator] },
+    files: tokens(),
   });
-
-  test('leaves a free one free', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as { port: number };
-    await new Promise((resolve) => server.close(resolve));
-    const listen = `127.0.0.1:${port}`;
-    const { code, objections } = await check({
-      config: { server: { listen }, authenticators: [staticAuthenticator] },
-      files: tokens(),
-    });
-    expect([code, objections]).toEqual([0, []]);
-  });
-});
-
-test('an unknown authority is no error: check can not know which certificates clients have', async () => {
-  const unknown = await createAuthority('unknown');
-  const { code } = await check(withTls({}, { 'tls/client-ca.crt': unknown.certificate }));
   expect(code).toBe(0);
+  expect(objections).toEqual([
+    expect.stringContaining(`warning server.listen: ${server} is in use: if that is not this gateway`),
+    expect.stringContaining(`warning admin.listen: ${admin} is in use`),
+  ]);
 });

@@ -26,25 +26,21 @@ async function createPlace(config: object = { authenticators: [staticAuthenticat
 }
 
 describe.concurrent('sallyport', () => {
-  test.each(
-    [[], ['serve'], ['check'], ['explain'], ['token'], ['token', 'hash'], ['schema']].map((path) => ({ path })),
-  )('$path --help explains it, and exits 0', async ({ path }) => {
-    const { run } = await createPlace();
-    const { code, stdout, stderr } = await run([...path, '--help']);
-    expect(code).toBe(0);
-    expect(stdout).toMatch(new RegExp(`^Usage: sallyport ${path.join(' ')}`));
-    expect(stderr).toBe('');
-  });
+  test.each([[], ['explain'], ['token', 'hash']].map((path) => ({ path })))(
+    '$path --help explains it, and exits 0',
+    async ({ path }) => {
+      const { run } = await createPlace();
+      const { code, stdout, stderr } = await run([...path, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^Usage: sallyport ${path.join(' ')}`));
+      expect(stderr).toBe('');
+    },
+  );
 
   test.each(
-    [
-      ['fly'],
-      ['check', '--fly'],
-      ['check', '-o', 'xml'],
-      ['token', 'hash'],
-      ['serve', '--config'],
-      ['explain', '--user', 'ci', '--audience', 'vault'],
-    ].map((path) => ({ path })),
+    [['fly'], ['check', '-o', 'xml'], ['token', 'hash'], ['explain', '--user', 'ci', '--audience', 'vault']].map(
+      (path) => ({ path }),
+    ),
   )('$path is wrong usage, and exits 2', async ({ path }) => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run(path);
@@ -66,19 +62,31 @@ describe.concurrent('sallyport', () => {
     });
   });
 
-  test.each([
-    ['an unknown key', 'listen:', 'lissten:', /gateway\.yaml:\d+:3: .*lissten.*listen/s],
-    ['a duration without a unit', 'shutdownDelay: 0s', 'shutdownDelay: 5', /gateway\.yaml:\d+:18: .*unit/s],
-    ['a missing tokens file', 'tokens.yaml', 'missing.yaml', /missing\.yaml/],
-    ['an unknown plugin', 'use: static', 'use: statik', /statik/],
-    ['a tab', '    use', '\tuse', /gateway\.yaml:\d+:\d+: /],
-  ])('check finds %s, says where, and exits 1', async (_name, good, bad, message) => {
+  test('check finds all errors of a config in one run, says where, and exits 1', async () => {
+    const { run, folder } = await createPlace();
+    const missing = { ...staticAuthenticator, options: { tokensFile: 'missing.yaml' } };
+    const text = configText({ authenticators: [missing, { name: 'other', use: 'statik' }] });
+    const bad = text.replace('listen:', 'lissten:').replace('shutdownDelay: 0s', 'shutdownDelay: 5');
+    await writeFile(join(folder, 'gateway.yaml'), bad);
+    const { code, stdout } = await run(['check']);
+    expect(code).toBe(1);
+    for (const message of [
+      /gateway\.yaml:\d+:3: .*lissten.*listen/,
+      /gateway\.yaml:\d+:18: .*unit/,
+      /missing\.yaml/,
+      /gateway\.yaml:\d+:\d+: .*statik/,
+    ]) {
+      expect(stdout).toMatch(message);
+    }
+  });
+
+  test('check finds a tab, says where, and exits 1', async () => {
     const { run, folder } = await createPlace();
     const text = configText({ authenticators: [staticAuthenticator] });
-    await writeFile(join(folder, 'gateway.yaml'), text.replace(good, bad));
-    const { code, stdout, stderr } = await run(['check']);
+    await writeFile(join(folder, 'gateway.yaml'), text.replace('    use', '\tuse'));
+    const { code, stdout } = await run(['check']);
     expect(code).toBe(1);
-    expect(stdout + stderr).toMatch(message);
+    expect(stdout).toMatch(/gateway\.yaml:\d+:\d+: /);
   });
 
   test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {
@@ -116,20 +124,6 @@ describe.concurrent('sallyport', () => {
     expect(stderr).toMatch(/standard input/);
   });
 
-  test('token hash makes an entry that the gateway takes', async () => {
-    const { run } = await createPlace();
-    // Without the space, at which kube-apiserver cuts.
-    const token = secret(awkwardToken().replaceAll(' ', ''));
-    const person = ['--user', 'zoë', '--uid', '7', '--group', 'a', '--group', 'b', '--ttl', '30d'];
-    const { code, stdout, stderr } = await run(['token', 'hash', ...person], token);
-    expect([code, stderr]).toEqual([0, '']);
-    const files = { 'tokens.yaml': `tokens:\n${stdout}` };
-    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
-    using client = http1Client(gateway.url);
-    const user = { username: 'zoë', uid: '7', groups: ['a', 'b'] };
-    expect(await review(client, token)).toEqual({ authenticated: true, user });
-  });
-
   test('token hash -o json prints JSON, and --generate a token that fits', async () => {
     const { run, token } = await createPlace();
     const words = ['--user', 'ci', '--audience', 'https://prod.example.com', '--ttl', 'never'];
@@ -144,8 +138,6 @@ describe.concurrent('sallyport', () => {
 
   test.each([
     ['--ttl', 'tomorrow'],
-    ['--ttl', '0'],
-    ['--user', ''],
     ['--group', ''],
   ])('token hash %s "%s" is refused', async (...option) => {
     const { run, token } = await createPlace();
@@ -199,24 +191,27 @@ describe.concurrent('sallyport', () => {
     expect([code, stdout]).toEqual([1, '']);
     expect(stderr).toContain(join(folder, 'elsewhere.yaml'));
   });
+});
 
-  test('serve --listen takes the place of the config, and stdout stays empty', async () => {
-    const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
-    const config = { server: { listen: '127.0.0.1:1' }, authenticators: [staticAuthenticator] };
-    await using gateway = await startGateway({ config, files, commandArguments: ['--listen', '127.0.0.1:0'] });
-    expect(new URL(gateway.url).port).not.toBe('1');
-    expect(gateway.output.stdout()).toBe('');
-    expect(parse(configText(config)).server.listen).toBe('127.0.0.1:1');
-  });
-
-  test('a port that is in use is named, with how to fix it', async () => {
-    const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };
-    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
-    const { run } = await createPlace();
-    const { code, stderr } = await run(['serve', '--listen', new URL(gateway.url).host]);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/server\.listen.*another process/s);
-  });
+test('serve takes an entry that token hash made, --listen in place of the config, and names a port in use', async () => {
+  const { run } = await createPlace();
+  // Without the space, at which kube-apiserver cuts.
+  const token = secret(awkwardToken().replaceAll(' ', ''));
+  const person = ['--user', 'zoë', '--uid', '7', '--group', 'a', '--group', 'b', '--ttl', '30d'];
+  const hashed = await run(['token', 'hash', ...person], token);
+  expect(hashed).toMatchObject({ code: 0, stderr: '' });
+  const files = { 'tokens.yaml': `tokens:\n${hashed.stdout}` };
+  const config = { server: { listen: '127.0.0.1:1' }, authenticators: [staticAuthenticator] };
+  await using gateway = await startGateway({ config, files, commandArguments: ['--listen', '127.0.0.1:0'] });
+  using client = http1Client(gateway.url);
+  const user = { username: 'zoë', uid: '7', groups: ['a', 'b'] };
+  expect(await review(client, token)).toEqual({ authenticated: true, user });
+  expect(new URL(gateway.url).port).not.toBe('1');
+  expect(gateway.output.stdout()).toBe('');
+  expect(parse(configText(config)).server.listen).toBe('127.0.0.1:1');
+  const { code, stderr } = await run(['serve', '--listen', new URL(gateway.url).host]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/server\.listen.*another process/s);
 });
 
 /** A plugin whose every check fails, without a dependency. */

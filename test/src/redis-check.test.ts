@@ -1,10 +1,10 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorOf } from './testing/redis-commands.ts';
 import { robots } from './testing/redis-gateway.ts';
-import { randomToken } from './testing/tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
 
-type Problem = readonly [string, (redis: RedisServer) => object, RegExp];
+type Problem = readonly [string, (redis: RedisServer, hung: RedisServer) => object, RegExp];
 
 const password = { file: 'right' };
 
@@ -31,46 +31,61 @@ const problems: readonly Problem[] = [
   ['a socket that is not there', () => ({ url: 'unix:/nowhere/redis.sock' }), /the socket does not exist/],
   ['a cluster that is none', ({ port }) => ({ cluster: [`127.0.0.1:${port}`], password }), /cluster/],
   ['sentinels that are none', ({ port }) => ({ sentinels: [`127.0.0.1:${port}`], name: 'mymaster' }), /sentinel/],
+  [
+    'a server that accepts and never answers',
+    (_redis, { url }) => ({ url, password, ...shortDeadline }),
+    /no answer in time/,
+  ],
 ];
 
-interface Findings {
-  readonly findings: readonly { readonly check: string; readonly result: string; readonly detail: string }[];
+interface Finding {
+  readonly check: string;
+  readonly result: string;
+  readonly detail: string;
 }
 
-async function check(redis: RedisServer, options: object) {
-  const files = { wrong: randomToken(), right: redis.password ?? '' };
-  const operator = await operatorOf([robots({ ...longDeadline, ...options })], files);
+const [right, wrong] = [secret(randomToken()), randomToken()];
+
+let redis: RedisServer;
+let hung: RedisServer;
+let findings: readonly Finding[];
+
+/** What `sallyport check` says of all problems in one run, and of a good authenticator. */
+beforeAll(async () => {
+  [redis, hung] = await Promise.all([startRedis({ password: right }), startRedis({ password: right })]);
+  await hung.hang();
+  const options = [...problems.map(([, of]) => of(redis, hung)), { url: redis.url, password }];
+  const entries = options.map((one, index) => robots({ ...longDeadline, ...one }, { name: `robots-${index}` }));
+  const operator = await operatorOf(entries, { wrong, right });
   const { code, stdout, stderr } = await operator.run(['check', '-o', 'json']);
-  const { findings } = JSON.parse(stdout) as Findings;
-  return { code, stderr, finding: findings.find((one) => one.check === 'authenticator robots') };
-}
+  expect([code, stderr]).toEqual([1, '']);
+  ({ findings } = JSON.parse(stdout) as { findings: Finding[] });
+});
+afterAll(async () => {
+  await redis[Symbol.asyncDispose]();
+  await hung[Symbol.asyncDispose]();
+});
 
-describe.concurrent('sallyport check', () => {
-  test.each(problems)('finds %s, and names the server', async (_name, options, complaint) => {
-    await using redis = await startRedis({ password: randomToken() });
-    const { code, stderr, finding } = await check(redis, options(redis));
-    expect([code, stderr]).toEqual([1, '']);
-    expect(finding).toMatchObject({ result: 'fault', detail: expect.stringMatching(complaint) });
-    expect(finding?.detail).not.toMatch(/ioredis|\n/);
-  });
+const findingOf = (index: number) => findings.find(({ check }) => check === `authenticator robots-${index}`);
 
-  test('finds a server that accepts and never answers, and so does token list', async () => {
-    await using redis = await startRedis({ password: randomToken() });
-    await redis.hang();
-    const { code, finding } = await check(redis, { url: redis.url, password, ...shortDeadline });
-    expect([code, finding]).toEqual([
-      1,
-      expect.objectContaining({ detail: expect.stringMatching(/no answer in time/) }),
-    ]);
-    const operator = await operatorOf([robots({ url: redis.url, ...shortDeadline })]);
-    const listed = await operator.run(['token', 'list']);
-    expect(listed).toMatchObject({ code: 1, stdout: '' });
-    expect(listed.stderr).toMatch(/^sallyport: .*no answer in time$/m);
-  });
+describe('sallyport check', () => {
+  test.each(problems.map(([name, , complaint], index) => ({ name, complaint, index })))(
+    'finds $name, and names the server',
+    ({ complaint, index }) => {
+      const finding = findingOf(index);
+      expect(finding).toMatchObject({ result: 'fault', detail: expect.stringMatching(complaint) });
+      expect(finding?.detail).not.toMatch(/ioredis|\n/);
+    },
+  );
 
-  test('finds nothing wrong in a config that works', async () => {
-    await using redis = await startRedis({ password: randomToken() });
-    const { code, finding } = await check(redis, { url: redis.url, password });
-    expect([code, finding?.result]).toEqual([0, 'ok']);
+  test('finds nothing wrong in options that work', () => {
+    expect(findingOf(problems.length)?.result).toBe('ok');
   });
+});
+
+test('token list reports a server that accepts and never answers', async () => {
+  const operator = await operatorOf([robots({ url: hung.url, ...shortDeadline })]);
+  const listed = await operator.run(['token', 'list']);
+  expect(listed).toMatchObject({ code: 1, stdout: '' });
+  expect(listed.stderr).toMatch(/^sallyport: .*no answer in time$/m);
 });

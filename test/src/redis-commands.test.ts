@@ -3,7 +3,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { describe, expect, test } from 'vitest';
 import { type ListedToken, operatorIn, operatorOf } from './testing/redis-commands.ts';
 import { isRobot, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
-import { recordKey } from './testing/redis-tokens.ts';
+import { issue, recordKey } from './testing/redis-tokens.ts';
 import { sha256 } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
 
@@ -65,7 +65,8 @@ describe('sallyport token', { timeout: 180_000 }, () => {
     await using redis = await startRedis();
     await using robotGateway = await startRobotGateway([robots({ url: redis.url, trackLastUse: '10s' })]);
     const operator = operatorIn(robotGateway.gateway.folder);
-    const [used, unused] = [await operator.create('--user', 'ci'), await operator.create('--user', 'cd')];
+    const issueTo = (username: string) => issue(() => redis, { username, issuedBy: 'ada' });
+    const [used, unused] = [await issueTo('ci'), await issueTo('cd')];
     const began = Date.now();
     expect(await robotGateway.ask(used)).toEqual(isRobot('ci'));
     // No review waits for the note, so it may come after the answer.
@@ -89,25 +90,24 @@ describe('sallyport token', { timeout: 180_000 }, () => {
     await client.config('RESETSTAT');
     await client.call('SLOWLOG', 'RESET');
     const began = performance.now();
-    const before = (await operator.json('token', 'list')) as Listing;
-    const listed = performance.now();
     const { revoked } = (await operator.json('revoke', '--user', 'robot:user-42', '--reason', 'left')) as Revoked;
     const done = performance.now();
+    const { tokens, unreadable } = (await operator.json('token', 'list')) as Listing;
+    const listed = performance.now();
     const stats = await commandStats(redis);
     console.info(
-      `10,000 tokens listed in ${Math.round(listed - began)} ms, 100 of them revoked in ${Math.round(done - listed)} ms; ` +
+      `100 of 10,000 tokens revoked in ${Math.round(done - began)} ms, all listed in ${Math.round(listed - done)} ms; ` +
         `${stats.get('scan')?.calls} SCANs of ${stats.get('scan')?.usecPerCall} us, ` +
         `${await client.call('SLOWLOG', 'LEN')} commands took over 5 ms`,
     );
-    expect([before.tokens.length, before.unreadable.length]).toEqual([10_000, 0]);
-    expect(new Set(before.tokens.map(({ digest }) => digest)).size).toBe(10_000);
     expect(revoked).toHaveLength(100);
-    const after = (await operator.json('token', 'list')) as Listing;
-    const gone = after.tokens.filter(({ state }) => state === 'revoked');
+    expect([tokens.length, unreadable.length]).toEqual([10_000, 0]);
+    expect(new Set(tokens.map(({ digest }) => digest)).size).toBe(10_000);
+    const gone = tokens.filter(({ state }) => state === 'revoked');
     expect(gone.map(({ record }) => record.username)).toEqual(gone.map(() => 'user-42'));
     expect(gone.map(({ digest }) => digest).sort()).toEqual(revoked.map(({ digest }) => digest).sort());
-    expect(after.tokens.filter(({ state }) => state === 'good')).toHaveLength(9_900);
-    // In small steps: two lists make at least 2 times 10,000 / 500 of them.
+    expect(tokens.filter(({ state }) => state === 'good')).toHaveLength(9_900);
+    // In small steps: each of the two commands makes at least 10,000 / 500 of them.
     expect([...stats.keys()]).not.toContain('keys');
     expect(stats.get('scan')?.calls).toBeGreaterThanOrEqual(40);
     // On average, since a busy machine may stop Redis in the middle of any command.
@@ -117,12 +117,8 @@ describe('sallyport token', { timeout: 180_000 }, () => {
   test('wants to know which, where two authenticators issue tokens, and check warns when theirs look the same', async () => {
     await using redis = await startRedis();
     const keyPrefix = 'people:token:';
-    const people = (more: object): object => ({
-      ...robots({ url: redis.url, keyPrefix, ...more }),
-      name: 'people',
-      username: { prefix: 'person:' },
-    });
-    const alike = await operatorOf([robots({ url: redis.url }), people({})]);
+    const people = robots({ url: redis.url, keyPrefix }, { name: 'people', username: { prefix: 'person:' } });
+    const alike = await operatorOf([robots({ url: redis.url }), people]);
     for (const words of [['create', '--user', 'ci', '--ttl', '1h'], ['list']]) {
       const { code, stdout, stderr } = await alike.run(['token', ...words]);
       expect([words, code, stdout]).toEqual([words, 2, '']);
@@ -137,8 +133,6 @@ describe('sallyport token', { timeout: 180_000 }, () => {
     const warned = await alike.run(['check']);
     expect(warned.code).toBe(0);
     expect(warned.stdout).toMatch(/token prefixes +warning +robots and people: tokens of both begin with sp_/);
-    const different = await operatorOf([robots({ url: redis.url }), people({ tokenPrefix: 'person_' })]);
-    expect((await different.run(['check'])).stdout).not.toMatch(/warning/);
   });
 });
 

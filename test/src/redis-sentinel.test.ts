@@ -109,7 +109,7 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     const { ask } = robotGateway;
     const token = await issue(() => sentinels.master(), { username: 'ci' });
     const times: string[] = [];
-    for (const sentinel of sentinels.sentinels) {
+    for (const sentinel of sentinels.sentinels.slice(0, 2)) {
       const old = await sentinels.master();
       await untilReplicated(old);
       expect(await ask(token)).toEqual(isRobot('ci'));
@@ -125,29 +125,19 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
     console.info(`accepted ${times.join(', ')} after the promotions`);
   });
 
-  test('follows a promotion when the old master hangs, however long a command may take', async () => {
-    await using sentinels = await startSentinels();
-    await using robotGateway = await startRobotGateway([robots({ ...options(sentinels), ...patient }, { circuit })]);
-    await using load = startRobotLoad(robotGateway.client, await questionsFor(sentinels));
-    // Within half of what one command may take: it is not that which ends the wait.
-    const moments = await failOver(sentinels, load, 15_000, (old) => old.hang());
-    await load.stop();
-    report('hangs', load, moments);
-    expectOnlyErrorsBetween(load, moments);
-  });
-
-  test('never believes the old master again, once that goes on', async () => {
+  test('follows a promotion when the old master hangs, and never believes that one again once it goes on', async () => {
     await using sentinels = await startSentinels();
     await using robotGateway = await startRobotGateway([robots({ ...options(sentinels), ...patient }, { circuit })]);
     const { ask, client, gateway } = robotGateway;
     await using load = startRobotLoad(client, await questionsFor(sentinels));
-    await load.untilGood(0, bound * 5, groups);
     const old = await sentinels.master();
     const jane = await issue(() => old, { username: 'jane' });
     await untilReplicated(old);
-    await old.hang();
-    await sentinels.untilPromoted(old);
+    // Within half of what one command may take: it is not that which ends the wait.
+    const moments = await failOver(sentinels, load, 15_000, () => old.hang());
     expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:jane'])).toMatchObject({ code: 0 });
+    report('hangs', load, moments);
+    expectOnlyErrorsBetween(load, moments);
     const settled = old.start().then(() => sentinels.untilSettled());
     const statuses = await repeatUntil(settled, () => ask(jane));
     expect(statuses.filter(({ authenticated }) => authenticated)).toEqual([]);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   isRobot,
   type RobotGateway,
@@ -9,26 +9,20 @@ import {
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
-import {
-  issue,
-  issueHash,
-  mistyped,
-  newToken,
-  recordKey,
-  serviceAccountToken,
-  writeRecord,
-} from './testing/redis-tokens.ts';
+import { issue, mistyped, newToken, recordKey, serviceAccountToken, writeRecord } from './testing/redis-tokens.ts';
 import { metricsText } from './testing/scrape.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, sha256 } from './testing/tokens.ts';
 
 const programs = ['redis-server', 'valkey-server'] as const;
 
-const ways: readonly [string, (redis: RedisServer) => object][] = [
-  ['redis://', ({ url }) => ({ url })],
-  ['rediss:// and its CA', ({ tlsUrl }) => ({ url: tlsUrl, caFile: 'tls/redis-ca.crt' })],
-  ['a Unix socket', ({ socket }) => ({ url: `unix:${socket}` })],
-];
+/** The authenticators of one gateway: each has a way to the one Redis, and records of its own there. */
+const ways: Readonly<Record<string, (redis: RedisServer) => object>> = {
+  tcp: ({ url }) => ({ url }),
+  tls: ({ tlsUrl }) => ({ url: tlsUrl, caFile: 'tls/redis-ca.crt' }),
+  socket: ({ socket }) => ({ url: `unix:${socket}` }),
+  hash: ({ url }) => ({ url, layout: 'hash' }),
+};
 
 const jane = {
   username: 'jane',
@@ -51,77 +45,90 @@ async function reads(redis: RedisServer): Promise<string[]> {
   return info.match(/^cmdstat_(getrange|hgetall|pttl|exists|eval|scan):calls=\d+/gm) ?? [];
 }
 
-describe.concurrent.each(programs)('a gateway in front of %s', (program) => {
-  test.each(ways)('lets robots in over %s, with the names of their records', async (_name, options) => {
-    await using redis = await startRedis({ program });
+describe.each(programs)('a gateway in front of %s', (program) => {
+  let redis: RedisServer;
+  let robotGateway: RobotGateway;
+  beforeAll(async () => {
+    redis = await startRedis({ program });
+    const entries = Object.entries(ways).map(([name, options]) =>
+      robots({ ...options(redis), keyPrefix: `${name}:token:` }, { name, groups: { prefix: 'team:' } }),
+    );
     const files = { 'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8') };
-    const entry = { groups: { prefix: 'team:' } };
-    await using robotGateway = await startRobotGateway([robots(options(redis), entry)], { files });
-    expect(await robotGateway.ask(await issue(() => redis, jane))).toEqual(isJane);
-    expect(await robotGateway.ask(await issue(() => redis, { username: 'ci' }))).toEqual(isRobot('ci'));
+    robotGateway = await startRobotGateway(entries, { files });
+  });
+  afterAll(async () => {
+    await robotGateway[Symbol.asyncDispose]();
+    await redis[Symbol.asyncDispose]();
+  });
+
+  /** A new token whose record only this authenticator reads. */
+  async function issueFor(name: string, record: object): Promise<string> {
+    const token = newToken();
+    await redis.client().set(`${name}:token:${sha256(token)}`, JSON.stringify(record));
+    return token;
+  }
+
+  test.each(['tcp', 'tls', 'socket'])('lets robots in over %s, with the names of their records', async (way) => {
+    expect(await robotGateway.ask(await issueFor(way, jane))).toEqual(isJane);
+    expect(await robotGateway.ask(await issueFor(way, { username: 'ci' }))).toEqual(isRobot('ci'));
     expect(await robotGateway.ask(newToken())).toEqual(refused);
-    expect(await robotGateway.metric('connected')).toBe(1);
+    expect(await robotGateway.metric('connected', `authenticator="${way}"`)).toBe(1);
   });
 
   test('lets robots in whose records are hashes', async () => {
-    await using redis = await startRedis({ program });
-    const options = { url: redis.url, layout: 'hash' };
-    await using robotGateway = await startRobotGateway([robots(options, { groups: { prefix: 'team:' } })]);
+    const issueHash = async (fields: Readonly<Record<string, string>>): Promise<string> => {
+      const token = newToken();
+      await redis.client().hset(`hash:token:${sha256(token)}`, fields);
+      return token;
+    };
     const fields = { username: 'jane', uid: 'u-7', groups: 'dev, ops', extra: JSON.stringify(jane.extra) };
-    expect(await robotGateway.ask(await issueHash(() => redis, fields))).toEqual(isJane);
-    const past = { ...fields, expiresAt: '2001-05-01T00:00:00Z' };
-    expect(await robotGateway.ask(await issueHash(() => redis, past))).toEqual(refused);
+    expect(await robotGateway.ask(await issueHash(fields))).toEqual(isJane);
+    expect(await robotGateway.ask(await issueHash({ ...fields, expiresAt: '2001-05-01T00:00:00Z' }))).toEqual(refused);
   });
 
   test('refuses what is expired, not yet valid or revoked, and the log says why', async () => {
-    await using redis = await startRedis({ program });
-    await using robotGateway = await startRobotGateway([robots({ url: redis.url })]);
     const { output } = robotGateway.gateway;
     for (const [reason, fields] of Object.entries({
       expired: { expiresAt: '2001-05-01T00:00:00Z' },
       'not-yet-valid': { notBefore: '2098-05-01T00:00:00Z' },
       revoked: { revokedAt: '2026-05-01T00:00:00Z', revokedBy: 'ada', revokedReason: 'leaked' },
     })) {
-      expect(await robotGateway.ask(await issue(() => redis, { ...jane, ...fields }))).toEqual(refused);
+      expect(await robotGateway.ask(await issueFor('tcp', { ...jane, ...fields }))).toEqual(refused);
       const logged = await output.waitForLine((line) => line.reason === reason, reason);
       expect(logged).toMatchObject({ level: 'info', msg: 'token review', outcome: 'rejected', subject: 'jane' });
     }
   });
 });
 
-/** A Redis of its own behind it. */
-interface RobotGatewayWithRedis extends RobotGateway {
-  readonly redis: RedisServer;
-  readonly serverOf: () => RedisServer;
-}
+describe('a gateway in front of Redis', () => {
+  /** No authenticator of Redis knows it. */
+  const other = newToken();
+  const people = { ...staticAuthenticator, name: 'people' };
+  const files = { 'tokens.yaml': tokensFile({ [other]: 'ada' }) };
+  let redis: RedisServer;
+  let robotGateway: RobotGateway;
+  const serverOf = () => redis;
+  beforeAll(async () => {
+    redis = await startRedis();
+    const pattern = { tokenPrefix: 'acme-', tokenPattern: 'acme-[A-Za-z0-9_-]{32}', keyPrefix: 'acme:token:' };
+    const entries = [robots({ url: redis.url, ...pattern }, { name: 'foreign' }), robots({ url: redis.url }), people];
+    const server = { apiAudiences: ['https://kubernetes.default.svc'] };
+    robotGateway = await startRobotGateway(entries, { server, files });
+  });
+  afterAll(async () => {
+    await robotGateway[Symbol.asyncDispose]();
+    await redis[Symbol.asyncDispose]();
+  });
 
-async function startWithRedis(options: object = {}): Promise<RobotGatewayWithRedis> {
-  await using resources = new AsyncDisposableStack();
-  const redis = resources.use(await startRedis());
-  const server = { apiAudiences: ['https://kubernetes.default.svc'] };
-  const robotGateway = resources.use(await startRobotGateway([robots({ url: redis.url, ...options })], { server }));
-  const owned = resources.move();
-  return { ...robotGateway, redis, serverOf: () => redis, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-describe.concurrent('a gateway in front of Redis', () => {
-  test.each([
-    ['no-opinion', { authenticated: true, user: { username: 'ada' } }],
-    ['rejected', refused],
-  ])('with unknown: %s asks the next authenticator, or none', async (unknown, status) => {
-    await using redis = await startRedis();
-    const token = newToken();
-    const others = [{ ...staticAuthenticator, name: 'people' }];
-    await using robotGateway = await startRobotGateway([robots({ url: redis.url, unknown }), ...others], {
-      files: { 'tokens.yaml': tokensFile({ [token]: 'ada' }) },
-    });
-    expect(await robotGateway.ask(token)).toEqual(status);
-    expect(await robotGateway.ask(newToken())).toEqual(refused);
+  test('asks the next authenticator about a token without a record, unless with unknown: rejected', async () => {
+    await using strict = await startRobotGateway([robots({ url: redis.url, unknown: 'rejected' }), people], { files });
+    expect(await robotGateway.ask(other)).toEqual({ authenticated: true, user: { username: 'ada' } });
+    expect(await strict.ask(other)).toEqual(refused);
+    for (const { ask } of [robotGateway, strict]) expect(await ask(newToken())).toEqual(refused);
   });
 
   test('can not check a record that is bad, and the log names its digest and its field', async () => {
-    await using robotGateway = await startWithRedis();
-    const { ask, gateway, serverOf } = robotGateway;
+    const { ask, gateway } = robotGateway;
     for (const [text, problem] of [
       ['{"username": "jane"', 'is not JSON'],
       ['{"groups":["dev"]}', 'username is missing'],
@@ -139,8 +146,7 @@ describe.concurrent('a gateway in front of Redis', () => {
   });
 
   test('lets good tokens pass among any number of bad records, which open no circuit', async () => {
-    await using robotGateway = await startWithRedis();
-    const { ask, gateway, metric, redis, serverOf } = robotGateway;
+    const { ask, gateway, metric } = robotGateway;
     for (let count = 0; count < 20; count++) {
       const token = newToken();
       if (count % 2 === 0) await writeRecord(serverOf, token, '{}');
@@ -157,8 +163,7 @@ describe.concurrent('a gateway in front of Redis', () => {
   });
 
   test('holds tokens to the audiences that they are bound to', async () => {
-    await using robotGateway = await startWithRedis();
-    const { ask, serverOf } = robotGateway;
+    const { ask } = robotGateway;
     const user = { username: 'robot:ci' };
     const bound = await issue(serverOf, { username: 'ci', audiences: ['vault', 'registry'] });
     expect(await ask(bound, ['registry', 'elsewhere'])).toEqual({ authenticated: true, user, audiences: ['registry'] });
@@ -173,9 +178,9 @@ describe.concurrent('a gateway in front of Redis', () => {
   });
 
   test('makes no trip for tokens of another shape, or with a typing mistake in them', async () => {
-    await using robotGateway = await startWithRedis();
-    const { ask, redis, serverOf } = robotGateway;
+    const { ask } = robotGateway;
     const token = await issue(serverOf, { username: 'ci' });
+    await redis.client().config('RESETSTAT');
     expect(await ask(token)).toEqual(isRobot('ci'));
     const before = await reads(redis);
     expect(before.sort()).toEqual(['cmdstat_getrange:calls=1', 'cmdstat_pttl:calls=1']);
@@ -186,11 +191,11 @@ describe.concurrent('a gateway in front of Redis', () => {
   });
 
   test('takes tokens issued elsewhere by their prefix and pattern, and then none of its own', async () => {
-    await using robotGateway = await startWithRedis({ tokenPrefix: 'acme-', tokenPattern: 'acme-[A-Za-z0-9_-]{32}' });
-    const { ask, serverOf } = robotGateway;
-    const foreign = `acme-${randomToken()}`;
-    await writeRecord(serverOf, foreign, JSON.stringify({ username: 'ci' }));
+    const { ask } = robotGateway;
+    const [foreign, own] = [`acme-${randomToken()}`, newToken()];
+    const record = JSON.stringify({ username: 'ci' });
+    for (const token of [foreign, own]) await redis.client().set(`acme:token:${sha256(token)}`, record);
     expect(await ask(foreign)).toEqual(isRobot('ci'));
-    expect(await ask(await issue(serverOf, { username: 'ci' }))).toEqual(refused);
+    expect(await ask(own)).toEqual(refused);
   });
 });
