@@ -86,7 +86,10 @@ describe('a gateway in front of one cluster', { timeout: 180_000 }, () => {
   async function untilWell(ended: readonly RedisServer[]): Promise<void> {
     await Promise.all(ended.map((node) => node.start()));
     await all.cluster.untilSettled();
-    await waitFor(async () => (await askAll(all.questions)).every(({ error }) => error === undefined), 'all to be well');
+    await waitFor(
+      async () => (await askAll(all.questions)).every(({ error }) => error === undefined),
+      'all to be well',
+    );
   }
 
   test.each([
