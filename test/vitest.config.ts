@@ -3,27 +3,11 @@ import { defineConfig } from 'vitest/config';
 
 const filesOf = (...names: readonly string[]) => names.map((name) => `src/${name}.test.ts`);
 
-/** These flood a gateway, or compare times and CPU: nothing else runs beside them. */
-const alone = filesOf(
-  'admin-flood',
-  'bench',
-  'connection-flood',
-  'hostile-connections',
-  'hostile-http2',
-  'login-load',
-  'one-user',
-);
+/** These compare times, or what processes cost, on a machine that does nothing else: nothing runs beside them. */
+const alone = filesOf('admin-flood', 'bench', 'login-load', 'one-user');
 
 /** These look at what an outage costs others, which is mostly waiting for timeouts: two at once leave cores idle. */
-const inPairs = filesOf(
-  'audit-outages',
-  'cache-failover',
-  'cache-outages',
-  'cache-user-flood',
-  'redis-hostile',
-  'redis-outages',
-  'redis-shortage',
-);
+const inPairs = filesOf('audit-outages', 'cache-failover', 'cache-outages', 'cache-user-flood', 'redis-hostile');
 
 // Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file. Large
 // files come first, so that none is left over at the end.

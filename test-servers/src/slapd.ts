@@ -55,6 +55,8 @@ async function startOnce(options: SlapdOptions): Promise<Slapd> {
   await writeConfiguration(folder, authority, manager.password, options);
   const urls = [...listeners('ldap', port), ...listeners('ldaps', ldapsPort)];
   const server = resources.use(slapdProcess(files, [...urls, manager.url], options));
+  // Nothing reads its data any more, and a stop waits for the hash of a password.
+  resources.defer(() => server.kill());
   await server.start();
   const service = { dn: serviceDn, password: newPassword() };
   await addEntries(manager, firstEntries(service.password));

@@ -29,7 +29,7 @@ beforeAll(async () => {
   const started = await Promise.all(
     contenders.map(async (one): Promise<Named> => ({ name: one.name, running: await one.start(place, checkout) })),
   );
-  rows = await measure(started, { protocol: 'h2', at: 8, reviews: 500 }, { rounds: 7 });
+  rows = await measure(started, { protocol: 'h2', at: 8, reviews: 500 }, { rounds: 5 });
   console.log(reviewsTable(rows, 'stack'));
 });
 

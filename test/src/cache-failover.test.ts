@@ -18,7 +18,7 @@ import { waitFor } from './testing/wait-for.ts';
 function measureUntil(end: Promise<unknown>, { measure }: Faults): Promise<Latencies[]> {
   return repeatUntil(end, async () => {
     const latencies = await measure(1);
-    await pause(10);
+    await pause(25);
     return latencies;
   });
 }

@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { createMutualTls } from './testing/mutual-tls.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import type { LogLine } from './testing/output.ts';
-import { startScriptedBackend } from './testing/scripted-backend.ts';
+import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
@@ -25,36 +25,42 @@ async function expectFewWarnings(gateway: Gateway, isAlike: (line: LogLine) => b
   expect(lines.filter(({ level }) => level === 'debug')).toHaveLength(times - warnings.length);
 }
 
-test('reviews that can not be checked, in any number, do not fill the log with warnings', async () => {
-  const backend = await startScriptedBackend();
-  backend.answerOthers({ kind: 'throw', code: 'unavailable' });
-  const { files, tls, client: kubeApiserver } = await createMutualTls();
-  await using gateway = await startGateway({
-    files,
-    config: { server: { tls }, authenticators: [backend.authenticator('corp')] },
-  });
-  using client = http2Client(gateway.url, kubeApiserver);
-  const isAlike = ({ msg, outcome }: LogLine) => msg === 'token review' && outcome === 'error';
-  await expectFewWarnings(gateway, isAlike, async () => {
-    const answers = Array.from({ length: times }, () => review(client, randomToken()));
-    for (const { error } of await Promise.all(answers)) expect(error).toBe('authenticator corp unavailable');
-  });
-});
+describe('on one gateway', () => {
+  let backend: ScriptedBackend;
+  let mutualTls: MutualTls;
+  let gateway: Gateway;
 
-test('connections of a client with a wrong name, in any number, do not fill the log with warnings', async () => {
-  const backend = await startScriptedBackend();
-  const mutualTls = await createMutualTls();
-  await using gateway = await startGateway({
-    files: mutualTls.files,
-    config: { server: { tls: mutualTls.tls }, authenticators: [backend.authenticator('corp')] },
+  beforeAll(async () => {
+    backend = await startScriptedBackend();
+    mutualTls = await createMutualTls();
+    const { files, tls } = mutualTls;
+    gateway = await startGateway({
+      files,
+      config: { server: { tls }, authenticators: [backend.authenticator('corp')] },
+    });
   });
-  const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
-  const isAlike = ({ msg }: LogLine) => msg === 'client certificate name is not in server.tls.clientNames';
-  await expectFewWarnings(gateway, isAlike, async () => {
-    for (let time = 0; time < times; time++) {
-      using client = http2Client(gateway.url, kubelet);
-      expect((await client.send({ body: reviewBody(randomToken()) })).status).toBe(403);
-    }
+
+  afterAll(() => gateway.stop());
+
+  test('reviews that can not be checked, in any number, do not fill the log with warnings', async () => {
+    backend.answerOthers({ kind: 'throw', code: 'unavailable' });
+    using client = http2Client(gateway.url, mutualTls.client);
+    const isAlike = ({ msg, outcome }: LogLine) => msg === 'token review' && outcome === 'error';
+    await expectFewWarnings(gateway, isAlike, async () => {
+      const answers = Array.from({ length: times }, () => review(client, randomToken()));
+      for (const { error } of await Promise.all(answers)) expect(error).toBe('authenticator corp unavailable');
+    });
+  });
+
+  test('connections of a client with a wrong name, in any number, do not fill the log with warnings', async () => {
+    const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
+    const isAlike = ({ msg }: LogLine) => msg === 'client certificate name is not in server.tls.clientNames';
+    await expectFewWarnings(gateway, isAlike, async () => {
+      for (let time = 0; time < times; time++) {
+        using client = http2Client(gateway.url, kubelet);
+        expect((await client.send({ body: reviewBody(randomToken()) })).status).toBe(403);
+      }
+    });
   });
 });
 
