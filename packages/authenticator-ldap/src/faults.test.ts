@@ -13,7 +13,7 @@ import plugin from './index.ts';
 import { tokenOf } from './testing/ldap-options.ts';
 import { settled } from './testing/written-options.ts';
 
-const logins = 800;
+const logins = 400;
 const concurrency = 8;
 
 /** Milliseconds for one login, some of which meet more silent servers than fit in. */

@@ -69,14 +69,17 @@ test('any fault of the network ends in the right user or in an error, and never 
     randomPlans({ seed, passing: 0.3, bytes: 4000, time: 20 }),
   );
   const names = Array.from({ length: 150 }, (_, index) => `robot-${index}`);
-  const outcomes = await Promise.all(
-    names.map((name) =>
+  const outcomes: unknown[] = [];
+  // A busy machine does not shake hands with all 150 within the timeout.
+  while (outcomes.length < names.length) {
+    const some = names.slice(outcomes.length, outcomes.length + 30).map((name) =>
       ask(prefix + name).then(
         (decision) => (decision.kind === 'authenticated' ? decision.user.username : decision.kind),
         (error: unknown) => AuthenticatorError.is(error) && error.code,
       ),
-    ),
-  );
+    );
+    outcomes.push(...(await Promise.all(some)));
+  }
   const wrong = outcomes.filter((outcome, index) => outcome !== names[index] && outcome !== 'unavailable');
   expect(wrong, `SEED=${seed}`).toEqual([]);
   expect(new Set(outcomes).size, `SEED=${seed}`).toBeGreaterThan(2);
