@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { reasonOf, usageFailure } from './failure.ts';
 import { printable } from './text.ts';
 
-/** What all commands can be told. */
+/** The options of all commands. */
 export const targetOptions = {
   url: { type: 'string' },
   cluster: { type: 'string' },

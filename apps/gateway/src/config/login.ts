@@ -6,7 +6,7 @@ import { listenKey, tlsKeys } from './listen.ts';
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
-/** So many tries in so much time. */
+/** A number of tries in a time. */
 export interface Rate {
   readonly count: number;
   /** Milliseconds. */

@@ -81,7 +81,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         throw error;
       }
     },
-    /** For a question that a review can wait for: within so many milliseconds, also while the circuit is open. */
+    /** For a question that a review can wait for, also while the circuit is open. @param limit milliseconds */
     askWithin: <T>(use: RedisUse, limit: number, work: Work<T>): Promise<T> => runTraced(use, work, limit),
     /** Behind a review: no one waits for it. Failures are only counted, so nothing may depend on it. */
     send(use: RedisUse, work: Work<unknown>): void {

@@ -202,7 +202,7 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
     expect([fake.connections, lines]).toEqual([2, []]);
   });
 
-  test('which is no reason against it when the directory was closed meanwhile', async () => {
+  test('which is no reason against it when the directory was closed in between', async () => {
     const { directory, server, lines } = memoryDirectory(1);
     await directory.bindUser(user, { signal: never });
     server(0).binding = 'hang';

@@ -6,7 +6,7 @@ import { type Answer, type Request, type ServerAddress, send } from './request.t
 /** The directory is asked behind it. */
 const loginTimeout = 30_000;
 /** How long a login waits for a server that is busy, in milliseconds. */
-const patience = 20_000;
+const waitLimit = 20_000;
 const askTimeout = 10_000;
 /** kubectl waits for it, and the cached token may be good. */
 export const checkTimeout = 3_000;
@@ -32,7 +32,7 @@ export async function logIn(
 
 /** Sends it again after the seconds of each `Retry-After`: when many people log in at once, the server takes some at a time. */
 async function sendWhenFree(server: ServerAddress, request: Request): Promise<Answer> {
-  const end = performance.now() + patience;
+  const end = performance.now() + waitLimit;
   for (;;) {
     const answer = await send(server, request);
     const wait = 1000 * Number(answer.headers['retry-after']);

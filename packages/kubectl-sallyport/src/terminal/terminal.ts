@@ -5,13 +5,13 @@ import { quietly } from '../files.ts';
 import { createLine, type LineEnd } from './line.ts';
 
 /** A question that no one answers holds the lock, and with it every other kubectl: 2 minutes, in milliseconds. */
-const patience = 120_000;
+const waitLimit = 120_000;
 
 /** Why there is no answer: Ctrl-C or a signal; Ctrl-D or the terminal is gone; no one answers. */
 const failures = {
   interrupted: () => new Failure('interrupted: not logged in', exitCodes.interrupted),
   closed: () => new Failure('there was no answer: not logged in', exitCodes.interrupted),
-  late: () => new Failure(`no one answered within ${patience / 1000} s: not logged in`),
+  late: () => new Failure(`no one answered within ${waitLimit / 1000} s: not logged in`),
 };
 
 /** What comes from a terminal. */
@@ -52,7 +52,7 @@ export function openTerminal() {
       const line = createLine(hidden);
       let end: LineEnd | 'late' | undefined;
       while (end === undefined) {
-        const timer = setTimeout(add, patience, 'late');
+        const timer = setTimeout(add, waitLimit, 'late');
         if (events.length === 0) await new Promise<void>((resolve) => (wake = resolve));
         clearTimeout(timer);
         const event = events.shift() ?? 'closed';
