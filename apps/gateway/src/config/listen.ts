@@ -1,6 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { isHostName, type Parsed, value } from '@sallyport/plugin-options';
-import { z } from 'zod';
+import { isHostName, type Parsed } from '@sallyport/plugin-options';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
 export interface ListenAddress {
@@ -48,16 +47,3 @@ function canonicalHost({ host }: ListenAddress): string {
   const { hostname = host } = URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`) ?? {};
   return hostname;
 }
-
-const text = z.string().min(1);
-
-/** The key `listen` of a server. */
-export const listenKey = (description: string, port: number) =>
-  value({ description, pattern: String.raw`:\d+$` }, parseListen).prefault(`127.0.0.1:${port}`);
-
-/** The keys of a server's own certificate. @param owner such as `The server's` */
-export const tlsKeys = (owner: string) => ({
-  certFile: text.describe(`${owner} certificate with its chain, PEM; the leaf first.`),
-  keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
-  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
-});

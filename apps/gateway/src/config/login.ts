@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { count, duration, isLoopback, type Parsed, value } from '@sallyport/plugin-options';
 import { z } from 'zod';
-import { listenKey, tlsKeys } from './listen.ts';
+import { listenKey, tlsKeys } from './server-keys.ts';
 
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;

@@ -2,8 +2,8 @@ import { count, duration, size } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';
-import { listenKey, tlsKeys } from './listen.ts';
 import { loginSchema } from './login.ts';
+import { listenKey, tlsKeys } from './server-keys.ts';
 import type { JsonSchema } from './unknown-keys.ts';
 
 /** Names are values of metric labels and part of errors to kube-apiserver. */

@@ -1,0 +1,16 @@
+import { value } from '@sallyport/plugin-options';
+import { z } from 'zod';
+import { parseListen } from './listen.ts';
+
+const text = z.string().min(1);
+
+/** The key `listen` of a server. */
+export const listenKey = (description: string, port: number) =>
+  value({ description, pattern: String.raw`:\d+$` }, parseListen).prefault(`127.0.0.1:${port}`);
+
+/** The keys of a server's own certificate. @param owner such as `The server's` */
+export const tlsKeys = (owner: string) => ({
+  certFile: text.describe(`${owner} certificate with its chain, PEM; the leaf first.`),
+  keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('The oldest TLS version accepted.'),
+});
