@@ -7,7 +7,16 @@ const filesOf = (...names: readonly string[]) => names.map((name) => `src/${name
 const alone = filesOf('admin-flood', 'bench', 'login-load', 'one-user');
 
 /** These look at what an outage costs others, which is mostly waiting for timeouts: three at once leave cores idle. */
-const outages = filesOf('audit-outages', 'cache-failover', 'cache-outages', 'cache-user-flood', 'redis-hostile');
+const outages = filesOf(
+  'audit-outages',
+  'cache-failover',
+  'cache-outages',
+  'cache-user-flood',
+  'hostile-http2',
+  'redis-hostile',
+  'redis-outages',
+  'redis-shortage',
+);
 
 // Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file. Large
 // files come first, so that none is left over at the end.

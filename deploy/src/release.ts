@@ -14,6 +14,7 @@ const { values, positionals } = parseArgs({
   options: { publish: { type: 'boolean' }, quick: { type: 'boolean' } },
   allowPositionals: true,
 });
+if (values.publish && values.quick) throw new Error('--quick is for a try: leave it out to publish');
 const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');
 const source = await readSource(values.quick ? 1 : undefined);
 const [released, pending] = await Promise.all([releasedChanges(source.version), pendingChanges()]);

@@ -108,7 +108,8 @@ const provisionOnce = `
   folder=$0 new=$1; shift
   test -d "$folder" && exit
   rm -rf "$new" && mkdir -m 700 "$new" && printf %s "$PASSWORD" >"$new/password" || exit
-  samba-tool "$@" "--adminpass=$PASSWORD" && mv "$new" "$folder"`;
+  samba-tool "$@" "--adminpass=$PASSWORD" &&
+  samba-tool user setexpiry Administrator --noexpiry -H "$new/private/sam.ldb" -s "$new/etc/smb.conf" && mv "$new" "$folder"`;
 
 /** Provisions a domain, which takes 5 s of CPU time, once for this checkout and this Samba. @returns its folder */
 async function provision(): Promise<string> {

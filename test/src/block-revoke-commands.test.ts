@@ -77,6 +77,7 @@ describe('without a gateway', () => {
       const lines = [...candidates, `${name} --exact`].map((candidate) => `\n  ${option} ${candidate}`);
       expect(stderr.endsWith(`Write one of these:${lines.join('')}\n`)).toBe(true);
     }
+    expect(await operator.json('blocks')).toMatchObject({ blocks: [] });
     for (const subject of [
       ['--user', 'jane'],
       ['--group', 'dev'],

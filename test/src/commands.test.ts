@@ -38,9 +38,13 @@ describe.concurrent('sallyport', () => {
   );
 
   test.each(
-    [['fly'], ['check', '-o', 'xml'], ['token', 'hash'], ['explain', '--user', 'ci', '--audience', 'vault']].map(
-      (path) => ({ path }),
-    ),
+    [
+      ['fly'],
+      ['check', '--fly'],
+      ['check', '-o', 'xml'],
+      ['token', 'hash'],
+      ['explain', '--user', 'ci', '--audience', 'vault'],
+    ].map((path) => ({ path })),
   )('$path is wrong usage, and exits 2', async ({ path }) => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run(path);

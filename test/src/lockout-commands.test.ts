@@ -125,8 +125,7 @@ test('unlock that a replica has not confirmed exits 1, and without a user 2', as
   expect(await one.ask(wrong(bob.name))).toEqual(refused);
   const unlock = ['unlock', '--user', `corp:${bob.name}`];
   other.gateway.signal('SIGSTOP');
-  const some = await run([...unlock, '--wait', '1s']);
-  other.gateway.signal('SIGCONT');
+  const some = await run([...unlock, '--wait', '1s']).finally(() => other.gateway.signal('SIGCONT'));
   expect(some.code).toBe(1);
   expect(some.stdout).toContain('confirmed by 1 of 2 replicas.\n');
   expect(some.stderr).toContain('not confirmed by');

@@ -35,6 +35,8 @@ async function copyRepository(folder: string): Promise<void> {
   await Promise.all(files.map((file) => cp(join(rootFolder, file), join(folder, file))));
   // Biome and Turborepo look for the root of a repository.
   await git(folder, 'init', '--quiet');
+  // So that a status shows what has changed since.
+  await git(folder, 'add', '--all');
   await done(['install', '--prefer-offline', '--frozen-lockfile']);
 }
 

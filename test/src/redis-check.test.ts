@@ -15,6 +15,7 @@ const shortDeadline = { commandTimeout: '300ms' };
 /** Each with words that show how to fix it. */
 const problems: readonly Problem[] = [
   ['a wrong password', ({ url }) => ({ url, password: { file: 'wrong' } }), /refuses the username or the password/],
+  ['a wrong password in a URL', () => ({ url: { file: 'wrong-url' } }), /refuses the username or the password/],
   ['a missing password', ({ url }) => ({ url }), /requires a password/],
   [
     'a user that is not there',
@@ -56,7 +57,11 @@ beforeAll(async () => {
   await hung.hang();
   const options = [...problems.map(([, of]) => of(redis, hung)), { url: redis.url, password }];
   const entries = options.map((one, index) => robots({ ...longDeadline, ...one }, { name: `robots-${index}` }));
-  const operator = await operatorOf(entries, { wrong, right });
+  const operator = await operatorOf(entries, {
+    wrong,
+    right,
+    'wrong-url': `redis://:${wrong}@127.0.0.1:${redis.port}`,
+  });
   const { code, stdout, stderr } = await operator.run(['check', '-o', 'json']);
   expect([code, stderr]).toEqual([1, '']);
   ({ findings } = JSON.parse(stdout) as { findings: Finding[] });

@@ -93,6 +93,7 @@ describe.concurrent('token list', () => {
   test.each([
     [['--user', 'robot:new'], ['robot:new']],
     [['--digest', 'A', '--user', 'old'], ['robot:old']],
+    [['--digest', 'A3'], ['robot:later']],
   ])('%j picks out %j', async (filter, users) => {
     const { run } = await createPlace({ authenticators: authenticators(), tokens: makeTokens() });
     const { code, stdout } = await run(['list', '-o', 'json', ...filter]);

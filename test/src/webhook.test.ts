@@ -104,8 +104,8 @@ describe('a gateway that asks another one', () => {
   const provenance = { keyPrefix };
   const [jane, dropped, unchecked, hopping] = [newToken(), newToken('drop'), newToken('down'), newToken('drop')];
   const known = { [jane]: 'jane', [dropped]: 'jane', [hopping]: 'hopping' };
-  const down = {
-    name: 'down',
+  const broken = {
+    name: 'broken',
     use: 'webhook',
     options: { url: 'http://127.0.0.1:1', recognizes: { prefixes: ['down_'] } },
   };
@@ -116,7 +116,7 @@ describe('a gateway that asks another one', () => {
   beforeAll(async () => {
     far = resources.use(
       await startGateway({
-        config: { authenticators: [down, staticAuthenticator], provenance },
+        config: { authenticators: [broken, staticAuthenticator], provenance },
         files: { 'tokens.yaml': tokensFile(known) },
       }),
     );

@@ -21,6 +21,25 @@ describe('bounded', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
+  test.each<[string, (reject: (error: Error) => void) => void]>([
+    ['the deadline', () => {}],
+    ['a rejection', (reject) => reject(new Error('failed'))],
+    [
+      'a throw',
+      () => {
+        throw new Error('failed');
+      },
+    ],
+  ])('calls onEnd once at %s, and leaves no listener', async (what, act) => {
+    const { signal } = new AbortController();
+    const onEnd = vi.fn();
+    const bounds = { signal, limit: what === 'the deadline' ? 1 : 1e9, late: () => new Error('late') };
+    const value = bounded<never>(bounds, (_resolve, reject) => act(reject), onEnd);
+    await expect(value).rejects.toThrow(what === 'the deadline' ? 'late' : 'failed');
+    expect(onEnd).toHaveBeenCalledOnce();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
   test('calls onEnd in the same turn as the abort, so that nothing can settle it in between', async () => {
     const controller = new AbortController();
     let settle = (_: string) => {};

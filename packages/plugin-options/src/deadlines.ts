@@ -12,8 +12,8 @@ export interface WaitBounds {
 /**
  * Like `new Promise(start)`, and rejects at the deadline or at the abort.
  *
- * @param start is not called when the signal is aborted already
- * @param onEnd called once after `start`, in the same turn as what ended the wait
+ * @param start is not called when the signal is aborted already. What it throws rejects
+ * @param onEnd called once when `start` was, in the same turn as what ended the wait
  */
 export function bounded<Value>(
   { limit, late, signal, aborted }: WaitBounds,
@@ -42,13 +42,20 @@ export function bounded<Value>(
     signal?.addEventListener('abort', onAbort, { once: true });
     // A busy process may get here after the deadline, and Node warns of a negative delay.
     if (limit !== undefined) timer = setTimeout(() => fail(late?.()), Math.max(0, limit));
-    start((value) => {
-      if (end()) resolve(value);
-    }, fail);
+    try {
+      start((value) => {
+        if (end()) resolve(value);
+      }, fail);
+    } catch (error) {
+      fail(error);
+    }
   });
 }
 
-/** Waits for `work`, but not beyond the bounds: it goes on then, and no one learns what comes of it. */
+/**
+ * Waits for `work`, but not beyond the bounds: it goes on then, and no one learns what comes of it. It is not called when the
+ * signal is aborted already, so a promise that exists before needs a \`catch\` of its own.
+ */
 export function within<Value>(bounds: WaitBounds, work: () => Promise<Value> | Value): Promise<Value> {
   return bounded(bounds, (resolve, reject) => {
     (async () => work())().then(resolve, reject);

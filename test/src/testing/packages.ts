@@ -1,6 +1,6 @@
 import { type SpawnOptionsWithoutStdio, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { npm, npmSetting } from '@sallyport/test-servers/npm';
 import { type CommandResult, codeFolder } from './command.ts';
@@ -38,8 +38,10 @@ export async function installLowestNode(ofPackage: string): Promise<string> {
   const name = `node-${process.platform}-${process.arch}`;
   const folder = join(rootFolder, `test/node_modules/.cache/${name}-${lowest}`);
   if (!existsSync(folder)) {
-    await npmInstall(`${folder}-new`, [`${name}@${lowest}`]);
-    await rename(`${folder}-new`, folder);
+    await mkdir(dirname(folder), { recursive: true });
+    const created = await mkdtemp(`${folder}-`);
+    await npmInstall(created, [`${name}@${lowest}`]);
+    await rename(created, folder);
   }
   return join(folder, 'node_modules', name, 'bin/node');
 }

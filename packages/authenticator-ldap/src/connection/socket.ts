@@ -48,10 +48,11 @@ async function runStep<T>(
 
 /** Waits for an event of a socket. @throws what `failed` makes of an error that comes before, or `closed` of an end */
 function opened(socket: Socket, event: string, failed: (error: Error) => Error, closed: () => Error): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once(event, resolve).once('error', (error) => reject(failed(error)));
-    socket.once('close', () => reject(closed()));
-  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onError = (error: Error) => reject(failed(error));
+  const onClose = () => reject(closed());
+  socket.on(event, resolve).on('error', onError).on('close', onClose);
+  return promise.finally(() => socket.off(event, resolve).off('error', onError).off('close', onClose));
 }
 
 /** An error event without a listener would end the process. Those who use the socket have listeners of their own. */
@@ -140,9 +141,9 @@ export function requestTls(socket: Socket, options: ConnectOptions): Promise<voi
       }
     };
     const onClose = () => reject(makeError('closed', 'the connection was closed before the answer'));
-    socket.on('data', onData).once('end', onClose).once('close', onClose);
+    socket.on('data', onData).on('end', onClose).on('close', onClose);
     socket.write(encodeStartTls(messageId));
-    return promise.finally(() => socket.off('data', onData));
+    return promise.finally(() => socket.off('data', onData).off('end', onClose).off('close', onClose));
   });
 }
 

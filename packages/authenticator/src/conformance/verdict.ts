@@ -32,6 +32,9 @@ export async function outcomeOf<Value>(call: () => Value | Promise<Value>): Prom
   }
 }
 
+// Taken at once: the tests of a plugin may replace the global ones by a clock of their own.
+const { setTimeout, clearTimeout } = globalThis;
+
 /** Waits at most `milliseconds`, and then fails with the complaint. The call itself goes on. */
 export async function within<Value>(milliseconds: number, call: Promise<Value>, complaint: Complaint): Promise<Value> {
   const late = Promise.withResolvers<void>();
