@@ -1,9 +1,16 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { ageText, createSlots, durationText, pause } from './deadlines.ts';
 
 test('a pause ends early with its signal, and does not throw', async () => {
   await pause(1, new AbortController().signal);
   await pause(60_000, AbortSignal.abort());
+});
+
+test('a pause that is over already sets no timer, which would take a millisecond', async () => {
+  using setTimeout = vi.spyOn(globalThis, 'setTimeout');
+  await pause(0, new AbortController().signal);
+  await pause(-5, new AbortController().signal);
+  expect(setTimeout).not.toHaveBeenCalled();
 });
 
 test('a slot passes to those who wait, also after an error', async () => {
