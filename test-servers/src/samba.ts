@@ -22,8 +22,8 @@ const realm = 'sallyport.test';
 const suffix = 'DC=sallyport,DC=test';
 
 /**
- * Starts Debian's samba-ad-dc with a new domain, in 2 s once `provision` has made one. Its ports can't be configured, so it has a
- * loopback address of its own. Passwords need not be complex, and three wrong ones lock the account.
+ * Starts Debian's samba-ad-dc with a new domain, in 2 s once one was provisioned. Its ports can't be configured, so it has a loopback
+ * address of its own. Passwords need not be complex, and three wrong ones lock the account.
  *
  * @throws Error unless it runs as root: the files of a domain belong to root, and the port is 389
  */
@@ -103,7 +103,7 @@ async function copyDomain(folder: string): Promise<string> {
 
 const newFolder = (folder: string): string => `${folder}.new`;
 
-/** Another process may be about it: the lock ends with the process that has it. */
+/** Run under a lock, since another process may do the same. The lock ends with the process that has it. */
 const provisionOnce = `
   folder=$0 new=$1; shift
   test -d "$folder" && exit

@@ -73,7 +73,7 @@ describe('a gateway in front of a cluster', { timeout: 180_000 }, () => {
   );
 });
 
-/** Each test starts what it ended, and waits until all is well. */
+/** Each test starts what it ended, and waits until all of them are healthy. */
 describe('a gateway in front of one cluster', { timeout: 180_000 }, () => {
   let all: ClusterGateway;
   beforeAll(async () => {

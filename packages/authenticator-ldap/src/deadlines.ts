@@ -2,7 +2,7 @@ import { bounded, type WaitBounds } from '@sallyport/plugin-options';
 
 /** Ends early, and does not throw, when the signal is aborted. Its timer keeps no process alive. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  // A timer of 0 takes a millisecond, which would show an unknown name that was refused as late as a known one.
+  // Even a timer of 0 takes a millisecond: refusals of unknown names would be later than those of known ones.
   if (milliseconds <= 0) return;
   let timer: NodeJS.Timeout | undefined;
   const start = (resolve: () => void) => {

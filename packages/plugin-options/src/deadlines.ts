@@ -12,8 +12,8 @@ export interface WaitBounds {
 /**
  * Like `new Promise(start)`, and rejects at the deadline or at the abort.
  *
- * @param start is not called when the signal is aborted already. What it throws rejects
- * @param onEnd called once when `start` was, in the same turn as what ended the wait
+ * @param start is not called when the signal is aborted already. What it throws is the rejection
+ * @param onEnd is called once, in the same turn as what ends the wait; never when `start` was not called
  */
 export function bounded<Value>(
   { limit, late, signal, aborted }: WaitBounds,
@@ -54,7 +54,7 @@ export function bounded<Value>(
 
 /**
  * Waits for `work`, but not beyond the bounds: it goes on then, and no one learns what comes of it. It is not called when the
- * signal is aborted already, so a promise that exists before needs a \`catch\` of its own.
+ * signal is aborted already, so a promise that exists before needs a `catch` of its own.
  */
 export function within<Value>(bounds: WaitBounds, work: () => Promise<Value> | Value): Promise<Value> {
   return bounded(bounds, (resolve, reject) => {

@@ -48,7 +48,7 @@ export async function logIn(desk: Desk, { name, password }: Person, words: reado
   expect(result, result.stderr).toMatchObject({ code: 0, stderr: '' });
 }
 
-/** What kubectl gets. */
+/** The token that the plugin gives kubectl. */
 export async function tokenOf(desk: Desk): Promise<string> {
   const { stdout } = await desk.sallyport(['token']);
   return secret(JSON.parse(stdout).status.token);

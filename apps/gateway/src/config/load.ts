@@ -130,7 +130,7 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
  */
 export function parseFile(value: YamlSource['value']) {
   const result = fileSchema.safeParse(value, { error: wordIssue });
-  // The schema refuses unknown keys itself. The search for them finds all, and what was meant, but takes as long as the rest.
+  // The schema refuses unknown keys by itself. The search takes as long as the rest: it finds all of them, and what was meant.
   const unknown = result.success ? [] : unknownKeys(fileJsonSchema(), value, []);
   const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
   const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));

@@ -6,7 +6,7 @@ import { listenKey, tlsKeys } from './server-keys.ts';
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
-/** A number of tries in a time. */
+/** How many tries a period has. */
 export interface Rate {
   readonly count: number;
   /** Milliseconds. */
