@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterAll(() => redis?.[Symbol.asyncDispose]());
 
 test('Redis gets neither a name nor a secret, and stores nothing for ever', async () => {
-  const monitor = await redis.client().duplicate().monitor();
+  const monitor = await redis.client().monitor();
   const heard: string[] = [];
   monitor.on('monitor', (_, words: string[]) => heard.push(words.join(' ')));
   await using all = await startReplicas(redis);
