@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { appendFile, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { waitUntil } from '@sallyport/test-servers/wait-until';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { createFileWatcher, type FileWatcher, largestFile, loadWatchedFile } from './watcher.ts';
+import { createFileWatcher, type FileWatcher, fileClockLag, largestFile, loadWatchedFile } from './watcher.ts';
 
 describe('createFileWatcher', () => {
   let folder: string;
@@ -33,6 +35,16 @@ describe('createFileWatcher', () => {
   const count = async () => {
     changes++;
   };
+
+  /** Of this process. */
+  const openFiles = () =>
+    readdirSync('/proc/self/fd').map((name) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${name}`);
+      } catch {
+        return 'closed since';
+      }
+    });
 
   test('reports a changed content once', async () => {
     await watcher.watch([file], later, count);
@@ -109,6 +121,18 @@ describe('createFileWatcher', () => {
 
   test('takes a file that was written since the caller began to read for changed', async () => {
     await watcher.watch([file], 0, count);
+    await watcher.scan();
+    expect(changes).toBe(1);
+  });
+
+  test('takes a file that is written while the watch begins for changed', async () => {
+    await truncate(file, largestFile / 2);
+    const { ctimeMs } = await stat(file);
+    await waitUntil(() => Date.now() > ctimeMs + 2 * fileClockLag, 'the file to be old');
+    const watched = watcher.watch([file], Date.now(), count);
+    await waitUntil(() => openFiles().includes(file), 'the file to be read');
+    appendFileSync(file, 'more');
+    await watched;
     await watcher.scan();
     expect(changes).toBe(1);
   });

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { constants, lstat, open, stat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { constants, type FileHandle, lstat, open, stat } from 'node:fs/promises';
 import { pieceOf, readBytes, UnusableFileError } from '../config/read-text.ts';
 import { pause } from '../deadlines.ts';
 
@@ -127,23 +128,31 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
       const { ctimeMs } = await lstat(file);
       return { stamp: 'no file', digest: 'no file', readAt, changedAt: Math.max(ctimeMs, Number(found.ctimeMs)) };
     }
-    const { dev, ino, size, mtimeNs, ctimeNs } = found;
-    const stamp = [dev, ino, size, mtimeNs, ctimeNs].join(':');
-    const changedAt = Number(ctimeNs / 1_000_000n);
     // Written twice within one tick of the file system's clock, a file keeps its stamp: only an old one is trusted.
+    const { stamp, changedAt } = stampOf(found);
     if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval) return known;
-    const digest = size > largestFile ? 'too big' : await digestOf(file, Number(size));
-    return { stamp, digest, readAt, changedAt };
+    return { readAt, ...(await readFingerprint(file)) };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     return { stamp: code, digest: code, readAt, changedAt: 0 };
   }
 }
 
-/** In pieces, so that no file fills the memory. */
-async function digestOf(file: string, size: number): Promise<string> {
+function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) {
+  return { stamp: [dev, ino, size, mtimeNs, ctimeNs].join(':'), changedAt: Number(ctimeNs / 1_000_000n) };
+}
+
+/** Reads in pieces, so that no file fills the memory. */
+async function readFingerprint(file: string): Promise<Pick<Fingerprint, 'stamp' | 'digest' | 'changedAt'>> {
   // A pipe may have replaced it since: without O_NONBLOCK, opening a pipe waits for a writer.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const { size } = await handle.stat();
+  const digest = size > largestFile ? 'too big' : await digestOf(handle, size);
+  // Not before it was read: content that came in between would have the time of the old content, and pass for known.
+  return { ...stampOf(await handle.stat({ bigint: true })), digest };
+}
+
+async function digestOf(handle: FileHandle, size: number): Promise<string> {
   const hash = createHash('sha256');
   const highWaterMark = pieceOf(size, chunkSize);
   const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark });
