@@ -26,7 +26,8 @@ export function createUseNotes(
   { connection, keys, now }: UsedStore,
   logger: Logger,
 ): (digest: string, end: number | undefined) => void {
-  const noted = new LRUCache<string, true>({ max: mostRemembered, ttl: interval });
+  // `max` would allocate all slots at once.
+  const noted = new LRUCache<string, true>({ maxSize: mostRemembered, sizeCalculation: () => 1, ttl: interval });
   const write = createWriter(connection, logger, 'cannot note the last use of tokens (trackLastUse)');
 
   return (digest, end) => {

@@ -23,7 +23,8 @@ const maxNoted = 20_000;
  * @param offer returns false when there is no capacity for the line
  */
 export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
-  const noted = new LRUCache<string, true>({ max: maxNoted });
+  // `max` would allocate all slots at once.
+  const noted = new LRUCache<string, true>({ maxSize: maxNoted, sizeCalculation: () => 1 });
   const limit = createLogLimiter(() => performance.now());
   const writeNext = createNumberedLines(boot, offer, onDropped);
   let fingerprint: Fingerprint | undefined;

@@ -11,10 +11,10 @@ export interface NegativeEntry extends Pick<PositiveEntry, 'answeredAt' | 'answe
 /** The cache of this process, for all authenticators. It outlives a reload of the config. */
 export type MemoryTier = ReturnType<typeof createMemoryTier>;
 
-/** Bytes of a positive entry on average: of users in a hundred groups each, fewer than `maxEntries` fit. */
-const averageSize = 4_096;
-/** Bytes of a negative entry on average: more than names of people need. Longer ones of a plugin can't fill the memory. */
-const averageNegativeSize = 512;
+/** Bytes that a positive entry counts for at least: of users in a hundred groups each, fewer than `maxEntries` fit. */
+const leastSize = 4_096;
+/** Bytes that a negative entry counts for at least, more than names of people need: longer ones of a plugin can't fill the memory. */
+const leastNegativeSize = 512;
 
 /** A positive entry, and the authenticator that gave it. */
 interface Owned {
@@ -77,9 +77,9 @@ function userOf({ entry, fingerprint }: Owned): CachedUser {
 function createPositives(maxEntries: number) {
   const users = createUserIndex();
   const cache = new LRUCache<string, Owned>({
-    max: maxEntries,
-    maxSize: maxEntries * averageSize,
-    sizeCalculation: ({ entry }) => sizeOf(entry.decision),
+    // Not `max`: it would allocate all slots at once, which takes 10 ms of each start.
+    maxSize: maxEntries * leastSize,
+    sizeCalculation: ({ entry }) => Math.max(leastSize, sizeOf(entry.decision)),
     onInsert: (one, name) => users.add(userOf(one), name),
     dispose: (one, name) => users.remove(userOf(one), name),
   });
@@ -88,9 +88,11 @@ function createPositives(maxEntries: number) {
 
 function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
   return new LRUCache({
-    max: maxEntries,
-    maxSize: maxEntries * averageNegativeSize,
-    sizeCalculation: ({ decision }) => 256 + ('subject' in decision ? (decision.subject?.length ?? 0) * 2 : 0),
+    maxSize: maxEntries * leastNegativeSize,
+    sizeCalculation: ({ decision }) => {
+      const subject = 'subject' in decision ? (decision.subject ?? '') : '';
+      return Math.max(leastNegativeSize, 256 + subject.length * 2);
+    },
   });
 }
 

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { isHostName, type Parsed } from '@sallyport/plugin-options';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
@@ -44,6 +44,6 @@ export function collide(one: ListenAddress, other: ListenAddress): boolean {
 
 /** A name in lowercase; an IPv6 address in its one spelling, in brackets. */
 function canonicalHost({ host }: ListenAddress): string {
-  const { hostname = host } = URL.parse(`http://${isIPv6(host) ? `[${host}]` : host}`) ?? {};
+  const { hostname = host } = URL.parse(`http://${isIP(host) === 6 ? `[${host}]` : host}`) ?? {};
   return hostname;
 }

@@ -1,4 +1,4 @@
-import { isIPv6, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 
 /**
  * Allows at most `limit` open sockets. One more closes the oldest of the address that has the most: a client that opens
@@ -41,7 +41,7 @@ export function createSocketLimit(limit: number, onClosed: (address: string) => 
 /** What counts as one client: of IPv6 a /64, in which one machine takes any address that it likes. */
 export function networkOf(given: string): string {
   const address = plain(given);
-  if (!isIPv6(address)) return address;
+  if (isIP(address) !== 6) return address;
   const [before = '', after] = address.split('%', 1)[0]?.split('::') ?? [];
   const head = before === '' ? [] : before.split(':');
   const tail = after === undefined || after === '' ? [] : after.split(':');
