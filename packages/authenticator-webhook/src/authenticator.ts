@@ -63,7 +63,6 @@ export async function createWebhookAuthenticator(
     ...tokenPrefixOf(options.recognizes),
     recognizes,
     async authenticate(token, context) {
-      context.signal.throwIfAborted();
       if (!recognizes(token)) return { kind: 'no-opinion' };
       if ((context.hops ?? 0) >= mostHops) throw goesRound(url);
       const verdict = await ask(token, context);

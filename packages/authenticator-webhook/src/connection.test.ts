@@ -98,7 +98,7 @@ describe('bearerFile', () => {
       return server.received.at(-1)?.headers.authorization;
     };
     expect(await sent()).toBe('Bearer one');
-    for (const bad of ['', '\n', 'a b', 'a\r\nx: y', 'ü']) {
+    for (const bad of ['', '\n', 'a b', 'a\r\nx: y', 'ü', 'a'.repeat(64 * 1024 + 1)]) {
       writeFileSync(bearerFile, bad);
       expect(await recorded.touch()).toHaveLength(1);
       expect(await sent()).toBe('Bearer one');

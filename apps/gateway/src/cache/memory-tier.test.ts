@@ -80,6 +80,19 @@ describe('the memory tier', () => {
     expect(held(tier, spellings)).toEqual(spellings.slice(1, 8));
   });
 
+  test('has one answer to a question: the last', () => {
+    const tier = createMemoryTier(10);
+    const name = named(tier, 'a');
+    tier.addNegative(name, negative());
+    tier.add(name, positive(), 'one');
+    tier.sweep(() => false);
+    expect(tier.get(name)).toEqual({ positive: undefined, negative: undefined });
+    tier.add(name, positive(), 'one');
+    tier.addNegative(name, negative());
+    expect(tier.get(name)).toEqual({ positive: undefined, negative: negative() });
+    expect(tier.entries).toBe(1);
+  });
+
   test('holds fewer large entries', () => {
     const tier = createMemoryTier(10);
     const groups = Array.from({ length: 100 }, (_, count) => `group ${count} ${'x'.repeat(100)}`);

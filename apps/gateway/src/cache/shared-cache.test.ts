@@ -96,6 +96,43 @@ describe('replicas that share a Redis', () => {
     },
   );
 
+  test('use the younger of two positive answers while the backend is down', async () => {
+    const { one, other, pass } = setUp();
+    await one.ask();
+    await pass(authenticatedTtl);
+    other.answer = () => authenticated('joan');
+    await other.ask();
+    await pass(authenticatedTtl);
+    for (const each of [one, other]) each.answer = down;
+    expect([await one.outcome(), await other.outcome()]).toEqual(['stale: joan', 'stale: joan']);
+    expect(one.looks.at(-1)).toBe('redis stale');
+  });
+
+  test('do not write an answer that has ended when it is given', async () => {
+    const { one } = setUp();
+    const before = file.opened.errors.length;
+    one.answer = () => authenticated('jane', { expiresAt: new Date(one.clocks.wall()) });
+    await one.ask();
+    await file.opened.quiet();
+    expect([await recordsIn(file.redis), file.opened.errors.length]).toEqual([[], before]);
+  });
+
+  test('drop a positive entry that comes back while the backend is asked', async () => {
+    const { one, pass } = setUp();
+    await one.ask();
+    await file.opened.quiet();
+    const [key = ''] = await recordsIn(file.redis);
+    const stored = (await file.redis.client().getdel(key)) ?? '';
+    await pass(authenticatedTtl);
+    one.answer = async () => {
+      await file.redis.client().set(key, stored, 'PX', staleTtl);
+      return rejected;
+    };
+    await one.ask();
+    await file.opened.quiet();
+    expect(await recordsIn(file.redis)).toEqual([]);
+  });
+
   test('do not use an answer from before a refusal that did not reach Redis', async () => {
     const { one, start, pass } = setUp();
     await one.ask();

@@ -65,6 +65,13 @@ describe('an answer is cached', () => {
     expect(await third.outcome('a', ['x', 'y'])).toBe('memory: a x,y');
   });
 
+  test('of any number of questions of one user, where no client can choose them', async () => {
+    const replica = createReplica({ settings: { apart: true } });
+    const tokens = Array.from({ length: 20 }, (_, count) => `token ${count}`);
+    for (const token of tokens) await replica.ask(token);
+    for (const token of tokens) expect(await replica.outcome(token)).toBe('memory: jane');
+  });
+
   test('never of an error', async () => {
     const replica = createReplica({ answer: down });
     for (const asked of [1, 2, 3]) {
@@ -148,6 +155,20 @@ describe('what was revoked', () => {
     expect(await replica.outcome()).toBe('backend: jane');
     // That one was asked for knowing of it.
     expect(await replica.outcome()).toBe('memory: jane');
+  });
+
+  test.each([
+    ['by the name that it refused', rejected, 'corp:jane'],
+    ['by its token', rejected, 'token'],
+    ['by its token', noOpinion, 'token'],
+  ])('is asked for again although the answer was no, %s: $kind', async (_, decision, name) => {
+    const replica = createReplica({ settings: { usernamePrefix: 'corp:' }, answer: () => decision });
+    await replica.ask();
+    replica.revocations.revision = 1;
+    replica.revocations.revoked.set('someone else', 1);
+    expect(await replica.outcome()).toBe(`memory: ${decision.kind}`);
+    replica.revocations.revoked.set(name, 1);
+    expect(await replica.outcome()).toBe(`backend: ${decision.kind}`);
   });
 
   test('during its lookup is answered and not stored', async () => {
