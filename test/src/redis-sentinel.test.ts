@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorIn } from './testing/redis-commands.ts';
 import { closedCircuit, isRobot, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
 import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
@@ -85,26 +85,34 @@ async function failOver(
   return { went, promoted, good };
 }
 
+/** Each test starts what it ended, and waits until all of them are healthy. */
 describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
+  let sentinels: RedisSentinels;
+  beforeAll(async () => {
+    sentinels = await startSentinels();
+  });
+  afterAll(() => sentinels[Symbol.asyncDispose]());
+
   test('gives no wrong answer while another master is promoted, and soon knows all tokens again', async () => {
-    await using sentinels = await startSentinels();
     await using robotGateway = await startRobotGateway([robots({ ...options(sentinels), commandTimeout: '2s' })]);
     const { ask, client, gateway } = robotGateway;
     const jane = await issue(() => sentinels.master(), { username: 'jane' });
     await using load = startRobotLoad(client, await questionsFor(sentinels));
+    const old = await sentinels.master();
     // One sentinel goes with it: they often share a machine.
     const [sentinel] = sentinels.sentinels;
-    const moments = await failOver(sentinels, load, bound * 5, (old) => Promise.all([old.kill(), sentinel?.kill()]));
+    const moments = await failOver(sentinels, load, bound * 5, () => Promise.all([old.kill(), sentinel?.kill()]));
     expect(await ask(jane)).toEqual(isRobot('jane'));
     expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:jane'])).toMatchObject({ code: 0 });
     expect(await ask(jane)).toEqual(refused);
     await load.stop();
     report('killed', load, moments);
     expectOnlyErrorsBetween(load, moments);
+    await Promise.all([old.start(), sentinel?.start()]);
+    await sentinels.untilSettled();
   });
 
   test('follows one promotion after the other, while a sentinel hangs each time', async () => {
-    await using sentinels = await startSentinels();
     await using robotGateway = await startRobotGateway([robots(options(sentinels), closedCircuit)]);
     const { ask } = robotGateway;
     const token = await issue(() => sentinels.master(), { username: 'ci' });
@@ -126,23 +134,22 @@ describe('a gateway behind Sentinel', { timeout: 180_000 }, () => {
   });
 
   test('follows a promotion when the old master hangs, and never believes that one again once it goes on', async () => {
-    await using sentinels = await startSentinels();
     await using robotGateway = await startRobotGateway([robots({ ...options(sentinels), ...patient }, { circuit })]);
     const { ask, client, gateway } = robotGateway;
     await using load = startRobotLoad(client, await questionsFor(sentinels));
     const old = await sentinels.master();
-    const jane = await issue(() => old, { username: 'jane' });
+    const joan = await issue(() => old, { username: 'joan' });
     await untilReplicated(old);
     // Within half of what one command may take: it is not that which ends the wait.
     const moments = await failOver(sentinels, load, 15_000, () => old.hang());
-    expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:jane'])).toMatchObject({ code: 0 });
+    expect(await operatorIn(gateway.folder).run(['revoke', '--user', 'robot:joan'])).toMatchObject({ code: 0 });
     report('hangs', load, moments);
     expectOnlyErrorsBetween(load, moments);
     const settled = old.start().then(() => sentinels.untilSettled());
-    const statuses = await repeatUntil(settled, () => ask(jane));
+    const statuses = await repeatUntil(settled, () => ask(joan));
     expect(statuses.filter(({ authenticated }) => authenticated)).toEqual([]);
     await load.untilGood(performance.now(), bound * 5, groups);
-    expect(await ask(jane)).toEqual(refused);
+    expect(await ask(joan)).toEqual(refused);
     expect(load.wrong()).toEqual([]);
     console.info(`asked ${statuses.length} times for what is revoked while the old master went on`);
   });
