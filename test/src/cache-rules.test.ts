@@ -8,7 +8,7 @@ import { isRobot, robots } from './testing/redis-gateway.ts';
 import { issue, writeRecord } from './testing/redis-tokens.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
 import { waitFor } from './testing/wait-for.ts';
 
 interface Place extends AsyncDisposable {
@@ -129,44 +129,59 @@ describe('a cached answer in Redis', () => {
   });
 });
 
-describe.concurrent('an edit of gateway.yaml', () => {
-  test('of one authenticator’s options leaves its answers behind at once, and those of another alone', async () => {
-    const entries = (backend: ScriptedBackend, ignoresAbort: boolean) => [
-      backend.authenticator('first', { cache: { store: 'shared' } }, { recognizes: 'a', ignoresAbort }),
-      shared(backend, 'second'),
+/** Each authenticator has tokens of its own. Each test begins and ends with the config of the start. */
+describe('an edit of gateway.yaml', () => {
+  const entry = { username: { prefix: 'corp:' }, groups: { prefix: 'corp:', allow: ['k8s-*'] } };
+  const edited = { username: { prefix: 'acme:' }, groups: { prefix: 'acme:', allow: ['dev-*'] } };
+  const entries = (backend: ScriptedBackend, { ignoresAbort = false, identity = entry } = {}) => {
+    const cache = { store: 'shared' };
+    return [
+      backend.authenticator('first', { cache }, { recognizes: 'a-', ignoresAbort }),
+      backend.authenticator('second', { cache }, { recognizes: 'b-' }),
+      backend.authenticator('corp', { cache, ...identity }, { recognizes: 'corp-' }),
     ];
-    await using place = await start((backend) => entries(backend, false));
-    const { backend, gateway } = place;
-    const tokens = [`a${randomToken()}`, `b${randomToken()}`];
-    backend.answerOthers(ada);
+  };
+  const tokenOf = (prefix: string) => secret(`${prefix}-${randomToken()}`);
+  let place: Place;
+  beforeAll(async () => {
+    place = await start((backend) => entries(backend));
+  });
+  afterAll(() => place[Symbol.asyncDispose]());
+
+  test('of one authenticator’s options leaves its answers behind at once, and those of another alone', async () => {
+    const { backend, gateway, redis } = place;
+    const before = (await cachedAnswers(redis)).length;
+    const tokens = [tokenOf('a'), tokenOf('b')];
+    for (const token of tokens) backend.answer(token, ada);
     const calls = () => tokens.map((token) => backend.callsOf(token).length);
     for (const token of [...tokens, ...tokens]) expect(await gateway.ask(token)).toEqual(isAda);
     expect(calls()).toEqual([1, 1]);
-    await gateway.reconfigure({ authenticators: entries(backend, true) });
+    await gateway.reconfigure({ authenticators: entries(backend, { ignoresAbort: true }) });
     for (const token of [...tokens, ...tokens]) expect(await gateway.ask(token)).toEqual(isAda);
     expect(calls()).toEqual([2, 1]);
     // What was cached under the old options belongs to these still.
-    await gateway.reconfigure({ authenticators: entries(backend, false) });
+    await gateway.reconfigure({});
     for (const token of tokens) expect(await gateway.ask(token)).toEqual(isAda);
     expect(calls()).toEqual([2, 1]);
+    // The next test counts them, too.
+    await untilCached(redis, before + 3);
   });
 
   test('of prefixes and allowed groups holds for cached answers at once, from memory and from Redis', async () => {
-    const entry = { username: { prefix: 'corp:' }, groups: { prefix: 'corp:', allow: ['k8s-*'] } };
-    const edited = { username: { prefix: 'acme:' }, groups: { prefix: 'acme:', allow: ['dev-*'] } };
-    await using place = await start((backend) => [shared(backend, 'corp', {}, entry)]);
     const { backend, gateway, redis } = place;
-    const token = randomToken();
+    const token = tokenOf('corp');
     backend.answer(token, authenticated('ada', ['k8s-admins', 'dev-web']));
     const isUser = (username: string, group: string) => ({ authenticated: true, user: { username, groups: [group] } });
+    const before = (await cachedAnswers(redis)).length;
     expect(await gateway.ask(token)).toEqual(isUser('corp:ada', 'corp:k8s-admins'));
-    await gateway.reconfigure({ authenticators: [shared(backend, 'corp', {}, edited)] });
+    const authenticators = entries(backend, { identity: edited });
+    await gateway.reconfigure({ authenticators });
     expect(await gateway.ask(token)).toEqual(isUser('acme:ada', 'acme:dev-web'));
-    await untilCached(redis, 1);
-    const authenticators = [shared(backend, 'corp', {}, edited)];
+    await untilCached(redis, before + 1);
     await using other = await startCacheGateway({ ...gateway.setup, authenticators });
     expect(await other.ask(token)).toEqual(isUser('acme:ada', 'acme:dev-web'));
     expect(await other.lookups('redis', 'hit')).toBe(1);
     expect(backend.callsOf(token)).toHaveLength(1);
+    await gateway.reconfigure({});
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
-import { type Gateway, startGateway } from './testing/gateway.ts';
+import { type Config, type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
@@ -27,9 +27,15 @@ const clientOf = (gateway: Gateway): Client => {
   return client;
 };
 
-/** Reviews that a gateway has answered, and how. */
-const outcomesOf = ({ output }: Gateway) =>
-  output.lines.filter(({ msg }) => msg === 'token review').map(({ outcome }) => outcome);
+/** How a gateway has answered its reviews; `from` is a number of log lines. */
+const outcomesOf = ({ output }: Gateway, from = 0) =>
+  output.lines.slice(from).flatMap(({ msg, outcome }) => (msg === 'token review' ? [outcome] : []));
+
+async function reconfigure(gateway: Gateway, config: Config): Promise<void> {
+  const from = gateway.output.lines.length;
+  await gateway.configure(config);
+  await gateway.waitForLog('config reloaded', from);
+}
 
 test('a gateway asks another one over mutual TLS, and only about the tokens of that one', async () => {
   const mutual = await createMutualTls();
@@ -110,13 +116,15 @@ describe('a gateway that asks another one', () => {
     options: { url: 'http://127.0.0.1:1', recognizes: { prefixes: ['down_'] } },
   };
   const resources = new AsyncDisposableStack();
+  const farConfig = { authenticators: [broken, staticAuthenticator], provenance };
   let far: Gateway;
   let front: Gateway;
+  let frontConfig: Config;
 
   beforeAll(async () => {
     far = resources.use(
       await startGateway({
-        config: { authenticators: [broken, staticAuthenticator], provenance },
+        config: farConfig,
         files: { 'tokens.yaml': tokensFile(known) },
       }),
     );
@@ -124,7 +132,8 @@ describe('a gateway that asks another one', () => {
       forwarding(far.url, { recognizes: { prefixes: [`${name}_`] }, extra: { drop: [`${keyPrefix}/*`] } }, { name }),
     );
     const authenticators = [forwarding(far.url), ...others];
-    front = resources.use(await startGateway({ config: { authenticators, provenance } }));
+    frontConfig = { authenticators, provenance };
+    front = resources.use(await startGateway({ config: frontConfig }));
   });
   afterAll(() => resources.disposeAsync());
 
@@ -162,36 +171,41 @@ describe('a gateway that asks another one', () => {
     await waitFor(() => reviewsOfIt() > 0, 'the review that was forwarded');
     expect(reviewsOfIt()).toBe(1);
   });
-});
 
-test('gateways that ask themselves or each other answer an error at once, and others of their authenticators are asked', async () => {
-  await using gateway = await startGateway({
-    config: { authenticators: [staticAuthenticator] },
-    files: { 'tokens.yaml': tokensFile({}) },
+  test('answers an error at once where they ask themselves or each other, and asks its other authenticators', async () => {
+    const looping = ({ url }: Gateway, ...more: readonly object[]) => ({
+      authenticators: [forwarding(url, { timeout: '20s' }, { timeout: '20s' }), ...more],
+      server: { reviewTimeout: '25s' },
+    });
+    try {
+      await reconfigure(far, looping(far, staticAuthenticator));
+      const seen = far.output.lines.length;
+      const outcomes = () => outcomesOf(far, seen);
+      const client = clientOf(far);
+      expect(await review(client, newToken())).toEqual({
+        authenticated: false,
+        error: 'authenticator far unavailable',
+      });
+      await waitFor(() => outcomes().length === 4, 'four reviews');
+      expect(outcomes()).toEqual(['error', 'error', 'error', 'error']);
+      expect(await review(client, jane)).toEqual({ authenticated: true, user: { username: 'jane' } });
+      // Errors of one token open no circuit: each review goes round again.
+      for (let turn = 0; turn < 6; turn++) await review(client, newToken());
+      await waitFor(() => outcomes().length === 8 + 6 * 4, 'the other reviews');
+      expect(far.output.lines.slice(seen).filter(({ msg }) => msg === 'circuit opened')).toEqual([]);
+      // Through another gateway it is the same.
+      await reconfigure(front, looping(far));
+      await reconfigure(far, looping(front));
+      const before = [far, front].map(({ output }) => output.lines.length);
+      const count = () => outcomesOf(far, before[0]).length + outcomesOf(front, before[1]).length;
+      expect(await review(client, newToken())).toEqual({
+        authenticated: false,
+        error: 'authenticator far unavailable',
+      });
+      await waitFor(() => count() === 4, 'four reviews');
+    } finally {
+      await reconfigure(far, farConfig);
+      await reconfigure(front, frontConfig);
+    }
   });
-  const token = newToken();
-  await gateway.write('tokens.yaml', tokensFile({ [token]: 'jane' }));
-  const looping = ({ url }: Gateway, ...more: readonly object[]) => ({
-    authenticators: [forwarding(url, { timeout: '20s' }, { timeout: '20s' }), ...more],
-    server: { reviewTimeout: '25s' },
-  });
-  await gateway.configure(looping(gateway, staticAuthenticator));
-  await gateway.waitForLog('config reloaded');
-  const client = clientOf(gateway);
-  expect(await review(client, newToken())).toEqual({ authenticated: false, error: 'authenticator far unavailable' });
-  await waitFor(() => outcomesOf(gateway).length === 4, 'four reviews');
-  expect(outcomesOf(gateway)).toEqual(['error', 'error', 'error', 'error']);
-  expect(await review(client, token)).toEqual({ authenticated: true, user: { username: 'jane' } });
-  // Errors of one token open no circuit: each review goes round again.
-  for (let turn = 0; turn < 6; turn++) await review(client, newToken());
-  await waitFor(() => outcomesOf(gateway).length === 8 + 6 * 4, 'the other reviews');
-  expect(gateway.output.lines.filter(({ msg }) => msg === 'circuit opened')).toEqual([]);
-  // Through another gateway it is the same.
-  await using other = await startGateway({ config: looping(gateway) });
-  const before = outcomesOf(gateway).length;
-  const from = gateway.output.lines.length;
-  await gateway.configure(looping(other));
-  await gateway.waitForLog('config reloaded', from);
-  expect(await review(client, newToken())).toEqual({ authenticated: false, error: 'authenticator far unavailable' });
-  await waitFor(() => outcomesOf(gateway).length - before + outcomesOf(other).length === 4, 'four reviews');
 });
