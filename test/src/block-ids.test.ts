@@ -33,23 +33,24 @@ test('a block of a jti or a sid keeps out the tokens that have it, cached or not
     issuer.token({ sub: 'jane', jti: 'laptop', sid: '1' }),
   ];
   const askAll = async () => [await ask(one), await ask(refreshed), await ask(other)];
-  const ways = [
-    { words: ['--jti', '1'], name: 'jti 1', expected: [isRefused, passes, passes] },
-    { words: ['--sid', 'laptop'], name: 'sid laptop', expected: [isRefused, isRefused, passes] },
-  ];
-  for (const { words, name, expected } of ways) {
-    expect(await askAll()).toEqual([passes, passes, passes]);
-    const by = ['--for', '1h', '--reason', 'leaked', '--by', 'eve'];
-    const blocked = await operator.run(['block', ...words, ...by]);
+  expect(await askAll()).toEqual([passes, passes, passes]);
+  const ofJti = ['--jti', '1'];
+  const ofSid = ['--sid', 'laptop'];
+  for (const { words, name, expected } of [
+    { words: ofJti, name: 'jti 1', expected: [isRefused, passes, passes] },
+    { words: ofSid, name: 'sid laptop', expected: [isRefused, isRefused, passes] },
+  ]) {
+    const blocked = await operator.run(['block', ...words, '--for', '1h', '--reason', 'leaked', '--by', 'eve']);
     expect(await askAll()).toEqual(expected);
     expect(blocked).toMatchObject({ code: 0, stderr: '' });
     expect(blocked.stdout).toContain(`blocked ${name} until `);
     expect(blocked.stdout).toContain('\nconfirmed by 2 of 2 replicas.\n');
-    expect((await operator.run(['blocks'])).stdout).toMatch(
-      new RegExp(`\n${name.replace(' ', ' +')} +\\S+Z +\\d+m +eve`),
-    );
-    expect(await operator.run(['unblock', ...words])).toMatchObject({ code: 0, stderr: '' });
   }
+  const { stdout } = await operator.run(['blocks']);
+  for (const row of [/\njti +1 +\S+Z +\d+m +eve/, /\nsid +laptop +\S+Z +\d+m +eve/]) expect(stdout).toMatch(row);
+  expect(await operator.run(['unblock', ...ofSid])).toMatchObject({ code: 0, stderr: '' });
+  expect(await askAll()).toEqual([isRefused, passes, passes]);
+  expect(await operator.run(['unblock', ...ofJti])).toMatchObject({ code: 0, stderr: '' });
   expect(await askAll()).toEqual([passes, passes, passes]);
 });
 
@@ -140,6 +141,5 @@ test('revoke changes nothing for a jti or sid, and names the command that refuse
     expect(stderr).toMatch(/^sallyport: nothing was done: only its issuer can revoke a token/);
     expect(stderr).toContain(command);
   }
-  expect(await operator.run(['block', '--sid', ' ', '--for', '1h'])).toMatchObject({ code: 2, stdout: '' });
   expect(await ask(token)).toEqual(passes);
 });
