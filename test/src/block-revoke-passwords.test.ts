@@ -38,6 +38,7 @@ describe('a token that carries a password', () => {
     expect(await operator.run(['blocks'])).toEqual({ code: 0, stdout: '', stderr: 'sallyport: no one is blocked\n' });
     const named = await operator.run(['block', '--user', 'corp:alice', '--for', '8h']);
     expect([named.code, named.stderr]).toEqual([0, '']);
+    expect(named.stdout).toContain('\nconfirmed by 1 of 1 replica.\n');
     expect(await answers()).toEqual([refused, refused, refused]);
     const token = await issue(() => redis, { username: 'ci' });
     const issued = await operator.run(['block', '--token', '--for', '1h'], token);
