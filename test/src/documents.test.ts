@@ -1,13 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { runCommand } from './testing/command.ts';
 import { readDocument } from './testing/deployed.ts';
 import { codeBlocksOf, find, withoutCodeBlocks } from './testing/documents.ts';
-import { temporaryFolder } from './testing/folder.ts';
 import { rootFolder } from './testing/pnpm.ts';
 
 const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
@@ -56,41 +52,4 @@ test.each(pages)('the YAML and the JSON of %s can be parsed', async (page) => {
     return language === 'yaml' ? parseAllDocuments(text).flatMap(({ errors }) => errors.map(String)) : [];
   });
   expect(problems).toEqual([]);
-});
-
-/** The whole configs in a document: those that say that they are one. */
-const configsOf = (markdown: string): string[] =>
-  codeBlocksOf(markdown)
-    .map(({ text }) => text)
-    .filter((text) => text.startsWith('# gateway.yaml'));
-
-/** Loads a config as `check` does, but connects to no backend. Returns what is wrong with its values. */
-async function problemsOf(config: string): Promise<string> {
-  const folder = await temporaryFolder('document');
-  const secrets = [...config.matchAll(/\{ file: ([\w./-]+) \}/g)].map(([, file = '']) => file);
-  const variables = [...config.matchAll(/\{ env: (\w+) \}/g)].map(([, name = '']) => name);
-  for (const file of secrets) {
-    await mkdir(dirname(join(folder, file)), { recursive: true });
-    await writeFile(join(folder, file), sample(file));
-  }
-  await writeFile(join(folder, 'gateway.yaml'), config);
-  const env = Object.fromEntries(variables.map((name) => [name, sample(name)]));
-  const { stderr } = await runCommand(['schema', '--config', 'gateway.yaml'], { cwd: folder, env });
-  return stderr;
-}
-
-/** A value for a secret, by its name. */
-function sample(name: string): string {
-  if (/url/i.test(name)) return 'rediss://gateway:password@redis.example.com:6379';
-  return randomBytes(32).toString('base64');
-}
-
-const configs = await Promise.all(
-  pages.map(async (page) =>
-    configsOf(await readDocument(page)).map((config, index) => [page, index + 1, config] as const),
-  ),
-);
-
-test.each(configs.flat())('%s: config %i can be loaded', async (_page, _index, config) => {
-  expect(await problemsOf(config)).toBe('');
 });
