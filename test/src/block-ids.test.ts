@@ -110,23 +110,21 @@ test('explain shows the ids of a token, and the block that refuses it', async ()
   const before = await operator.run(['explain', '-o', 'json'], ofSid);
   expect(JSON.parse(before.stdout)).toMatchObject({ credential: { jti: 'ann', sid: subjects[0]?.sid }, blocked: null });
   expect((await operator.run(['explain'], issuer.token({ sub: 'ann' }))).stdout).not.toMatch(/IDS|BLOCKED/);
-  for (const [words, token] of [
-    [['--sid', String(subjects[0]?.sid)], ofSid],
-    [['--user', 'oidc:bob'], ofUser],
-    [['--token'], ofToken],
+  const block = (words: readonly string[], token: string) =>
+    operator.run(['block', ...words, '--for', '1h', '--by', 'eve', '--reason', 'leaked'], token);
+  for (const [words, token, name] of [
+    [['--sid', String(subjects[0]?.sid)], ofSid, "sid ann's lap\\u{1b}top"],
+    [['--user', 'oidc:bob'], ofUser, 'user oidc:bob'],
   ] as const) {
-    await operator.run(['block', ...words, '--for', '1h', '--by', 'eve', '--reason', 'leaked'], token);
+    await block(words, token);
     const { code, stdout } = await operator.run(['explain'], token);
-    expect([code, /\nBLOCKED\n(.*)\n/.exec(stdout)?.[1]]).toEqual([
-      3,
-      expect.stringMatching(
-        /^(sid ann's lap\\u\{1b\}top|user oidc:bob|token [0-9a-f]{12}), until \S+Z, by eve: leaked$/,
-      ),
-    ]);
+    const [, shown = ''] = /\nBLOCKED\n(.*)\n/.exec(stdout) ?? [];
+    expect([code, shown.replace(/until \S+Z/, 'until T')]).toEqual([3, `${name}, until T, by eve: leaked`]);
     if (token === ofSid) expect(stdout).toContain("\nIDS OF THE TOKEN\njti ann\nsid ann's lap\\u{1b}top\n");
   }
-  const json = JSON.parse((await operator.run(['explain', '-o', 'json'], ofToken)).stdout);
-  expect(json.blocked).toMatchObject({ kind: 'token', by: 'eve', reason: 'leaked' });
+  await block(['--token'], ofToken);
+  const { code, stdout } = await operator.run(['explain', '-o', 'json'], ofToken);
+  expect([code, JSON.parse(stdout).blocked]).toMatchObject([3, { kind: 'token', by: 'eve', reason: 'leaked' }]);
 });
 
 test('revoke changes nothing for a jti or sid, and names the command that refuses it', async () => {
