@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
+import type { CommandResult } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
 import { guideLines } from './testing/guide.ts';
@@ -47,6 +48,31 @@ async function done(words: readonly string[], cwd = copy): Promise<string> {
   return stdout + stderr;
 }
 
+/** The text of a script of a package. */
+async function scriptOf(folder: string, name: string): Promise<string> {
+  return JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')).scripts[name];
+}
+
+/** Runs a line as pnpm runs a script of a package in this folder, without the start of pnpm. */
+function runTool(line: string, folder: string): Promise<CommandResult> {
+  const bins = [folder, copy].map((one) => join(one, 'node_modules/.bin'));
+  const env = { HOME: process.env.HOME, PATH: [...bins, process.env.PATH].join(delimiter), NO_COLOR: '1' };
+  return new Promise((resolve, reject) => {
+    const child = execFile('sh', ['-c', line], { cwd: folder, env, timeout: longest }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : error.code;
+      if (typeof code === 'number') resolve({ code, stdout, stderr });
+      else reject(error);
+    });
+    child.stdin?.end();
+  });
+}
+
+/** @throws AssertionError with what it wrote, when it fails */
+async function passes(line: string, folder: string): Promise<void> {
+  const { code, stdout, stderr } = await runTool(line, folder);
+  expect(code, `${line}:\n${stdout}${stderr}`).toBe(0);
+}
+
 beforeAll(async () => {
   const since = performance.now();
   copy = await temporaryFolder('new-authenticator');
@@ -76,26 +102,38 @@ describe('pnpm new-authenticator', () => {
     longest,
   );
 
-  // The parts of `check`, on what is new: all of it takes a minute.
+  // The parts of `check`, on what is new: all of it takes a minute. Each tool starts
+  // without pnpm, which would take as long.
   test.each([
-    ['types', ['--filter', '@sallyport/authenticator-tickets', 'types']],
-    ['a build', ['--filter', '@sallyport/authenticator-tickets', 'build']],
+    ['lint and format', 'biome ci --error-on-warnings packages/authenticator-tickets apps/gateway/package.json'],
+    ['boundaries', 'turbo boundaries'],
+    ['imports', 'depcruise --config scripts/src/dependency-cruiser.ts packages/authenticator-tickets'],
+    ['unused code', 'knip --treat-config-hints-as-errors --workspace packages/authenticator-tickets'],
     [
-      'lint and format',
-      ['exec', 'biome', 'ci', '--error-on-warnings', 'packages/authenticator-tickets', 'apps/gateway/package.json'],
+      'the schema of gateway.yaml',
+      'NODE_COMPILE_CACHE=apps/gateway/.compile-cache sallyport schema | diff - apps/gateway/gateway.schema.json',
     ],
-    ['boundaries', ['exec', 'turbo', 'boundaries']],
-    [
-      'imports',
-      ['exec', 'depcruise', '--config', 'scripts/src/dependency-cruiser.ts', 'packages/authenticator-tickets'],
-    ],
-    ['unused code', ['exec', 'knip', '--treat-config-hints-as-errors']],
-    ['the schema of gateway.yaml', ['--filter', 'gateway', 'exec', 'vitest', 'run', 'src/config/shipped.test.ts']],
-    ['a frozen lockfile', ['install', '--offline', '--frozen-lockfile']],
   ])(
     'makes a package that passes: %s',
-    async (_name, words) => {
-      await done(words);
+    async (_name, line) => {
+      await passes(line, copy);
+    },
+    longest,
+  );
+
+  test.each(['types', 'build'])(
+    'makes a package whose script passes: %s',
+    async (script) => {
+      const folder = join(copy, 'packages/authenticator-tickets');
+      await passes(await scriptOf(folder, script), folder);
+    },
+    longest,
+  );
+
+  test(
+    'makes a package that passes: a frozen lockfile',
+    async () => {
+      await done(['install', '--offline', '--frozen-lockfile']);
     },
     longest,
   );
@@ -125,19 +163,33 @@ describe('pnpm new-authenticator', () => {
     longest,
   );
 
+  const expectRefusal = async (run: () => Promise<CommandResult>, message: string) => {
+    const before = await git(copy, 'status', '--short');
+    const { code, stdout, stderr } = await run();
+    expect([code, stdout + stderr]).toEqual([1, expect.stringContaining(message)]);
+    expect(stdout + stderr).not.toMatch(/^ {4}at /m);
+    expect(await git(copy, 'status', '--short')).toBe(before);
+  };
+
+  test(
+    'is refused for the name of a package that exists',
+    () =>
+      expectRefusal(
+        () => runPnpm(['new-authenticator', 'tickets'], copy, longest),
+        'packages/authenticator-tickets exists: nothing was written. Choose another name',
+      ),
+    longest,
+  );
+
   test.each([
-    [['tickets'], 'packages/authenticator-tickets exists: nothing was written. Choose another name'],
-    [['../escape'], '"../escape" is not a name for a plugin'],
+    ['../escape', '"../escape" is not a name for a plugin'],
     // The tests have no terminal that could be asked.
-    [[], '\nno name was given: run npx -y pnpm@10 new-authenticator my-plugin\n'],
+    ['', 'no name was given: run npx -y pnpm@10 new-authenticator my-plugin\n'],
   ])(
-    'is refused for %j',
-    async (names, message) => {
-      const before = await git(copy, 'status', '--short');
-      const { code, stdout, stderr } = await runPnpm(['new-authenticator', ...names], copy, longest);
-      expect([code, stdout + stderr]).toEqual([1, expect.stringContaining(message)]);
-      expect(stdout + stderr).not.toMatch(/^ {4}at /m);
-      expect(await git(copy, 'status', '--short')).toBe(before);
+    'has a script that is refused for the name "%s"',
+    async (name, message) => {
+      const line = `${await scriptOf(copy, 'new-authenticator')} ${name}`;
+      await expectRefusal(() => runTool(line, copy), message);
     },
     longest,
   );
