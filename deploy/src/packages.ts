@@ -43,7 +43,9 @@ export function tarballOf({ name, version }: Manifest): string {
 /** Builds all packages that are published, and writes a tarball of each into the folder. @param folder absolute */
 export async function packPackages(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await pnpm('pack:all', folder);
+  // What pack:all does, with one start of pnpm less.
+  await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'build']);
+  await pnpm('pack:built', folder);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { globSync, lstatSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Version } from '@cyclonedx/cyclonedx-library/Spec';
 import { JsonStrictValidator } from '@cyclonedx/cyclonedx-library/Validation';
@@ -22,10 +22,10 @@ import { sha256Of } from './testing/tokens.ts';
 let folder: TemporaryFolder;
 let output: string;
 let source: ImageDetails;
-/** One build of everything, as a release does it, but for the level of compression, which is most of its work. */
+/** One build of everything, as a release does it, but without compression, which is most of its work. */
 beforeAll(async () => {
   folder = await temporaryFolder('release');
-  source = await readSource(1);
+  source = await readSource(0);
   output = await pnpm('--filter', '@sallyport/deploy', 'run', 'release', join(folder.path, 'release'), '--quick');
 }, 240_000);
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -69,7 +69,9 @@ describe('a release', () => {
       'kubectl-sallyport',
     ]);
     const program = join(target.path, 'kubectl-sallyport');
+    const began = performance.now();
     expect(await run(program, ['--version'], target.path)).toBe(`${source.version}\n`);
+    const elapsed = performance.now() - began;
     // It reads YAML and asks a server, with what is in the program alone.
     await expect(run(program, ['login', '--kubeconfig', join(target.path, 'none')])).rejects.toThrow(
       'the kubeconfig has no current context. Add one: kubectl sallyport init URL',
@@ -77,10 +79,7 @@ describe('a release', () => {
     await expect(run(program, ['init', 'https://127.0.0.1:1'])).rejects.toThrow(
       /cannot reach the login server.*ECONNREFUSED/,
     );
-    const began = performance.now();
-    for (let start = 0; start < 5; start++) await run(program, ['--version']);
-    const megabytes = lstatSync(program).size / 1e6;
-    console.log(`${megabytes.toFixed()} MB, starts in ${((performance.now() - began) / 5).toFixed()} ms`);
+    console.log(`${(lstatSync(program).size / 1e6).toFixed()} MB, started in ${elapsed.toFixed()} ms`);
     const { metadata, spec } = parse(await readFile(file('sallyport.yaml'), 'utf8'));
     expect([metadata.name, spec.version]).toEqual(['sallyport', `v${source.version}`]);
     expect(spec.platforms).toMatchObject([
@@ -122,6 +121,9 @@ describe('a release', () => {
     );
   });
 
+  /** It compiles its schema once. */
+  const validator = new JsonStrictValidator(Version.v1dot6);
+
   /** The text of the only one whose name begins and goes on like this. */
   async function billOf(start: string, part: string): Promise<string> {
     const names = await readdir(file(''));
@@ -129,7 +131,7 @@ describe('a release', () => {
       (one) => one.startsWith(start) && one.includes(part) && one.endsWith('.cdx.json'),
     );
     const bill = await readFile(file(found), 'utf8');
-    expect(await new JsonStrictValidator(Version.v1dot6).validate(bill)).toBeNull();
+    expect(await validator.validate(bill)).toBeNull();
     return bill;
   }
 
@@ -182,6 +184,10 @@ describe('the image', () => {
     config = join(folder.path, 'config');
     await run('mkdir', [config]);
     await mountConfig(objects, tls.secrets, config);
+    // The default is 5s, for which the clients of the last test would keep all CPUs busy.
+    const gatewayConfig = join(config, 'gateway.yaml');
+    const text = await readFile(gatewayConfig, 'utf8');
+    await writeFile(gatewayConfig, text.replace(/^server:$/m, '$&\n  shutdownDelay: 500ms'));
     const archive = file(`sallyport-${source.version}-linux-${architecture}.oci.tar`);
     container = await unpackImage(archive, source.version, folder.path, config);
   }, 120_000);

@@ -1,6 +1,7 @@
 /**
  * Builds a release into a folder: `release [DIR]`. It publishes nothing, and prints what publishing would run. With --publish
- * it does that, when nothing is in the way. With --quick it compresses less, for a try.
+ * it does that, when nothing is in the way. With --quick it does not compress the image and the
+ * program, for a try.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,7 +17,7 @@ const { values, positionals } = parseArgs({
 });
 if (values.publish && values.quick) throw new Error('--quick is for a try: leave it out to publish');
 const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');
-const source = await readSource(values.quick ? 1 : undefined);
+const source = await readSource(values.quick ? 0 : undefined);
 const [released, pending] = await Promise.all([releasedChanges(source.version), pendingChanges()]);
 const places = { image: process.env.RELEASE_IMAGE, charts: process.env.RELEASE_CHARTS };
 const inTheWay = obstacles({

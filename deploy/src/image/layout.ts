@@ -13,7 +13,7 @@ export interface ImageDetails {
   readonly epoch: number;
   /** The commit that it is built from. */
   readonly revision: string;
-  /** Of gzip, for what is large: 1 is fast, 9 is small. */
+  /** Of gzip, for what is large: 0 does not compress, 1 is fast, 9 is small. */
   readonly level: number;
 }
 
