@@ -56,7 +56,8 @@ async function scriptOf(folder: string, name: string): Promise<string> {
 /** Runs a line as pnpm runs a script of a package in this folder, without the start of pnpm. */
 function runTool(line: string, folder: string): Promise<CommandResult> {
   const bins = [folder, copy].map((one) => join(one, 'node_modules/.bin'));
-  const env = { HOME: process.env.HOME, PATH: [...bins, process.env.PATH].join(delimiter), NO_COLOR: '1' };
+  const { HOME, NODE_COMPILE_CACHE } = process.env;
+  const env = { HOME, PATH: [...bins, process.env.PATH].join(delimiter), NO_COLOR: '1', NODE_COMPILE_CACHE };
   return new Promise((resolve, reject) => {
     const child = execFile('sh', ['-c', line], { cwd: folder, env, timeout: longest }, (error, stdout, stderr) => {
       const code = error === null ? 0 : error.code;
@@ -76,6 +77,8 @@ async function passes(line: string, folder: string): Promise<void> {
 beforeAll(async () => {
   const since = performance.now();
   copy = await temporaryFolder('new-authenticator');
+  // Halves the time of each start of a tool, of the gateway too: its tests use this folder of a copy.
+  process.env.NODE_COMPILE_CACHE = join(copy, 'apps/gateway/.compile-cache');
   await copyRepository(copy);
   const copied = performance.now();
   printed = await done(command);
@@ -109,10 +112,7 @@ describe('pnpm new-authenticator', () => {
     ['boundaries', 'turbo boundaries'],
     ['imports', 'depcruise --config scripts/src/dependency-cruiser.ts packages/authenticator-tickets'],
     ['unused code', 'knip --treat-config-hints-as-errors --workspace packages/authenticator-tickets'],
-    [
-      'the schema of gateway.yaml',
-      'NODE_COMPILE_CACHE=apps/gateway/.compile-cache sallyport schema | diff - apps/gateway/gateway.schema.json',
-    ],
+    ['the schema of gateway.yaml', 'sallyport schema | diff - apps/gateway/gateway.schema.json'],
   ])(
     'makes a package that passes: %s',
     async (_name, line) => {
