@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const blocks = await guideBlocks();
 const guide = await readGuide();
 
-/** Where each block of commands is run: `create-authenticator.test.ts` and `new-authenticator.test.ts`. */
+/** Where each block of commands is run: `installed.test.ts` and `new-authenticator.test.ts`. */
 const commands = ['outside', 'inside', 'pack', 'packed', 'backend', 'gateway'];
 /** A picture, in no language. */
 const pictures = blocks.filter(({ language }) => language === '');

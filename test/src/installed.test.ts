@@ -1,15 +1,19 @@
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { globSync, readdirSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { npmEnvironment } from '@sallyport/test-servers/npm';
+import { freePort } from '@sallyport/test-servers/ports';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { publint } from 'publint';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { http2Client, review } from './testing/clients.ts';
 import { temporaryFolder } from './testing/folder.ts';
+import { guideLines, readGuide } from './testing/guide.ts';
+import { type NpmRegistry, startNpmRegistry } from './testing/npm-registry.ts';
 import {
   type InstalledCommand,
   installedCommand,
@@ -19,6 +23,7 @@ import {
   packAll,
 } from './testing/packages.ts';
 import { rootFolder } from './testing/pnpm.ts';
+import { runLine, type ShellSetup, startLine } from './testing/shell.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
 const nameOf = (folder: string) => (folder === 'kubectl-sallyport' ? folder : `@sallyport/${folder}`);
@@ -27,21 +32,33 @@ const names = [...readdirSync(join(rootFolder, 'packages')), 'gateway'].map(name
 const commands = ['@sallyport/create-authenticator', '@sallyport/gateway', 'kubectl-sallyport'];
 
 let folder: string;
+let packages: string;
 let tarballs: ReadonlyMap<string, string>;
 let lowestNode: string;
 let lowestClientNode: string;
+/** A plugin that was created and tested by the commands for packages that are not on npm, and what these wrote. */
+let packed: { readonly plugin: string; readonly tested: string };
 
+/** All tests of installed packages are in this file: packing and installing cost more than they do. */
 beforeAll(async () => {
   folder = await temporaryFolder('installed');
-  tarballs = await packAll(join(folder, 'packages'));
-  const local = join(folder, 'local');
-  [lowestNode, lowestClientNode] = await Promise.all([
+  packages = join(folder, 'packages');
+  tarballs = await packAll(packages);
+  [lowestNode, lowestClientNode, packed] = await Promise.all([
     installLowestNode('apps/gateway'),
     installLowestNode('packages/kubectl-sallyport'),
-    npmInstall(local, tarballs.values()),
+    createFromTarballs(),
     npmInstall(folder, tarballs.values(), ['--global', '--prefix', join(folder, 'prefix')]),
   ]);
 }, longest);
+
+async function createFromTarballs(): Promise<typeof packed> {
+  const cwd = join(folder, 'packed');
+  await mkdir(join(cwd, 'settings'), { recursive: true });
+  const setup = { cwd, env: await npmEnvironment(join(cwd, 'settings'), 'prefer-offline=true\n'), timeout: longest };
+  const lines = (await guideLines('packed')).map((line) => line.replaceAll('~/sallyport-packages', packages));
+  return { plugin: join(cwd, 'tickets'), tested: await runLine(lines.join(' && '), setup) };
+}
 
 const tarball = (name: string) => readFile(tarballs.get(name) ?? '');
 
@@ -100,7 +117,7 @@ async function extend(made: string, url: string): Promise<void> {
 }
 
 const forms: readonly [form: string, program: string, node: () => string][] = [
-  ['node_modules/.bin', 'local/node_modules/.bin/sallyport', () => process.execPath],
+  ['node_modules/.bin', 'packed/tickets/node_modules/.bin/sallyport', () => process.execPath],
   ['a global prefix, on the lowest Node', 'prefix/bin/sallyport', () => lowestNode],
 ];
 
@@ -203,7 +220,9 @@ describe.each([
 });
 
 test('the types of the packages are complete for a plugin in TypeScript', async () => {
-  const author = join(folder, 'local');
+  const author = packed.plugin;
+  // The zod of the author would hide that these options do not depend on it.
+  expect(readdirSync(join(folder, 'prefix/lib/node_modules/@sallyport/plugin-options/node_modules'))).toContain('zod');
   await writeFile(
     join(author, 'plugin.ts'),
     `import type { AuthenticatorPlugin } from '@sallyport/authenticator';
@@ -223,6 +242,7 @@ export const used = [conformanceCases, connect, connectionShape];
 `,
   );
   const flags = [
+    '--ignoreConfig',
     '--noEmit',
     '--strict',
     '--module',
@@ -238,4 +258,98 @@ export const used = [conformanceCases, connect, connectionShape];
     (error) => error,
   );
   expect(stdout).toBe('');
+});
+
+test('the commands for packages that are not on npm make a plugin that passes its tests', async () => {
+  expect(await guideLines('pack')).toEqual(['npx -y pnpm@10 pack:all ~/sallyport-packages']);
+  expect(packed.tested).toMatch(/\n. fail 0\n/);
+});
+
+const checkJavaScript = [
+  ...['--ignoreConfig', '--noEmit', '--allowJs', '--checkJs', '--strict', '--module', 'nodenext', '--target', 'es2024'],
+  ...['--typeRoots', join(rootFolder, 'node_modules/@types'), '--types', 'node'],
+  ...['src/index.js', 'src/index.test.js', 'src/ticket-server.js'],
+];
+
+/** The commands in a text, as a user pastes them. */
+const commandsOf = (text: string) => [...text.matchAll(/^ {2}((?:cd|npm|npx) .*)$/gm)].map(([, line = '']) => line);
+
+/** Puts ports that are free in place of those that all such folders have. */
+async function moveToFreePorts(plugin: string): Promise<void> {
+  const ports = new Map(
+    await Promise.all(['8080', '8081', '9099'].map(async (port) => [port, await freePort()] as const)),
+  );
+  for (const file of globSync(['sallyport.yaml', 'src/*'], { cwd: plugin })) {
+    const text = await readFile(join(plugin, file), 'utf8');
+    await writeFile(
+      join(plugin, file),
+      text.replaceAll(/\b(8080|8081|9099)\b/g, (port) => `${ports.get(port)}`),
+    );
+  }
+}
+
+/** As the guide has them. */
+const [create = '', ...install] = await guideLines('outside');
+const [backend = '', gateway = ''] = [...(await guideLines('backend')), ...(await guideLines('gateway'))];
+
+describe('packages on npm', () => {
+  let registry: NpmRegistry;
+  let env: Record<string, string>;
+  beforeAll(async () => {
+    registry = await startNpmRegistry(tarballs);
+    // What asks whether to install create-authenticator is answered as by a user: with yes.
+    env = await npmEnvironment(folder, `${registry.npmrc}yes=true\nprefer-offline=true\n`);
+  });
+  afterAll(() => registry[Symbol.asyncDispose]());
+
+  describe.each([
+    ['TypeScript', create],
+    ['JavaScript', `${create} -- --language js`],
+  ])('make a plugin in %s', (language, command) => {
+    let setup: ShellSetup;
+    let plugin: string;
+    let printed: string;
+    let tested: string;
+
+    beforeAll(async () => {
+      const since = performance.now();
+      const cwd = join(folder, language);
+      await mkdir(cwd);
+      printed = await runLine(command, { cwd, env, timeout: longest });
+      plugin = join(cwd, 'tickets');
+      setup = { cwd: plugin, env, timeout: longest };
+      await moveToFreePorts(plugin);
+      tested = await runLine(install.join(' && '), { ...setup, cwd });
+      console.log(`${language}: created, installed and tested in ${((performance.now() - since) / 1000).toFixed(1)} s`);
+    }, longest);
+
+    test('is made, installed and tested by the commands of the guide, which are those that it prints', async () => {
+      expect(commandsOf(printed)).toEqual([...install, backend, gateway]);
+      expect(await readGuide()).toContain(command);
+      expect(tested).toMatch(/\n. pass [4-9]\d\n. fail 0\n. cancelled 0\n. skipped 0\n/);
+    });
+
+    const answersReview = async () => {
+      await using tickets = startLine(backend, setup);
+      await using serving = startLine(gateway, setup);
+      await serving.waitFor(/"msg":"(listening)"/);
+      const line = await tickets.waitFor(/^ {2}(curl .*)$/m);
+      const answer = JSON.parse(await runLine(line, setup));
+      expect(answer.status).toEqual({ authenticated: true, user: { username: 'alice', groups: ['developers'] } });
+      const foreign = JSON.stringify({ ...answer, spec: { token: 'of someone else' }, status: undefined });
+      const refused = await runLine(line.replace(/-d '.*'/, `-d '${foreign}'`), setup);
+      expect(JSON.parse(refused).status).toEqual({ authenticated: false });
+    };
+    test('answers a review, with the commands of the guide', answersReview, longest);
+
+    const hasTypes = async () => {
+      if (language === 'TypeScript') await runLine('npm run types', setup);
+      else await promisify(execFile)(join(rootFolder, 'node_modules/.bin/tsc'), checkJavaScript, { cwd: plugin });
+      const archives: { files: { path: string }[] }[] = JSON.parse(await runLine('npm pack --json --silent', setup));
+      const code = language === 'TypeScript' ? ['dist/index.d.ts', 'dist/index.js'] : ['src/index.js'];
+      const files = archives[0]?.files.map(({ path }) => path).sort();
+      expect(files).toEqual(['README.md', ...code, 'package.json'].sort());
+    };
+    test('has types, and packs what it needs', hasTypes, longest);
+  });
 });

@@ -79,14 +79,15 @@ interface InstalledGateway extends AsyncDisposable {
 }
 
 export function installedCommand(program: string, node: string): InstalledCommand {
-  const start = (commandArguments: readonly string[], cwd: string) => {
+  const start = (commandArguments: readonly string[], cwd: string, more: Readonly<Record<string, string>> = {}) => {
     const PATH = [dirname(node), process.env.PATH].join(delimiter);
-    const options: SpawnOptionsWithoutStdio = { cwd, env: { PATH, HOME: cwd, NO_COLOR: '1' } };
+    const options: SpawnOptionsWithoutStdio = { cwd, env: { PATH, HOME: cwd, NO_COLOR: '1', ...more } };
     return spawn(program, commandArguments, options);
   };
   return {
     async run(commandArguments, cwd, input = '') {
-      const child = start(commandArguments, cwd);
+      // Halves the time of a start. `serve` has none: its start is measured.
+      const child = start(commandArguments, cwd, { NODE_COMPILE_CACHE: join(dirname(program), '.compile-cache') });
       const output = { stdout: '', stderr: '' };
       child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
       child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
