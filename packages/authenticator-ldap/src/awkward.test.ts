@@ -18,15 +18,25 @@ beforeAll(async () => {
 });
 afterAll(() => slapd?.[Symbol.asyncDispose]());
 
+const gateways = new Map<string, Promise<PluginGateway>>();
+afterAll(async () => {
+  for (const made of gateways.values()) await (await made)[Symbol.asyncDispose]();
+});
+
+/** One for all cases with these settings. They share its connections. */
 function gateway(settings: AwkwardSettings): Promise<PluginGateway> {
+  const options = awkwardOptions(settings);
+  const key = JSON.stringify(options);
   const { ldapsUrl, caFile, service } = slapd;
   const common = { urls: [ldapsUrl], caFile, bind: service, serverTimeout: '5s' };
-  return pluginGateway(plugin, { ...common, ...awkwardOptions(settings) });
+  const made = gateways.get(key) ?? pluginGateway(plugin, { ...common, ...options });
+  gateways.set(key, made);
+  return made;
 }
 
 /** As the table writes it. */
 async function outcomeOf({ settings, login }: AwkwardCase, password: string): Promise<AwkwardOutcome> {
-  await using made = await gateway(settings);
+  const made = await gateway(settings);
   try {
     const decision = await made.logIn(login, password);
     if (decision.kind === 'no-opinion') return decision;
