@@ -46,7 +46,14 @@ function keepAsking({ read }: Opened): () => Promise<ReadonlySet<string>> {
   };
 }
 
-const idsOf = async () => (await clientsOf(redis)).map((line) => /^id=(\d+) /.exec(line)?.[1]);
+const idOf = (client: string) => /^id=(\d+) /.exec(client)?.[1];
+const idsOf = async () => (await clientsOf(redis)).map(idOf);
+/** The old connection stays for `commandTimeout`. No test but one must keep the processor busy for so long. */
+const untilUsed = (old: readonly unknown[]) =>
+  waitUntil(
+    async () => (await clientsOf(redis)).some((line) => !old.includes(idOf(line)) && / cmd=echo /.test(line)),
+    'reads over a new connection',
+  );
 const untilOthers = (old: readonly unknown[], count = 1) =>
   waitUntil(async () => {
     const ids = await idsOf();
@@ -95,8 +102,10 @@ describe('renewed TLS files', () => {
     const stop = keepAsking(started);
     await started.writePair(await redis.authority.issueClient('second'));
     await started.touch();
-    await untilOthers(before);
+    await untilUsed(before);
     expect(await stop()).toEqual(new Set([content]));
+    await untilOthers(before);
+    expect(await outcomeOf(started.read(key))).toBe(content);
   });
 
   test('that are invalid change nothing', async () => {
@@ -114,8 +123,10 @@ describe('renewed TLS files', () => {
     const before = await idsOf();
     const stop = keepAsking(started);
     for (let count = 0; count < 10; count += 1) await started.touch();
-    await untilOthers(before);
+    await untilUsed(before);
     expect(await stop()).toEqual(new Set([content]));
+    await untilOthers(before);
+    expect(await outcomeOf(started.read(key))).toBe(content);
     expect(started.values.get('connected')).toBe(1);
   });
 
