@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { KeyPair } from './certificates.ts';
 import { newPassword } from './passwords.ts';
 import { accepts } from './ports.ts';
@@ -81,8 +81,9 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(await sentinels.master()).toBe(second);
   });
 
-  test('without a majority of the sentinels no master is named', async () => {
-    await using all = await startSentinels({ program });
+  test('without a majority of the sentinels no master is named, and all end with the test, hanging or not', async () => {
+    const all = await startSentinels({ program });
+    onTestFinished(() => all[Symbol.asyncDispose]());
     const [one, two] = all.sentinels;
     await one?.stop();
     expect(await all.master()).toBe(all.nodes[0]);
@@ -90,11 +91,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     await expect(all.master()).rejects.toThrow('1 of 3 sentinels');
     await one?.start();
     expect(await all.master()).toBe(all.nodes[0]);
-  });
 
-  test('all end with the test, hanging or not', async () => {
-    const all = await startSentinels({ program });
-    await all.sentinels[0]?.hang();
     await all.nodes[0]?.hang();
     await all[Symbol.asyncDispose]();
     const ports = [

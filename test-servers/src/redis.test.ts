@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type RedisOptions as ClientOptions, Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
 import { accepts, hasIPv6, PortTaken } from './ports.ts';
@@ -115,29 +115,26 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
       expect(await ask({ port: own.port }, 'GET', 'key:0')).toBe('0');
     });
 
-    test('a hanging one accepts connections and answers nothing until it is resumed', async () => {
-      await using own = await startRedis({ program, authority: redis.authority });
+    test('a hanging one answers nothing until it is resumed, starts again after an end, and ends with the test', async () => {
+      const own = await startRedis({ program, authority: redis.authority });
+      onTestFinished(() => own[Symbol.asyncDispose]());
+      const client = own.client();
+      await client.set('key', 'value');
       await own.hang();
       const late = ask({ port: own.port }, 'PING');
       const first = await Promise.race([late, accepts(own.port)]);
       expect(first).toBe(true);
       await own.start();
       expect(await late).toBe('PONG');
-    });
 
-    test.each(['stop', 'kill'] as const)('%s: a hanging one starts again, too', async (end) => {
-      await using own = await startRedis({ program, authority: redis.authority });
-      await own.client().set('key', 'value');
-      await own.hang();
-      await own[end]();
-      expect(await accepts(own.port)).toBe(false);
-      await own.start();
-      expect(await own.client().get('key')).toBe('value');
-    });
+      for (const end of [own.stop, own.kill]) {
+        await own.hang();
+        await end();
+        expect(await accepts(own.port)).toBe(false);
+        await own.start();
+        expect(await client.get('key')).toBe('value');
+      }
 
-    test('a hanging one ends with the test, and its folder is deleted', async () => {
-      const own = await startRedis({ program, authority: redis.authority });
-      const client = own.client();
       await own.hang();
       await own[Symbol.asyncDispose]();
       expect(await accepts(own.port)).toBe(false);
