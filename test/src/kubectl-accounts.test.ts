@@ -1,13 +1,17 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { done, get, loggedIn, logIn, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { createDesk, type Desk, type Site, startSite } from './testing/login-client.ts';
-import { secret } from './testing/tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 let site: Site;
 beforeAll(async () => {
-  site = await startSite({ count: 2, login: { maxSessions: 100, revalidate: '1s', limits: { perAddress: '1000/m' } } });
+  site = await startSite({
+    login: { maxSessions: 100, revalidate: '1s', limits: { perAddress: '1000/m' } },
+    entry: { cache: { staleTtl: '10m' } },
+  });
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
@@ -127,4 +131,51 @@ test('an answer of another server is none of a login server', async () => {
   const result = await desk.sallyport(['init', String(gateway?.adminUrl)]);
   expect([result.code, result.stdout]).toEqual([1, '']);
   expect(result.stderr).toMatch(/: it answered 404.*Check the URL and the cluster/);
+});
+
+/** A desk where someone is logged in, and works. */
+async function deskOf(person: { readonly name: string; readonly password: string }): Promise<Desk> {
+  const desk = await newDesk(site);
+  await logIn(desk, person);
+  expect(await desk.kubectl(get)).toEqual(done);
+  return desk;
+}
+
+describe.concurrent('after a change in the directory, kubectl', () => {
+  test.each<[what: string, ldif: (dn: string) => string]>([
+    [
+      'is disabled',
+      (dn) => `dn: ${dn}\nchangetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n`,
+    ],
+    [
+      'has another password',
+      (dn) => `dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${randomToken()}\n`,
+    ],
+  ])('is refused when its user %s, and the user is told to log in', async (what, ldif) => {
+    const user = await site.place.people.add(what.replaceAll(' ', '-'));
+    const desk = await deskOf(user);
+    const second = Math.floor(Date.now() / 1000);
+    await waitFor(() => Math.floor(Date.now() / 1000) > second, 'a later second, as directories count');
+    const token = await tokenOf(desk);
+    await site.place.people.slapd.modify(ldif(user.dn));
+    // A review costs less than kubectl, which is run when it must be refused.
+    await untilRefused(site, token);
+    const refused = await desk.kubectl(get);
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toContain('Run: kubectl sallyport login\n');
+  });
+
+  test('has the groups of the directory, without another login', async () => {
+    const { people } = site.place;
+    const desk = await deskOf(await people.add('ada', 'k8s-ada'));
+    const groups = async () => JSON.parse((await desk.sallyport(['whoami', '-o', 'json'])).stdout).groups;
+    expect(await groups()).toEqual(['corp:k8s-ada']);
+    const token = await tokenOf(desk);
+    const group = `cn=k8s-ada,ou=groups,${people.slapd.suffix}`;
+    await people.slapd.modify(`dn: ${group}\nchangetype: modify\nreplace: member\nmember: ${people.bob.dn}\n`);
+    const isGone = async () => (await site.place.reviews(token)).every(({ user }) => user?.groups?.length === 0);
+    await waitFor(isGone, 'the group to be gone');
+    expect(await groups()).toEqual([]);
+    expect(await desk.kubectl(get)).toEqual(done);
+  });
 });

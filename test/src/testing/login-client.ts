@@ -28,6 +28,8 @@ export interface Site extends AsyncDisposable {
   readonly caFile: string;
   /** False: the login server does not answer. */
   reachable: boolean;
+  /** Those that run now: a restart changes them. */
+  gateways: readonly Gateway[];
   /** Restarts all gateways, with their config. */
   restart(): Promise<void>;
   /** Sends a request to the login server as its client does, without a body. @returns the status */
@@ -44,7 +46,7 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
   const authority = await createAuthority('login-authority');
   const { certificateFile, keyFile } = await authority.issueServer();
   let port = 0;
-  const site = { reachable: true };
+  const site = { reachable: true, gateways: [] as readonly Gateway[] };
   // The gateways listen on ports of their own: this is the address that people know.
   const front = resources.use(
     await startTcpServer((client) => {
@@ -70,7 +72,8 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
     ...setup.login,
   };
   const place = resources.use(await startLogin({ ...setup, login }));
-  port = portOf(place.replicas.gateways[0]);
+  site.gateways = place.replicas.gateways;
+  port = portOf(site.gateways[0]);
   reviews = place.reviews;
   unfinished.move();
   return Object.assign(site, {
@@ -80,13 +83,14 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
     answered: kubernetes.answered,
     async restart() {
       const started = await Promise.all(
-        place.replicas.gateways.map(async (gateway) => {
+        site.gateways.map(async (gateway) => {
           const resumed = resources.use(await restarted(gateway, place));
           const client = resources.use(http1Client(resumed.url));
           return { resumed, ask: (token: string) => review(client, token, 'v1', [audience]) };
         }),
       );
-      port = portOf(started[0]?.resumed);
+      site.gateways = started.map(({ resumed }) => resumed);
+      port = portOf(site.gateways[0]);
       reviews = (token) => Promise.all(started.map(({ ask }) => ask(token)));
     },
     ask: async (method: string, path: string, token: string) => {
