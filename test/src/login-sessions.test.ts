@@ -122,31 +122,6 @@ describe.concurrent('a session', () => {
     expect(await refusals()).toMatchObject([{ ...known, reason, address: '127.0.0.1' }]);
   });
 
-  test('goes on while the directory is down, and is refused after staleTtl', async () => {
-    const short = { cache: { staleTtl: '3s' }, timeout: '1s' };
-    await using own = await startLogin({ login: { revalidate: '1s' }, entry: short });
-    const { people, logIn, reviews, ask } = own;
-    const token = await logIn(people.alice);
-    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
-    await people.slapd.stop();
-    const stopped = performance.now();
-    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
-    for (const status of await reviews(token)) expect(status).toMatchObject({ user: { username: 'corp:alice' } });
-    const { name: username, password } = people.alice;
-    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
-      status: 503,
-      json: { code: 'unavailable' },
-    });
-    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
-    await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
-    expect(await reviews(token)).toEqual([unchecked]);
-    // Logging out needs no directory.
-    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({ status: 204 });
-    await people.slapd.start();
-    await waitFor(async () => (await reviews(token))[0]?.error === undefined, 'the directory to be asked again');
-    expect(await reviews(token)).toEqual([refused]);
-  });
-
   test('does not pass to another person who gets the name', async () => {
     const { people, logIn, reviews } = place;
     const first = await people.add('same');
@@ -161,22 +136,6 @@ describe.concurrent('a session', () => {
     await untilRefused(place, token);
     expect(await reviews(await logIn(first))).toMatchObject([accepted, accepted]);
     expect(await reviews(token)).toEqual([refused, refused]);
-  });
-
-  test('goes on while its Redis is down, and no one can log in or out then', async () => {
-    await using own = await startLogin();
-    const { people, redis, logIn, reviews, ask } = own;
-    const token = await logIn(people.alice);
-    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
-    await redis.stop();
-    const stopped = performance.now();
-    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
-    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
-    const { name: username, password } = people.alice;
-    const unavailable = { status: 503, json: { code: 'unavailable' }, headers: { 'retry-after': '5' } };
-    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject(unavailable);
-    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject(unavailable);
-    await redis.start();
   });
 
   test('is the oldest to end when there are more than maxSessions', async () => {
@@ -243,5 +202,56 @@ describe.concurrent('a session', () => {
     const revoked = await operator.run(['revoke', '--user', 'corp:eve']);
     expect(revoked.stdout).toContain('1 session revoked');
     await untilRefused(place, token);
+  });
+});
+
+describe('in an outage, a session', () => {
+  let own: LoginPlace;
+  beforeAll(async () => {
+    const short = { cache: { staleTtl: '3s' }, timeout: '1s', circuit: { openFor: '1s' } };
+    own = await startLogin({ login: { revalidate: '1s' }, entry: short });
+  });
+  afterAll(() => own[Symbol.asyncDispose]());
+
+  test('goes on while the directory is down, and is refused after staleTtl', async () => {
+    const { people, logIn, reviews, ask } = own;
+    const { name: username, password } = await people.add('stale');
+    const token = await logIn({ name: username, password });
+    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    await people.slapd.stop();
+    const stopped = performance.now();
+    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
+    for (const status of await reviews(token)) expect(status).toMatchObject({ user: { username: 'corp:stale' } });
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
+      status: 503,
+      json: { code: 'unavailable' },
+    });
+    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
+    await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
+    expect(await reviews(token)).toEqual([unchecked]);
+    // Logging out needs no directory.
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({ status: 204 });
+    await people.slapd.start();
+    await waitFor(async () => (await reviews(token))[0]?.error === undefined, 'the directory to be asked again');
+    expect(await reviews(token)).toEqual([refused]);
+    const login = { body: { username, password, cluster: 'prod' } };
+    await waitFor(async () => (await ask(login)).status === 201, 'logins to work again');
+  });
+
+  test('goes on while its Redis is down, and no one can log in or out then', async () => {
+    const { people, redis, logIn, reviews, ask } = own;
+    const token = await logIn(people.alice);
+    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+    await redis.stop();
+    const stopped = performance.now();
+    await waitFor(() => performance.now() - stopped > 1_100, 'the answer to be too old');
+    expect(await reviews(token)).toMatchObject([{ authenticated: true }]);
+    const { name: username, password } = people.alice;
+    const unavailable = { status: 503, json: { code: 'unavailable' }, headers: { 'retry-after': '5' } };
+    expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject(unavailable);
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject(unavailable);
+    await redis.start();
+    const isLoggedOut = async () => (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
+    await waitFor(isLoggedOut, 'a logout to work again');
   });
 });
