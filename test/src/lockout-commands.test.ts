@@ -8,6 +8,7 @@ import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { operatorOf } from './testing/redis-commands.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;
@@ -56,7 +57,15 @@ afterAll(() => place[Symbol.asyncDispose]());
 /** For a test that stops Redis: at the end Redis runs, and each replica has a new connection with a closed circuit. */
 async function withNewConnections(timeout: string): Promise<AsyncDisposable> {
   const { redis, one, other } = place;
-  const reconfigure = (changed: object) => Promise.all([one, other].map((replica) => replica.reconfigure(changed)));
+  // A replica reports an outage only after it has read the revocation list again.
+  const reconfigure = (changed: object) =>
+    Promise.all(
+      [one, other].map(async (replica) => {
+        await replica.reconfigure(changed);
+        const isRead = async () => (await replica.metric('sallyport_revocation_list_age_seconds')) < 1;
+        await waitFor(isRead, 'the revocation list to be read');
+      }),
+    );
   await reconfigure({ redis: { url: redis.url, timeout } });
   return {
     async [Symbol.asyncDispose]() {

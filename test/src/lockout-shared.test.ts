@@ -5,6 +5,7 @@ import { addCrowd } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { startLockoutWriter } from './testing/lockout-writer.ts';
 import { randomToken } from './testing/tokens.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;
@@ -51,7 +52,15 @@ afterAll(() => place[Symbol.asyncDispose]());
  */
 async function timeoutOf(timeout: string): Promise<AsyncDisposable> {
   const { redis, replicas } = place;
-  const reconfigure = (changed: object) => Promise.all(replicas.map((replica) => replica.reconfigure(changed)));
+  // A replica reports an outage only after it has read the revocation list again.
+  const reconfigure = (changed: object) =>
+    Promise.all(
+      replicas.map(async (replica) => {
+        await replica.reconfigure(changed);
+        const isRead = async () => (await replica.metric('sallyport_revocation_list_age_seconds')) < 1;
+        await waitFor(isRead, 'the revocation list to be read');
+      }),
+    );
   await reconfigure({ redis: { url: redis.url, timeout } });
   return {
     async [Symbol.asyncDispose]() {
