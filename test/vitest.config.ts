@@ -11,11 +11,9 @@ const outages = filesOf(
   'audit-outages',
   'cache-failover',
   'cache-outages',
-  'cache-user-flood',
   'hostile-http2',
   'redis-hostile',
   'redis-outages',
-  'redis-shortage',
 );
 
 // Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file. Large
