@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import { clusters, type LoginPlace, startLogin } from './testing/login-gateway.ts';
@@ -253,5 +254,7 @@ describe('in an outage, a session', () => {
     await redis.start();
     const isLoggedOut = async () => (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
     await waitFor(isLoggedOut, 'a logout to work again');
+    const isRefused = async () => isDeepStrictEqual(await reviews(token), [refused]);
+    await waitFor(isRefused, 'reviews to ask Redis again, and to refuse the session');
   });
 });
