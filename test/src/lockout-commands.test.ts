@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealingKey, startReplicas } from './testing/cache-gateway.ts';
+import { sealingKey, startReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { addCrowd } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { operatorOf } from './testing/redis-commands.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;
@@ -53,27 +52,6 @@ beforeAll(async () => {
   place = await start();
 });
 afterAll(() => place[Symbol.asyncDispose]());
-
-/** For a test that stops Redis: at the end Redis runs, and each replica has a new connection with a closed circuit. */
-async function withNewConnections(timeout: string): Promise<AsyncDisposable> {
-  const { redis, one, other } = place;
-  // A replica reports an outage only after it has read the revocation list again.
-  const reconfigure = (changed: object) =>
-    Promise.all(
-      [one, other].map(async (replica) => {
-        await replica.reconfigure(changed);
-        const isRead = async () => (await replica.metric('sallyport_revocation_list_age_seconds')) < 1;
-        await waitFor(isRead, 'the revocation list to be read');
-      }),
-    );
-  await reconfigure({ redis: { url: redis.url, timeout } });
-  return {
-    async [Symbol.asyncDispose]() {
-      await redis.start();
-      await reconfigure({});
-    },
-  };
-}
 
 test('lockouts lists who is locked out, unlock clears it in each replica, and says who has confirmed', async () => {
   const { one, other, run } = place;
@@ -120,7 +98,7 @@ test('unlock of a user without refused tries exits 3, and of what replicas count
   const { bob } = await place.newUsers('alone');
   // Those of other tests.
   await redis.client().del('none', ...(await redis.client().keys('sallyport:lockout:*')));
-  await using _ = await withNewConnections('1s');
+  await using _ = await withRedisTimeout('1s', [place.one, place.other], place.redis);
   const from = [one, other].map(({ gateway }) => gateway.output.lines.length);
   expect((await run(['lockouts'])).stderr).toBe('sallyport: no refused tries are counted in the cache Redis\n');
   await redis.stop();

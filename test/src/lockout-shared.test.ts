@@ -1,11 +1,10 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealingKey, startReplicas } from './testing/cache-gateway.ts';
+import { sealingKey, startReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { addCrowd } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { startLockoutWriter } from './testing/lockout-writer.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const refused = { authenticated: false };
 const maxFailures = 3;
@@ -46,30 +45,6 @@ beforeAll(async () => {
 });
 afterAll(() => place[Symbol.asyncDispose]());
 
-/**
- * Changes `cache.redis.timeout` for a test that stops Redis or makes it late. At the end Redis runs, and each replica has a
- * new connection with a circuit that is closed.
- */
-async function timeoutOf(timeout: string): Promise<AsyncDisposable> {
-  const { redis, replicas } = place;
-  // A replica reports an outage only after it has read the revocation list again.
-  const reconfigure = (changed: object) =>
-    Promise.all(
-      replicas.map(async (replica) => {
-        await replica.reconfigure(changed);
-        const isRead = async () => (await replica.metric('sallyport_revocation_list_age_seconds')) < 1;
-        await waitFor(isRead, 'the revocation list to be read');
-      }),
-    );
-  await reconfigure({ redis: { url: redis.url, timeout } });
-  return {
-    async [Symbol.asyncDispose]() {
-      await redis.start();
-      await reconfigure({});
-    },
-  };
-}
-
 test('replicas send no more wrong passwords of one user than one gateway would, asked all at once', async () => {
   const { replicas, binds } = place;
   const { alice, bob } = await place.newUsers('wrong');
@@ -107,7 +82,7 @@ test('all replicas let in a user whom one of them knows, though unknown secrets 
 });
 
 test('replicas keep to their own counts while Redis is down, and to these and the common one afterwards', async () => {
-  await using _ = await timeoutOf('1s');
+  await using _ = await withRedisTimeout('1s', place.replicas, place.redis);
   const { redis, replicas, binds } = place;
   const { alice } = await place.newUsers('down');
   const from = replicas.map(({ gateway }) => gateway.output.lines.length);
@@ -130,7 +105,7 @@ test('replicas keep to their own counts while Redis is down, and to these and th
 });
 
 test('while Redis hangs, known passwords get in at once, others once it is found to be down, and no circuit opens', async () => {
-  await using _ = await timeoutOf('100ms');
+  await using _ = await withRedisTimeout('100ms', place.replicas, place.redis);
   const { redis, replicas } = place;
   const { alice, bob } = await place.newUsers('hung');
   const [one, other] = replicas;
@@ -154,7 +129,7 @@ test('while Redis hangs, known passwords get in at once, others once it is found
 
 test('160 guesses at once over two replicas cost no more binds than one replica may have', async () => {
   // So little that a burst makes Redis late, though it is healthy.
-  await using _ = await timeoutOf('10ms');
+  await using _ = await withRedisTimeout('10ms', place.replicas, place.redis);
   const { replicas, binds } = place;
   const { alice } = await place.newUsers('guessed');
   const asked = await Promise.all(
