@@ -1,7 +1,6 @@
 /**
  * Builds a release into a folder: `release [DIR]`. It publishes nothing, and prints what publishing would run. With --publish
- * it does that, when nothing is in the way. With --quick it does not compress the image and the
- * program, for a try.
+ * it does that, when nothing is in the way. With --quick, for a try, it compresses neither the image nor the program.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -13,7 +13,7 @@ export type MemoryTier = ReturnType<typeof createMemoryTier>;
 
 /** Bytes that a positive entry counts for at least: of users in a hundred groups each, fewer than `maxEntries` fit. */
 const leastSize = 4_096;
-/** Bytes that a negative entry counts for at least, more than names of people need: longer ones of a plugin can't fill the memory. */
+/** Bytes that a negative entry counts for at least. Names of people need less; longer ones of a plugin count for more. */
 const leastNegativeSize = 512;
 
 /** A positive entry, and the authenticator that gave it. */

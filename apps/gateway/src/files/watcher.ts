@@ -148,7 +148,7 @@ async function readFingerprint(file: string): Promise<Pick<Fingerprint, 'stamp' 
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const { size } = await handle.stat();
   const digest = size > largestFile ? 'too big' : await digestOf(handle, size);
-  // Not before it was read: content that came in between would have the time of the old content, and pass for known.
+  // Taken after reading. From before, it could be the time of older content, and the new content would pass for known.
   return { ...stampOf(await handle.stat({ bigint: true })), digest };
 }
 
