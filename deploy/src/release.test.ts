@@ -27,7 +27,7 @@ beforeAll(async () => {
   folder = await temporaryFolder('release');
   source = await readSource(0);
   output = await pnpm('--filter', '@sallyport/deploy', 'run', 'release', join(folder.path, 'release'), '--quick');
-}, 240_000);
+});
 afterAll(() => folder[Symbol.asyncDispose]());
 
 const file = (name: string) => join(folder.path, 'release', name);
@@ -190,13 +190,13 @@ describe('the image', () => {
     await writeFile(gatewayConfig, text.replace(/^server:$/m, '$&\n  shutdownDelay: 500ms'));
     const archive = file(`sallyport-${source.version}-linux-${architecture}.oci.tar`);
     container = await unpackImage(archive, source.version, folder.path, config);
-  }, 120_000);
+  });
 
   test('has the same digest when it is built again', async () => {
     const [, first] = /with the image (sha256:[0-9a-f]{64})$/m.exec(output) ?? [];
     const again = await buildImage(file(''), join(folder.path, 'again'), source);
     expect(again.digest).toBe(first);
-  }, 120_000);
+  });
 
   test('has no shell, no set-user-ID, less than 150 MB, and runs as 65532', () => {
     const found = globSync('**/*', { cwd: container.root, withFileTypes: true })

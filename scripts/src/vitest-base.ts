@@ -1,4 +1,5 @@
 import type { ViteUserConfig } from 'vitest/config';
+import { longestWait } from './longest-wait.ts';
 
 const include = ['src/**/*.test.ts'];
 
@@ -15,10 +16,26 @@ export const base: ViteUserConfig = {
     passWithNoTests: false,
     allowOnly: !process.env.CI,
     sequence: { shuffle: true },
-    // Servers start and TLS is made for many tests: on a busy machine that takes its time.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
+    // These end what hangs. Waits for a condition end before them, and say what they waited for.
+    testTimeout: 4 * longestWait,
+    hookTimeout: 4 * longestWait,
+    expect: { poll: { timeout: longestWait } },
+    reporters: ['default', 'json'],
+    outputFile: { json: 'test-results/vitest.json' },
+  },
+};
+
+/**
+ * Settings of `pnpm test:load`: files that judge by time, rate, memory or CPU end with `.load.ts`, and run one at a time,
+ * each in a process of its own.
+ */
+export const load: ViteUserConfig = {
+  test: {
+    ...base.test,
+    include: ['src/**/*.load.ts'],
+    isolate: true,
+    maxWorkers: 1,
+    outputFile: { json: 'test-results/load.json' },
   },
 };
 

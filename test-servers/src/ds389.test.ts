@@ -7,7 +7,7 @@ const password: string = crypto.randomUUID();
 let server: Ds389;
 beforeAll(async () => {
   server = await startDs389();
-}, 60_000);
+});
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 async function addUser(name: string, attributes: Readonly<Record<string, string>> = {}): Promise<string> {

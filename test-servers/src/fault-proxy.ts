@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { extend, startTcpServer, type TcpServer } from './tcp-server.ts';
-import { waitUntil } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 export interface FaultProxyOptions {
   readonly target: { readonly host: string; readonly port: number };
@@ -15,7 +15,7 @@ export interface FaultProxyOptions {
 export interface FaultProxy extends TcpServer {
   /** How many plans of each kind were used. */
   readonly plans: Readonly<Record<string, number>>;
-  untilClosed(): Promise<void>;
+  untilClosed(): Promise<unknown>;
 }
 
 /** Forwards each connection to the target, with the fault of its plan. */
@@ -28,7 +28,7 @@ export async function startFaultProxy({ target, plan }: FaultProxyOptions): Prom
   });
   return extend(proxy, {
     plans,
-    untilClosed: () => waitUntil(() => proxy.openSockets === 0, 'all clients to close their connections'),
+    untilClosed: () => waitFor(() => proxy.openSockets === 0, 'all clients to close their connections'),
   });
 }
 

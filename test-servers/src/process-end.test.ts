@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { accepts, freePort } from './ports.ts';
-import { waitUntil } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 /** Starts a server, prints its folder, and never disposes it. */
 const program = (port: number): string => `
@@ -37,7 +37,7 @@ test.each(['SIGHUP', 'SIGINT', 'SIGTERM'] as const)(
     expect(await accepts(port)).toBe(true);
     owner.kill(signal);
     expect((await ended)[0]).toBeGreaterThan(128);
-    await waitUntil(async () => !(await accepts(port)), 'the server to end');
+    await waitFor(async () => !(await accepts(port)), 'the server to end');
     expect(existsSync(folder)).toBe(false);
   },
 );

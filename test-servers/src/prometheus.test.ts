@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { accepts } from './ports.ts';
 import { startPrometheus } from './prometheus.ts';
-import { waitFor, waitUntil } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 const rules = JSON.stringify({
   groups: [
@@ -47,7 +47,7 @@ test('scrapes its targets, evaluates its rules, and keeps both over a restart', 
   const labels = { __name__: 'answer', job: 'one', instance: target.address, unit: 'none' };
   const found = await waitFor(async () => (await prometheus.query('answer'))[0], 'a scrape');
   expect(found).toEqual({ labels, value: 42 });
-  await waitUntil(async () => (await prometheus.query('job:answer:sum')).length === 1, 'the record');
+  await waitFor(async () => (await prometheus.query('job:answer:sum')).length === 1, 'the record');
   expect(await prometheus.alerts()).toEqual([]);
 
   target.say(7);
@@ -59,7 +59,7 @@ test('scrapes its targets, evaluates its rules, and keeps both over a restart', 
   expect(alert('Wrong')).toMatchObject({ state: 'firing', annotations: { summary: 'It says 7' } });
   expect(alert('WrongForLong')).toMatchObject({ state: 'pending', labels: { unit: 'none' } });
   target.say(42);
-  await waitUntil(async () => (await prometheus.alerts()).length === 0, 'the end of the alerts');
+  await waitFor(async () => (await prometheus.alerts()).length === 0, 'the end of the alerts');
 
   await prometheus.stop();
   expect(await accepts(Number(new URL(prometheus.url).port))).toBe(false);

@@ -4,7 +4,7 @@ import { newPassword } from './passwords.ts';
 import { accepts } from './ports.ts';
 import type { RedisServer } from './redis.ts';
 import { type RedisCluster, slotRangesOf, startCluster } from './redis-cluster.ts';
-import { waitUntil } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 const password = newPassword();
 const users = [`user limited on >${password} ~own:* +get +set +info +cluster|slots +cluster|info`];
@@ -109,7 +109,7 @@ test.each([
     if (second === undefined || third === undefined) throw new Error('no node was started');
     const [key = ''] = await keysOf(cluster, [second]);
     await lost?.stop();
-    await waitUntil(
+    await waitFor(
       async () => String(await second.client().cluster('NODES')).includes('master,fail '),
       'a master to be marked as down',
     );

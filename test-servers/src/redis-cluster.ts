@@ -2,7 +2,7 @@ import { type Authority, sharedAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
 import { type RedisOptions, type RedisServer, startRedis, untilInSync } from './redis.ts';
 import { startAll } from './server-process.ts';
-import { waitFor, waitUntil } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 /** The options of a Redis hold for all nodes. */
 export interface ClusterOptions extends Omit<RedisOptions, 'cluster'> {
@@ -166,7 +166,7 @@ async function joinNodes(nodes: readonly RedisServer[], shards: readonly Shard[]
       nodes.slice(0, index).map(({ port }, other) => ask(node, 'MEET', '127.0.0.1', port, buses[other] ?? 0)),
     ),
   );
-  await waitUntil(
+  await waitFor(
     async () => (await Promise.all(nodes.map((node) => hasMet(node, nodes.length)))).every(Boolean),
     'the nodes of a cluster to meet',
   );

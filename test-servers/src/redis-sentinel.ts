@@ -16,7 +16,7 @@ import {
 } from './redis.ts';
 import { startAll, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
-import { waitFor } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 /** The options of a Redis hold for all nodes. */
 export interface SentinelsOptions extends Omit<RedisOptions, 'cluster'> {

@@ -7,7 +7,7 @@ import { newPassword } from './passwords.ts';
 import { freePort, hasIPv6, withFreePorts } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
-import { waitUntil } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 export interface RedisOptions {
   /** Default `redis-server`. */
@@ -248,7 +248,7 @@ export function startReplica(master: RedisServer, options: RedisOptions, portOf:
 
 /** Waits until it has all of its master's data, also in its file, which it rewrites after a full copy. */
 export async function untilInSync(replica: RedisServer): Promise<void> {
-  await waitUntil(async () => {
+  await waitFor(async () => {
     const info = await infoOf(replica);
     const isWriting = info.get('aof_rewrite_in_progress') !== '0' || info.get('aof_rewrite_scheduled') !== '0';
     return info.get('master_link_status') === 'up' && !isWriting;

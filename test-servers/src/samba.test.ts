@@ -7,7 +7,7 @@ const password = newAdPassword();
 let samba: Samba;
 beforeAll(async () => {
   samba = await startSamba();
-}, 120_000);
+});
 afterAll(() => samba?.[Symbol.asyncDispose]());
 
 function bind(dn: string, typed = password): Promise<{ code: number; text: string }> {

@@ -4,7 +4,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { PortTaken } from './ports.ts';
 import { atProcessEnd } from './process-end.ts';
 import { extend } from './tcp-server.ts';
-import { waitUntil } from './wait-until.ts';
+import { waitFor } from './wait-for.ts';
 
 export interface ServerProcessOptions {
   /** For messages. */
@@ -79,7 +79,7 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
     await options.prepare?.();
     child = await launch(options);
     try {
-      await waitUntil(async () => {
+      await waitFor(async () => {
         if (living() === undefined) throw await startError(options);
         return options.isReady();
       }, `${options.name} to answer`);
@@ -112,7 +112,7 @@ export function createServerProcess(options: ServerProcessOptions): ServerProces
     async hang() {
       frozen = living()?.kill('SIGSTOP') ?? false;
       const pid = child?.pid;
-      if (frozen && pid !== undefined) await waitUntil(() => isFrozen(pid), `${options.name} to freeze`);
+      if (frozen && pid !== undefined) await waitFor(() => isFrozen(pid), `${options.name} to freeze`);
     },
     [Symbol.asyncDispose]: stop,
   };

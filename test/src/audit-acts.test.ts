@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { type AuditLine, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -7,7 +8,6 @@ import { operatorIn } from './testing/redis-commands.ts';
 import { issue } from './testing/redis-tokens.ts';
 import { cachedRobots, replicasConfig } from './testing/replicas.ts';
 import { secret, sha256 } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const actsOf = (lines: readonly AuditLine[]): AuditLine[] => lines.filter(({ event }) => event !== undefined);
 
@@ -18,9 +18,7 @@ const untilActs = (gateway: Gateway, count: number): Promise<AuditLine[]> =>
     return acts.length >= count ? acts : undefined;
   }, `${count} acts`);
 
-test('each replica writes once who blocked, unblocked, unlocked and revoked, when and why', {
-  timeout: 120_000,
-}, async () => {
+test('each replica writes once who blocked, unblocked, unlocked and revoked, when and why', async () => {
   await using redis = await startRedis();
   const config = { ...replicasConfig([cachedRobots(redis.url)], redis.url), audit: { output: 'audit.log' } };
   const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };

@@ -1,5 +1,6 @@
 import { appendFile, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { type AuditLine, auditLines, findGaps, readTrail } from './testing/audit-trail.ts';
 import { type Client, http1Client, review } from './testing/clients.ts';
@@ -8,7 +9,6 @@ import { startLoad } from './testing/load.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { sum } from './testing/sum.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** Bytes that wait before lines are dropped. Pipes hold far less. */
 const capacity = 8 * 1024 * 1024;

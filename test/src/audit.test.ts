@@ -1,5 +1,6 @@
 import { readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { auditLines, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
@@ -11,7 +12,6 @@ import { configText, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { awkwardToken, randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const audit = { output: 'audit.log' };
 

@@ -1,12 +1,12 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isRobot, refused } from './testing/redis-gateway.ts';
 import { issue } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
 import { scrape } from './testing/scrape.ts';
 import { sum } from './testing/sum.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const tokens = await redisForFile();
 // A busy machine is no outage of the Redis that has the tokens.
@@ -78,7 +78,7 @@ async function expectStopped({ operator, gateways, ask }: Replicas): Promise<voi
   await expectAnswers(robot);
 }
 
-describe('with a cache Redis', { timeout: 180_000 }, () => {
+describe('with a cache Redis', () => {
   let redis: RedisServer;
   let replicas: Replicas;
   beforeAll(async () => {

@@ -1,3 +1,4 @@
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ada, down, failed, hang, isAda, noOpinion, startChain } from './testing/chain.ts';
 import { review } from './testing/clients.ts';
@@ -5,7 +6,6 @@ import { scrape } from './testing/scrape.ts';
 import type { Answer } from './testing/script-messages.ts';
 import type { ScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 let shared: Awaited<ReturnType<typeof startChain>>;
 beforeAll(async () => {

@@ -1,3 +1,4 @@
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { review } from './testing/clients.ts';
 import { protocols, startFleet } from './testing/protocols.ts';
@@ -5,7 +6,6 @@ import { sabotaged } from './testing/sabotage-plugin.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody, versions } from './testing/token-review.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 

@@ -1,4 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
 import { ada, hang, isAda, unavailable } from './testing/chain.ts';
@@ -7,7 +8,6 @@ import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-b
 import { sum } from './testing/sum.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
 const joined = (gateway: CacheGateway) => gateway.metric('sallyport_coalesced_lookups_total');
@@ -113,7 +113,7 @@ describe('a caller that hangs up', () => {
     const call = await backend.whenAsked(token);
     const second = await askToo(token);
     await hangUp([beginner, second.caller]);
-    await waitFor(() => call.aborted, 'the call to be given up', 10_000);
+    await waitFor(() => call.aborted, 'the call to be given up');
     backend.answer(token, ada);
     expect(await gateway.ask(token)).toEqual(isAda);
     await Promise.all([first, second.answer]);

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import {
   costOf,
@@ -12,7 +13,6 @@ import {
   untilShared,
 } from './testing/cache-faults.ts';
 import { repeatUntil } from './testing/redis-load.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** Asks until `end` has come, with a pause in between: what takes the place of the old master needs the machine, too. */
 function measureUntil(end: Promise<unknown>, { measure }: Faults): Promise<Latencies[]> {

@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type CacheSetup, sealingKey, shared, startReplicas } from './testing/cache-gateway.ts';
 import { CacheModel, lifetimes } from './testing/cache-model.ts';
 import { startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const users = ['jane', 'john'];
 const tokens = [randomToken(), randomToken(), randomToken()];
@@ -103,9 +103,7 @@ async function flush(redis: RedisServer): Promise<void> {
   await waitFor(async () => (await client.hlen(list)) >= before, 'the revocation list to be written back');
 }
 
-test('in any order of events no gateway lets a user in without an answer of the backend, when blocked, or too late', {
-  timeout: 300_000,
-}, async () => {
+test('in any order of events no gateway lets a user in without an answer of the backend, when blocked, or too late', async () => {
   await using redis = await startRedis();
   const backend = await startScriptedBackend();
   const words = Object.fromEntries(Object.entries(lifetimes).map(([name, time]) => [name, `${time}ms`]));

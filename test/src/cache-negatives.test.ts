@@ -1,11 +1,11 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
 import { ada, down, failed, isAda, no, noOpinion, refused, unavailable } from './testing/chain.ts';
 import { untilCached } from './testing/redis-contents.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 interface Place extends AsyncDisposable {
   readonly backend: ScriptedBackend;

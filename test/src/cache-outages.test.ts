@@ -1,5 +1,6 @@
 import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import {
   costOf,
@@ -17,7 +18,6 @@ import { type CacheGateway, sealingKey, shared, startCacheGateway } from './test
 import { no } from './testing/chain.ts';
 import { startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const circuitOpened = 'circuit of the cache Redis opened';
 const circuitClosed = 'circuit of the cache Redis closed: it has recovered';

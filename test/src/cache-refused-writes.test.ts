@@ -1,10 +1,10 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cutConnections, errorsOf, type Faults, saidBy, startFaults, untilShared } from './testing/cache-faults.ts';
 import { untilCached } from './testing/redis-contents.ts';
 import { authenticated } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 type Deed = (redis: RedisServer) => Promise<unknown>;
 

@@ -1,4 +1,5 @@
 import { connect } from 'node:tls';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
@@ -8,7 +9,6 @@ import { openRawSocket, rawRequest } from './testing/raw-socket.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor, within } from './testing/wait-for.ts';
 
 interface Secure extends AsyncDisposable {
   readonly gateway: Gateway;

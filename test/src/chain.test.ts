@@ -1,11 +1,11 @@
 import { join } from 'node:path';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './testing/chain.ts';
 import { review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import type { Answer } from './testing/script-messages.ts';
 import { authenticated } from './testing/scripted-backend.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const circuit = { minimumCalls: 1000 };
 const names = { recognizes: 'names-' };

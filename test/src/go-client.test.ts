@@ -1,13 +1,13 @@
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClientTls, http2Client } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
-import { buildGoClient, buildLimit, type GoAnswer, type GoClient, type GoRequest } from './testing/go-client.ts';
+import { buildGoClient, type GoAnswer, type GoClient, type GoRequest } from './testing/go-client.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { sabotaged } from './testing/sabotage-plugin.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
 type Protocol = (typeof protocols)[number];
@@ -29,7 +29,7 @@ beforeAll(async () => {
     files,
     config: { server: { tls, maxBodySize: '1MiB' }, authenticators: [sabotage, corp] },
   });
-}, buildLimit);
+});
 
 afterAll(async () => {
   await gateway.stop();

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -12,7 +13,6 @@ import { openRawSocket } from './testing/raw-socket.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor, within } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 let gateway: Gateway;

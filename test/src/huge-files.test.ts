@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdir, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { within } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
@@ -11,7 +12,6 @@ import type { LogLine } from './testing/output.ts';
 import { peakMemory } from './testing/process-memory.ts';
 import { tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
-import { within } from './testing/wait-for.ts';
 
 /** A file whose size is all that there is of it takes no room on the disk. */
 const huge = 1024 * 1024 * 1024;
@@ -63,9 +63,7 @@ const spoilers: readonly (readonly [(file: string) => Promise<void>, (limit: str
   [(file) => symlink('/dev/zero', file), () => 'is not a regular file'],
 ];
 
-test('a file of 1 GiB, a pipe or a device in place of any that the gateway reads is refused, and not read', {
-  timeout: 180_000,
-}, async () => {
+test('a file of 1 GiB, a pipe or a device in place of any that the gateway reads is refused, and not read', async () => {
   const { config, files, mutual, token } = await createPlace();
   await using gateway = await startGateway({ config: { ...config }, files });
   using client = http1Client(gateway.url, mutual.client);

@@ -4,6 +4,7 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
+import { within } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
@@ -13,7 +14,6 @@ import { type Gateway, startGateway } from './testing/gateway.ts';
 import { anyPort } from './testing/private-gateway.ts';
 import { scrape } from './testing/scrape.ts';
 import { secret } from './testing/tokens.ts';
-import { within } from './testing/wait-for.ts';
 
 const run = promisify(execFile);
 

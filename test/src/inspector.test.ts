@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
@@ -10,7 +11,6 @@ import { collectOutput } from './testing/output.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor, within } from './testing/wait-for.ts';
 
 const cli = join(gatewayFolder, 'src/sallyport.js');
 const PATH = [join(rootFolder, 'node_modules/.bin'), process.env.PATH].join(delimiter);

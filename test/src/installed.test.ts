@@ -14,14 +14,7 @@ import { http2Client, review } from './testing/clients.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { guideLines, readGuide } from './testing/guide.ts';
 import { type NpmRegistry, startNpmRegistry } from './testing/npm-registry.ts';
-import {
-  type InstalledCommand,
-  installedCommand,
-  installLowestNode,
-  longest,
-  npmInstall,
-  packAll,
-} from './testing/packages.ts';
+import { type InstalledCommand, installedCommand, installLowestNode, npmInstall, packAll } from './testing/packages.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { runLine, type ShellSetup, startLine } from './testing/shell.ts';
 import { randomToken, secret } from './testing/tokens.ts';
@@ -50,12 +43,12 @@ beforeAll(async () => {
     createFromTarballs(),
     npmInstall(folder, tarballs.values(), ['--global', '--prefix', join(folder, 'prefix')]),
   ]);
-}, longest);
+});
 
 async function createFromTarballs(): Promise<typeof packed> {
   const cwd = join(folder, 'packed');
   await mkdir(join(cwd, 'settings'), { recursive: true });
-  const setup = { cwd, env: await npmEnvironment(join(cwd, 'settings'), 'prefer-offline=true\n'), timeout: longest };
+  const setup = { cwd, env: await npmEnvironment(join(cwd, 'settings'), 'prefer-offline=true\n') };
   const lines = (await guideLines('packed')).map((line) => line.replaceAll('~/sallyport-packages', packages));
   return { plugin: join(cwd, 'tickets'), tested: await runLine(lines.join(' && '), setup) };
 }
@@ -168,7 +161,7 @@ describe.each(forms)('sallyport from %s', (form, program, node) => {
     );
     // Five times what is aimed at on a machine of its own: 300 ms, twice that with Redis and a busy machine, and 90 MB.
     expect([cpu < 5 * 600, memory < 5 * 90]).toEqual([true, true]);
-  }, 120_000);
+  });
 
   test('says in its hints how it was started', async () => {
     const { stdout } = await sallyport.run(['explain', '--help'], folder);
@@ -216,7 +209,7 @@ describe.each([
     console.log(`kubectl-sallyport token on ${form}: ${elapsed.toFixed()} ms, ${cpu.toFixed()} of a CPU`);
     // Five times what is aimed at on a machine of its own: 100 ms.
     expect([parts.length, cpu < 500]).toEqual([2, true]);
-  }, 60_000);
+  });
 });
 
 test('the types of the packages are complete for a plugin in TypeScript', async () => {
@@ -315,13 +308,13 @@ describe('packages on npm', () => {
       const since = performance.now();
       const cwd = join(folder, language);
       await mkdir(cwd);
-      printed = await runLine(command, { cwd, env, timeout: longest });
+      printed = await runLine(command, { cwd, env });
       plugin = join(cwd, 'tickets');
-      setup = { cwd: plugin, env, timeout: longest };
+      setup = { cwd: plugin, env };
       await moveToFreePorts(plugin);
       tested = await runLine(install.join(' && '), { ...setup, cwd });
       console.log(`${language}: created, installed and tested in ${((performance.now() - since) / 1000).toFixed(1)} s`);
-    }, longest);
+    });
 
     test('is made, installed and tested by the commands of the guide, which are those that it prints', async () => {
       expect(commandsOf(printed)).toEqual([...install, backend, gateway]);
@@ -340,7 +333,7 @@ describe('packages on npm', () => {
       const refused = await runLine(line.replace(/-d '.*'/, `-d '${foreign}'`), setup);
       expect(JSON.parse(refused).status).toEqual({ authenticated: false });
     };
-    test('answers a review, with the commands of the guide', answersReview, longest);
+    test('answers a review, with the commands of the guide', answersReview);
 
     const hasTypes = async () => {
       if (language === 'TypeScript') await runLine('npm run types', setup);
@@ -350,6 +343,6 @@ describe('packages on npm', () => {
       const files = archives[0]?.files.map(({ path }) => path).sort();
       expect(files).toEqual(['README.md', ...code, 'package.json'].sort());
     };
-    test('has types, and packs what it needs', hasTypes, longest);
+    test('has types, and packs what it needs', hasTypes);
   });
 });

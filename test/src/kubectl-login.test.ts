@@ -1,11 +1,11 @@
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { done, get, loggedIn, logIn, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { type Desk, type Site, startSite } from './testing/login-client.ts';
 import { secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 let site: Site;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { done, get, loggedIn, logIn, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { type Desk, type Site, startSite } from './testing/login-client.ts';
 import { untilReplicated } from './testing/redis-tokens.ts';
 import { scrape } from './testing/scrape.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 let site: Site;
 beforeAll(async () => {

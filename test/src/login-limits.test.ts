@@ -1,11 +1,11 @@
 import { createConnection, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Gateway } from './testing/gateway.ts';
 import { type LoginPlace, type LoginRequest, loginUrlOf, publicHost, startLogin } from './testing/login-gateway.ts';
 import { metricsText } from './testing/scrape.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 let place: LoginPlace;
 let gateway: Gateway;

@@ -229,9 +229,7 @@ function counted(results: readonly CrowdResult[]): Readonly<Record<string, numbe
   return Object.fromEntries(counts);
 }
 
-test('1,000 logins of 500 people at once lock no account, refuse no right password, and hold up no review', {
-  timeout: 180_000,
-}, async () => {
+test('1,000 logins of 500 people at once lock no account, refuse no right password, and hold up no review', async () => {
   await using started = await start();
   const { place, people, robot, busy, logIn, clients } = started;
   const known = await logIn(people.slice(0, 20).map(rightLogin));

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import { clusters, type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import type { ListedToken } from './testing/redis-commands.ts';
 import { randomToken, sha256 } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const refused = { authenticated: false };
 

@@ -1,9 +1,9 @@
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readTrailSoFar } from './testing/audit-trail.ts';
 import { clusters, type LoginPlace, publicHost, startLogin } from './testing/login-gateway.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const alice = { username: 'corp:alice', groups: ['corp:k8s-admins'] };
 const wrong = { code: 'wrong-credentials', message: 'the name or the password is wrong, or this user may not log in' };

@@ -1,3 +1,4 @@
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, http1Client, type Response, review } from './testing/clients.ts';
 import { type CountedGateway, startCountedGateway } from './testing/counted-gateway.ts';
@@ -6,7 +7,6 @@ import { scrape } from './testing/scrape.ts';
 import { authenticated } from './testing/scripted-backend.ts';
 import { reviewBody, type Version } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** server.maxInFlight of the gateway. */
 const maxInFlight = 5;

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -7,7 +8,6 @@ import { type Scrape, scrape } from './testing/scrape.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** Reloads that succeeded, reloads that failed, and whether what is on disk is in force. */
 async function reloads(gateway: Gateway): Promise<readonly unknown[]> {

@@ -8,7 +8,6 @@ import { http1Client, review } from './testing/clients.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
 import { guideLines } from './testing/guide.ts';
-import { longest } from './testing/packages.ts';
 import { rootFolder, runPnpm } from './testing/pnpm.ts';
 import { runLine, startLine } from './testing/shell.ts';
 import { secret } from './testing/tokens.ts';
@@ -42,7 +41,7 @@ async function copyRepository(folder: string): Promise<void> {
 
 /** @returns what pnpm wrote @throws AssertionError when it fails */
 async function done(words: readonly string[], cwd = copy): Promise<string> {
-  const { code, stdout, stderr } = await runPnpm(words, cwd, longest);
+  const { code, stdout, stderr } = await runPnpm(words, cwd);
   expect(code, `pnpm ${words.join(' ')}:\n${stdout}${stderr}`).toBe(0);
   return stdout + stderr;
 }
@@ -57,7 +56,7 @@ function passes(line: string, folder: string): Promise<string> {
   const bins = [folder, copy].map((one) => join(one, 'node_modules/.bin'));
   const { HOME = '', NODE_COMPILE_CACHE = '' } = process.env;
   const env = { HOME, PATH: [...bins, process.env.PATH].join(delimiter), NO_COLOR: '1', NODE_COMPILE_CACHE };
-  return runLine(line, { cwd: folder, env, timeout: longest });
+  return runLine(line, { cwd: folder, env });
 }
 
 beforeAll(async () => {
@@ -70,7 +69,7 @@ beforeAll(async () => {
   printed = await done(command);
   const seconds = (from: number, to: number) => `${((to - from) / 1000).toFixed(1)} s`;
   console.log(`copied and installed in ${seconds(since, copied)}; created in ${seconds(copied, performance.now())}`);
-}, longest);
+});
 
 describe('pnpm new-authenticator', () => {
   test('makes a package of seven files', () => {
@@ -81,15 +80,11 @@ describe('pnpm new-authenticator', () => {
     ]);
   });
 
-  test(
-    'prints commands that pass: its tests',
-    async () => {
-      const commands = [...printed.matchAll(/^ {2}npx -y pnpm@10 (.*)$/gm)].map(([, words = '']) => words);
-      expect(commands).toEqual(['--filter @sallyport/authenticator-tickets test', 'check']);
-      expect(await done((commands[0] ?? '').split(' '))).toMatch(/Tests.* [4-9]\d passed/);
-    },
-    longest,
-  );
+  test('prints commands that pass: its tests', async () => {
+    const commands = [...printed.matchAll(/^ {2}npx -y pnpm@10 (.*)$/gm)].map(([, words = '']) => words);
+    expect(commands).toEqual(['--filter @sallyport/authenticator-tickets test', 'check']);
+    expect(await done((commands[0] ?? '').split(' '))).toMatch(/Tests.* [4-9]\d passed/);
+  });
 
   // The parts of `check`, on what is new: all of it takes a minute. Each tool starts without pnpm, which would take as long.
   test.each([
@@ -98,70 +93,50 @@ describe('pnpm new-authenticator', () => {
     ['imports', 'depcruise --config scripts/src/dependency-cruiser.ts packages/authenticator-tickets'],
     ['unused code', 'knip --treat-config-hints-as-errors --workspace packages/authenticator-tickets'],
     ['the schema of gateway.yaml', 'sallyport schema | diff - apps/gateway/gateway.schema.json'],
-  ])(
-    'makes a package that passes: %s',
-    async (_name, line) => {
-      await passes(line, copy);
-    },
-    longest,
-  );
+  ])('makes a package that passes: %s', async (_name, line) => {
+    await passes(line, copy);
+  });
 
-  test.each(['types', 'build'])(
-    'makes a package whose script passes: %s',
-    async (script) => {
-      const folder = join(copy, 'packages/authenticator-tickets');
-      await passes(await scriptOf(folder, script), folder);
-    },
-    longest,
-  );
+  test.each(['types', 'build'])('makes a package whose script passes: %s', async (script) => {
+    const folder = join(copy, 'packages/authenticator-tickets');
+    await passes(await scriptOf(folder, script), folder);
+  });
 
-  test(
-    'makes a package that passes: a frozen lockfile',
-    async () => {
-      await done(['install', '--offline', '--frozen-lockfile']);
-    },
-    longest,
-  );
+  test('makes a package that passes: a frozen lockfile', async () => {
+    await done(['install', '--offline', '--frozen-lockfile']);
+  });
 
-  test(
-    'makes a plugin that answers a review by use: tickets',
-    async () => {
-      const port = await freePort();
-      const server = join(copy, 'packages/authenticator-tickets/src/ticket-server.ts');
-      await writeFile(server, (await readFile(server, 'utf8')).replace('9099', `${port}`));
-      await using backend = startLine(`${process.execPath} ${server}`, { cwd: copy, env: { PATH: '/bin:/usr/bin' } });
-      const token = secret(await backend.waitFor(/"token":"([^"]+)"/));
-      const options = { url: `http://127.0.0.1:${port}` };
-      await using gateway = await startGateway({
-        gatewayFolder: join(copy, 'apps/gateway'),
-        config: { authenticators: [{ name: 'corp', use: 'tickets', username: { prefix: 'ticket:' }, options }] },
-      });
-      using client = http1Client(gateway.url);
-      expect(await review(client, token)).toEqual({
-        authenticated: true,
-        user: { username: 'ticket:alice', groups: ['developers'] },
-      });
-      expect(await review(client, secret(`${token.slice(0, -1)}${token.endsWith('0') ? 1 : 0}`))).toEqual({
-        authenticated: false,
-      });
-    },
-    longest,
-  );
+  test('makes a plugin that answers a review by use: tickets', async () => {
+    const port = await freePort();
+    const server = join(copy, 'packages/authenticator-tickets/src/ticket-server.ts');
+    await writeFile(server, (await readFile(server, 'utf8')).replace('9099', `${port}`));
+    await using backend = startLine(`${process.execPath} ${server}`, { cwd: copy, env: { PATH: '/bin:/usr/bin' } });
+    const token = secret(await backend.waitFor(/"token":"([^"]+)"/));
+    const options = { url: `http://127.0.0.1:${port}` };
+    await using gateway = await startGateway({
+      gatewayFolder: join(copy, 'apps/gateway'),
+      config: { authenticators: [{ name: 'corp', use: 'tickets', username: { prefix: 'ticket:' }, options }] },
+    });
+    using client = http1Client(gateway.url);
+    expect(await review(client, token)).toEqual({
+      authenticated: true,
+      user: { username: 'ticket:alice', groups: ['developers'] },
+    });
+    expect(await review(client, secret(`${token.slice(0, -1)}${token.endsWith('0') ? 1 : 0}`))).toEqual({
+      authenticated: false,
+    });
+  });
 
   test.each([
     [['tickets'], 'packages/authenticator-tickets exists: nothing was written. Choose another name'],
     [['../escape'], '"../escape" is not a name for a plugin'],
     // The tests have no terminal that could be asked.
     [[], '\nno name was given: run npx -y pnpm@10 new-authenticator my-plugin\n'],
-  ])(
-    'is refused for %j',
-    async (names, message) => {
-      const before = await git(copy, 'status', '--short');
-      const { code, stdout, stderr } = await runPnpm(['new-authenticator', ...names], copy, longest);
-      expect([code, stdout + stderr]).toEqual([1, expect.stringContaining(message)]);
-      expect(stdout + stderr).not.toMatch(/^ {4}at /m);
-      expect(await git(copy, 'status', '--short')).toBe(before);
-    },
-    longest,
-  );
+  ])('is refused for %j', async (names, message) => {
+    const before = await git(copy, 'status', '--short');
+    const { code, stdout, stderr } = await runPnpm(['new-authenticator', ...names], copy);
+    expect([code, stdout + stderr]).toEqual([1, expect.stringContaining(message)]);
+    expect(stdout + stderr).not.toMatch(/^ {4}at /m);
+    expect(await git(copy, 'status', '--short')).toBe(before);
+  });
 });

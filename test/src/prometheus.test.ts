@@ -1,5 +1,6 @@
 import { freePort } from '@sallyport/test-servers/ports';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { cacheConfig, sealingKey, shared } from './testing/cache-gateway.ts';
 import { createAuthority } from './testing/certificates.ts';
@@ -9,7 +10,6 @@ import { asked, drawn, readDashboard, readRules, recordsOf } from './testing/dep
 import { startGateway } from './testing/gateway.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 import { startTraffic, startWatch, type Watch } from './testing/watched.ts';
 
 const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
@@ -83,7 +83,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await watch.untilFiring('SallyportNoReviews');
     await using _ = startTraffic(client, tokens);
     await watch.untilClear();
-  }, 300_000);
+  });
 
   test('alerts on a replica that is cut off, or has a certificate near its end, a bad edit or a full disk', async () => {
     const backend = await startScriptedBackend();
@@ -123,7 +123,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await gateway.write('tls/server.key', long?.key ?? '');
     await gateway.configure({ ...config });
     await watch.untilClear('SallyportReloadRefused', 'SallyportAuditLinesDropped', ...sharing, ...certificates);
-  }, 300_000);
+  });
 
   test('alerts on a replica that is overloaded, on one that has ended, and on all', async () => {
     const backend = await startScriptedBackend();
@@ -162,5 +162,5 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     expect((await watch.prometheus.query('up == 0')).map(({ labels }) => labels.instance)).toEqual([
       new URL(other.adminUrl).host,
     ]);
-  }, 300_000);
+  });
 });

@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type ListedToken, operatorIn, operatorOf } from './testing/redis-commands.ts';
 import { refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
 import { issue, recordKey } from './testing/redis-tokens.ts';
 import { inHours } from './testing/token-records.ts';
 import { sha256 } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** What `token list -o json` prints. */
 interface Listing {
@@ -20,7 +20,7 @@ interface Revoked {
   readonly already: readonly ListedToken[];
 }
 
-describe('sallyport token', { timeout: 180_000 }, () => {
+describe('sallyport token', () => {
   test('makes tokens that the gateway takes, lists them with their last use, and revokes them at once by digest, token or user', async () => {
     await using redis = await startRedis();
     const authenticator = robots({ url: redis.url, trackLastUse: '10s' }, { groups: { prefix: 'team:' } });

@@ -1,4 +1,5 @@
 import { startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import {
   breakGlass,
@@ -12,7 +13,6 @@ import {
 } from './testing/redis-gateway.ts';
 import { issue, newToken } from './testing/redis-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const isAda = { authenticated: true, user: { username: 'ada' } };
 

@@ -1,4 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readDocument } from './testing/deployed.ts';
 import { startLogin } from './testing/login-gateway.ts';
@@ -15,7 +16,6 @@ import {
 } from './testing/redis-gateway.ts';
 import { issue, newToken } from './testing/redis-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** The least rights, word for word as the README of the plugin gives them. Its own tests hold them for all layouts. */
 const rights = { gateway: '+getrange +pttl +echo', admin: '+scan +getrange +pttl +echo +set +eval' };
@@ -73,7 +73,7 @@ test('the rights in docs/login.md are enough for a cache and sessions in one Red
   expect(await denied(redis)).toEqual([]);
 });
 
-describe('without the rights', { timeout: 180_000 }, () => {
+describe('without the rights', () => {
   const place = { username: 'gateway', password: { file: 'secrets/redis' } };
   let redis: RedisServer;
   let robotGateway: RobotGateway;

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
 import type { LogLine } from './testing/output.ts';
@@ -8,7 +9,6 @@ import { isRobot, robots, unavailable } from './testing/redis-gateway.ts';
 import { issue } from './testing/redis-tokens.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** From now on the process gets no file descriptor of this number or above. Those that are open stay open. */
 async function limitFiles(pid: number, limit: number): Promise<void> {

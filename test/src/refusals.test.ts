@@ -1,11 +1,11 @@
 import { gzipSync } from 'node:zlib';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import type { Request, Response } from './testing/clients.ts';
 import { protocols, startFleet } from './testing/protocols.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { apiVersion, reviewBody, type Version, versions } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 /** A request that is no review, and the `Status` that reports it. */
 interface Row {

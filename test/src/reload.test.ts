@@ -1,5 +1,6 @@
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { temporaryFolder } from './testing/folder.ts';
@@ -8,7 +9,6 @@ import { startLoad } from './testing/load.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const named = (prefix: string): object => ({ username: { prefix: `${prefix}:` }, groups: { prefix: `${prefix}:` } });
 

@@ -1,4 +1,5 @@
 import http2 from 'node:http2';
+import { within } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -7,7 +8,6 @@ import { openRawSocket } from './testing/raw-socket.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { within } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 let gateway: Gateway;

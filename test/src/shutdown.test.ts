@@ -1,3 +1,4 @@
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type Client, type ClientTls, get, http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -6,7 +7,6 @@ import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor, within } from './testing/wait-for.ts';
 
 interface Busy extends AsyncDisposable {
   readonly backend: ScriptedBackend;
@@ -145,5 +145,5 @@ test('a review that outlasts drainTimeout is cut, and the exit is on time', asyn
   await backend.whenAsked(token);
   gateway.signal('SIGTERM');
   await cut;
-  expect(await within(gateway.ended, 'the end', 5000)).toBe(0);
+  expect(await within(gateway.ended, 'the end')).toBe(0);
 });

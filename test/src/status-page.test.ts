@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keepPicture, overhang, startBrowser, untilDrawn, type WatchedPage, watchedPage } from './testing/browser.ts';
@@ -10,7 +11,6 @@ import { createMutualTls } from './testing/mutual-tls.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { statusDocument } from './testing/status-document.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const laptop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
@@ -184,7 +184,7 @@ describe('on a page that is open all the while', () => {
       expect(shown).not.toContain(token);
       expect(shown).not.toContain(sha256(token));
     }
-  }, 180_000);
+  });
 
   test('its gateway ends, and it says so', async () => {
     await using gateway = await startGateway({ config: config() });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { codeFolder, gatewayFolder } from './testing/command.ts';
@@ -9,7 +10,6 @@ import { configText } from './testing/gateway.ts';
 import { findLeaks } from './testing/leaks.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secretsInUse } from './testing/tokens.ts';
-import { waitFor, within } from './testing/wait-for.ts';
 
 // `script` of util-linux gives the gateway a terminal.
 test('on a terminal the log is for reading, and holds no token', async () => {

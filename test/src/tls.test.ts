@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect, type SecureVersion } from 'node:tls';
+import { within } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
@@ -10,7 +11,6 @@ import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
-import { within } from './testing/wait-for.ts';
 
 let backend: ScriptedBackend;
 let mutualTls: MutualTls;

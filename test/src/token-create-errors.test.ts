@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { codeFolder, gatewayFolder, spawnCommand } from './testing/command.ts';
 import { collectOutput } from './testing/output.ts';
 import { createPlace } from './testing/token-place.ts';
 import { randomToken } from './testing/tokens.ts';
-import { waitFor, within } from './testing/wait-for.ts';
 
 describe.concurrent('token create', () => {
   const create = ['create', '--user', 'jane', '--ttl', '8h'];

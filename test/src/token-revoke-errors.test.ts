@@ -1,10 +1,10 @@
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { spawnCommand } from './testing/command.ts';
 import { collectOutput } from './testing/output.ts';
 import { createPlace } from './testing/token-place.ts';
 import { record, recordsOfJaneAndBob } from './testing/token-records.ts';
 import { randomToken, sha256 } from './testing/tokens.ts';
-import { waitFor, within } from './testing/wait-for.ts';
 
 describe.concurrent('revoke', () => {
   const tokens = recordsOfJaneAndBob();

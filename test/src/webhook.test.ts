@@ -1,3 +1,4 @@
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Client, http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
@@ -6,7 +7,6 @@ import { createMutualTls } from './testing/mutual-tls.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken, secret } from './testing/tokens.ts';
-import { waitFor } from './testing/wait-for.ts';
 
 const apiServer = 'https://kubernetes.default.svc.cluster.local';
 

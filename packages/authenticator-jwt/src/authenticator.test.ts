@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
 import { importJWK, type JWK, SignJWT } from 'jose';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
@@ -162,9 +162,9 @@ test('metrics say when the keys of each issuer were read, how many there are, an
   const authenticator = await plugin.create(settled(optionsFor(provider)), { ...recorded.context, metrics });
   onTestFinished(() => authenticator.close());
   const label = `{issuer=${provider.url}}`;
-  await waitUntil(() => values.get(`key_read_failures_total${label}`) === 1, 'a failure');
+  await waitFor(() => values.get(`key_read_failures_total${label}`) === 1, 'a failure');
   provider.behave('ok');
-  await waitUntil(() => values.get(`keys${label}`) === 1, 'the keys to be read');
+  await waitFor(() => values.get(`keys${label}`) === 1, 'the keys to be read');
   expect(values.get(`keys_read_timestamp_seconds${label}`)).toBeCloseTo(Date.now() / 1000, -2);
 });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { jwtVerify } from 'jose';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createFetchedKeys, type KeySet, parseKeys } from './key-set.ts';
@@ -133,15 +133,15 @@ test('one issuer of several that is down is no outage of the authenticator', asy
 
 test('the keys are read again in the background', async () => {
   openKeys({ refresh: 5 });
-  await waitUntil(() => reads() >= 3, 'the keys to be read three times');
+  await waitFor(() => reads() >= 3, 'the keys to be read three times');
 });
 
 test('after a failure they are read again after the cool-down', async () => {
   provider.behave('fails');
   const { reported } = openKeys({ cooldown: 5 });
-  await waitUntil(() => reported.failures >= 2, 'a second attempt');
+  await waitFor(() => reported.failures >= 2, 'a second attempt');
   provider.behave('ok');
-  await waitUntil(() => reported.keys.length > 0, 'the keys to be read');
+  await waitFor(() => reported.keys.length > 0, 'the keys to be read');
 });
 
 test('a caller who gives up waits no longer', async () => {

@@ -10,7 +10,7 @@ const password = randomUUID();
 let server: Ds389;
 beforeAll(async () => {
   server = await startDs389();
-}, 60_000);
+});
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 function options() {

@@ -35,7 +35,6 @@ test.each([
   ['clear text', { port: 'port', scheme: 'ldap', bytes: 2_000, options: { insecure: true } }],
 ] as const)(
   `${logins} logins over %s through a network that resets, stalls, cuts, glues and garbles: none wrong, none late, no socket left`,
-  { timeout: 180_000 },
   async (name, { port, scheme, bytes, options }) => {
     const seed = randomBytes(4).readUInt32BE();
     await using slapd = await startSlapd({ countsOperations: false });

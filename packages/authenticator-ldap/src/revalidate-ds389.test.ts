@@ -10,7 +10,7 @@ beforeAll(async () => {
   server = await startDs389();
   // Without it the server does not record when a password was changed.
   await server.modify(toReplacements([{ dn: 'cn=config', attributes: { passwordTrackUpdateTime: 'on' } }]));
-}, 60_000);
+});
 afterAll(() => server?.[Symbol.asyncDispose]());
 
 function target(): RevalidationTarget {

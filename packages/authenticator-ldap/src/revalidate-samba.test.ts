@@ -12,7 +12,7 @@ beforeAll(async () => {
   samba = await startSamba();
   // Only an organizational unit may have others below it.
   await samba.add(toLdif([{ dn: `OU=staff,${samba.suffix}`, attributes: { objectClass: 'organizationalUnit' } }]));
-}, 120_000);
+});
 afterAll(() => samba?.[Symbol.asyncDispose]());
 
 function target(): RevalidationTarget {

@@ -1,4 +1,4 @@
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import type { FakeRequest } from './testing/fake-peer.ts';
 import { bindResponse, control, passwordPolicyControl, resultMessage } from './testing/ldap-answers.ts';
@@ -159,7 +159,7 @@ describe('rule 16: logins in flight are bounded, and a refused password is tried
     });
     expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
     answers[0]?.();
-    await waitUntil(async () => attempts[0]?.outcome === 'refused', 'the late answer to be reported');
+    await waitFor(async () => attempts[0]?.outcome === 'refused', 'the late answer to be reported');
   });
 
   test('the answer of another server settles it at once', async () => {

@@ -4,7 +4,7 @@ import { newPassword } from '@sallyport/test-servers/passwords';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from './layouts.ts';
 import { lookUpCommands, lookUpRights } from './testing/access-lists.ts';
@@ -65,7 +65,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
     await grant('%R~sallyport:token:*', '%W~sallyport:token:*:last-use', ...lookUpRights(layout), '+set');
     await using started = await startAuthenticator(written({ trackLastUse: '5m' }));
     await started.check();
-    await waitUntil(async () => (await redis.client().dbsize()) === 0, 'the note to go');
+    await waitFor(async () => (await redis.client().dbsize()) === 0, 'the note to go');
   });
 
   test('reports a refused login', async () => {
@@ -83,9 +83,9 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
     expect((await errorOf(started.check())).message).toBe(`${own.url}: no answer in time`);
     await own.stop();
     const refused = `${own.url}: not connected: the connection was refused: is it running, and is this its port?`;
-    await waitUntil(async () => (await errorOf(started.check())).message === refused, 'a refused connection');
+    await waitFor(async () => (await errorOf(started.check())).message === refused, 'a refused connection');
     await own.start();
-    await waitUntil(async () => (await started.check().then(() => 'ok', String)) === 'ok', 'a connection');
+    await waitFor(async () => (await started.check().then(() => 'ok', String)) === 'ok', 'a connection');
   });
 });
 

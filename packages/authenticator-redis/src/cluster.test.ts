@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisCluster, startCluster } from '@sallyport/test-servers/redis-cluster';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   collect,
@@ -87,7 +87,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a cluster of %s', (pr
     const replicas = await Promise.all(masters.map((master) => replicaOf(cluster, master)));
     // The masters live on as replicas, and answer each lookup of a write with MOVED and another slot.
     await Promise.all(replicas.map((replica) => replica.client().call('CLUSTER', 'FAILOVER')));
-    await waitUntil(async () => {
+    await waitFor(async () => {
       expect(await askAll(started)).toEqual(names);
       return (await cluster.masters()).every((master) => replicas.includes(master));
     }, 'the replicas to have the slots');

@@ -1,7 +1,7 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from './layouts.ts';
 import { accessLists, rightsFor } from './testing/access-lists.ts';
@@ -59,10 +59,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
       await grant(lists.sessionGateway);
       await using started = await startAuthenticator(written());
       expect(await started.ask(kept.token)).toMatchObject({ kind: 'authenticated', session: 'text' });
-      await waitUntil(
-        async () => (await redis.client().pttl(keyOf(kept.token))) > 30_000,
-        'the session to be extended',
-      );
+      await waitFor(async () => (await redis.client().pttl(keyOf(kept.token))) > 30_000, 'the session to be extended');
       expect(await denied()).toEqual([]);
       await grant(lists.sessionIssuer);
       await using again = await startIssuer(written());
@@ -77,7 +74,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
       await started.check();
       const token = await put(user);
       expect(await started.ask(token)).toEqual({ kind: 'authenticated', user });
-      await waitUntil(async () => (await redis.client().exists(`${keyOf(token)}:last-use`)) === 1, 'a note');
+      await waitFor(async () => (await redis.client().exists(`${keyOf(token)}:last-use`)) === 1, 'a note');
       expect(await denied()).toEqual([]);
       const tries = [
         ['SET', keyOf(token), '{}'],

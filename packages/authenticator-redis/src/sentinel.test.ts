@@ -1,6 +1,6 @@
 import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test, vi } from 'vitest';
 import { collect, never, outcomeOf, startAuthenticator, startIssuer } from './testing/plugin.ts';
 
@@ -48,7 +48,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s'
     const old = await sentinels.master();
     await old.kill();
     await sentinels.untilPromoted(old);
-    await waitUntil(async () => (await outcomeOf(started.ask(token))) === 'authenticated', 'lookups to pass again');
+    await waitFor(async () => (await outcomeOf(started.ask(token))) === 'authenticated', 'lookups to pass again');
     await revoke(options, token);
     expect(await outcomeOf(started.ask(token))).toBe('rejected: revoked');
   });
@@ -66,7 +66,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('behind sentinels, %s'
     const caught = outcomeOf(started.ask(token));
     await sentinels.untilPromoted(old);
     expect(await caught).toBe('unavailable');
-    await waitUntil(async () => (await outcomeOf(started.ask(token))) === 'authenticated', 'lookups to pass again');
+    await waitFor(async () => (await outcomeOf(started.ask(token))) === 'authenticated', 'lookups to pass again');
     expect(performance.now() - began).toBeLessThan(25_000);
     await revoke({ ...options, commandTimeout: '2s' }, token);
     await old.start();

@@ -3,7 +3,7 @@ import { newPassword } from '@sallyport/test-servers/passwords';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from './layouts.ts';
 import { keysOf, wording } from './store.ts';
@@ -23,7 +23,7 @@ const day = 86_400_000;
 const midday = Date.UTC(2026, 5, 1, 12);
 const noteOf = (token: string) => `${keyOf(token)}:last-use`;
 const note = (token: string) => redis.client().get(noteOf(token));
-const untilNoted = (token: string) => waitUntil(async () => (await note(token)) !== null, 'a use to be noted');
+const untilNoted = (token: string) => waitFor(async () => (await note(token)) !== null, 'a use to be noted');
 
 describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and records as %s', (layout) => {
   const written = (changed: object = {}) => ({ url: redis.url, layout, trackLastUse: '10s', ...changed });
@@ -122,7 +122,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
       for (const token of tokens) expect(await started.ask(token)).toMatchObject({ kind: 'authenticated' });
     };
     await ask();
-    await waitUntil(() => warnings().length > 0, 'a warning');
+    await waitFor(() => warnings().length > 0, 'a warning');
     await ask();
     expect(warnings()).toEqual([
       {
@@ -137,7 +137,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('with trackLastUse, and reco
     for (const token of tokens) await untilNoted(token);
     await grant();
     await started.ask(await put({ username: 'ci' }));
-    await waitUntil(() => warnings().length === 2, 'another warning');
+    await waitFor(() => warnings().length === 2, 'another warning');
     await redis.client().call('ACL', 'DELUSER', 'gateway');
   });
 
@@ -167,7 +167,7 @@ describe('notes', () => {
     let time = midday;
     const { noteUse, connection } = await noting(20, () => time++);
     const token = makeToken('sp_');
-    await waitUntil(async () => {
+    await waitFor(async () => {
       noteUse(digestToken(token), undefined);
       return Date.parse((await note(token)) ?? '') >= midday + 3;
     }, 'four notes');
@@ -182,7 +182,7 @@ describe('notes', () => {
     const noteUse = createUseNotes(10_000, store, context.logger);
     await own.hang();
     for (let count = 0; count < 3; count += 1) expect(noteUse(`${count}`, midday - 1)).toBeUndefined();
-    await waitUntil(() => traces.lines.some(({ message }) => message.includes('trackLastUse')), 'a warning');
+    await waitFor(() => traces.lines.some(({ message }) => message.includes('trackLastUse')), 'a warning');
     await connection.close();
   });
 
@@ -191,8 +191,8 @@ describe('notes', () => {
     const token = makeToken('sp_');
     await forgetCalls(redis);
     noteUse(digestToken(token), midday);
-    await waitUntil(async () => (await commandCalls(redis)).of('set') === 1, 'a note');
-    await waitUntil(async () => (await note(token)) === null, 'the note to go');
+    await waitFor(async () => (await commandCalls(redis)).of('set') === 1, 'a note');
+    await waitFor(async () => (await note(token)) === null, 'the note to go');
     expect(lines.filter(({ level }) => level === 'warn')).toEqual([]);
     await connection.close();
   });

@@ -1,6 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { type FaultPlan, randomPlans, startFaultProxy } from '@sallyport/test-servers/fault-proxy';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { open } from './testing/open.ts';
 import { type Behaviour, type ReviewServer, reviewWith, startReviewServer } from './testing/server.ts';
@@ -116,7 +116,7 @@ test('an answer without an end is bounded while it is read, and its connection i
     code: 'failed',
     message: `${server.url}/authenticate: its answer is bigger than maxResponseSize (1048576 bytes)`,
   });
-  await waitUntil(() => isClosed, 'the end of the answer');
+  await waitFor(() => isClosed, 'the end of the answer');
 });
 
 test('an error answer without an end delays nothing, and its connection is closed', async () => {
@@ -132,7 +132,7 @@ test('an error answer without an end delays nothing, and its connection is close
   });
   const { ask } = await open(optionsFor(server, { timeout: '20s' }));
   expect(await ask(token)).toEqual({ kind: 'no-opinion' });
-  await waitUntil(() => isClosed, 'the end of the answer');
+  await waitFor(() => isClosed, 'the end of the answer');
 });
 
 test('an answer that changes the protocol is unavailable, and its connection is closed', async () => {
@@ -149,7 +149,7 @@ test('an answer that changes the protocol is unavailable, and its connection is 
       message: `${server.url}/authenticate: it answers with the status 101`,
     });
   }
-  await waitUntil(() => closed.length === 3, 'the end of the connections');
+  await waitFor(() => closed.length === 3, 'the end of the connections');
   server.behave(yes);
   expect(await ask(token)).toEqual(authenticated);
 });

@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { waitFor, waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { type Client, createClient, execInfo, type TerminalRun } from './testing/client.ts';
 
@@ -16,7 +16,7 @@ const read = (home: string, name: string) => readFile(join(home, name), 'utf8');
 
 async function atPrompt(client: Client, line = between, env = execInfo(config, true)): Promise<TerminalRun> {
   const run = client.terminal(line, env);
-  await waitUntil(() => run.shown().includes('Username'), 'the prompt');
+  await waitFor(() => run.shown().includes('Username'), 'the prompt');
   return run;
 }
 
@@ -41,7 +41,7 @@ test('the prompt says where the password goes, and shows nothing of it', async (
   const run = await atPrompt(client);
   expect(run.shown()).toContain('Log in to cluster prod at https://127.0.0.1:1\r\n');
   run.type('adx\x7fa\r');
-  await waitUntil(() => run.shown().includes('Password of ada: '), 'the second prompt');
+  await waitFor(() => run.shown().includes('Password of ada: '), 'the second prompt');
   run.type('pass\x7fword\r');
   await run.ended;
   expect(run.shown()).toContain('Password of ada: \r\n');
@@ -74,7 +74,7 @@ test.each([
   const [first = '', second] = keys;
   run.type(first);
   if (second !== undefined) {
-    await waitUntil(() => run.shown().includes('Password'), 'the second prompt');
+    await waitFor(() => run.shown().includes('Password'), 'the second prompt');
     run.type(second);
   }
   await run.ended;
@@ -131,7 +131,7 @@ test('several at once ask once, and none asks again when that is not answered', 
   const others = [1, 2].map((number) =>
     client.terminal(between.replaceAll(/> (\w+)/g, `> $1${number}`), execInfo(config, true)),
   );
-  await waitUntil(
+  await waitFor(
     () => others.every((run) => run.shown().includes('waiting for the login of another kubectl')),
     'the others',
   );
@@ -149,7 +149,7 @@ test('those that wait get the session of the one that logged in', async () => {
   const client = createClient(home.path);
   const first = await atPrompt(client);
   const other = client.terminal('$PLUGIN token > other', execInfo(config, true));
-  await waitUntil(() => other.shown().includes('waiting'), 'the other');
+  await waitFor(() => other.shown().includes('waiting'), 'the other');
   client.cacheSession(target, { token: 'sp_new' });
   first.type('\x03');
   expect(await other.ended).toBe(0);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { waitFor } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
 import { Redis, type RedisOptions, SentinelConnector } from 'ioredis';
 import { expect, test } from 'vitest';

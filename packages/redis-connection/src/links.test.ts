@@ -1,5 +1,5 @@
 import { startRedis } from '@sallyport/test-servers/redis';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { openLinks } from './links.ts';
 import { never, wording } from './testing/opened.ts';
@@ -15,16 +15,16 @@ test('a client that ended by itself connects again, until it is dropped', async 
   for (let round = 0; round < 3; round += 1) {
     // ioredis does this when it hears of a failover during an attempt to connect. It never tries again by itself.
     link.client.disconnect();
-    await waitUntil(() => link.client.status === 'end', 'its end');
-    await waitUntil(() => link.client.status === 'ready', 'it to be connected again');
+    await waitFor(() => link.client.status === 'end', 'its end');
+    await waitFor(() => link.client.status === 'ready', 'it to be connected again');
   }
   expect(events).toEqual(['up', 'down', 'up', 'down', 'up', 'down', 'up']);
   links.close();
-  await waitUntil(() => link.client.status === 'end', 'its end');
+  await waitFor(() => link.client.status === 'end', 'its end');
   const clients = async () =>
     String(await redis.client().call('CLIENT', 'LIST', 'TYPE', 'NORMAL'))
       .trim()
       .split('\n');
-  await waitUntil(async () => (await clients()).length === 1, "all connections but the test's own to end");
+  await waitFor(async () => (await clients()).length === 1, "all connections but the test's own to end");
   expect(link.client.status).toBe('end');
 });

@@ -2,7 +2,7 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { newPassword } from '@sallyport/test-servers/passwords';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { content, open, outcomeOf, revealed, storeKey, wording } from './testing/opened.ts';
 
@@ -104,7 +104,7 @@ describe('a user of Redis', () => {
     await using started = await open({ url: redis.url, username: 'moving', password: own });
     await expect(started.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });
     await set(own);
-    await waitUntil(async () => (await outcomeOf(started.read(key))) === content, 'a value');
+    await waitFor(async () => (await outcomeOf(started.read(key))) === content, 'a value');
     expect(started.values.get('connected')).toBe(1);
   });
 });

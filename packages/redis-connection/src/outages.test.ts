@@ -2,7 +2,7 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { clientsOf, commandCalls } from '@sallyport/test-servers/redis-command-calls';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } from './testing/opened.ts';
 
@@ -10,7 +10,7 @@ import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } fro
 const { info: print } = console;
 
 const untilRead = (started: Opened, key: string) =>
-  waitUntil(async () => (await outcomeOf(started.read(key))) === content, 'a value');
+  waitFor(async () => (await outcomeOf(started.read(key))) === content, 'a value');
 
 const reports = ({ lines }: Opened) => lines.map(({ level, message }) => `${level}: ${message}`);
 const up = 'info: connected to Redis';
@@ -29,7 +29,7 @@ describe.each(outages)('a Redis that %s', (_, end) => {
     const key = await storeKey(redis);
     await untilRead(started, key);
     await end(redis);
-    await waitUntil(() => started.values.get('connected') === 0, 'the end to be seen');
+    await waitFor(() => started.values.get('connected') === 0, 'the end to be seen');
 
     const start = performance.now();
     for (let count = 0; count < 200; count += 1) {
@@ -92,7 +92,7 @@ describe('a Redis that hangs', () => {
     expect(took).toBeGreaterThan(commandTimeout - 5);
     for (const { message } of errors) expect(message).toMatch(/^\S+: (not connected: )?no answer in time$/);
 
-    await waitUntil(() => started.values.get('connected') === 0, 'the connection to be given up');
+    await waitFor(() => started.values.get('connected') === 0, 'the connection to be given up');
     const later = performance.now();
     for (let count = 0; count < 100; count += 1) {
       expect((await errorOf(started.read(key))).message).toMatch(/^\S+: not connected: no answer in time$/);
@@ -103,7 +103,7 @@ describe('a Redis that hangs', () => {
 
     await redis.start();
     await untilRead(started, key);
-    await waitUntil(async () => (await clientsOf(redis)).length === 1, 'the old connections to end');
+    await waitFor(async () => (await clientsOf(redis)).length === 1, 'the old connections to end');
     expect(reports(started)).toEqual([up, down, up]);
     expect(started.values.get('faults_total{kind=timeout}')).toBeGreaterThanOrEqual(50);
     expect(noise).toEqual([]);
@@ -130,7 +130,7 @@ describe('a Redis that hangs', () => {
       caFile: redis.caFile,
       commandTimeout: '100ms',
     });
-    await waitUntil(() => (started.values.get('faults_total{kind=timeout}') ?? 0) >= 3, 'three tries');
+    await waitFor(() => (started.values.get('faults_total{kind=timeout}') ?? 0) >= 3, 'three tries');
     expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: no answer in time`);
     await redis.start();
     await untilRead(started, key);
@@ -173,9 +173,9 @@ test('a connection that Redis ends is reported, without an earlier problem', asy
   await redis.stop();
   await using started = await open({ url: redis.url });
   await redis.start();
-  await waitUntil(() => started.values.get('connected') === 1, 'a connection');
+  await waitFor(() => started.values.get('connected') === 1, 'a connection');
   await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
-  await waitUntil(() => reports(started).length === 4, 'another connection');
+  await waitFor(() => reports(started).length === 4, 'another connection');
   expect(reports(started)).toEqual([down, up, down, up]);
   const problems = started.lines.flatMap(({ fields }) => ('problem' in fields ? [fields.problem] : []));
   expect(problems).toEqual([

@@ -5,7 +5,7 @@ import { listenForNoise } from '@sallyport/test-servers/noise';
 import { clientsOf } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { content, type Opened, open, outcomeOf, storeKey } from './testing/opened.ts';
 
@@ -50,12 +50,12 @@ const idOf = (client: string) => /^id=(\d+) /.exec(client)?.[1];
 const idsOf = async () => (await clientsOf(redis)).map(idOf);
 /** The old connection stays for `commandTimeout`. No test but one must keep the processor busy for so long. */
 const untilUsed = (old: readonly unknown[]) =>
-  waitUntil(
+  waitFor(
     async () => (await clientsOf(redis)).some((line) => !old.includes(idOf(line)) && / cmd=echo /.test(line)),
     'reads over a new connection',
   );
 const untilOthers = (old: readonly unknown[], count = 1) =>
-  waitUntil(async () => {
+  waitFor(async () => {
     const ids = await idsOf();
     return ids.length === count && !ids.some((id) => old.includes(id));
   }, 'a new connection alone');
@@ -85,13 +85,13 @@ describe('renewed TLS files', () => {
     const started = await startWithFiles('3s');
     await started.writeCa(other.certificate);
     await started.touch();
-    await waitUntil(async () => (await outcomeOf(started.read(key))) === 'problem', 'the new authority to be used');
+    await waitFor(async () => (await outcomeOf(started.read(key))) === 'problem', 'the new authority to be used');
     await expect(started.read(key)).rejects.toThrow(/not connected: .* put the certificate of that CA into caFile/);
-    await waitUntil(() => started.values.get('connected') === 0, 'the metric to change');
+    await waitFor(() => started.values.get('connected') === 0, 'the metric to change');
     await started.writeCa(other.certificate, redis.authority.certificate);
     await started.touch();
-    await waitUntil(async () => (await outcomeOf(started.read(key))) === content, 'a value');
-    await waitUntil(() => started.values.get('connected') === 1, 'the metric to change');
+    await waitFor(async () => (await outcomeOf(started.read(key))) === content, 'a value');
+    await waitFor(() => started.values.get('connected') === 1, 'the metric to change');
     const levels = started.lines.filter(({ message }) => /Redis/.test(message)).map(({ level }) => level);
     expect(levels).toEqual(['info', 'warn', 'info']);
   });
@@ -136,7 +136,7 @@ describe('renewed TLS files', () => {
     await started.connection.close();
     await started.connection.close();
     await started.touch();
-    await waitUntil(async () => (await idsOf()).length === 0, 'all connections to end');
+    await waitFor(async () => (await idsOf()).length === 0, 'all connections to end');
     expect(await outcomeOf(started.read(key))).toBe('problem');
   });
 });

@@ -5,7 +5,7 @@ import { startManglingProxy } from '@sallyport/test-servers/mangling-proxy';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { startRedis } from '@sallyport/test-servers/redis';
 import type { TcpServer } from '@sallyport/test-servers/tcp-server';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { requireSlots } from './strict-data-handler.ts';
 import { startHostileServer } from './testing/hostile-server.ts';
@@ -38,7 +38,7 @@ const problem = (sent: string) =>
 /** Reads once, whatever the outcome, then waits for the next connection. */
 async function provoke(server: TcpServer, started: Opened): Promise<void> {
   expect(await outcomeOf(started.read(newKey()))).not.toBe('undefined');
-  await waitUntil(() => server.connections > 1, 'another connection');
+  await waitFor(() => server.connections > 1, 'another connection');
 }
 
 const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
@@ -93,7 +93,7 @@ describe('a server', () => {
     await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '5s' });
     const outcomes = await Promise.all([1, 2, 3].map(() => outcomeOf(started.read(newKey()))));
     expect(outcomes).toEqual(['problem', 'problem', 'problem']);
-    await waitUntil(() => server.connections > 1, 'another connection');
+    await waitFor(() => server.connections > 1, 'another connection');
     const reported = started.lines.flatMap(({ fields }) => ('problem' in fields ? [String(fields.problem)] : []));
     expect(reported[0]).toMatch(
       /^it sent an answer (that no command asked for|to another command), and the connection/,
@@ -126,13 +126,13 @@ describe('a server', () => {
       await using server = await startHostileServer(() => '$-1\r\n', bytes);
       await using started = await open({ url: `redis://127.0.0.1:${server.port}`, commandTimeout: '100ms' });
       const isOver = async () => (await outcomeOf(started.read(newKey()))) === 'problem' && server.connections > 2;
-      await waitUntil(isOver, 'more connections');
+      await waitFor(isOver, 'more connections');
     }
     expect(noise).toEqual([]);
   });
 });
 
-test('bad bytes within TLS end that connection, and nothing else', { timeout: 60_000 }, async () => {
+test('bad bytes within TLS end that connection, and nothing else', async () => {
   await using redis = await startRedis();
   let isOn = false;
   const mangled = {
@@ -152,7 +152,7 @@ test('bad bytes within TLS end that connection, and nothing else', { timeout: 60
   };
   await Promise.all(Array.from({ length: 10 }, read));
   isOn = false;
-  await waitUntil(async () => (await outcomeOf(started.read(newKey()))) === 'nothing', 'an answer');
+  await waitFor(async () => (await outcomeOf(started.read(newKey()))) === 'nothing', 'an answer');
   expect(noise).toEqual([]);
 });
 
@@ -181,7 +181,7 @@ describe('a cluster', () => {
     );
     await using started = await openCluster(server);
     expect(await outcomeOf(started.read(newKey()))).toBe('problem');
-    await waitUntil(() => server.connections > 3, 'more connections');
+    await waitFor(() => server.connections > 3, 'more connections');
     expect(noise).toEqual([]);
   });
 
@@ -230,7 +230,7 @@ describe('sentinels', () => {
     const sentinels = [`redis://127.0.0.1:${server.port}`];
     await using started = await open({ sentinels, name: 'mymaster', commandTimeout: '300ms' });
     expect(await outcomeOf(started.read(newKey()))).toBe('problem');
-    await waitUntil(() => server.connections > 3, 'more connections');
+    await waitFor(() => server.connections > 3, 'more connections');
     expect(noise).toEqual([]);
   });
 
@@ -247,7 +247,7 @@ describe('sentinels', () => {
     });
     const sentinels = [`redis://127.0.0.1:${server.port}`];
     await using started = await open({ sentinels, name: 'mymaster', commandTimeout: '300ms' });
-    await waitUntil(() => server.connections > 5, 'more connections');
+    await waitFor(() => server.connections > 5, 'more connections');
     expect(await outcomeOf(started.read(newKey()))).toMatch(/^value of key:/);
     expect(noise).toEqual([]);
   });

@@ -4,7 +4,7 @@ import { newPassword } from '@sallyport/test-servers/passwords';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { content, newKey, open, outcomeOf, storeKey } from './testing/opened.ts';
 
@@ -75,7 +75,7 @@ describe('a database', () => {
     // Each pause is longer than the one before: four equal ones would end within 200 ms.
     const tries = () => started.values.get('faults_total{kind=server}') ?? 0;
     const [before, start] = [tries(), performance.now()];
-    await waitUntil(() => tries() >= before + 4, 'more tries');
+    await waitFor(() => tries() >= before + 4, 'more tries');
     expect(performance.now() - start).toBeGreaterThan(250);
     expect(noise).toEqual([]);
   });
@@ -95,7 +95,7 @@ describe('a database', () => {
       expect(message).toContain('not connected: the user may not do this (SELECT): ');
     }
     await grant('+select');
-    await waitUntil(async () => (await outcomeOf(started.read(own))) === content, 'a value');
+    await waitFor(async () => (await outcomeOf(started.read(own))) === content, 'a value');
     expect(await started.read(key)).toBeNull();
   });
 });

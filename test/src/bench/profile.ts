@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { cpuSeconds } from '../testing/process-cpu.ts';
-import { waitFor } from '../testing/wait-for.ts';
 import type { Place } from './contender.ts';
 import type { Options } from './options.ts';
 import { selected } from './selected.ts';

@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
 import type { CommandResult } from './command.ts';
 import { createDesk, type Desk, type Site } from './login-client.ts';
 import { secret } from './tokens.ts';
-import { waitFor } from './wait-for.ts';
 
 /** The words of a `kubectl` that needs a session, and what it answers then. */
 export const get: readonly string[] = ['get', 'namespaces', '-o', 'name'];

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
+import { within } from '@sallyport/test-servers/wait-for';
 import { createAuthority } from './certificates.ts';
 import { http1Client, review } from './clients.ts';
 import { type CommandResult, codeFolder, sharedCompileCache } from './command.ts';
@@ -16,7 +17,6 @@ import { startKubernetes } from './kubernetes.ts';
 import { findLeaks } from './leaks.ts';
 import { clusters, type LoginPlace, type LoginSetup, loginUrlOf, startLogin } from './login-gateway.ts';
 import { secretsInUse } from './tokens.ts';
-import { within } from './wait-for.ts';
 
 const clientFolder = dirname(createRequire(import.meta.url).resolve('kubectl-sallyport/package.json'));
 

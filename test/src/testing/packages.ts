@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { npm, npmSetting } from '@sallyport/test-servers/npm';
+import { within } from '@sallyport/test-servers/wait-for';
 import { type CommandResult, codeFolder } from './command.ts';
 import { findLeaks } from './leaks.ts';
 import { rootFolder, runPnpm } from './pnpm.ts';
 import { cpuSeconds } from './process-cpu.ts';
 import { secretsInUse } from './tokens.ts';
-import { within } from './wait-for.ts';
 
 /** Milliseconds: a busy machine builds and installs for a while. */
 export const longest = 300_000;

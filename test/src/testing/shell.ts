@@ -1,17 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { waitFor, within } from './wait-for.ts';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
 
 export interface ShellSetup {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Milliseconds. */
-  readonly timeout?: number;
 }
 
 /** Runs a line as a user who pastes it. @returns all that it wrote @throws Error with that, when it fails */
 export async function runLine(line: string, setup: ShellSetup): Promise<string> {
   const { child, output } = start(line, setup);
-  const code = await within(ended(child), `the end of ${line}:\n`, setup.timeout);
+  const code = await within(ended(child), `the end of ${line}:\n`);
   if (code !== 0) throw new Error(`${line} ended with ${code}:\n${output()}`);
   return output();
 }

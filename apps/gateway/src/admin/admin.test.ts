@@ -133,14 +133,14 @@ describe('the admin address', () => {
     expect(Number((await get(server, '/metrics')).text)).toBeGreaterThan(before);
   });
 
-  test('a client that does not read its answer is cut off after 10 s', { timeout: 60_000 }, async () => {
+  test('a client that does not read its answer is cut off after 10 s', async () => {
     const body = 'x'.repeat(64 * 1024 * 1024);
     const server = await start({ metrics: async () => ({ contentType: 'text/plain', body }) });
     const socket = connect(server.port, '127.0.0.1').pause();
     onTestFinished(() => void socket.destroy());
     socket.write('GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
     const ended = 'admin connection closed: it was idle, or its answer was not read';
-    await vi.waitFor(() => expect(server.log.map(({ message }) => message)).toContain(ended), 50_000);
+    await expect.poll(() => server.log.map(({ message }) => message)).toContain(ended);
     const received = (await socket.toArray()).reduce((sum, { length }) => sum + length, 0);
     expect(received).toBeLessThan(body.length);
   });

@@ -63,9 +63,7 @@ const atOnce = 100;
 
 const flood = 20_000;
 
-test('a flood of made-up questions evicts no good answer, puts nothing into Redis, and does not fill the memory', {
-  timeout: 180_000,
-}, async () => {
+test('a flood of made-up questions evicts no good answer, puts nothing into Redis, and does not fill the memory', async () => {
   const memory = createMemoryTier(maxEntries);
   const replica = createReplica({ shared: file.opened.redis, memory, answer });
   const all = (user: number) => [goodToken(user), []] as const;
@@ -99,7 +97,7 @@ test('a flood of made-up questions evicts no good answer, puts nothing into Redi
   expect([replica.asked, fresh.asked]).toEqual([users + flood, 0]);
 });
 
-test('good tokens with made-up audiences evict no answer of other users', { timeout: 60_000 }, async () => {
+test('good tokens with made-up audiences evict no answer of other users', async () => {
   const memory = createMemoryTier(1_000);
   const replica = createReplica({ shared: file.opened.redis, memory, answer });
   const others = (n: number) => [goodToken(n + 10), []] as const;

@@ -154,4 +154,4 @@ test('in any order of events: no false accept, and no accept that has ended, was
   console.log(`${runs * stepsEach} steps, ${accepts} accepts: ${JSON.stringify(Object.fromEntries(sources))}`);
   // Else the steps would show nothing.
   for (const source of ['backend', 'memory', 'redis', 'stale']) expect(sources.get(source)).toBeGreaterThan(20);
-}, 120_000);
+});

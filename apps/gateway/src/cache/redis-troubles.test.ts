@@ -1,6 +1,6 @@
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { authenticated, createReplica, noOpinion, rejected } from './testing/cached-replica.ts';
@@ -99,8 +99,8 @@ describe.each(outages)('while Redis %s', (_, begin) => {
     await redis.start();
     expect(await outcome(opened, 'old')).toBe('backend: user of old');
     expect(opened.calls).toBe(calls);
-    await waitUntil(() => probe(opened), 'the connection to be back');
-    await waitUntil(async () => (await probe(opened)) && opened.lines.includes(circuitClosed), 'the circuit to close');
+    await waitFor(() => probe(opened), 'the connection to be back');
+    await waitFor(async () => (await probe(opened)) && opened.lines.includes(circuitClosed), 'the circuit to close');
     expect(await outcome(opened, 'old')).toBe('redis: user of old');
     expect(opened.lines).toEqual([circuitOpened, circuitClosed]);
     expect(noise).toEqual([]);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { getHeapSnapshot } from 'node:v8';
 import type { Decision } from '@sallyport/authenticator';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { authenticated, createReplica, lifetimes, noOpinion, type Replica } from './testing/cached-replica.ts';
@@ -79,7 +79,7 @@ describe('no token or password', () => {
       each.reverse(),
     );
     await file.redis.client().echo('the end');
-    await waitUntil(() => heard.some((words) => words.includes('the end')), 'all that was said');
+    await waitFor(() => heard.some((words) => words.includes('the end')), 'all that was said');
     monitor.disconnect();
     const said = heard.join('\n');
     expect(said).toMatch(/set sallyport:cache:[\w-]{43} \S+ PX \d+/i);

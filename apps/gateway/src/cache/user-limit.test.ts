@@ -130,7 +130,7 @@ test('an answer that cannot be noted is not left in Redis', async () => {
   expect(opened.errors).toHaveLength(20);
 });
 
-test('in a cluster the answers of one user are few, whichever nodes they are on', { timeout: 60_000 }, async () => {
+test('in a cluster the answers of one user are few, whichever nodes they are on', async () => {
   await using cluster = await startCluster({ replicasPerMaster: 0 });
   const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
   const [first] = cluster.nodes;

@@ -17,7 +17,7 @@ function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
 
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
 
-describe('check of the cache Redis', { timeout: 60_000 }, () => {
+describe('check of the cache Redis', () => {
   test('is ok where the gateway may do all that it does, and leaves nothing behind', async () => {
     // Word for word as docs/operations.md gives them.
     const least = '+getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +info';

@@ -4,7 +4,7 @@ import { appendFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createFileWatcher, type FileWatcher, fileClockLag, largestFile, loadWatchedFile } from './watcher.ts';
 
@@ -128,9 +128,9 @@ describe('createFileWatcher', () => {
   test('takes a file that is written while the watch begins for changed', async () => {
     await truncate(file, largestFile / 2);
     const { ctimeMs } = await stat(file);
-    await waitUntil(() => Date.now() > ctimeMs + 2 * fileClockLag, 'the file to be old');
+    await waitFor(() => Date.now() > ctimeMs + 2 * fileClockLag, 'the file to be old');
     const watched = watcher.watch([file], Date.now(), count);
-    await waitUntil(() => openFiles().includes(file), 'the file to be read');
+    await waitFor(() => openFiles().includes(file), 'the file to be read');
     appendFileSync(file, 'more');
     await watched;
     await watcher.scan();

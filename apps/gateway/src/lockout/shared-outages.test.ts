@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type Replicas, startReplicas } from './testing/replicas.ts';
 
@@ -79,7 +79,7 @@ describe.each(Object.entries(outages))(
       await end(redis);
       state.isDown = false;
       await redis.client().ping();
-      for (const replica of [0, 1]) await waitUntil(() => isShared(all, redis, replica), 'a replica to be back');
+      for (const replica of [0, 1]) await waitFor(() => isShared(all, redis, replica), 'a replica to be back');
       expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
       await judgesWithOthers(all, 'after');
     });

@@ -1,6 +1,6 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keyPrefix, type OpenedOptions } from './testing/opened-redis.ts';
 import { startReplicas } from './testing/replicas.ts';
@@ -25,7 +25,7 @@ test('Redis gets neither a name nor a secret, and stores nothing for ever', asyn
   all.begin(0, 'jane.doe', 'S3cret-pending');
   await all.settled();
   await redis.client().echo('the end');
-  await waitUntil(() => heard.some((words) => words.includes('the end')), 'all that was said');
+  await waitFor(() => heard.some((words) => words.includes('the end')), 'all that was said');
   monitor.disconnect();
   const sent = heard.join('\n');
   expect(heard.filter((words) => words.startsWith('eval ')).length).toBeGreaterThan(15);

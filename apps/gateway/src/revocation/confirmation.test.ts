@@ -1,5 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
@@ -44,7 +44,7 @@ async function writeReplica(server: RedisServer, id: string, silence: number, le
   await server.client().hset(keys.replicas, id, `${Date.now() - silence} ${sealed}`);
 }
 
-describe('an entry that is published', { timeout: 60_000 }, () => {
+describe('an entry that is published', () => {
   test('is confirmed by all replicas once each of them has the entry', async () => {
     await using server = await startRedis();
     await using opened = await openRedis(server.port);
@@ -71,7 +71,7 @@ describe('an entry that is published', { timeout: 60_000 }, () => {
     await writeReplica(server, 'forgotten', 4_000_000);
     const interrupt = new AbortController();
     const publishing = publishAndConfirm(opened.redis, block('jane'), { ...waiting, signal: interrupt.signal });
-    await waitUntil(async () => {
+    await waitFor(async () => {
       const [{ replicas }, { entries }] = [await readReplicas(opened.redis), await readListing(opened.redis)];
       const digest = digestOfList(entries);
       return entries.length > 0 && replicas.some(({ id, applied }) => id === 'one' && applied === digest);

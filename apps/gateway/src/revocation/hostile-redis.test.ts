@@ -212,7 +212,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a %s whose memory is 
     expect([one, two].flatMap(({ logged }) => logged.lines)).toEqual([]);
   });
 
-  test('takes them in a cluster, too', { timeout: 60_000 }, async () => {
+  test('takes them in a cluster, too', async () => {
     await using cluster = await startCluster({ program, replicasPerMaster: 0 });
     const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }));
     await using opened = await openShared(cluster.nodes[0] as never, {

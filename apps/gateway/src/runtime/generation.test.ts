@@ -118,7 +118,7 @@ describe('createGeneration', () => {
     expect(await outcome).toContain('create() took longer than 10s');
     expect(given?.signal.aborted).toBe(true);
     late.resolve(authenticator({ close }));
-    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(1));
+    await expect.poll(() => close).toHaveBeenCalledTimes(1);
   });
 
   test('a file that a plugin watches and that is missing names itself', async () => {

@@ -70,7 +70,7 @@ describe('a reload that hangs', () => {
     ];
     expect(reloaded.mock.calls).toEqual(reported);
     hanging.resolve(late);
-    await vi.waitFor(() => expect(late.retire).toHaveBeenCalledTimes(1));
+    await expect.poll(() => late.retire).toHaveBeenCalledTimes(1);
     expect(running.generation).toBe(next);
     expect(reloaded.mock.calls).toEqual(reported);
   });

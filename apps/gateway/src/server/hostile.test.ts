@@ -75,10 +75,10 @@ describe('hostile bodies', () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('', ['Content-Length: 1000000']));
-    await vi.waitFor(() => expect(raw.received()).toContain('"code":413'));
+    await expect.poll(() => raw.received()).toContain('"code":413');
     raw.socket.write(Buffer.alloc(1_000_000, ' '));
     raw.socket.write(rawPost(review()));
-    await vi.waitFor(() => expect(raw.received()).toContain('"authenticated":true'));
+    await expect.poll(() => raw.received()).toContain('"authenticated":true');
   });
 
   test('a body in chunks over the limit is answered at once, and the rest is dropped', async () => {
@@ -86,10 +86,10 @@ describe('hostile bodies', () => {
     const raw = openRaw(server.port);
     const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
     raw.socket.write(rawPost(chunk, ['Transfer-Encoding: chunked']));
-    await vi.waitFor(() => expect(raw.received()).toContain('"code":413'));
+    await expect.poll(() => raw.received()).toContain('"code":413');
     raw.socket.write(`${chunk.repeat(100)}0\r\n\r\n`);
     raw.socket.write(rawPost(review()));
-    await vi.waitFor(() => expect(raw.received()).toContain('"authenticated":true'));
+    await expect.poll(() => raw.received()).toContain('"authenticated":true');
   });
 
   test('a client that keeps sending a refused body is cut off', async () => {
@@ -134,11 +134,11 @@ describe('hostile requests', () => {
     });
     const raw = openRaw(server.port);
     raw.socket.write(Buffer.concat([rawPost(review({ token: 'a' })), rawPost(review({ token: 'b' }))]));
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(2));
+    await expect.poll(() => server.inFlight.count).toBe(2);
     decisions.get('b')?.resolve({ kind: 'authenticated', user: { username: 'second' } });
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    await expect.poll(() => server.inFlight.count).toBe(1);
     decisions.get('a')?.resolve({ kind: 'authenticated', user: { username: 'first' } });
-    await vi.waitFor(() => expect(raw.received()).toMatch(/first.*second/s));
+    await expect.poll(() => raw.received()).toMatch(/first.*second/s);
   });
 
   test('garbage after a good request does not replace its answer', async () => {
@@ -146,7 +146,7 @@ describe('hostile requests', () => {
     const server = await startTestServer({ authenticate: () => decision.promise });
     const raw = openRaw(server.port);
     raw.socket.write(Buffer.concat([rawPost(review()), Buffer.from('garbage\r\n\r\n')]));
-    await vi.waitFor(() => expect(server.log.map(({ message }) => message)).toContain('request could not be parsed'));
+    await expect.poll(() => server.log.map(({ message }) => message)).toContain('request could not be parsed');
     decision.resolve(alice);
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1.1 200 OK\r\n.*"authenticated":true/s);
@@ -209,7 +209,7 @@ describe('hostile requests', () => {
       const raw = openRaw(server.port);
       const method = url === '*' ? 'OPTIONS' : 'POST';
       raw.socket.write(rawPost(review()).toString().replace('POST /authenticate', `${method} ${url}`));
-      await vi.waitFor(() => expect(raw.received()).toContain(`HTTP/1.1 ${status} `));
+      await expect.poll(() => raw.received()).toContain(`HTTP/1.1 ${status} `);
     }
   });
 
@@ -217,7 +217,7 @@ describe('hostile requests', () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost(review()).toString('latin1').replace('POST /authenticate', 'POST http://[/authenticate'));
-    await vi.waitFor(() => expect(raw.received()).toMatch(/^HTTP\/1\.1 40[04]/));
+    await expect.poll(() => raw.received()).toMatch(/^HTTP\/1\.1 40[04]/);
     expect(server.log.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
@@ -230,7 +230,7 @@ describe('hostile requests', () => {
     const upgrade = openRaw(server.port);
     const body = review();
     upgrade.socket.write(rawPost(body, [`Content-Length: ${body.length}`, 'Connection: Upgrade', 'Upgrade: h2c']));
-    await vi.waitFor(() => expect(upgrade.received()).toMatch(/^HTTP\/1.1 200 OK/));
+    await expect.poll(() => upgrade.received()).toMatch(/^HTTP\/1.1 200 OK/);
     await alive(server);
   });
 
@@ -244,11 +244,11 @@ describe('hostile requests', () => {
     });
     const raw = openRaw(server.port);
     raw.socket.write(rawPost(review()));
-    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await expect.poll(() => seen).toHaveLength(1);
     raw.socket.destroy();
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    await expect.poll(() => server.inFlight.count).toBe(0);
     expect(seen[0]?.aborted).toBe(true);
-    await vi.waitFor(() => expect(server.outcomes).toEqual([['error', 'v1']]));
+    await expect.poll(() => server.outcomes).toEqual([['error', 'v1']]);
     expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });
 
@@ -265,19 +265,19 @@ describe('hostile requests', () => {
     });
     const raw = openRaw(server.port);
     raw.socket.write(rawPost(review()));
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    await expect.poll(() => server.inFlight.count).toBe(1);
     raw.socket.destroy();
-    await vi.waitFor(() => expect(server.outcomes).toHaveLength(1));
+    await expect.poll(() => server.outcomes).toHaveLength(1);
     expect(server.inFlight.count).toBe(1);
     work.resolve(alice);
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    await expect.poll(() => server.inFlight.count).toBe(0);
   });
 
   test('a caller that goes while it sends the body causes no warning', async () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('{', ['Content-Length: 100']), () => raw.socket.destroy());
-    await vi.waitFor(() => expect(server.outcomes).toEqual([['invalid', undefined]]));
+    await expect.poll(() => server.outcomes).toEqual([['invalid', undefined]]);
     expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
     await alive(server);
   });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import { text } from 'node:stream/consumers';
 import type { Decision } from '@sallyport/authenticator';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChainError } from '../chain/chain.ts';
 import { maxConcurrentStreams } from './limits.ts';
 import { type Authority, createAuthority } from './testing/certificates.ts';
@@ -105,7 +105,7 @@ describe('over HTTP/2', () => {
     const server = await startTestServer({ tls, limits: { bodyTimeout: 30 } });
     const answer = await sendOn(open(server), { unfinished: true, body: '{' });
     expect(answer).toMatchObject({ status: 408, json: { reason: 'BadRequest' } });
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    await expect.poll(() => server.inFlight.count).toBe(0);
   });
 
   test('a reset stream aborts its lookup and ends its count, and the session stays open', async () => {
@@ -114,9 +114,9 @@ describe('over HTTP/2', () => {
     const session = open(server);
     const stream = session.request({ ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' });
     stream.end(review());
-    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    await expect.poll(() => signals).toHaveLength(1);
     stream.close(constants.NGHTTP2_CANCEL);
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    await expect.poll(() => server.inFlight.count).toBe(0);
     expect(signals[0]?.aborted).toBe(true);
     expect((await sendOn(session, { headers: { ':path': '/' } })).status).toBe(404);
     expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
@@ -127,7 +127,7 @@ describe('over HTTP/2', () => {
     const session = open(server);
     const stream = session.request({ ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' });
     stream.write('{', () => stream.close(constants.NGHTTP2_CANCEL));
-    await vi.waitFor(() => expect(server.outcomes).toEqual([['invalid', undefined]]));
+    await expect.poll(() => server.outcomes).toEqual([['invalid', undefined]]);
     expect((await sendOn(session)).status).toBe(200);
   });
 
@@ -144,7 +144,7 @@ describe('over HTTP/2', () => {
     });
     const bystander = open(server);
     const waiting = sendOn(bystander);
-    await vi.waitFor(() => expect(started).toBe(1));
+    await expect.poll(() => started).toBe(1);
     const attacker = connect(server.url, { ca: authority.cert });
     attacker.on('error', () => undefined);
     let ended = false;
@@ -169,7 +169,7 @@ describe('over HTTP/2', () => {
     expect(bystander.destroyed).toBe(false);
     work.resolve(alice);
     expect((await waiting).status).toBe(200);
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(0));
+    await expect.poll(() => server.inFlight.count).toBe(0);
     await alive(server);
   });
 

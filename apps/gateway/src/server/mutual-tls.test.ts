@@ -266,9 +266,7 @@ describe('an old connection', () => {
   test('over HTTP/1.1 ends with its next answer', async () => {
     const gateway = await startTestServer({ tls: await material(), settings: { maxConnectionAge: 1 } });
     const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
-    await vi.waitFor(async () => {
-      expect((await send(gateway.url, { agent })).headers.connection).toBe('close');
-    });
+    await expect.poll(async () => (await send(gateway.url, { agent })).headers.connection).toBe('close');
     agent.destroy();
   });
 

@@ -47,7 +47,7 @@ test.each([
   const half = rawPost('{"', ['Content-Length: 100']);
   openRaw(port).socket.write(half);
   if (code === 429) openRaw(port).socket.write(half);
-  await vi.waitFor(() => expect(refused).toHaveLength(1));
+  await expect.poll(() => refused).toHaveLength(1);
   expect(refused).toMatchObject([{ error: { code }, listeners: 0 }]);
 });
 

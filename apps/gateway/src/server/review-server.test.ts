@@ -208,7 +208,7 @@ describe('a refused request', () => {
     const decision = Promise.withResolvers<Decision>();
     const server = await startTestServer({ authenticate: () => decision.promise, settings: { maxInFlight: 1 } });
     const first = send(server.url);
-    await vi.waitFor(() => expect(server.inFlight.count).toBe(1));
+    await expect.poll(() => server.inFlight.count).toBe(1);
     for (const body of [review(), '{}']) {
       const refused = await send(server.url, { body });
       expect(refused).toMatchObject(json(429, 'TooManyRequests', /maxInFlight/));
@@ -229,7 +229,7 @@ describe('a refused request', () => {
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('{', ['Content-Length: 100']));
     expect((await send(server.url)).status).toBe(200);
-    await vi.waitFor(() => expect(raw.received()).toContain('"code":408'));
+    await expect.poll(() => raw.received()).toContain('"code":408');
   });
 
   test('malformed reviews are one warning in 10 s, so that thousands of them fill no disk', async () => {

@@ -1,4 +1,4 @@
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
 import type { BindResult } from '../connection/types.ts';
@@ -63,7 +63,7 @@ describe('rule 16: late answers', () => {
     );
     for (const outcome of await Promise.all(binds)) expect(outcome).toMatch(noAnswer);
     expect(late).toHaveLength(64);
-    await waitUntil(() => fake.openSockets === 64, 'the others to be closed');
+    await waitFor(() => fake.openSockets === 64, 'the others to be closed');
   });
 });
 
@@ -207,7 +207,7 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
     await directory.bindUser(user, { signal: never });
     server(0).binding = 'hang';
     const login = outcomeOf(directory.bindUser(user, { signal: never }));
-    await waitUntil(() => server(0).binds.length === 2, 'the second bind');
+    await waitFor(() => server(0).binds.length === 2, 'the second bind');
     await directory.close();
     expect([await login, server(0).connects, lines]).toEqual(['unavailable: the directory is closed', 1, []]);
   });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Decision, LoggedIn, RejectionReason, UserInfo } from '@sallyport/authenticator';
 import type { LdapServer } from '@sallyport/test-servers/ldap-tools';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
 import plugin from '../index.ts';
 import { type PluginGateway, pluginGateway } from './plugin-gateway.ts';
@@ -75,7 +75,7 @@ const unit = (dn: string): LdifEntry => ({ dn, attributes: { objectClass: 'organ
 /** Directories may record the change of a password in whole seconds. */
 async function secondAfter(moment: Date): Promise<void> {
   const next = (Math.floor(moment.getTime() / 1_000) + 1) * 1_000;
-  await waitUntil(() => Date.now() > next, 'the next second');
+  await waitFor(() => Date.now() > next, 'the next second');
 }
 
 export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {

@@ -1,6 +1,6 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from '../layouts.ts';
 import { interruptedStore } from '../testing/interrupted-store.ts';
@@ -70,7 +70,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
       const token = await put({ username: 'ci' });
       const { revoked } = await revokeWhile(token, async () => {
         await client().pexpire(keyOf(token), 1);
-        await waitUntil(async () => (await client().exists(keyOf(token))) === 0, 'a key to end');
+        await waitFor(async () => (await client().exists(keyOf(token))) === 0, 'a key to end');
       });
       expect(revoked).toEqual([]);
       expect(await client().exists(keyOf(token))).toBe(0);

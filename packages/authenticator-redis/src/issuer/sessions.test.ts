@@ -1,6 +1,6 @@
 import type { TokenRequest } from '@sallyport/authenticator';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from '../layouts.ts';
 import { collect, never, outcomeOf, startAuthenticator, startIssuer } from '../testing/plugin.ts';
@@ -44,9 +44,9 @@ describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) =
     const { token } = await started.issuer.create(requestOf('corp:alice'), never);
     await redis.client().pexpire(keyOf(token), hour);
     await gateway.ask(token);
-    await waitUntil(async () => (await redis.client().pttl(keyOf(token))) > hour, 'the session to be extended');
+    await waitFor(async () => (await redis.client().pttl(keyOf(token))) > hour, 'the session to be extended');
     await redis.client().pexpire(keyOf(token), 1);
-    await waitUntil(async () => (await redis.client().exists(keyOf(token))) === 0, 'the session to end');
+    await waitFor(async () => (await redis.client().exists(keyOf(token))) === 0, 'the session to end');
     expect(await outcomeOf(gateway.ask(token))).toBe('no-opinion');
   });
 

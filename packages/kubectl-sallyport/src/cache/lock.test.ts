@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { waitUntil } from '@sallyport/test-servers/wait-until';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { acquireLock } from './lock.ts';
 
@@ -21,7 +21,7 @@ test('one at a time, and those who wait know that they did', async () => {
     using lock = await acquireLock(file, () => waiting++, times);
     inside++;
     most = Math.max(most, inside);
-    await waitUntil(() => waiting === 7, 'the others to wait');
+    await waitFor(() => waiting === 7, 'the others to wait');
     inside--;
     return lock.waited;
   });
@@ -36,7 +36,7 @@ test('an owner that lives keeps its lock for longer than it takes to be stale', 
   const owner = await acquireLock(file, undefined, times);
   const begun = performance.now();
   const other = acquireLock(file, undefined, times).then((lock) => ({ lock, at: performance.now() }));
-  await waitUntil(() => performance.now() - begun > 3 * times.look * times.looks, 'three times as long');
+  await waitFor(() => performance.now() - begun > 3 * times.look * times.looks, 'three times as long');
   const released = performance.now();
   owner[Symbol.dispose]();
   const { lock, at } = await other;
