@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { countReport, problemsOf, sumCounts } from './count-tests.ts';
+import { countReport, problemsOf, slowestFiles, sumCounts } from './count-tests.ts';
 
 const passing = { status: 'passed', ancestorTitles: [], title: 'is good' };
 const clean = {
@@ -76,6 +76,23 @@ describe('countReport', () => {
   test('counts no tests in a missing report', () => {
     expect(countReport(join(folder, 'nothing.json'))).toEqual(none);
   });
+});
+
+test('slowestFiles names the slowest of all reports first, and passes over a missing report', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'slowest-files-'));
+  const took = (name: string, seconds: number) => ({
+    name: `/work/${name}`,
+    startTime: 5,
+    endTime: 5 + seconds * 1000,
+  });
+  const reports = [join(folder, 'one.json'), join(folder, 'missing.json'), join(folder, 'other.json')];
+  await writeFile(join(folder, 'one.json'), JSON.stringify({ testResults: [took('a', 1), took('b', 30)] }));
+  await writeFile(join(folder, 'other.json'), JSON.stringify({ testResults: [took('c', 2.5)] }));
+  expect(slowestFiles(reports, 2, '/work')).toEqual([
+    { file: 'b', seconds: 30 },
+    { file: 'c', seconds: 2.5 },
+  ]);
+  await rm(folder, { recursive: true });
 });
 
 test('sumCounts adds up every kind', () => {

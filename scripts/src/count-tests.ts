@@ -16,12 +16,8 @@ export interface TestCount {
  * @param root the folder that files are named from
  */
 export function countReport(file: string, root: string = process.cwd()): TestCount {
-  let report: JsonTestResults;
-  try {
-    report = JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    return { passed: 0, failed: 0, skipped: 0, failures: [] };
-  }
+  const report = readReport(file);
+  if (report === undefined) return { passed: 0, failed: 0, skipped: 0, failures: [] };
   const failures = report.testResults.flatMap(({ name, status, assertionResults }) => {
     const place = relative(root, name);
     const failed = assertionResults.filter((one) => one.status === 'failed');
@@ -38,6 +34,33 @@ export function countReport(file: string, root: string = process.cwd()): TestCou
     skipped: report.numPendingTests + report.numTodoTests,
     failures,
   };
+}
+
+/** @returns undefined for a report that is missing or truncated */
+function readReport(file: string): JsonTestResults | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Finds the test files that took longest.
+ *
+ * @param root the folder that files are named from
+ * @returns at most `count`, the slowest first
+ */
+export function slowestFiles(
+  reports: readonly string[],
+  count: number,
+  root: string = process.cwd(),
+): { readonly file: string; readonly seconds: number }[] {
+  return reports
+    .flatMap((report) => readReport(report)?.testResults ?? [])
+    .map(({ name, startTime, endTime }) => ({ file: relative(root, name), seconds: (endTime - startTime) / 1000 }))
+    .sort((one, other) => other.seconds - one.seconds)
+    .slice(0, count);
 }
 
 /** A title may have line ends: in a log, each failure is one line. */

@@ -1,41 +1,43 @@
 /**
- * Runs the tests of all packages and prints `N passed, N failed`, counted from the test runner's own reports, alone on
- * the last line, below the names of the tests that failed. Fails when a test failed, when a package has no test, and in CI when a test was skipped.
+ * Runs the tests of all packages, or with the argument `load` those that measure, and prints `N passed, N failed`, counted
+ * from the test runner's own reports, alone on the last line, below the slowest files and the names of the tests that
+ * failed. Fails when a test failed, when a package has no test, and in CI when a test was skipped.
  */
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { countReport, problemsOf, sumCounts } from './count-tests.ts';
+import { countReport, problemsOf, slowestFiles, sumCounts } from './count-tests.ts';
 
-const reportOf = (folder: string) => `${folder}/test-results/vitest.json`;
+const isLoad = process.argv[2] === 'load';
+const reportOf = (folder: string) => `${folder}/test-results/${isLoad ? 'load' : 'vitest'}.json`;
 
 // Reading the members of the workspace keeps this script from missing a new one.
 const [, listed = ''] = /^packages:\n((?: {2}- .+\n)+)/m.exec(readFileSync('pnpm-workspace.yaml', 'utf8')) ?? [];
 const members = [...listed.matchAll(/- (.+)/g)].map(([, member]) => member);
 const folders = globSync(members.map((member) => `${member}/package.json`))
   .map(dirname)
+  .filter((folder) => !isLoad || existsSync(`${folder}/vitest.load.config.ts`))
   .sort();
 // A report of an earlier run must not count for this one.
 for (const folder of folders) rmSync(reportOf(folder), { force: true });
 
-/** @returns turbo's exit status; null when a signal ended it */
-function runTests(...words: readonly string[]): number | null {
-  return spawnSync('turbo', ['run', 'test', '--continue', '--output-logs=full', ...words], {
-    stdio: 'inherit',
-    env: { ...process.env, CODE: 'dist', TURBO_TELEMETRY_DISABLED: '1' },
-  }).status;
-}
-
-// Most tests of a package wait for servers. The last one measures what a gateway does under load: nothing runs beside it.
-const alone = '@sallyport/test';
-const first = runTests('--concurrency=3', `--filter=!${alone}`);
-const last = runTests(`--filter=${alone}`);
+// Most tests wait for servers: three packages at once keep two cores busy. What is measured runs alone.
+const words = isLoad ? ['test:load', '--concurrency=1'] : ['test', '--concurrency=3'];
+const { status } = spawnSync('turbo', ['run', ...words, '--continue', '--output-logs=full'], {
+  stdio: 'inherit',
+  env: { ...process.env, CODE: 'dist', TURBO_TELEMETRY_DISABLED: '1', ...(!isLoad && { PROGRESS: '1' }) },
+});
 
 const counts = folders.map((folder) => ({ folder, ...countReport(reportOf(folder)) }));
+console.log('\nThe slowest files:');
+for (const { file, seconds } of slowestFiles(folders.map(reportOf), 10)) {
+  console.log(`${seconds.toFixed(1).padStart(7)} s  ${file}`);
+}
+console.log();
 for (const { folder, passed, failed, skipped } of counts) {
   console.log(`${folder}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
 }
-const problems = problemsOf(counts, { ci: Boolean(process.env.CI), status: first === 0 ? last : first });
+const problems = problemsOf(counts, { ci: Boolean(process.env.CI), status });
 for (const problem of problems) console.error(`error: ${problem}`);
 const { passed, failed, failures } = sumCounts(counts);
 const summary = `${passed} passed, ${failed} failed`;

@@ -1,5 +1,6 @@
 import type { ViteUserConfig } from 'vitest/config';
 import { longestWait } from './longest-wait.ts';
+import { reportProgress } from './progress.ts';
 
 const include = ['src/**/*.test.ts'];
 
@@ -20,7 +21,8 @@ export const base: ViteUserConfig = {
     testTimeout: 4 * longestWait,
     hookTimeout: 4 * longestWait,
     expect: { poll: { timeout: longestWait } },
-    reporters: ['default', 'json'],
+    // `pnpm test` shows how far each package is, and what failed.
+    reporters: process.env.PROGRESS ? ['minimal', reportProgress(), 'json'] : ['default', 'json'],
     outputFile: { json: 'test-results/vitest.json' },
   },
 };
