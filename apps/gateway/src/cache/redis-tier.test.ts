@@ -11,6 +11,7 @@ import { createRedisTier, type RedisTier } from './redis-tier.ts';
 import { anyYes } from './testing/arbitrary-decisions.ts';
 import { createClocks, hour, minute, type TestClocks } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
+import { passInRedis } from './testing/redis-time.ts';
 
 const file = redisOfFile();
 let clocks: TestClocks;
@@ -76,6 +77,30 @@ describe('what is stored', () => {
     const groups = Array.from({ length: 1_100 }, (_, count) => `${count}`.padStart(240, 'x'));
     expect(await store(question, { ...jane, user: { username: 'jane', groups } })).toBe('');
     expect(await store(question, { ...jane, user: { username: 'jane', groups: groups.slice(0, 1_000) } })).not.toBe('');
+  });
+
+  test('is as old as the clock of Redis says, and is over when its time to live was changed', async () => {
+    await store();
+    await passInRedis(file.redis, minute);
+    const ages = async () => {
+      const found = await tier.get(question);
+      if (found.result !== 'hit') throw new Error(found.result);
+      const { answeredMonotonic, expiresMonotonic } = found.entry;
+      return { age: clocks.monotonic() - answeredMonotonic, left: expiresMonotonic - clocks.monotonic() };
+    };
+    const { age, left } = await ages();
+    expect(age).toBeGreaterThanOrEqual(minute);
+    expect(age + left).toBe(hour);
+    // A clock that is behind makes it no younger, and one that is ahead makes it older.
+    clocks.set(-hour);
+    expect((await ages()).age).toBeGreaterThanOrEqual(minute);
+    clocks.set(2 * hour);
+    expect((await ages()).age).toBe(hour);
+    for (const change of [10 * hour, 'persist'] as const) {
+      const client = file.redis.client();
+      await (change === 'persist' ? client.persist(keyOf(question)) : client.pexpire(keyOf(question), change));
+      expect(await ages()).toMatchObject({ left: 0 });
+    }
   });
 
   test('is gone when it is deleted, under each key', async () => {
