@@ -9,7 +9,7 @@ import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-b
 import { randomToken } from './testing/tokens.ts';
 
 /** Milliseconds: short, so that answers end while the test looks. */
-const lifetimes = { authenticatedTtl: 3_000, rejectedTtl: 300, unknownTtl: 300, staleTtl: 3_000 };
+const lifetimes = { authenticatedTtl: 2_000, rejectedTtl: 300, unknownTtl: 300, staleTtl: 2_000 };
 
 const users = ['jane', 'john'];
 const tokens = [randomToken(), randomToken(), randomToken()];

@@ -80,7 +80,7 @@ test('a cached answer never goes before an earlier authenticator, and keeps its 
 });
 
 describe('a token that was refused', () => {
-  test('is not sent to its backend again until its time has passed', async () => {
+  test('is not sent to its backend again while its refusal is cached', async () => {
     for (const answer of [refused, noOpinion]) {
       const token = tokenOf('a', answer);
       for (const _ of [1, 2, 3]) expect(await gateway.ask(token)).toEqual(no);

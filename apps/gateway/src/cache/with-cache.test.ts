@@ -46,17 +46,6 @@ describe('an answer is cached', () => {
     expect(await replica.outcome()).toBe('backend: jane');
   });
 
-  test('until its token ends, and not used stale after that', async () => {
-    const replica = createReplica();
-    replica.answer = () => authenticated('jane', { expiresAt: new Date(replica.clocks.wall() + minute) });
-    await replica.ask();
-    replica.answer = down;
-    replica.clocks.pass(minute - 1);
-    expect(await replica.outcome()).toBe('memory: jane');
-    replica.clocks.pass(1);
-    await expect(replica.ask()).rejects.toThrow('down');
-  });
-
   test('for the same token, audiences and config only', async () => {
     const replica = createReplica({ answer: (token, audiences) => authenticated(`${token} ${audiences}`) });
     const other = createReplica({
