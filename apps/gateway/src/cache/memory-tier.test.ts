@@ -143,9 +143,11 @@ test('a question has one answer, the last; a user has eight with an authenticato
       const tier = createMemoryTier(10);
       const model = new Model();
       const negatives = new Set<string>();
+      const names = new Map<string, string>();
       for (const { kind, token, audience, username, fingerprint, most } of steps) {
         const name = tier.nameOf({ token, audiences: [audience], fingerprint });
         const question = `${fingerprint} ${token} ${audience}`;
+        names.set(question, name);
         if (kind === 'positive') {
           tier.add(name, positive(username), fingerprint);
           negatives.delete(question);
@@ -169,6 +171,8 @@ test('a question has one answer, the last; a user has eight with an authenticato
           expect(found !== undefined && refused !== undefined).toBe(false);
         }
       }
+      const left = [...names].filter(([, name]) => tier.get(name).positive !== undefined);
+      expect(left.map(([question]) => question).sort()).toEqual(model.used.map(({ question }) => question).sort());
     }),
     { numRuns: 400 },
   );
