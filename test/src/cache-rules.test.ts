@@ -21,7 +21,7 @@ let gateway: CacheGateway;
 /** Each has tokens of its own, by what they begin with, except for those of files and of Redis. */
 function authenticators({ ignoresAbort = false, corp = identity } = {}): readonly object[] {
   const cache = { store: 'shared' };
-  const short = { ...cache, authenticatedTtl: '100ms', staleTtl: '100ms' };
+  const short = { authenticatedTtl: '100ms', staleTtl: '100ms' };
   const closed = { circuit: { minimumCalls: 1e6 } };
   return [
     { ...staticAuthenticator, name: 'static' },
@@ -31,8 +31,12 @@ function authenticators({ ignoresAbort = false, corp = identity } = {}): readonl
     backend.authenticator('corp', { cache, ...corp }, { recognizes: 'corp-' }),
     backend.authenticator('a', { cache }, { recognizes: 'a-', ignoresAbort }),
     backend.authenticator('b', { cache }, { recognizes: 'b-' }),
-    backend.authenticator('brief', { cache: short, ...closed }, { recognizes: 'brief-' }),
-    backend.authenticator('long', { cache: { ...short, staleTtl: '1h' }, ...closed }, { recognizes: 'long-' }),
+    backend.authenticator('brief', { cache: { ...short, store: 'memory' }, ...closed }, { recognizes: 'brief-' }),
+    backend.authenticator(
+      'long',
+      { cache: { ...short, ...cache, staleTtl: '1h' }, ...closed },
+      { recognizes: 'long-' },
+    ),
   ];
 }
 
@@ -176,7 +180,6 @@ describe('no answer is in Redis', () => {
     await addedBy(async () => expect(await gateway.ask(issued)).toEqual(isRobot('ci')), 0);
     const end = performance.now() + 5_000;
     await writeRecord(() => redis, issued, JSON.stringify({ username: 'ci', revokedAt: '2026-05-01T00:00:00Z' }));
-    expect(await gateway.ask(issued)).toEqual(isRobot('ci'));
     await waitFor(async () => {
       const asked = performance.now();
       const status = await gateway.ask(issued);
