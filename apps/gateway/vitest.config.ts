@@ -3,7 +3,6 @@ import { defineConfig } from 'vitest/config';
 
 const own = [
   'src/audit/record.test.ts',
-  'src/cache/flood.test.ts',
   'src/cache/secrets.test.ts',
   'src/chain/guard.test.ts',
   'src/commands/interrupt.test.ts',

@@ -1,85 +1,59 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { http1Client } from './testing/clients.ts';
+import { http1Client, review } from './testing/clients.ts';
 import { startGateway } from './testing/gateway.ts';
-import { addCrowd, addSlowUser, type Logins, logInEach, startGuessing } from './testing/ldap-crowd.ts';
+import { addCrowd, type Member } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
-import { median } from './testing/median.ts';
 import { scrape } from './testing/scrape.ts';
 import { randomToken } from './testing/tokens.ts';
 
-/** Milliseconds of an attack: longer than the deadline of a whole login, which is 3 s. */
-const duration = 4_000;
+/** No lookup is ever stopped, whatever the machine is busy with. One that is late is not one that the attack keeps out. */
+const timeouts = { options: { serverTimeout: '9s' }, entry: { timeout: '28s' } };
+const maxFailures = 3;
 
-/** Promised: twice the usual time. A busy machine gets five times that. */
-const slowest = 2 * 5;
-
-function inFigures({ asked, passed, times }: Logins): string {
-  const at = (share: number) => `${Math.round(times[Math.floor(times.length * share)] ?? Number.NaN)} ms`;
-  return `${passed} of ${asked} passed, median ${at(0.5)}, 95 % ${at(0.95)}`;
-}
-
-/** One gateway and its people, for all tests: each attack ends with its test. */
 const resources = new AsyncDisposableStack();
-const startCrowd = async () => {
+const start = async () => {
   const people = resources.use(await startPeople());
-  const crowd = await addCrowd(people, 'person', 40);
-  const gateway = resources.use(
-    await startGateway({ config: { authenticators: [people.authenticator()] }, files: people.files }),
-  );
-  const client = resources.use(http1Client(gateway.url));
-  return { people, crowd, gateway, client, usual: () => logInEach(client, crowd, counted(crowd.length)) };
+  const config = {
+    server: { reviewTimeout: '29s' },
+    lockout: { maxFailures },
+    authenticators: [people.authenticator(timeouts)],
+  };
+  const gateway = resources.use(await startGateway({ config, files: people.files }));
+  return { people, gateway, client: resources.use(http1Client(gateway.url, undefined, 200)) };
 };
-
-let place: Awaited<ReturnType<typeof startCrowd>>;
+let place: Awaited<ReturnType<typeof start>>;
 beforeAll(async () => {
-  place = await startCrowd();
+  place = await start();
 });
 afterAll(() => resources.disposeAsync());
 
-const counted = (count: number) => () => count-- <= 0;
-const until = (end: number) => () => performance.now() > end;
-
-test.each([
-  ['a password hash of very many rounds and 20 tries at a time', 'mallory', 3_000_000, 20],
-  ['an ordinary password hash and 100 tries at a time', 'mallet', 5_000, 100],
-])('one person with %s opens no circuit and keeps no one out', async (_what, name, rounds, width) => {
-  const { people, crowd, gateway, client } = place;
-  const usual = await place.usual();
-  const { password } = await addSlowUser(people, name, rounds);
-  using attacker = http1Client(gateway.url, undefined, width);
-  // Wrong and right passwords, under names that the directory takes for one.
-  const names = [name, name.toUpperCase(), ` ${name} `, `m${name.slice(1).toUpperCase()}`];
-  const attack = startGuessing(attacker, width, (worker) =>
-    ldapToken(names[worker % names.length] as string, worker % 5 === 0 ? password : randomToken()),
-  );
-  const others = await logInEach(client, crowd, until(performance.now() + duration));
+/** Everyone logs in while what is attacked with is on its way. */
+async function logInBeside(attack: readonly string[], crowd: readonly Member[]): Promise<void> {
+  const { client, gateway } = place;
+  const guesses = attack.map((token) => review(client, token));
+  const status = (name: string) => ({ authenticated: true, user: { username: `corp:${name}` } });
+  for (const { name, token } of crowd) expect(await review(client, token)).toMatchObject(status(name));
+  for (const { authenticated } of await Promise.all(guesses)) expect(authenticated).toBe(false);
   const { value } = await scrape(gateway);
-  await attack.stop();
-  const figures = [`usual: ${inFigures(usual)}`, `beside the attack: ${inFigures(others)}`];
-  console.info([...figures, `the attacker: ${JSON.stringify(attack.answers())}`].join('\n'));
   expect(value('sallyport_authenticator_circuit_state{authenticator="corp"}')).toBe(0);
-  expect(gateway.output.text().includes('circuit opened')).toBe(false);
-  expect(others.passed / others.asked).toBeGreaterThanOrEqual(0.95);
-  expect(median(others.times)).toBeLessThan(slowest * median(usual.times));
+  expect(gateway.output.text()).not.toContain('circuit opened');
+}
+
+test('one name that is guessed a hundred times at once reaches the directory a few times, and keeps no one out', async () => {
+  const { people } = place;
+  const crowd = await addCrowd(people, 'person', 10);
+  const victim = await people.add('mallory');
+  // Names that the directory takes for one.
+  const names = ['mallory', 'MALLORY', ' mallory ', 'mALLORY'];
+  const attack = Array.from({ length: 100 }, (_, n) => ldapToken(names[n % names.length] as string, randomToken()));
+  await logInBeside(attack, crowd);
+  expect((await people.slapd.operations()).bindsByDn.get(victim.dn)).toBeLessThanOrEqual(maxFailures);
 });
 
 test('a flood of made-up names keeps out neither those who logged in before nor those who come for the first time', async () => {
-  const { people, crowd, gateway, client } = place;
-  const usual = await place.usual();
-  const newcomers = await addCrowd(people, 'newcomer', 200);
-  using attacker = http1Client(gateway.url, undefined, 150);
-  using first = http1Client(gateway.url);
-  const attack = startGuessing(attacker, 150, () => ldapToken(randomToken(), randomToken()));
-  const end = performance.now() + duration;
-  const [known, fresh] = await Promise.all([
-    logInEach(client, crowd, until(end)),
-    logInEach(first, newcomers, until(end)),
-  ]);
-  await attack.stop();
-  const { value } = await scrape(gateway);
-  const figures = [`usual: ${inFigures(usual)}`, `known: ${inFigures(known)}`, `new: ${inFigures(fresh)}`];
-  console.info([...figures, `the flood: ${JSON.stringify(attack.answers())}`].join('\n'));
-  expect(value('sallyport_authenticator_circuit_state{authenticator="corp"}')).toBe(0);
-  expect(known.passed / known.asked).toBeGreaterThanOrEqual(0.95);
-  expect(fresh.passed / fresh.asked).toBeGreaterThanOrEqual(0.95);
+  const { people, client } = place;
+  const [known, newcomers] = [await addCrowd(people, 'known', 10), await addCrowd(people, 'newcomer', 10)];
+  for (const { token } of known) expect(await review(client, token)).toMatchObject({ authenticated: true });
+  const attack = Array.from({ length: 150 }, () => ldapToken(randomToken(), randomToken()));
+  await logInBeside(attack, [...known, ...newcomers]);
 });

@@ -2,8 +2,19 @@ import type { Authenticated } from '@sallyport/authenticator';
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeRecord, encodeRecord, type StoredRecord, sizeOf } from './record.ts';
+import {
+  ageOf,
+  type CacheRecord,
+  decodeRecord,
+  encodeRecord,
+  isFresh,
+  isUsable,
+  type StoredRecord,
+  sizeOf,
+  toEntry,
+} from './record.ts';
 import { anyYes } from './testing/arbitrary-decisions.ts';
+import { authenticated, createClocks, hour, lifetimes } from './testing/cached-replica.ts';
 
 const anyRecord: fc.Arbitrary<StoredRecord> = fc.record(
   {
@@ -31,7 +42,7 @@ describe('a record', () => {
         expect(JSON.stringify(decoded)).toBe(JSON.stringify(record));
         expect(isFrozen(decoded?.decision)).toBe(true);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
@@ -115,5 +126,61 @@ test('the size of a decision is at least that of its texts, and grows with each'
       const named = { ...decision, credential: { jti: more, sid: more } };
       expect(sizeOf(named)).toBeGreaterThanOrEqual(sizeOf({ ...decision, credential: {} }) + more.length * 4);
     }),
+  );
+});
+
+/** Milliseconds. */
+const time = fc.integer({ min: 0, max: 2 * hour });
+const step = fc.oneof(
+  time.map((by) => ({ kind: 'pass', by }) as const),
+  fc.integer({ min: -hour, max: hour }).map((by) => ({ kind: 'set', by }) as const),
+);
+const ttls = fc.record({ authenticatedTtl: time, staleTtl: time });
+
+function recordGiven(answeredAt: number, lifetime?: number): CacheRecord {
+  const expiresAt = lifetime === undefined ? {} : { expiresAt: new Date(answeredAt + lifetime) };
+  const decision = authenticated('jane', expiresAt);
+  if (decision.kind !== 'authenticated') throw new Error('not authenticated');
+  return { decision, answeredAt, revision: 0 };
+}
+
+/**
+ * By two ends, one on each clock: what has reached one of them is over. `writer`: how far the clock of who asked the
+ * backend was ahead.
+ */
+const history = fc.record({
+  writer: fc.integer({ min: -hour, max: hour }),
+  age: time,
+  left: fc.option(time, { nil: Number.POSITIVE_INFINITY }),
+  lifetime: fc.option(time, { nil: undefined }),
+  steps: fc.array(step, { maxLength: 5 }),
+  isCutOff: fc.boolean(),
+});
+
+test('a cached answer ends by whichever clock comes first, however the clocks are set', () => {
+  fc.assert(
+    fc.property(history, ttls, ({ writer, age, left, lifetime, steps, isCutOff }, own) => {
+      const clocks = createClocks();
+      const made = recordGiven(clocks.wall() - age + writer, lifetime);
+      const [startMonotonic, startWall] = [clocks.monotonic(), clocks.wall()];
+      const entry = toEntry(made, clocks, { age, left });
+      for (const { kind, by } of steps) clocks[kind](by);
+
+      const [ran, shown] = [clocks.monotonic() - startMonotonic, clocks.wall()];
+      const tokenEnd = lifetime === undefined ? Number.POSITIVE_INFINITY : made.answeredAt + lifetime;
+      const atStart = Math.max(age, startWall - made.answeredAt);
+      const isOver = (ttl: number) =>
+        ran >= ttl - atStart ||
+        shown >= made.answeredAt + ttl ||
+        shown >= tokenEnd ||
+        ran >= tokenEnd - startWall ||
+        ran >= left;
+      const { authenticatedTtl, staleTtl } = own;
+      const believed = isCutOff && authenticatedTtl > 10_000 ? 10_000 : authenticatedTtl;
+      expect(ageOf(entry, clocks)).toBe(Math.max(ran + atStart, shown - made.answeredAt));
+      expect(isFresh(entry, { ...lifetimes, ...own }, clocks, isCutOff)).toBe(!isOver(believed));
+      expect(isUsable(entry, { ...lifetimes, ...own }, clocks)).toBe(!isOver(authenticatedTtl + staleTtl));
+    }),
+    { numRuns: 3_000 },
   );
 });

@@ -1,19 +1,14 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openShared } from '../shared-redis/testing/opened-shared-redis.ts';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { authenticated, createReplica, hour, noOpinion, type Replica } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis({ settings: { appendonly: 'no' } });
-});
-beforeEach(() => redis.client().flushall());
-afterAll(() => redis?.[Symbol.asyncDispose]());
+const file = redisOfFile();
 
 /** Has a replica with these keys and an empty memory do something, and waits for what it writes to Redis. */
 async function withKeys<Result>(keys: string, use: (replica: Replica) => Promise<Result>): Promise<Result> {
-  await using opened = await openShared(redis, { keys });
+  await using opened = await openShared(file.redis, { keys });
   const result = await use(
     createReplica({ shared: opened.redis, answer: (token) => authenticated(`user of ${token}`) }),
   );
@@ -58,12 +53,12 @@ test('of records under both keys the younger one counts, whichever key is first'
 
 test.each(['AB', 'BA'])('a later refusal deletes a positive entry under either key: %s', async (keys) => {
   for (const key of ['A', 'B']) await outcomeWith(key, 'token');
-  expect(await recordsIn(redis)).toHaveLength(2);
+  expect(await recordsIn(file.redis)).toHaveLength(2);
   await withKeys(keys, async (replica) => {
     // Too old to be an answer, and young enough to be used stale.
     replica.clocks.set(hour / 2);
     replica.answer = () => noOpinion;
     expect(await replica.outcome()).toBe('backend: no-opinion');
   });
-  expect(await recordsIn(redis)).toEqual([]);
+  expect(await recordsIn(file.redis)).toEqual([]);
 });

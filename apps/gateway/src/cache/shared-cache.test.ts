@@ -80,22 +80,6 @@ describe('replicas that share a Redis', () => {
     await expect(later.ask()).rejects.toThrow('down');
   });
 
-  test.each([rejected, noOpinion])(
-    'drop a positive entry after a later answer of any of them: $kind',
-    async (later) => {
-      const { one, other, start, pass } = setUp();
-      await one.ask();
-      await pass(authenticatedTtl);
-      other.answer = () => later;
-      await other.ask();
-      await file.opened.quiet();
-      expect(await recordsIn(file.redis)).toEqual([]);
-      const third = start();
-      third.answer = down;
-      await expect(third.ask()).rejects.toThrow('down');
-    },
-  );
-
   test('use the younger of two positive answers while the backend is down', async () => {
     const { one, other, pass } = setUp();
     await one.ask();
@@ -106,15 +90,6 @@ describe('replicas that share a Redis', () => {
     for (const each of [one, other]) each.answer = down;
     expect([await one.outcome(), await other.outcome()]).toEqual(['stale: joan', 'stale: joan']);
     expect(one.looks.at(-1)).toBe('redis stale');
-  });
-
-  test('do not write an answer that has ended when it is given', async () => {
-    const { one } = setUp();
-    const before = file.opened.errors.length;
-    one.answer = () => authenticated('jane', { expiresAt: new Date(one.clocks.wall()) });
-    await one.ask();
-    await file.opened.quiet();
-    expect([await recordsIn(file.redis), file.opened.errors.length]).toEqual([[], before]);
   });
 
   test('drop a positive entry that comes back while the backend is asked', async () => {
@@ -166,12 +141,12 @@ describe('replicas that share a Redis', () => {
 
   test('ask Redis once for one lookup, however many wait', async () => {
     const { one, other } = setUp();
-    const all = await Promise.all(Array.from({ length: 500 }, () => one.ask()));
+    const all = await Promise.all(Array.from({ length: 50 }, () => one.ask()));
     expect(new Set(all.map(({ decision }) => decision))).toEqual(new Set([authenticated()]));
     expect([one.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([1, 1]);
-    expect(one.looks.filter((look) => look === 'coalesced')).toHaveLength(499);
+    expect(one.looks.filter((look) => look === 'coalesced')).toHaveLength(49);
     await file.opened.quiet();
-    const found = await Promise.all(Array.from({ length: 500 }, () => other.outcome()));
+    const found = await Promise.all(Array.from({ length: 50 }, () => other.outcome()));
     expect(new Set(found)).toEqual(new Set(['redis: jane']));
     expect([other.asked, (await commandCalls(file.redis)).of('getrange')]).toEqual([0, 2]);
   });
@@ -192,33 +167,5 @@ describe('what was revoked', () => {
     const behind = setUp().one;
     expect(await behind.outcome()).toBe('backend: jane');
     expect(behind.looks).toEqual(['memory miss', 'redis invalid']);
-  });
-
-  test('during its lookup is not stored in Redis either', async () => {
-    const { one } = setUp();
-    one.answer = () => {
-      one.revocations.revision = 1;
-      one.revocations.revoked.set('jane', 1);
-      return authenticated();
-    };
-    await one.ask();
-    await file.opened.quiet();
-    expect(await recordsIn(file.redis)).toEqual([]);
-  });
-
-  test('cut off from the list, an answer from Redis is fresh for 10 s, and can still be used stale', async () => {
-    const { one, start, pass } = setUp();
-    await one.ask();
-    await pass(9_000);
-    const [early, late] = [start(), start()];
-    for (const each of [early, late]) each.revocations.isCutOff = true;
-    expect(await early.outcome()).toBe('redis: jane');
-    await pass(1_000);
-    expect(await late.outcome()).toBe('backend: jane');
-    early.answer = down;
-    expect(await early.outcome()).toBe('redis: jane');
-    await file.redis.client().flushall();
-    await pass(10_000);
-    expect(await early.outcome()).toBe('stale: jane');
   });
 });

@@ -1,12 +1,14 @@
+import type { Decision } from '@sallyport/authenticator';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createMemoryTier } from './memory-tier.ts';
-import { authenticated, createReplica, never, type Replica } from './testing/cached-replica.ts';
+import { authenticated, createReplica, never, noOpinion, type Replica } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
-const { info: print } = console;
+const file = redisOfFile();
 
 /** As a directory answers: it finds every spelling of a name. */
 const answer = (token: string) => authenticated(token.trim().toLowerCase());
@@ -44,11 +46,10 @@ test.each(['redis-server', 'valkey-server'] as const)(
     await Promise.all([opened.quiet(), otherOpened.quiet()]);
     const before = await recordsIn(redis);
     expect(before).toHaveLength(20);
-    const tokens = spellings('alice', 200);
-    await Promise.all(replicas.map((replica, at) => askAll(replica, tokens.slice(at * 100, at * 100 + 100))));
+    const tokens = spellings('alice', 60);
+    await Promise.all(replicas.map((replica, at) => askAll(replica, tokens.slice(at * 30, at * 30 + 30))));
     await Promise.all([opened.quiet(), otherOpened.quiet()]);
     const records = await recordsIn(redis);
-    print(`200 spellings: ${records.length - 20} records in Redis; others lost: ${await lost(replicas[0])} of 20`);
     expect(records).toHaveLength(20 + 8);
     expect(records).toEqual(expect.arrayContaining(before));
     for (const replica of replicas) {
@@ -63,8 +64,7 @@ test.each(['redis-server', 'valkey-server'] as const)(
 );
 
 test('the newest answers stay, and a renewed one is the newest', async () => {
-  await using redis = await startRedis();
-  await using opened = await openShared(redis);
+  const { redis, opened } = file;
   const replica = start(opened);
   const tokens = spellings('alice', 8);
   await askAll(replica, tokens);
@@ -83,8 +83,7 @@ test('the newest answers stay, and a renewed one is the newest', async () => {
 });
 
 test('what others write to the note of a user does not make the gateway delete their keys, and does not last', async () => {
-  await using redis = await startRedis();
-  await using opened = await openShared(redis);
+  const { redis, opened } = file;
   const client = redis.client();
   const replica = start(opened);
   await askAll(replica, ['alice']);
@@ -143,4 +142,31 @@ test('in a cluster the answers of one user are few, whichever nodes they are on'
   const records = await Promise.all(cluster.nodes.map((node) => recordsIn(node)));
   expect(records.flat()).toHaveLength(20 + 8);
   expect(opened.errors).toEqual([]);
+});
+
+const goodUsers = Array.from({ length: 30 }, (_, n) => `good-${n}`);
+const answerTo = (token: string): Decision => {
+  if (token.startsWith('good')) return authenticated(token);
+  return token.startsWith('bad') ? { kind: 'rejected', reason: 'invalid-credentials', subject: 'good-1' } : noOpinion;
+};
+
+test('a flood of made-up tokens, passwords and audiences evicts no good answer and puts nothing into Redis', async () => {
+  const memory = createMemoryTier(50);
+  const replica = createReplica({ shared: file.opened.redis, memory, answer: answerTo });
+  await askAll(replica, goodUsers);
+  await file.opened.quiet();
+  const keys = (await file.redis.client().keys('*')).sort();
+  // Of each user the answer, and the note of it.
+  expect(keys).toHaveLength(goodUsers.length * 2);
+  for (let n = 0; n < 300; n += 1) await replica.ask(n % 2 === 0 ? `bad ${n}` : `${n}`, n % 3 === 0 ? [] : [`${n}`]);
+  await file.opened.quiet();
+  expect([memory.entries, replica.asked]).toEqual([goodUsers.length + 50, goodUsers.length + 300]);
+  expect((await file.redis.client().keys('*')).sort()).toEqual(keys);
+  // Not one good answer is lost, in memory or in Redis.
+  const fresh = createReplica({ shared: file.opened.redis, answer: answerTo });
+  for (const each of [replica, fresh]) {
+    const before = each.asked;
+    await askAll(each, goodUsers);
+    expect(each.asked).toBe(before);
+  }
 });

@@ -1,58 +1,22 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { createMemoryTier } from '../cache/memory-tier.ts';
-import {
-  authenticated,
-  createClocks,
-  createRevocations,
-  lifetimes,
-  minute,
-  never,
-} from '../cache/testing/cached-replica.ts';
+import { authenticated, lifetimes, minute, never } from '../cache/testing/cached-replica.ts';
 import type { LinkContext, Source } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { assembleLink } from './assemble.ts';
-
-const nobodyBlocked = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined };
+import { linkParts } from './testing/link-parts.ts';
 
 /** A whole link, as the gateway stacks it, around a backend that the test plays. */
-function setUp(answer: (token: string) => Promise<Decision>) {
-  const clocks = createClocks();
-  const looks: string[] = [];
+function setUp() {
   let asked = 0;
   const authenticate = async (token: string) => {
     asked += 1;
     return backend.answer(token);
   };
-  const link = assembleLink({
-    config: {
-      name: 'corp',
-      timeout: 3_000,
-      maxConcurrent: 1,
-      maxWaiting: 0,
-      circuit: { minimumCalls: 5, openFor: 10 * minute },
-      onError: 'stop',
-      username: { prefix: 'corp:' },
-      groups: { prefix: 'corp:', max: 10 },
-      allowSystemNames: [],
-      allowCredentialId: false,
-      cache: { ...lifetimes, store: 'memory' },
-      fingerprint: 'one',
-    },
-    authenticator: { authenticate, close: async () => {} },
-    prefixes: { usernames: ['corp:'], groups: ['corp:'] },
-    apiAudiences: () => [],
-    logger: { info: () => {}, warn: () => {} },
-    clocks,
-    cache: {
-      memory: createMemoryTier(100),
-      revocations: createRevocations(),
-      metrics: { lookup: (_, tier, result) => looks.push(`${tier} ${result}`), coalesced: () => {} },
-    },
-    blocks: nobodyBlocked,
-    onAbandoned: () => {},
-  });
-  const backend = { answer, clocks, link, looks, asked: () => asked };
+  const parts = linkParts();
+  const link = assembleLink({ ...parts, authenticator: { authenticate, close: async () => {} } });
+  const answer = async (_token: string): Promise<Decision> => authenticated();
+  const backend = { answer, clocks: parts.clocks, link, asked: () => asked };
   return backend;
 }
 
@@ -76,7 +40,7 @@ async function outcome({ authenticator }: GuardedLink, token = 'token'): Promise
 
 describe('the last positive answer is used stale', () => {
   test('while the circuit is open: the backend is not asked, and who has none learns why', async () => {
-    const backend = setUp(async () => authenticated());
+    const backend = setUp();
     const { link, clocks } = backend;
     expect(await outcome(link)).toBe('backend: corp:jane');
     clocks.pass(lifetimes.authenticatedTtl);
@@ -92,7 +56,7 @@ describe('the last positive answer is used stale', () => {
   });
 
   test('while as many lookups are in progress as may be', async () => {
-    const backend = setUp(async () => authenticated());
+    const backend = setUp();
     const { link, clocks } = backend;
     await outcome(link);
     clocks.pass(lifetimes.authenticatedTtl);
@@ -106,7 +70,7 @@ describe('the last positive answer is used stale', () => {
   });
 
   test('in place of an unsound decision, which is not cached', async () => {
-    const backend = setUp(async () => authenticated());
+    const backend = setUp();
     const { link, clocks } = backend;
     await outcome(link);
     clocks.pass(lifetimes.authenticatedTtl);
@@ -118,7 +82,7 @@ describe('the last positive answer is used stale', () => {
 });
 
 test('a token with an end is cached until then, and is expired from then on', async () => {
-  const backend = setUp(async () => authenticated());
+  const backend = setUp();
   const { link, clocks } = backend;
   const expiresAt = new Date(clocks.wall() + minute);
   backend.answer = async () => authenticated('jane', { expiresAt });

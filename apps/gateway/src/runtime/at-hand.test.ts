@@ -1,10 +1,10 @@
-import type { Credential, Decision } from '@sallyport/authenticator';
+import type { Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
-import { createMemoryTier } from '../cache/memory-tier.ts';
-import { authenticated, createClocks, createRevocations, lifetimes, minute } from '../cache/testing/cached-replica.ts';
+import { authenticated, lifetimes } from '../cache/testing/cached-replica.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
 import type { Entry } from '../revocation/list.ts';
 import { assembleLink } from './assemble.ts';
+import { corpConfig, linkParts } from './testing/link-parts.ts';
 
 const audiences = ['a', 'b'];
 
@@ -24,46 +24,24 @@ interface SetUp {
 
 /** Chains over one cache, each as a generation has it, around a backend whose answer is at hand or is not. */
 function setUp(answer: (token: string) => Decision | Promise<Decision>, cached = true) {
-  const clocks = createClocks();
-  const revocations = createRevocations();
   const blocked = new Set<string>();
-  const memory = createMemoryTier(100);
   const entry = { kind: 'user', by: 'root' } as Entry;
-  const blocks = {
-    ofToken: (token: string) => (blocked.has(token) ? entry : undefined),
-    ofUser: (name: string) => (blocked.has(name) ? entry : undefined),
-    ofCredential: ({ sid = '' }: Credential) => (blocked.has(sid) ? entry : undefined),
-  };
+  const isBlocked = (name: string) => (blocked.has(name) ? entry : undefined);
+  const parts = linkParts();
   const generation = ({ usernamePrefix = 'corp:', apiAudiences = () => [] }: SetUp = {}) => {
     const link = assembleLink({
-      config: {
-        name: 'corp',
-        timeout: 3_000,
-        maxConcurrent: 1,
-        maxWaiting: 0,
-        circuit: { minimumCalls: 5, openFor: 10 * minute },
-        onError: 'stop',
-        username: { prefix: usernamePrefix },
-        groups: { prefix: 'corp:', max: 10 },
-        allowSystemNames: [],
-        allowCredentialId: false,
-        cache: cached ? { ...lifetimes, store: 'memory' } : 'off',
-        fingerprint: 'one',
-      },
+      ...parts,
+      config: { ...corpConfig, username: { prefix: usernamePrefix }, ...(cached ? {} : { cache: 'off' as const }) },
       authenticator: { authenticate: (token) => answer(token), close: async () => {} },
       prefixes: { usernames: [usernamePrefix], groups: ['corp:'] },
       apiAudiences,
-      logger: { info: () => {}, warn: () => {} },
-      clocks,
-      cache: { memory, revocations, metrics: { lookup: () => {}, coalesced: () => {} } },
-      blocks,
+      blocks: { ofToken: isBlocked, ofUser: isBlocked, ofCredential: ({ sid = '' }) => isBlocked(sid) },
       provenance: { keyPrefix: 'sallyport.example.com', fingerprint: (token) => `digest of ${token}` },
-      onAbandoned: () => {},
     });
-    const { authenticate } = chain([link], clocks.monotonic);
+    const { authenticate } = chain([link], parts.clocks.monotonic);
     return { now: (token = 'token', context = atHand) => authenticate(token, context), wait: waitFor(authenticate) };
   };
-  return { generation, revocations, blocked, clocks };
+  return { generation, revocations: parts.cache.revocations, blocked, clocks: parts.clocks };
 }
 
 const waitFor =

@@ -55,16 +55,11 @@ describe('with a key', () => {
     expect(Buffer.from(text.slice(3), 'base64url').toString('latin1')).not.toContain('alice');
   });
 
-  test('any change of a text makes it none', () => {
-    const text = texts.write(digest, session);
-    const bytes = Buffer.from(text.slice(3), 'base64url');
-    fc.assert(
-      fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
-        const changed = Buffer.from(bytes);
-        changed[at] = (changed[at] ?? 0) ^ flip;
-        expect(texts.read(digest, `s1.${changed.toString('base64url')}`)).toBeUndefined();
-      }),
-    );
+  // Which changes open no seal is proven in `sealing/seal.test.ts`.
+  test('a changed text is none', () => {
+    const bytes = Buffer.from(texts.write(digest, session).slice(3), 'base64url');
+    bytes.writeUInt8(bytes.readUInt8(20) ^ 1, 20);
+    expect(texts.read(digest, `s1.${bytes.toString('base64url')}`)).toBeUndefined();
   });
 
   test('a text without a seal is none, and neither is one of another key', () => {

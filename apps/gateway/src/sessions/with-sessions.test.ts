@@ -20,12 +20,16 @@ const recorded = (changed: Partial<Session> = {}): Decision => ({
 });
 const today: Decision = { kind: 'authenticated', user: { username: 'corp:alice', groups: ['corp:dev'] } };
 
-function setUp(
-  inner: () => Decision | Promise<Decision>,
-  users: (text: string, context: LinkContext) => Decision | Promise<Decision>,
-  keyPrefix?: string,
-  clusters: Readonly<Record<string, { readonly audience: string }>> = {},
-) {
+interface SetUp {
+  /** What the plugin says of the token. */
+  readonly inner?: () => Decision;
+  /** What the authenticator of the session says of its user. */
+  readonly users?: (text: string, context: LinkContext) => Decision | Promise<Decision>;
+  readonly keyPrefix?: string;
+  readonly clusters?: Readonly<Record<string, { readonly audience: string }>>;
+}
+
+function setUp({ inner = () => recorded(), users = () => today, keyPrefix, clusters = {} }: SetUp = {}) {
   const refused: RefusedSession[] = [];
   const asked: string[] = [];
   const link: Authenticator = { authenticate: inner, close: async () => undefined };
@@ -57,10 +61,7 @@ function setUp(
 
 describe('a session', () => {
   test('has the names of today, and the audience and end that it was made with, whatever its record says', async () => {
-    const { ask, asked } = setUp(
-      () => recorded(),
-      () => today,
-    );
+    const { ask, asked } = setUp();
     expect(await ask()).toMatchObject({
       kind: 'authenticated',
       user: { username: 'corp:alice', groups: ['corp:dev'] },
@@ -73,40 +74,29 @@ describe('a session', () => {
   test('has the time of its login in extra, where provenance asks for it', async () => {
     const extra = { team: ['a'] };
     const known: Decision = { kind: 'authenticated', user: { username: 'corp:alice', extra } };
-    const { ask } = setUp(
-      () => recorded(),
-      () => known,
-      'sallyport.example.com',
-    );
+    const { ask } = setUp({ users: () => known, keyPrefix: 'sallyport.example.com' });
     expect(await ask()).toMatchObject({
       user: { extra: { ...extra, 'sallyport.example.com/authenticated-at': ['1970-01-01T00:00:01.000Z'] } },
     });
   });
 
   test('never outlives its own end', async () => {
-    expect(
-      await setUp(
-        () => recorded({ until: 3_000 }),
-        () => today,
-      ).ask(),
-    ).toMatchObject({ expiresAt: new Date(3_000) });
-    const { ask, asked } = setUp(
-      () => recorded({ until: 2_000 }),
-      () => today,
-    );
+    expect(await setUp({ inner: () => recorded({ until: 3_000 }) }).ask()).toMatchObject({
+      expiresAt: new Date(3_000),
+    });
+    const { ask, asked } = setUp({ inner: () => recorded({ until: 2_000 }) });
     expect(await ask()).toMatchObject({ kind: 'rejected', reason: 'expired' });
     expect(asked).toEqual([]);
   });
 
   test('is refused with its user, and that is reported once for a lookup, not for a cached refusal', async () => {
     let isCached = false;
-    const { ask, refused } = setUp(
-      () => recorded(),
-      async (_text, context) => {
+    const { ask, refused } = setUp({
+      users: async (_text, context) => {
         if (isCached) context.onCached?.('memory');
         return { kind: 'rejected', reason: 'disabled', subject: 'alice' };
       },
-    );
+    });
     for (const next of [false, true]) {
       isCached = next;
       expect(await ask()).toEqual({ kind: 'rejected', reason: 'disabled', subject: 'alice' });
@@ -115,10 +105,9 @@ describe('a session', () => {
   });
 
   test('is refused when its user has another name in Kubernetes now, as after another prefix in gateway.yaml', async () => {
-    const { ask, refused } = setUp(
-      () => recorded(),
-      () => ({ kind: 'authenticated', user: { username: 'partners:alice', groups: ['partners:dev'] } }),
-    );
+    const { ask, refused } = setUp({
+      users: () => ({ kind: 'authenticated', user: { username: 'partners:alice', groups: ['partners:dev'] } }),
+    });
     expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
     expect(refused).toEqual([{ session, token, reason: 'unknown-user' }]);
   });
@@ -129,22 +118,13 @@ describe('a session', () => {
     ['a cluster with another audience now', { cluster: 'staging' }],
   ])('is refused when it is for %s', async (_what, changed) => {
     const clusters = { production: { audience: 'prod' }, staging: { audience: 'staging' } };
-    const place = (more: Partial<Session>) =>
-      setUp(
-        () => recorded(more),
-        () => today,
-        undefined,
-        clusters,
-      ).ask();
+    const place = (more: Partial<Session>) => setUp({ inner: () => recorded(more), clusters }).ask();
     expect(await place(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });
     expect(await place({ cluster: 'production' })).toMatchObject({ kind: 'authenticated' });
   });
 
   test('is refused when its authenticator logs no one in any more', async () => {
-    const { ask, asked } = setUp(
-      () => recorded({ authenticator: 'partner' }),
-      () => today,
-    );
+    const { ask, asked } = setUp({ inner: () => recorded({ authenticator: 'partner' }) });
     expect(await ask()).toEqual({ kind: 'rejected', reason: 'unknown-user', subject: 'corp:alice' });
     expect(asked).toEqual([]);
   });
@@ -152,13 +132,12 @@ describe('a session', () => {
   test('says that it is stale, and nothing of other caches of its user', async () => {
     const failure = new AuthenticatorError('unavailable', 'down');
     let source: 'memory' | 'stale' = 'memory';
-    const { ask, sources } = setUp(
-      () => recorded(),
-      async (_text, context) => {
+    const { ask, sources } = setUp({
+      users: async (_text, context) => {
         context.onCached?.(source, source === 'stale' ? failure : undefined);
         return today;
       },
-    );
+    });
     await ask();
     source = 'stale';
     await ask();
@@ -167,10 +146,7 @@ describe('a session', () => {
 
   test('whose user and record are at hand needs no promise, and gives the same object', () => {
     const decision = recorded();
-    const { layer, context } = setUp(
-      () => decision,
-      () => today,
-    );
+    const { layer, context } = setUp({ inner: () => decision });
     const first = layer.authenticate(token, context);
     expect(first).not.toBeInstanceOf(Promise);
     expect(layer.authenticate(token, context)).toBe(first);
@@ -185,28 +161,15 @@ describe('what is no session could not be checked:', () => {
       { ...recorded(), session: texts.write(digestOf('other'), session).replace('p1', 's1') },
     ],
   ] as const)('%s', async (_what, decision) => {
-    const { ask, asked } = setUp(
-      () => decision as Decision,
-      () => today,
-    );
+    const { ask, asked } = setUp({ inner: () => decision as Decision });
     await expect(ask()).rejects.toMatchObject({ code: 'failed' });
     expect(asked).toEqual([]);
   });
 
   test('a user about whom there is no opinion, or who could not be checked', async () => {
-    await expect(
-      setUp(
-        () => recorded(),
-        () => ({ kind: 'no-opinion' }),
-      ).ask(),
-    ).rejects.toMatchObject({ code: 'failed' });
+    await expect(setUp({ users: () => ({ kind: 'no-opinion' }) }).ask()).rejects.toMatchObject({ code: 'failed' });
     const down = new AuthenticatorError('unavailable', 'down');
-    await expect(
-      setUp(
-        () => recorded(),
-        () => Promise.reject(down),
-      ).ask(),
-    ).rejects.toBe(down);
+    await expect(setUp({ users: () => Promise.reject(down) }).ask()).rejects.toBe(down);
   });
 });
 
@@ -215,11 +178,6 @@ test('what the plugin refuses or does not know stays as it is', async () => {
     { kind: 'no-opinion' },
     { kind: 'rejected', reason: 'revoked', subject: 'corp:alice' },
   ] as const) {
-    expect(
-      await setUp(
-        () => decision,
-        () => today,
-      ).ask(),
-    ).toBe(decision);
+    expect(await setUp({ inner: () => decision }).ask()).toBe(decision);
   }
 });

@@ -1,5 +1,6 @@
-import type { Decision } from '@sallyport/authenticator';
+import type { Authenticator } from '@sallyport/authenticator';
 import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import type { CacheLifetimes, ReviewHistory } from '@sallyport/test-servers/cache-model';
 import type { LinkContext, Source } from '../../chain/chain.ts';
 import { withSoundDecision } from '../../chain/decision.ts';
 import { createSharedRevocations, type RevocationReader } from '../../revocation/reader.ts';
@@ -9,14 +10,18 @@ import { createSharedRedis, type ProbedRedis } from '../../shared-redis/shared-r
 import { createMemoryTier } from '../memory-tier.ts';
 import { createRedisTier } from '../redis-tier.ts';
 import { withCache } from '../with-cache.ts';
-import type { ModelBackend } from './model-backend.ts';
 
 /** Milliseconds. */
-export const lifetimes = { authenticatedTtl: 60_000, rejectedTtl: 5_000, unknownTtl: 5_000, staleTtl: 120_000 };
+export const lifetimes: CacheLifetimes = {
+  authenticatedTtl: 60_000,
+  rejectedTtl: 5_000,
+  unknownTtl: 5_000,
+  staleTtl: 120_000,
+};
 
 export interface ReplicaOptions {
   readonly name: string;
-  readonly backend: ModelBackend;
+  readonly backend: Authenticator;
   /** True time, milliseconds since 1970. Redis has it, too. */
   readonly now: () => number;
   /** Until when Redis keeps its keys, in that time: its own clock can't be set. */
@@ -30,19 +35,13 @@ export interface ReplicaOptions {
   readonly keys: string;
 }
 
-export interface Answered {
-  readonly decision?: Decision;
-  /** Undefined: the backend's, or an error. */
-  readonly source?: Source;
-}
-
 /** One gateway, as far as its cache and its revocation list go. */
 export interface ModelReplica {
   readonly reader: RevocationReader;
   /** Whether Redis can't be reached from it. */
   isAlone: boolean;
   redis(): ProbedRedis;
-  ask(token: string, audiences: readonly string[]): Promise<Answered>;
+  ask(token: string, audiences: readonly string[]): Promise<ReviewHistory['answer']>;
   /** With other sealing keys, or none changed: the memory stays. */
   reload(keys: string): void;
 }
@@ -66,7 +65,7 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
     const settings = { ...lifetimes, store: 'shared', name: 'corp', fingerprint: 'one', usernamePrefix: '' } as const;
     const metrics = { lookup: () => {}, coalesced: () => {} };
     const tier = createRedisTier(redis, clocks);
-    const sound = withSoundDecision(backend.authenticator, clocks.wall);
+    const sound = withSoundDecision(backend, clocks.wall);
     const cached = withCache(sound, settings, { memory, redis: tier, revocations, clocks, metrics });
     return withBlocks(cached, 'corp', list, silent);
   }
@@ -77,16 +76,15 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
     isAlone: false,
     redis: () => redis,
     async ask(token, audiences) {
-      let source: Source | undefined;
+      let source: Source | 'backend' = 'backend';
       const onCached = (from: Source) => {
         source = from;
       };
       const context: LinkContext = { audiences, signal: new AbortController().signal, onCached };
       try {
-        const decision = await authenticator.authenticate(token, context);
-        return { decision, ...(source !== undefined && { source }) };
+        return { decision: await authenticator.authenticate(token, context), source };
       } catch {
-        return {};
+        return { source };
       }
     },
     reload(keys) {

@@ -1,0 +1,51 @@
+import { createMemoryTier } from '../../cache/memory-tier.ts';
+import {
+  createClocks,
+  createRevocations,
+  lifetimes,
+  minute,
+  type TestClocks,
+} from '../../cache/testing/cached-replica.ts';
+import type { AssembleOptions } from '../assemble.ts';
+
+/** The config of one authenticator named `corp`, whose answers are cached in memory. Its backend takes one lookup at a time. */
+export const corpConfig: AssembleOptions['config'] = {
+  name: 'corp',
+  timeout: 3_000,
+  maxConcurrent: 1,
+  maxWaiting: 0,
+  circuit: { minimumCalls: 5, openFor: 10 * minute },
+  onError: 'stop',
+  username: { prefix: 'corp:' },
+  groups: { prefix: 'corp:', max: 10 },
+  allowSystemNames: [],
+  allowCredentialId: false,
+  cache: { ...lifetimes, store: 'memory' },
+  fingerprint: 'one',
+};
+
+/** What else a link is assembled from, except for its authenticator: no one is blocked, and nothing is logged. */
+export function linkParts(clocks: TestClocks = createClocks()): Omit<
+  AssembleOptions,
+  'authenticator' | 'cache' | 'clocks'
+> & {
+  readonly cache: NonNullable<AssembleOptions['cache']> & {
+    readonly revocations: ReturnType<typeof createRevocations>;
+  };
+  readonly clocks: TestClocks;
+} {
+  return {
+    config: corpConfig,
+    prefixes: { usernames: ['corp:'], groups: ['corp:'] },
+    apiAudiences: () => [],
+    logger: { info: () => {}, warn: () => {} },
+    clocks,
+    cache: {
+      memory: createMemoryTier(100),
+      revocations: createRevocations(),
+      metrics: { lookup: () => {}, coalesced: () => {} },
+    },
+    blocks: { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined },
+    onAbandoned: () => {},
+  };
+}
