@@ -1,10 +1,11 @@
 import { type Authority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { ber } from '../testing/ber.ts';
 import { connectTo, errorOf, never } from '../testing/connecting.ts';
 import type { FakeServerOptions } from '../testing/fake-peer.ts';
 import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
 import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
+import { stopTimers } from '../testing/stopped-timers.ts';
 
 /**
  * The head of a bind response of success to the message after StartTLS. Its diagnostic message swallows the server's
@@ -132,8 +133,11 @@ describe('rule 13: StartTLS', () => {
 
   test('that is not answered ends with the step, and with the signal', async () => {
     await using fake = await start({ onStartTls: () => {} });
-    const error = await errorOf(connectTo(fake.server, { stepTimeout: 50 }));
-    expect(error).toMatchObject({ kind: 'timeout', step: 'starttls' });
+    stopTimers();
+    const late = errorOf(connectTo(fake.server));
+    await fake.untilRequests(1);
+    vi.advanceTimersByTime(5000);
+    expect(await late).toMatchObject({ kind: 'timeout', step: 'starttls' });
     await fake.untilClosed();
     const caller = new AbortController();
     const attempt = connectTo(fake.server, { signal: caller.signal });
