@@ -28,7 +28,7 @@ function gateway(settings: AwkwardSettings): Promise<PluginGateway> {
   const options = awkwardOptions(settings);
   const key = JSON.stringify(options);
   const { ldapsUrl, caFile, service } = slapd;
-  const common = { urls: [ldapsUrl], caFile, bind: service, serverTimeout: '5s' };
+  const common = { urls: [ldapsUrl], caFile, bind: service, serverTimeout: '30s' };
   const made = gateways.get(key) ?? pluginGateway(plugin, { ...common, ...options });
   gateways.set(key, made);
   return made;

@@ -36,7 +36,7 @@ function gateway(): Promise<PluginGateway> {
   return pluginGateway(plugin, {
     urls: [slapd.ldapsUrl],
     caFile: slapd.caFile,
-    serverTimeout: '10s',
+    serverTimeout: '30s',
     serverCircuit: { failures: 2 },
     bind: slapd.service,
     user: { base: `ou=people,${slapd.suffix}`, filter: '(uid={username})', attributes: { email: 'mail' } },

@@ -59,10 +59,10 @@ describe('TCP', () => {
     stopTimers();
     await using full = await startFullServer();
     const attempt = errorOf(connectTo(full.server));
-    vi.advanceTimersByTime(5000);
+    vi.advanceTimersByTime(60_000);
     const error = await attempt;
     expect(error).toMatchObject({ kind: 'timeout', step: 'connect' });
-    expect(error.message).toContain('no connection within 5s');
+    expect(error.message).toContain('no connection within 60s');
     const caller = new AbortController();
     const aborted = connectTo(full.server, { signal: caller.signal });
     const reason = new Error('the caller went away');
@@ -201,7 +201,7 @@ describe.each(secure)('%s', (security) => {
     await using raw = await startSilentTls(security, () => begun.resolve());
     const attempt = errorOf(connectTo(raw.server));
     await begun.promise;
-    vi.advanceTimersByTime(5000);
+    vi.advanceTimersByTime(60_000);
     expect(await attempt).toMatchObject({ kind: 'timeout', step: 'tls' });
     begun = Promise.withResolvers();
     const caller = new AbortController();

@@ -198,8 +198,8 @@ describe('rule 4: no state of a connection throws past it', () => {
 
 describe('rule 5: one deadline for an operation, and one end', () => {
   const answers: readonly (readonly [string, string, (id: number) => Buffer])[] = [
-    ['nothing comes', 'no answer within 5s', () => Buffer.alloc(0)],
-    ['one entry comes', 'only a part of the answer within 5s', (id) => searchEntry({ id, dn: 'cn=x' })],
+    ['nothing comes', 'no answer within 60s', () => Buffer.alloc(0)],
+    ['one entry comes', 'only a part of the answer within 60s', (id) => searchEntry({ id, dn: 'cn=x' })],
     ['half an entry comes', 'only a part', (id) => searchEntry({ id, dn: 'cn=x' }).subarray(0, 5)],
   ];
 
@@ -211,7 +211,7 @@ describe('rule 5: one deadline for an operation, and one end', () => {
     await fake.untilRequests(1);
     await new Promise(setImmediate);
     await new Promise(setImmediate);
-    vi.advanceTimersByTime(4999);
+    vi.advanceTimersByTime(59_999);
     expect(connection.isOpen).toBe(true);
     vi.advanceTimersByTime(1);
     const error = await search;
@@ -231,10 +231,10 @@ describe('rule 5: one deadline for an operation, and one end', () => {
     const connection = await connectTo(fake.server);
     const search = errorOf(connection.search(everything, never));
     await fake.untilRequests(1);
-    for (let second = 0; second < 5; second++) {
+    for (let count = 0; count < 5; count++) {
       drip();
       for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
-      vi.advanceTimersByTime(1000);
+      vi.advanceTimersByTime(12_000);
     }
     expect(await search).toMatchObject({ kind: 'timeout' });
     await fake.untilClosed();

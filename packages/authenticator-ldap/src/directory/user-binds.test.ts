@@ -86,7 +86,9 @@ async function setUpKept(more: Partial<LdapOptions> = {}) {
     onRequest: (request, peer) => (isUserBind(request) ? answer : answerSuccess)(request, peer),
   });
   onTestFinished(() => fake[Symbol.asyncDispose]());
-  const { directory, lines } = directoryOf(ldapOptions([fake.server], more), connect, { now: () => time });
+  const { directory, lines } = directoryOf(ldapOptions([fake.server], { serverTimeout: 60_000, ...more }), connect, {
+    now: () => time,
+  });
   onTestFinished(() => directory.close());
   return {
     fake,
