@@ -125,11 +125,9 @@ describe('389-DS', () => {
 
 test.each([
   'cn=R\\+D',
-  'cn=Back\\5Cslash',
   'cn=al\\5C69ce',
   'cn=\\20lead and trail\\20',
   'cn=a\\,b\\;c\\"d\\<e\\>f',
-  'cn=é山',
 ])('groups of %s are found level by level, and from memberOf', async (rdn) => {
   const { dn, uid } = await addUser({}, rdn);
   const inner = group(`in-${uid}`, dn);

@@ -142,12 +142,9 @@ describe('Active Directory', () => {
 describe('groups of Active Directory', () => {
   test.each([
     'CN=R\\+D',
-    'CN=\\+5 x',
-    'CN=Back\\5Cslash',
     'CN=al\\5C69ce',
     'CN=\\ lead and trail\\ ',
     'CN=\\#hash (x) * é 山',
-    'CN=a\\,b\\;c\\"d\\<e\\>f\\=g',
   ])('of %s are found in chain, level by level, and from memberOf, all the same', async (rdn) => {
     const { dn, name } = await addUser({ rdn });
     const inner = group(`in-${name}`, dn);

@@ -167,7 +167,7 @@ describe('failover', () => {
           expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([servers.map(() => 0), 0]);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 });
