@@ -123,22 +123,20 @@ describe('389-DS', () => {
   });
 });
 
-test.each([
-  'cn=R\\+D',
-  'cn=al\\5C69ce',
-  'cn=\\20lead and trail\\20',
-  'cn=a\\,b\\;c\\"d\\<e\\>f',
-])('groups of %s are found level by level, and from memberOf', async (rdn) => {
-  const { dn, uid } = await addUser({}, rdn);
-  const inner = group(`in-${uid}`, dn);
-  await server.add(toLdif([inner, group(`out-${uid}`, inner.dn)]));
-  await using walked = await gateway();
-  const groups = [`in-${uid}`, `out-${uid}`];
-  expect(await walked.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
-  await using listed = await gateway({ groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` } });
-  // Its memberOf holds groups of groups too.
-  expect(await listed.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
-});
+test.each(['cn=R\\+D', 'cn=al\\5C69ce', 'cn=\\20lead and trail\\20', 'cn=a\\,b\\;c\\"d\\<e\\>f'])(
+  'groups of %s are found level by level, and from memberOf',
+  async (rdn) => {
+    const { dn, uid } = await addUser({}, rdn);
+    const inner = group(`in-${uid}`, dn);
+    await server.add(toLdif([inner, group(`out-${uid}`, inner.dn)]));
+    await using walked = await gateway();
+    const groups = [`in-${uid}`, `out-${uid}`];
+    expect(await walked.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
+    await using listed = await gateway({ groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` } });
+    // Its memberOf holds groups of groups too.
+    expect(await listed.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
+  },
+);
 
 test('389-ds.yaml works with 389-DS', async () => {
   const alice = `uid=alice,ou=people,${server.suffix}`;

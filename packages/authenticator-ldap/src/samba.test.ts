@@ -140,29 +140,29 @@ describe('Active Directory', () => {
 });
 
 describe('groups of Active Directory', () => {
-  test.each([
-    'CN=R\\+D',
-    'CN=al\\5C69ce',
-    'CN=\\ lead and trail\\ ',
-    'CN=\\#hash (x) * é 山',
-  ])('of %s are found in chain, level by level, and from memberOf, all the same', async (rdn) => {
-    const { dn, name } = await addUser({ rdn });
-    const inner = group(`in-${name}`, dn);
-    const hard = group(`hard-${name}`, inner.dn, `CN=hard\\+\\, ${name}`);
-    const outer = group(`out-${name}`, hard.dn);
-    await samba.add(toLdif([inner, hard, outer]));
-    const base = samba.suffix;
-    const names = [inner, hard, outer].map(({ attributes }) => attributes.sAMAccountName).sort();
-    const level = '(&(objectClass=group)(member={dn}))';
-    await using chained = await gateway();
-    expect(groupsOf(await chained.logIn(name, password))).toEqual(names);
-    await using walked = await gateway({ groups: { base, filter: level, nested: true, name: 'sAMAccountName' } });
-    expect(groupsOf(await walked.logIn(name, password))).toEqual(names);
-    await using listed = await gateway({ groups: { attribute: 'memberOf', base } });
-    expect(groupsOf(await listed.logIn(name, password))).toEqual([`in-${name}`]);
-    await using both = await gateway({ groups: { attribute: 'memberOf', base, filter: level, nested: true } });
-    expect(groupsOf(await both.logIn(name, password))).toEqual([`hard+, ${name}`, `in-${name}`, `out-${name}`].sort());
-  });
+  test.each(['CN=R\\+D', 'CN=al\\5C69ce', 'CN=\\ lead and trail\\ ', 'CN=\\#hash (x) * é 山'])(
+    'of %s are found in chain, level by level, and from memberOf, all the same',
+    async (rdn) => {
+      const { dn, name } = await addUser({ rdn });
+      const inner = group(`in-${name}`, dn);
+      const hard = group(`hard-${name}`, inner.dn, `CN=hard\\+\\, ${name}`);
+      const outer = group(`out-${name}`, hard.dn);
+      await samba.add(toLdif([inner, hard, outer]));
+      const base = samba.suffix;
+      const names = [inner, hard, outer].map(({ attributes }) => attributes.sAMAccountName).sort();
+      const level = '(&(objectClass=group)(member={dn}))';
+      await using chained = await gateway();
+      expect(groupsOf(await chained.logIn(name, password))).toEqual(names);
+      await using walked = await gateway({ groups: { base, filter: level, nested: true, name: 'sAMAccountName' } });
+      expect(groupsOf(await walked.logIn(name, password))).toEqual(names);
+      await using listed = await gateway({ groups: { attribute: 'memberOf', base } });
+      expect(groupsOf(await listed.logIn(name, password))).toEqual([`in-${name}`]);
+      await using both = await gateway({ groups: { attribute: 'memberOf', base, filter: level, nested: true } });
+      expect(groupsOf(await both.logIn(name, password))).toEqual(
+        [`hard+, ${name}`, `in-${name}`, `out-${name}`].sort(),
+      );
+    },
+  );
 
   test('nothing of another user comes along', async () => {
     const plain = await addUser({ rdn: 'CN=Q69' });
