@@ -95,12 +95,8 @@ const faults: readonly Fault[] = [
 
 /** The server takes the connection, and then no user can bind: that may be the user's own hash, so no circuit counts it. */
 const atUserBinds = new Set([
-  'resets each connection',
-  'ends each connection',
-  'is silent from the start',
-  'is silent at the user bind',
-  'resets at the user bind',
-  'ends at the user bind',
+  ...['resets each connection', 'ends each connection', 'is silent from the start', 'is silent at the user bind'],
+  ...['resets at the user bind', 'ends at the user bind'],
 ]);
 
 /** The time of one step passes whenever a server has fallen silent. */

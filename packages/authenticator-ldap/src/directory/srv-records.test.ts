@@ -28,12 +28,7 @@ describe('SRV records', () => {
 
   test('whose target is outside of the domain are left out and named', () => {
     const records = [
-      'evil.test',
-      'notexample.com',
-      'example.com.evil.test',
-      'a.example.com',
-      'example.com',
-      '10.0.0.1',
+      ...['evil.test', 'notexample.com', 'example.com.evil.test', 'a.example.com', 'example.com', '10.0.0.1'],
     ];
     const found = srvServers(
       records.map((name) => record(name)),

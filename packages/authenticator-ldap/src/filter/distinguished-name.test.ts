@@ -154,13 +154,8 @@ describe('isBelow', () => {
 });
 
 test.each([
-  'cn',
-  'sAMAccountName',
-  'mS-DS-ConsistencyGuid',
-  '2.5.4.3',
-  '0.9.2342.19200300.100.1.1',
-  'cn;lang-en',
-  'userCertificate;binary;x-1',
+  ...['cn', 'sAMAccountName', 'mS-DS-ConsistencyGuid', '2.5.4.3', '0.9.2342.19200300.100.1.1', 'cn;lang-en'],
+  ...['userCertificate;binary;x-1'],
 ])('%s names an attribute', (name) => {
   expect(isAttributeDescription(name)).toBe(true);
 });

@@ -53,25 +53,7 @@ describe('a DN template', () => {
 
   test('gives each name back exactly, and has the same levels whatever the name is', () => {
     const special = fc.constantFrom(
-      ' ',
-      '#',
-      '"',
-      '+',
-      ',',
-      ';',
-      '<',
-      '>',
-      '\\',
-      '=',
-      '\0',
-      '\\2c',
-      ',dc=evil',
-      'é',
-      '山',
-      '😀',
-      '{',
-      '}',
-      'a',
+      ...[' ', '#', '"', '+', ',', ';', '<', '>', '\\', '=', '\0', '\\2c', ',dc=evil', 'é', '山', '😀', '{', '}', 'a'],
     );
     const username = fc.oneof(
       fc.array(special, { minLength: 1 }).map((parts) => parts.join('')),

@@ -98,12 +98,8 @@ describe('srv', () => {
   });
 
   test.each([
-    'example.com',
-    '_kerberos._tcp.example.com',
-    '_ldap._udp.example.com',
-    '_ldap._tcp.',
-    '_ldap._tcp.a b',
-    '_ldap._tcp._',
+    ...['example.com', '_kerberos._tcp.example.com', '_ldap._udp.example.com', '_ldap._tcp.', '_ldap._tcp.a b'],
+    ...['_ldap._tcp._'],
   ])('%s is refused', (name) => {
     expect(complaints(writtenOptions({ urls: undefined, srv: { name } }))).toEqual([
       `srv.name: "${name}" names no LDAP service: write _ldaps._tcp.example.com (TLS from the start), or _ldap._tcp.example.com with startTLS: true`,

@@ -29,7 +29,7 @@ export interface FaultyLogins {
   signal(): AbortSignal;
 }
 
-export interface Tally {
+interface Tally {
   right: number;
   unchecked: number;
   readonly wrong: string[];
