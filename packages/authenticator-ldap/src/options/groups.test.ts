@@ -86,6 +86,19 @@ describe('groups', () => {
       ],
     ],
     [
+      { base, filter: '(member={user})' },
+      [
+        'groups.filter: column 9: {user} is not allowed here: the filter of groups has {dn}, {username} and {attribute:NAME}',
+      ],
+    ],
+    [{ base, filter: '(member={dn})', maxGroups: 1.5 }, ['groups.maxGroups: must be a whole number from 1 to 100000']],
+    [
+      { base, filter: '(member={dn})', name: 'a b' },
+      [
+        'groups.name: column 1: "a b" is no attribute: write cn, or a text with attributes in braces, such as team:{cn}',
+      ],
+    ],
+    [
       { base, filter: '(memberUid={username})', nested: true },
       ['groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested'],
     ],

@@ -68,6 +68,10 @@ describe('options', () => {
       'bind: must be keys and values: write { dn: "cn=sallyport,ou=services,dc=example,dc=com", password: { file: secrets/ldap } }',
     ],
     [
+      { bind: { dn: '', password: 'x' } },
+      'bind.dn: must not be empty: write cn=sallyport,ou=services,dc=example,dc=com',
+    ],
+    [
       { bind: { dn: 'cn=a,b', password: 'x' } },
       'bind.dn: "cn=a,b" is no DN: write cn=sallyport,ou=services,dc=example,dc=com',
     ],

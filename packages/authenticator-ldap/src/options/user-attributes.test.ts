@@ -24,6 +24,20 @@ describe('attributes of a user', () => {
       ['user.attributes.username: "uid)(x" is no name of an attribute: it has letters, digits and dashes; write uid'],
     ],
     [
+      { uid: '1.1' },
+      ['user.attributes.uid: "1.1" is no name of an attribute: it has letters, digits and dashes; write entryUUID'],
+    ],
+    [
+      { email: '*' },
+      ['user.attributes.email: "*" is no name of an attribute: it has letters, digits and dashes; write mail'],
+    ],
+    [
+      { extra: { a: 'b c' } },
+      [
+        'user.attributes.extra.a: "b c" is no name of an attribute: it has letters, digits and dashes; write departmentNumber',
+      ],
+    ],
+    [
       { extra: ['a'] },
       ['user.attributes.extra: must be keys with attributes: write { example.com/department: departmentNumber }'],
     ],

@@ -85,6 +85,17 @@ describe('a user', () => {
       { dnTemplate: 'uid={username}' },
       ['user.dnTemplate: column 15: no DN of a parent: write it as in uid={username},ou=people,dc=example,dc=com'],
     ],
+    ['another scope', { base, scope: 'base', filter: '(uid={username})' }, ['user.scope: must be sub or one']],
+    [
+      'another word for unknown',
+      { base, filter: '(uid={username})', unknown: 'x' },
+      ['user.unknown: must be no-opinion or rejected'],
+    ],
+    [
+      'login attributes that are none',
+      { base, loginAttributes: [] },
+      ['user.loginAttributes: must have 1 to 8 entries: write [sAMAccountName, userPrincipalName]'],
+    ],
     [
       'a login attribute that would change the filter',
       { base, loginAttributes: ['uid', 'uid)(x'] },
