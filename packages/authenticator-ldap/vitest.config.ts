@@ -1,3 +1,3 @@
 import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 
-export default withOwnProcesses(['src/late-password.test.ts', 'src/soak.test.ts']);
+export default withOwnProcesses(['src/late-password.test.ts']);

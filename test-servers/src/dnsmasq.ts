@@ -4,26 +4,22 @@ import { accepts, freePort, withFreePorts } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** The records of the DNS server, all below `test.` */
+/** The records of the DNS server. */
 export interface DnsRecords {
-  /** SRV records (RFC 2782). A target without addresses here has none. */
-  readonly services?: readonly {
+  /** SRV records (RFC 2782). */
+  readonly services: readonly {
     readonly name: string;
     readonly target: string;
     readonly port: number;
     readonly priority?: number;
     readonly weight?: number;
   }[];
-  /** A and AAAA records. */
-  readonly addresses?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** A DNS server on a free port of 127.0.0.1, over UDP and TCP. */
 export interface Dnsmasq extends ServerProcess {
   /** `127.0.0.1:PORT` */
   readonly nameServer: string;
-  /** Restarts it with these records instead of all others. */
-  publish(records: DnsRecords): Promise<void>;
 }
 
 /** Starts dnsmasq, which is in Debian's dnsmasq-base. */
@@ -45,18 +41,11 @@ export function startDnsmasq(records: DnsRecords): Promise<Dnsmasq> {
     await writeFile(configuration, configurationOf(port, folder, records));
     await server.start();
     const owned = resources.move();
-    return withControls(server, owned, {
-      nameServer: `127.0.0.1:${port}`,
-      async publish(changed: DnsRecords) {
-        await server.stop();
-        await writeFile(configuration, configurationOf(port, folder, changed));
-        await server.start();
-      },
-    });
+    return withControls(server, owned, { nameServer: `127.0.0.1:${port}` });
   });
 }
 
-function configurationOf(port: number, folder: string, { services = [], addresses = {} }: DnsRecords): string {
+function configurationOf(port: number, folder: string, { services }: DnsRecords): string {
   return [
     `port=${port}`,
     'listen-address=127.0.0.1',
@@ -72,7 +61,6 @@ function configurationOf(port: number, folder: string, { services = [], addresse
     ...services.map(({ name, target, port: at, priority = 0, weight = 0 }) =>
       [`srv-host=${name}`, target, at, priority, weight].join(','),
     ),
-    ...Object.entries(addresses).map(([name, list]) => `host-record=${[name, ...list].join(',')}`),
     '',
   ].join('\n');
 }

@@ -111,13 +111,13 @@ const provisionOnce = `
   samba-tool "$@" "--adminpass=$PASSWORD" &&
   samba-tool user setexpiry Administrator --noexpiry -H "$new/private/sam.ldb" -s "$new/etc/smb.conf" && mv "$new" "$folder"`;
 
-/** Provisions a domain, which takes 5 s of CPU time, once for this checkout and this Samba. @returns its folder */
+/** Provisions a domain, which takes 5 s of CPU time, once for this checkout, this Samba and this code. @returns its folder */
 async function provision(): Promise<string> {
   const what = ['domain', 'provision', `--realm=${realm.toUpperCase()}`, '--domain=SALLYPORT', '--server-role=dc'];
   // DNS is not needed. File attributes go into a database: in a container even root may not set them on files.
   const how = ['--host-name=dc1', '--host-ip=127.0.0.1', '--use-rfc2307', '--dns-backend=NONE'];
   const samba = await stat('/usr/sbin/samba', { bigint: true }).catch(() => undefined);
-  const version = hash('sha256', [...what, ...how, samba?.size, samba?.mtimeNs].join(' ')).slice(0, 16);
+  const version = hash('sha256', [provisionOnce, ...what, ...how, samba?.size, samba?.mtimeNs].join(' ')).slice(0, 16);
   const cache = join(import.meta.dirname, '../node_modules/.cache');
   await mkdir(cache, { recursive: true });
   const folder = join(cache, `samba-${version}`);

@@ -63,7 +63,7 @@ test('it runs unless it was stopped, killed or frozen', async () => {
 
 test('a server that ends at once is reported, however busy the machine is', async () => {
   await using folder = await temporaryFolder('process');
-  const starts = Array.from({ length: 50 }, async (_, index) => {
+  const starts = Array.from({ length: 20 }, async (_, index) => {
     const logFile = join(folder.path, `log${index}`);
     await using server = createServerProcess({
       name: 'server',

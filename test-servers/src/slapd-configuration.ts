@@ -30,7 +30,6 @@ export interface SlapdSettings {
   readonly managerPassword: string;
   readonly sizeLimit: number;
   readonly anonymousRead: boolean;
-  readonly requiresTls: boolean;
   readonly clientCertificates: 'never' | 'demand';
 }
 
@@ -43,9 +42,6 @@ export function slapdConfiguration(settings: SlapdSettings): string {
     // As in Active Directory, a bind succeeds with a DN and an empty password, and with a password and an empty DN.
     'allow bind_anon_dn bind_anon_cred',
     `sizelimit ${settings.sizeLimit}`,
-    // The tests' own connection, over a Unix socket, counts as encrypted.
-    'localSSF 256',
-    ...(settings.requiresTls ? ['security simple_bind=128'] : []),
     `TLSCertificateFile ${settings.certificate.certificateFile}`,
     `TLSCertificateKeyFile ${settings.certificate.keyFile}`,
     `TLSCACertificateFile ${settings.authorityFile}`,

@@ -19,8 +19,6 @@ export interface SlapdOptions {
   readonly sizeLimit?: number;
   /** Default false: only the service account reads. */
   readonly anonymousRead?: boolean;
-  /** True: a simple bind in clear text ends with code 13. Default false. */
-  readonly requiresTls?: boolean;
   /** True: clients must present a certificate of the authority. Default false. */
   readonly requiresClientCertificate?: boolean;
   /** False: no log, which is faster, and `operations` throws. Default true. */
@@ -101,7 +99,6 @@ async function writeConfiguration(
     managerPassword,
     sizeLimit: options.sizeLimit ?? 500,
     anonymousRead: options.anonymousRead ?? false,
-    requiresTls: options.requiresTls ?? false,
     clientCertificates: options.requiresClientCertificate ? 'demand' : 'never',
   });
   await mkdir(join(folder, 'data'));

@@ -117,16 +117,6 @@ describe('a login', () => {
     expect(authenticator.claimedName?.(token)).toBeUndefined();
     expect(directory.preferred).toEqual([]);
   });
-
-  test('gives an answer of its own each time', async () => {
-    const { logIn } = await gateway();
-    const [one, two] = [await logIn('alice'), await logIn('alice')];
-    if (one.kind !== 'authenticated' || two.kind !== 'authenticated') throw new Error('not authenticated');
-    expect(one).toEqual(two);
-    expect(one.user).not.toBe(two.user);
-    expect(one.user.groups).not.toBe(two.user.groups);
-    expect(one.user.extra?.department).not.toBe(two.user.extra?.department);
-  });
 });
 
 describe('a name that gets no bind of its own costs a decoy', () => {

@@ -3,13 +3,19 @@ import { type Ds389, startDs389 } from '@sallyport/test-servers/ds389';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
+import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
 import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
+import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+
+/** All tests with 389-DS share one server: it takes a second to start. Each has users of its own. */
 
 const password = randomUUID();
 let server: Ds389;
 beforeAll(async () => {
   server = await startDs389();
+  // Without it the server does not record when a password was changed.
+  await server.modify(toReplacements([{ dn: 'cn=config', attributes: { passwordTrackUpdateTime: 'on' } }]));
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -21,7 +27,7 @@ function options() {
     attributes: { uid: 'nsUniqueId' },
   };
   const groups = { base: `ou=groups,${suffix}`, filter: '(member={dn})', nested: true };
-  return { urls: [ldapsUrl], caFile, serverTimeout: '10s', bind: service, user, groups };
+  return { urls: [ldapsUrl], caFile, serverTimeout: '30s', bind: service, user, groups };
 }
 
 function gateway(changed: object = {}): Promise<PluginGateway> {
@@ -47,6 +53,10 @@ async function addUser(state: LdifEntry['attributes'] = {}, rdn?: string): Promi
   await server.add(toLdif([{ dn, attributes: rdn === undefined ? { ...person, cn: uid } : person }]));
   if (Object.keys(state).length > 0) await server.modify(toReplacements([{ dn, attributes: state }]));
   return { dn, uid };
+}
+
+function group(cn: string, member: string): LdifEntry {
+  return { dn: `cn=${cn},ou=groups,${server.suffix}`, attributes: { objectClass: 'groupOfNames', cn, member } };
 }
 
 describe('389-DS', () => {
@@ -113,25 +123,75 @@ describe('389-DS', () => {
   });
 });
 
-test.each([
-  'cn=R\\+D',
-  'cn=Back\\5Cslash',
-  'cn=al\\5C69ce',
-  'cn=\\20lead and trail\\20',
-  'cn=a\\,b\\;c\\"d\\<e\\>f',
-  'cn=é山',
-])('groups of %s are found level by level, and from memberOf', async (rdn) => {
-  const { dn, uid } = await addUser({}, rdn);
-  const group = (cn: string, member: string): LdifEntry => ({
-    dn: `cn=${cn},ou=groups,${server.suffix}`,
-    attributes: { objectClass: 'groupOfNames', cn, member },
-  });
-  const inner = group(`in-${uid}`, dn);
-  await server.add(toLdif([inner, group(`out-${uid}`, inner.dn)]));
-  await using walked = await gateway();
-  const groups = [`in-${uid}`, `out-${uid}`];
-  expect(await walked.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
-  await using listed = await gateway({ groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` } });
-  // Its memberOf holds groups of groups too.
-  expect(await listed.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
+test.each(['cn=R\\+D', 'cn=al\\5C69ce', 'cn=\\20lead and trail\\20', 'cn=a\\,b\\;c\\"d\\<e\\>f'])(
+  'groups of %s are found level by level, and from memberOf',
+  async (rdn) => {
+    const { dn, uid } = await addUser({}, rdn);
+    const inner = group(`in-${uid}`, dn);
+    await server.add(toLdif([inner, group(`out-${uid}`, inner.dn)]));
+    await using walked = await gateway();
+    const groups = [`in-${uid}`, `out-${uid}`];
+    expect(await walked.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
+    await using listed = await gateway({ groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` } });
+    // Its memberOf holds groups of groups too.
+    expect(await listed.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
+  },
+);
+
+test('389-ds.yaml works with 389-DS', async () => {
+  const alice = `uid=alice,ou=people,${server.suffix}`;
+  const user = { objectClass: 'inetOrgPerson', uid: 'alice', cn: 'Alice', sn: 'A', mail: 'alice@example.com' };
+  const [team, others] = [group('team', alice), group('others', server.service.dn)];
+  const entries = [{ dn: alice, attributes: { ...user, userPassword: password } }, team, group('all', team.dn), others];
+  await server.add(toLdif(entries));
+  await using made = await exampleGateway('389-ds.yaml', server);
+  await expectExampleWorks(made, ['alice'], password, ['all', 'team']);
+});
+
+function target(): RevalidationTarget {
+  const { ldapsUrl, caFile, service, suffix } = server;
+  const [people, groups] = [`ou=people,${suffix}`, `ou=groups,${suffix}`];
+  return {
+    server,
+    password,
+    options: {
+      urls: [ldapsUrl],
+      caFile,
+      serverTimeout: '30s',
+      bind: service,
+      user: {
+        base: people,
+        filter: `(&(objectClass=person)(uid={username})(!(description=${barred})))`,
+        attributes: { uid: 'nsUniqueId' },
+      },
+      groups: { base: groups, filter: '(member={dn})' },
+    },
+    people,
+    groups,
+    nameAttribute: 'uid',
+    groupClass: 'groupOfNames',
+    person: (name, dn) => ({
+      dn,
+      attributes: {
+        objectClass: ['inetOrgPerson', 'shadowAccount'],
+        uid: name,
+        cn: name,
+        sn: name,
+        userPassword: password,
+      },
+    }),
+    newPassword: () => ({ userPassword: randomUUID() }),
+    lockable: {},
+    refusals: {
+      'inactive account': ['disabled', { nsAccountLock: 'true' }],
+      'locked for ever': ['locked', { accountUnlockTime: '19700101000000Z' }],
+      'locked for a time': ['locked', { accountUnlockTime: '20370101000000Z' }],
+      'expired password': ['password-expired', { passwordExpirationTime: '20200101000000Z' }],
+      'shadow account that has expired': ['expired', { shadowExpire: '1' }],
+    },
+  };
+}
+
+describe('revalidation in 389-DS', () => {
+  for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 });

@@ -38,7 +38,7 @@ function groupTree() {
 function gateway(changed: object = {}, deny?: 'throttled'): Promise<PluginGateway> {
   const { ldapsUrl, caFile, service } = slapd;
   const user = { base: people, filter: '(uid={username})' };
-  const common = { urls: [ldapsUrl], caFile, bind: service, serverTimeout: '5s', user };
+  const common = { urls: [ldapsUrl], caFile, bind: service, serverTimeout: '30s', user };
   return pluginGateway(plugin, { ...common, ...changed }, deny && { deny });
 }
 

@@ -36,7 +36,7 @@ function gateway(): Promise<PluginGateway> {
   return pluginGateway(plugin, {
     urls: [slapd.ldapsUrl],
     caFile: slapd.caFile,
-    serverTimeout: '10s',
+    serverTimeout: '30s',
     serverCircuit: { failures: 2 },
     bind: slapd.service,
     user: { base: `ou=people,${slapd.suffix}`, filter: '(uid={username})', attributes: { email: 'mail' } },
@@ -44,7 +44,6 @@ function gateway(): Promise<PluginGateway> {
 }
 
 test.each([
-  ['18 MB of mail addresses', 90, 200_000, 'the search for a user found too much'],
   ['2 MB of mail addresses', 10, 200_000, 'the answer has more than 1048576 bytes'],
   ['more mail addresses than kube-apiserver can hand on', 1000, 100, 'have 100038 bytes, over 65536'],
 ])('%s: no other user is locked out', async (_what, values, length, message) => {

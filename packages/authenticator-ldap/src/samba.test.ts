@@ -11,13 +11,19 @@ import {
 } from '@sallyport/test-servers/samba';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
+import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
 import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
+import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+
+/** All tests with Active Directory share one domain: it takes a second to start. Each has users of its own. */
 
 const password = newAdPassword();
 let samba: Samba;
 beforeAll(async () => {
   samba = await startSamba();
+  // Only an organizational unit may have others below it.
+  await samba.add(toLdif([{ dn: `OU=staff,${samba.suffix}`, attributes: { objectClass: 'organizationalUnit' } }]));
 });
 afterAll(() => samba?.[Symbol.asyncDispose]());
 
@@ -28,7 +34,7 @@ function options() {
   return {
     urls: [ldapsUrl],
     caFile,
-    serverTimeout: '10s',
+    serverTimeout: '30s',
     bind: administrator,
     user: {
       base: suffix,
@@ -134,32 +140,29 @@ describe('Active Directory', () => {
 });
 
 describe('groups of Active Directory', () => {
-  test.each([
-    'CN=R\\+D',
-    'CN=\\+5 x',
-    'CN=Back\\5Cslash',
-    'CN=al\\5C69ce',
-    'CN=\\ lead and trail\\ ',
-    'CN=\\#hash (x) * é 山',
-    'CN=a\\,b\\;c\\"d\\<e\\>f\\=g',
-  ])('of %s are found in chain, level by level, and from memberOf, all the same', async (rdn) => {
-    const { dn, name } = await addUser({ rdn });
-    const inner = group(`in-${name}`, dn);
-    const hard = group(`hard-${name}`, inner.dn, `CN=hard\\+\\, ${name}`);
-    const outer = group(`out-${name}`, hard.dn);
-    await samba.add(toLdif([inner, hard, outer]));
-    const base = samba.suffix;
-    const names = [inner, hard, outer].map(({ attributes }) => attributes.sAMAccountName).sort();
-    const level = '(&(objectClass=group)(member={dn}))';
-    await using chained = await gateway();
-    expect(groupsOf(await chained.logIn(name, password))).toEqual(names);
-    await using walked = await gateway({ groups: { base, filter: level, nested: true, name: 'sAMAccountName' } });
-    expect(groupsOf(await walked.logIn(name, password))).toEqual(names);
-    await using listed = await gateway({ groups: { attribute: 'memberOf', base } });
-    expect(groupsOf(await listed.logIn(name, password))).toEqual([`in-${name}`]);
-    await using both = await gateway({ groups: { attribute: 'memberOf', base, filter: level, nested: true } });
-    expect(groupsOf(await both.logIn(name, password))).toEqual([`hard+, ${name}`, `in-${name}`, `out-${name}`].sort());
-  });
+  test.each(['CN=R\\+D', 'CN=al\\5C69ce', 'CN=\\ lead and trail\\ ', 'CN=\\#hash (x) * é 山'])(
+    'of %s are found in chain, level by level, and from memberOf, all the same',
+    async (rdn) => {
+      const { dn, name } = await addUser({ rdn });
+      const inner = group(`in-${name}`, dn);
+      const hard = group(`hard-${name}`, inner.dn, `CN=hard\\+\\, ${name}`);
+      const outer = group(`out-${name}`, hard.dn);
+      await samba.add(toLdif([inner, hard, outer]));
+      const base = samba.suffix;
+      const names = [inner, hard, outer].map(({ attributes }) => attributes.sAMAccountName).sort();
+      const level = '(&(objectClass=group)(member={dn}))';
+      await using chained = await gateway();
+      expect(groupsOf(await chained.logIn(name, password))).toEqual(names);
+      await using walked = await gateway({ groups: { base, filter: level, nested: true, name: 'sAMAccountName' } });
+      expect(groupsOf(await walked.logIn(name, password))).toEqual(names);
+      await using listed = await gateway({ groups: { attribute: 'memberOf', base } });
+      expect(groupsOf(await listed.logIn(name, password))).toEqual([`in-${name}`]);
+      await using both = await gateway({ groups: { attribute: 'memberOf', base, filter: level, nested: true } });
+      expect(groupsOf(await both.logIn(name, password))).toEqual(
+        [`hard+, ${name}`, `in-${name}`, `out-${name}`].sort(),
+      );
+    },
+  );
 
   test('nothing of another user comes along', async () => {
     const plain = await addUser({ rdn: 'CN=Q69' });
@@ -184,4 +187,85 @@ test('check() finds no problem, and reports a wrong base, a wrong account and a 
   await expect(clear.logIn('Administrator', password)).rejects.toMatchObject({ code: 'unavailable' });
   await using upgraded = await gateway({ urls: [url], startTLS: true });
   await upgraded.check();
+});
+
+test('active-directory.yaml works with a domain of Samba', async () => {
+  const alice = adUser({ rdn: 'CN=Alice A.', accountName: 'alice', password, more: { mail: 'alice@example.com' } });
+  const team = group('team', alice.dn);
+  await samba.add(toLdif([alice, team, group('all', team.dn), group('others', samba.administrator.dn)]));
+  await using made = await exampleGateway('active-directory.yaml', { ...samba, service: samba.administrator });
+  await expectExampleWorks(made, ['alice', `alice@${samba.realm}`], password, ['all', 'team']);
+});
+
+function target(): RevalidationTarget {
+  const { ldapsUrl, caFile, suffix, administrator } = samba;
+  const people = `OU=staff,${suffix}`;
+  return {
+    server: samba,
+    password,
+    options: {
+      urls: [ldapsUrl],
+      caFile,
+      serverTimeout: '30s',
+      bind: administrator,
+      user: {
+        base: people,
+        filter: `(&(objectCategory=person)(!(description=${barred})))`,
+        loginAttributes: ['userPrincipalName', 'sAMAccountName'],
+        attributes: { username: 'sAMAccountName', uid: 'objectGUID' },
+      },
+      groups: { base: people, filter: '(member={dn})' },
+    },
+    people,
+    groups: people,
+    nameAttribute: 'sAMAccountName',
+    groupClass: 'group',
+    person(name, dn) {
+      const [rdn = ''] = dn.split(',');
+      return { ...adUser({ rdn, accountName: name, password }), dn };
+    },
+    newPassword: () => ({ unicodePwd: Buffer.from(`"${newAdPassword()}"`, 'utf16le') }),
+    lockable: {},
+    refusals: {
+      'disabled account': ['disabled', { userAccountControl: String(accountControl.disabled) }],
+      'expired account': ['expired', { accountExpires: '1' }],
+      'password to be changed': [
+        'password-expired',
+        { userAccountControl: String(accountControl.normal), pwdLastSet: '0' },
+      ],
+      'password that is too old': ['password-expired', { userAccountControl: String(accountControl.normal) }],
+    },
+  };
+}
+
+describe('revalidation in Active Directory', () => {
+  for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
+
+  test('a user whose name is no name of a login is found by it', async () => {
+    const { options, people, person } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    await samba.add(toLdif([person(name, `CN=${name},${people}`)]));
+    const user = { ...(options.user as object), loginAttributes: ['userPrincipalName'] };
+    await using made = await pluginGateway(plugin, { ...options, user });
+    expect(await made.logIn(name, password)).toEqual({ kind: 'no-opinion' });
+    const decision = await made.logIn(`${name}@${samba.realm}`, password);
+    if (decision.kind !== 'authenticated') throw new Error('the login was refused');
+    expect(await made.revalidate(decision.user)).toEqual(decision);
+    expect(await made.lookUp(name)).toEqual(decision.user);
+    expect(await made.lookUp(`${name}@${samba.realm}`)).toEqual(decision.user);
+  });
+
+  test('a password that never expires need not be changed at a login, but pwdLastSet of 0 ends a session', async () => {
+    const { options, people, person } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    const { dn, attributes } = person(name, `CN=${name},${people}`);
+    await samba.add(toLdif([{ dn, attributes: { ...attributes, pwdLastSet: '0' } }]));
+    await using made = await pluginGateway(plugin, options);
+    const decision = await made.logIn(name, password);
+    if (decision.kind !== 'authenticated') throw new Error('the login was refused');
+    const refused = { kind: 'rejected', reason: 'password-expired', subject: name };
+    expect(await made.revalidate(decision.user)).toEqual(refused);
+    await samba.modify(toReplacements([{ dn, attributes: { pwdLastSet: '-1' } }]));
+    expect(await made.revalidate(decision.user, new Date(Date.now() + 60_000))).toEqual(decision);
+  });
 });

@@ -88,18 +88,8 @@ describe('rule 8: results are read whole', () => {
 
 describe('rule 10: DNs are what the server sent', () => {
   test.each([
-    'cn=Back\\5Cslash',
-    'cn=al\\5C69ce',
-    'CN=R\\+D',
-    '\\20lead',
-    'trail\\20',
-    'cn;lang-en=x',
-    'cn=a"b',
-    '<SID=..>',
-    'not a dn',
-    'cn=山 ',
-    '\ufeffcn=x',
-    '',
+    ...['cn=Back\\5Cslash', 'cn=al\\5C69ce', 'CN=R\\+D', '\\20lead', 'trail\\20', 'cn;lang-en=x', 'cn=a"b'],
+    ...['<SID=..>', 'not a dn', 'cn=山 ', '\ufeffcn=x', ''],
   ])('such as %j', (dn) => {
     expect(decode(searchEntry({ id: 2, dn }))).toEqual({ kind: 'entry', id: 2, entry: { dn, attributes: new Map() } });
   });
@@ -210,7 +200,7 @@ describe('messages', () => {
           expect(error).toBeInstanceOf(WireError);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

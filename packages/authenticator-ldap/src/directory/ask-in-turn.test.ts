@@ -167,7 +167,7 @@ describe('failover', () => {
           expect([servers.map((one) => one.openConnections), vi.getTimerCount()]).toEqual([servers.map(() => 0), 0]);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 });
@@ -224,6 +224,38 @@ describe('a connection that was used before', () => {
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
     const both = await timed(async () => (await Promise.all([search(), search()])).join());
     expect([both, lines]).toEqual([['0 by a,0 by a', 1000], []]);
+    await directory.close();
+  });
+});
+
+describe('one user whose logins get no answer', () => {
+  const noAnswer = /^failed: this login got no answer: /;
+
+  test.each([
+    ['beside logins of others', true],
+    ['alone', false],
+  ])('takes the server away from no one, and reports no outage: %s', async (_what, hasOthers) => {
+    const { directory, server, lines } = memoryDirectory(1, { reuseUserConnections: false });
+    server(0).binding = ({ dn }) => (dn === user.dn ? 'hang' : 0);
+    for (let login = 0; login < 8; login++) {
+      expect((await timed(() => outcomeOf(directory.bindUser(user, { signal: never }))))[0]).toMatch(noAnswer);
+      const other = { ...user, dn: `uid=user-${login}` };
+      if (hasOthers) expect(await outcomeOf(directory.bindUser(other, { signal: never }))).toMatch(/ by a$/);
+    }
+    expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
+    expect(lines).toEqual([]);
+    await directory.close();
+  });
+
+  test('in a search for groups too', async () => {
+    const { directory, lines } = memoryDirectory(1);
+    const silence = new ServerError('timeout', 'search', 'no answer');
+    const call = { signal: never, subject: user.dn };
+    for (let login = 0; login < 4; login++) {
+      expect(await outcomeOf(directory.withService(() => Promise.reject(silence), call))).toMatch(noAnswer);
+    }
+    expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
+    expect(lines).toEqual([]);
     await directory.close();
   });
 });

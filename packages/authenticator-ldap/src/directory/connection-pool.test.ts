@@ -272,11 +272,4 @@ describe('a connection pool', () => {
     await expect(pool.acquire(never)).rejects.toThrow('no directory server any more');
     expect([memory.openConnections, states(), vi.getTimerCount()]).toEqual([0, [0, 0, 0], 0]);
   });
-
-  test('closes a connection that was being opened at close', async () => {
-    const { pool, memory } = setUp();
-    const opening = failure(pool.acquire(never));
-    pool.close();
-    expect([await opening, memory.openConnections]).toEqual(['ldaps://a:636 is no directory server any more', 0]);
-  });
 });

@@ -23,14 +23,6 @@ describe('a directory', () => {
     expect([servers.map(({ connects }) => connects), vi.getTimerCount()]).toEqual([[0, 0], 0]);
     await directory.close();
   });
-
-  test('sends a user bind as given', async () => {
-    const { directory, server } = memoryDirectory(1);
-    server(0).binding = 49;
-    const { value, server: by } = await directory.bindUser(user, { signal: never });
-    expect([value.code, by, server(0).binds]).toEqual([49, server(0).server, [user]]);
-    await directory.close();
-  });
 });
 
 describe('a server with an open circuit', () => {

@@ -68,14 +68,8 @@ test('names and labels are such as the gateway takes, and no label holds a DN', 
   await directory.bindUser(user, { signal: never });
   await directory.close();
   expect(recording.metrics.map(({ name }) => name.replace('sallyport_plugin_ldap_', ''))).toEqual([
-    'connections',
-    'server_circuit_state',
-    'connection_wait_seconds',
-    'connects_total',
-    'binds_total',
-    'bind_duration_seconds',
-    'searches_total',
-    'search_duration_seconds',
+    ...['connections', 'server_circuit_state', 'connection_wait_seconds', 'connects_total', 'binds_total'],
+    ...['bind_duration_seconds', 'searches_total', 'search_duration_seconds'],
   ]);
   expect(recording.metrics.every(({ labels }) => labels.length > 0)).toBe(true);
   const labels = recording.metrics.map((metric) => metric.labels);

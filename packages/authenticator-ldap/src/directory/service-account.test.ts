@@ -74,7 +74,7 @@ describe('the service account', () => {
       for (let bind = before; bind < server(0).binds.length; bind++) {
         times.push(Math.round((performance.now() - began) / 1000));
       }
-      await pass(1000);
+      await pass(10_000);
     }
     expect(times).toEqual([0, 30, 90, 210, 450, 930, 1530, 2130, 2730]);
     expect(lines.length).toBe(times.length);

@@ -156,6 +156,6 @@ test('rule 2: whatever happens, each verdict is that of a new connection, and no
       await directory.close();
       await fake.untilClosed();
     }),
-    { numRuns: 100 },
+    { numRuns: 50 },
   );
 });

@@ -6,35 +6,45 @@ import type { LdapOptions } from '../options/types.ts';
 import { answerSuccess } from '../testing/connecting.ts';
 import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
 import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, disconnectionNotice } from '../testing/ldap-answers.ts';
+import {
+  bindResponse,
+  control,
+  disconnectionNotice,
+  passwordPolicyControl,
+  type ResultFields,
+} from '../testing/ldap-answers.ts';
+import { stopTimers } from '../testing/stopped-timers.ts';
 import { directoryOf, ldapOptions, memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
 import { isUserBind, user, userNumber } from './testing/working-server.ts';
 
-const serverTimeout = 100;
-
 /** A server that answers binds of users when the test says so. */
 async function setUp() {
+  stopTimers();
   const held: { request: FakeRequest; peer: FakePeer }[] = [];
-  const fake = await startFakeServer({
-    onRequest(request, peer) {
-      if (isUserBind(request)) held.push({ request, peer });
-      else answerSuccess(request, peer);
-    },
-  });
+  const fake = await startFakeServer({ onRequest: (request, peer) => void held.push({ request, peer }) });
   onTestFinished(() => fake[Symbol.asyncDispose]());
-  const { directory } = directoryOf(ldapOptions([fake.server], { serverTimeout, maxUserBinds: 100 }), connect);
+  const { directory } = directoryOf(ldapOptions([fake.server], { maxUserBinds: 100 }), connect);
   onTestFinished(() => directory.close());
   const late: Promise<BindResult>[] = [];
   const onLate = (answer: Promise<BindResult>) => void late.push(answer);
-  return { fake, directory, held, late, onLate };
+  /** So many binds at one time, none of which is answered in time. */
+  const bind = async (count: number, more: object = { onLate }) => {
+    const binds = Array.from({ length: count }, (_, login) =>
+      outcomeOf(directory.bindUser(userNumber(login), { signal: never, ...more })),
+    );
+    await fake.untilRequests(count);
+    vi.advanceTimersByTime(1000);
+    for (const outcome of await Promise.all(binds)) {
+      expect(outcome).toMatch(/^failed: this login got no answer: .*no answer within 1s/);
+    }
+  };
+  return { fake, directory, held, late, bind };
 }
-
-const noAnswer = /^failed: this login got no answer: .*no answer within 100ms/;
 
 describe('rule 16: late answers', () => {
   test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
-    const { fake, directory, held, late, onLate } = await setUp();
-    expect(await outcomeOf(directory.bindUser(user, { signal: never, onLate }))).toMatch(noAnswer);
+    const { fake, held, late, bind } = await setUp();
+    await bind(1);
     expect([late.length, fake.openSockets]).toEqual([1, 1]);
     for (const { request, peer } of held) peer.write(bindResponse({ id: request.id, code: 49 }));
     expect(await late[0]).toMatchObject({ code: 49 });
@@ -42,28 +52,25 @@ describe('rule 16: late answers', () => {
   });
 
   test('without onLate the connection ends with the wait', async () => {
-    const { fake, directory } = await setUp();
-    expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch(noAnswer);
+    const { fake, bind } = await setUp();
+    await bind(1, {});
     await fake.untilClosed();
   });
 
   test('a server that ends the connection, and a directory that is closed, end the wait', async () => {
-    const { directory, held, late, onLate } = await setUp();
-    for (const login of [1, 2]) await outcomeOf(directory.bindUser(userNumber(login), { signal: never, onLate }));
-    held[0]?.peer.end();
-    await expect(late[0]).rejects.toMatchObject({ kind: 'closed' });
+    const { directory, held, late, bind } = await setUp();
+    await bind(2);
+    for (const { peer } of held.slice(0, 1)) peer.end();
+    await expect(Promise.race(late)).rejects.toMatchObject({ kind: 'closed' });
     await directory.close();
-    await expect(late[1]).rejects.toMatchObject({ kind: 'closed' });
+    for (const answer of late) await expect(answer).rejects.toMatchObject({ kind: 'closed' });
   });
 
   test('a limited number is waited for: more are a failure of the server', async () => {
-    const { fake, directory, late, onLate } = await setUp();
-    const binds = Array.from({ length: 70 }, (_, login) =>
-      outcomeOf(directory.bindUser(userNumber(login), { signal: never, onLate })),
-    );
-    for (const outcome of await Promise.all(binds)) expect(outcome).toMatch(noAnswer);
+    const { fake, late, bind } = await setUp();
+    await bind(70);
     expect(late).toHaveLength(64);
-    await waitFor(() => fake.openSockets === 64, 'the others to be closed');
+    await expect.poll(() => fake.openSockets).toBe(64);
   });
 });
 
@@ -79,7 +86,9 @@ async function setUpKept(more: Partial<LdapOptions> = {}) {
     onRequest: (request, peer) => (isUserBind(request) ? answer : answerSuccess)(request, peer),
   });
   onTestFinished(() => fake[Symbol.asyncDispose]());
-  const { directory, lines } = directoryOf(ldapOptions([fake.server], more), connect, { now: () => time });
+  const { directory, lines } = directoryOf(ldapOptions([fake.server], { serverTimeout: 60_000, ...more }), connect, {
+    now: () => time,
+  });
   onTestFinished(() => directory.close());
   return {
     fake,
@@ -132,6 +141,19 @@ describe('rule 2: a kept connection', () => {
     await fake.untilClosed();
     expect(await bind()).toEqual(success);
     expect([fake.connections, sent()]).toEqual([2, 2]);
+  });
+
+  test.each<readonly [string, Omit<ResultFields, 'id'>]>([
+    ['the code 53', { code: 53 }],
+    ['a code without a name', { code: 4711 }],
+    ['a locked account', { code: 49, controls: [passwordPolicyControl({ error: 1 })] }],
+    ['a password that must be changed', { controls: [passwordPolicyControl({ error: 2 })] }],
+    ["389-DS' control", { controls: [control('2.16.840.1.113730.3.4.4', Buffer.from('0'))] }],
+  ])('ends with an answer of %s', async (_what, fields) => {
+    const { fake, bind, script } = await setUpKept();
+    script(({ id }, peer) => peer.write(bindResponse({ id, ...fields })));
+    expect(await bind()).toContain(`"code":${fields.code ?? 0},`);
+    await fake.untilClosed();
   });
 
   test('whose end comes in together with what the login waited for is replaced, and nothing is sent on it', async () => {
@@ -226,11 +248,14 @@ test('rule 2: a kept one that was not used for 10 s is closed', async () => {
 });
 
 test('rule 2: when a search finds its connection dead, the kept ones of the server are not used either', async () => {
-  const { directory, server } = memoryDirectory(1, { serverTimeout });
+  stopTimers();
+  const { directory, server } = memoryDirectory(1);
   await directory.withService(searchOnce(), { signal: never });
   await directory.bindUser(user, { signal: never });
   server(0).connections[0]?.deaden();
-  await directory.withService(searchOnce(), { signal: never });
+  const search = directory.withService(searchOnce(), { signal: never });
+  await vi.advanceTimersByTimeAsync(1000);
+  await search;
   expect([server(0).connects, server(0).openConnections]).toEqual([3, 1]);
   await directory.close();
 });

@@ -110,12 +110,10 @@ describe('no value', () => {
     ['(a={dn})', undefined],
     ['(!(a={dn}))', undefined],
     ['(&(a=b)(c={dn}))', undefined],
-    ['(|(c={dn}))', undefined],
     ['(|(a=b)(c={dn}))', { kind: 'or', filters: [equality('a', 'b')] }],
     ['(|(a=b)(&(d=e)(!(c={dn}))))', { kind: 'or', filters: [equality('a', 'b')] }],
     ['(!(|(a=b)(c={dn})))', { kind: 'not', filter: { kind: 'or', filters: [equality('a', 'b')] } }],
     ['(a={username}{dn})', undefined],
-    ['(a=*{dn}*)', undefined],
   ])('in %s never matches', (text, filter) => {
     expect(fill(text, { username: ['x'] })).toEqual(filter);
   });
@@ -128,21 +126,7 @@ describe('no value', () => {
 
 describe('whatever a value is', () => {
   const special = fc.constantFrom(
-    '*',
-    '(',
-    ')',
-    '\\',
-    '\\2a',
-    '{dn}',
-    '{username}',
-    '\0',
-    ')(uid=*',
-    '&',
-    '|',
-    '!',
-    '=',
-    'é',
-    ' ',
+    ...['*', '(', ')', '\\', '\\2a', '{dn}', '{username}', '\0', ')(uid=*', '&', '|', '!', '=', 'é', ' '],
   );
   const value = fc.oneof(
     fc.array(special, { minLength: 1 }).map((parts) => parts.join('')),
@@ -184,18 +168,14 @@ const any = (text: string) => filterText(parseFilterTemplate(text, () => undefin
 describe('a filter with any values', () => {
   test.each([
     ['(uid={username})', '(uid=*)'],
-    ['(uid=alice)', '(uid=alice)'],
     ['(mail={username}@example.com)', '(mail=*@example.com)'],
-    ['(mail=x{username})', '(mail=x*)'],
     ['(mail=x{username}y{username}z)', '(mail=x*y*z)'],
     ['(cn={username}{username})', '(cn=*)'],
     ['(cn=*{username}*)', '(cn=*)'],
     ['(cn=a*{username}b*c{username})', '(cn=a*b*c*)'],
-    ['(cn=a*b)', '(cn=a*b)'],
     ['(cn=\\2a{username}\\29)', '(cn=\\2a*\\29)'],
     ['(uid>={username})', '(uid=*)'],
     ['(uid<=7)', '(uid<=7)'],
-    ['(uid~={username})', '(uid=*)'],
     ['(uid:2.5.13.5:={username})', '(uid=*)'],
     ['(:2.5.13.5:={username})', '(objectClass=*)'],
     ['(memberOf:1.2.840.113556.1.4.1941:=cn=a)', '(memberOf:1.2.840.113556.1.4.1941:=cn=a)'],

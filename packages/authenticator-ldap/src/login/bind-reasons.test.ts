@@ -37,13 +37,9 @@ describe('what the bind of a user says', () => {
   });
 
   test.each([
-    'data 533',
-    'AcceptSecurityContext error, data533',
-    'AcceptSecurityContext error, data  533',
-    'AcceptSecurityContext error, data 533g',
-    'AcceptSecurityContext error, data 0x533',
-    'NotAcceptSecurityContext error, data 533',
-    'Invalid credentials; error, data 533',
+    ...['data 533', 'AcceptSecurityContext error, data533', 'AcceptSecurityContext error, data  533'],
+    ...['AcceptSecurityContext error, data 533g', 'AcceptSecurityContext error, data 0x533'],
+    ...['NotAcceptSecurityContext error, data 533', 'Invalid credentials; error, data 533'],
   ])('a text that is only like it gives no reason: %s', (diagnosticMessage) => {
     expect(judgeBind(answer(49, { diagnosticMessage }))).toMatchObject({ reason: 'invalid-credentials' });
   });

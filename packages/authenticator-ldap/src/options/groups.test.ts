@@ -91,6 +91,13 @@ describe('groups', () => {
         'groups.filter: column 9: {user} is not allowed here: the filter of groups has {dn}, {username} and {attribute:NAME}',
       ],
     ],
+    [{ base, filter: '(member={dn})', maxGroups: 1.5 }, ['groups.maxGroups: must be a whole number from 1 to 100000']],
+    [
+      { base, filter: '(member={dn})', name: 'a b' },
+      [
+        'groups.name: column 1: "a b" is no attribute: write cn, or a text with attributes in braces, such as team:{cn}',
+      ],
+    ],
     [
       { base, filter: '(memberUid={username})', nested: true },
       ['groups.filter: must contain {dn} to find groups of groups: write "(member={dn})", or remove nested'],
@@ -99,17 +106,9 @@ describe('groups', () => {
       { base, filter: '(member={dn})', maxDepth: 3 },
       ['groups.maxDepth: has no effect without nested: true: write that, or remove maxDepth'],
     ],
-    [{ base, filter: '(member={dn})', nested: 'no' }, ['groups.nested: must be true or false, without quotes']],
     [
       { base, filter: '(member={dn})', nested: true, maxDepth: 0 },
       ['groups.maxDepth: must be a whole number from 1 to 100'],
-    ],
-    [{ base, filter: '(member={dn})', maxGroups: 1.5 }, ['groups.maxGroups: must be a whole number from 1 to 100000']],
-    [
-      { base, filter: '(member={dn})', name: 'a b' },
-      [
-        'groups.name: column 1: "a b" is no attribute: write cn, or a text with attributes in braces, such as team:{cn}',
-      ],
     ],
     [
       { attribute: 'member of' },

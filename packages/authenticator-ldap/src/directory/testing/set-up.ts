@@ -3,6 +3,7 @@ import { type RecordingContext, recordingContext } from '@sallyport/authenticato
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import type { Connect, SearchRequest, Server } from '../../connection/types.ts';
 import type { LdapOptions } from '../../options/types.ts';
+import { ldapOptions as anyOptions } from '../../testing/ldap-options.ts';
 import { createDirectory } from '../create-directory.ts';
 import type { Work } from '../service-account.ts';
 import type { Directory, DirectoryDependencies } from '../types.ts';
@@ -10,24 +11,14 @@ import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.
 
 /** Options that leave servers, and what a test is about, to be said. */
 export function ldapOptions(servers: readonly Server[], more: Partial<LdapOptions> = {}): LdapOptions {
-  return {
-    tokenPrefix: '',
+  const pool = { max: 4, idleTimeout: 60_000, maxAge: 3_600_000 };
+  return anyOptions({
     servers,
-    order: 'listed',
-    serverTimeout: 1000,
-    circuit: { failures: 3, probeInterval: 5000 },
-    tls: { minVersion: 'TLSv1.2' },
-    bind: { dn: 'cn=service', password: 'of the service' },
-    user: {
-      find: { by: 'search', bases: [], scope: 'sub', filter: undefined as never },
-      attributes: { username: 'uid', extra: {} },
-      unknown: 'no-opinion',
-    },
-    pool: { max: 4, idleTimeout: 60_000, maxAge: 3_600_000 },
+    pool,
     maxUserBinds: 10,
-    reuseUserConnections: true,
+    bind: { dn: 'cn=service', password: 'of the service' },
     ...more,
-  };
+  });
 }
 
 export interface DirectorySetUp {

@@ -8,6 +8,7 @@ import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { expect, test } from 'vitest';
 import plugin from './index.ts';
+import { never } from './testing/connecting.ts';
 import { tokenOf } from './testing/ldap-options.ts';
 import { settled } from './testing/written-options.ts';
 
@@ -22,15 +23,13 @@ const allowedGrowth = 1024 * 1024;
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
 
-test('thousands of logins leave no memory and no socket behind, and each has the right answer', {
-  timeout: 60 * logins,
-}, async () => {
+test('thousands of logins leave no memory and no socket behind, and each has the right answer', async () => {
   await using slapd = await startSlapd({ countsOperations: false });
   const planned = await fillDirectory(slapd);
   const authenticator = await plugin.create(optionsOf(slapd), quietContext());
   const wrong = new Set<string>();
   const logIn = async ([token, expected]: readonly [string, string]) => {
-    const context = { audiences: [], signal: AbortSignal.timeout(60_000) };
+    const context = { audiences: [], signal: never };
     const came = await Promise.resolve(authenticator.authenticate(token, context)).then(wordsOf, String);
     if (came !== expected) wrong.add(`expected ${expected}, came ${came}`);
   };
@@ -51,7 +50,7 @@ test('thousands of logins leave no memory and no socket behind, and each has the
   expect([...wrong]).toEqual([]);
   expect(grown).toBeLessThan(allowedGrowth);
   // Closed sockets are gone some turns of the event loop later.
-  await expect.poll(() => sockets(), { timeout: 5_000 }).toEqual([]);
+  await expect.poll(() => sockets()).toEqual([]);
 });
 
 /** Fills the directory with people in groups of groups. @returns tokens, and what comes of each: a name, a refusal or no opinion */

@@ -4,6 +4,7 @@ import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
+import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
 import { pluginGateway } from './testing/plugin-gateway.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 
@@ -25,7 +26,7 @@ function target(): RevalidationTarget {
     options: {
       urls: [ldapsUrl],
       caFile,
-      serverTimeout: '10s',
+      serverTimeout: '30s',
       bind: service,
       user: {
         base: people,
@@ -114,4 +115,25 @@ describe('revalidation in OpenLDAP', () => {
     expect(await user.made.logIn(user.name, password)).toMatchObject({ kind: 'authenticated' });
     expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
   });
+});
+
+test('openldap.yaml works with OpenLDAP', async () => {
+  const alice = `uid=alice,ou=people,${slapd.suffix}`;
+  const group = (cn: string, attributes: LdifEntry['attributes']): LdifEntry => ({
+    dn: `cn=${cn},ou=groups,${slapd.suffix}`,
+    attributes: { cn, ...attributes },
+  });
+  const user = { objectClass: 'inetOrgPerson', uid: 'alice', cn: 'Alice', sn: 'A', mail: 'alice@example.com' };
+  const team = group('team', { objectClass: 'groupOfNames', member: alice });
+  await slapd.add(
+    toLdif([
+      { dn: alice, attributes: { ...user, userPassword: password } },
+      team,
+      group('all', { objectClass: 'groupOfNames', member: team.dn }),
+      group('unix', { objectClass: 'posixGroup', gidNumber: '500', memberUid: 'alice' }),
+      group('others', { objectClass: 'posixGroup', gidNumber: '501', memberUid: 'bob' }),
+    ]),
+  );
+  await using made = await exampleGateway('openldap.yaml', slapd);
+  await expectExampleWorks(made, ['alice'], password, ['all', 'team', 'unix']);
 });

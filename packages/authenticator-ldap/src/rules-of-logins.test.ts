@@ -1,0 +1,133 @@
+import { describe, expect, test, vi } from 'vitest';
+import { ber } from './testing/ber.ts';
+import { bindResponse } from './testing/ldap-answers.ts';
+import { groupsBase } from './testing/ldap-options.ts';
+import {
+  aliceDn,
+  aliceFound,
+  alicePassword,
+  answer,
+  filterOf,
+  gatewayTo,
+  serveLogins,
+  serveRequests,
+  serviceDn,
+  servicePassword,
+  userBindsOf,
+} from './testing/scripted-logins.ts';
+import { stopTimers } from './testing/stopped-timers.ts';
+
+/** Rules in RULES.md that concern several steps of a login, from the token to the bytes. */
+
+const authenticated = { kind: 'authenticated', user: { username: 'alice', groups: [] } };
+
+test('rule 2: users bind on connections that are used for nothing else, and searches are the service account', async () => {
+  const users = new Map<number, string[]>();
+  const fake = await serveRequests((request, peer) => {
+    const { operation, dn, password, id } = request;
+    const what = operation === 'bind' ? `bind ${dn} ${password === servicePassword}` : `${operation} ${dn}`;
+    users.set(peer.number, [...(users.get(peer.number) ?? []), what]);
+    if (operation === 'bind') peer.write(bindResponse({ id }));
+    if (operation === 'search') peer.write(...(dn === groupsBase ? answer([]) : aliceFound)(request));
+  });
+  const { logIn, close } = await gatewayTo([fake]);
+  const count = 20;
+  const decisions = await Promise.all(Array.from({ length: count }, () => logIn()));
+  expect(decisions).toEqual(decisions.map(() => authenticated));
+  await close();
+  await fake.untilClosed();
+  const connections = [...users.values()].map((done) => done.filter((what) => !what.startsWith('unbind')));
+  const bind = `bind ${aliceDn} false`;
+  expect(connections.flat().filter((what) => what === bind)).toHaveLength(count);
+  for (const [first, ...others] of connections) {
+    const expected = first === bind ? bind : 'search';
+    expect([bind, `bind ${serviceDn} true`]).toContain(first);
+    expect(others.every((what) => what.startsWith(expected))).toBe(true);
+  }
+});
+
+test.each([
+  ...['cn=al\\5C69ce,dc=x', 'CN=R\\+D,DC=x', 'cn=trail\\20,dc=x', 'CN=Gr\\C3\\BCn,DC=x', 'cn=(a*b)\\00,dc=x'],
+  ...['cn;lang-en=x,dc=x', 'not a dn', 'EXTERNAL'],
+])('rule 10: %s is sent as the directory sent it, in the bind, in the filter, and level by level', async (dn) => {
+  const group = `cn=grp\\5C,${dn}`;
+  const fake = await serveLogins({
+    users: answer([{ dn, attributes: { uid: ['alice'] } }]),
+    groups: (request) =>
+      (request.bytes.includes(group) ? answer([]) : answer([{ dn: group, attributes: { cn: ['g'] } }]))(request),
+  });
+  const { logIn, attempts } = await gatewayTo([fake], {
+    groups: { base: groupsBase, filter: '(member={dn})', nested: true },
+  });
+  expect(await logIn()).toMatchObject({ kind: 'authenticated', user: { groups: ['g'] } });
+  expect(userBindsOf(fake)).toMatchObject([{ dn, password: alicePassword }]);
+  expect(attempts).toMatchObject([{ subject: dn }]);
+  const searches = fake.requests.filter(({ operation }) => operation === 'search');
+  const member = (value: string) => ber(0xa3, ber(0x04, 'member'), ber(0x04, value));
+  expect(searches.slice(1).map(filterOf)).toEqual([member(dn), member(group)]);
+});
+
+describe('rule 16: an attempt is open', () => {
+  /** A server that answers the bind of a user when the test says so. */
+  async function startSlow() {
+    stopTimers();
+    const held: ((code: number) => void)[] = [];
+    const bound = Promise.withResolvers<void>();
+    const fake = await serveRequests((request, peer) => {
+      const { operation, dn, id } = request;
+      if (operation === 'search') peer.write(...aliceFound(request));
+      else if (dn === serviceDn) peer.write(bindResponse({ id }));
+      else if (operation === 'bind') {
+        held.push((code) => peer.write(bindResponse({ id, code })));
+        bound.resolve();
+      }
+    });
+    const pass = async () => {
+      await bound.promise;
+      vi.advanceTimersByTime(30_000);
+    };
+    return { fake, held, pass };
+  }
+
+  test('for as long as the server works on its bind, and is settled with the late answer', async () => {
+    const { fake, held, pass } = await startSlow();
+    const { logIn, attempts } = await gatewayTo([fake]);
+    const login = logIn();
+    login.catch(() => {});
+    await pass();
+    await expect(login).rejects.toMatchObject({ message: expect.stringContaining('no answer within 30s') });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
+    held[0]?.(49);
+    await expect.poll(() => attempts[0]?.outcome).toBe('refused');
+  });
+
+  test('until another server has answered', async () => {
+    const { fake, pass } = await startSlow();
+    const { logIn, attempts, close } = await gatewayTo([fake, await serveLogins()]);
+    const login = logIn();
+    await pass();
+    expect(await login).toEqual(authenticated);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['accepted']);
+    // The first one's answer is no longer waited for: that its connection ends is heard by no one.
+    await close();
+    await fake.untilClosed();
+  });
+
+  test('until the groups are found', async () => {
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<() => void>();
+    const fake = await serveRequests((request, peer) => {
+      const { operation, dn, id } = request;
+      const answerSearch = () => peer.write(...(dn === groupsBase ? answer([]) : aliceFound)(request));
+      if (operation === 'bind') peer.write(bindResponse({ id }));
+      else if (dn === groupsBase) onAsked(answerSearch);
+      else if (operation === 'search') answerSearch();
+    });
+    const { logIn, attempts } = await gatewayTo([fake]);
+    const login = logIn();
+    const answerGroups = await asked;
+    expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
+    answerGroups();
+    expect(await login).toEqual(authenticated);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['accepted']);
+  });
+});
