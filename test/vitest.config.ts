@@ -4,17 +4,10 @@ import { defineConfig } from 'vitest/config';
 const filesOf = (...names: readonly string[]) => names.map((name) => `src/${name}.test.ts`);
 
 /** These compare times, or what processes cost, on a machine that does nothing else: nothing runs beside them. */
-const alone = filesOf('admin-flood', 'bench', 'login-load', 'one-user');
+const alone = filesOf('bench', 'login-load', 'one-user');
 
 /** These look at what an outage costs others, which is mostly waiting for timeouts: three at once leave cores idle. */
-const outages = filesOf(
-  'audit-outages',
-  'cache-failover',
-  'cache-outages',
-  'hostile-http2',
-  'redis-hostile',
-  'redis-outages',
-);
+const outages = filesOf('cache-failover', 'cache-outages', 'redis-hostile', 'redis-outages');
 
 // Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file. Large
 // files come first, so that none is left over at the end.

@@ -6,8 +6,8 @@ import { buildGoClient, type GoAnswer, type GoClient, type GoRequest } from './t
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { sabotaged } from './testing/sabotage-plugin.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
-import { reviewBody } from './testing/token-review.ts';
-import { randomToken, secret } from './testing/tokens.ts';
+import { apiVersion, reviewBody } from './testing/token-review.ts';
+import { awkwardToken, randomToken, secret } from './testing/tokens.ts';
 
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
 type Protocol = (typeof protocols)[number];
@@ -18,10 +18,16 @@ const big = 5 * mebibyte;
 let go: GoClient;
 let backend: ScriptedBackend;
 let mutualTls: MutualTls;
+/** Its certificate is of the right CA, and its name is not in clientNames. */
+let kubelet: ClientTls;
 let gateway: Gateway;
+
+const user = { username: 'ada', uid: '7', groups: ['ops'], extra: { 'example.com/team': ['a', 'b'] } };
+const isUser = { authenticated: true, user };
 
 beforeAll(async () => {
   [go, backend, mutualTls] = await Promise.all([buildGoClient(), startScriptedBackend(), createMutualTls()]);
+  kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
   const { files, tls } = mutualTls;
   const sabotage = { name: 'sabotage', use: './sabotage-plugin.ts' };
   const corp = backend.authenticator('corp', { circuit: { minimumCalls: 1000 } });
@@ -94,10 +100,7 @@ const rows: readonly [string, () => GoRequest, number, string, RegExp][] = [
   ],
 ];
 
-/** What is refused before its body has come, so that Go is still sending when the answer comes. */
-const early = rows.filter(([, , code]) => code === 404 || code === 405 || code === 415);
-
-/** The ways in which a body is still on its way. */
+/** The ways in which a body is still on its way when the answer comes. */
 const unfinished: readonly [string, GoRequest][] = [
   ['that ends late', { padding: big }],
   ['of a known length that ends late', { padding: big, length: big }],
@@ -111,19 +114,22 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     go.send(gateway.url, request, protocol, tls);
 
   test.each([
-    ['a user', authenticated('ada'), { authenticated: true, user: { username: 'ada', groups: [] } }],
-    ['a refusal', { kind: 'rejected', reason: 'revoked' }, { authenticated: false }],
+    ['a user', 'v1', { kind: 'authenticated', user, audiences: ['api', 'b'] }, { ...isUser, audiences: ['api'] }],
+    ['a user', 'v1beta1', { kind: 'authenticated', user }, isUser],
+    ['a refusal', 'v1', { kind: 'rejected', reason: 'revoked' }, { authenticated: false }],
     [
       'an outage of the backend',
+      'v1',
       { kind: 'throw', code: 'unavailable' },
       { authenticated: false, error: 'authenticator corp unavailable' },
     ],
-  ] as const)('%s', async (_name, decision, status) => {
-    const token = randomToken();
+  ] as const)('%s, in a TokenReview %s', async (_name, version, decision, status) => {
+    const token = awkwardToken();
     backend.answer(token, decision);
-    const answer = await send(whole(reviewBody(token)));
+    const answer = await send(whole(reviewBody(token, version, ['api'])));
     expect(answer).toMatchObject({ status: 200, error: '' });
-    expect(JSON.parse(answer.body).status).toEqual(status);
+    expect(JSON.parse(answer.body)).toEqual({ apiVersion: apiVersion(version), kind: 'TokenReview', status });
+    expect(backend.callsOf(token)[0]?.audiences).toEqual(['api']);
   });
 
   test.each(rows)('the message for %s', async (_name, request, code, reason, message) => {
@@ -132,16 +138,12 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
     if (code === 405) expect(answer.headers).toHaveProperty('Allow', ['POST']);
   });
 
-  describe.each(early)('the message for %s', (_name, request, code, reason, message) => {
-    test.each(unfinished)('with a body %s', async (_way, body) => {
-      const { method = 'POST', path = '/authenticate', headers = {} } = request();
-      expectStatus(await send({ method, path, headers, ...body }), protocol, code, reason, message);
-    });
+  test.each(unfinished)('the message for a wrong client name with a body %s', async (_way, body) => {
+    expectStatus(await send(body, kubelet), protocol, 403, 'Forbidden', /clientNames/);
   });
 
-  test.each(unfinished)('the message for a wrong client name with a body %s', async (_way, body) => {
-    const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
-    expectStatus(await send(body, kubelet), protocol, 403, 'Forbidden', /clientNames/);
+  test('the message for another path with a body that never ends', async () => {
+    expectStatus(await send({ path: '/', rest: 'endless' }), protocol, 404, 'NotFound', /not found/);
   });
 
   test.each([
