@@ -113,28 +113,6 @@ describe('the document of the page', () => {
   });
 });
 
-describe('recording a review', () => {
-  const rounds = 20_000;
-  test('with 4 answers costs a few microseconds, which are printed', () => {
-    const names = ['corp', 'robots', 'break-glass', 'partners'];
-    const collector = start(names);
-    const one = report();
-    const four = report({
-      answers: names.flatMap((authenticator) => one.answers.map((each) => ({ ...each, authenticator }))),
-    });
-    const quickest = Math.min(
-      ...Array.from({ length: 5 }, () => {
-        const began = performance.now();
-        for (let round = 0; round < rounds; round++) collector.record(four);
-        return performance.now() - began;
-      }),
-    );
-    const microseconds = (quickest * 1000) / rounds;
-    console.log(`review with 4 answers: ${microseconds.toFixed(2)} µs for the status page`);
-    expect(microseconds).toBeLessThan(100);
-  });
-});
-
 const file = { file: '/etc/sallyport/tokens.yaml', reload: async () => {} };
 
 test('a refused reload is remembered for each source, until the source is loaded', () => {
