@@ -52,8 +52,8 @@ describe('parseTokenReview', () => {
     ['Token in capitals', { ...good, spec: { Token: 't' } }, /^spec\.token/],
     ['audiences in a string', { ...good, spec: { token: 't', audiences: 'a' } }, /^spec\.audiences must/],
     ['a number among audiences', { ...good, spec: { token: 't', audiences: ['a', 1] } }, /^spec\.audiences\[1\]/],
-    ['17 audiences', { ...good, spec: { token: 't', audiences: Array(17).fill('a') } }, /^spec\.audiences/],
-    ['257 bytes', { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } }, /^spec\.audiences\[0\]/],
+    ['17 audiences', { ...good, spec: { token: 't', audiences: Array(17).fill('a') } }, /^spec\.audiences.*16/],
+    ['257 bytes', { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } }, /^spec\.audiences\[0\].*256/],
   ])('refuses %s, naming the place', (_name, body, message) => {
     const error = refusal(body);
     expect(error.code).toBe(400);
