@@ -174,10 +174,10 @@ describe.concurrent.each(protocols)("Go's client over %s gets", (protocol) => {
 
 test("Go's client gets the message when there are too many reviews, over each protocol", async () => {
   const { files, client, tls } = mutualTls;
-  const corp = backend.authenticator('corp', { maxConcurrent: 1, cache: { store: 'memory' }, timeout: '9s' });
+  const corp = backend.authenticator('corp', { maxConcurrent: 1, cache: { store: 'memory' }, timeout: '29s' });
   await using full = await startGateway({
     files,
-    config: { server: { tls, maxInFlight: 2 }, authenticators: [corp] },
+    config: { server: { tls, maxInFlight: 2, reviewTimeout: '30s' }, authenticators: [corp] },
   });
   using others = http2Client(full.url, client);
   const hung = randomToken();

@@ -24,8 +24,10 @@ beforeAll(async () => {
   kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
   backend = await startScriptedBackend();
   const { files } = mutualTls;
-  const server = { tls: mutualTls.tls };
-  gateway = await startGateway({ files, config: { server, authenticators: [backend.authenticator('corp')] } });
+  // No lookup reaches its deadline.
+  const server = { tls: mutualTls.tls, reviewTimeout: '30s' };
+  const authenticators = [backend.authenticator('corp', { timeout: '29s' })];
+  gateway = await startGateway({ files, config: { server, authenticators } });
 });
 
 afterEach(async () => {

@@ -27,7 +27,10 @@ async function start(server: object = {}): Promise<Busy> {
   backend.answerOthers(authenticated('ada'));
   const { files, tls } = mutualTls;
   const authenticators = [backend.authenticator('corp', { maxConcurrent: 400, timeout: '29s' })];
-  const gateway = await startGateway({ files, config: { server: { tls, reviewTimeout: '30s', ...server }, authenticators } });
+  const gateway = await startGateway({
+    files,
+    config: { server: { tls, reviewTimeout: '30s', ...server }, authenticators },
+  });
   return { backend, gateway, [Symbol.asyncDispose]: () => gateway.stop() };
 }
 

@@ -83,11 +83,19 @@ describe('the admin address', () => {
     ['what is no HTTP', 'nonsense\r\n\r\n'],
   ])('a connection gets one answer, which says so, whatever comes after the request: %s', async (_name, after) => {
     const readiness = vi.fn(() => []);
-    const raw = openRaw((await start({ readiness })).port);
-    raw.socket.write(`GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n${after}`);
+    const checked = Promise.withResolvers<[]>();
+    const server = await start({ readiness, authenticators: () => checked.promise });
+    const raw = openRaw(server.port);
+    raw.socket.write(`GET /readyz?verbose HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n${after}`);
+    await expect.poll(() => readiness).toHaveBeenCalled();
+    raw.socket.write(after);
+    // It has arrived when a later connection has its answer.
+    await get(server, '/livez');
+    checked.resolve([]);
     await raw.closed;
-    expect(raw.received()).toMatch(/^HTTP\/1.1 200 OK\r\n.*Connection: close\r\n.*\r\n\r\nup 1\n$/is);
-    expect(readiness).not.toHaveBeenCalled();
+    const answer = /^HTTP\/1.1 200 OK\r\n.*Connection: close\r\n.*\r\n\r\n\[\+\]ping ok\nreadyz check passed\n$/is;
+    expect(raw.received()).toMatch(answer);
+    expect(readiness).toHaveBeenCalledOnce();
   });
 
   test('a request may come byte by byte, and its sender may close before the answer', async () => {
