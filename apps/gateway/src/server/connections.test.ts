@@ -138,10 +138,11 @@ test('allows as many resets at once as streams, then 33 a second', () => {
 test('a client that resets one now and then never reaches the limit', () => {
   let now = 0;
   const count = createResetCount(() => now);
-  for (let time = 0; time < 10_000; time++) {
+  const few = Array.from({ length: 10_000 }, () => {
     now += 50;
-    expect(count()).toBe(true);
-  }
+    return count();
+  });
+  expect(few).not.toContain(false);
   // It may reset as many at once as at first, and no more.
   now += 3_600_000;
   const atOnce = Array.from({ length: maxConcurrentStreams + 1 }, count);

@@ -31,6 +31,12 @@ afterAll(() => Promise.all([authority.remove(), foreign.remove()]));
 const material = (pair = server, names = ['kube-apiserver'], caFile = authority.certFile): Promise<TlsMaterial> =>
   readTlsMaterial({ ...pair, minVersion: 'TLSv1.2', client: { caFile, names } });
 const as = ({ cert, key }: Pair) => ({ ca: authority.cert, cert, key });
+/** Keeps one connection of HTTP/1.1 open until the test ends. */
+const keepAlive = (identity: object): Agent => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ...identity });
+  onTestFinished(() => agent.destroy());
+  return agent;
+};
 const start = async (): Promise<TestServer> => startTestServer({ tls: await material() });
 
 describe('mutual TLS', () => {
@@ -106,7 +112,7 @@ describe('a certificate that expired while its connection was open', () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void vi.useRealTimers());
     const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: anHour } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    const agent = keepAlive(as(apiServer));
     expect((await send(gateway.url, { agent })).status).toBe(200);
     vi.setSystemTime(Date.now() + 31 * 24 * 60 * 60 * 1000);
     const message = expect.stringMatching(/"CN=kube-apiserver" has expired since/);
@@ -115,7 +121,6 @@ describe('a certificate that expired while its connection was open', () => {
       headers: { connection: 'close' },
       json: { message },
     });
-    agent.destroy();
   });
 });
 
@@ -123,25 +128,18 @@ describe('updateTls', () => {
   test('new connections get the new pair; open ones stay', async () => {
     const gateway = await start();
     const session = openSession(gateway.url, as(apiServer));
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
-    let sockets = 0;
-    agent.on('keylog', () => undefined);
-    const create = agent.createConnection.bind(agent);
-    agent.createConnection = (...parameters) => {
-      sockets++;
-      return create(...parameters);
-    };
+    const agent = keepAlive(as(apiServer));
+    const createConnection = vi.spyOn(agent, 'createConnection');
     await Promise.all([sendOn(session), send(gateway.url, { agent })]);
     gateway.updateTls(await material(renewed));
     expect((await sendOn(session)).status).toBe(200);
     expect(await send(gateway.url, { agent })).toMatchObject({ status: 200, headers: { connection: 'keep-alive' } });
-    expect(sockets).toBe(1);
+    expect(createConnection).toHaveBeenCalledOnce();
     expect(session.closed).toBe(false);
     const fresh = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
     await once(fresh, 'secureConnect');
     expect(fresh.getPeerCertificate().subject.CN).toBe('gateway renewed');
     fresh.destroy();
-    agent.destroy();
   });
 
   test('a pair that does not fit is refused, and the old one stays', async () => {
@@ -153,7 +151,7 @@ describe('updateTls', () => {
 
   test('changed names apply to the next request of an open connection, which is retired', async () => {
     const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: anHour } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    const agent = keepAlive(as(apiServer));
     const session = openSession(gateway.url, as(apiServer));
     expect((await send(gateway.url, { agent })).status).toBe(200);
     expect((await sendOn(session)).status).toBe(200);
@@ -162,7 +160,6 @@ describe('updateTls', () => {
     expect(await send(gateway.url, { agent })).toMatchObject({ status: 403, headers: { connection: 'close' } });
     await away;
     expect((await send(gateway.url, as(kubelet))).status).toBe(200);
-    agent.destroy();
   });
 
   test('a changed client CA retires open connections, and idle ones of HTTP/1.1 are closed', async () => {
@@ -231,12 +228,11 @@ describe('updateTls', () => {
   test('a connection from before client certificates were required is refused', async () => {
     const { client: _none, ...open } = await material();
     const gateway = await startTestServer({ tls: open, limits: { drainGrace: anHour } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.cert });
+    const agent = keepAlive({ ca: authority.cert });
     expect((await send(gateway.url, { agent })).status).toBe(200);
     gateway.updateTls(await material());
     const message = expect.stringMatching(/clientCAFile/);
     expect(await send(gateway.url, { agent })).toMatchObject({ status: 403, json: { message } });
-    agent.destroy();
   });
 
   test('a plain server says that it needs a restart', async () => {
@@ -274,9 +270,8 @@ describe('an old connection', () => {
 
   test('over HTTP/1.1 ends with its next answer', async () => {
     const gateway = await startTestServer({ tls: await material(), settings: { maxConnectionAge: 1 } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    const agent = keepAlive(as(apiServer));
     await expect.poll(async () => (await send(gateway.url, { agent })).headers.connection).toBe('close');
-    agent.destroy();
   });
 
   test('over HTTP/1.1 ends although the client always sends its next request early', async () => {
