@@ -12,7 +12,7 @@ const outages = filesOf('cache-failover', 'cache-outages', 'redis-hostile', 'red
 // Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file. Large
 // files come first, so that none is left over at the end.
 const sequence = { shuffle: { files: false, tests: true } };
-const { include, ...common } = { ...base.test, isolate: true, sequence, testTimeout: 60_000, hookTimeout: 60_000 };
+const { include, ...common } = { ...base.test, isolate: true, sequence };
 
 export default defineConfig({
   test: {

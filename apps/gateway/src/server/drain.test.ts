@@ -142,6 +142,19 @@ describe('drain', () => {
     expect(server.log.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
+  test('what has arrived when the grace ends is answered, although the server was too late to read it', async () => {
+    const server = await startTestServer({ limits: { drainGrace: anHour } });
+    const pass = holdTimers();
+    const raw = openRaw(server.port);
+    raw.socket.write(rawPost(review()));
+    await expect.poll(() => raw.received()).toContain('"authenticated":true');
+    const drained = server.drain({ timeout: 2 * anHour });
+    raw.socket.write(rawPost(review()));
+    pass(anHour);
+    await Promise.all([drained, raw.closed]);
+    expect(raw.received().match(/"authenticated":true/g)).toHaveLength(2);
+  });
+
   test('closes idle connections of both protocols', async () => {
     const server = await startTestServer({ tls });
     const session = openSession(server.url, { ca: authority.cert });
