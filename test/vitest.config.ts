@@ -4,15 +4,15 @@ import { defineConfig } from 'vitest/config';
 const filesOf = (...names: readonly string[]) => names.map((name) => `src/${name}.test.ts`);
 
 /** These compare times, or what processes cost, on a machine that does nothing else: nothing runs beside them. */
-const alone = filesOf('admin-flood', 'bench', 'login-load');
+const alone = filesOf('bench', 'login-load');
 
 /** These look at what an outage costs others, which is mostly waiting for timeouts: three at once leave cores idle. */
-const outages = filesOf('audit-outages', 'hostile-http2', 'redis-hostile', 'redis-outages');
+const outages = filesOf('redis-hostile', 'redis-outages');
 
 // Projects add their lists of files to one that is set here. Secrets, folders and authorities are those of a file. Large
 // files come first, so that none is left over at the end.
 const sequence = { shuffle: { files: false, tests: true } };
-const { include, ...common } = { ...base.test, isolate: true, sequence, testTimeout: 60_000, hookTimeout: 60_000 };
+const { include, ...common } = { ...base.test, isolate: true, sequence };
 
 export default defineConfig({
   test: {

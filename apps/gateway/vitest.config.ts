@@ -2,9 +2,7 @@ import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
 const own = [
-  'src/audit/record.test.ts',
   'src/cache/secrets.test.ts',
-  'src/chain/guard.test.ts',
   'src/commands/interrupt.test.ts',
   'src/commands/options.test.ts',
   'src/lockout/attempts.test.ts',

@@ -1,4 +1,4 @@
-import { readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
@@ -124,22 +124,19 @@ test('reports that an earlier answer was used, and why; processes with one seali
   expect([code, stdout.split('\n')[0], stdout.split('\n').length]).toEqual([0, stale.fingerprint, 3]);
 });
 
-test('on standard output the trail is alone, without the log, and refusals of a flood get one line', async () => {
+test('on standard output the trail is alone, without the log', async () => {
   const backend = await startScriptedBackend();
   backend.answerOthers(authenticated('jane'));
   const config = { audit: { output: 'stdout' }, authenticators: [backend.authenticator('corp')] };
   await using gateway = await startGateway({ config });
   using client = http1Client(gateway.url);
-  await Promise.all(Array.from({ length: 200 }, () => review(client, randomToken())));
+  await Promise.all(Array.from({ length: 20 }, () => review(client, randomToken())));
   gateway.signal('SIGHUP');
   await gateway.waitForLog('config reloaded');
   await review(client, randomToken());
-  await Promise.all(Array.from({ length: 100 }, () => client.send({ body: '{}' })));
-  await review(client, randomToken());
   await gateway.stop();
   const lines = auditLines(gateway.output.stdout());
-  expect(lines.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 203 }, (_, at) => at + 1));
-  expect(lines.slice(200).map(({ outcome }) => outcome)).toEqual(['authenticated', 'invalid', 'authenticated']);
+  expect(lines.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 21 }, (_, at) => at + 1));
   expect(gateway.output.lines.filter((line) => 'sequence' in line)).toEqual([]);
 });
 
@@ -164,11 +161,21 @@ test('a file that cannot be opened stops the start, and is refused at a reload; 
   });
   await review(client, randomToken());
   await waitFor(async () => (await readTrailSoFar(gateway.folder)).length === 2, 'both lines');
-  // SIGHUP reopens the file whatever becomes of the config.
-  await rename(join(gateway.folder, 'audit.log'), join(gateway.folder, 'audit.log.1'));
+  // SIGHUP reopens the file whatever becomes of the config, but follows no symbolic link.
+  const file = join(gateway.folder, 'audit.log');
+  await rename(file, `${file}.1`);
+  await writeFile(join(bad, 'target'), 'as it was');
+  await symlink(join(bad, 'target'), file);
+  gateway.signal('SIGHUP');
+  expect(await gateway.waitForLog('audit trail could not be opened: the output before is used on')).toMatchObject({
+    problems: [expect.stringContaining(`cannot open ${file}: it is a symbolic link`)],
+  });
+  expect(await readFile(file, 'utf8')).toBe('as it was');
+  await rm(file);
   gateway.signal('SIGHUP');
   await gateway.waitForLog('audit trail reopened');
   await review(client, randomToken());
+  await waitFor(async () => (await readTrailSoFar(gateway.folder)).length === 1, 'the line in the new file');
   await gateway.configure(config('other.log'));
   await gateway.waitForLog('config reloaded');
   await gateway.waitForLog(
@@ -186,37 +193,6 @@ test('a file that cannot be opened stops the start, and is refused at a reload; 
   const sequences = async (name: string) => (await readTrail(gateway.folder, name)).map(({ sequence }) => sequence);
   const files = ['audit.log.1', 'audit.log', 'other.log'];
   expect(await Promise.all(files.map(sequences))).toEqual([[1, 2], [3], [4]]);
-});
-
-test('a symbolic link is not followed: at the start, by check, nor when a log rotation reopens the file', async () => {
-  const backend = await startScriptedBackend();
-  backend.answerOthers(refused);
-  const config = { audit, authenticators: [backend.authenticator('corp')] };
-  const target = join(await temporaryFolder('elsewhere'), 'target');
-  await writeFile(target, 'as it was');
-  await using gateway = await startGateway({ config });
-  using client = http1Client(gateway.url);
-  const file = join(gateway.folder, 'audit.log');
-  const reason = `audit.output: cannot open ${file}: it is a symbolic link, which may lead anywhere. Name the file itself`;
-
-  await rename(file, `${file}.1`);
-  await symlink(target, file);
-  gateway.signal('SIGHUP');
-  expect(await gateway.waitForLog('audit trail could not be opened: the output before is used on')).toMatchObject({
-    problems: [expect.stringContaining(reason)],
-  });
-  await review(client, randomToken());
-  await waitFor(async () => (await readTrailSoFar(gateway.folder, 'audit.log.1')).length === 1, 'the line');
-  const place = { cwd: gateway.folder };
-  const check = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], place);
-  expect([check.code, JSON.parse(check.stdout).findings]).toEqual([
-    1,
-    expect.arrayContaining([{ check: 'audit', result: 'fault', detail: expect.stringContaining(reason) }]),
-  ]);
-  const start = await runCommand(['serve', '--config', 'gateway.yaml'], place);
-  expect([start.code, start.stderr]).toEqual([1, expect.stringContaining(reason)]);
-  await gateway.stop();
-  expect(await readFile(target, 'utf8')).toBe('as it was');
 });
 
 test('the command of docs/operations.md finds gaps and repeated lines, of each process by itself', async () => {

@@ -23,7 +23,10 @@ beforeAll(async () => {
   [people, mutualTls] = await Promise.all([startPeople(), createMutualTls()]);
   members = await addCrowd(people, 'user', 20);
   const files = { ...people.files, ...mutualTls.files };
-  const config = { server: { tls: mutualTls.tls }, authenticators: [people.authenticator()] };
+  const config = {
+    server: { tls: mutualTls.tls },
+    authenticators: [people.authenticator({ entry: { timeout: '9s' } })],
+  };
   gateway = await startGateway({ openFiles, files, config });
   apiServer = http2Client(gateway.url, mutualTls.client);
   await expectLogin(apiServer);
@@ -68,15 +71,14 @@ test('a low limit of open files is reported at the start, with how to raise it',
   expect(remedy).toMatch(/LimitNOFILE=4096.* ulimit -n 4096/);
 });
 
-test.each([
-  ['HTTP/2', http2Client],
-  ['HTTP/1.1', http1Client],
-] as const)('800 connections without a byte keep out no client, over %s', async (_name, createClient) => {
+test('800 connections without a byte keep out no client', async () => {
   await openIdle(gateway.url, 800);
-  for (let login = 0; login < 20; login++) {
-    using client = createClient(gateway.url, mutualTls.client);
-    await expectLogin(client);
-    await expectLogin(apiServer);
+  for (const createClient of [http2Client, http1Client]) {
+    for (let login = 0; login < 5; login++) {
+      using client = createClient(gateway.url, mutualTls.client);
+      await expectLogin(client);
+      await expectLogin(apiServer);
+    }
   }
 });
 
@@ -87,7 +89,7 @@ test('connections that come all the time keep out no client from another address
   };
   const flooding = flood();
   try {
-    for (let login = 0; login < 30; login++) {
+    for (let login = 0; login < 10; login++) {
       using client = http2Client(gateway.url, { ...mutualTls.client, localAddress: '127.0.0.2' });
       await expectLogin(client);
     }
@@ -99,7 +101,7 @@ test('connections that come all the time keep out no client from another address
 
 test('1,000 idle connections to the admin address leave it answering, and reviews too', async () => {
   await openIdle(gateway.adminUrl, 1_000);
-  for (let login = 0; login < 20; login++) {
+  for (let login = 0; login < 5; login++) {
     expect((await fetch(new URL('/livez', gateway.adminUrl))).status).toBe(200);
     await expectLogin(apiServer);
   }

@@ -1,5 +1,5 @@
 import { waitFor, within } from '@sallyport/test-servers/wait-for';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, type ClientTls, get, http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { startLoad } from './testing/load.ts';
@@ -11,33 +11,31 @@ import { randomToken } from './testing/tokens.ts';
 interface Busy extends AsyncDisposable {
   readonly backend: ScriptedBackend;
   readonly gateway: Gateway;
-  readonly mutualTls: MutualTls;
 }
 
-async function start(server: object = {}, shared?: MutualTls): Promise<Busy> {
-  const mutualTls = shared ?? (await createMutualTls());
+let mutualTls: MutualTls;
+/** The replica that stays. */
+let other: Busy;
+beforeAll(async () => {
+  mutualTls = await createMutualTls();
+  other = await start();
+});
+afterAll(() => other[Symbol.asyncDispose]());
+
+async function start(server: object = {}): Promise<Busy> {
   const backend = await startScriptedBackend();
   backend.answerOthers(authenticated('ada'));
   const { files, tls } = mutualTls;
-  const config = {
-    server: { tls, ...server },
-    authenticators: [backend.authenticator('corp', { maxConcurrent: 400 })],
-  };
-  const gateway = await startGateway({ files, config });
-  return { backend, gateway, mutualTls, [Symbol.asyncDispose]: () => gateway.stop() };
+  const authenticators = [backend.authenticator('corp', { maxConcurrent: 400, timeout: '29s' })];
+  const gateway = await startGateway({
+    files,
+    config: { server: { tls, reviewTimeout: '30s', ...server }, authenticators },
+  });
+  return { backend, gateway, [Symbol.asyncDispose]: () => gateway.stop() };
 }
 
 const isReady = async (gateway: Gateway): Promise<boolean> =>
   (await get(gateway.adminUrl, '/readyz').catch(() => ({ status: 0 }))).status === 200;
-
-/** The connection of an HTTP/2 client, to see whether it lives on. */
-const http2Session = (client: Client): unknown =>
-  'session' in client ? (client as ReturnType<typeof http2Client>).session() : undefined;
-
-const kinds = [
-  ['HTTP/2', http2Client],
-  ['HTTP/1.1', http1Client],
-] as const;
 
 /** Moves to the next replica with the first answer that says `Connection: close`. */
 function movingHttp1(urls: () => string, tls: ClientTls): Client {
@@ -59,17 +57,13 @@ function movingHttp1(urls: () => string, tls: ClientTls): Client {
   };
 }
 
-const movingKinds = [
+test.concurrent.each([
   ['HTTP/2', http2Client],
   ['HTTP/1.1', movingHttp1],
-] as const;
-
-test.concurrent.each(movingKinds)(
+] as const)(
   'clients over %s that make new connections to another replica once it is not ready lose nothing',
   async (_name, createClient) => {
-    const mutualTls = await createMutualTls();
-    await using busy = await start({ shutdownDelay: '100ms' }, mutualTls);
-    await using other = await start({}, mutualTls);
+    await using busy = await start({ shutdownDelay: '100ms' });
     let ready = busy.gateway.url;
     using client = createClient(() => ready, mutualTls.client);
     const load = startLoad(client, 16);
@@ -77,73 +71,60 @@ test.concurrent.each(movingKinds)(
     busy.gateway.signal('SIGTERM');
     ready = other.gateway.url;
     expect(await within(busy.gateway.ended, 'the end')).toBe(0);
-    await waitFor(() => other.backend.calls.length > 100, 'reviews of the other replica');
+    const answered = load.answered();
+    await waitFor(() => load.answered() > answered + 100, 'reviews of the other replica');
     await load.stop();
     expect(load.problems()).toEqual([]);
   },
 );
 
-describe.concurrent.each(kinds)('under load over %s', (_name, createClient) => {
-  test('within shutdownDelay it is not ready, and still takes reviews on old connections and new ones', async () => {
-    await using busy = await start({ shutdownDelay: '1h' });
-    const { gateway, mutualTls } = busy;
-    using client = createClient(gateway.url, mutualTls.client);
-    const load = startLoad(client, 16);
-    await waitFor(() => load.answered() > 100, 'the load');
-    const session = http2Session(client);
-    gateway.signal('SIGTERM');
-    await waitFor(async () => !(await isReady(gateway)), 'the end of readiness');
-    const answered = load.answered();
-    await waitFor(() => load.answered() > answered + 50, 'reviews within shutdownDelay');
-    using late = createClient(gateway.url, mutualTls.client);
-    expect(await review(late, randomToken())).toMatchObject({ authenticated: true });
-    await load.stop();
-    expect(load.problems()).toEqual([]);
-    const response = await client.send({ body: reviewBody(randomToken()) });
-    expect(response.headers.connection).not.toBe('close');
-    expect(http2Session(client)).toBe(session);
-    await gateway.kill();
-  });
-
-  test('a review in progress is answered after SIGTERM, and twice SIGTERM changes nothing', async () => {
-    await using busy = await start();
-    const { backend, gateway, mutualTls } = busy;
-    using client = createClient(gateway.url, mutualTls.client);
-    const tokens = Array.from({ length: 30 }, randomToken);
-    for (const token of tokens) {
-      backend.answer(token, { kind: 'hang' });
-    }
-    const answers = tokens.map((token) => review(client, token));
-    const calls = await Promise.all(tokens.map((token) => backend.whenAsked(token)));
-    gateway.signal('SIGTERM');
-    gateway.signal('SIGTERM');
-    gateway.signal('SIGINT');
-    await waitFor(async () => !(await isReady(gateway)), 'the end of readiness');
-    for (const call of calls) {
-      call.settle(authenticated('ada'));
-    }
-    for (const status of await Promise.all(answers)) {
-      expect(status).toMatchObject({ authenticated: true });
-    }
-    expect(await within(gateway.ended, 'the end')).toBe(0);
-  });
-});
-
-test('SIGINT ends it without the delay, with exit code 0', async () => {
+test('within shutdownDelay it is not ready, and still takes reviews on old connections and new ones', async () => {
   await using busy = await start({ shutdownDelay: '1h' });
-  busy.gateway.signal('SIGINT');
-  expect(await within(busy.gateway.ended, 'the end')).toBe(0);
+  const { gateway } = busy;
+  using client = http2Client(gateway.url, mutualTls.client);
+  const load = startLoad(client, 16);
+  await waitFor(() => load.answered() > 100, 'the load');
+  const session = client.session();
+  gateway.signal('SIGTERM');
+  await waitFor(async () => !(await isReady(gateway)), 'the end of readiness');
+  const answered = load.answered();
+  await waitFor(() => load.answered() > answered + 50, 'reviews within shutdownDelay');
+  for (const createClient of [http2Client, http1Client]) {
+    using late = createClient(gateway.url, mutualTls.client);
+    const { status, headers } = await late.send({ body: reviewBody(randomToken()) });
+    expect([status, headers.connection === 'close']).toEqual([200, false]);
+  }
+  await load.stop();
+  expect(load.problems()).toEqual([]);
+  expect(client.session()).toBe(session);
+  await gateway.kill();
 });
 
-test('a review that outlasts drainTimeout is cut, and the exit is on time', async () => {
-  await using busy = await start({ drainTimeout: '300ms', reviewTimeout: '9s' });
-  const { backend, gateway, mutualTls } = busy;
+test('a review in progress is answered after SIGTERM, and more signals change nothing', async () => {
+  await using busy = await start();
+  const { backend, gateway } = busy;
+  using overHttp2 = http2Client(gateway.url, mutualTls.client);
+  using overHttp1 = http1Client(gateway.url, mutualTls.client);
+  const tokens = Array.from({ length: 30 }, randomToken);
+  for (const token of tokens) backend.answer(token, { kind: 'hang' });
+  const answers = tokens.map((token, index) => review(index % 2 ? overHttp2 : overHttp1, token));
+  const calls = await Promise.all(tokens.map((token) => backend.whenAsked(token)));
+  for (const signal of ['SIGTERM', 'SIGTERM', 'SIGINT'] as const) gateway.signal(signal);
+  await waitFor(async () => !(await isReady(gateway)), 'the end of readiness');
+  for (const call of calls) call.settle(authenticated('ada'));
+  for (const status of await Promise.all(answers)) expect(status).toMatchObject({ authenticated: true });
+  expect(await within(gateway.ended, 'the end')).toBe(0);
+});
+
+test('SIGINT ends it without the delay, and a review that outlasts drainTimeout is cut', async () => {
+  await using busy = await start({ shutdownDelay: '1h', drainTimeout: '300ms' });
+  const { backend, gateway } = busy;
   using client = http2Client(gateway.url, mutualTls.client);
   const token = randomToken();
   backend.answer(token, { kind: 'hang' });
   const cut = expect(review(client, token)).rejects.toThrow();
   await backend.whenAsked(token);
-  gateway.signal('SIGTERM');
+  gateway.signal('SIGINT');
   await cut;
   expect(await within(gateway.ended, 'the end')).toBe(0);
 });

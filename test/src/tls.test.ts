@@ -1,142 +1,135 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { connect, type SecureVersion } from 'node:tls';
-import { within } from '@sallyport/test-servers/wait-for';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { KeyPair } from '@sallyport/test-servers/certificates';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
-import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
-import { runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText, type Gateway, startGateway } from './testing/gateway.ts';
+import { http1Client, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 
-let backend: ScriptedBackend;
-let mutualTls: MutualTls;
-let gateway: Gateway;
+const run = promisify(execFile);
 
-beforeAll(async () => {
-  backend = await startScriptedBackend();
-  backend.answerOthers(authenticated('ada'));
-  mutualTls = await createMutualTls();
-  const { files, tls } = mutualTls;
-  gateway = await startGateway({ files, config: { server: { tls }, authenticators: [backend.authenticator('corp')] } });
-});
+describe('with client certificates', () => {
+  let backend: ScriptedBackend;
+  let mutualTls: MutualTls;
+  let gateway: Gateway;
 
-afterAll(() => gateway.stop());
-
-/** The protocol that a handshake ends with, or the error. */
-async function handshake(
-  client: ClientTls,
-  minVersion: SecureVersion,
-  maxVersion: SecureVersion,
-): Promise<string | null> {
-  const { hostname, port } = new URL(gateway.url);
-  const { authority: ca, certificate: cert, key } = client;
-  const ciphers = 'DEFAULT@SECLEVEL=0';
-  const socket = connect({ host: hostname, port: Number(port), ca, cert, key, minVersion, maxVersion, ciphers });
-  const ended = new Promise<string | null>((resolve, reject) => {
-    socket.once('secureConnect', () => resolve(socket.getProtocol())).once('error', reject);
+  beforeAll(async () => {
+    backend = await startScriptedBackend();
+    backend.answerOthers(authenticated('ada'));
+    mutualTls = await createMutualTls();
+    const { files, tls } = mutualTls;
+    const authenticators = [backend.authenticator('corp')];
+    gateway = await startGateway({ files, config: { server: { tls }, authenticators } });
   });
-  return await within(ended, 'a handshake').finally(() => socket.destroy());
-}
 
-test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s is spoken', async (version) => {
-  expect(await handshake(mutualTls.client, version, version)).toBe(version);
-});
+  afterAll(() => gateway.stop());
 
-test.each(['TLSv1', 'TLSv1.1'] as const)('%s is refused', async (version) => {
-  await expect(handshake(mutualTls.client, version, version)).rejects.toThrow(/alert|protocol version|ECONNRESET/i);
-});
+  const clients: readonly [string, () => Promise<KeyPair | undefined>, 200 | 403 | 'no connection'][] = [
+    ['of another name', () => mutualTls.clientAuthority.issueClient('system:node:a'), 403],
+    ['of a name that begins alike', () => mutualTls.clientAuthority.issueClient('kube-apiserver.evil'), 403],
+    [
+      'with the name among its alternative names',
+      () => mutualTls.clientAuthority.issueClient('other', ['DNS:kube-apiserver']),
+      200,
+    ],
+    ['without a certificate', async () => undefined, 'no connection'],
+    [
+      'with a certificate of another authority',
+      async () => (await createAuthority('foreign')).issueClient('kube-apiserver'),
+      'no connection',
+    ],
+    [
+      'with the certificate of a server',
+      () => mutualTls.clientAuthority.issueServer({ commonName: 'kube-apiserver' }),
+      'no connection',
+    ],
+  ];
 
-describe.each([
-  ['HTTP/2', http2Client],
-  ['HTTP/1.1', http1Client],
-] as const)('over %s', (_name, createClient) => {
-  test('a client of another name is answered 403, on each request', async () => {
-    const kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
-    using client = createClient(gateway.url, kubelet);
-    const token = randomToken();
-    for (let request = 0; request < 3; request++) {
-      const response = await client.send({ body: reviewBody(token) });
-      expect(response.status).toBe(403);
-      expect(JSON.parse(response.text)).toMatchObject({ kind: 'Status', reason: 'Forbidden', code: 403 });
+  test.each(clients)('a client %s gets what its certificate allows', async (_what, issue, expected) => {
+    const identity = mutualTls.clientWith(await issue());
+    for (const createClient of [http2Client, http1Client]) {
+      using client = createClient(gateway.url, identity);
+      const token = randomToken();
+      const sent = client.send({ body: reviewBody(token) }).then(
+        ({ status }) => status,
+        () => 'no connection',
+      );
+      expect(await sent).toBe(expected);
+      expect(backend.callsOf(token)).toHaveLength(expected === 200 ? 1 : 0);
     }
-    expect(backend.callsOf(token)).toEqual([]);
-  });
-
-  test.each(['kube-apiserver.evil', 'Kube-apiserver', 'kube-apiserve', 'kube-apiserver '])(
-    'a client called "%s" is not taken for kube-apiserver',
-    async (name) => {
-      const pair = await mutualTls.clientAuthority.issueClient(name);
-      using client = createClient(gateway.url, mutualTls.clientWith(pair));
-      expect((await client.send({ body: reviewBody(randomToken()) })).status).toBe(403);
-    },
-  );
-
-  test('a client with the name among its alternative names is served', async () => {
-    const pair = await mutualTls.clientAuthority.issueClient('other', ['DNS:kube-apiserver']);
-    using client = createClient(gateway.url, mutualTls.clientWith(pair));
-    expect(await review(client, randomToken())).toMatchObject({ authenticated: true });
-  });
-
-  test('a client without a certificate is refused', async () => {
-    using client = createClient(gateway.url, mutualTls.clientWith());
-    await expect(review(client, randomToken())).rejects.toThrow();
-  });
-
-  test('a client with a certificate of another authority is refused', async () => {
-    const foreign = await createAuthority('foreign');
-    using client = createClient(gateway.url, mutualTls.clientWith(await foreign.issueClient('kube-apiserver')));
-    await expect(review(client, randomToken())).rejects.toThrow();
-  });
-
-  test('a client with the certificate of a server is refused', async () => {
-    const pair = await mutualTls.clientAuthority.issueServer({ commonName: 'kube-apiserver' });
-    using client = createClient(gateway.url, mutualTls.clientWith(pair));
-    await expect(review(client, randomToken())).rejects.toThrow();
   });
 });
 
-test('an explicit clientAuth: none serves any client', async () => {
-  const { files, clientWith } = mutualTls;
-  const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
-  const config = { server: { tls }, authenticators: [backend.authenticator('corp')] };
-  await using open = await startGateway({ files, config });
-  using client = http2Client(open.url, clientWith());
-  expect(await review(client, randomToken())).toMatchObject({ authenticated: true });
-});
+describe('with clientAuth: none', () => {
+  let authority: Awaited<ReturnType<typeof createAuthority>>;
+  let gateway: Gateway;
+  const token = randomToken();
 
-/** Runs `serve` on a config that can't work; gives what it says. */
-async function refusedStart(server: object, files: Readonly<Record<string, string>> = {}): Promise<string> {
-  const folder = await temporaryFolder('refused');
-  await mkdir(`${folder}/tls`);
-  const config = { server, authenticators: [{ name: 'corp', use: 'static', options: { tokensFile: 'tokens.yaml' } }] };
-  const all = { ...files, 'tokens.yaml': 'tokens: []\n', 'gateway.yaml': configText(config) };
-  await Promise.all(Object.entries(all).map(([name, text]) => writeFile(`${folder}/${name}`, text)));
-  const result = await runCommand(['serve', '--config', `${folder}/gateway.yaml`], { cwd: folder });
-  expect(result.code).toBe(1);
-  return result.stderr;
-}
+  beforeAll(async () => {
+    authority = await createAuthority('suites');
+    const { certificate, key } = await authority.issueServer();
+    const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
+    const tokens = tokensFile({ [token]: 'ada' });
+    const files = { 'tls/server.crt': certificate, 'tls/server.key': key, 'tokens.yaml': tokens };
+    gateway = await startGateway({ files, config: { server: { tls }, authenticators: [staticAuthenticator] } });
+  });
 
-test('plain HTTP off loopback is refused at start, with how to fix it', async () => {
-  const message = await refusedStart({ listen: '0.0.0.0:0' });
-  expect(message).toMatch(/gateway\.yaml/);
-  expect(message).toMatch(/server\.(listen|tls)/);
-  expect(message).toMatch(/loopback|127\.0\.0\.1/);
-});
+  afterAll(() => gateway.stop());
 
-test('TLS without a word on clients is refused at start', async () => {
-  const message = await refusedStart(
-    { tls: { certFile: 'tls/server.crt', keyFile: 'tls/server.key' } },
-    mutualTls.files,
-  );
-  expect(message).toMatch(/clientAuth/);
-});
+  /** What `openssl s_client` writes of a handshake; it fails where there is none. */
+  async function handshake(...options: readonly string[]): Promise<string> {
+    const where = ['-connect', new URL(gateway.url).host, '-CAfile', authority.certificateFile];
+    const client = run('openssl', ['s_client', ...where, '-alpn', 'h2', '-verify_return_error', ...options]);
+    client.child.stdin?.end();
+    return (await client).stdout;
+  }
 
-test('a certificate with the key of another is refused at start', async () => {
-  const { key } = await mutualTls.clientAuthority.issueClient('kube-apiserver');
-  const message = await refusedStart({ tls: mutualTls.tls }, { ...mutualTls.files, 'tls/server.key': key });
-  expect(message).toMatch(/server\.key|keyFile/);
+  /** Those that the gateway takes, of all that OpenSSL has for TLS 1.2: all are offered, then all but those that it chose. */
+  async function takenSuites(): Promise<string[]> {
+    const { stdout } = await run('openssl', ['ciphers', '-s', '-tls1_2', 'ALL:COMPLEMENTOFALL:@SECLEVEL=0']);
+    const suites = new Set(stdout.trim().split(':'));
+    const known = ['AES128-GCM-SHA256', 'AES128-SHA', 'ECDHE-RSA-AES256-SHA384'];
+    expect([...suites]).toEqual(expect.arrayContaining(known));
+    const taken: string[] = [];
+    for (;;) {
+      const answer = await handshake('-tls1_2', '-cipher', `${[...suites].join(':')}:@SECLEVEL=0`).catch(
+        ({ stderr }: { stderr: string }) => stderr,
+      );
+      const [, suite] = /Cipher is (\S+)/.exec(answer) ?? [];
+      if (suite === undefined || !suites.delete(suite)) {
+        expect(answer).toMatch(/alert handshake failure/);
+        return taken.sort();
+      }
+      taken.push(suite);
+    }
+  }
+
+  test('over TLS 1.2 suites with ECDHE and AEAD are taken, and no others, with either kind of key', async () => {
+    const aead = ['AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'CHACHA20-POLY1305'];
+    expect(await takenSuites()).toEqual(aead.map((name) => `ECDHE-ECDSA-${name}`));
+    // Suites without forward secrecy need a key of RSA. A reload keeps to the same list.
+    const { certificate, key } = await authority.issueServer({ rsa: true });
+    await gateway.write('tls/server.key', key);
+    await gateway.write('tls/server.crt', certificate);
+    await gateway.waitForLog('certificates reloaded');
+    expect(await takenSuites()).toEqual(aead.map((name) => `ECDHE-RSA-${name}`));
+    const http2 = await handshake('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256');
+    expect(http2).toContain('ALPN protocol: h2');
+  });
+
+  test('any client is served', async () => {
+    using client = http2Client(gateway.url, { authority: authority.certificate });
+    expect(await review(client, token)).toMatchObject({ user: { username: 'ada' } });
+  });
+
+  test('TLS 1.3 is spoken, with each of its suites', async () => {
+    for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']) {
+      expect(await handshake('-tls1_3', '-ciphersuites', suite)).toContain(`Cipher is ${suite}\n`);
+    }
+  });
 });

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { bounded, pause, within } from './deadlines.ts';
 
 const never = () => new Promise<never>(() => {});
@@ -98,4 +98,19 @@ test('a pause ends by itself, and with the reason of an abort', async () => {
   const paused = pause(1e9, controller.signal);
   controller.abort(new Error('gone'));
   await expect(paused).rejects.toThrow('gone');
+});
+
+test('a deadline that is not reached, and a pause that is aborted, leave no timer', async () => {
+  const [set, clear] = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'clearTimeout')];
+  onTestFinished(() => void vi.restoreAllMocks());
+  const controller = new AbortController();
+  const paused = expect(pause(3_600_001, controller.signal)).rejects.toThrow();
+  controller.abort();
+  await paused;
+  await within({ limit: 3_600_002 }, () => 1);
+  for (const delay of [3_600_001, 3_600_002]) {
+    const { value: timer } = set.mock.results[set.mock.calls.findIndex(([, ms]) => ms === delay)] ?? {};
+    expect(timer).toBeDefined();
+    expect(clear).toHaveBeenCalledWith(timer);
+  }
 });

@@ -22,6 +22,8 @@ export interface AdminServerOptions {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly statusPage: StatusPageSource;
   readonly logger: Logger;
+  /** Milliseconds after which a connection that is idle, or does not read its answer, is closed. Tests shorten it. */
+  readonly socketTimeout?: number | undefined;
 }
 
 /** `/livez`, `/readyz`, `/metrics` and the status page, over plain HTTP. */
@@ -30,15 +32,12 @@ export type AdminServer = Awaited<ReturnType<typeof startAdminServer>>;
 /** A browser opens six connections, Prometheus and the kubelet one each. */
 const maxConnections = 64;
 
-/** Milliseconds after which a connection that is idle, or does not read its answer, is closed. */
-const socketTimeout = 10_000;
-
 /** Milliseconds between two renderings of the metrics, or of the status: reviews wait for a rendering. */
 const renderInterval = 250;
 
 /** Listens on `admin.listen`. @throws Error naming the address and how to fix it */
 export async function startAdminServer(options: AdminServerOptions) {
-  const { logger } = options;
+  const { logger, socketTimeout = 10_000 } = options;
   const answer = createAdminApp(options).callback();
   // This server does not listen: it gets each connection with one request on it.
   const http = createHttpServer((request, response) => {

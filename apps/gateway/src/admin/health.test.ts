@@ -3,27 +3,7 @@ import type { CircuitState } from '../chain/circuit.ts';
 import type { GuardedLink } from '../chain/guard.ts';
 import { createHealth, healthAnswer } from './health.ts';
 
-const checks = [
-  { name: 'config', ok: true },
-  { name: 'shutdown', ok: false, reason: 'draining' },
-];
-const answer = (verbose: boolean, list = checks) => healthAnswer('readyz', list, verbose);
-
 describe('healthAnswer', () => {
-  test.each([
-    ['all healthy', false, checks.slice(0, 1), true, 'ok'],
-    ['all healthy, verbose', true, checks.slice(0, 1), true, '[+]ping ok\n[+]config ok\nreadyz check passed\n'],
-    [
-      'one failed',
-      false,
-      checks,
-      false,
-      '[+]ping ok\n[+]config ok\n[-]shutdown failed: reason withheld\nreadyz check failed\n',
-    ],
-  ])('%s', (_name, verbose, list, ok, body) => {
-    expect(answer(verbose, list)).toEqual({ ok, body });
-  });
-
   test('shows what does not decide with verbose only, marked where it failed', () => {
     const notes = [
       { name: 'authenticator/robots', ok: true },

@@ -34,22 +34,6 @@ describe('a closed circuit', () => {
     expect(below.circuit.state).toBe('open');
   });
 
-  test('forgets what is older than 10 s and a slice, at any rate of calls', () => {
-    const { circuit, finish, pass } = setUp();
-    finish(...outages(4));
-    pass(11_000);
-    finish('outage');
-    expect(circuit.state).toBe('closed');
-  });
-
-  test('remembers all of 10 s', () => {
-    const { circuit, finish, pass } = setUp();
-    finish(...outages(4));
-    pass(10_000);
-    finish('outage');
-    expect(circuit.state).toBe('open');
-  });
-
   test('is not opened by an answer, when the answers before an outage have left the window', () => {
     const { circuit, finish, pass } = setUp();
     finish(...new Array<CallOutcome>(8).fill('answered'));

@@ -51,104 +51,111 @@ async function breaks(rule: string, user: UserInfo, options: Case = {}): Promise
 
 const jane = { username: 'jane' };
 const nothingAllowed = { allowSystemNames: [], allowCredentialId: false };
+const member = (...groups: string[]): UserInfo => ({ ...jane, groups });
+const withExtra = (...keys: string[]): UserInfo => ({
+  ...jane,
+  extra: Object.fromEntries(keys.map((key) => [key, ['v']])),
+});
+const credentialId = 'authentication.kubernetes.io/credential-id';
+const systemNames = { allowSystemNames: ['system:masters', 'system:node:*'] };
+const provenance = { reservedDomain: 'sallyport.example.com' };
 
-describe('names', () => {
-  test('get their prefixes', async () => {
-    await passes(
-      { username: 'jane', uid: '7', groups: ['a', 'b'], extra: { 'example.com/k': ['v'] } },
-      { username: 'corp:', groups: { prefix: 'g:' }, usernames: ['corp:', ''], groupPrefixes: ['g:'] },
-      { username: 'corp:jane', uid: '7', groups: ['g:a', 'g:b'], extra: { 'example.com/k': ['v'] } },
-    );
-  });
-
-  test('of no user are refused, with a prefix too', async () => {
-    await breaks('username is empty', { username: '' });
-    await breaks('username is empty', { username: '' }, { username: 'corp:' });
-  });
-
-  test('stay as they are without prefixes and groups', async () => {
-    await passes(jane, {}, jane);
-  });
+test.each<[string, UserInfo, Case, UserInfo]>([
+  [
+    'prefixes of names and groups',
+    { username: 'jane', uid: '7', groups: ['a', 'b'], extra: { 'example.com/k': ['v'] } },
+    { username: 'corp:', groups: { prefix: 'g:' }, usernames: ['corp:', ''], groupPrefixes: ['g:'] },
+    { username: 'corp:jane', uid: '7', groups: ['g:a', 'g:b'], extra: { 'example.com/k': ['v'] } },
+  ],
+  ['a name without prefixes and groups, unchanged', jane, {}, jane],
+  [
+    'groups that the allow globs match as the backend names them, without the others',
+    member('k8s-a', 'ops', 'corp:k8s-b', 'x'),
+    { groups: { prefix: 'corp:', allow: ['k8s-*', 'ops'] } },
+    member('corp:k8s-a', 'corp:ops'),
+  ],
+  ['no group, with an empty allow list', member('a'), { groups: { allow: [] } }, member()],
+  ['groups that repeat, once', member('b', 'a', 'b'), {}, member('b', 'a')],
+  [
+    'as many groups as may be, counted once each and after the filter',
+    member('k1', 'x', 'k2', 'k3', 'k3'),
+    { groups: { allow: ['k*'] } },
+    member('k1', 'k2', 'k3'),
+  ],
+  [
+    "a prefix and a name that do not make another authenticator's prefix",
+    { username: 'c:jane' },
+    { username: 'a:', usernames: ['a:', 'a:b:'] },
+    { username: 'a:c:jane' },
+  ],
+  [
+    "another authenticator's prefix that is a shorter part of the own one, or equal to it",
+    jane,
+    { username: 'a:b:', usernames: ['a:', 'a:b:', 'a:b:'] },
+    { username: 'a:b:jane' },
+  ],
+  ['a group with a prefix of usernames', member('u:x'), { usernames: ['u:'], groupPrefixes: [''] }, member('u:x')],
+  [
+    'a name with a prefix of groups',
+    { username: 'g:x' },
+    { usernames: [''], groupPrefixes: ['g:'] },
+    { username: 'g:x' },
+  ],
+  ['a system: group that is listed', member('system:masters'), systemNames, member('system:masters')],
+  ['a system: name that is listed', { username: 'system:node:a' }, systemNames, { username: 'system:node:a' }],
+  [
+    'a name that a prefix keeps from being a system: name',
+    { username: 'system:admin' },
+    { username: 'corp:' },
+    { username: 'corp:system:admin' },
+  ],
+  ...['key', 'example.com/k8s.io', 'mk8s.io/x', 'k8s.io.example.com/x', '__proto__'].map(
+    (key): [string, UserInfo, Case, UserInfo] => [`the extra key ${key}`, withExtra(key), {}, withExtra(key)],
+  ),
+  [
+    'the extra key of the credential, where the config allows it',
+    withExtra(credentialId),
+    { allowCredentialId: true },
+    withExtra(credentialId),
+  ],
+  [
+    'extra keys near the domain of provenance.keyPrefix',
+    withExtra('sallyport.example.com.evil/x', 'a.sallyport.example.com/x'),
+    provenance,
+    withExtra('sallyport.example.com.evil/x', 'a.sallyport.example.com/x'),
+  ],
+])('Kubernetes gets %s', async (_what, user, options, expected) => {
+  await passes(user, options, expected);
 });
 
-describe('groups', () => {
-  test('are compared with the allow globs as the backend names them; others are left out', async () => {
-    const groups = { prefix: 'corp:', allow: ['k8s-*', 'ops'] };
-    await passes(
-      { ...jane, groups: ['k8s-a', 'ops', 'corp:k8s-b', 'x'] },
-      { groups },
-      { ...jane, groups: ['corp:k8s-a', 'corp:ops'] },
-    );
-  });
-
-  test('with an empty allow list are all left out', async () => {
-    await passes({ ...jane, groups: ['a'] }, { groups: { allow: [] } }, { ...jane, groups: [] });
-  });
-
-  test('that repeat are sent once', async () => {
-    await passes({ ...jane, groups: ['b', 'a', 'b'] }, {}, { ...jane, groups: ['b', 'a'] });
-  });
-
-  test('are counted once each, after the filter', async () => {
-    const groups = { allow: ['k*'] };
-    await passes(
-      { ...jane, groups: ['k1', 'x', 'k2', 'k3', 'k3'] },
-      { groups },
-      { ...jane, groups: ['k1', 'k2', 'k3'] },
-    );
-    await breaks('4 groups, over groups.max 3', { ...jane, groups: ['k1', 'k2', 'k3', 'k4'] }, { groups });
-  });
-});
-
-describe("another authenticator's prefix", () => {
-  test('may not start a username', async () => {
-    await breaks('prefix corp: belongs to another', { username: 'corp:root' }, { usernames: ['', 'corp:'] });
-  });
-
-  test('may not be made up by prefix and name together', async () => {
-    const options = { username: 'a:', usernames: ['a:', 'a:b:'] };
-    await breaks('prefix a:b: belongs to another', { username: 'b:jane' }, options);
-    await passes({ username: 'c:jane' }, options, { username: 'a:c:jane' });
-  });
-
-  test('may be a shorter part of the own one, or equal to it', async () => {
-    await passes(jane, { username: 'a:b:', usernames: ['a:', 'a:b:', 'a:b:'] }, { username: 'a:b:jane' });
-  });
-
-  test('may not start a group, and is not mistaken for a username prefix', async () => {
-    await breaks('prefix g: belongs to another', { ...jane, groups: ['x', 'g:admins'] }, { groupPrefixes: ['', 'g:'] });
-    await passes(
-      { ...jane, groups: ['u:x'] },
-      { usernames: ['u:'], groupPrefixes: [''] },
-      { ...jane, groups: ['u:x'] },
-    );
-    await passes({ username: 'g:x' }, { usernames: [''], groupPrefixes: ['g:'] }, { username: 'g:x' });
-  });
-});
-
-describe('system: names', () => {
-  test('are refused unless listed, users and groups alike', async () => {
-    await breaks('system: name', { username: 'system:admin' });
-    await breaks('system: name', { ...jane, groups: ['system:masters'] });
-    const allowSystemNames = ['system:masters', 'system:node:*'];
-    await passes(
-      { ...jane, groups: ['system:masters'] },
-      { allowSystemNames },
-      { ...jane, groups: ['system:masters'] },
-    );
-    await passes({ username: 'system:node:a' }, { allowSystemNames }, { username: 'system:node:a' });
-    await breaks('system: name', { ...jane, groups: ['system:masters2'] }, { allowSystemNames });
-  });
-
-  test('are judged as Kubernetes sees them', async () => {
-    await passes({ username: 'system:admin' }, { username: 'corp:' }, { username: 'corp:system:admin' });
-    await breaks('system: name', { username: 'admin' }, { username: 'system:' });
-    await breaks('system: name', { username: 'tem:admin' }, { username: 'sys' });
-  });
-});
-
-describe('extra keys', () => {
-  test.each([
+test.each<[string, string, UserInfo, Case?]>([
+  ['an empty name', 'username is empty', { username: '' }],
+  ['an empty name behind a prefix', 'username is empty', { username: '' }, { username: 'corp:' }],
+  ['more groups than groups.max', '4 groups, over groups.max 3', member('1', '2', '3', '4')],
+  [
+    "another authenticator's prefix",
+    'prefix corp: belongs to another',
+    { username: 'corp:root' },
+    { usernames: ['', 'corp:'] },
+  ],
+  [
+    "another authenticator's prefix, made of prefix and name",
+    'prefix a:b: belongs to another',
+    { username: 'b:jane' },
+    { username: 'a:', usernames: ['a:', 'a:b:'] },
+  ],
+  [
+    "another authenticator's prefix of groups",
+    'prefix g: belongs to another',
+    member('x', 'g:admins'),
+    { groupPrefixes: ['', 'g:'] },
+  ],
+  ['a system: name', 'system: name', { username: 'system:admin' }],
+  ['a system: group', 'system: name', member('system:masters')],
+  ['a system: group that is not listed', 'system: name', member('system:masters2'), systemNames],
+  ['a system: name by its prefix', 'system: name', { username: 'admin' }, { username: 'system:' }],
+  ['a system: name of prefix and name together', 'system: name', { username: 'tem:admin' }, { username: 'sys' }],
+  ...[
     '',
     'Key',
     'example.com/Ä',
@@ -157,33 +164,22 @@ describe('extra keys', () => {
     'a.k8s.io/x',
     'kubernetes.io/x',
     'authentication.kubernetes.io/pod-name',
-  ])('may not be %j', async (key) => {
-    await breaks('an extra key', { ...jane, extra: { ok: [], [key]: ['v'] } });
-  });
-
-  test.each(['key', 'example.com/k8s.io', 'mk8s.io/x', 'k8s.io.example.com/x', '__proto__'])(
-    'may be %j',
-    async (key) => {
-      const user = { ...jane, extra: Object.fromEntries([[key, ['v']]]) };
-      await passes(user, {}, user);
-    },
-  );
-
-  test('of the credential may be set where the config allows it, and no other one of Kubernetes', async () => {
-    const key = 'authentication.kubernetes.io/credential-id';
-    const user = { ...jane, extra: { [key]: ['X509SHA256=abc'] } };
-    await breaks('a domain of Kubernetes', user);
-    await passes(user, { allowCredentialId: true }, user);
-    const other = { ...jane, extra: { [`${key}s`]: ['v'] } };
-    await breaks('a domain of Kubernetes', other, { allowCredentialId: true });
-  });
-
-  test('in the domain of provenance.keyPrefix are for the gateway alone', async () => {
-    const options = { reservedDomain: 'sallyport.example.com' };
-    await breaks('provenance.keyPrefix', { ...jane, extra: { 'sallyport.example.com/credential': ['v'] } }, options);
-    const near = { ...jane, extra: { 'sallyport.example.com.evil/x': ['v'], 'a.sallyport.example.com/x': ['v'] } };
-    await passes(near, options, near);
-  });
+  ].map((key): [string, string, UserInfo] => [`the extra key "${key}"`, 'an extra key', withExtra('ok', key)]),
+  ['the extra key of the credential', 'a domain of Kubernetes', withExtra(credentialId)],
+  [
+    'an extra key near that of the credential',
+    'a domain of Kubernetes',
+    withExtra(`${credentialId}s`),
+    { allowCredentialId: true },
+  ],
+  [
+    'an extra key in the domain of provenance.keyPrefix',
+    'provenance.keyPrefix',
+    withExtra('sallyport.example.com/credential'),
+    provenance,
+  ],
+])('%s is refused', async (_what, rule, user, options) => {
+  await breaks(rule, user, options);
 });
 
 describe('characters', () => {

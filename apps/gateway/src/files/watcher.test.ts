@@ -261,39 +261,40 @@ describe('a file that a plugin reads', () => {
 });
 
 describe('a file that can’t be read is named, with what is wrong and the fix', () => {
-  test('none there', async () => {
+  test.each<[string, (file: string) => unknown, string]>([
+    [
+      'none there',
+      () => undefined,
+      "FILE can't be read: there is no such file: create it, or fix the path (relative paths start at the folder of the config file)",
+    ],
+    ['a folder', (file) => mkdir(file), 'FILE is a folder: name a file in it'],
+    [
+      'a pipe that no one writes into',
+      (file) => execFileSync('mkfifo', [file]),
+      'FILE is not a regular file: name one',
+    ],
+    [
+      'one over 256 MiB',
+      async (file) => {
+        await writeFile(file, '');
+        await truncate(file, largestFile + 1);
+      },
+      'FILE is bigger than 256 MiB: is it the right file?',
+    ],
+  ])('%s', async (_what, make, message) => {
     const file = join(await createFolder(), 'tokens.yaml');
-    await expect(loadWatchedFile(file, ignore)).rejects.toThrow(
-      `${file} can't be read: there is no such file: create it, or fix the path (relative paths start at the folder of the config file)`,
-    );
+    await make(file);
+    await expect(loadWatchedFile(file, ignore)).rejects.toThrow(message.replace('FILE', file));
   });
 
-  test('gone at a reload', async () => {
+  test('gone at a reload, or below a file', async () => {
     const file = join(await createFolder(), 'tokens.yaml');
     await writeFile(file, '');
+    const below = loadWatchedFile(join(file, 'inner'), ignore);
+    await expect(below).rejects.toThrow('a part of its path is a file and no folder: fix the path');
     const watched = await loadWatchedFile(file, ignore);
     await rm(file);
     await expect(watched.reload()).rejects.toThrow('there is no such file: create it');
-  });
-
-  test('below a file', async () => {
-    const file = join(await createFolder(), 'tokens.yaml');
-    await writeFile(file, '');
-    await expect(loadWatchedFile(join(file, 'inner'), ignore)).rejects.toThrow(
-      'a part of its path is a file and no folder: fix the path',
-    );
-  });
-
-  test('a folder', async () => {
-    const file = join(await createFolder(), 'tokens');
-    await mkdir(file);
-    await expect(loadWatchedFile(file, ignore)).rejects.toThrow(`${file} is a folder: name a file in it`);
-  });
-
-  test('a pipe that no one writes into', async () => {
-    const file = join(await createFolder(), 'pipe');
-    execFileSync('mkfifo', [file]);
-    await expect(loadWatchedFile(file, ignore)).rejects.toThrow(`${file} is not a regular file: name one`);
   });
 
   test('one over the limit of the plugin, which can be no more than 256 MiB', async () => {
@@ -301,16 +302,7 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
     await writeFile(file, Buffer.alloc(2048));
     await loadWatchedFile(file, ignore, 2048);
     await expect(loadWatchedFile(file, ignore, 1024)).rejects.toThrow(`${file} is bigger than 1 KiB`);
-    await truncate(file, 256 * 1024 * 1024 + 1);
+    await truncate(file, largestFile + 1);
     await expect(loadWatchedFile(file, ignore, Number.MAX_SAFE_INTEGER)).rejects.toThrow('is bigger than 256 MiB');
-  });
-
-  test('one over 256 MiB', async () => {
-    const file = join(await createFolder(), 'big');
-    await writeFile(file, '');
-    await truncate(file, 256 * 1024 * 1024 + 1);
-    await expect(loadWatchedFile(file, ignore)).rejects.toThrow(
-      `${file} is bigger than 256 MiB: is it the right file?`,
-    );
   });
 });

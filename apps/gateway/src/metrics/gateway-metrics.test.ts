@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { AuthenticatorConfig } from '../config/types.ts';
 import type { ReviewReport } from '../server/review-report.ts';
 import type { TlsMaterial } from '../server/tls.ts';
-import { durationBuckets } from './families.ts';
 import { createGatewayMetrics, createProcessMetrics, createReviewMetrics } from './gateway-metrics.ts';
-import { createPluginMetrics, renderMetrics } from './plugin-metrics.ts';
-import { answer, decisions, failure } from './testing/answers.ts';
+import { answer, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
 function create(names: readonly string[]) {
@@ -22,13 +20,6 @@ function report(over: Partial<ReviewReport>): ReviewReport {
   const end = { kind: 'rejected', reason: 'expired', subject } as const;
   const fixed = { at: 0, seconds: 0.001, version: 'v1', outcome: 'rejected', callerGone: false } as const;
   return { ...fixed, end, answers: [], id: subject, token: randomBytes(24).toString('base64url'), ...over };
-}
-
-/** In milliseconds. */
-function timeOf(times: number, work: () => void): number {
-  const begun = performance.now();
-  for (let time = 0; time < times; time++) work();
-  return performance.now() - begun;
 }
 
 describe('the hook of the reviews', () => {
@@ -59,32 +50,6 @@ describe('the hook of the reviews', () => {
     for (let reviews = 0; reviews < 100; reviews++) review();
     expect(Object.keys(await seriesOf(metrics.registry))).toEqual(before);
   });
-
-  test('costs a review at most five times the cheapest counts of the same number; printed', () => {
-    const metrics = create(['corp', 'robots']);
-    const answers = [failure('robots'), ...decisions.map((one) => answer('corp', one))];
-    const counted = report({ answers });
-    const settings = { help: 'Nothing but counts.', labelNames: ['one'], registers: [new Registry()] };
-    const bare = new Counter({ name: 'bare_total', ...settings });
-    const timed = new Histogram({ name: 'bare_seconds', buckets: [...durationBuckets], ...settings });
-    const label = { one: 'one' };
-    const count = () => {
-      for (let counts = 0; counts < answers.length + 1; counts++) {
-        bare.inc(label);
-        timed.observe(label, 0.001);
-      }
-    };
-    // The fastest of many rounds: other work of the machine only adds to the time.
-    const ours: number[] = [];
-    const least: number[] = [];
-    for (let round = 0; round < 15; round++) {
-      ours.push(timeOf(500, () => metrics.onReview(counted)));
-      least.push(timeOf(500, count));
-    }
-    const [own, bound] = [Math.min(...ours) * 2, Math.min(...least) * 2];
-    console.info(`a review with ${answers.length} answers: ${own.toFixed(2)} µs to count; bare ${bound.toFixed(2)} µs`);
-    expect(own).toBeLessThan(5 * bound);
-  });
 });
 
 test('build_info has the versions', async () => {
@@ -92,53 +57,6 @@ test('build_info has the versions', async () => {
   const { node, openssl } = process.versions;
   expect(names).toEqual([[expect.stringMatching(/^sallyport_build_info\{version="\d+\.\d+\.\d+",/), 1]]);
   expect(names[0]?.[0]).toContain(`node="${node}",openssl="${openssl}"`);
-});
-
-describe('a scrape', () => {
-  const names = Array.from({ length: 20 }, (_, index) => `authenticator-${index}`);
-
-  /** All series that twenty authenticators can have, each with a plugin that has metrics too. */
-  function full(): () => Promise<string> {
-    const metrics = create(names);
-    for (const name of names) {
-      const answers = [failure(name), ...decisions.map((decision) => answer(name, decision))];
-      metrics.onReview(report({ answers }));
-    }
-    const plugins = names.map((name) => {
-      const plugin = createPluginMetrics('ldap', name);
-      plugin.metrics.histogram({ name: 'bind_seconds', help: 'Times.' }).observe({}, 0.01);
-      return plugin.registry;
-    });
-    return () => renderMetrics(metrics.registry, plugins);
-  }
-
-  /** The same number of the simplest series. */
-  function plain(series: number): () => Promise<string> {
-    const registry = new Registry();
-    const labelNames = ['one', 'other'];
-    const gauge = new Gauge({ name: 'plain', help: 'Nothing but series.', labelNames, registers: [registry] });
-    for (let one = 0; one < series; one++) gauge.set({ one: String(one), other: 'error' }, one);
-    return () => registry.metrics();
-  }
-
-  test('with 20 authenticators costs at most five times the cheapest series of the same number; printed', async () => {
-    const scrape = full();
-    const text = await scrape();
-    const series = text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
-    const bare = plain(series);
-    const times = { scrape: [] as number[], bare: [] as number[] };
-    for (let round = 0; round < 15; round++) {
-      for (const [name, work] of Object.entries({ scrape, bare })) {
-        const begun = performance.now();
-        await work();
-        times[name as keyof typeof times].push(performance.now() - begun);
-      }
-    }
-    const [ours, least] = [Math.min(...times.scrape), Math.min(...times.bare)];
-    const size = `${series} series, ${Math.round(text.length / 1024)} KiB`;
-    console.info(`a scrape with 20 authenticators: ${size}, ${ours.toFixed(1)} ms; bare series ${least.toFixed(1)} ms`);
-    expect(ours).toBeLessThan(5 * least);
-  });
 });
 
 describe('reviews', () => {

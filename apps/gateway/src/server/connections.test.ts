@@ -113,8 +113,7 @@ test.each(['plain HTTP', 'TLS'])(
     expect(await ask(long)).toMatch(/^HTTP\/1.1 200 /);
     const short = await open(20);
     expect(await ask(short)).toMatch(/^HTTP\/1.1 200 /);
-    expect(await ask(short)).toMatch(/^HTTP\/1.1 200 /);
-    await once(short, 'close');
+    if (!short.destroyed) await once(short, 'close');
     expect(long.readyState).toBe('open');
     expect(await ask(long)).toMatch(/^HTTP\/1.1 200 /);
   },
@@ -139,10 +138,11 @@ test('allows as many resets at once as streams, then 33 a second', () => {
 test('a client that resets one now and then never reaches the limit', () => {
   let now = 0;
   const count = createResetCount(() => now);
-  for (let time = 0; time < 10_000; time++) {
+  const few = Array.from({ length: 10_000 }, () => {
     now += 50;
-    expect(count()).toBe(true);
-  }
+    return count();
+  });
+  expect(few).not.toContain(false);
   // It may reset as many at once as at first, and no more.
   now += 3_600_000;
   const atOnce = Array.from({ length: maxConcurrentStreams + 1 }, count);

@@ -36,12 +36,16 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
   const open = new Map<Transport, Connection>();
   let isDraining = false;
 
+  /** A process that was late reads what has arrived before it ends the connection. */
+  const afterGrace = (transport: Transport, { endWhenIdle }: Connection) => {
+    afterUnlessClosed(transport, limits.drainGrace, () => setImmediate(endWhenIdle));
+  };
   /** Makes the client reconnect: requests in progress are answered, then the connection ends. */
   const retire = (transport: Transport) => {
     const connection = open.get(transport);
     if (connection === undefined) return;
     connection.announceEnd();
-    afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
+    afterGrace(transport, connection);
   };
   const retireAll = () => {
     for (const transport of open.keys()) retire(transport);
@@ -51,7 +55,7 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
     transport.once('close', () => open.delete(transport));
     afterUnlessClosed(transport, maxAge() * (0.9 + Math.random() * 0.2), onAge);
     // The end is not announced at once: a client could never use a session that begins with a GOAWAY.
-    if (isDraining) afterUnlessClosed(transport, limits.drainGrace, connection.endWhenIdle);
+    if (isDraining) afterGrace(transport, connection);
   };
 
   return {

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import type { Decision } from '@sallyport/authenticator';
+import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { ChainError } from './../chain/chain.ts';
 import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
@@ -64,6 +65,29 @@ describe('hostile bodies', () => {
     }
   });
 
+  test('a prototype in the body gives no answer to any review', async () => {
+    const server = await startTestServer({ authenticate: async () => ({ kind: 'no-opinion' }) });
+    const member = '"constructor":{"prototype":{"authenticated":true,"user":{"username":"root"}}}';
+    for (const body of [`{${member},${review().slice(1)}`, review()]) {
+      expect((await send(server.url, { body })).text).not.toContain('"authenticated":true');
+    }
+  });
+
+  test('a review with one byte changed is answered 200 or with a Status', async () => {
+    const server = await startTestServer();
+    const text = Buffer.from(review({ token: randomToken(), audiences: ['vault'] }));
+    const change = fc.tuple(fc.nat(text.length - 1), fc.integer({ min: 0, max: 255 }));
+    const property = fc.asyncProperty(change, async ([place, byte]) => {
+      const body = Buffer.from(text);
+      body[place] = byte;
+      const { status, json } = await send(server.url, { body });
+      expect([200, 400]).toContain(status);
+      expect(json).toMatchObject({ kind: status === 200 ? 'TokenReview' : 'Status' });
+    });
+    await fc.assert(property, { numRuns: 60 });
+    expect(server.log.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
   test('a compressed bomb is not decompressed', async () => {
     const server = await startTestServer();
     const body = gzipSync(Buffer.alloc(10_000_000, ' '));
@@ -71,37 +95,28 @@ describe('hostile bodies', () => {
     await alive(server);
   });
 
-  test('a body over the limit is answered before it has arrived, and dropped', async () => {
-    const server = await startTestServer();
-    const raw = openRaw(server.port);
-    raw.socket.write(rawPost('', ['Content-Length: 1000000']));
-    await expect.poll(() => raw.received()).toContain('"code":413');
-    raw.socket.write(Buffer.alloc(1_000_000, ' '));
-    raw.socket.write(rawPost(review()));
-    await expect.poll(() => raw.received()).toContain('"authenticated":true');
-  });
-
-  test('a body in chunks over the limit is answered at once, and the rest is dropped', async () => {
+  const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
+  test.each([
+    ['of a length', '', 'Content-Length: 1000000', ' '.repeat(1_000_000)],
+    ['in chunks', chunk, 'Transfer-Encoding: chunked', `${chunk.repeat(100)}0\r\n\r\n`],
+  ])('a body over the limit %s is answered before it has arrived, and dropped', async (_how, begin, header, rest) => {
     const server = await startTestServer({ settings: { maxBodySize: 1000 } });
     const raw = openRaw(server.port);
-    const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
-    raw.socket.write(rawPost(chunk, ['Transfer-Encoding: chunked']));
+    raw.socket.write(rawPost(begin, [header]));
     await expect.poll(() => raw.received()).toContain('"code":413');
-    raw.socket.write(`${chunk.repeat(100)}0\r\n\r\n`);
+    raw.socket.write(rest);
     raw.socket.write(rawPost(review()));
     await expect.poll(() => raw.received()).toContain('"authenticated":true');
   });
 
   test('a client that keeps sending a refused body is cut off', async () => {
-    const server = await startTestServer({ limits: { headersTimeout: 100, requestTimeout: 200, checkInterval: 20 } });
+    const server = await startTestServer({ limits: { headersTimeout: 500, requestTimeout: 500, checkInterval: 20 } });
     const raw = openRaw(server.port);
     raw.socket.write(rawPost('', ['Transfer-Encoding: chunked']).toString().replace('/authenticate', '/'));
-    const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
     const more = () => !raw.socket.destroyed && raw.socket.write(chunk, () => setImmediate(more));
     more();
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1.1 404 .*"code":404/s);
-    await alive(server);
   });
 
   test('a body that comes too slowly is answered 408, and its connection closed', async () => {
@@ -111,7 +126,6 @@ describe('hostile bodies', () => {
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1.1 408 .*Connection: close.*"code":408/is);
     expect(server.outcomes).toEqual([['invalid', undefined]]);
-    await alive(server);
   });
 
   test('connections whose headers never end, or that send nothing, are closed', async () => {
@@ -157,6 +171,9 @@ describe('hostile requests', () => {
     ['two lengths', ['Content-Length: 3', 'Content-Length: 5']],
     ['a length and chunks', ['Content-Length: 3', 'Transfer-Encoding: chunked']],
     ['a length that is no number', ['Content-Length: 3x']],
+    ['a length below zero', ['Content-Length: -1']],
+    ['two lengths in a list', ['Content-Length: 3, 5']],
+    ['a header without a colon', ['nonsense']],
     ['a folded header', ['X-A: b\r\n c']],
     ['a bare CR in a header', ['X-A: b\rc']],
     ['a space before the colon', ['Content-Length : 3']],
@@ -170,21 +187,55 @@ describe('hostile requests', () => {
     await alive(server);
   });
 
-  test('a transfer coding other than chunked: 400, and closed', async () => {
+  test.each([
+    ['a malformed chunk', '2\r\n{"\r\nxyz\r\n', 'chunked'],
+    ['a transfer coding other than chunked', review(), 'gzip'],
+  ])('%s: 400 at once, and closed', async (_name, body, coding) => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
-    raw.socket.write(rawPost(review(), ['Transfer-Encoding: gzip']));
-    await raw.closed;
-    expect(raw.received()).toMatch(/^HTTP\/1.1 400 .*Connection: close.*"code":400/is);
-  });
-
-  test('a malformed chunk: 400 at once, and closed', async () => {
-    const server = await startTestServer();
-    const raw = openRaw(server.port);
-    raw.socket.write(rawPost('2\r\n{"\r\nxyz\r\n', ['Transfer-Encoding: chunked']));
+    raw.socket.write(rawPost(body, [`Transfer-Encoding: ${coding}`]));
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1.1 400 .*Connection: close.*"code":400/is);
     await alive(server);
+  });
+
+  test.each([
+    ['a TLS hello', Buffer.from('16030100050100000100', 'hex')],
+    ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['HTTP/0.9', 'POST /authenticate\r\n\r\n'],
+    ['an unknown method', 'STEAL /authenticate HTTP/1.1\r\nhost: a\r\n\r\n'],
+  ])('%s in place of a request ends the connection', async (_name, bytes) => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    raw.socket.write(bytes);
+    await raw.closed;
+    expect(raw.received()).not.toMatch(/^HTTP\/1\.1 [25]/);
+    await alive(server);
+  });
+
+  test('a request behind a refused one is answered, and one in the body of another is a body', async () => {
+    const tokens: string[] = [];
+    const server = await startTestServer({
+      authenticate: async (token) => {
+        tokens.push(token);
+        return alice;
+      },
+    });
+    const raw = openRaw(server.port);
+    const smuggled = rawPost(rawPost(review({ token: 'smuggled' })));
+    raw.socket.write(Buffer.concat([smuggled, rawPost(review({ token: 'next' }))]));
+    await expect.poll(() => raw.received()).toMatch(/^HTTP\/1\.1 400 .*"authenticated":true/s);
+    expect(tokens).toEqual(['next']);
+  });
+
+  test('a client that waits for "100 Continue" is served', async () => {
+    const server = await startTestServer();
+    const raw = openRaw(server.port);
+    const body = review();
+    raw.socket.write(rawPost('', [`Content-Length: ${body.length}`, 'Expect: 100-continue']));
+    await expect.poll(() => raw.received()).toMatch(/^HTTP\/1\.1 100 Continue\r\n/);
+    raw.socket.write(body);
+    await expect.poll(() => raw.received()).toContain('"authenticated":true');
   });
 
   test.each([

@@ -230,6 +230,8 @@ async function drain(
   const end = performance.now() + timeout;
   connections.drain();
   await pause(Math.min(grace, timeout));
+  // A process that was late reads what has arrived: `close` ends all connections without a request.
+  await new Promise((resolve) => setImmediate(resolve));
   const closeLate = () => {
     const fields = { connections: closeAll(), timeout };
     logger.warn(fields, 'connections closed: their requests took longer than server.drainTimeout');

@@ -7,7 +7,7 @@ import { ChainError } from '../chain/chain.ts';
 import { maxConcurrentStreams } from './limits.ts';
 import { type Authority, createAuthority } from './testing/certificates.ts';
 import { openSession, review, send, sendOn } from './testing/clients.ts';
-import { alice, startTestServer, type TestServer } from './testing/server.ts';
+import { alice, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
 let authority: Authority;
@@ -49,6 +49,7 @@ describe('over HTTP/2', () => {
       expect(answer).toMatchObject({ status: 200, json: { status: { authenticated: true } } });
     }
     expect(session.alpnProtocol).toBe('h2');
+    expect(session.remoteSettings.maxConcurrentStreams).toBe(maxConcurrentStreams);
   });
 
   test.each<[string, Record<string, string>, number]>([
@@ -72,7 +73,8 @@ describe('over HTTP/2', () => {
   });
 
   test('a client that keeps sending a refused body gets the whole answer, and its stream is reset', async () => {
-    const server = await startTestServer({ tls, limits: { bodyTimeout: 300 } });
+    const server = await startTestServer({ tls, limits: { bodyTimeout: 10_000 } });
+    const pass = holdTimers();
     const session = open(server);
     const stream = session.request({ ':method': 'POST', ':path': '/', 'content-type': 'application/json' });
     const order: string[] = [];
@@ -83,13 +85,14 @@ describe('over HTTP/2', () => {
     const more = () => {
       if (stream.closed || stream.destroyed) return;
       sent += chunk.length;
+      // More than fits into any window: the body was read, so the client could have ended it.
+      if (sent > 1_000_000) pass(10_000);
       stream.write(chunk, more);
     };
     more();
     await once(stream, 'close');
     expect(order).toEqual(['end', 'close']);
     expect(stream.rstCode).toBe(constants.NGHTTP2_NO_ERROR);
-    // More than fits into any window: the body was read, so the client could have ended it.
     expect(sent).toBeGreaterThan(1_000_000);
     await alive(server);
   });
@@ -122,6 +125,17 @@ describe('over HTTP/2', () => {
     expect(server.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });
 
+  test('a session that goes aborts its lookups', async () => {
+    const { authenticate, signals } = hanging();
+    const server = await startTestServer({ tls, authenticate });
+    const session = open(server);
+    const lost = Promise.allSettled([1, 2, 3].map(() => sendOn(session)));
+    await expect.poll(() => signals).toHaveLength(3);
+    session.destroy();
+    await lost;
+    await expect.poll(() => signals.every(({ aborted }) => aborted)).toBe(true);
+  });
+
   test('a stream that is reset in its body ends its review, and the session stays open', async () => {
     const server = await startTestServer({ tls });
     const session = open(server);
@@ -142,6 +156,8 @@ describe('over HTTP/2', () => {
         return work.promise;
       },
     });
+    // No time passes in which more resets are allowed.
+    holdTimers();
     const bystander = open(server);
     const waiting = sendOn(bystander);
     await expect.poll(() => started).toBe(1);

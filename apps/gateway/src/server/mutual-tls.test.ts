@@ -5,7 +5,7 @@ import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
 import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
-import { startTestServer, type TestServer } from './testing/server.ts';
+import { anHour, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
 let authority: Authority;
@@ -31,6 +31,12 @@ afterAll(() => Promise.all([authority.remove(), foreign.remove()]));
 const material = (pair = server, names = ['kube-apiserver'], caFile = authority.certFile): Promise<TlsMaterial> =>
   readTlsMaterial({ ...pair, minVersion: 'TLSv1.2', client: { caFile, names } });
 const as = ({ cert, key }: Pair) => ({ ca: authority.cert, cert, key });
+/** Keeps one connection of HTTP/1.1 open until the test ends. */
+const keepAlive = (identity: object): Agent => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ...identity });
+  onTestFinished(() => agent.destroy());
+  return agent;
+};
 const start = async (): Promise<TestServer> => startTestServer({ tls: await material() });
 
 describe('mutual TLS', () => {
@@ -52,7 +58,8 @@ describe('mutual TLS', () => {
     };
     expect(await send(gateway.url, as(kubelet))).toMatchObject(refused);
     const session = openSession(gateway.url, as(kubelet));
-    expect(await sendOn(session)).toMatchObject(refused);
+    // More than may be in progress.
+    for (let time = 0; time < 5; time++) expect(await sendOn(session)).toMatchObject(refused);
     expect(await sendOn(session, { headers: { ':path': '/' } })).toMatchObject(refused);
     expect(gateway.outcomes).toEqual([]);
     const logged = gateway.log.filter(
@@ -96,7 +103,6 @@ describe('mutual TLS', () => {
     const [plain, silent] = [openRaw(gateway.port), openRaw(gateway.port)];
     plain.socket.write('POST /authenticate HTTP/1.1\r\n\r\n');
     await Promise.all([plain.closed, silent.closed]);
-    expect((await send(gateway.url, as(apiServer))).status).toBe(200);
     expect(gateway.log.map(({ message }) => message)).toContain('TLS handshake failed');
   });
 });
@@ -105,8 +111,8 @@ describe('a certificate that expired while its connection was open', () => {
   test('is refused, and the connection retired', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     onTestFinished(() => void vi.useRealTimers());
-    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: 10_000 } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: anHour } });
+    const agent = keepAlive(as(apiServer));
     expect((await send(gateway.url, { agent })).status).toBe(200);
     vi.setSystemTime(Date.now() + 31 * 24 * 60 * 60 * 1000);
     const message = expect.stringMatching(/"CN=kube-apiserver" has expired since/);
@@ -115,7 +121,6 @@ describe('a certificate that expired while its connection was open', () => {
       headers: { connection: 'close' },
       json: { message },
     });
-    agent.destroy();
   });
 });
 
@@ -123,25 +128,18 @@ describe('updateTls', () => {
   test('new connections get the new pair; open ones stay', async () => {
     const gateway = await start();
     const session = openSession(gateway.url, as(apiServer));
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
-    let sockets = 0;
-    agent.on('keylog', () => undefined);
-    const create = agent.createConnection.bind(agent);
-    agent.createConnection = (...parameters) => {
-      sockets++;
-      return create(...parameters);
-    };
+    const agent = keepAlive(as(apiServer));
+    const createConnection = vi.spyOn(agent, 'createConnection');
     await Promise.all([sendOn(session), send(gateway.url, { agent })]);
     gateway.updateTls(await material(renewed));
     expect((await sendOn(session)).status).toBe(200);
     expect(await send(gateway.url, { agent })).toMatchObject({ status: 200, headers: { connection: 'keep-alive' } });
-    expect(sockets).toBe(1);
+    expect(createConnection).toHaveBeenCalledOnce();
     expect(session.closed).toBe(false);
     const fresh = connect({ host: '127.0.0.1', port: gateway.port, ...as(apiServer) });
     await once(fresh, 'secureConnect');
     expect(fresh.getPeerCertificate().subject.CN).toBe('gateway renewed');
     fresh.destroy();
-    agent.destroy();
   });
 
   test('a pair that does not fit is refused, and the old one stays', async () => {
@@ -152,8 +150,8 @@ describe('updateTls', () => {
   });
 
   test('changed names apply to the next request of an open connection, which is retired', async () => {
-    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: 10_000 } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    const gateway = await startTestServer({ tls: await material(), limits: { drainGrace: anHour } });
+    const agent = keepAlive(as(apiServer));
     const session = openSession(gateway.url, as(apiServer));
     expect((await send(gateway.url, { agent })).status).toBe(200);
     expect((await sendOn(session)).status).toBe(200);
@@ -162,7 +160,6 @@ describe('updateTls', () => {
     expect(await send(gateway.url, { agent })).toMatchObject({ status: 403, headers: { connection: 'close' } });
     await away;
     expect((await send(gateway.url, as(kubelet))).status).toBe(200);
-    agent.destroy();
   });
 
   test('a changed client CA retires open connections, and idle ones of HTTP/1.1 are closed', async () => {
@@ -230,13 +227,12 @@ describe('updateTls', () => {
 
   test('a connection from before client certificates were required is refused', async () => {
     const { client: _none, ...open } = await material();
-    const gateway = await startTestServer({ tls: open, limits: { drainGrace: 10_000 } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.cert });
+    const gateway = await startTestServer({ tls: open, limits: { drainGrace: anHour } });
+    const agent = keepAlive({ ca: authority.cert });
     expect((await send(gateway.url, { agent })).status).toBe(200);
     gateway.updateTls(await material());
     const message = expect.stringMatching(/clientCAFile/);
     expect(await send(gateway.url, { agent })).toMatchObject({ status: 403, json: { message } });
-    agent.destroy();
   });
 
   test('a plain server says that it needs a restart', async () => {
@@ -249,25 +245,33 @@ describe('updateTls', () => {
 describe('an old connection', () => {
   test('over HTTP/2 gets a GOAWAY, keeps its requests in progress, and ends', async () => {
     const decision = Promise.withResolvers<{ kind: 'no-opinion' }>();
+    const begun = Promise.withResolvers<void>();
     const gateway = await startTestServer({
       tls: await material(),
-      settings: { maxConnectionAge: 50 },
-      authenticate: () => decision.promise,
+      settings: { maxConnectionAge: 1000 },
+      limits: { drainGrace: 1000 },
+      authenticate: () => {
+        begun.resolve();
+        return decision.promise;
+      },
     });
+    const pass = holdTimers();
     const session = openSession(gateway.url, as(apiServer));
-    const away = once(session, 'goaway');
+    const [away, closed] = [once(session, 'goaway'), once(session, 'close')];
     const answer = sendOn(session);
+    await begun.promise;
+    pass(1100);
     await away;
     decision.resolve({ kind: 'no-opinion' });
     expect((await answer).status).toBe(200);
-    await once(session, 'close');
+    pass(1000);
+    await closed;
   });
 
   test('over HTTP/1.1 ends with its next answer', async () => {
     const gateway = await startTestServer({ tls: await material(), settings: { maxConnectionAge: 1 } });
-    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...as(apiServer) });
+    const agent = keepAlive(as(apiServer));
     await expect.poll(async () => (await send(gateway.url, { agent })).headers.connection).toBe('close');
-    agent.destroy();
   });
 
   test('over HTTP/1.1 ends although the client always sends its next request early', async () => {

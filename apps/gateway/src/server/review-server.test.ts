@@ -132,9 +132,8 @@ describe('a refused request', () => {
 
   test.each([
     ['malformed JSON', { body: '{"kind":' }, 400, 'BadRequest', /JSON/],
+    ['text behind the review', { body: `${review()}{}` }, 400, 'BadRequest', /JSON/],
     ['an empty body', { body: '' }, 400, 'BadRequest', /body is empty/],
-    ['another kind', { body: '{"kind":"Status"}' }, 400, 'BadRequest', /kind/],
-    ['another version', { body: review({ token: 't' }, 'v2') }, 400, 'BadRequest', /\/v1 or .*\/v1beta1/],
     ['no token', { body: review({}) }, 400, 'BadRequest', /spec\.token/],
     ['YAML', { headers: { 'Content-Type': 'application/yaml' } }, 415, 'UnsupportedMediaType', /Content-Type/],
     [
@@ -225,11 +224,9 @@ describe('a refused request', () => {
   });
 
   test('a body that does not arrive does not count towards maxInFlight', async () => {
-    const server = await startTestServer({ settings: { maxInFlight: 1 }, limits: { bodyTimeout: 300 } });
-    const raw = openRaw(server.port);
-    raw.socket.write(rawPost('{', ['Content-Length: 100']));
+    const server = await startTestServer({ settings: { maxInFlight: 1 } });
+    for (let body = 0; body < 3; body++) openRaw(server.port).socket.write(rawPost('{', ['Content-Length: 100']));
     expect((await send(server.url)).status).toBe(200);
-    await expect.poll(() => raw.received()).toContain('"code":408');
   });
 
   test('malformed reviews are one warning in 10 s, so that thousands of them fill no disk', async () => {

@@ -52,8 +52,8 @@ describe('parseTokenReview', () => {
     ['Token in capitals', { ...good, spec: { Token: 't' } }, /^spec\.token/],
     ['audiences in a string', { ...good, spec: { token: 't', audiences: 'a' } }, /^spec\.audiences must/],
     ['a number among audiences', { ...good, spec: { token: 't', audiences: ['a', 1] } }, /^spec\.audiences\[1\]/],
-    ['17 audiences', { ...good, spec: { token: 't', audiences: Array(17).fill('a') } }, /^spec\.audiences/],
-    ['257 bytes', { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } }, /^spec\.audiences\[0\]/],
+    ['17 audiences', { ...good, spec: { token: 't', audiences: Array(17).fill('a') } }, /^spec\.audiences.*16/],
+    ['257 bytes', { ...good, spec: { token: 't', audiences: [`${'é'.repeat(128)}x`] } }, /^spec\.audiences\[0\].*256/],
   ])('refuses %s, naming the place', (_name, body, message) => {
     const error = refusal(body);
     expect(error.code).toBe(400);
@@ -105,27 +105,12 @@ describe('toTokenReview', () => {
     });
   });
 
-  test('has all fields of the decision', () => {
-    const user = { username: 'alice', uid: '7', groups: ['a', 'b'], extra: { k: ['v'] } };
-    expect(toTokenReview(v1, { kind: 'authenticated', user, audiences: ['x'] }).status).toEqual({
-      authenticated: true,
-      user,
-      audiences: ['x'],
-    });
-  });
-
   test.each<[string, Decision]>([
-    ['rejected', { kind: 'rejected', reason: 'locked', subject: 'alice' }],
-    ['no opinion', { kind: 'no-opinion' }],
+    ['a rejected token', { kind: 'rejected', reason: 'locked', subject: 'alice' }],
     ['an empty username', { kind: 'authenticated', user: { username: '' } }],
     ['no username', { kind: 'authenticated', user: {} as { username: string } }],
     ['empty audiences', { kind: 'authenticated', user: { username: 'alice' }, audiences: [] }],
   ])('%s is not authenticated, without a reason', (_name, decision) => {
     expect(toTokenReview(v1, decision).status).toEqual({ authenticated: false });
-  });
-
-  test('could not be checked: not authenticated, with an error', () => {
-    const result = { kind: 'error', message: 'authenticators corp, robots unavailable', authenticators: [] } as const;
-    expect(toTokenReview(v1, result).status).toEqual({ authenticated: false, error: result.message });
   });
 });

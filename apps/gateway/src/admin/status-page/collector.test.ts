@@ -95,7 +95,7 @@ describe('the document of the page', () => {
       collector.record(report({ token: username, end: { kind: 'authenticated', user: { username } } }));
     for (let index = 0; index < 50; index++) record(`user-${index}`.padEnd(300, '.'));
     const before = (await sent(collector)).length;
-    for (let index = 0; index < 20_000; index++) record(`user-${index}`.padEnd(300 + index / 10, '.'));
+    for (let index = 0; index < 5_000; index++) record(`user-${index}`.padEnd(300 + index / 10, '.'));
     // Counts have more digits by now.
     expect((await sent(collector)).length).toBeLessThan(before + 1_000);
     expect(before).toBeLessThan(64 * 1024);
@@ -110,28 +110,6 @@ describe('the document of the page', () => {
     const { certificates, authenticators, config } = await collector.document();
     expect(certificates).toEqual([{ certificate: 'server', subject: 'CN=a', endsAt: notAfter.getTime() }]);
     expect([authenticators[0]?.name, config.digest]).toEqual(['robots', 'ba9876543210']);
-  });
-});
-
-describe('recording a review', () => {
-  const rounds = 20_000;
-  test('with 4 answers costs a few microseconds, which are printed', () => {
-    const names = ['corp', 'robots', 'break-glass', 'partners'];
-    const collector = start(names);
-    const one = report();
-    const four = report({
-      answers: names.flatMap((authenticator) => one.answers.map((each) => ({ ...each, authenticator }))),
-    });
-    const quickest = Math.min(
-      ...Array.from({ length: 5 }, () => {
-        const began = performance.now();
-        for (let round = 0; round < rounds; round++) collector.record(four);
-        return performance.now() - began;
-      }),
-    );
-    const microseconds = (quickest * 1000) / rounds;
-    console.log(`review with 4 answers: ${microseconds.toFixed(2)} µs for the status page`);
-    expect(microseconds).toBeLessThan(100);
   });
 });
 

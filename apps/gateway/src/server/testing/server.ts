@@ -1,5 +1,5 @@
 import type { AuthenticateContext, Decision } from '@sallyport/authenticator';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import type { ServerConfig } from '../../config/types.ts';
 import type { ConnectionLimits } from '../limits.ts';
 import { createInFlight, type InFlight } from '../limits.ts';
@@ -74,4 +74,19 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
   });
   onTestFinished(() => server.close());
   return { ...server, inFlight, log, outcomes, settings };
+}
+
+/** Longer than any test takes. */
+export const anHour = 3_600_000;
+
+/**
+ * Stops the clock of the server's timers for this test, so that none of an hour fires on a busy machine. Timeouts of
+ * Node's sockets go on.
+ *
+ * @returns moves the clock
+ */
+export function holdTimers(): (milliseconds: number) => void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  return (milliseconds) => void vi.advanceTimersByTime(milliseconds);
 }

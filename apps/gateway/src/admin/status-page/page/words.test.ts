@@ -7,116 +7,50 @@ const outage = { since: 0, seenAt: 0, reason: 'connect ECONNREFUSED', stale: 12,
 const healthy: Partial<AuthenticatorStatus> = { circuit: 'closed', healthy: true, cached: true, onError: 'continue' };
 const open: Partial<AuthenticatorStatus> = { ...healthy, circuit: 'open', healthy: false, outage };
 
-function said(
-  gateway: Partial<StatusDocument['gateway']>,
-  ...authenticators: [string, Partial<AuthenticatorStatus>][]
-) {
-  const all = authenticators.map(([name, one]) => ({ name, ...one }));
-  return verdict({ at: now, gateway, authenticators: all } as unknown as StatusDocument);
+function said(gateway: Partial<StatusDocument['gateway']>, all: Record<string, Partial<AuthenticatorStatus>>) {
+  const authenticators = Object.entries(all).map(([name, one]) => ({ name, ...one }));
+  return verdict({ at: now, gateway, authenticators } as unknown as StatusDocument);
 }
 
-test.each([
-  [[['corp', healthy]], 'good', 'corp is healthy'],
+test.each<[Record<string, Partial<AuthenticatorStatus>>, string, string]>([
+  [{ corp: healthy }, 'good', 'corp is healthy'],
+  [{ a: healthy, b: healthy }, 'good', 'Both authenticators are healthy'],
+  [{ a: healthy, b: healthy, c: healthy }, 'good', 'All 3 authenticators are healthy'],
+  [{ a: healthy, corp: open }, 'warn', 'corp is unavailable: circuit open, 12 answers from cache so far'],
   [
-    [
-      ['a', healthy],
-      ['b', healthy],
-    ],
-    'good',
-    'Both authenticators are healthy',
-  ],
-  [
-    [
-      ['a', healthy],
-      ['b', healthy],
-      ['c', healthy],
-    ],
-    'good',
-    'All 3 authenticators are healthy',
-  ],
-  [
-    [
-      ['a', healthy],
-      ['corp', open],
-    ],
-    'warn',
-    'corp is unavailable: circuit open, 12 answers from cache so far',
-  ],
-  [
-    [
-      ['a', healthy],
-      ['corp', { ...open, outage: { ...outage, stale: 1 } }],
-    ],
+    { a: healthy, corp: { ...open, outage: { ...outage, stale: 1 } } },
     'warn',
     'corp is unavailable: circuit open, 1 answer from cache so far',
   ],
+  [{ a: healthy, corp: { ...open, cached: false } }, 'warn', 'corp is unavailable: circuit open'],
   [
-    [
-      ['a', healthy],
-      ['corp', { ...open, cached: false }],
-    ],
-    'warn',
-    'corp is unavailable: circuit open',
-  ],
-  [
-    [
-      ['a', healthy],
-      ['corp', { ...open, circuit: 'half-open', cached: false }],
-    ],
+    { a: healthy, corp: { ...open, circuit: 'half-open', cached: false } },
     'warn',
     'corp is unavailable: circuit half-open',
   ],
+  [{ a: healthy, corp: { ...healthy, healthy: false } }, 'warn', 'corp is unavailable: its check fails'],
   [
-    [
-      ['a', healthy],
-      ['corp', { ...healthy, healthy: false }],
-    ],
-    'warn',
-    'corp is unavailable: its check fails',
-  ],
-  [
-    [
-      ['a', healthy],
-      ['corp', { ...healthy, outage: { ...outage, seenAt: now - 14_999 } }],
-    ],
+    { a: healthy, corp: { ...healthy, outage: { ...outage, seenAt: now - 14_999 } } },
     'warn',
     'corp is unavailable: its last reviews failed',
   ],
-  [[['corp', open]], 'bad', 'corp is unavailable: circuit open, 12 answers from cache so far'],
-  [
-    [
-      ['a', healthy],
-      ['b', open],
-      ['c', open],
-    ],
-    'warn',
-    '2 of 3 authenticators are unavailable: b, c',
-  ],
-  [
-    [
-      ['a', open],
-      ['b', open],
-    ],
-    'bad',
-    'None of the 2 authenticators is available',
-  ],
-] as [[string, Partial<AuthenticatorStatus>][], string, string][])(
-  '%# the line at the top: %3$s',
-  (all, level, title) => {
-    expect(said({ state: 'listening' }, ...all)).toMatchObject({ level, title });
-  },
-);
+  [{ corp: open }, 'bad', 'corp is unavailable: circuit open, 12 answers from cache so far'],
+  [{ a: healthy, b: open, c: open }, 'warn', '2 of 3 authenticators are unavailable: b, c'],
+  [{ a: open, b: open }, 'bad', 'None of the 2 authenticators is available'],
+])('%# the line at the top: %3$s', (all, level, title) => {
+  expect(said({ state: 'listening' }, all)).toMatchObject({ level, title });
+});
 
 test('what screen readers read does not change with each answer', () => {
-  const { spoken, title } = said({ state: 'listening' }, ['a', healthy], ['corp', open]);
+  const { spoken, title } = said({ state: 'listening' }, { a: healthy, corp: open });
   expect([spoken, title]).toEqual(['corp is unavailable: circuit open', expect.stringMatching(/^corp .* so far$/)]);
 });
 
 test('says who is not asked any more, and who is healthy; a shutdown comes before both', () => {
-  const stop = said({ state: 'listening' }, ['corp', { ...open, onError: 'stop' }], ['b', healthy]);
+  const stop = said({ state: 'listening' }, { corp: { ...open, onError: 'stop' }, b: healthy });
   expect(stop.text).toContain('No authenticator after corp is asked (onError: stop).');
-  expect(said({ state: 'listening' }, ['corp', open], ['b', healthy]).text).toContain('The other one is healthy.');
-  expect(said({ state: 'stopping' }, ['corp', open]).title).toBe('This replica is shutting down');
+  expect(said({ state: 'listening' }, { corp: open, b: healthy }).text).toContain('The other one is healthy.');
+  expect(said({ state: 'stopping' }, { corp: open }).title).toBe('This replica is shutting down');
 });
 
 test.each([

@@ -1,0 +1,115 @@
+import http2 from 'node:http2';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import { residentMemory } from './testing/process-memory.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+
+let backend: ScriptedBackend;
+let gateway: Gateway;
+let mutualTls: MutualTls;
+
+beforeAll(async () => {
+  mutualTls = await createMutualTls();
+  backend = await startScriptedBackend();
+  const { files, tls } = mutualTls;
+  gateway = await startGateway({ files, config: { server: { tls }, authenticators: [backend.authenticator('corp')] } });
+});
+
+afterAll(() => gateway.stop());
+
+/** The milliseconds until another client, on a connection of its own, is answered. */
+async function expectServed(): Promise<number> {
+  using client = http2Client(gateway.url, mutualTls.client);
+  const token = randomToken();
+  backend.answer(token, authenticated('ada'));
+  const begin = performance.now();
+  expect(await review(client, token)).toMatchObject({ user: { username: 'ada' } });
+  return performance.now() - begin;
+}
+
+function connect(): http2.ClientHttp2Session {
+  const { authority: ca, certificate: cert, key } = mutualTls.client;
+  return http2.connect(gateway.url, { ca, cert, key }).on('error', () => {});
+}
+
+const head = { ...reviewHeaders, ':method': 'POST', ':path': reviewPath };
+
+test('a client that resets streams as fast as it opens them costs little memory, and others hardly wait', async () => {
+  const [before, usual] = [await residentMemory(gateway.pid), await expectServed()];
+  backend.answerOthers({ kind: 'hang' });
+  const session = connect();
+  await within(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  const ended = new Promise((resolve) => session.once('close', resolve));
+  const body = reviewBody(randomToken());
+  const served = expectServed();
+  for (let opened = 0; opened < 20_000 && !session.destroyed && !session.closed; opened++) {
+    const stream = session.request(head).on('error', () => {});
+    stream.end(body);
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    if (opened % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await within(ended, 'the end of the session by the gateway');
+  backend.answerOthers({ kind: 'no-opinion' });
+  const [waited, grown] = [await served, (await residentMemory(gateway.pid)) - before];
+  console.info(
+    `another client waited ${waited.toFixed()} ms, usually ${usual.toFixed()} ms; ${grown.toFixed()} MiB more`,
+  );
+  // A second, on a machine where a review takes a few milliseconds.
+  expect(waited).toBeLessThan(5000 + 100 * usual);
+  expect(grown).toBeLessThan(200);
+});
+
+/** Sessions that have sent the beginnings of bodies, and what they were answered until then. */
+async function sendBeginnings(
+  sessions: number,
+  streams: number,
+  body: string,
+): Promise<Disposable & { readonly answers: (number | undefined)[] }> {
+  const opened = Array.from({ length: sessions }, () => connect());
+  const answers: (number | undefined)[] = [];
+  for (const session of opened) {
+    const sent = Array.from({ length: streams }, () => {
+      const index = answers.push(undefined) - 1;
+      const stream = session.request(head).on('error', () => {});
+      stream.on('response', (headers) => (answers[index] = headers[':status'])).resume();
+      return new Promise((resolve) => stream.write(body, resolve));
+    });
+    await within(Promise.all(sent), 'the beginnings of bodies to be sent');
+    // Everything before it has been read when it is answered.
+    await within(new Promise((resolve) => session.ping(resolve)), 'a ping');
+  }
+  return {
+    answers,
+    [Symbol.dispose]: () => {
+      for (const session of opened) {
+        session.destroy();
+      }
+    },
+  };
+}
+
+test('bodies that are held back use a bounded amount of memory: the oldest are refused', async () => {
+  const before = await residentMemory(gateway.pid);
+  const body = `{"padding":"${'x'.repeat(250 * 1024)}`;
+  const most = Math.floor((64 * 1024 * 1024) / body.length);
+  const start = performance.now();
+  using beginnings = await sendBeginnings(3, 120, body);
+  const { answers } = beginnings;
+  await waitFor(() => answers.filter((answer) => answer === undefined).length <= most, 'the refusals');
+  const seconds = (performance.now() - start) / 1000;
+  const refused = answers.filter((answer) => answer === 429).length;
+  const grown = (await residentMemory(gateway.pid)) - before;
+  console.info(`${refused} of ${answers.length} refused, ${Math.round(grown)} MB more`);
+  await expectServed();
+  expect(grown).toBeLessThan(400);
+  // After 10 s on a machine that is busy with other things it is too late for all of them.
+  if (seconds < 10) {
+    expect(refused).toBeLessThan(answers.length - most + 10);
+    expect(answers.slice(0, refused).every((answer) => answer === 429)).toBe(true);
+  }
+});

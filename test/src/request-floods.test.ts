@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import tls from 'node:tls';
+import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type ClientTls, http2Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { cancelled, preface, reviewBegun, reviewData } from './testing/http2-frames.ts';
+import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
+import type { LogLine } from './testing/output.ts';
+import { openRawSocket } from './testing/raw-socket.ts';
+import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
+import { reviewBody, reviewHeaders, reviewPath } from './testing/token-review.ts';
+import { randomToken } from './testing/tokens.ts';
+
+let backend: ScriptedBackend;
+let gateway: Gateway;
+let mutualTls: MutualTls;
+/** Its certificate is of the right CA, and its name is not in clientNames. */
+let kubelet: ClientTls;
+
+beforeAll(async () => {
+  mutualTls = await createMutualTls();
+  kubelet = mutualTls.clientWith(await mutualTls.clientAuthority.issueClient('system:node:a'));
+  backend = await startScriptedBackend();
+  const { files } = mutualTls;
+  // No lookup reaches its deadline.
+  const server = { tls: mutualTls.tls, reviewTimeout: '30s' };
+  const authenticators = [backend.authenticator('corp', { timeout: '29s' })];
+  gateway = await startGateway({ files, config: { server, authenticators } });
+});
+
+afterEach(async () => {
+  await expectServed();
+  expect(gateway.output.lines.filter((line) => /bug|uncaught|unhandled/i.test(line.msg))).toEqual([]);
+});
+
+afterAll(() => gateway.stop());
+
+/** Another client, on a connection of its own, is answered. */
+async function expectServed(): Promise<void> {
+  using client = http2Client(gateway.url, mutualTls.client);
+  const token = randomToken();
+  backend.answer(token, authenticated('ada'));
+  expect(await review(client, token)).toMatchObject({ user: { username: 'ada' } });
+}
+
+function connect(client: ClientTls): http2.ClientHttp2Session {
+  const { authority: ca, certificate: cert, key } = client;
+  return http2.connect(gateway.url, { ca, cert, key }).on('error', () => {});
+}
+
+const head = { ...reviewHeaders, ':method': 'POST', ':path': reviewPath };
+
+test.each([
+  ['with their bodies', (id: number, token: string) => reviewData(id, reviewBody(token))],
+  ['before their bodies', () => Buffer.alloc(0)],
+])('reviews that are reset %s the moment they begin end that session, and leave no lookup', async (_when, bodyOf) => {
+  const { authority: ca, certificate: cert, key } = mutualTls.client;
+  const { hostname: host, port } = new URL(gateway.url);
+  backend.answerOthers({ kind: 'hang' });
+  const attacker = tls.connect({ host, port: Number(port), ca, cert, key, ALPNProtocols: ['h2'] });
+  attacker.on('error', () => {}).resume();
+  await within(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
+  const ended = new Promise((resolve) => attacker.once('close', resolve));
+  const from = { line: gateway.output.lines.length, call: backend.calls.length };
+  const attempts = 3000;
+  const tokens = new Set(Array.from({ length: attempts }, () => randomToken()));
+  const frames = [...tokens].flatMap((token, index) => {
+    const id = 2 * index + 1;
+    return [reviewBegun(id), bodyOf(id, token), cancelled(id)];
+  });
+  attacker.write(Buffer.concat([preface, ...frames]));
+  await within(ended, 'the end of the session by the gateway');
+  await expectServed();
+  backend.answerOthers({ kind: 'no-opinion' });
+  const since = () => gateway.output.lines.slice(from.line);
+  const isReset = ({ msg, callerGone }: LogLine): boolean => msg === 'token review' && callerGone === true;
+  // The gateway hears of resets after the requests that it read with them: 250 to 600 begin, 2,400 did without a limit.
+  await waitFor(() => since().filter(isReset).length >= 250, 'the lines of those that began');
+  expect(since().filter(isReset).length).toBeLessThan(attempts / 2);
+  const lookups = () => backend.calls.slice(from.call).filter(({ token }) => tokens.has(token));
+  await waitFor(() => lookups().every((call) => call.aborted), 'the abort of every lookup');
+});
+
+test('well over a hundred reviews of one session that are given up within a second are no attack', async () => {
+  backend.answerOthers({ kind: 'hang' });
+  const session = connect(mutualTls.client);
+  for (let time = 0; time < 2; time++) {
+    // As many as an authenticator looks up at one time, of tokens that were never good.
+    const tokens = Array.from({ length: 75 }, () => randomToken());
+    const streams = tokens.map((token) => {
+      const stream = session.request(head).on('error', () => {});
+      stream.end(reviewBody(token));
+      return stream;
+    });
+    const calls = await Promise.all(tokens.map((token) => backend.whenAsked(token)));
+    for (const stream of streams) {
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
+    await waitFor(() => calls.every((call) => call.aborted), 'the abort of every lookup');
+  }
+  backend.answerOthers({ kind: 'no-opinion' });
+  expect(session.destroyed || session.closed).toBe(false);
+  session.destroy();
+});
+
+const times = 200;
+const answersIn = (text: string): number => text.split('HTTP/1.1 ').length - 1;
+
+/** Pipelines requests, and gives all that was sent back until the gateway ended the connection. */
+async function pipelined(tls: ClientTls): Promise<string> {
+  using raw = await openRawSocket(gateway.url, tls);
+  raw.send('GET /authenticate HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(times));
+  return await raw.closed();
+}
+
+test.each([
+  ['a client with a wrong name', () => kubelet, 4],
+  ['a client that may ask', () => mutualTls.client, 64],
+])('200 pipelined requests of %s end the connection', async (_name, tls, most) => {
+  expect(answersIn(await pipelined(tls()))).toBeLessThanOrEqual(most);
+});
+
+test('of 200 requests at once over HTTP/2 a client with a wrong name gets few answers, and may try the others again', async () => {
+  const session = connect(kubelet);
+  await within(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  const ends = Array.from({ length: times }, () => {
+    const stream = session.request(head).on('error', () => {});
+    stream.end(reviewBody(randomToken()));
+    return new Promise<string>((resolve) => {
+      stream.on('response', (headers) => resolve(`answer ${headers[':status']}`)).resume();
+      stream.on('close', () => resolve(`reset ${stream.rstCode}`));
+    });
+  });
+  const found = Object.groupBy(await within(Promise.all(ends), 'the end of each request'), (end) => end);
+  session.destroy();
+  const { 'answer 403': answered = [], [`reset ${http2.constants.NGHTTP2_REFUSED_STREAM}`]: refused = [] } = found;
+  expect(answered.length + refused.length).toBe(times);
+  expect(answered.length).toBeGreaterThan(0);
+  // Those that came in the first of a few reads.
+  expect(answered.length).toBeLessThan(times / 4);
+});
