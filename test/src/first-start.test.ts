@@ -64,19 +64,16 @@ function runOn(version: string): Promise<CommandResult> {
 }
 
 describe.concurrent('a Node that is too old', () => {
-  test.each(['18.20.8', '22.23.3', '24.20.0', '25.9.0'])(
-    '%s is reported in one line, with what to run',
-    async (version) => {
-      const { code, stdout, stderr } = await runOn(version);
-      expect([code, stdout]).toEqual([1, '']);
-      expect(stderr).toMatch(
-        /^sallyport: cannot run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
-      );
-      expect(stderr).toContain(`Node ${version} `);
-    },
-  );
+  test.each(['22.23.3', '24.20.0', '25.9.0'])('%s is reported in one line, with what to run', async (version) => {
+    const { code, stdout, stderr } = await runOn(version);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      /^sallyport: cannot run on Node [\d.]+ \(.+\): it needs Node 24\.21, or 26 or later\. To fix it, run it with .+: npx -y pnpm@10 sallyport\n$/,
+    );
+    expect(stderr).toContain(`Node ${version} `);
+  });
 
-  test.each(['24.21.0', '26.0.0', process.versions.node])('%s is not', async (version) => {
+  test.each(['24.21.0', '26.0.0'])('%s is not', async (version) => {
     expect(await runOn(version)).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' });
   });
 
