@@ -86,16 +86,6 @@ describe.concurrent('certificates', () => {
     await waitFor(async () => (await shownCertificate(secure)) !== before, 'the new certificate');
   });
 
-  test('text that is no certificate is refused, and the old pair stays', async () => {
-    await using secure = await startSecure();
-    const { gateway } = secure;
-    const before = await shownCertificate(secure);
-    await gateway.write('tls/server.crt', 'not a certificate\n');
-    const line = await gateway.waitForLog('certificate reload refused');
-    expect(line.level).toBe('error');
-    expect(await shownCertificate(secure)).toBe(before);
-  });
-
   test('a new client authority lets the connections of the old one go, without losing a review', async () => {
     await using secure = await startSecure();
     const { gateway, mutualTls } = secure;
