@@ -145,7 +145,6 @@ describe('a plugin that breaks the contract', () => {
       'export const plugin = 1',
       'the default export of @acme/corp is not a plugin: it has no specificationVersion',
     ],
-    ['a default export of another kind', 'export default 1', 'the default export of @acme/corp is not a plugin'],
     [
       'nothing in it',
       'export default { specificationVersion: 1 }',
@@ -159,22 +158,11 @@ describe('a plugin that breaks the contract', () => {
       'lacks createTokenIssuer (a function, or left out)',
     ],
     ['caching', pluginSource(schema, "caching: 'all',"), 'lacks caching (none, memory, shared)'],
-    ['something that is no schema', pluginSource('{ properties: {} }'), 'lacks optionsSchema (a Standard'],
     ['a schema that JSON can’t say', pluginSource('z.object({ a: z.date() })'), "can't be written as JSON Schema"],
     [
       'a newer contract',
       pluginSource(schema, 'specificationVersion: 2,'),
       'has specificationVersion 2, this gateway needs 1 | upgrade the gateway or @acme/corp, whichever has the lower number',
-    ],
-    [
-      'an older contract',
-      pluginSource(schema, 'specificationVersion: 0,'),
-      'has specificationVersion 0, this gateway needs 1 | upgrade the gateway or @acme/corp',
-    ],
-    [
-      'no version, as in a module that is something else',
-      'export default { app: true }',
-      'the default export of @acme/corp is not a plugin: it has no specificationVersion | it must be an AuthenticatorPlugin',
     ],
     [
       'a function, as of another framework',
@@ -210,11 +198,6 @@ describe('a plugin that breaks the contract', () => {
       'a choice of schemas of which one takes any key',
       pluginSource('z.union([z.strictObject({ a: z.string() }), z.looseObject({ b: z.string() })])'),
       'the optionsSchema of @acme/corp takes any key',
-    ],
-    [
-      'a Standard Schema of another library that makes no JSON Schema',
-      pluginSource("{ '~standard': { version: 1, vendor: 'acme', validate() {} } }"),
-      'lacks optionsSchema (a Standard Schema that is a Standard JSON Schema too',
     ],
   ])('%s', async (_name, source, expected) => {
     await using folder = await configFolder();
