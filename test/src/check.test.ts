@@ -1,11 +1,11 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
 import { freePort } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText, type Gateway, startGateway } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
@@ -52,13 +52,8 @@ interface Setup {
 }
 
 async function check({ config, files = {}, modes = {} }: Setup): Promise<Report> {
-  const folder = await temporaryFolder('check');
-  for (const [name, text] of Object.entries({ ...files, 'gateway.yaml': configText({ ...config }) })) {
-    const file = join(folder, name);
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
-    await chmod(file, modes[name] ?? 0o600);
-  }
+  const folder = await configFolder({ ...config }, files);
+  for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
   const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   const objections = findings

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
 import { type CommandResult, runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
@@ -17,10 +17,8 @@ interface Place {
 
 /** A folder with a config of static tokens, one of them known. */
 async function createPlace(config: object = { authenticators: [staticAuthenticator] }): Promise<Place> {
-  const folder = await temporaryFolder('commands');
   const token = randomToken();
-  await writeFile(join(folder, 'gateway.yaml'), configText({ ...config }));
-  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [token]: 'ci' }));
+  const folder = await configFolder({ ...config }, { 'tokens.yaml': tokensFile({ [token]: 'ci' }) });
   const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
   return { folder, token, run: (commandArguments, input) => runCommand(commandArguments, { cwd: folder, env }, input) };
 }

@@ -1,11 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
 import { issue } from './testing/redis-tokens.ts';
 import { tokensFile } from './testing/static-tokens.ts';
@@ -13,11 +11,7 @@ import { randomToken } from './testing/tokens.ts';
 
 /** A folder with a gateway.yaml, for commands. */
 async function place(config: object, files: Readonly<Record<string, string>>) {
-  const folder = await temporaryFolder('explain');
-  for (const [name, content] of Object.entries({ ...files, 'gateway.yaml': configText({ ...config }) })) {
-    await mkdir(dirname(join(folder, name)), { recursive: true });
-    await writeFile(join(folder, name), content, { mode: 0o600 });
-  }
+  const folder = await configFolder({ ...config }, files);
   const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
   return (words: readonly string[], input = '') => runCommand(words, { cwd: folder, env }, input);
 }

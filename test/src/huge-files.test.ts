@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdir, readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { within } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import type { LogLine } from './testing/output.ts';
@@ -98,11 +98,7 @@ test('a file of 1 GiB, a pipe or a device in place of any that the gateway reads
 
 test('check says which files are too big', async () => {
   const { config, files } = await createPlace();
-  const folder = await temporaryFolder('huge-files');
-  for (const [name, text] of Object.entries({ ...files, 'gateway.yaml': configText({ ...config }) })) {
-    await mkdir(dirname(join(folder, name)), { recursive: true });
-    await writeFile(join(folder, name), text);
-  }
+  const folder = await configFolder({ ...config }, files);
   const names = ['tokens.yaml', 'tls/server.crt', 'tls/redis-ca.crt'];
   for (const name of names) await truncate(join(folder, name), huge);
   const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml'], { cwd: folder });

@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
-import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { collectOutput } from './testing/output.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
@@ -31,10 +30,9 @@ async function documentedWays(): Promise<readonly string[]> {
 
 /** The config's folder, and a token that it takes. */
 async function createConfig(): Promise<{ readonly config: string; readonly token: string }> {
-  const folder = await temporaryFolder('inspector');
   const token = randomToken();
-  await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
-  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [token]: 'ada' }));
+  const files = { 'tokens.yaml': tokensFile({ [token]: 'ada' }) };
+  const folder = await configFolder({ authenticators: [staticAuthenticator] }, files);
   return { config: join(folder, 'gateway.yaml'), token };
 }
 
@@ -125,7 +123,6 @@ describe('an inspector that is open all the same ends the process', () => {
   });
 
   test('also one that is opened later', async () => {
-    const { config } = await createConfig();
     const plugin = `
       import { open } from 'node:inspector';
       const schema = () => ({ type: 'object', properties: {} });
@@ -140,9 +137,9 @@ describe('an inspector that is open all the same ends the process', () => {
         },
       };
     `;
-    await writeFile(join(config, '../opens.ts'), plugin);
-    await writeFile(config, configText({ authenticators: [{ name: 'opens', use: './opens.ts' }] }));
-    const { code, stderr } = await runCommand(['serve', '--config', config], { cwd: rootFolder });
+    const authenticators = [{ name: 'opens', use: './opens.ts' }];
+    const cwd = await configFolder({ authenticators }, { 'opens.ts': plugin });
+    const { code, stderr } = await runCommand(['serve', '--config', 'gateway.yaml'], { cwd });
     expect(code).toBe(1);
     expect(stderr).toMatch(message);
   });

@@ -1,20 +1,15 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { rootFolder, runPnpm } from './testing/pnpm.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
 
 /** The folder of a good config, with a name that is not there anywhere else. */
-async function createConfig(): Promise<string> {
-  const folder = await temporaryFolder('package-manager');
-  await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
-  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [randomToken()]: 'ci' }));
-  return folder;
-}
+const createConfig = (): Promise<string> =>
+  configFolder({ authenticators: [staticAuthenticator] }, { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
 
 describe.concurrent('pnpm', () => {
   test('sallyport takes a relative --config from where the user is, a folder of the checkout', async () => {
