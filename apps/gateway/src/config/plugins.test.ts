@@ -14,6 +14,13 @@ async function failure(use: string, configFile: string): Promise<string> {
   );
 }
 
+/** What is wrong with the package @acme/corp, whose code this is. */
+async function failureOf(source: string): Promise<string> {
+  await using folder = await configFolder();
+  await folder.install('@acme/corp', source);
+  return await failure('@acme/corp', folder.file);
+}
+
 describe('a plugin is found', () => {
   test('as the package of a bare word, beside the config file', async () => {
     await using folder = await configFolder();
@@ -129,9 +136,7 @@ describe('the problem of a plugin that can’t be imported has the cause', () =>
     ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
     ['a throw of no Error', 'throw null', /something that is not an Error was thrown/],
   ])('%s', async (_name, source, expected) => {
-    await using folder = await configFolder();
-    await folder.install('@acme/corp', source);
-    const message = await failure('@acme/corp', folder.file);
+    const message = await failureOf(source);
     expect(message).toMatch(/^@acme\/corp can't be imported: /);
     expect(message).toMatch(expected);
   });
@@ -200,9 +205,7 @@ describe('a plugin that breaks the contract', () => {
       'the optionsSchema of @acme/corp takes any key',
     ],
   ])('%s', async (_name, source, expected) => {
-    await using folder = await configFolder();
-    await folder.install('@acme/corp', source);
-    const message = await failure('@acme/corp', folder.file);
+    const message = await failureOf(source);
     expect(message).toContain('@acme/corp');
     expect(message).toContain(expected);
   });
@@ -227,10 +230,9 @@ describe('a plugin that is a CommonJS module', () => {
   });
 
   test.each(['module.exports =', 'exports.default ='])('written as an ES module, %s: the same', async (exported) => {
-    await using folder = await configFolder();
-    await folder.install('@acme/corp', pluginSource('z.strictObject({})').replace('export default', exported));
-    expect(await failure('@acme/corp', folder.file)).toMatch(/can't be imported: ReferenceError: \w+ is not defined/);
-    expect(await failure('@acme/corp', folder.file)).toContain(esModule);
+    const message = await failureOf(pluginSource('z.strictObject({})').replace('export default', exported));
+    expect(message).toMatch(/can't be imported: ReferenceError: \w+ is not defined/);
+    expect(message).toContain(esModule);
   });
 
   test('with module.exports works: an import gives it as the default', async () => {
