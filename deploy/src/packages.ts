@@ -4,7 +4,7 @@ import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ImageDetails } from './image/layout.ts';
-import { pnpm, rootFolder, run } from './run.ts';
+import { rootFolder, run } from './run.ts';
 
 /** What these programs read of a package.json. */
 export interface Manifest {
@@ -40,12 +40,13 @@ export function tarballOf({ name, version }: Manifest): string {
   return `${name.replace('@', '').replace('/', '-')}-${version}.tgz`;
 }
 
-/** Builds all packages that are published, and writes a tarball of each into the folder. @param folder absolute */
+/** Where the task `packages` leaves the tarballs. */
+export const packedFolder: string = join(rootFolder, 'deploy/dist/packages');
+
+/** Writes a tarball of each package that is published into the folder; they are built and packed when a file of theirs has changed. */
 export async function packPackages(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  // What pack:all does, with one start of pnpm less.
-  await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'build']);
-  await pnpm('pack:built', folder);
+  await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'packages']);
+  await cp(packedFolder, folder, { recursive: true });
 }
 
 /**

@@ -18,15 +18,11 @@ function machine(): Record<string, string> {
  * Runs the npm of the machine, with the Node and the settings of the machine: its CAs and its registry. The runner's own pnpm
  * puts another Node before it, whose npm reads no global settings.
  *
- * @param options `timeout` in milliseconds
  * @returns what it wrote to standard output
  * @throws Error with standard error, when it fails
  */
-export async function npm(
-  words: readonly string[],
-  options: { readonly cwd?: string; readonly timeout?: number } = {},
-): Promise<string> {
-  return (await run('npm', [...words], { ...options, env: machine(), maxBuffer: 16 * 1024 * 1024 })).stdout;
+export async function npm(words: readonly string[]): Promise<string> {
+  return (await run('npm', [...words], { env: machine(), maxBuffer: 16 * 1024 * 1024 })).stdout;
 }
 
 const settings = new Map<string, Promise<string>>();

@@ -1,11 +1,11 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
 import { freePort } from '@sallyport/test-servers/ports';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText, type Gateway, startGateway } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
@@ -52,13 +52,8 @@ interface Setup {
 }
 
 async function check({ config, files = {}, modes = {} }: Setup): Promise<Report> {
-  const folder = await temporaryFolder('check');
-  for (const [name, text] of Object.entries({ ...files, 'gateway.yaml': configText({ ...config }) })) {
-    const file = join(folder, name);
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
-    await chmod(file, modes[name] ?? 0o600);
-  }
+  const folder = await configFolder({ ...config }, files);
+  for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
   const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   const objections = findings
@@ -77,52 +72,17 @@ function withTls(tls: object, files: Readonly<Record<string, string>>, server: o
   };
 }
 
-describe.concurrent('check of certificates', () => {
-  test('lists the names of a good one, and has nothing against it, an unknown authority or a free address', async () => {
-    // check can not know which certificates clients have.
-    const unknown = await createAuthority('unknown');
-    const listen = `127.0.0.1:${await freePort()}`;
-    const { code, objections, findings } = await check(
-      withTls({}, { 'tls/client-ca.crt': unknown.certificate }, { listen }),
-    );
-    expect([code, objections]).toEqual([0, []]);
-    expect(findings.find((one) => one.check === 'server certificate')?.detail).toMatch(
-      /, for DNS:localhost, IP Address:127\.0\.0\.1, .*: the server in kube-apiserver's webhook kubeconfig must be one of these$/,
-    );
-  });
-
-  test('refuses one without a subject alternative name, and serve does too', async () => {
-    const { certificate, key } = await mutual.serverAuthority.issueServer({ commonName: 'sallyport', names: [] });
-    const setup = withTls({}, { 'tls/server.crt': certificate, 'tls/server.key': key });
-    const { code, objections, folder } = await check(setup);
-    expect(code).toBe(1);
-    expect(objections).toEqual([
-      expect.stringMatching(/^fault TLS: server\.tls\.certFile: .* has no subject alternative name of a host/),
-    ]);
-    const served = await runCommand(['serve', '--config', 'gateway.yaml'], { cwd: folder });
-    expect(served.code).toBe(1);
-    expect(served.stderr).toContain('has no subject alternative name of a host');
-  });
-
-  test('warns of one that is not for the address of server.listen', async () => {
-    const { certificate, key } = await mutual.serverAuthority.issueServer({ names: ['DNS:gateway.example.com'] });
-    const { code, objections } = await check(withTls({}, { 'tls/server.crt': certificate, 'tls/server.key': key }));
-    expect(code).toBe(0);
-    expect(objections).toEqual([
-      expect.stringMatching(
-        /^warning TLS: the server certificate is not for 127\.0\.0\.1, .* DNS:gateway\.example\.com$/,
-      ),
-    ]);
-  });
-
-  test('refuses a leaf as clientCAFile', async () => {
-    const { certificate } = await mutual.clientAuthority.issueClient('kube-apiserver');
-    const { code, objections } = await check(withTls({}, { 'tls/client-ca.crt': certificate }));
-    expect(code).toBe(1);
-    expect(objections).toEqual([
-      expect.stringMatching(/^fault TLS: server\.tls\.clientCAFile: "CN=kube-apiserver" in .* is no CA certificate/),
-    ]);
-  });
+test('check lists the names of a good certificate, and has nothing against it, an unknown authority or a free address', async () => {
+  // check can not know which certificates clients have.
+  const unknown = await createAuthority('unknown');
+  const listen = `127.0.0.1:${await freePort()}`;
+  const { code, objections, findings } = await check(
+    withTls({}, { 'tls/client-ca.crt': unknown.certificate }, { listen }),
+  );
+  expect([code, objections]).toEqual([0, []]);
+  expect(findings.find((one) => one.check === 'server certificate')?.detail).toMatch(
+    /, for DNS:localhost, IP Address:127\.0\.0\.1, .*: the server in kube-apiserver's webhook kubeconfig must be one of these$/,
+  );
 });
 
 test('check of static tokens finds names that the identity policy refuses, and lists the first of many', async () => {
@@ -202,8 +162,10 @@ describe.concurrent('check of files', () => {
     );
   });
 
-  test('warns of keys and secrets that others can read, and of files that they can change', async () => {
-    const setup = withTls({}, { 'tokens.csv': `${randomToken()},jane,1\n` });
+  test('warns of keys and secrets that others can read, of files that they can change, and of a certificate of another host', async () => {
+    const { certificate, key } = await mutual.serverAuthority.issueServer({ names: ['DNS:gateway.example.com'] });
+    const pair = { 'tls/server.crt': certificate, 'tls/server.key': key };
+    const setup = withTls({}, { ...pair, 'tokens.csv': `${randomToken()},jane,1\n` });
     const options = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
     const { code, objections } = await check({
       ...setup,
@@ -212,19 +174,28 @@ describe.concurrent('check of files', () => {
     });
     expect(code).toBe(0);
     expect(objections.toSorted()).toEqual([
+      expect.stringMatching(
+        /^warning TLS: the server certificate is not for 127\.0\.0\.1, .* DNS:gateway\.example\.com$/,
+      ),
       'warning permissions: tls/server.key: everyone on this machine can read the secret in it (mode 0604): run chmod o-r tls/server.key',
       'warning permissions: tokens.csv: everyone on this machine can read the secret in it (mode 0604): run chmod o-r tokens.csv',
       'warning permissions: tokens.yaml: everyone on this machine can change it (mode 0606): run chmod o-w tokens.yaml',
     ]);
   });
 
-  test('warns of a password that is written in the config, and of a port of the other scheme', async () => {
-    const { objections } = await check({ config: { authenticators: [mixedUp] }, modes: { 'gateway.yaml': 0o604 } });
+  test('warns of a password that is written in the config, of a port of the other scheme, and of addresses in use', async () => {
+    const [server, admin] = [new URL(gateway.url).host, new URL(gateway.adminUrl).host];
+    const { objections } = await check({
+      config: { server: { listen: server }, admin: { listen: admin }, authenticators: [mixedUp] },
+      modes: { 'gateway.yaml': 0o604 },
+    });
     const warnings = objections.filter((one) => one.startsWith('warning'));
     expect(warnings).toEqual([
       expect.stringMatching(
         /^warning config: gateway\.yaml:\d+:\d+: authenticators\[0\]\.options\.bind\.password: .* is a secret that is written in this file/,
       ),
+      expect.stringContaining(`warning server.listen: ${server} is in use: if that is not this gateway`),
+      expect.stringContaining(`warning admin.listen: ${admin} is in use`),
       expect.stringMatching(
         /^warning authenticator corp: .* look mixed up \(server: ldaps:\/\/127\.0\.0\.1:389; hint: servers expect ldap:\/\//,
       ),
@@ -247,17 +218,4 @@ test('serve logs a password that is written in the config, at each load', async 
   const before = gateway.output.lines.length;
   gateway.signal('SIGHUP');
   await gateway.waitForLog('config warning', before);
-});
-
-test('check warns of each address that is in use, and passes', async () => {
-  const [server, admin] = [new URL(gateway.url).host, new URL(gateway.adminUrl).host];
-  const { code, objections } = await check({
-    config: { server: { listen: server }, admin: { listen: admin }, authenticators: [staticAuthenticator] },
-    files: tokens(),
-  });
-  expect(code).toBe(0);
-  expect(objections).toEqual([
-    expect.stringContaining(`warning server.listen: ${server} is in use: if that is not this gateway`),
-    expect.stringContaining(`warning admin.listen: ${admin} is in use`),
-  ]);
 });

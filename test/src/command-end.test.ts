@@ -1,9 +1,6 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { randomToken } from './testing/tokens.ts';
 
 /** A plugin, without a dependency, that leaves a timer behind, which keeps a process alive. */
@@ -33,11 +30,9 @@ describe.concurrent('with a plugin that leaves a timer behind', () => {
     ],
     ['explain', randomToken(), { status: { authenticated: true, user: { username: 'ada' } } }],
   ])('%s prints what it has to say, and ends', async (command, input, printed) => {
-    const cwd = await temporaryFolder('command-end');
-    await writeFile(join(cwd, 'lingering.ts'), lingeringPlugin);
-    const config = join(cwd, 'gateway.yaml');
-    await writeFile(config, configText({ authenticators: [{ name: 'corp', use: './lingering.ts' }] }));
-    const { code, stdout } = await runCommand([command, '--config', config, '-o', 'json'], { cwd }, input);
+    const config = { authenticators: [{ name: 'corp', use: './lingering.ts' }] };
+    const cwd = await configFolder(config, { 'lingering.ts': lingeringPlugin });
+    const { code, stdout } = await runCommand([command, '--config', 'gateway.yaml', '-o', 'json'], { cwd }, input);
     expect(JSON.parse(stdout)).toMatchObject(printed);
     expect(code).toBe(0);
   });

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
 import { type CommandResult, runCommand } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
@@ -17,34 +17,24 @@ interface Place {
 
 /** A folder with a config of static tokens, one of them known. */
 async function createPlace(config: object = { authenticators: [staticAuthenticator] }): Promise<Place> {
-  const folder = await temporaryFolder('commands');
   const token = randomToken();
-  await writeFile(join(folder, 'gateway.yaml'), configText({ ...config }));
-  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [token]: 'ci' }));
+  const folder = await configFolder({ ...config }, { 'tokens.yaml': tokensFile({ [token]: 'ci' }) });
   const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
   return { folder, token, run: (commandArguments, input) => runCommand(commandArguments, { cwd: folder, env }, input) };
 }
 
 describe.concurrent('sallyport', () => {
-  test.each([[], ['explain'], ['token', 'hash']].map((path) => ({ path })))(
-    '$path --help explains it, and exits 0',
-    async ({ path }) => {
-      const { run } = await createPlace();
-      const { code, stdout, stderr } = await run([...path, '--help']);
-      expect(code).toBe(0);
-      expect(stdout).toMatch(new RegExp(`^Usage: sallyport ${path.join(' ')}`));
-      expect(stderr).toBe('');
-    },
-  );
+  test('--help explains it, and exits 0', async () => {
+    const { run } = await createPlace();
+    const { code, stdout, stderr } = await run(['--help']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^Usage: sallyport /);
+  });
 
   test.each(
-    [
-      ['fly'],
-      ['check', '--fly'],
-      ['check', '-o', 'xml'],
-      ['token', 'hash'],
-      ['explain', '--user', 'ci', '--audience', 'vault'],
-    ].map((path) => ({ path })),
+    [['fly'], ['check', '-o', 'xml'], ['token', 'hash'], ['explain', '--user', 'ci', '--audience', 'vault']].map(
+      (path) => ({ path }),
+    ),
   )('$path is wrong usage, and exits 2', async ({ path }) => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run(path);
@@ -52,18 +42,12 @@ describe.concurrent('sallyport', () => {
     expect(stderr).toMatch(/^error: /);
   });
 
-  test('check passes a good config, as a table and as JSON', async () => {
-    const { run, folder } = await createPlace();
-    const table = await run(['check']);
-    expect(table).toMatchObject({ code: 0, stderr: '' });
-    expect(table.stdout).toMatch(/robots.*ok/);
-    const json = await run(['check', '-o', 'json']);
-    expect(JSON.parse(json.stdout)).toMatchObject({
-      findings: expect.arrayContaining([
-        { check: 'config', result: 'ok', detail: join(folder, 'gateway.yaml') },
-        expect.objectContaining({ check: 'authenticator robots', result: 'ok' }),
-      ]),
-    });
+  test('check passes a good config, with a table', async () => {
+    const { run } = await createPlace();
+    const { code, stdout, stderr } = await run(['check']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^config +ok .*gateway\.yaml\n/m);
+    expect(stdout).toMatch(/robots.*ok/);
   });
 
   test('check finds all errors of a config in one run, says where, and exits 1', async () => {
@@ -84,15 +68,6 @@ describe.concurrent('sallyport', () => {
     }
   });
 
-  test('check finds a tab, says where, and exits 1', async () => {
-    const { run, folder } = await createPlace();
-    const text = configText({ authenticators: [staticAuthenticator] });
-    await writeFile(join(folder, 'gateway.yaml'), text.replace('    use', '\tuse'));
-    const { code, stdout } = await run(['check']);
-    expect(code).toBe(1);
-    expect(stdout).toMatch(/gateway\.yaml:\d+:\d+: /);
-  });
-
   test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {
     const { run, token } = await createPlace();
     const { code, stdout } = await run(['explain', '-o', 'json'], token);
@@ -102,14 +77,6 @@ describe.concurrent('sallyport', () => {
       { authenticator: 'robots', answer: 'authenticated', reason: 'ci', milliseconds: expect.any(Number) },
     ]);
     expect(status).toMatchObject({ authenticated: true, user: { username: 'ci' } });
-    expect((await run(['explain'], `${token}\n`)).stdout).toMatch(/robots +authenticated +ci/);
-  });
-
-  test('explain of an unknown token exits 3', async () => {
-    const { run } = await createPlace();
-    const { code, stdout } = await run(['explain', '-o', 'json'], randomToken());
-    expect(code).toBe(3);
-    expect(JSON.parse(stdout).status).toEqual({ authenticated: false });
   });
 
   test('explain of a token that could not be checked exits 1', async () => {
@@ -140,16 +107,6 @@ describe.concurrent('sallyport', () => {
     expect(made.entry.sha256).toBe(sha256(made.token));
   });
 
-  test.each([
-    ['--ttl', 'tomorrow'],
-    ['--group', ''],
-  ])('token hash %s "%s" is refused', async (...option) => {
-    const { run, token } = await createPlace();
-    const { code, stdout, stderr } = await run(['token', 'hash', '--user', 'ci', ...option], token);
-    expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toContain(String(option[0]));
-  });
-
   test('token hash refuses a token that kube-apiserver would cut', async () => {
     const { run } = await createPlace();
     const { code, stdout, stderr } = await run(['token', 'hash', '--user', 'ci'], `${randomToken()} ${randomToken()}`);
@@ -157,12 +114,9 @@ describe.concurrent('sallyport', () => {
     expect(stderr).toMatch(/space/);
   });
 
-  test.each([
-    ['--config', ''],
-    ['--listen', '8080'],
-  ])('serve %s "%s" is wrong usage', async (...option) => {
+  test('serve with an address without a host is wrong usage', async () => {
     const { run } = await createPlace();
-    const { code, stdout, stderr } = await run(['serve', ...option]);
+    const { code, stdout, stderr } = await run(['serve', '--listen', '8080']);
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/^sallyport: .+\n$/);
   });
@@ -175,25 +129,6 @@ describe.concurrent('sallyport', () => {
       answer: 'not asked',
       reason: expect.stringContaining('server.maxTokenSize'),
     });
-  });
-
-  test('schema prints a JSON Schema with the options of the plugins in it', async () => {
-    const { run } = await createPlace();
-    const { code, stdout } = await run(['schema']);
-    expect(code).toBe(0);
-    const schema = JSON.parse(stdout);
-    expect(schema.$schema).toMatch(/^https:\/\/json-schema\.org\//);
-    expect(Object.keys(schema.properties)).toEqual(
-      expect.arrayContaining(['server', 'admin', 'authenticators', 'log']),
-    );
-    expect(stdout).toContain('tokensFile');
-  });
-
-  test('serve with a config that is not there names it, and exits 1', async () => {
-    const { run, folder } = await createPlace();
-    const { code, stdout, stderr } = await run(['serve', '--config', 'elsewhere.yaml']);
-    expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toContain(join(folder, 'elsewhere.yaml'));
   });
 });
 

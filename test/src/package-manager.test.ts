@@ -1,35 +1,24 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { rootFolder, runPnpm } from './testing/pnpm.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
 
 /** The folder of a good config, with a name that is not there anywhere else. */
-async function createConfig(): Promise<string> {
-  const folder = await temporaryFolder('package-manager');
-  await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
-  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [randomToken()]: 'ci' }));
-  return folder;
-}
+const createConfig = (): Promise<string> =>
+  configFolder({ authenticators: [staticAuthenticator] }, { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
 
 describe.concurrent('pnpm', () => {
-  test.each([
-    ['the root', rootFolder],
-    ['a folder in it', join(rootFolder, 'docs')],
-  ])('sallyport takes a relative --config from %s, where the user is', async (_name, cwd) => {
-    const folder = await createConfig();
-    const config = relative(cwd, join(folder, 'gateway.yaml'));
-    const { code, stdout } = await runPnpm(['sallyport', 'check', '--config', config, '-o', 'json'], cwd);
-    // Nothing but the JSON: a line of pnpm's own before it would be no JSON.
-    expect(JSON.parse(stdout).findings[0]).toEqual({
-      check: 'config',
-      result: 'ok',
-      detail: join(folder, 'gateway.yaml'),
-    });
+  test('sallyport takes a relative --config from where the user is, a folder of the checkout', async () => {
+    const cwd = join(rootFolder, 'docs');
+    const config = join(await createConfig(), 'gateway.yaml');
+    const words = ['sallyport', 'check', '--config', relative(cwd, config), '-o', 'json'];
+    const { code, stdout } = await runPnpm(words, cwd);
+    // It writes nothing but the JSON: a line of pnpm's own before that could not be parsed.
+    expect(JSON.parse(stdout).findings[0]).toEqual({ check: 'config', result: 'ok', detail: config });
     expect(code).toBe(0);
   });
 

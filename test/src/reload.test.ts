@@ -195,16 +195,4 @@ describe.concurrent('a tokens file', () => {
       expect(await review(client, kept)).toMatchObject({ user: { username: 'kept' } });
     },
   );
-
-  test('SIGHUP reads it at once', async () => {
-    const [removed, added] = [randomToken(), randomToken()];
-    const files = { 'tokens.yaml': tokensFile({ [removed]: 'removed' }) };
-    await using gateway = await startGateway({ config: { authenticators: [staticAuthenticator] }, files });
-    using client = http1Client(gateway.url);
-    await gateway.write('tokens.yaml', tokensFile({ [added]: 'added' }));
-    gateway.signal('SIGHUP');
-    await gateway.waitForLog('config reloaded');
-    expect(await review(client, added)).toMatchObject({ user: { username: 'added' } });
-    expect(await review(client, removed)).toEqual({ authenticated: false });
-  });
 });

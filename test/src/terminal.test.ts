@@ -1,22 +1,19 @@
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitFor, within } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { codeFolder, gatewayFolder } from './testing/command.ts';
-import { temporaryFolder } from './testing/folder.ts';
-import { configText } from './testing/gateway.ts';
+import { configFolder } from './testing/config-folder.ts';
 import { findLeaks } from './testing/leaks.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secretsInUse } from './testing/tokens.ts';
 
 // `script` of util-linux gives the gateway a terminal.
 test('on a terminal the log is for reading, and holds no token', async () => {
-  const folder = await temporaryFolder('terminal');
   const [known, unknown] = [randomToken(), randomToken()];
-  await writeFile(join(folder, 'gateway.yaml'), configText({ authenticators: [staticAuthenticator] }));
-  await writeFile(join(folder, 'tokens.yaml'), tokensFile({ [known]: 'ada' }));
+  const files = { 'tokens.yaml': tokensFile({ [known]: 'ada' }) };
+  const folder = await configFolder({ authenticators: [staticAuthenticator] }, files);
   const command = `exec '${process.execPath}' '${join(gatewayFolder, codeFolder, 'sallyport.js')}' serve --config gateway.yaml`;
   const child = spawn('script', ['-qefc', command, '/dev/null'], {
     cwd: folder,

@@ -1,17 +1,30 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { afterAll } from 'vitest';
+import type { CommandResult } from './command.ts';
 
 export interface ShellSetup {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** No command outlives its test file, whatever ended that. */
+const running = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of running) signalGroup(child, 'SIGKILL');
+});
+
 /** Runs a line as a user who pastes it. @returns all that it wrote @throws Error with that, when it fails */
 export async function runLine(line: string, setup: ShellSetup): Promise<string> {
-  const { child, output } = start(line, setup);
-  const code = await within(ended(child), `the end of ${line}:\n`);
-  if (code !== 0) throw new Error(`${line} ended with ${code}:\n${output()}`);
-  return output();
+  const { code, stdout, stderr } = await runProgram('sh', ['-c', line], setup);
+  if (code !== 0) throw new Error(`${line} ended with ${code}:\n${stdout}${stderr}`);
+  return stdout + stderr;
+}
+
+/** Runs a program to its end. It has no limit but that of the test. */
+export async function runProgram(program: string, words: readonly string[], setup: ShellSetup): Promise<CommandResult> {
+  const { ended, output } = start(program, words, setup);
+  return { code: await ended, ...output };
 }
 
 /** A line that goes on running, such as a server. Disposing of it ends all its processes. */
@@ -21,29 +34,35 @@ export interface RunningLine extends AsyncDisposable {
 }
 
 export function startLine(line: string, setup: ShellSetup): RunningLine {
-  const { child, output } = start(line, setup);
-  const end = ended(child);
+  const { child, ended, output } = start('sh', ['-c', line], setup);
+  const written = () => output.stdout + output.stderr;
   return {
-    waitFor: (pattern) => waitFor(() => pattern.exec(output())?.[1], `${pattern} in the output of ${line}`),
+    waitFor: (pattern) => waitFor(() => pattern.exec(written())?.[1], `${pattern} in the output of ${line}`),
     async [Symbol.asyncDispose]() {
-      // npm passes no signal on to what it runs: so its whole group gets it.
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
-      await within(end, `the end of ${line}`);
+      signalGroup(child, 'SIGTERM');
+      await within(ended, `the end of ${line}`);
     },
   };
 }
 
-function start(line: string, { cwd, env }: ShellSetup): { child: ChildProcess; output: () => string } {
-  const child = spawn('sh', ['-c', line], { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (more: string) => {
-      text += more;
-    });
+/** npm passes no signal on to what it runs: so its whole group gets it, if there is one left. */
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
-  return { child, output: () => text };
 }
 
-function ended(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve) => child.once('close', resolve));
+function start(program: string, words: readonly string[], { cwd, env }: ShellSetup) {
+  const child = spawn(program, words, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (more: string) => {
+      output[name] += more;
+    });
+  }
+  running.add(child);
+  const ended = new Promise<number | null>((resolve, reject) => child.once('close', resolve).once('error', reject));
+  return { child, output, ended: ended.finally(() => running.delete(child)) };
 }

@@ -1,5 +1,5 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { publishAndConfirm } from '../revocation/confirmation.ts';
 import { openRedis } from '../revocation/testing/replicas.ts';
 import { checkCacheRedis, judgeClock } from './check-cache-redis.ts';
@@ -17,12 +17,32 @@ function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
 
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
 
+/** Word for word as docs/operations.md gives them. */
+const least = '+getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +info';
+
+/** The result for a user who may do all but this. */
+const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
+  ['set', 'fault', /may not do this/],
+  ['del', 'fault', /may not do this/],
+  ['hset', 'fault', /the poll of the revocation list can't write/],
+  ['hlen', 'fault', /may not/],
+  ['hgetall', 'fault', /may not/],
+  ['info', 'warning', /^INFO failed/],
+];
+
 describe('check of the cache Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
+    server = await startRedis({ users: [`user gateway on >secret resetkeys ~sallyport:* -@all ${least}`, ...lacking] });
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    await server.client().flushall();
+    await server.client().config('SET', 'maxmemory-policy', 'noeviction');
+  });
+
   test('is ok where the gateway may do all that it does, and leaves nothing behind', async () => {
-    // Word for word as docs/operations.md gives them.
-    const least = '+getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +info';
-    const users = [`user gateway on >secret resetkeys ~sallyport:* -@all ${least}`];
-    await using server = await startRedis({ users });
     expect(await check(server, 'gateway')).toEqual(finding('ok', 'reached, and may be written to; no one is blocked'));
     expect(await server.client().keys('*')).toEqual([]);
   });
@@ -32,30 +52,17 @@ describe('check of the cache Redis', () => {
     expect(await checkCacheRedis({ cache, baseDirectory: '/' })).toEqual([]);
   });
 
-  test.each([
-    ['SET', '-set', /may not do this/],
-    ['DEL', '-del', /may not do this/],
-    ['HSET in the script', '-hset', /the poll of the revocation list can't write/],
-    ['HLEN in the script', '-hlen', /may not/],
-    ['HGETALL', '-hgetall', /may not/],
-  ])('is a fault without the right to %s', async (_name, denied, message) => {
-    await using server = await startRedis({ users: [`user gateway on >secret ~sallyport:* +@all ${denied}`] });
-    expect(await check(server, 'gateway')).toEqual(finding('fault', expect.stringMatching(message)));
-  });
-
-  test('is a warning without the right to INFO', async () => {
-    await using server = await startRedis({ users: ['user gateway on >secret ~sallyport:* +@all -info'] });
-    expect(await check(server, 'gateway')).toEqual(finding('warning', expect.stringMatching(/^INFO failed/)));
+  test.each(denied)('without the right to %s is a %s', async (command, result, message) => {
+    expect(await check(server, `no-${command}`)).toEqual(finding(result, expect.stringMatching(message)));
   });
 
   test.each(['allkeys-lru', 'volatile-ttl'])('is a fault with the policy %s', async (policy) => {
-    await using server = await startRedis({ settings: { 'maxmemory-policy': policy } });
+    await server.client().config('SET', 'maxmemory-policy', policy);
     const detail = new RegExp(`^maxmemory-policy ${policy} may drop .*: set maxmemory-policy noeviction$`);
     expect(await check(server)).toEqual(finding('fault', expect.stringMatching(detail)));
   });
 
   test('is a fault while entries cannot be opened', async () => {
-    await using server = await startRedis();
     await using other = await openRedis(server.port, 'B');
     const options = { wait: 0, signal: new AbortController().signal };
     const entry = { action: 'block', kind: 'user', name: 'jane', by: 'ada' } as const;
@@ -66,9 +73,9 @@ describe('check of the cache Redis', () => {
   });
 
   test('is a fault while it is down', async () => {
-    const server = await startRedis();
-    await server[Symbol.asyncDispose]();
-    expect(await check(server)).toEqual(finding('fault', expect.stringMatching(/redis:\/\/127\.0\.0\.1.*refused/)));
+    const gone = await startRedis();
+    await gone[Symbol.asyncDispose]();
+    expect(await check(gone)).toEqual(finding('fault', expect.stringMatching(/redis:\/\/127\.0\.0\.1.*refused/)));
   });
 });
 

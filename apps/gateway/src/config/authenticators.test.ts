@@ -2,65 +2,63 @@ import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fingerprint, recordFormat } from './authenticators.ts';
-import { builtInWords } from './plugin-location.ts';
 import { formatProblem } from './problems.ts';
-import { configFolder, folderWithProbe, pluginSource } from './testing/config-folder.ts';
+import { configFolder, folderWithProbe, pluginSource, problemsOf } from './testing/config-folder.ts';
 
 describe('problems of plugins name the authenticator, the package and the fix', () => {
   test('a package that is missing', async () => {
-    await using folder = await folderWithProbe();
-    expect(await folder.problems('authenticators: [{ name: corp, use: "@acme/none" }]')).toEqual([
-      `gateway.yaml:1:37: authenticators[0].use: authenticator corp: the package @acme/none is not installed: choose one that is installed (${builtInWords().sort().join(', ')}), a file (./plugin.js), or a package (@scope/name) of a publisher whom you know, installed in ${folder.path}`,
-    ]);
-  });
-
-  test('a wrong version', async () => {
-    await using folder = await folderWithProbe(pluginSource('z.object({})', 'specificationVersion: 2,'));
-    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js }]')).toEqual([
-      'gateway.yaml:1:37: authenticators[0].use: authenticator corp: the plugin of probe.js has specificationVersion 2, this gateway needs 1: upgrade the gateway or probe.js, whichever has the lower number',
-    ]);
-  });
-
-  test('bad options', async () => {
-    await using folder = await folderWithProbe(
-      pluginSource(
-        'z.strictObject({ url: z.string(), size: z.int(), bind: z.strictObject({ dn: z.string().optional() }) })',
-      ),
-    );
-    const options = '{ size: 1.5, bind: { dm: x } }';
-    expect(await folder.problems(`authenticators: [{ name: corp, use: ./probe.js, options: ${options} }]`)).toEqual([
-      'gateway.yaml:1:58: authenticators[0].options.url: authenticator corp (probe.js): is missing: Invalid input: expected string, received undefined: see the options of probe.js',
-      'gateway.yaml:1:66: authenticators[0].options.size: authenticator corp (probe.js): Invalid input: expected int, received number: see the options of probe.js',
-      'gateway.yaml:1:79: authenticators[0].options.bind.dm: authenticator corp (probe.js): unknown key: did you mean dn?',
-    ]);
-  });
-
-  test('what the branches of a union allow', async () => {
-    await using folder = await folderWithProbe(
-      pluginSource('z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })'),
-    );
-    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: 1 } }]')).toEqual([
-      expect.stringContaining(
-        'Invalid input: expected string, received number; or: Invalid input: expected object, received number',
+    expect(await problemsOf('authenticators: [{ name: corp, use: "@acme/none" }]')).toEqual([
+      expect.stringMatching(
+        /^gateway\.yaml:1:37: authenticators\[0\]\.use: authenticator corp: the package @acme\/none is not installed: choose/,
       ),
     ]);
   });
 
-  test('a key that only a validator knows is unknown', async () => {
-    const union = 'z.union([z.strictObject({ a: z.string() }), z.strictObject({ b: z.string() })])';
-    await using folder = await folderWithProbe(pluginSource(union));
-    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: x, b: y } }]')).toEqual(
+  const seeOptions = 'see the options of probe.js';
+  test.each<[name: string, schema: string, options: string, problems: unknown[]]>([
+    [
+      'bad options',
+      'z.strictObject({ url: z.string(), size: z.int(), bind: z.strictObject({ dn: z.string().optional() }) })',
+      '{ size: 1.5, bind: { dm: x } }',
+      [
+        `gateway.yaml:1:58: authenticators[0].options.url: authenticator corp (probe.js): is missing: Invalid input: expected string, received undefined: ${seeOptions}`,
+        `gateway.yaml:1:66: authenticators[0].options.size: authenticator corp (probe.js): Invalid input: expected int, received number: ${seeOptions}`,
+        'gateway.yaml:1:79: authenticators[0].options.bind.dm: authenticator corp (probe.js): unknown key: did you mean dn?',
+      ],
+    ],
+    [
+      'what the branches of a union allow',
+      'z.object({ a: z.union([z.string(), z.object({ b: z.string() })]) })',
+      '{ a: 1 }',
+      [
+        expect.stringContaining(
+          'Invalid input: expected string, received number; or: Invalid input: expected object, received number',
+        ),
+      ],
+    ],
+    [
+      'a key that only a validator knows is unknown',
+      'z.union([z.strictObject({ a: z.string() }), z.strictObject({ b: z.string() })])',
+      '{ a: x, b: y }',
       [expect.stringContaining('Unrecognized key: "b"')],
-    );
-  });
-
-  test('a validation that throws', async () => {
-    await using folder = await folderWithProbe(
-      pluginSource('z.strictObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })'),
-    );
-    expect(await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { a: 1 } }]')).toEqual([
-      expect.stringContaining('authenticators[0].options: authenticator corp (probe.js): its validation failed: oh'),
-    ]);
+    ],
+    [
+      'a validation that throws',
+      'z.strictObject({ a: z.unknown().transform(() => { throw new Error("oh") }) })',
+      '{ a: 1 }',
+      [expect.stringContaining('authenticators[0].options: authenticator corp (probe.js): its validation failed: oh')],
+    ],
+    [
+      'a secret that is missing, without a second problem from the schema',
+      'z.object({ url: z.string() })',
+      '{ url: { env: A } }',
+      [
+        'gateway.yaml:1:65: authenticators[0].options.url: authenticator corp: the environment variable A is not set: set it where the gateway is started',
+      ],
+    ],
+  ])('%s', async (_name, schema, options, problems) => {
+    const text = `authenticators: [{ name: corp, use: ./probe.js, options: ${options} }]`;
+    expect(await problemsOf(text, pluginSource(schema))).toEqual(problems);
   });
 
   test('create() that throws, reported by the config', async () => {
@@ -135,15 +133,6 @@ describe('secrets never appear in a problem', () => {
       missing,
     ]);
   });
-
-  test('a secret that is missing is reported once, without a second problem from the schema', async () => {
-    await using folder = await folderWithProbe(pluginSource('z.object({ url: z.string() })'));
-    expect(
-      await folder.problems('authenticators: [{ name: corp, use: ./probe.js, options: { url: { env: A } } }]'),
-    ).toEqual([
-      'gateway.yaml:1:65: authenticators[0].options.url: authenticator corp: the environment variable A is not set: set it where the gateway is started',
-    ]);
-  });
 });
 
 const plugin = { use: 'corp', package: '@sallyport/authenticator-corp', digest: 'one' };
@@ -172,19 +161,11 @@ describe('the fingerprint of an authenticator', () => {
     );
   });
 
+  // What JSON can't say, and what the property never makes.
   test.each([
-    [1, '1'],
-    [null, 'null'],
-    [true, 'true'],
-    [[], {}],
-    [
-      [1, 2],
-      [2, 1],
-    ],
     [[[1], 2], [[1, 2]]],
     [Number.POSITIVE_INFINITY, null],
     [Number.NaN, 'NaN'],
-    [{ a: { b: 1 } }, { a: {}, b: 1 }],
   ])('differs for %j and %j', (one, other) => {
     expect(of({ a: one })).not.toBe(of({ a: other }));
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadConfig, usableParts } from './load.ts';
 import { ConfigError } from './problems.ts';
-import { configFolder, folderWithProbe, pluginSource, yaml } from './testing/config-folder.ts';
+import { configFolder, folderWithProbe, pluginSource, problemsOf, yaml } from './testing/config-folder.ts';
 
 describe('a good config', () => {
   test('the least one gets every default', async () => {
@@ -170,24 +170,12 @@ describe('the file itself', () => {
       message: `${folder.file}: can't be read: there is no such file`,
     });
   });
-  test('not UTF-8', async () => {
-    await using folder = await configFolder();
-    expect(await folder.problems(new Uint8Array([0x61, 0x3a, 0x20, 0xff]))).toEqual([
-      expect.stringContaining('is not valid UTF-8'),
-    ]);
-  });
-  test('over 1 MiB', async () => {
-    await using folder = await configFolder();
-    expect(await folder.problems(`# ${'x'.repeat(1024 * 1024)}`)).toEqual([
-      expect.stringContaining('is bigger than 1 MiB'),
-    ]);
-  });
-  test('with every YAML problem', async () => {
-    await using folder = await configFolder();
-    expect(await folder.problems('a: 1\na: 2\nb: 1\nb: 2')).toEqual([
-      'gateway.yaml:2:1: duplicate key: remove one',
-      'gateway.yaml:4:1: duplicate key: remove one',
-    ]);
+  test.each<[string | Uint8Array, unknown[]]>([
+    [new Uint8Array([0x61, 0x3a, 0x20, 0xff]), [expect.stringContaining('is not valid UTF-8')]],
+    [`# ${'x'.repeat(1024 * 1024)}`, [expect.stringContaining('is bigger than 1 MiB')]],
+    ['a: 1\na: 2\nb: 1\nb: 2', [2, 4].map((line) => `gateway.yaml:${line}:1: duplicate key: remove one`)],
+  ])('its own problems, all of them: %#', async (content, problems) => {
+    expect(await problemsOf(content)).toEqual(problems);
   });
   test('a plugin file that does not exist is listed too', async () => {
     await using folder = await configFolder();

@@ -14,6 +14,13 @@ async function failure(use: string, configFile: string): Promise<string> {
   );
 }
 
+/** What is wrong with the package @acme/corp, whose code this is. */
+async function failureOf(source: string): Promise<string> {
+  await using folder = await configFolder();
+  await folder.install('@acme/corp', source);
+  return await failure('@acme/corp', folder.file);
+}
+
 describe('a plugin is found', () => {
   test('as the package of a bare word, beside the config file', async () => {
     await using folder = await configFolder();
@@ -129,9 +136,7 @@ describe('the problem of a plugin that can’t be imported has the cause', () =>
     ['a missing dependency', 'import "@acme/dependency"', /@acme\/dependency.* \| install its dependencies/s],
     ['a throw of no Error', 'throw null', /something that is not an Error was thrown/],
   ])('%s', async (_name, source, expected) => {
-    await using folder = await configFolder();
-    await folder.install('@acme/corp', source);
-    const message = await failure('@acme/corp', folder.file);
+    const message = await failureOf(source);
     expect(message).toMatch(/^@acme\/corp can't be imported: /);
     expect(message).toMatch(expected);
   });
@@ -145,7 +150,6 @@ describe('a plugin that breaks the contract', () => {
       'export const plugin = 1',
       'the default export of @acme/corp is not a plugin: it has no specificationVersion',
     ],
-    ['a default export of another kind', 'export default 1', 'the default export of @acme/corp is not a plugin'],
     [
       'nothing in it',
       'export default { specificationVersion: 1 }',
@@ -159,22 +163,11 @@ describe('a plugin that breaks the contract', () => {
       'lacks createTokenIssuer (a function, or left out)',
     ],
     ['caching', pluginSource(schema, "caching: 'all',"), 'lacks caching (none, memory, shared)'],
-    ['something that is no schema', pluginSource('{ properties: {} }'), 'lacks optionsSchema (a Standard'],
     ['a schema that JSON can’t say', pluginSource('z.object({ a: z.date() })'), "can't be written as JSON Schema"],
     [
       'a newer contract',
       pluginSource(schema, 'specificationVersion: 2,'),
       'has specificationVersion 2, this gateway needs 1 | upgrade the gateway or @acme/corp, whichever has the lower number',
-    ],
-    [
-      'an older contract',
-      pluginSource(schema, 'specificationVersion: 0,'),
-      'has specificationVersion 0, this gateway needs 1 | upgrade the gateway or @acme/corp',
-    ],
-    [
-      'no version, as in a module that is something else',
-      'export default { app: true }',
-      'the default export of @acme/corp is not a plugin: it has no specificationVersion | it must be an AuthenticatorPlugin',
     ],
     [
       'a function, as of another framework',
@@ -211,15 +204,8 @@ describe('a plugin that breaks the contract', () => {
       pluginSource('z.union([z.strictObject({ a: z.string() }), z.looseObject({ b: z.string() })])'),
       'the optionsSchema of @acme/corp takes any key',
     ],
-    [
-      'a Standard Schema of another library that makes no JSON Schema',
-      pluginSource("{ '~standard': { version: 1, vendor: 'acme', validate() {} } }"),
-      'lacks optionsSchema (a Standard Schema that is a Standard JSON Schema too',
-    ],
   ])('%s', async (_name, source, expected) => {
-    await using folder = await configFolder();
-    await folder.install('@acme/corp', source);
-    const message = await failure('@acme/corp', folder.file);
+    const message = await failureOf(source);
     expect(message).toContain('@acme/corp');
     expect(message).toContain(expected);
   });
@@ -244,10 +230,9 @@ describe('a plugin that is a CommonJS module', () => {
   });
 
   test.each(['module.exports =', 'exports.default ='])('written as an ES module, %s: the same', async (exported) => {
-    await using folder = await configFolder();
-    await folder.install('@acme/corp', pluginSource('z.strictObject({})').replace('export default', exported));
-    expect(await failure('@acme/corp', folder.file)).toMatch(/can't be imported: ReferenceError: \w+ is not defined/);
-    expect(await failure('@acme/corp', folder.file)).toContain(esModule);
+    const message = await failureOf(pluginSource('z.strictObject({})').replace('export default', exported));
+    expect(message).toMatch(/can't be imported: ReferenceError: \w+ is not defined/);
+    expect(message).toContain(esModule);
   });
 
   test('with module.exports works: an import gives it as the default', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { folderWithProbe, pluginSource, yaml } from './testing/config-folder.ts';
+import { folderWithProbe, pluginSource, problemsOf, yaml } from './testing/config-folder.ts';
 
 describe('problems of the gateway’s own settings, with place and fix', () => {
   test.each([
@@ -166,8 +166,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       '8:18: admin.listen: is the address of server.listen too: give it another port',
     ],
   ])('%s', async (_name, parts, expected) => {
-    await using folder = await folderWithProbe();
-    const problems = await folder.problems(yaml(parts));
+    const problems = await problemsOf(yaml(parts));
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);
     expect(problems[0]).toContain(expected);
@@ -195,8 +194,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
   });
 
   test.each(['Probe', '-a', 'a-', 'a_b', 'a.b', 'a b', '', 'a'.repeat(64)])('the name %j', async (name) => {
-    await using folder = await folderWithProbe();
-    const problems = await folder.problems(`authenticators: [{ name: ${JSON.stringify(name)}, use: ./probe.js }]`);
+    const problems = await problemsOf(`authenticators: [{ name: ${JSON.stringify(name)}, use: ./probe.js }]`);
     expect(problems).toEqual([expect.stringContaining('gateway.yaml:1:26: authenticators[0].name: must ')]);
   });
 
@@ -220,8 +218,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       'authenticators[0].options: must be keys and values',
     ],
   ])('%s', async (text, expected) => {
-    await using folder = await folderWithProbe();
-    expect(await folder.problems(text)).toEqual([expect.stringContaining(expected)]);
+    expect(await problemsOf(text)).toEqual([expect.stringContaining(expected)]);
   });
 
   test('port 0 is never the same address, and the admin listener may be anywhere', async () => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { wordIssue } from '../problems.ts';
-import { folderWithProbe, yaml } from '../testing/config-folder.ts';
+import { folderWithProbe, problemsOf, yaml } from '../testing/config-folder.ts';
 import { sealingKeys } from './redis.ts';
 
 const newKey = (bytes = 32) => randomBytes(bytes).toString('base64');
@@ -124,8 +124,7 @@ describe('cache.redis', () => {
 
 describe('problems of cache.redis', () => {
   test('are reported together with all others, each at its line, rules between values among them', async () => {
-    await using folder = await folderWithProbe();
-    const problems = await folder.problems(`server:
+    const problems = await problemsOf(`server:
   listen: 0.0.0.0:8080
   reviewTimeout: 1s
 cache:

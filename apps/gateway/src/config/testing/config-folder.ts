@@ -100,3 +100,13 @@ export async function folderWithProbe(source: string = pluginSource(someOptions)
   await folder.write('probe.js', source);
   return folder;
 }
+
+/** The problems of a config whose authenticators are of the plugin `./probe.js`. */
+export async function problemsOf(
+  yaml: string | Uint8Array,
+  source?: string,
+  environment?: Record<string, string>,
+): Promise<string[]> {
+  await using folder = await folderWithProbe(source);
+  return await folder.problems(yaml, environment);
+}
