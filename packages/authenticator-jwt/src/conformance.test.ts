@@ -68,7 +68,7 @@ const cases = conformanceCases({
   },
 });
 
-for (const { name, skip, run } of cases) if (skip === undefined) test(name, run, 20_000);
+for (const { name, skip, run } of cases) if (skip === undefined) test(name, run);
 
 test('skips only what follows from keys that stay in force, and what passwords need', () => {
   expect(cases.flatMap(({ name, skip }) => (skip === undefined ? [] : [name]))).toMatchInlineSnapshot(`

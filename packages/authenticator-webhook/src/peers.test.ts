@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { open } from './testing/open.ts';
 import {
   awsIamAuthenticator,
@@ -10,7 +10,7 @@ import {
   rancher,
   type Users,
 } from './testing/peers.ts';
-import { type Behaviour, startReviewServer } from './testing/server.ts';
+import { type Behaviour, serve } from './testing/server.ts';
 import { optionsFor } from './testing/written-options.ts';
 
 const users: Users = { 'tkt_jane:1': { username: 'jane', groups: ['dev'] } };
@@ -19,8 +19,7 @@ const noOpinion = { kind: 'no-opinion' };
 const jane = { username: 'jane', groups: ['dev'] };
 
 async function start(behaviour: Behaviour, more: object = {}) {
-  const server = await startReviewServer(behaviour);
-  onTestFinished(() => server[Symbol.asyncDispose]());
+  const server = await serve(behaviour);
   return { server, ...(await open(optionsFor(server, more))) };
 }
 
@@ -87,8 +86,7 @@ describe('the TokenReview API of a cluster', () => {
   const cluster = { users, bearer: 'of-the-gateway', audiences: ['https://b.example.com'] };
   const options = { mode: 'api', bearer: 'of-the-gateway' };
   const startApi = async (more: object = {}) => {
-    const server = await startReviewServer(kubeApiServer(cluster));
-    onTestFinished(() => server[Symbol.asyncDispose]());
+    const server = await serve(kubeApiServer(cluster));
     return { server, ...(await open(optionsFor(server, { ...options, url: server.url, ...more }))) };
   };
   const groups = ['system:serviceaccounts', 'dev', 'system:authenticated'];
@@ -148,8 +146,7 @@ describe('the TokenReview API of a cluster', () => {
     ['a wrong credential', { bearer: 'another' }, '401'],
     ['no right to ask', { bearer: undefined, certFile: 'client', keyFile: 'client' }, '403'],
   ])('means the gateway itself by its refusal: %s', async (_name, more, status) => {
-    const server = await startReviewServer(kubeApiServer(cluster));
-    onTestFinished(() => server[Symbol.asyncDispose]());
+    const server = await serve(kubeApiServer(cluster));
     const client = await server.authority.issueClient('gateway');
     const files = 'certFile' in more ? { certFile: client.certificateFile, keyFile: client.keyFile } : {};
     const { failure } = await open(optionsFor(server, { ...options, url: server.url, ...more, ...files }));

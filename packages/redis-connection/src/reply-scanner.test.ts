@@ -77,6 +77,7 @@ test('the problem does not depend on the cuts', () => {
 describe('bytes that Redis never sends', () => {
   test.each([
     'hello\r\n',
+    'HTTP/1.1 400 Bad Request\r\n\r\n',
     '\r\n',
     '$\r\n',
     '$!\r\n',
