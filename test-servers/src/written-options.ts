@@ -33,12 +33,15 @@ export function testRefusals<Written>(
   complaints: (written: Written) => readonly string[],
   rows: readonly (readonly [written: Written, refusal: Refusal])[],
 ): void {
-  test.each(rows.map(([written, refusal]) => ({ written, refusal })))('options are refused: $refusal', ({ written, refusal }) => {
-    const all = typeof refusal === 'string' || refusal instanceof RegExp ? [refusal] : refusal;
-    const expected = all.map((one) => {
-      if (one instanceof RegExp) return expect.stringMatching(one);
-      return one.endsWith('…') ? expect.stringContaining(one.slice(0, -1)) : one;
-    });
-    expect(complaints(written)).toEqual(expected);
-  });
+  test.each(rows.map(([written, refusal]) => ({ written, refusal })))(
+    'options are refused: $refusal',
+    ({ written, refusal }) => {
+      const all = typeof refusal === 'string' || refusal instanceof RegExp ? [refusal] : refusal;
+      const expected = all.map((one) => {
+        if (one instanceof RegExp) return expect.stringMatching(one);
+        return one.endsWith('…') ? expect.stringContaining(one.slice(0, -1)) : one;
+      });
+      expect(complaints(written)).toEqual(expected);
+    },
+  );
 }

@@ -77,5 +77,5 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
   });
 
   // What is skipped because no password of a user is sent is no test at all: a skipped test would stop the CI.
-  for (const { name, skip, run } of cases) if (skip === undefined) test(name, run, 60_000);
+  for (const { name, skip, run } of cases) if (skip === undefined) test(name, run);
 });
