@@ -60,6 +60,8 @@ const cases = conformanceCases({
   sendsPasswords: false,
   watchesFiles: true,
   manyTokens: async (count) => users.slice(0, count),
+  // Only what fails waits for these.
+  ...{ deadline: 40_000, recoverWithin: 100_000, limit: 200_000 },
   skip: {
     'a stopped backend is reported as unavailable, never as a refusal':
       'the keys that were read stay in force: key-set.test.ts tests when they do not',

@@ -45,7 +45,11 @@ test('Redis behind sentinels is reached over TLS with passwords of its own, also
   await using started = await startAuthenticator(options);
   expect(await outcomeOf(started.ask(token))).toBe('authenticated');
   await started.check();
-  await using wrong = await startAuthenticator({ ...options, sentinelPassword: newPassword() });
+  await using wrong = await startAuthenticator({
+    ...options,
+    sentinelPassword: newPassword(),
+    commandTimeout: '500ms',
+  });
   await expect(wrong.check()).rejects.toThrow(/the sentinels refuse the login: check sentinelUsername/);
   await untilReplicated(sentinels);
   const old = await sentinels.master();
@@ -93,7 +97,7 @@ test('one sentinel is enough, prints nothing, and its user needs only the rights
   }
   const addresses = ['127.0.0.1:1', ...sentinels.addresses];
   const options = { sentinels: addresses, name: sentinels.name, sentinelUsername, sentinelPassword };
-  await using unnamed = await startAuthenticator({ ...options, name: 'other' });
+  await using unnamed = await startAuthenticator({ ...options, name: 'other', commandTimeout: '500ms' });
   await expect(unnamed.check()).rejects.toThrow(/no sentinel names a master/);
   const token = await makeToken(options, 'jane');
   await using started = await startAuthenticator(options);

@@ -106,11 +106,7 @@ describe('a Redis that hangs', () => {
   test('in the TLS handshake is abandoned after commandTimeout, and tried again', async () => {
     const key = await storeKey(redis);
     await redis.hang();
-    await using started = await open({
-      url: redis.tlsUrl,
-      caFile: redis.caFile,
-      commandTimeout: '100ms',
-    });
+    await using started = await open({ url: redis.tlsUrl, caFile: redis.caFile, commandTimeout: '100ms' });
     await waitFor(() => (started.values.get('faults_total{kind=timeout}') ?? 0) >= 3, 'three tries');
     expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: no answer in time`);
     await redis.start();

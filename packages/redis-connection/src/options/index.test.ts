@@ -68,9 +68,7 @@ describe('users of a connection', () => {
     ]);
     const { properties } = schemaFor()['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
     expect(properties).toMatchObject({
-      insecure: {
-        description: 'Allow clear text with servers on other machines: anyone can read it.',
-      },
+      insecure: { description: 'Allow clear text with servers on other machines: anyone can read it.' },
     });
   });
 
