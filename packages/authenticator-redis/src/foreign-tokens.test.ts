@@ -3,7 +3,7 @@ import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { expect, test } from 'vitest';
 import { lookUpCommands } from './testing/access-lists.ts';
-import { newIdToken, newServiceAccountToken } from './testing/jwt.ts';
+import { newJwt } from './testing/jwt.ts';
 import { startAuthenticator } from './testing/plugin.ts';
 import { makeToken } from './token.ts';
 
@@ -11,8 +11,7 @@ const redis = await redisForFile();
 
 const own = makeToken('sp_');
 const foreign = [
-  newServiceAccountToken(),
-  newIdToken(),
+  newJwt({ iss: 'https://login.example.com', sub: 'jane' }),
   makeToken('ghp_'),
   own.slice(0, -1),
   `${own}\n`,

@@ -22,7 +22,7 @@ describe.each([
 ])('a Redis that %s', (_, end) => {
   test('is noticed at once, no command waits for it, and none is sent to it afterwards', async () => {
     const noise = listenForNoise();
-    await using started = await open({ url: redis.url, commandTimeout: '30s' });
+    await using started = await open({ url: redis.url, commandTimeout: '5s' });
     const key = await storeKey(redis);
     await untilRead(started, key);
     await end();
