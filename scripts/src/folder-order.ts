@@ -17,7 +17,7 @@ const otherFiles = '*.ts';
 const testSupport = '/src/testing/';
 
 /** What may import it: tests, test support of a folder, and programs that only developers run. */
-const ofTests = ['[.]test[.]ts$', '/(testing|bench)/', '^(test|test-servers|scripts)/'];
+const ofTests = ['[.](test|load)[.]ts$', '/(testing|bench)/', '^(test|test-servers|scripts)/'];
 
 const howToFix = 'Imports go down in the pictures of docs/architecture.md, "The order of the folders".';
 

@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
-import { createPromptLimit } from './cache/store.ts';
-import { nameOf } from './target.ts';
 import { type Client, createClient, execInfo, type TerminalRun } from './testing/client.ts';
 
 /** No server is asked before a password was typed. */
@@ -105,8 +103,7 @@ test('after three prompts that no one answered there is no fourth, but login sti
   await using home = await temporaryFolder('prompt');
   const client = createClient(home.path);
   const third = await atPrompt(client);
-  const limit = createPromptLimit(join(client.cache, `${nameOf(target)}.prompts`));
-  for (let before = 0; before < 2; before++) limit.begin();
+  for (let before = 0; before < 2; before++) client.beginPrompt(target);
   // Killed: it can't note anything at its end.
   process.kill(await processAtPrompt(client), 'SIGKILL');
   await third.ended;

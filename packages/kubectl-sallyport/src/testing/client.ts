@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import { noteUse, writeSession } from '../cache/session-file.ts';
+import { createPromptLimit } from '../cache/store.ts';
 import { main } from '../cli.ts';
 import { nameOf, type Target } from '../target.ts';
 
@@ -29,6 +30,8 @@ export interface Client {
   run(words: readonly string[], env?: Variables): Promise<Result>;
   /** On a terminal. @param line of a shell, in which `$PLUGIN` is the command; it runs in the home */
   terminal(line: string, env?: Variables): TerminalRun;
+  /** As another process does that asks for a password, and is killed. */
+  beginPrompt(target: Target): void;
   /** Puts a session of ada into its cache, which was used a minute ago. */
   cacheSession(target: Target, changes?: { readonly token?: string; readonly left?: number }): string;
 }
@@ -66,6 +69,7 @@ export function createClient(home: string): Client {
         ended: new Promise((resolve) => child.once('close', resolve)),
       };
     },
+    beginPrompt: (target) => createPromptLimit(join(cache, `${nameOf(target)}.prompts`)).begin(),
     cacheSession(target, { token = 'sp_cached', left = 3_600_000 } = {}) {
       mkdirSync(cache, { recursive: true, mode: 0o700 });
       const file = join(cache, `${nameOf(target)}.json`);
