@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
 /** The keys and defaults of a JSON Schema. */
 interface Described {
   readonly default?: unknown;
+  readonly items?: Described;
   readonly properties?: Readonly<Record<string, Described>>;
 }
 
@@ -22,5 +26,49 @@ export function optionsOfReadme(readme: string): [option: string, fallback: stri
       key,
       values[index],
     ]);
+  });
+}
+
+interface DocumentedPlugin {
+  /** `new URL('../README.md', import.meta.url)` */
+  readonly readme: URL;
+  /** Of one entry, where the options are a list. */
+  readonly jsonSchema: Described;
+  /** Defaults as the README writes them, of options that have another one in the schema, or none. */
+  readonly defaults?: Readonly<Record<string, string | undefined>>;
+  /** Options of the schema that the README does not have. */
+  readonly isHidden?: (option: string) => boolean;
+  /** `parse` of the package yaml. */
+  readonly parse: (yaml: string) => unknown;
+  /** The options in a block of YAML, ready for the schema. */
+  readonly optionsIn: (block: never) => readonly unknown[];
+  /** How many options the blocks have in all. */
+  readonly examples: number;
+  /** What the schema says against options. */
+  readonly complaints: (options: unknown) => readonly string[];
+}
+
+/** The tests of the README of a plugin: its tables have all options with their defaults, and its examples are valid. */
+export function testReadme(plugin: DocumentedPlugin): void {
+  const readme = readFileSync(plugin.readme, 'utf8');
+  const { defaults = {}, isHidden = () => false } = plugin;
+
+  function shown(option: string, fallback: unknown): string | undefined {
+    if (Object.hasOwn(defaults, option)) return defaults[option];
+    if (Array.isArray(fallback)) return JSON.stringify(fallback);
+    return fallback === '' ? undefined : fallback?.toString();
+  }
+
+  test('the README has every option with its default, and no other', () => {
+    const options = optionsOfSchema(plugin.jsonSchema).filter(([option]) => !isHidden(option));
+    const expected = options.map(([option, fallback]) => [option, shown(option, fallback)]);
+    expect(optionsOfReadme(readme).sort()).toEqual(expected.sort());
+  });
+
+  test('the options in the README are valid', () => {
+    const blocks = [...readme.matchAll(/```yaml\n(.*?)```/gs)].map(([, block = '']) => plugin.parse(block));
+    const all = blocks.flatMap((block) => plugin.optionsIn(block as never));
+    expect(all).toHaveLength(plugin.examples);
+    for (const options of all) expect(plugin.complaints(options)).toEqual([]);
   });
 }

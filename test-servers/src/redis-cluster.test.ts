@@ -1,10 +1,9 @@
 import { Cluster } from 'ioredis';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { newPassword } from './passwords.ts';
 import { accepts } from './ports.ts';
 import type { RedisServer } from './redis.ts';
 import { type RedisCluster, slotRangesOf, startCluster } from './redis-cluster.ts';
-import { waitFor } from './wait-for.ts';
 
 const password = newPassword();
 const users = [`user limited on >${password} ~own:* +get +set +info +cluster|slots +cluster|info`];
@@ -42,78 +41,55 @@ async function expectReplicas({ nodes }: RedisCluster): Promise<void> {
   }
 }
 
-describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
-  test('replicas take the place of a killed and of a hanging master, clients may use TLS, and all end with the test', async () => {
-    const cluster = await startCluster({ program, users, password: true });
-    onTestFinished(() => cluster[Symbol.asyncDispose]());
-    expect(cluster.urls).toEqual(cluster.nodes.map(({ port }) => `redis://127.0.0.1:${port}`));
-    const [first, second, third, replica, otherReplica] = cluster.nodes;
-    if (first === undefined || second === undefined) throw new Error('no node was started');
-    await expectReplicas(cluster);
-    const masters = await cluster.masters();
-    expect(masters).toEqual([first, second, third]);
-    const keys = await keysOf(cluster, masters);
-    const [key = '', otherKey = ''] = keys;
-    await using client = connect(cluster);
-    await using secure = connect(cluster, { tls: true });
-    for (const one of keys) {
-      await client.redis.set(one, 'one');
-      expect(await secure.redis.get(one)).toBe('one');
-    }
-    for (const [index, master] of masters.entries()) {
-      expect(await master.client().keys('*')).toEqual([keys[index]]);
-    }
-    await expect(client.redis.get('key')).rejects.toThrow('NOPERM');
-    // WAIT waits for the writes of its own connection, and so for all before them.
-    const master = first.client();
-    await master.set(key, 'one');
-    expect(await master.wait(1, 0)).toBe(1);
-    const promoted = cluster.untilPromoted(first);
-    await first.kill();
-    expect(await promoted).toBe(replica);
-    expect(await cluster.masters()).toEqual([replica, second, third]);
-    expect(await cluster.masterOf(key)).toBe(replica);
-    expect(await client.redis.get(key)).toBe('one');
-    await client.redis.set(key, 'two');
-    await first.start();
-    await cluster.untilSettled();
-    await expectReplicas(cluster);
-    await first.client().readonly();
-    expect(await first.client().get(key)).toBe('two');
-    expect(await cluster.masterOf(key)).toBe(replica);
+test('replicas take the place of a killed and of a hanging master, clients may use TLS, and all end with the test', async () => {
+  const cluster = await startCluster({ users, password: true });
+  onTestFinished(() => cluster[Symbol.asyncDispose]());
+  expect(cluster.urls).toEqual(cluster.nodes.map(({ port }) => `redis://127.0.0.1:${port}`));
+  const [first, second, third, replica, otherReplica] = cluster.nodes;
+  if (first === undefined || second === undefined) throw new Error('no node was started');
+  await expectReplicas(cluster);
+  const masters = await cluster.masters();
+  expect(masters).toEqual([first, second, third]);
+  const keys = await keysOf(cluster, masters);
+  const [key = '', otherKey = ''] = keys;
+  await using client = connect(cluster);
+  await using secure = connect(cluster, { tls: true });
+  for (const one of keys) {
+    await client.redis.set(one, 'one');
+    expect(await secure.redis.get(one)).toBe('one');
+  }
+  for (const [index, master] of masters.entries()) {
+    expect(await master.client().keys('*')).toEqual([keys[index]]);
+  }
+  await expect(client.redis.get('key')).rejects.toThrow('NOPERM');
+  // WAIT waits for the writes of its own connection, and so for all before them.
+  const master = first.client();
+  await master.set(key, 'one');
+  expect(await master.wait(1, 0)).toBe(1);
+  const promoted = cluster.untilPromoted(first);
+  await first.kill();
+  expect(await promoted).toBe(replica);
+  expect(await cluster.masters()).toEqual([replica, second, third]);
+  expect(await cluster.masterOf(key)).toBe(replica);
+  expect(await client.redis.get(key)).toBe('one');
+  await client.redis.set(key, 'two');
+  await first.start();
+  await cluster.untilSettled();
+  await expectReplicas(cluster);
+  await first.client().readonly();
+  expect(await first.client().get(key)).toBe('two');
+  expect(await cluster.masterOf(key)).toBe(replica);
 
-    await second.hang();
-    expect(await cluster.untilPromoted(second)).toBe(otherReplica);
-    await second.start();
-    await cluster.untilSettled();
-    expect(await cluster.masterOf(otherKey)).toBe(otherReplica);
+  await second.hang();
+  expect(await cluster.untilPromoted(second)).toBe(otherReplica);
+  await second.start();
+  await cluster.untilSettled();
+  expect(await cluster.masterOf(otherKey)).toBe(otherReplica);
 
-    await third?.hang();
-    await cluster[Symbol.asyncDispose]();
-    expect(cluster.nodes).toHaveLength(6);
-    for (const { port } of cluster.nodes) {
-      expect(await accepts(port)).toBe(false);
-    }
-  });
+  await third?.hang();
+  await cluster[Symbol.asyncDispose]();
+  expect(cluster.nodes).toHaveLength(6);
+  for (const { port } of cluster.nodes) {
+    expect(await accepts(port)).toBe(false);
+  }
 });
-
-test.each([
-  ['no', 'OK'],
-  ['yes', 'CLUSTERDOWN'],
-])(
-  'when slots are lost, the rest is served unless full coverage is required (full coverage: %s)',
-  async (covers, answer) => {
-    const settings = covers === 'yes' ? { 'cluster-require-full-coverage': covers } : {};
-    await using cluster = await startCluster({ settings, replicasPerMaster: 0 });
-    const [lost, second, third] = cluster.nodes;
-    if (second === undefined || third === undefined) throw new Error('no node was started');
-    const [key = ''] = await keysOf(cluster, [second]);
-    await lost?.stop();
-    await waitFor(
-      async () => String(await second.client().cluster('NODES')).includes('master,fail '),
-      'a master to be marked as down',
-    );
-    const set = second.client().set(key, 'value');
-    expect(await set.catch((error: Error) => error.message)).toContain(answer);
-  },
-);

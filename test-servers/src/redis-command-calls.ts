@@ -3,8 +3,6 @@ import type { RedisServer } from './redis.ts';
 /** How often commands were called since the last `forgetCalls`, by all clients and scripts. */
 export interface CommandCalls {
   of(command: string): number;
-  /** Microseconds of Redis' own time for one call, on average. */
-  meanTime(command: string): number;
   /** The commands that were called, without the two that this module sends. */
   readonly names: readonly string[];
 }
@@ -12,18 +10,12 @@ export interface CommandCalls {
 /** Commands that were rejected before they ran do not count: https://redis.io/docs/latest/commands/info/. */
 export async function commandCalls(redis: RedisServer): Promise<CommandCalls> {
   const info = await redis.client().info('commandstats');
-  const line = /^cmdstat_([^:]+):calls=(\d+),usec=\d+,usec_per_call=([\d.]+)/gm;
-  const stats = new Map(
-    Array.from(info.matchAll(line), ([, name = '', calls, time]) => [
-      name,
-      { calls: Number(calls), time: Number(time) },
-    ]),
-  );
+  const matches = info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm);
+  const calls = new Map(Array.from(matches, ([, name = '', count]) => [name, Number(count)]));
   const own = ['info', 'config|resetstat'];
   return {
-    of: (command) => stats.get(command)?.calls ?? 0,
-    meanTime: (command) => stats.get(command)?.time ?? Number.NaN,
-    names: [...stats].flatMap(([name, { calls }]) => (calls > 0 && !own.includes(name) ? [name] : [])).sort(),
+    of: (command) => calls.get(command) ?? 0,
+    names: [...calls].flatMap(([name, count]) => (count > 0 && !own.includes(name) ? [name] : [])).sort(),
   };
 }
 

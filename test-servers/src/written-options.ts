@@ -1,3 +1,5 @@
+import { expect, test } from 'vitest';
+
 /** The part of a zod schema that tests of options need. */
 interface OptionsSchema<Options> {
   safeParse(written: unknown):
@@ -21,4 +23,25 @@ export function settleOptions<Options>(schema: OptionsSchema<Options>, written: 
 export function complaintsAbout(schema: OptionsSchema<unknown>, written: unknown): string[] {
   const result = schema.safeParse(written);
   return result.success ? [] : result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+/** A whole complaint, the beginning of one with `…` behind it, or all complaints where there are several. */
+type Refusal = string | RegExp | readonly string[];
+
+/** Tests that each of these options is refused, with these complaints and no others. */
+export function testRefusals<Written>(
+  complaints: (written: Written) => readonly string[],
+  rows: readonly (readonly [written: Written, refusal: Refusal])[],
+): void {
+  test.each(rows.map(([written, refusal]) => ({ written, refusal })))(
+    'options are refused: $refusal',
+    ({ written, refusal }) => {
+      const all = typeof refusal === 'string' || refusal instanceof RegExp ? [refusal] : refusal;
+      const expected = all.map((one) => {
+        if (one instanceof RegExp) return expect.stringMatching(one);
+        return one.endsWith('…') ? expect.stringContaining(one.slice(0, -1)) : one;
+      });
+      expect(complaints(written)).toEqual(expected);
+    },
+  );
 }

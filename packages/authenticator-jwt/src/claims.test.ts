@@ -13,6 +13,9 @@ const mapped = (claims: object, claimMappings: object, more: object = {}) =>
   userOf(claims as Record<string, unknown>, issuer({ claimMappings, ...more }));
 
 const username = { claim: 'sub' };
+const groups = { claim: 'groups' };
+const email = { username: { claim: 'email' } };
+const more = { username, extra: [{ key: 'x.io/t', claim: 't' }] };
 
 // kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc_test.go, and
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
@@ -25,27 +28,17 @@ describe('claimMappings, as in kube-apiserver', () => {
       { username: { claim: 'sub', prefix: 'oidc:' } },
       { username: 'oidc:jane' },
     ],
-    [
-      'groups in a list',
-      { sub: 'a', groups: ['x', 'y'] },
-      { username, groups: { claim: 'groups' } },
-      { username: 'a', groups: ['x', 'y'] },
-    ],
-    [
-      'one group',
-      { sub: 'a', groups: 'x' },
-      { username, groups: { claim: 'groups' } },
-      { username: 'a', groups: ['x'] },
-    ],
+    ['groups in a list', { sub: 'a', groups: ['x', 'y'] }, { username, groups }, { username: 'a', groups: ['x', 'y'] }],
+    ['one group', { sub: 'a', groups: 'x' }, { username, groups }, { username: 'a', groups: ['x'] }],
     [
       'a prefix of groups',
       { sub: 'a', roles: ['x'] },
       { username, groups: { claim: 'roles', prefix: 'g:' } },
       { username: 'a', groups: ['g:x'] },
     ],
-    ['no groups', { sub: 'a' }, { username, groups: { claim: 'groups' } }, { username: 'a' }],
+    ['no groups', { sub: 'a' }, { username, groups }, { username: 'a' }],
     ['a claim that every object has', { sub: 'a' }, { username, groups: { claim: 'constructor' } }, { username: 'a' }],
-    ['groups of null', { sub: 'a', groups: null }, { username, groups: { claim: 'groups' } }, { username: 'a' }],
+    ['groups of null', { sub: 'a', groups: null }, { username, groups }, { username: 'a' }],
     [
       'an empty group',
       { sub: 'a', groups: '' },
@@ -53,40 +46,15 @@ describe('claimMappings, as in kube-apiserver', () => {
       { username: 'a', groups: [] },
     ],
     ['a uid', { sub: 'a', oid: '7' }, { username, uid: { claim: 'oid' } }, { username: 'a', uid: '7' }],
-    [
-      'a verified address',
-      { email: 'a@x', email_verified: true },
-      { username: { claim: 'email' } },
-      { username: 'a@x' },
-    ],
-    [
-      'an address of an issuer that verifies none',
-      { email: 'a@x' },
-      { username: { claim: 'email' } },
-      { username: 'a@x' },
-    ],
+    ['a verified address', { email: 'a@x', email_verified: true }, email, { username: 'a@x' }],
+    ['an address of an issuer that verifies none', { email: 'a@x' }, email, { username: 'a@x' }],
     ['a claim with dots', { 'https://x/name': 'a' }, { username: { claim: 'https://x/name' } }, { username: 'a' }],
     ['a claim that is not mapped', { sub: 'a', name: 'b', groups: ['x'] }, { username }, { username: 'a' }],
-    [
-      'more, a text',
-      { sub: 'a', t: 'x' },
-      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
-      { username: 'a', extra: { 'x.io/t': ['x'] } },
-    ],
-    [
-      'more, a list',
-      { sub: 'a', t: ['x', ''] },
-      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
-      { username: 'a', extra: { 'x.io/t': ['x', ''] } },
-    ],
-    ['more that is not there', { sub: 'a' }, { username, extra: [{ key: 'x.io/t', claim: 't' }] }, { username: 'a' }],
-    [
-      'more that is empty',
-      { sub: 'a', t: '' },
-      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
-      { username: 'a' },
-    ],
-    ['more that is []', { sub: 'a', t: [] }, { username, extra: [{ key: 'x.io/t', claim: 't' }] }, { username: 'a' }],
+    ['more, a text', { sub: 'a', t: 'x' }, more, { username: 'a', extra: { 'x.io/t': ['x'] } }],
+    ['more, a list', { sub: 'a', t: ['x', ''] }, more, { username: 'a', extra: { 'x.io/t': ['x', ''] } }],
+    ['more that is not there', { sub: 'a' }, more, { username: 'a' }],
+    ['more that is empty', { sub: 'a', t: '' }, more, { username: 'a' }],
+    ['more that is []', { sub: 'a', t: [] }, more, { username: 'a' }],
   ])('%s', (_name, claims, claimMappings, user) => {
     expect(mapped(claims, claimMappings)).toEqual(user);
   });
@@ -97,38 +65,13 @@ describe('claimMappings, as in kube-apiserver', () => {
     ['a number for a name', { sub: 7 }, { username }, 'claim sub is no text'],
     ['a list for a name', { sub: ['a'] }, { username }, 'claim sub is no text'],
     ['a name of every object', {}, { username: { claim: 'constructor' } }, 'claim constructor is no text'],
-    [
-      'an address that is not verified',
-      { email: 'a@x', email_verified: false },
-      { username: { claim: 'email' } },
-      'email_verified',
-    ],
-    [
-      '"true" for verified',
-      { email: 'a@x', email_verified: 'true' },
-      { username: { claim: 'email' } },
-      'email_verified',
-    ],
-    [
-      'numbers for groups',
-      { sub: 'a', groups: [1] },
-      { username, groups: { claim: 'groups' } },
-      'claim groups is neither',
-    ],
-    [
-      'a map for groups',
-      { sub: 'a', groups: { x: 1 } },
-      { username, groups: { claim: 'groups' } },
-      'claim groups is neither',
-    ],
+    ['an address that is not verified', { email: 'a@x', email_verified: false }, email, 'email_verified'],
+    ['"true" for verified', { email: 'a@x', email_verified: 'true' }, email, 'email_verified'],
+    ['numbers for groups', { sub: 'a', groups: [1] }, { username, groups }, 'claim groups is neither'],
+    ['a map for groups', { sub: 'a', groups: { x: 1 } }, { username, groups }, 'claim groups is neither'],
     ['no uid', { sub: 'a' }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
     ['a number for a uid', { sub: 'a', oid: 7 }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
-    [
-      'a number for more',
-      { sub: 'a', t: 7 },
-      { username, extra: [{ key: 'x.io/t', claim: 't' }] },
-      'claim t is neither',
-    ],
+    ['a number for more', { sub: 'a', t: 7 }, more, 'claim t is neither'],
   ])('%s is refused', (_name, claims, claimMappings, objection) => {
     expect(mapped(claims, claimMappings)).toEqual({ objection: expect.stringContaining(objection) });
   });
@@ -163,8 +106,7 @@ describe('credentialId', () => {
   const key = 'authentication.kubernetes.io/credential-id';
 
   test('is the token id, as kube-apiserver writes it, beside what else is mapped', () => {
-    const claimMappings = { username, extra: [{ key: 'x.io/t', claim: 't' }] };
-    expect(mapped({ sub: 'a', jti: '7', t: 'x' }, claimMappings, { credentialId: true })).toEqual({
+    expect(mapped({ sub: 'a', jti: '7', t: 'x' }, more, { credentialId: true })).toEqual({
       username: 'a',
       extra: { 'x.io/t': ['x'], [key]: ['JTI=7'] },
     });

@@ -60,6 +60,8 @@ const cases = conformanceCases({
   sendsPasswords: false,
   watchesFiles: true,
   manyTokens: async (count) => users.slice(0, count),
+  // Only what fails waits for these.
+  ...{ deadline: 40_000, recoverWithin: 100_000, limit: 200_000 },
   skip: {
     'a stopped backend is reported as unavailable, never as a refusal':
       'the keys that were read stay in force: key-set.test.ts tests when they do not',
@@ -68,7 +70,7 @@ const cases = conformanceCases({
   },
 });
 
-for (const { name, skip, run } of cases) if (skip === undefined) test(name, run, 20_000);
+for (const { name, skip, run } of cases) if (skip === undefined) test(name, run);
 
 test('skips only what follows from keys that stay in force, and what passwords need', () => {
   expect(cases.flatMap(({ name, skip }) => (skip === undefined ? [] : [name]))).toMatchInlineSnapshot(`

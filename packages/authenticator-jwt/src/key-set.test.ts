@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { AuthenticatorError } from '@sallyport/authenticator';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { jwtVerify } from 'jose';
 import { afterAll, afterEach, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
@@ -24,7 +23,8 @@ const usual: KeyLimits = {
   refresh: 600_000,
   cooldown: 30_000,
   staleTtl: 86_400_000,
-  timeout: 5_000,
+  // No answer takes that long but one that never comes.
+  timeout: 600_000,
   maxSize: 262_144,
   maxKeys: 100,
 };
@@ -60,7 +60,7 @@ const isGood = async (token: string, keys: Promise<Awaited<ReturnType<KeySet['ne
 };
 const reads = () => provider.asked.filter((path) => path === '/jwks').length;
 const failure = (code: string, words: string) =>
-  expect.objectContaining({ code, message: expect.stringContaining(words) });
+  expect.objectContaining({ name: 'AuthenticatorError', code, message: expect.stringContaining(words) });
 const unavailable = (words: string) => failure('unavailable', words);
 
 test('the keys are read once for all who ask at the start', async () => {
@@ -164,7 +164,7 @@ test.each<[Behaviour, string]>([
   ['upgrades', 'answers 101'],
 ])('an issuer that %s', async (behaviour, words) => {
   provider.behave(behaviour);
-  const { keys, reported } = openKeys({ timeout: 300 });
+  const { keys, reported } = openKeys(behaviour === 'hangs' ? { timeout: 100 } : {});
   await expect(keys.current(signal)).rejects.toEqual(unavailable(words));
   expect(reported).toMatchObject({ failures: 1, warnings: [{ issuer: provider.url }] });
   // Nothing was followed, and the keys were not asked for.
@@ -214,12 +214,4 @@ test('of a JWK set only public members of asymmetric keys are held', () => {
 
 test.each([{}, [], { keys: 7 }, { keys: [7] }, null])('%j is no JWK set', (document) => {
   expect(() => parseKeys(document, 10)).toThrow('is no JWK set');
-});
-
-test('every failure is an AuthenticatorError', async () => {
-  provider.behave('breaks off');
-  const error: unknown = await openKeys()
-    .keys.current(signal)
-    .catch((reason) => reason);
-  expect(AuthenticatorError.is(error)).toBe(true);
 });

@@ -16,6 +16,7 @@ describe('a record as a hash', () => {
       expect(hashLayout.read(reply)).toEqual({ problem: 'is not a hash' });
     },
   );
+
   test.each([[['username', 7]], [['username', ['a']]], [[['username'], null]]])(
     'is not %j, whatever Redis may answer',
     (reply) => {
@@ -39,15 +40,10 @@ describe('a record as a hash', () => {
 
   test.each([
     ['', 'groups must not be empty'],
-    ['dev,', 'groups must not be empty'],
     ['dev,,ops', 'groups must not be empty'],
-    [' ', 'groups must not be empty'],
     ['[dev]', 'groups is not JSON'],
     ['["dev"', 'groups is not JSON'],
     ['["dev",7]', 'groups must be text'],
-    ['[["dev"]]', 'groups must be text'],
-    ['[""]', 'groups must not be empty'],
-    ['d\uFFFDv', 'groups must be UTF-8'],
   ])('with the groups %j has a problem that quotes nothing', (text, problem) => {
     expect(withField('groups', text)).toEqual({ problem });
   });
@@ -59,9 +55,6 @@ describe('a record as a hash', () => {
     ['team=a', { problem: 'extra is not JSON' }],
     ['{"team":["a"]', { problem: 'extra is not JSON' }],
     ['["a"]', { problem: 'extra must map lowercase keys to lists' }],
-    ['"a"', { problem: 'extra must map lowercase keys to lists' }],
-    ['null', { problem: 'extra must map lowercase keys to lists' }],
-    ['{"team":"a"}', { problem: 'extra must be a list' }],
     ['{"__proto__":["a"]}', { problem: 'extra must not have the key __proto__' }],
   ])('has extra as JSON: %s', (text, expected) => {
     expect(withField('extra', text)).toEqual(expected);
@@ -72,18 +65,6 @@ describe('a record as a hash', () => {
       expect(read({ username })).toEqual({ record: { username } });
     }
     expect(withField('uid', '["7"]')).toEqual({ record: { username: 'robot', uid: '["7"]' } });
-  });
-
-  test.each([
-    [
-      'expiresAt',
-      '1935366400',
-      'expiresAt must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z',
-    ],
-    ['username', '', 'username must not be empty'],
-    ['reason', 'a\uFFFD', 'reason must be UTF-8'],
-  ])('with a bad %s reports its problem', (name, value, problem) => {
-    expect(withField(name, value)).toEqual({ problem });
   });
 
   test('has no other fields, nor those that every object inherits', () => {

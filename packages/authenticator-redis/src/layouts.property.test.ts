@@ -8,10 +8,7 @@ import { fieldNames } from './record.ts';
 import { goodRecord } from './testing/arbitrary-records.ts';
 
 /** As Redis gives back what was written. */
-const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = {
-  json: writeJson,
-  hash: writeHash,
-};
+const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = { json: writeJson, hash: writeHash };
 
 const names = Object.keys(layouts) as LayoutName[];
 

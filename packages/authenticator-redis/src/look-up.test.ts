@@ -61,35 +61,18 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
   });
 
   test.each([
-    ['revoked', { revokedAt: at(midday), expiresAt: at(midday - minute) }],
-    ['revoked', { revokedAt: at(midday + minute), notBefore: at(midday + minute) }],
-    ['expired', { expiresAt: at(midday - minute) }],
-    ['not-yet-valid', { notBefore: at(midday + minute), expiresAt: at(midday + 2 * minute) }],
-  ])('are refused as %s', async (reason, record) => {
-    const token = await put({ username: 'robot', ...record });
-    await using started = await start(() => midday);
-    expect(await started.ask(token)).toEqual({ kind: 'rejected', reason, subject: 'robot' });
-  });
-
-  test.each([
     [{ username: 'robot', expires: '2031-05-01T00:00:00Z' }, /^has an unknown field expires: a record has username, /],
-    [{ uid: '7' }, 'username is missing'],
-    [{ username: '' }, 'username must not be empty'],
-    [{ username: 'robot', groups: ['dev', ''] }, 'groups must not be empty'],
-    [{ username: 'robot', extra: { Team: ['a'] } }, 'extra must have lowercase keys'],
-    [{ username: 'robot', audiences: [] }, 'audiences must not be empty: leave it out for a token without audiences'],
+    [{ username: 'robot', extra: { Team: ['a'] } }, /^extra must have lowercase keys$/],
     [{ username: 'robot', expiresAt: 'tomorrow' }, /^expiresAt must be a date and time with its zone \(RFC 3339\)/],
-    [{ username: 'robot', revokedBy: 'jane' }, 'revokedAt is required with revokedBy and revokedReason'],
-    [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, 'is too big: at most 65536 characters are read'],
+    [{ username: 'robot', 'x-': 'x'.repeat(70_000) }, /^is too big: at most 65536 characters are read$/],
   ])('that are invalid fail with the digest and the field: %#', async (record, problem) => {
     const token = await put(record);
     await using started = await start();
     const error = await errorOf(started.ask(token));
     const [, said = ''] = error.message.split(' is bad: ');
     expect(error).toMatchObject(badRecord(token, said));
-    if (typeof problem === 'string') expect(said).toBe(problem);
-    else expect(said).toMatch(problem);
-    for (const value of [token, 'jane', 'tomorrow', 'Team', 'xxx']) expect(error.message).not.toContain(value);
+    expect(said).toMatch(problem);
+    for (const value of [token, 'tomorrow', 'Team', 'xxx']) expect(error.message).not.toContain(value);
   });
 
   test('with a field __proto__ are invalid', async () => {

@@ -1,3 +1,4 @@
+import { testRefusals } from '@sallyport/test-servers/written-options';
 import { describe, expect, test } from 'vitest';
 import { complaints, settled } from './testing/written-options.ts';
 
@@ -86,28 +87,23 @@ describe('admin', () => {
     }
   });
 
-  test.each<[unknown, string[]]>([
-    [null, ['admin: must be keys and values: write { url: { env: REDIS_ADMIN_URL } }']],
-    [`redis://:${secret}@redis`, ['admin: must be keys and values: write { url: { env: REDIS_ADMIN_URL } }']],
-    [{}, ['admin.url: is missing, and so are username and password: write { env: REDIS_ADMIN_URL }']],
-    [{ username: 'admin' }, ['admin.password: is required with username: write { env: REDIS_ADMIN_PASSWORD }']],
+  const from = 'write { file: secrets/redis } or { env: REDIS_ADMIN_PASSWORD }';
+  const required = 'admin.password: is required with username: write { env: REDIS_ADMIN_PASSWORD }';
+  const keys = 'admin: must be keys and values: write { url: { env: REDIS_ADMIN_URL } }';
+  testRefusals(
+    (admin: unknown) => complaints({ url: 'rediss://redis', admin }),
     [
-      { url: 'rediss://admin@redis' },
-      ['admin.password: is required with username: write { env: REDIS_ADMIN_PASSWORD }'],
+      [null, keys],
+      [`redis://:${secret}@redis`, keys],
+      [{}, 'admin.url: is missing, and so are username and password: write { env: REDIS_ADMIN_URL }'],
+      [{ username: 'admin' }, required],
+      [{ url: 'rediss://admin@redis' }, required],
+      [{ username: '', password: secret }, 'admin.username: must not be empty: write sallyport-admin'],
+      [{ password: '' }, `admin.password: must not be empty: ${from}`],
+      [{ password: 7 }, `admin.password: must be a secret: ${from}`],
+      [{ url: `rediss://u:${secret}@a`, username: 'u' }, 'admin.username: is in the url too: keep one'],
+      [{ url: `rediss://u:${secret}@a`, password: secret }, 'admin.password: is in the url too: keep one'],
+      [{ url: 'rediss://a', cluster: [] }, 'admin: has an unknown key: cluster; known here: url, username, password'],
     ],
-    [{ username: '', password: secret }, ['admin.username: must not be empty: write sallyport-admin']],
-    [
-      { password: '' },
-      ['admin.password: must not be empty: write { file: secrets/redis } or { env: REDIS_ADMIN_PASSWORD }'],
-    ],
-    [
-      { password: 7 },
-      ['admin.password: must be a secret: write { file: secrets/redis } or { env: REDIS_ADMIN_PASSWORD }'],
-    ],
-    [{ url: `rediss://u:${secret}@a`, username: 'u' }, ['admin.username: is in the url too: keep one']],
-    [{ url: `rediss://u:${secret}@a`, password: secret }, ['admin.password: is in the url too: keep one']],
-    [{ url: 'rediss://a', cluster: [] }, ['admin: has an unknown key: cluster; known here: url, username, password']],
-  ])('as %j is refused', (admin, expected) => {
-    expect(complaints({ url: 'rediss://redis', admin })).toEqual(expected);
-  });
+  );
 });

@@ -1,9 +1,9 @@
+import { testRefusals } from '@sallyport/test-servers/written-options';
 import { describe, expect, test } from 'vitest';
 import { optionsSchema } from './options.ts';
 import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const login = { username: 'gateway', password: 'of the gateway' };
-const passwordFix = 'write { file: secrets/redis } or { env: REDIS_PASSWORD }';
 
 describe('options', () => {
   test('have defaults for everything but the servers', () => {
@@ -60,55 +60,36 @@ describe('options', () => {
     expect(settled(writtenOptions({ keyPrefix: 'a'.repeat(128), trackLastUse: '7d' })).trackLastUse).toBe(604_800_000);
   });
 
-  test.each<[Record<string, unknown>, string]>([
-    [{ commandTimeout: '49ms' }, 'commandTimeout: "49ms" is too short: write at least 50ms'],
-    [{ commandTimeout: '31s' }, 'commandTimeout: "31s" is too long: write at most 30s'],
-    [{ commandTimeout: 1000 }, 'commandTimeout: "1000" has no unit: write 3s, 500ms, 2m or 1h'],
-    [{ commandTimeout: null }, 'commandTimeout: must be a duration: write 3s, 500ms, 2m or 1h'],
-    [{ trackLastUse: '9s' }, 'trackLastUse: "9s" is too short: write at least 10s'],
-    [{ trackLastUse: '8d' }, 'trackLastUse: "8d" is too long: write at most 7d'],
-    [{ trackLastUse: true }, 'trackLastUse: must be a duration: write 3s, 500ms, 2m or 1h'],
-    [{ keyPrefix: '' }, 'keyPrefix: must not be empty: write sallyport:token:'],
-    [{ keyPrefix: null }, 'keyPrefix: is empty: write sallyport:token:'],
-    [{ keyPrefix: 'a\n' }, 'keyPrefix: must be one line of text: write sallyport:token:'],
-    [{ keyPrefix: 'a\uD800' }, 'keyPrefix: must be one line of text: write sallyport:token:'],
-    [{ keyPrefix: 'a'.repeat(129) }, 'keyPrefix: is too long: write at most 128 characters, such as sallyport:token:'],
-    [{ layout: 'xml' }, 'layout: must be json or hash'],
-    [{ layout: null }, 'layout: must be json or hash'],
-    [{ unknown: 'yes' }, 'unknown: must be no-opinion or rejected'],
-    [{ minVersion: 'TLSv1.1' }, 'minVersion: must be TLSv1.2 or TLSv1.3'],
-    [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is not a host name: write redis.example.com'],
+  // Those of the connection are tested in its own package.
+  testRefusals(
+    (keys: Record<string, unknown>) => complaints(writtenOptions(keys)),
     [
-      { caFile: '-----BEGIN CERTIFICATE-----\n' },
-      'caFile: must be a path, not the content of a file: write tls/redis-ca.crt',
+      [{ commandTimeout: '49ms' }, 'commandTimeout: "49ms" is too short: write at least 50ms'],
+      [{ commandTimeout: '31s' }, 'commandTimeout: "31s" is too long: write at most 30s'],
+      [{ commandTimeout: 1000 }, 'commandTimeout: "1000" has no unit: write 3s, 500ms, 2m or 1h'],
+      [{ commandTimeout: null }, 'commandTimeout: must be a duration: write 3s, 500ms, 2m or 1h'],
+      [{ trackLastUse: '9s' }, 'trackLastUse: "9s" is too short: write at least 10s'],
+      [{ trackLastUse: '8d' }, 'trackLastUse: "8d" is too long: write at most 7d'],
+      [{ trackLastUse: true }, 'trackLastUse: must be a duration: write 3s, 500ms, 2m or 1h'],
+      [{ keyPrefix: '' }, 'keyPrefix: must not be empty: write sallyport:token:'],
+      [{ keyPrefix: null }, 'keyPrefix: is empty: write sallyport:token:'],
+      [{ keyPrefix: 'a\n' }, 'keyPrefix: must be one line of text: write sallyport:token:'],
+      [{ keyPrefix: 'a\uD800' }, 'keyPrefix: must be one line of text: write sallyport:token:'],
+      [
+        { keyPrefix: 'a'.repeat(129) },
+        'keyPrefix: is too long: write at most 128 characters, such as sallyport:token:',
+      ],
+      [{ layout: 'xml' }, 'layout: must be json or hash'],
+      [{ layout: null }, 'layout: must be json or hash'],
+      [{ unknown: 'yes' }, 'unknown: must be no-opinion or rejected'],
+      [{ serverName: '192.0.2.1' }, 'serverName: "192.0.2.1" is not a host name: write redis.example.com'],
+      [{ keyFile: 'a.key' }, 'certFile: must name the certificate of keyFile: write certFile: tls/redis-client.crt'],
+      [
+        { username: 'gateway' },
+        'password: is required with username: write { file: secrets/redis } or { env: REDIS_PASSWORD }',
+      ],
     ],
-    [{ certFile: 'a.crt' }, 'keyFile: must name the key of certFile: write keyFile: tls/redis-client.key'],
-    [{ keyFile: 'a.key' }, 'certFile: must name the certificate of keyFile: write certFile: tls/redis-client.crt'],
-    [{ database: -1 }, 'database: must be a whole number from 0 to 9999'],
-    [{ database: 1.5 }, 'database: must be a whole number from 0 to 9999'],
-    [{ database: '1' }, 'database: must be a whole number from 0 to 9999'],
-    [{ database: 10_000 }, 'database: must be a whole number from 0 to 9999'],
-    [{ username: '' }, 'username: must not be empty: write sallyport'],
-    [{ username: 'a\nb' }, 'username: must be one line of text: write sallyport'],
-    [{ username: 'gateway' }, `password: is required with username: ${passwordFix}`],
-    [{ password: '' }, `password: must not be empty: ${passwordFix}`],
-    [{ password: 1234 }, `password: must be a secret: ${passwordFix}`],
-    [{ password: { env: 'A' } }, `password: must be a secret: ${passwordFix}`],
-    [{ password: 'a\0' }, `password: must be text: ${passwordFix}`],
-    [{ password: 'a\uD800' }, `password: must be text: ${passwordFix}`],
-    [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
-    [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: is in the url too: keep one'],
-    [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: is in the url too: keep one'],
-  ])('%j are refused', (keys, complaint) => {
-    expect(complaints(writtenOptions(keys))).toEqual([complaint]);
-  });
-
-  test.each(['caFile', 'certFile', 'keyFile', 'serverName', 'minVersion'])('%s does nothing without TLS', (key) => {
-    const value = key === 'minVersion' ? 'TLSv1.2' : 'redis.example.com';
-    expect(complaints({ url: 'redis://localhost', [key]: value })[0]).toBe(
-      `${key}: does nothing: no server is reached with TLS; remove it, or use rediss://`,
-    );
-  });
+  );
 
   test('that are no mapping, or have an unknown key, are refused with the fix', () => {
     for (const written of [null, 'redis://:not-a-real-one@redis', [], 7]) {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { optionsOfReadme, optionsOfSchema } from '@sallyport/scripts/readme-options';
+import { testReadme } from '@sallyport/scripts/readme-options';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { optionsSchema } from './options.ts';
@@ -8,25 +8,23 @@ import { accessLists } from './testing/access-lists.ts';
 import { complaints } from './testing/written-options.ts';
 import { formatPattern } from './token.ts';
 
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-const blocks = (language: string) =>
-  [...readme.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(([, block = '']) => block);
+const url = new URL('../README.md', import.meta.url);
+const readme = readFileSync(url, 'utf8');
 
-test('the README has every option with its default, and no other', () => {
-  const schema = optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-  // The schema has no default for a flag.
-  const shown = (key: string, value: unknown) => (key === 'insecure' ? 'false' : value?.toString());
-  const expected = optionsOfSchema(schema).map(([key, value]) => [key, shown(key, value)]);
-  expect(optionsOfReadme(readme).sort()).toEqual(expected.sort());
-});
+interface Example {
+  readonly authenticators: readonly { readonly options: unknown }[];
+  readonly options?: unknown;
+}
 
-test('the options in the README are valid once their secrets are replaced', () => {
-  const documents = blocks('yaml').map((block) => parse(block));
-  const all = documents.flatMap(
-    ({ authenticators, options }) => options ?? authenticators.map(({ options: one }: { options: unknown }) => one),
-  );
-  expect(all).toHaveLength(3);
-  for (const options of all) expect(complaints(withSecrets(options))).toEqual([]);
+testReadme({
+  readme: url,
+  jsonSchema: optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' }),
+  defaults: { insecure: 'false' },
+  parse,
+  optionsIn: ({ authenticators, options }: Example) =>
+    (options === undefined ? authenticators.map((one) => one.options) : [options]).map((one) => withSecrets(one)),
+  examples: 3,
+  complaints,
 });
 
 /** Replaces `{ env }` and `{ file }` by values. */

@@ -103,36 +103,20 @@ describe('a record', () => {
 
   test.each(['notBefore', 'expiresAt', 'issuedAt', 'revokedAt'])('has a moment with its zone as %s', (field) => {
     const problem = (value: unknown) => problemOf(changed(field, value));
-    for (const value of [
+    const good = [
       '2031-05-01T00:00:00Z',
       '2031-05-01T00:00:00.123456789Z',
       '2031-05-01T00:00:00-11:30',
       '2028-02-29T00:00:00Z',
-    ])
-      expect(problem(value)).toBe('none');
-    for (const value of [
-      '',
-      '2031-05-01',
-      '2031-05-01T00:00:00',
-      '2031-05-01 00:00:00Z',
-      ' 2031-05-01T00:00:00Z',
-      '2031-05-01T00:00:00Z\n',
-      '2031-05-01T00:00:00 Z',
-      '2031-05-01T24:00:00Z',
-      '2031-05-01T00:00:60Z',
-      '2031-02-29T00:00:00Z',
-      '2031-13-01T00:00:00Z',
-      '2031-05-01T00:00:00+2:00',
-      '+012031-05-01T00:00:00Z',
-      'Thu, 01 May 2031 00:00:00 GMT',
-      '1935366400',
-      'never',
-      1_935_366_400,
-      null,
-      true,
-      {},
-    ])
-      expect([value, problem(value)]).toEqual([value, `${field} ${zoned}`]);
+    ];
+    for (const value of good) expect(problem(value)).toBe('none');
+    const bad = [
+      ...['', '2031-05-01', '2031-05-01T00:00:00', '2031-05-01 00:00:00Z', ' 2031-05-01T00:00:00Z'],
+      ...['2031-05-01T00:00:00Z\n', '2031-05-01T00:00:00 Z', '2031-05-01T24:00:00Z', '2031-05-01T00:00:60Z'],
+      ...['2031-02-29T00:00:00Z', '2031-13-01T00:00:00Z', '2031-05-01T00:00:00+2:00', '+012031-05-01T00:00:00Z'],
+      ...['Thu, 01 May 2031 00:00:00 GMT', '1935366400', 'never', 1_935_366_400, null, true, {}],
+    ];
+    for (const value of bad) expect([value, problem(value)]).toEqual([value, `${field} ${zoned}`]);
   });
 
   test('must begin before it ends', () => {
@@ -150,16 +134,8 @@ describe('a record', () => {
 
 describe('unknown fields', () => {
   test.each([
-    'expires',
-    'ExpiresAt',
-    'expiresat',
-    'user',
-    'name',
-    'xteam',
-    'X-team',
-    'constructor',
-    'toString',
-    'hasOwnProperty',
+    ...['expires', 'ExpiresAt', 'expiresat', 'user', 'name', 'xteam', 'X-team', 'constructor', 'toString'],
+    ...['hasOwnProperty'],
   ])('are a problem that names them: %s', (name) => {
     expect(problemOf(changed(name, 'x'))).toBe(
       `has an unknown field ${name}: a record has ${known}; fields of other systems begin with x-`,

@@ -25,7 +25,7 @@ async function gateway(files: Record<string, string>, options: StaticOptions, no
   for (const [file, text] of Object.entries(files)) await write(file, text);
   const recording = recordingContext({ pluginName: 'static', baseDirectory });
   const authenticator = await createStaticAuthenticator(options, recording.context, now);
-  const signal = AbortSignal.timeout(10_000);
+  const { signal } = new AbortController();
   const decide = (token: string) => authenticator.authenticate(token, { audiences: [], signal });
   return { ...recording, authenticator, write, decide };
 }
@@ -159,17 +159,6 @@ describe('a static authenticator', () => {
       { file: 'tokens.yaml', tokens: 1 },
       { file: 'tokens.yaml', tokens: 2 },
     ]);
-  });
-
-  test('keeps the last valid tokens when an edit is invalid', async () => {
-    const [token, other] = [randomToken(), randomToken()];
-    const { decide, write, touch } = await gateway({ 'tokens.yaml': `tokens:\n${entry(token)}` }, yaml);
-    await write('tokens.yaml', `tokens:\n${entry(other)}  - nonsense\n`);
-    expect(await touch()).toEqual([
-      expect.objectContaining({ message: expect.stringContaining('tokens.yaml, line 3') }),
-    ]);
-    expect(await decide(token)).toMatchObject({ kind: 'authenticated' });
-    expect(await decide(other)).toEqual({ kind: 'no-opinion' });
   });
 
   test('is not created when a file is bad, or has a token of the other one', async () => {

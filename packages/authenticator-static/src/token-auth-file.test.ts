@@ -120,15 +120,6 @@ describe('for any', () => {
     );
   });
 
-  test('bytes, the reader accepts them or throws its own error', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.uint8Array(), async (bytes) => {
-        const outcome = await read(Buffer.from(bytes)).catch((error: unknown) => error);
-        expect(outcome instanceof Map || outcome instanceof TokenFileError).toBe(true);
-      }),
-    );
-  });
-
   test('rows that are written, each token is found with its user', async () => {
     const column = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/[\r\uFFFD\uFEFF]/.test(text));
     const row = fc.record({ token: column, username: column, uid: fc.oneof(column, fc.constant('')) });

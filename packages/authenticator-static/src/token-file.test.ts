@@ -1,24 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readTokenAuthFile } from './token-auth-file.ts';
-import { blind, digestToken, type TokenSet } from './token-file.ts';
+import { blind, digestToken, sliceLength, TokenFileError } from './token-file.ts';
 import { readTokensFile } from './tokens-file.ts';
 
-const tokens = Array.from({ length: 100 }, () => randomBytes(32).toString('base64url'));
+const random = () => randomBytes(32).toString('base64url');
+const tokens = Array.from({ length: 100 }, random);
 
-const sets: readonly [string, () => Promise<TokenSet>][] = [
-  [
-    'tokens.yaml',
-    () => {
-      const entries = tokens.map((token) => `- { sha256: ${digestToken(token)}, username: alice }\n`);
-      return readTokensFile('tokens.yaml', Buffer.from(`tokens:\n${entries.join('')}`));
-    },
-  ],
-  [
-    'tokens.csv',
-    async () => readTokenAuthFile('tokens.csv', Buffer.from(tokens.map((token) => `${token},alice,1\n`).join(''))),
-  ],
-];
+const formats = [
+  ['tokens.yaml', readTokensFile, yaml],
+  ['tokens.csv', readTokenAuthFile, (all: readonly string[]) => all.map((token) => `${token},alice,1\n`).join('')],
+] as const;
+
+function yaml(all: readonly string[]): string {
+  return `tokens:\n${all.map((token) => `- { sha256: ${digestToken(token)}, username: alice }\n`).join('')}`;
+}
 
 /** In every way that bytes become a string which keeps them apart, in either case. */
 const spellings = (bytes: Buffer) =>
@@ -26,8 +23,9 @@ const spellings = (bytes: Buffer) =>
     bytes.toString(encoding).replace(/=+$/, '').toLowerCase(),
   );
 
-test.each(sets)('no key of the look-up map of %s is or holds a digest or a token', async (_name, read) => {
-  const keys = [...(await read()).keys()].map((key) => key.toLowerCase());
+test.each(formats)('no key of the look-up map of %s is or holds a digest or a token', async (name, read, write) => {
+  const set = await read(name, Buffer.from(write(tokens)));
+  const keys = [...set.keys()].map((key) => key.toLowerCase());
   expect(keys).toHaveLength(tokens.length);
   const all = keys.join('\n');
   for (const token of tokens) {
@@ -42,10 +40,31 @@ test.each(sets)('no key of the look-up map of %s is or holds a digest or a token
   }
 });
 
-test.each(sets)('each key of the look-up map of %s is the blinded digest', async (_name, read) => {
-  const set = await read();
-  for (const token of tokens) expect(set.has(blind(digestToken(token)))).toBe(true);
+test.each(formats)('%s with any bytes is read, or refused with an error of the reader', async (name, read) => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array(), async (bytes) => {
+      const outcome = await read(name, Buffer.from(bytes)).catch((error: unknown) => error);
+      expect(outcome instanceof Map || outcome instanceof TokenFileError).toBe(true);
+    }),
+  );
 });
+
+test.each(formats)(
+  'a large %s is read in slices, and reviews get their turn between them',
+  async (name, read, write) => {
+    const text = write(Array.from({ length: 5_000 }, random));
+    let turns = 0;
+    const look = () => {
+      turns += 1;
+      turn = setImmediate(look);
+    };
+    let turn = setImmediate(look);
+    await read(name, Buffer.from(text));
+    clearImmediate(turn);
+    expect(turns).toBeGreaterThanOrEqual(Math.floor(text.length / sliceLength) - 1);
+    expect(turns).toBeGreaterThan(2);
+  },
+);
 
 test('digests that differ only in their last bit have unrelated keys', () => {
   const digest = digestToken(tokens[0] ?? '');

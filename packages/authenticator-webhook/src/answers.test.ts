@@ -1,19 +1,15 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { open } from './testing/open.ts';
-import { type Behaviour, reviewWith, startReviewServer } from './testing/server.ts';
+import { type Behaviour, letIn, reviewWith, startReviewServer, user } from './testing/server.ts';
 import { optionsFor, prefix } from './testing/written-options.ts';
 
 const token = `${prefix}a-token`;
-const user = { username: 'jane' };
 const authenticated = { kind: 'authenticated', user };
 const noOpinion = { kind: 'no-opinion' };
 const rejected = { kind: 'rejected', reason: 'invalid-credentials' };
 
-async function start(behaviour: Behaviour) {
-  const server = await startReviewServer(behaviour);
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  return server;
-}
+const server = await startReviewServer(letIn);
+afterAll(() => server[Symbol.asyncDispose]());
 
 /** What each answer of another webhook is taken for. An error is `failed` or `unavailable`, and never a refusal. */
 describe('the answers of another webhook', () => {
@@ -85,7 +81,7 @@ describe('the answers of another webhook', () => {
       failed,
     ],
   ])('%s', async (_name, reply, more, expected) => {
-    const server = await start(() => reply);
+    server.behave(() => reply);
     const { ask, failure } = await open(optionsFor(server, more));
     expect(await ('code' in expected ? failure(token) : ask(token))).toMatchObject(expected);
     if (!('code' in expected)) expect(await ask(token)).toEqual(expected);

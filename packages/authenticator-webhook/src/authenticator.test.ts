@@ -3,30 +3,22 @@ import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createWebhookAuthenticator } from './authenticator.ts';
 import { open } from './testing/open.ts';
-import { type Behaviour, reviewWith, startReviewServer } from './testing/server.ts';
+import { type Behaviour, reviewWith, serve, user } from './testing/server.ts';
 import { optionsFor, prefix, settled } from './testing/written-options.ts';
 
 const token = `${prefix}a-token`;
-const user = { username: 'jane' };
-const yes: Behaviour = () => ({ body: reviewWith({ authenticated: true, user }) });
 const authenticated = { kind: 'authenticated', user };
 const noOpinion = { kind: 'no-opinion' };
 
-async function start(behaviour: Behaviour = yes, setup: Parameters<typeof startReviewServer>[1] = {}) {
-  const server = await startReviewServer(behaviour, setup);
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  return server;
-}
-
 test('a token that is not recognised costs no request', async () => {
-  const server = await start();
+  const server = await serve();
   const { ask } = await open(optionsFor(server));
   expect(await ask('another')).toEqual(noOpinion);
   expect(server.connections).toBe(0);
 });
 
 test('the review that is sent: nothing but the token and what is asked for', async () => {
-  const server = await start();
+  const server = await serve();
   const { ask } = await open(optionsFor(server, { version: 'v1beta1', url: `${server.url}/a?cluster=b` }));
   await ask(token, { audiences: ['c'] });
   expect(server.received).toMatchObject([
@@ -63,7 +55,7 @@ describe('audiences', () => {
     ['own, another in the answer', own, ['a'], ['x', 'y'], ['a'], []],
     ['own, none in the answer', own, ['a'], ['x', 'y'], undefined, []],
   ])('%s', async (_name, options, asked, sent, answered, counted) => {
-    const server = await start(answering(answered));
+    const server = await serve(answering(answered));
     const { ask } = await open(optionsFor(server, options));
     const decision = await ask(token, { audiences: asked });
     expect(decision).toEqual({ ...authenticated, ...(counted && { audiences: counted }) });
@@ -73,7 +65,7 @@ describe('audiences', () => {
 
 test('extra: two keys that become one are an error, and not a user with the values of both', async () => {
   const extra = { team: ['a'], Team: ['admins'] };
-  const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+  const server = await serve(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
   const { failure } = await open(optionsFor(server));
   expect(await failure(token)).toEqual({
     code: 'failed',
@@ -91,7 +83,7 @@ test.each<[string, string[], object | undefined]>([
   ['none', [], undefined],
 ])('the id of a token can be blocked: %s', async (_name, ids, credential) => {
   const extra = { 'authentication.kubernetes.io/credential-id': ids };
-  const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+  const server = await serve(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
   const { ask } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
   expect(await ask(token)).toEqual({ ...authenticated, ...(credential && { credential }) });
 });
@@ -100,7 +92,7 @@ test.each([[['JTI=a', 'JTI=b']], [['JTI=a', 'JTI=a']], [['X509SHA256=00', 'JTI=a
   'a token with the ids %j could not be checked: a block of one of them would not hold',
   async (ids) => {
     const extra = { 'authentication.kubernetes.io/credential-id': ids };
-    const server = await start(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
+    const server = await serve(() => ({ body: reviewWith({ authenticated: true, user: { ...user, extra } }) }));
     const { failure } = await open(optionsFor(server, { extra: { drop: ['*'] } }));
     expect(await failure(token)).toEqual({
       code: 'failed',
@@ -111,14 +103,14 @@ test.each([[['JTI=a', 'JTI=b']], [['JTI=a', 'JTI=a']], [['X509SHA256=00', 'JTI=a
 
 describe('a review that goes round', () => {
   test.each([0, 1, 2])('is forwarded after %i others', async (hops) => {
-    const server = await start();
+    const server = await serve();
     const { ask } = await open(optionsFor(server));
     expect(await ask(token, { hops })).toEqual(authenticated);
     expect(server.received[0]?.headers['sallyport-hops']).toBe(`${hops + 1}`);
   });
 
   test.each([3, 4, Number.POSITIVE_INFINITY])('is an error after %d others, and no refusal', async (hops) => {
-    const server = await start();
+    const server = await serve();
     const { failure } = await open(optionsFor(server));
     expect(await failure(token, { hops })).toMatchObject({
       code: 'failed',
@@ -147,7 +139,7 @@ test('nothing that the peer wrote is in an error, a step, a log line or a metric
       }),
     },
   ];
-  const server = await start();
+  const server = await serve();
   const { ask, recorded } = await open(optionsFor(server));
   const steps: string[] = [];
   const trace = (step: string) => void steps.push(step);
@@ -179,7 +171,7 @@ describe('check', () => {
     ['says true without a user', { body: reviewWith({ authenticated: true }) }, /status\.user is missing/],
     ['finds the token too long', { status: 431 }, /it answers with the status 431/],
   ])('fails when the webhook %s', async (_name, reply, message) => {
-    const server = await start(() => reply);
+    const server = await serve(() => reply);
     const { authenticator } = await open(optionsFor(server));
     await expect(authenticator.check?.(signal)).rejects.toThrow(message);
   });
@@ -187,7 +179,7 @@ describe('check', () => {
   const bearer = { bearer: 'of-the-gateway' };
 
   test.each([400, 401, 403])('fails when %i does not count as a refusal', async (status) => {
-    const server = await start(() => ({ status }));
+    const server = await serve(() => ({ status }));
     for (const options of [bearer, { onUnauthorized: 'unavailable' }, { ...bearer, mode: 'api' }]) {
       const { authenticator } = await open(optionsFor(server, { url: server.url, ...options }));
       await expect(authenticator.check?.(signal)).rejects.toThrow(
@@ -197,7 +189,7 @@ describe('check', () => {
   });
 
   test('warns when a client certificate is refused, or a token, unless the config says which', async () => {
-    const server = await start(() => ({ status: 401 }));
+    const server = await serve(() => ({ status: 401 }));
     const client = await server.authority.issueClient('gateway');
     const files = { certFile: client.certificateFile, keyFile: client.keyFile };
     const warnings = async (options: object) => {
@@ -212,7 +204,7 @@ describe('check', () => {
   });
 
   test('sends a token that no one has, with a prefix of the options', async () => {
-    const server = await start(() => ({ body: reviewWith({}) }));
+    const server = await serve(() => ({ body: reviewWith({}) }));
     const { authenticator, recorded } = await open(optionsFor(server));
     await authenticator.check?.(signal);
     await authenticator.check?.(signal);
@@ -223,14 +215,14 @@ describe('check', () => {
   });
 
   test('does not warn when the config says what that error means', async () => {
-    const server = await start(() => ({ body: reviewWith({ error: 'bad token' }) }));
+    const server = await serve(() => ({ body: reviewWith({ error: 'bad token' }) }));
     const { authenticator, recorded } = await open(optionsFor(server, { onError: 'rejected' }));
     await authenticator.check?.(signal);
     expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([]);
   });
 
   test('warns when the webhook reports an error for a bad token', async () => {
-    const server = await start(() => ({ body: reviewWith({ error: 'bad token' }) }));
+    const server = await serve(() => ({ body: reviewWith({ error: 'bad token' }) }));
     const { authenticator, recorded } = await open(optionsFor(server));
     await authenticator.check?.(signal);
     expect(recorded.lines.filter(({ level }) => level === 'warn')).toEqual([
@@ -240,7 +232,7 @@ describe('check', () => {
 });
 
 test('metrics count what the answers say', async () => {
-  const server = await start();
+  const server = await serve();
   const { metrics, values } = countingMetrics();
   const { context } = recordingContext({ pluginName: 'webhook', baseDirectory: '/' });
   const authenticator = await createWebhookAuthenticator(settled(optionsFor(server)), { ...context, metrics });
@@ -275,7 +267,7 @@ test.each<[object, string | undefined]>([
   [{ prefixes: ['a-'], issuers: ['https://idp.example.com'] }, undefined],
   [{ pattern: 'a-.*' }, undefined],
 ])('the prefix of all tokens of %j is %s', async (recognizes, expected) => {
-  const server = await start();
+  const server = await serve();
   const { authenticator } = await open(optionsFor(server, { recognizes }));
   expect(authenticator.tokenPrefix).toBe(expected);
 });

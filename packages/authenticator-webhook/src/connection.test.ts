@@ -4,29 +4,21 @@ import { join } from 'node:path';
 import { createAuthority } from '@sallyport/test-servers/certificates';
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { open } from './testing/open.ts';
-import { type Behaviour, reviewWith, startReviewServer } from './testing/server.ts';
+import { letIn, reviewWith, serve, user } from './testing/server.ts';
 import { optionsFor, prefix } from './testing/written-options.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'webhook-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const token = `${prefix}a-token`;
-const user = { username: 'jane' };
-const yes: Behaviour = () => ({ body: reviewWith({ authenticated: true, user }) });
 const authenticated = { kind: 'authenticated', user };
-
-async function start(behaviour: Behaviour = yes, setup: Parameters<typeof startReviewServer>[1] = {}) {
-  const server = await startReviewServer(behaviour, setup);
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  return server;
-}
 
 describe('TLS', () => {
   test('the client certificate, the CA and the name are those of the options', async () => {
     const clientAuthority = await createAuthority('clients');
     onTestFinished(() => clientAuthority[Symbol.asyncDispose]());
     const client = await clientAuthority.issueClient('the-gateway');
-    const server = await start(yes, { clientAuthority, names: ['DNS:webhook.example.com'] });
+    const server = await serve(letIn, { clientAuthority, names: ['DNS:webhook.example.com'] });
     const files = { certFile: client.certificateFile, keyFile: client.keyFile, serverName: 'webhook.example.com' };
     const { ask } = await open(optionsFor(server, files));
     expect(await ask(token)).toEqual(authenticated);
@@ -49,7 +41,7 @@ describe('TLS', () => {
   test('a certificate is checked, whatever the environment says', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     onTestFinished(() => void vi.unstubAllEnvs());
-    const server = await start();
+    const server = await serve();
     const { failure } = await open(optionsFor(server, { caFile: undefined }));
     expect(await failure(token)).toMatchObject({
       code: 'unavailable',
@@ -69,7 +61,7 @@ describe('TLS', () => {
     };
     write(first);
     const release = Promise.withResolvers<void>();
-    const server = await start(yes, { clientAuthority });
+    const server = await serve(letIn, { clientAuthority });
     const { ask, recorded } = await open(optionsFor(server, { certFile, keyFile }));
     expect(await ask(token)).toEqual(authenticated);
     server.behave((received, answer) => {
@@ -91,7 +83,7 @@ describe('bearerFile', () => {
 
   test('is followed, and a bad one leaves the old one in force', async () => {
     writeFileSync(bearerFile, 'one\n');
-    const server = await start();
+    const server = await serve();
     const { ask, recorded } = await open(optionsFor(server, { bearerFile }));
     const sent = async () => {
       await ask(token);
@@ -110,7 +102,7 @@ describe('bearerFile', () => {
 
   test('is refused at the start when it has no token', async () => {
     writeFileSync(bearerFile, '');
-    const server = await start();
+    const server = await serve();
     await expect(open(optionsFor(server, { bearerFile }))).rejects.toThrow('bearerFile has no token');
   });
 });

@@ -3,26 +3,21 @@ import { type FaultPlan, randomPlans, startFaultProxy } from '@sallyport/test-se
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { open } from './testing/open.ts';
-import { type Behaviour, type ReviewServer, reviewWith, startReviewServer } from './testing/server.ts';
+import { type Behaviour, type ReviewServer, reviewWith, serve, user } from './testing/server.ts';
 import { optionsFor, prefix } from './testing/written-options.ts';
 
 const token = `${prefix}a-token`;
-const user = { username: 'jane', groups: ['x'.repeat(3000)] };
-const yes: Behaviour = () => ({ body: reviewWith({ authenticated: true, user }) });
-const authenticated = { kind: 'authenticated', user };
-
-async function start(behaviour: Behaviour = yes, setup: Parameters<typeof startReviewServer>[1] = {}) {
-  const server = await startReviewServer(behaviour, setup);
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  return server;
-}
+/** A long answer. */
+const jane = { ...user, groups: ['x'.repeat(3000)] };
+const yes: Behaviour = () => ({ body: reviewWith({ authenticated: true, user: jane }) });
+const authenticated = { kind: 'authenticated', user: jane };
 
 /** The server behind a network with this fault, on every connection. */
-async function behind(server: ReviewServer, plan: () => FaultPlan) {
+async function behind(server: ReviewServer, plan: () => FaultPlan, timeout = '30s') {
   const proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: server.port }, plan });
   onTestFinished(() => proxy[Symbol.asyncDispose]());
   const url = server.url.replace(`${server.port}`, `${proxy.port}`);
-  return { proxy, ...(await open(optionsFor({ ...server, url }, { timeout: '500ms' }))) };
+  return { proxy, ...(await open(optionsFor({ ...server, url }, { timeout }))) };
 }
 
 describe('a fault of the network', () => {
@@ -38,7 +33,7 @@ describe('a fault of the network', () => {
     { kind: 'garbage', direction, after: 0, bytes: Buffer.from('HTTP/1.1 200 OK\r\n'), instead: true },
   ];
   test.each(faults)('$kind $direction after $after bytes is unavailable, and no refusal', async (plan) => {
-    const { failure } = await behind(await start(), () => plan);
+    const { failure } = await behind(await serve(yes), () => plan, plan.kind === 'stall' ? '100ms' : '30s');
     expect(await failure(token)).toMatchObject({ code: 'unavailable' });
   });
 
@@ -46,13 +41,13 @@ describe('a fault of the network', () => {
     { kind: 'glue', time: 20 },
     { kind: 'delay', time: 10 },
   ])('$kind is none of the answer', async (plan) => {
-    const { ask } = await behind(await start(), () => plan);
+    const { ask } = await behind(await serve(yes), () => plan);
     expect(await ask(token)).toEqual(authenticated);
   });
 
   test.each([200, 2000, 3100])('an answer in clear text that is cut after %i bytes is unavailable', async (after) => {
     for (const kind of ['reset', 'close'] as const) {
-      const { failure } = await behind(await start(yes, { plain: true }), () => ({ kind, direction, after }));
+      const { failure } = await behind(await serve(yes, { plain: true }), () => ({ kind, direction, after }));
       expect(await failure(token)).toMatchObject({ code: 'unavailable' });
     }
   });
@@ -60,13 +55,14 @@ describe('a fault of the network', () => {
 
 test('any fault of the network ends in the right user or in an error, and never in a refusal or in another user', async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
-  const server = await start(({ review }) => {
+  const server = await serve(({ review }) => {
     const username = review.spec.token.slice(prefix.length);
-    return { body: reviewWith({ authenticated: true, user: { ...user, username } }) };
+    return { body: reviewWith({ authenticated: true, user: { ...jane, username } }) };
   });
   const { ask, authenticator, proxy } = await behind(
     server,
     randomPlans({ seed, passing: 0.3, bytes: 4000, time: 20 }),
+    '500ms',
   );
   const names = Array.from({ length: 150 }, (_, index) => `robot-${index}`);
   const outcomes: unknown[] = [];
@@ -92,8 +88,8 @@ test.each([
   ['with a length', 'content-length: 9999\r\n\r\n', 'the answer is not whole'],
   ['without a length', 'connection: close\r\n\r\n', 'its answer is no JSON object, or is cut: check the URL'],
 ])('an answer %s that is cut is unavailable', async (_how, head, why) => {
-  const part = JSON.stringify(reviewWith({ authenticated: true, user })).slice(0, 500);
-  const server = await start((_received, answer) => {
+  const part = JSON.stringify(reviewWith({ authenticated: true, user: jane })).slice(0, 500);
+  const server = await serve((_received, answer) => {
     answer.socket?.end(`HTTP/1.1 200 OK\r\n${head}${part}`);
     return undefined;
   });
@@ -101,48 +97,39 @@ test.each([
   expect(await failure(token)).toEqual({ code: 'unavailable', message: `${server.url}/authenticate: ${why}` });
 });
 
-test('an answer without an end is bounded while it is read, and its connection is closed', async () => {
+test.each([
+  [200, 'is bounded while it is read'],
+  [401, 'delays nothing'],
+])('an answer %i without an end %s, and its connection is closed', async (status) => {
   let isClosed = false;
-  const server = await start((_received, answer) => {
+  const server = await serve((_received, answer) => {
     answer.on('close', () => {
       isClosed = true;
     });
+    answer.writeHead(status);
     const pour = () => answer.write(Buffer.alloc(100_000, 32), (error) => error || setImmediate(pour));
     pour();
     return undefined;
   });
-  const { failure } = await open(optionsFor(server, { maxResponseSize: '1MiB', timeout: '20s' }));
-  expect(await failure(token)).toEqual({
-    code: 'failed',
-    message: `${server.url}/authenticate: its answer is bigger than maxResponseSize (1048576 bytes)`,
-  });
-  await waitFor(() => isClosed, 'the end of the answer');
-});
-
-test('an error answer without an end delays nothing, and its connection is closed', async () => {
-  let isClosed = false;
-  const server = await start((_received, answer) => {
-    answer.on('close', () => {
-      isClosed = true;
+  const { ask, failure } = await open(optionsFor(server, { maxResponseSize: '1MiB', timeout: '30s' }));
+  if (status === 401) expect(await ask(token)).toEqual({ kind: 'no-opinion' });
+  else {
+    expect(await failure(token)).toEqual({
+      code: 'failed',
+      message: `${server.url}/authenticate: its answer is bigger than maxResponseSize (1048576 bytes)`,
     });
-    answer.writeHead(401);
-    const pour = () => answer.write(Buffer.alloc(100_000, 32), (error) => error || setImmediate(pour));
-    pour();
-    return undefined;
-  });
-  const { ask } = await open(optionsFor(server, { timeout: '20s' }));
-  expect(await ask(token)).toEqual({ kind: 'no-opinion' });
+  }
   await waitFor(() => isClosed, 'the end of the answer');
 });
 
 test('an answer that changes the protocol is unavailable, and its connection is closed', async () => {
   const closed: boolean[] = [];
-  const server = await start((_received, answer) => {
+  const server = await serve((_received, answer) => {
     answer.socket?.on('close', () => closed.push(true));
     answer.socket?.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
     return undefined;
   });
-  const { ask, failure } = await open(optionsFor(server, { maxConnections: 1, timeout: '20s' }));
+  const { ask, failure } = await open(optionsFor(server, { maxConnections: 1, timeout: '30s' }));
   for (let time = 0; time < 3; time += 1) {
     expect(await failure(token)).toEqual({
       code: 'unavailable',
@@ -155,7 +142,7 @@ test('an answer that changes the protocol is unavailable, and its connection is 
 });
 
 test('an answer that is late is unavailable after the timeout', async () => {
-  const server = await start(() => undefined);
+  const server = await serve(() => undefined);
   const { failure } = await open(optionsFor(server, { timeout: '100ms' }));
   expect(await failure(token)).toEqual({
     code: 'unavailable',
@@ -164,8 +151,8 @@ test('an answer that is late is unavailable after the timeout', async () => {
 });
 
 test('no redirect is followed: the token goes to no other server', async () => {
-  const other = await start();
-  const server = await start();
+  const other = await serve(yes);
+  const server = await serve(yes);
   const { failure } = await open(optionsFor(server));
   for (const status of [301, 302, 303, 307, 308]) {
     server.behave(() => ({ status, headers: { location: `${other.url}/authenticate` } }));
@@ -178,14 +165,14 @@ test('no redirect is followed: the token goes to no other server', async () => {
 });
 
 test('no one listens', async () => {
-  const server = await start();
+  const server = await serve(yes);
   await server.stop();
   const { failure } = await open(optionsFor(server));
   expect(await failure(token)).toMatchObject({ code: 'unavailable', message: expect.stringContaining('ECONNREFUSED') });
 });
 
 test('the port speaks no TLS', async () => {
-  const server = await start(yes, { plain: true });
+  const server = await serve(yes, { plain: true });
   const url = server.url.replace('http:', 'https:');
   const { failure } = await open(optionsFor({ ...server, url }));
   expect(await failure(token)).toMatchObject({
@@ -196,7 +183,7 @@ test('the port speaks no TLS', async () => {
 
 describe('connections', () => {
   test('are used again, also after a refusal, and never more than maxConnections', async () => {
-    const server = await start();
+    const server = await serve(yes);
     const { ask } = await open(optionsFor(server, { maxConnections: 3 }));
     const ten = () => Promise.all(Array.from({ length: 10 }, () => ask(token)));
     await ten();
@@ -224,7 +211,7 @@ describe('connections', () => {
   };
 
   test('that were closed while they were idle cost no review', async () => {
-    const server = await start(onceEach());
+    const server = await serve(onceEach());
     const { ask, recorded } = await open(optionsFor(server, { maxConnections: 5 }));
     const five = () => Promise.all(Array.from({ length: 5 }, () => ask(token)));
     await five();
@@ -235,7 +222,7 @@ describe('connections', () => {
   });
 
   test('that are new are tried once', async () => {
-    const server = await start((_received, answer) => {
+    const server = await serve((_received, answer) => {
       answer.socket?.destroy();
       return undefined;
     });
@@ -245,7 +232,7 @@ describe('connections', () => {
   });
 
   test('that break after the answer has begun are not tried again', async () => {
-    const server = await start();
+    const server = await serve(yes);
     const { ask, failure } = await open(optionsFor(server));
     await ask(token);
     server.behave((_received, answer) => {

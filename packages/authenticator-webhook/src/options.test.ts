@@ -1,3 +1,4 @@
+import { testRefusals } from '@sallyport/test-servers/written-options';
 import { expect, test } from 'vitest';
 import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
@@ -67,62 +68,36 @@ test.each([
   ]);
 });
 
-test.each<[string, object, string]>([
+const renamed = [
+  { from: 'a', to: 'b' },
+  { from: 'a', to: 'c' },
+];
+testRefusals(
+  (more: object) => complaints(writtenOptions(more)),
   [
-    'no recognizes',
-    { recognizes: undefined },
-    'recognizes: must be keys and values: write { prefixes: [k8s-aws-v1.] }',
+    [{ recognizes: undefined }, 'recognizes: must be keys and values: write { prefixes: [k8s-aws-v1.] }'],
+    [{ recognizes: {} }, 'recognizes: must say which tokens the peer issues…'],
+    [{ recognizes: { prefixes: [] } }, 'recognizes.prefixes: must have 1 to 64 entries…'],
+    [{ recognizes: { prefixes: [''] } }, 'recognizes.prefixes.0: must be visible ASCII…'],
+    [{ recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty…'],
+    [{ recognizes: { pattern: '.*' } }, 'recognizes.pattern: matches an empty text…'],
+    [{ recognizes: { pattern: '(?=a)b' } }, 'recognizes.pattern: is not a regular expression of RE2…'],
+    [{ url: 'webhook' }, 'url: must be a URL with https…'],
+    [{ url: 'ftp://a' }, 'url: must be a URL with https…'],
+    [{ url: 'https://a:b@webhook' }, 'url: must have no name or password in it…'],
+    [{ url: 'https://webhook/#a' }, 'url: must have no fragment…'],
+    [{ urls: [] }, ': has an unknown key: urls; known here: url, recognizes,…'],
+    [{ bearer: 'a\nb' }, 'bearer: must be a token of visible ASCII…'],
+    [{ bearer: 'a', bearerFile: 'a' }, 'bearerFile: does nothing beside bearer: remove one…'],
+    [{ keyFile: 'a' }, 'certFile: must name the certificate of keyFile…'],
+    [{ audiences: 'own' }, 'ownAudiences: must list the audiences of the tokens…'],
+    [{ ownAudiences: ['a'] }, 'ownAudiences: does nothing without audiences: own…'],
+    [{ extra: { rename: renamed } }, 'extra.rename.1.from: "a" is there twice…'],
+    [{ extra: { drop: ['a*b'] } }, 'extra.drop.0: may have * at its end only…'],
+    [{ maxResponseSize: '5MiB' }, 'maxResponseSize: "5MiB" is too big…'],
+    [{ ...api, bearerFile: undefined }, 'bearerFile: is missing: with mode api…'],
+    [{ ...api, url: 'https://b/apis/x' }, 'url: must be the API server alone, as in a kubeconfig: write https://b…'],
+    [{ ...api, url: 'https://b/?a' }, 'url: must be the API server alone…'],
+    [{ ...api, onUnauthorized: 'rejected' }, 'onUnauthorized: must be unavailable with mode api…'],
   ],
-  ['an empty recognizes', { recognizes: {} }, 'recognizes: must say which tokens the peer issues'],
-  ['no prefix', { recognizes: { prefixes: [] } }, 'recognizes.prefixes: must have 1 to 64 entries'],
-  ['an empty prefix', { recognizes: { prefixes: [''] } }, 'recognizes.prefixes.0: must be visible ASCII'],
-  ['an empty issuer', { recognizes: { issuers: [''] } }, 'recognizes.issuers.0: must not be empty'],
-  [
-    'a pattern that matches nothing at all',
-    { recognizes: { pattern: '.*' } },
-    'recognizes.pattern: matches an empty text',
-  ],
-  [
-    'a pattern of another language',
-    { recognizes: { pattern: '(?=a)b' } },
-    'recognizes.pattern: is not a regular expression of RE2',
-  ],
-  ['no URL', { url: 'webhook' }, 'url: must be a URL with https'],
-  ['another scheme', { url: 'ftp://a' }, 'url: must be a URL with https'],
-  ['a login', { url: 'https://a:b@webhook' }, 'url: must have no name or password in it'],
-  ['a fragment', { url: 'https://webhook/#a' }, 'url: must have no fragment'],
-  ['an unknown key', { urls: [] }, ': has an unknown key: urls; known here: url, recognizes,'],
-  ['a bearer with a line end', { bearer: 'a\nb' }, 'bearer: must be a token of visible ASCII'],
-  ['two bearers', { bearer: 'a', bearerFile: 'a' }, 'bearerFile: does nothing beside bearer: remove one'],
-  ['a key without its certificate', { keyFile: 'a' }, 'certFile: must name the certificate of keyFile'],
-  ['own audiences that are not listed', { audiences: 'own' }, 'ownAudiences: must list the audiences of the tokens'],
-  ['own audiences for nothing', { ownAudiences: ['a'] }, 'ownAudiences: does nothing without audiences: own'],
-  [
-    'a key that is renamed twice',
-    {
-      extra: {
-        rename: [
-          { from: 'a', to: 'b' },
-          { from: 'a', to: 'c' },
-        ],
-      },
-    },
-    'extra.rename.1.from: "a" is there twice',
-  ],
-  ['a star in the middle', { extra: { drop: ['a*b'] } }, 'extra.drop.0: may have * at its end only'],
-  ['an answer of any size', { maxResponseSize: '5MiB' }, 'maxResponseSize: "5MiB" is too big'],
-  ['mode api without a credential', { ...api, bearerFile: undefined }, 'bearerFile: is missing: with mode api'],
-  [
-    'mode api with a path',
-    { ...api, url: 'https://b/apis/x' },
-    'url: must be the API server alone, as in a kubeconfig: write https://b',
-  ],
-  ['mode api with a query', { ...api, url: 'https://b/?a' }, 'url: must be the API server alone'],
-  [
-    'mode api that takes 401 for a refusal',
-    { ...api, onUnauthorized: 'rejected' },
-    'onUnauthorized: must be unavailable with mode api',
-  ],
-])('%s is refused', (_name, more, complaint) => {
-  expect(complaints(writtenOptions(more))).toEqual([expect.stringContaining(complaint)]);
-});
+);

@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { open } from './testing/open.ts';
 import {
   awsIamAuthenticator,
@@ -10,85 +10,74 @@ import {
   rancher,
   type Users,
 } from './testing/peers.ts';
-import { type Behaviour, startReviewServer } from './testing/server.ts';
+import { type Behaviour, serve } from './testing/server.ts';
 import { optionsFor } from './testing/written-options.ts';
 
-const users: Users = { 'tkt_jane:1': { username: 'jane', groups: ['dev'] } };
 const good = 'tkt_jane:1';
-const noOpinion = { kind: 'no-opinion' };
 const jane = { username: 'jane', groups: ['dev'] };
+const users: Users = { [good]: jane };
+const noOpinion = { kind: 'no-opinion' };
+const rejected = { kind: 'rejected', reason: 'invalid-credentials' };
+const ofAws = {
+  'sts.example.com/arn': ['arn:aws:sts::1:assumed-role/jane/s'],
+  canonicalarn: ['arn:aws:iam::1:role/jane'],
+  principalid: ['AROA'],
+  sessionname: ['s'],
+};
+const extraOfAws = { drop: ['accessKeyId'], rename: [{ from: 'arn', to: 'sts.example.com/arn' }] };
 
-async function start(behaviour: Behaviour, more: object = {}) {
-  const server = await startReviewServer(behaviour);
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  return { server, ...(await open(optionsFor(server, more))) };
-}
-
-test('guard, asked in v1beta1: it answers in v1, and 401 to a bad token', async () => {
-  const { ask } = await start(guard(users), { version: 'v1beta1' });
-  expect(await ask(good)).toEqual({ kind: 'authenticated', user: jane });
-  expect(await ask('tkt_bad')).toEqual(noOpinion);
-});
-
-test('aws-iam-authenticator: no apiVersion, keys of extra in mixed case, 403 to a bad token, 429 when throttled', async () => {
-  const { ask, failure, server } = await start(awsIamAuthenticator(users), {
-    extra: { drop: ['accessKeyId'], rename: [{ from: 'arn', to: 'sts.example.com/arn' }] },
-  });
-  expect(await ask(good)).toEqual({
-    kind: 'authenticated',
-    user: {
-      ...jane,
-      uid: 'aws-iam-authenticator:1:AROA',
-      extra: {
-        'sts.example.com/arn': ['arn:aws:sts::1:assumed-role/jane/s'],
-        canonicalarn: ['arn:aws:iam::1:role/jane'],
-        principalid: ['AROA'],
-        sessionname: ['s'],
-      },
-    },
-  });
-  expect(await ask('tkt_bad')).toEqual(noOpinion);
-  expect(await failure('tkt_throttled')).toEqual({
-    code: 'unavailable',
-    message: `${server.url}/authenticate: it answers with the status 429`,
-  });
-});
-
-test('rancher: JSON as text/plain, 400 and 401 to bad tokens', async () => {
-  const { ask } = await start(rancher(users), { onUnauthorized: 'rejected' });
-  expect(await ask(good)).toEqual({ kind: 'authenticated', user: jane });
-  expect(await ask('tkt_bad')).toEqual({ kind: 'rejected', reason: 'invalid-credentials' });
-  expect(await ask('tkt_jane:2')).toEqual({ kind: 'rejected', reason: 'invalid-credentials' });
-});
-
-test('k8s-ldap-auth: the review comes back, 400 in plain text to a bad token', async () => {
-  const { ask } = await start(k8sLdapAuth(users));
-  expect(await ask(good)).toEqual({ kind: 'authenticated', user: { ...jane, uid: 'uid=jane' } });
-  expect(await ask('tkt_bad')).toEqual(noOpinion);
-});
-
-test('pinniped: v1beta1 alone, 400 without a body', async () => {
-  const { ask, server } = await start(pinniped(users), { version: 'v1beta1' });
-  expect(await ask(good)).toEqual({ kind: 'authenticated', user: jane });
-  expect(await ask('tkt_jane:2')).toEqual(noOpinion);
-  expect(await ask('tkt_bad')).toEqual(noOpinion);
-  const elsewhere = await open(optionsFor(server, { url: `${server.url}/elsewhere` }));
-  expect(await elsewhere.failure(good)).toMatchObject({ code: 'unavailable' });
-});
-
-test('oidc-webhook-authenticator: JSON as text/plain, the review comes back, false for everything else', async () => {
-  const { ask } = await start(oidcWebhookAuthenticator(users));
-  const extra = { 'gardener.cloud/authenticator/name': ['idp'] };
-  expect(await ask(good)).toEqual({ kind: 'authenticated', user: { ...jane, extra } });
-  expect(await ask('tkt_bad')).toEqual(noOpinion);
+/** Their options, what they add to the user, and what comes of tokens that they do not let in. */
+test.each<[string, (users: Users) => Behaviour, object, object, Readonly<Record<string, object>>]>([
+  ['guard, asked in v1beta1: it answers in v1, and 401', guard, { version: 'v1beta1' }, {}, { tkt_bad: noOpinion }],
+  [
+    'aws-iam-authenticator: no apiVersion, keys of extra in mixed case, 403, 429 when throttled',
+    awsIamAuthenticator,
+    { extra: extraOfAws },
+    { uid: 'aws-iam-authenticator:1:AROA', extra: ofAws },
+    { tkt_bad: noOpinion, tkt_throttled: { code: 'unavailable', message: expect.stringContaining('the status 429') } },
+  ],
+  [
+    'rancher: JSON as text/plain, 400 and 401',
+    rancher,
+    { onUnauthorized: 'rejected' },
+    {},
+    { tkt_bad: rejected, 'tkt_jane:2': rejected },
+  ],
+  [
+    'k8s-ldap-auth: the review comes back, 400 in plain text',
+    k8sLdapAuth,
+    {},
+    { uid: 'uid=jane' },
+    { tkt_bad: noOpinion },
+  ],
+  [
+    'pinniped: v1beta1 alone, 400 without a body',
+    pinniped,
+    { version: 'v1beta1' },
+    {},
+    { tkt_bad: noOpinion, 'tkt_jane:2': noOpinion },
+  ],
+  [
+    'oidc-webhook-authenticator: JSON as text/plain, the review comes back, false for everything else',
+    oidcWebhookAuthenticator,
+    {},
+    { extra: { 'gardener.cloud/authenticator/name': ['idp'] } },
+    { tkt_bad: noOpinion },
+  ],
+])('%s', async (_name, peer, options, more, others) => {
+  const server = await serve(peer(users));
+  const { ask, failure } = await open(optionsFor(server, options));
+  expect(await ask(good)).toEqual({ kind: 'authenticated', user: { ...jane, ...more } });
+  for (const [token, expected] of Object.entries(others)) {
+    expect(await ('code' in expected ? failure(token) : ask(token))).toEqual(expected);
+  }
 });
 
 describe('the TokenReview API of a cluster', () => {
   const cluster = { users, bearer: 'of-the-gateway', audiences: ['https://b.example.com'] };
   const options = { mode: 'api', bearer: 'of-the-gateway' };
   const startApi = async (more: object = {}) => {
-    const server = await startReviewServer(kubeApiServer(cluster));
-    onTestFinished(() => server[Symbol.asyncDispose]());
+    const server = await serve(kubeApiServer(cluster));
     return { server, ...(await open(optionsFor(server, { ...options, url: server.url, ...more }))) };
   };
   const groups = ['system:serviceaccounts', 'dev', 'system:authenticated'];
@@ -148,8 +137,7 @@ describe('the TokenReview API of a cluster', () => {
     ['a wrong credential', { bearer: 'another' }, '401'],
     ['no right to ask', { bearer: undefined, certFile: 'client', keyFile: 'client' }, '403'],
   ])('means the gateway itself by its refusal: %s', async (_name, more, status) => {
-    const server = await startReviewServer(kubeApiServer(cluster));
-    onTestFinished(() => server[Symbol.asyncDispose]());
+    const server = await serve(kubeApiServer(cluster));
     const client = await server.authority.issueClient('gateway');
     const files = 'certFile' in more ? { certFile: client.certificateFile, keyFile: client.keyFile } : {};
     const { failure } = await open(optionsFor(server, { ...options, url: server.url, ...more, ...files }));

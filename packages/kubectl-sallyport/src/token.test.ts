@@ -127,10 +127,10 @@ test('a context that is not ours lists those that are', async () => {
   ]);
 });
 
-test.each(['', '{', 'null', '{"version":1}'])('a cache file with %j is reported and not used', async (text) => {
+test('a cache file that is damaged is reported and not used', async () => {
   await using home = await temporaryFolder('token');
   const client = createClient(home.path);
-  await writeFile(client.cacheSession(target), text);
+  await writeFile(client.cacheSession(target), '{');
   const { code, stdout, stderr } = await client.run(['token'], execInfo(config));
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).toMatch(/^kubectl-sallyport: warning: .*\.json is damaged: it is not used/);

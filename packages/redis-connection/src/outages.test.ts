@@ -1,13 +1,13 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { clientsOf, commandCalls } from '@sallyport/test-servers/redis-command-calls';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } from './testing/opened.ts';
 
-/** The real one, before `listenForNoise` replaces it. */
-const { info: print } = console;
+const redis = await redisForFile();
+afterEach(() => redis.start());
 
 const untilRead = (started: Opened, key: string) =>
   waitFor(async () => (await outcomeOf(started.read(key))) === content, 'a value');
@@ -16,31 +16,24 @@ const reports = ({ lines }: Opened) => lines.map(({ level, message }) => `${leve
 const up = 'info: connected to Redis';
 const down = 'warn: no connection to Redis; trying again';
 
-const outages: readonly (readonly [string, (redis: RedisServer) => Promise<void>])[] = [
-  ['was stopped', (redis) => redis.stop()],
-  ['was killed', (redis) => redis.kill()],
-];
-
-describe.each(outages)('a Redis that %s', (_, end) => {
+describe.each([
+  ['was stopped', redis.stop],
+  ['was killed', redis.kill],
+])('a Redis that %s', (_, end) => {
   test('is noticed at once, no command waits for it, and none is sent to it afterwards', async () => {
     const noise = listenForNoise();
-    await using redis = await startRedis();
-    await using started = await open({ url: redis.url, commandTimeout: '2s' });
+    await using started = await open({ url: redis.url, commandTimeout: '5s' });
     const key = await storeKey(redis);
     await untilRead(started, key);
-    await end(redis);
+    await end();
     await waitFor(() => started.values.get('connected') === 0, 'the end to be seen');
 
-    const start = performance.now();
+    // One that waited would have no answer in time.
     for (let count = 0; count < 200; count += 1) {
       const error = await errorOf(started.read(newKey()));
       expect(error).toMatchObject({ name: 'RedisProblem' });
       expect(error.message).toMatch(/: (not connected: )?the connection was (refused: |reset$|closed$)/);
     }
-    const took = performance.now() - start;
-    print(`200 reads in an outage took ${took.toFixed(1)} ms`);
-    // A single read that waits would take that long.
-    expect(took).toBeLessThan(2_000);
 
     await redis.start();
     await untilRead(started, key);
@@ -53,15 +46,14 @@ describe.each(outages)('a Redis that %s', (_, end) => {
 
   test('ends the pending commands, and no error reveals what was sent', async () => {
     const noise = listenForNoise();
-    await using redis = await startRedis();
-    await using started = await open({ url: redis.url, commandTimeout: '5s' });
+    await using started = await open({ url: redis.url, commandTimeout: '30s' });
     await redis.hang();
     const keys = Array.from({ length: 20 }, () => newKey());
     const asking = Promise.all(keys.map((key) => errorOf(started.read(key))));
     // By then it is sent: the commands of a turn are sent at its end.
     await new Promise(setImmediate);
     await new Promise(setImmediate);
-    await end(redis);
+    await end();
     const errors = await asking;
     for (const error of errors) {
       expect(error).toMatchObject({ name: 'RedisProblem' });
@@ -78,28 +70,19 @@ describe.each(outages)('a Redis that %s', (_, end) => {
 describe('a Redis that hangs', () => {
   test('delays the commands that wait for it by commandTimeout, and none after them', async () => {
     const noise = listenForNoise();
-    const commandTimeout = 400;
-    await using redis = await startRedis();
-    await using started = await open({ url: redis.url, commandTimeout: `${commandTimeout}ms` });
+    await using started = await open({ url: redis.url, commandTimeout: '400ms' });
     const key = await storeKey(redis);
     await untilRead(started, key);
     await redis.hang();
 
-    const start = performance.now();
     const errors = await Promise.all(Array.from({ length: 50 }, () => errorOf(started.read(key))));
-    const took = performance.now() - start;
-    print(`50 reads of a Redis that hangs took ${took.toFixed(1)} ms, of ${commandTimeout} ms allowed`);
-    expect(took).toBeGreaterThan(commandTimeout - 5);
     for (const { message } of errors) expect(message).toMatch(/^\S+: (not connected: )?no answer in time$/);
 
     await waitFor(() => started.values.get('connected') === 0, 'the connection to be given up');
-    const later = performance.now();
+    // One that waited for itself would not say that there is no connection.
     for (let count = 0; count < 100; count += 1) {
       expect((await errorOf(started.read(key))).message).toMatch(/^\S+: not connected: no answer in time$/);
     }
-    const tookLater = performance.now() - later;
-    print(`100 reads after that took ${tookLater.toFixed(1)} ms`);
-    expect(tookLater).toBeLessThan(100 * commandTimeout * 0.25);
 
     await redis.start();
     await untilRead(started, key);
@@ -111,7 +94,6 @@ describe('a Redis that hangs', () => {
 
   test('during the handshake does not prevent a later connection', async () => {
     const noise = listenForNoise();
-    await using redis = await startRedis();
     const key = await storeKey(redis);
     await redis.hang();
     await using started = await open({ url: redis.url, commandTimeout: '200ms' });
@@ -122,14 +104,9 @@ describe('a Redis that hangs', () => {
   });
 
   test('in the TLS handshake is abandoned after commandTimeout, and tried again', async () => {
-    await using redis = await startRedis();
     const key = await storeKey(redis);
     await redis.hang();
-    await using started = await open({
-      url: redis.tlsUrl,
-      caFile: redis.caFile,
-      commandTimeout: '100ms',
-    });
+    await using started = await open({ url: redis.tlsUrl, caFile: redis.caFile, commandTimeout: '100ms' });
     await waitFor(() => (started.values.get('faults_total{kind=timeout}') ?? 0) >= 3, 'three tries');
     expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: no answer in time`);
     await redis.start();
@@ -138,7 +115,6 @@ describe('a Redis that hangs', () => {
 
   test('does not prevent a close', async () => {
     const noise = listenForNoise();
-    await using redis = await startRedis();
     await using started = await open({ url: redis.url, commandTimeout: '30s' });
     await redis.hang();
     const asking = errorOf(started.read(newKey()));
@@ -153,7 +129,6 @@ describe('a Redis that hangs', () => {
 
 test('a Redis that starts late is connected then, and closing ends the attempts', async () => {
   const noise = listenForNoise();
-  await using redis = await startRedis();
   const key = await storeKey(redis);
   await redis.stop();
   const closed = await open({ url: redis.url });
@@ -169,7 +144,6 @@ test('a Redis that starts late is connected then, and closing ends the attempts'
 });
 
 test('a connection that Redis ends is reported, without an earlier problem', async () => {
-  await using redis = await startRedis();
   await redis.stop();
   await using started = await open({ url: redis.url });
   await redis.start();
@@ -185,7 +159,6 @@ test('a connection that Redis ends is reported, without an earlier problem', asy
 });
 
 test('an aborted call ends at once, with the reason of the abort', async () => {
-  await using redis = await startRedis();
   await using started = await open({ url: redis.url, commandTimeout: '30s' });
   await redis.hang();
   const controller = new AbortController();

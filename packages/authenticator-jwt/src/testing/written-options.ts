@@ -16,7 +16,7 @@ export function optionsFor(
           groups: { claim: 'groups' },
           extra: [{ key: 'example.com/team', claim: 'team' }],
         },
-        jwks: { cooldown: '1s', timeout: '2s' },
+        jwks: { cooldown: '1s', timeout: '30s' },
         ...more,
       },
     ],

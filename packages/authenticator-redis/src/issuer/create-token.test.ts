@@ -1,5 +1,4 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
-import { startRedis } from '@sallyport/test-servers/redis';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from '../layouts.ts';
@@ -83,14 +82,9 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is sto
   test.each([
     [{ user: { username: '' } }, 'username must not be empty'],
     [{ user: { username: 'a\uFFFD' } }, 'is not UTF-8'],
-    [{ user: { username: 'a\uD800' } }, 'username must be UTF-8'],
-    [{ user: { username: 'a', groups: [''] } }, 'groups must not be empty'],
-    [{ user: { username: 'a', extra: { Team: ['a'] } } }, 'extra must have lowercase keys'],
-    [{ user: { username: 'a' }, audiences: [] }, /^audiences must not be empty/],
     [{ user: { username: 'a' }, notBefore: new Date(now + day), expiresAt: new Date(now + day) }, /^notBefore must be/],
     [{ user: { username: 'a' }, expiresAt: new Date(Date.UTC(10_000, 0)) }, /^expiresAt must be a date and time/],
     [{ user: { username: 'a' }, expiresAt: new Date(now) }, 'expiresAt is in the past'],
-    [{ user: { username: 'a' }, expiresAt: new Date(now - 9 * day) }, 'expiresAt is in the past'],
     [{ user: { username: 'a' }, reason: 'x'.repeat(65_536) }, 'is too big: at most 65536 characters are read'],
   ])('that would be refused at each use is not created: %#', async (request, problem) => {
     await using started = await start();
@@ -129,13 +123,13 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is sto
   });
 
   test('whose answer was lost may be stored, and the error says so', async () => {
-    await using own = await startRedis();
-    await using started = await startIssuer({ url: own.url, layout, commandTimeout: '100ms' });
-    await own.hang();
+    await using started = await startIssuer({ ...written(), commandTimeout: '100ms' });
+    await redis.hang();
     const { message } = await errorOf(started.issuer.create({ user: { username: 'ci' }, issuedBy }, never));
     expect(message).toBe(
-      `${own.url}: no answer in time; the record may be stored all the same: then no one has its token, and ` +
+      `${redis.url}: no answer in time; the record may be stored all the same: then no one has its token, and ` +
         '`token list` shows it',
     );
+    await redis.start();
   });
 });

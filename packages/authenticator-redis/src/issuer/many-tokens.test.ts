@@ -1,5 +1,5 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { commandCalls, forgetCalls } from '@sallyport/test-servers/redis-command-calls';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from '../layouts.ts';
 import { lookUpCommands } from '../testing/access-lists.ts';
@@ -7,12 +7,14 @@ import { collect, never, startIssuer } from '../testing/plugin.ts';
 import { store } from '../testing/records.ts';
 import { digestToken, makeToken } from '../token.ts';
 
-const userCount = 25;
+const redis = await redisForFile();
+
+const userCount = 10;
 const tokensOfUser = 100;
 const revocation = { at: new Date(Date.UTC(2026, 5, 1)), by: 'security' };
 
 /** @returns the user of each digest */
-async function fill(redis: RedisServer, layout: LayoutName): Promise<Map<string, string>> {
+async function fill(layout: LayoutName): Promise<Map<string, string>> {
   const users = new Map<string, string>();
   for (let user = 0; user < userCount; user += 1) {
     const tokens = Array.from({ length: tokensOfUser }, () => makeToken('sp_'));
@@ -22,37 +24,29 @@ async function fill(redis: RedisServer, layout: LayoutName): Promise<Map<string,
   return users;
 }
 
-describe.each(Object.keys(layouts) as LayoutName[])('among 2,500 tokens whose records are stored as %s', (layout) => {
-  test("one user's are listed and revoked without blocking other clients", async () => {
-    await using redis = await startRedis({ settings: { 'slowlog-log-slower-than': '5000' } });
-    const users = await fill(redis, layout);
+describe.each(Object.keys(layouts) as LayoutName[])('among 1,000 tokens whose records are stored as %s', (layout) => {
+  test("one user's are listed and revoked in small commands, which do not block other clients", async () => {
+    await redis.client().flushall();
+    const users = await fill(layout);
     await using started = await startIssuer({ url: redis.url, layout });
-    await redis.client().slowlog('RESET');
     await forgetCalls(redis);
-    const start = performance.now();
 
     const listed = await collect(started.issuer.list({}, never));
     expect(new Map(listed.map((token) => [token.digest, 'fault' in token ? '' : token.user.username]))).toEqual(users);
     expect(listed).toHaveLength(users.size);
 
-    const revoked = await collect(started.issuer.revoke({ username: 'user-17' }, revocation, never));
+    const revoked = await collect(started.issuer.revoke({ username: 'user-7' }, revocation, never));
     const digests = revoked.map((one) => ('token' in one ? one.token.digest : ''));
-    expect(new Set(digests.map((digest) => users.get(digest)))).toEqual(new Set(['user-17']));
+    expect(new Set(digests.map((digest) => users.get(digest)))).toEqual(new Set(['user-7']));
     expect(new Set(digests).size).toBe(tokensOfUser);
-
-    const took = Math.round(performance.now() - start);
-    // Of which none is of our making: on a busy machine each command may be interrupted, for as long as that takes.
-    const slow = Number(await redis.client().slowlog('LEN'));
-    console.log(`2,500 tokens as ${layout} listed, 100 revoked in ${took} ms; ${slow} commands took over 5 ms`);
 
     const calls = await commandCalls(redis);
     const written = layout === 'json' ? ['set'] : ['exists', 'hexists', 'hset'];
     const named = ['eval', ...lookUpCommands(layout), ...written, 'scan'].sort();
-    expect(calls.names.filter((name) => !name.startsWith('slowlog'))).toEqual(named);
+    expect(calls.names).toEqual(named);
     expect(calls.of('eval')).toBe(tokensOfUser);
     // Two lists, each of as many pages as it takes when one looks at 250 keys at most.
     expect(calls.of('scan')).toBeGreaterThanOrEqual((2 * users.size) / 250);
-    for (const command of calls.names) expect([command, calls.meanTime(command) < 5_000]).toEqual([command, true]);
 
     const left = await collect(started.issuer.list({}, never));
     const isRevoked = left.filter((token) => 'revoked' in token);

@@ -35,12 +35,7 @@ export async function interruptedStore(
     },
   };
   return {
-    store: {
-      connection,
-      keys: keysOf(keyPrefix),
-      layout: layouts[layout],
-      now: Date.now,
-    },
+    store: { connection, keys: keysOf(keyPrefix), layout: layouts[layout], now: Date.now },
     get trips() {
       return trips;
     },

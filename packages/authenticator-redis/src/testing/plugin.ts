@@ -21,6 +21,9 @@ export interface StartedAuthenticator extends Traces {
   check(): Promise<void>;
 }
 
+/** Longer than any answer takes. */
+const patient = { commandTimeout: '30s' };
+
 /**
  * Creates an authenticator with options of a config file. Disposing it closes it.
  *
@@ -31,7 +34,7 @@ export async function startAuthenticator(
   now?: () => number,
 ): Promise<StartedAuthenticator> {
   const { context, traces } = tracedContext();
-  const authenticator = await createRedisAuthenticator(settled(written), context, now);
+  const authenticator = await createRedisAuthenticator(settled({ ...patient, ...written }), context, now);
   return {
     ...traces,
     authenticator,
@@ -48,7 +51,7 @@ export interface StartedIssuer extends Traces {
 /** Creates an issuer with options of a config file. Disposing it closes it. @param now milliseconds since 1970 */
 export async function startIssuer(written: Record<string, unknown>, now?: () => number): Promise<StartedIssuer> {
   const { context, traces } = tracedContext();
-  const issuer = await createRedisTokenIssuer(settled(written), context, now);
+  const issuer = await createRedisTokenIssuer(settled({ ...patient, ...written }), context, now);
   return { ...traces, issuer, [Symbol.asyncDispose]: () => issuer.close() };
 }
 

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { TLSSocket } from 'node:tls';
 import { type Authority, sharedAuthority } from '@sallyport/test-servers/certificates';
+import { onTestFinished } from 'vitest';
 
 /** A TokenReview as it arrived. */
 export interface Received {
@@ -54,6 +55,19 @@ interface ServerSetup {
   readonly clientAuthority?: Authority;
   readonly names?: readonly string[];
 }
+
+/** As `startReviewServer`, until the end of the test. */
+export async function serve(behaviour: Behaviour = letIn, setup?: ServerSetup): Promise<ReviewServer> {
+  const server = await startReviewServer(behaviour, setup);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return server;
+}
+
+/** The user of `letIn`. */
+export const user = { username: 'jane' };
+
+/** Lets everyone in. */
+export const letIn: Behaviour = () => ({ body: reviewWith({ authenticated: true, user }) });
 
 export async function startReviewServer(behaviour: Behaviour, setup: ServerSetup = {}): Promise<ReviewServer> {
   const authority = await sharedAuthority();

@@ -5,11 +5,12 @@ import type { ReviewServer } from './server.ts';
 /** What the tokens of the tests begin with. */
 export const prefix = 'tkt_';
 
-/** The options for a server of the tests. */
+/** The options for a server of the tests, with a timeout that no answer takes. */
 export function optionsFor({ url, authority }: Pick<ReviewServer, 'url' | 'authority'>, more: object = {}): object {
   return {
     url: `${url}/authenticate`,
     recognizes: { prefixes: [prefix] },
+    timeout: '30s',
     ...(url.startsWith('https:') && { caFile: authority.certificateFile }),
     ...more,
   };

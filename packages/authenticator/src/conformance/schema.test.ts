@@ -29,14 +29,8 @@ interface Tree {
   readonly name: string;
   readonly children: readonly Tree[];
 }
-const strictTree: z.ZodType<Tree> = z.strictObject({
-  name: z.string(),
-  children: z.lazy(() => z.array(strictTree)),
-});
-const looseTree: z.ZodType<Tree> = z.looseObject({
-  name: z.string(),
-  children: z.lazy(() => z.array(looseTree)),
-});
+const strictTree: z.ZodType<Tree> = z.strictObject({ name: z.string(), children: z.lazy(() => z.array(strictTree)) });
+const looseTree: z.ZodType<Tree> = z.looseObject({ name: z.string(), children: z.lazy(() => z.array(looseTree)) });
 const looseHost = z.looseObject({ host: z.string() });
 
 describe('a schema of zod', () => {

@@ -114,10 +114,7 @@ test('an account of its own, and clients that hand over nothing, have a user of 
     expect.arrayContaining([
       { name: 'sallyport', user: exec(['token']) },
       { name: 'sallyport-ada', user: exec(['token', '--username', 'ada']) },
-      {
-        name: 'sallyport-prod@login.example.com:8444-ada',
-        user: exec(['token', ...words, '--username', 'ada']),
-      },
+      { name: 'sallyport-prod@login.example.com:8444-ada', user: exec(['token', ...words, '--username', 'ada']) },
     ]),
   );
 });

@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 import { noteUse, writeSession } from '../cache/session-file.ts';
+import { createPromptLimit } from '../cache/store.ts';
+import { main } from '../cli.ts';
 import { nameOf, type Target } from '../target.ts';
 
 interface Result {
-  readonly code: number | null;
+  readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -23,9 +26,12 @@ const NODE_COMPILE_CACHE: string = join(folder, 'node_modules/.cache/node-compil
 export interface Client {
   /** Where it caches sessions. */
   readonly cache: string;
-  run(words: readonly string[], env?: Variables, input?: string): Promise<Result>;
+  /** In this process, without a terminal. */
+  run(words: readonly string[], env?: Variables): Promise<Result>;
   /** On a terminal. @param line of a shell, in which `$PLUGIN` is the command; it runs in the home */
   terminal(line: string, env?: Variables): TerminalRun;
+  /** As another process does that asks for a password, and is killed. */
+  beginPrompt(target: Target): void;
   /** Puts a session of ada into its cache, which was used a minute ago. */
   cacheSession(target: Target, changes?: { readonly token?: string; readonly left?: number }): string;
 }
@@ -46,14 +52,7 @@ export function createClient(home: string): Client {
   });
   return {
     cache,
-    run(words, env, input = '') {
-      const child = spawn(process.execPath, [program, ...words], { cwd: home, env: variables(env) });
-      const output = { stdout: '', stderr: '' };
-      child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
-      child.stdin.on('error', () => {}).end(input);
-      return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...output })));
-    },
+    run: (words, env) => runHere(words, variables(env)),
     terminal(line, env) {
       const PLUGIN = `'${process.execPath}' '${program}'`;
       // `script` of util-linux gives it a terminal.
@@ -70,6 +69,7 @@ export function createClient(home: string): Client {
         ended: new Promise((resolve) => child.once('close', resolve)),
       };
     },
+    beginPrompt: (target) => createPromptLimit(join(cache, `${nameOf(target)}.prompts`)).begin(),
     cacheSession(target, { token = 'sp_cached', left = 3_600_000 } = {}) {
       mkdirSync(cache, { recursive: true, mode: 0o700 });
       const file = join(cache, `${nameOf(target)}.json`);
@@ -86,6 +86,37 @@ export function createClient(home: string): Client {
       return file;
     },
   };
+}
+
+/** What may be set where the tests run. */
+const unset = [
+  ...['KUBECONFIG', 'KUBECACHEDIR', 'KUBERNETES_EXEC_INFO', 'XDG_CACHE_HOME'],
+  ...['SALLYPORT_USERNAME', 'SALLYPORT_PASSWORD_FILE', 'SALLYPORT_DEVICE'],
+];
+
+async function runHere(words: readonly string[], env: Variables): Promise<Result> {
+  const output = { stdout: '', stderr: '' };
+  for (const name of unset) vi.stubEnv(name, undefined);
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  const { exitCode, stdin } = process;
+  const { isTTY } = stdin;
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      output[name] += text;
+      return true;
+    }),
+  );
+  try {
+    stdin.isTTY = false;
+    process.exitCode = undefined;
+    await main(words);
+    return { code: Number(process.exitCode ?? 0), ...output };
+  } finally {
+    stdin.isTTY = isTTY;
+    process.exitCode = exitCode;
+    for (const spy of spies) spy.mockRestore();
+    vi.unstubAllEnvs();
+  }
 }
 
 /** KUBERNETES_EXEC_INFO as kubectl sets it. */

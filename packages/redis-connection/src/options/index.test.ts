@@ -1,4 +1,5 @@
 import { section } from '@sallyport/plugin-options';
+import { testRefusals } from '@sallyport/test-servers/written-options';
 import { describe, expect, test } from 'vitest';
 import { complaints, settled } from '../testing/written-options.ts';
 import { connectionShape, type ServerUrl, settleConnection } from './index.ts';
@@ -20,20 +21,35 @@ describe('a connection', () => {
     expect(settled({ url })).not.toHaveProperty('username');
   });
 
-  test.each<[Record<string, unknown>, string]>([
-    [{ username: 'gateway' }, `password: is required with username: ${passwordFix}`],
-    [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
-    [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: is in the url too: keep one'],
-    [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: is in the url too: keep one'],
-    [{ database: 10_000 }, 'database: must be a whole number from 0 to 9999'],
-    [{ certFile: 'a.crt' }, 'keyFile: must name the key of certFile: write keyFile: tls/redis-client.key'],
+  testRefusals(
+    (keys: object) => complaints({ url, ...keys }),
     [
-      { url: 'redis://localhost', caFile: 'ca.crt' },
-      'caFile: does nothing: no server is reached with TLS; remove it, or use rediss://',
+      [{ username: 'gateway' }, `password: is required with username: ${passwordFix}`],
+      [{ username: '' }, 'username: must not be empty: write sallyport'],
+      [{ username: 'a\nb' }, 'username: must be one line of text: write sallyport'],
+      [{ password: '' }, `password: must not be empty: ${passwordFix}`],
+      [{ password: 1234 }, `password: must be a secret: ${passwordFix}`],
+      [{ password: { env: 'A' } }, `password: must be a secret: ${passwordFix}`],
+      [{ password: 'a\0' }, `password: must be text: ${passwordFix}`],
+      [{ password: 'a\uD800' }, `password: must be text: ${passwordFix}`],
+      [{ url: 'rediss://gateway@redis' }, `password: is required with username: ${passwordFix}`],
+      [{ url: 'rediss://gateway:a@redis', username: 'gateway' }, 'username: is in the url too: keep one'],
+      [{ url: 'rediss://gateway:a@redis', password: 'a' }, 'password: is in the url too: keep one'],
+      ...[-1, 1.5, '1', 10_000].map(
+        (database) => [{ database }, 'database: must be a whole number from 0 to 9999'] as const,
+      ),
+      [{ minVersion: 'TLSv1.1' }, 'minVersion: must be TLSv1.2 or TLSv1.3'],
+      [
+        { caFile: '-----BEGIN CERTIFICATE-----\n' },
+        'caFile: must be a path, not the content of a file: write tls/redis-ca.crt',
+      ],
+      [{ certFile: 'a.crt' }, 'keyFile: must name the key of certFile: write keyFile: tls/redis-client.key'],
+      [
+        { url: 'redis://localhost', caFile: 'ca.crt' },
+        'caFile: does nothing: no server is reached with TLS; remove it, or use rediss://',
+      ],
     ],
-  ])('of %j is refused', (keys, complaint) => {
-    expect(complaints({ url, ...keys })).toEqual([complaint]);
-  });
+  );
 });
 
 describe('users of a connection', () => {
@@ -52,9 +68,7 @@ describe('users of a connection', () => {
     ]);
     const { properties } = schemaFor()['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
     expect(properties).toMatchObject({
-      insecure: {
-        description: 'Allow clear text with servers on other machines: anyone can read it.',
-      },
+      insecure: { description: 'Allow clear text with servers on other machines: anyone can read it.' },
     });
   });
 

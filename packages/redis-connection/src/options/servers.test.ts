@@ -1,3 +1,4 @@
+import { testRefusals } from '@sallyport/test-servers/written-options';
 import { describe, expect, test } from 'vitest';
 import { complaints, settled } from '../testing/written-options.ts';
 
@@ -34,62 +35,40 @@ describe('servers', () => {
     expect(settled({ ...sentinel, sentinelPassword: secret }).servers).not.toHaveProperty('sentinelUsername');
   });
 
-  test.each<[Record<string, unknown>, string[]]>([
-    [{}, ['url: is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster']],
-    [
-      { url: 'rediss://a', cluster: ['rediss://a'] },
-      ['url: cannot be combined: keep one of url, sentinels and cluster'],
-    ],
-    [
-      { url: 'rediss://a', sentinels: ['rediss://a'], name: 'm' },
-      ['url: cannot be combined: keep one of url, sentinels and cluster'],
-    ],
-    [
-      { cluster: ['rediss://a'], sentinels: ['rediss://a'], name: 'm' },
-      ['cluster: cannot be combined: keep one of url, sentinels and cluster'],
-    ],
-    [
-      { sentinels: ['rediss://a'] },
-      ['name: is required with sentinels: write name: mymaster, or as the sentinels call the master'],
-    ],
-    [{ sentinels: ['rediss://a'], name: '' }, ['name: must not be empty: write mymaster']],
-    [
-      { sentinels: [], name: 'm' },
-      [
-        'sentinels: must have 1 to 64 entries: write [sentinel-a.example.com, sentinel-b.example.com, sentinel-c.example.com]',
-      ],
-    ],
-    [
-      { cluster: 'rediss://a' },
-      ['cluster: must be a list: write [redis-a.example.com, redis-b.example.com, redis-c.example.com]'],
-    ],
+  const keep = 'cannot be combined: keep one of url, sentinels and cluster';
+  const three = (kind: string) => `write [${['a', 'b', 'c'].map((node) => `${kind}-${node}.example.com`).join(', ')}]`;
+  const [cluster, sentinels] = [['rediss://a'], ['rediss://a']];
+  testRefusals(complaints, [
+    [{}, 'url: is missing: write url: rediss://redis.example.com:6379, or set sentinels or cluster'],
+    [{ url: 'rediss://a', cluster }, `url: ${keep}`],
+    [{ url: 'rediss://a', sentinels, name: 'm' }, `url: ${keep}`],
+    [{ cluster, sentinels, name: 'm' }, `cluster: ${keep}`],
+    [{ sentinels }, 'name: is required with sentinels: write name: mymaster, or as the sentinels call the master'],
+    [{ sentinels, name: '' }, 'name: must not be empty: write mymaster'],
+    [{ sentinels: [], name: 'm' }, `sentinels: must have 1 to 64 entries: ${three('sentinel')}`],
+    [{ cluster: 'rediss://a' }, `cluster: must be a list: ${three('redis')}`],
     [
       { cluster: Array.from({ length: 65 }, (_, index) => `rediss://a${index}`) },
-      ['cluster: must have 1 to 64 entries: write [redis-a.example.com, redis-b.example.com, redis-c.example.com]'],
+      `cluster: must have 1 to 64 entries: ${three('redis')}`,
     ],
     [
       { url: 'rediss://a', name: 'm', sentinelUsername: 'u', sentinelPassword: secret },
       [`name: ${idle}`, `sentinelUsername: ${idle}`, `sentinelPassword: ${idle}`],
     ],
-    [{ cluster: ['rediss://a'], name: 'm' }, [`name: ${idle}`]],
+    [{ cluster, name: 'm' }, `name: ${idle}`],
     [
-      { sentinels: ['rediss://a'], name: 'm', sentinelUsername: 'u' },
-      ['sentinelPassword: is required with sentinelUsername: write { file: secrets/sentinel }'],
+      { sentinels, name: 'm', sentinelUsername: 'u' },
+      'sentinelPassword: is required with sentinelUsername: write { file: secrets/sentinel }',
     ],
-    [{ url: 'rediss://a/1', database: 1 }, ['database: is in the url too: keep one']],
-    [{ url: 'unix:/a?db=0', database: 0 }, ['database: is in the url too: keep one']],
-    [
-      { cluster: ['rediss://a'], database: 1 },
-      ['database: must be 0 in a cluster, which has no other database: remove it'],
-    ],
+    [{ url: 'rediss://a/1', database: 1 }, 'database: is in the url too: keep one'],
+    [{ url: 'unix:/a?db=0', database: 0 }, 'database: is in the url too: keep one'],
+    [{ cluster, database: 1 }, 'database: must be 0 in a cluster, which has no other database: remove it'],
     [
       { sentinels: ['rediss://a', 'b'], name: 'm' },
       ['sentinels.1: must begin like the first: all with rediss://, or none', `sentinels.1: ${clear}`],
     ],
-    [{ cluster: ['localhost', 'rediss://b'] }, ['cluster.1: must begin like the first: all with rediss://, or none']],
-  ])('%j are refused', (written, expected) => {
-    expect(complaints(written)).toEqual(expected);
-  });
+    [{ cluster: ['localhost', 'rediss://b'] }, 'cluster.1: must begin like the first: all with rediss://, or none'],
+  ]);
 
   test('a database of 0 is accepted in a cluster', () => {
     expect(complaints({ cluster: ['rediss://a'], database: 0 })).toEqual([]);

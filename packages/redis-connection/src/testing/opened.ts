@@ -28,11 +28,11 @@ export interface Opened extends AsyncDisposable, Pick<RecordingContext, 'touch'>
   read(key: string, signal?: AbortSignal, timeout?: number): Promise<unknown>;
 }
 
-/** Connects with options of a config file. Disposing it closes the connection. */
+/** Connects with options of a config file, with a timeout that no answer takes. Disposing it closes the connection. */
 export async function open(written: object): Promise<Opened> {
   const { context, lines, touch } = recordingContext({ pluginName: 'redis', baseDirectory: '/' });
   const { metrics, values } = countingMetrics();
-  const connection = await connect(settled(written), wording, { ...context, metrics });
+  const connection = await connect(settled({ commandTimeout: '30s', ...written }), wording, { ...context, metrics });
   return {
     connection,
     lines,

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Decision, LoggedIn, RevalidateContext, UserInfo } from '../../index.ts';
-import { type BrokenPlugin, type MemoryPlugin, withAuthenticator } from './broken-plugin.ts';
+import { type Break, type BrokenPlugins, withAuthenticator } from './broken-plugin.ts';
 
 type LookUpContext = Pick<RevalidateContext, 'signal' | 'trace'>;
 type LookUp = (username: string, context: LookUpContext) => Promise<UserInfo | undefined>;
@@ -8,21 +8,16 @@ type Revalidate = (user: LoggedIn, context: RevalidateContext) => Promise<Decisi
 
 const missing = () => Promise.reject(new Error('the good one has it'));
 
-function withLookUp(good: MemoryPlugin, change: (inner: LookUp) => (...call: Parameters<LookUp>) => unknown) {
-  return withAuthenticator(good, ({ lookUp = missing }) => ({ lookUp: change(lookUp) as LookUp }));
-}
+const withLookUp = (change: (inner: LookUp) => (...call: Parameters<LookUp>) => unknown): Break =>
+  withAuthenticator(({ lookUp = missing }) => ({ lookUp: change(lookUp) as LookUp }));
 
-function withRevalidate(
-  good: MemoryPlugin,
-  change: (inner: Revalidate) => (...call: Parameters<Revalidate>) => unknown,
-) {
-  return withAuthenticator(good, ({ revalidate = missing }) => ({ revalidate: change(revalidate) as Revalidate }));
-}
+const withRevalidate = (change: (inner: Revalidate) => (...call: Parameters<Revalidate>) => unknown): Break =>
+  withAuthenticator(({ revalidate = missing }) => ({ revalidate: change(revalidate) as Revalidate }));
 
 /** The same mistake in either method. */
 const withBoth = (change: (inner: (who: never, context: never) => Promise<unknown>) => unknown) => ({
-  lookUp: (good: MemoryPlugin) => withLookUp(good, change as never),
-  revalidate: (good: MemoryPlugin) => withRevalidate(good, change as never),
+  lookUp: withLookUp(change as never),
+  revalidate: withRevalidate(change as never),
 });
 
 const deaf = { signal: new AbortController().signal };
@@ -34,17 +29,19 @@ const ignoresAbortOfAbortedOnly = withBoth(
     inner(who, (context.signal.aborted ? { ...context, ...deaf } : context) as never),
 );
 
-const tracesPassword = (good: MemoryPlugin, name: 'lookUp' | 'revalidate'): MemoryPlugin => ({
-  ...good,
-  async create(options, context) {
-    const inner = await good.create(options, context);
-    const call = (who: never, given: LookUpContext) => {
-      given.trace?.(`bound as the service account with ${Buffer.from(options.password).toString('base64')}`);
-      return inner[name]?.(who, given as never);
-    };
-    return { ...inner, [name]: call };
-  },
-});
+const tracesPassword =
+  (name: 'lookUp' | 'revalidate'): Break =>
+  ({ good }) => ({
+    ...good,
+    async create(options, context) {
+      const inner = await good.create(options, context);
+      const call = (who: never, given: LookUpContext) => {
+        given.trace?.(`bound as the service account with ${Buffer.from(options.password).toString('base64')}`);
+        return inner[name]?.(who, given as never);
+      };
+      return { ...inner, [name]: call };
+    },
+  });
 
 /** Keeps the name of the call outside of the call. */
 const sharesState = withBoth((inner) => {
@@ -76,152 +73,117 @@ const casesWithAnswers = {
   ],
 };
 
-const brokenMethods: readonly BrokenPlugin[] = (['lookUp', 'revalidate'] as const).flatMap((name) => [
-  {
-    mistake: `has a ${name} that is no function`,
-    fails: 'lookUp() and revalidate() are there exactly where the harness says so',
-    alsoFails: casesWithAnswers[name],
-    make: ({ good }) => withAuthenticator(good, () => ({ [name]: true as never })),
-  },
-  {
-    mistake: `${name} does not look at a signal that is aborted already`,
-    fails: `${name}() ends by a throw when it is aborted`,
-    make: ({ good }) => ignoresAbortOfAbortedOnly[name](good),
-  },
-  {
-    mistake: `${name} does not look at its signal`,
-    fails: `${name}() ends when it is aborted while the backend hangs`,
-    alsoFails: [`${name}() ends by a throw when it is aborted`],
-    make: ({ good }) => ignoresAbort[name](good),
-  },
-  {
-    mistake: `${name} traces the password of the service account`,
-    fails: `${name}() says no password: not in an answer, a step, an error, a log line or a metric`,
-    make: ({ good }) => tracesPassword(good, name),
-  },
-  {
-    mistake: `${name} keeps the user outside of the call`,
-    fails: `150 calls of ${name}() at once keep users apart`,
-    make: ({ good }) => sharesState[name](good),
-  },
-]);
+const brokenMethods = (['lookUp', 'revalidate'] as const).map(
+  (name): BrokenPlugins => ({
+    'lookUp() and revalidate() are there exactly where the harness says so': {
+      [`has a ${name} that is no function`]: [
+        withAuthenticator(() => ({ [name]: true as never })),
+        ...casesWithAnswers[name],
+      ],
+    },
+    [`${name}() ends by a throw when it is aborted`]: {
+      [`${name} does not look at a signal that is aborted already`]: ignoresAbortOfAbortedOnly[name],
+    },
+    [`${name}() ends when it is aborted while the backend hangs`]: {
+      [`${name} does not look at its signal`]: [ignoresAbort[name], `${name}() ends by a throw when it is aborted`],
+    },
+    [`${name}() says no password: not in an answer, a step, an error, a log line or a metric`]: {
+      [`${name} traces the password of the service account`]: tracesPassword(name),
+    },
+    [`150 calls of ${name}() at once keep users apart`]: {
+      [`${name} keeps the user outside of the call`]: sharesState[name],
+    },
+  }),
+);
 
-const brokenLookUps: readonly BrokenPlugin[] = [
-  {
-    mistake: 'looks up no groups',
-    fails: 'lookUp() finds the users of valid tokens, as their tokens give them',
-    alsoFails: ['150 calls of lookUp() at once keep users apart'],
-    make: ({ good }) =>
-      withLookUp(good, (inner) => async (...call) => {
+const brokenLookUps: BrokenPlugins = {
+  'lookUp() finds the users of valid tokens, as their tokens give them': {
+    'looks up no groups': [
+      withLookUp((inner) => async (...call) => {
         const user = await inner(...call);
         return user && { username: user.username, uid: user.uid };
       }),
+      '150 calls of lookUp() at once keep users apart',
+    ],
   },
-  {
-    mistake: 'throws for a name that no one has',
-    fails: 'lookUp() finds no one by a name that no user has, and never throws',
-    alsoFails: ['150 calls of lookUp() at once keep users apart'],
-    make: ({ good }) =>
-      withLookUp(good, (inner) => async (...call) => {
+  'lookUp() finds no one by a name that no user has, and never throws': {
+    'throws for a name that no one has': [
+      withLookUp((inner) => async (...call) => {
         const user = await inner(...call);
         if (user === undefined) throw new Error('no such user');
         return user;
       }),
+      '150 calls of lookUp() at once keep users apart',
+    ],
+    'reads a name up to its NUL': withLookUp((inner) => (name, context) => inner(name.split('\0')[0] ?? '', context)),
   },
-  {
-    mistake: 'reads a name up to its NUL',
-    fails: 'lookUp() finds no one by a name that no user has, and never throws',
-    make: ({ good }) => withLookUp(good, (inner) => (name, context) => inner(name.split('\0')[0] ?? '', context)),
+  'lookUp() reports a stopped backend as unavailable': {
+    'finds no one during an outage': withLookUp((inner) => async (name, context) => {
+      const found = await inner(name, context).catch(() => undefined);
+      context.signal.throwIfAborted();
+      return found;
+    }),
   },
-  {
-    mistake: 'finds no one during an outage',
-    fails: 'lookUp() reports a stopped backend as unavailable',
-    make: ({ good }) =>
-      withLookUp(good, (inner) => async (name, context) => {
-        const found = await inner(name, context).catch(() => undefined);
-        context.signal.throwIfAborted();
-        return found;
-      }),
-  },
-];
+};
 
-const revalidated =
-  (change: (decision: Decision, user: LoggedIn, context: RevalidateContext) => unknown) =>
-  ({ good }: { readonly good: MemoryPlugin }) =>
-    withRevalidate(good, (inner) => async (user, context) => change(await inner(user, context), user, context));
+const revalidated = (change: (decision: Decision, user: LoggedIn, context: RevalidateContext) => unknown): Break =>
+  withRevalidate((inner) => async (user, context) => change(await inner(user, context), user, context));
 
-const brokenRevalidations: readonly BrokenPlugin[] = [
-  {
-    mistake: 'reads no groups anew',
-    fails: 'revalidate() lets the users of valid tokens stay, as their tokens give them',
-    alsoFails: ['150 calls of revalidate() at once keep users apart'],
-    make: revalidated((decision, { username }) =>
-      decision.kind === 'authenticated' ? { ...decision, user: { username } } : decision,
-    ),
+const brokenRevalidations: BrokenPlugins = {
+  'revalidate() lets the users of valid tokens stay, as their tokens give them': {
+    'reads no groups anew': [
+      revalidated((decision, { username }) =>
+        decision.kind === 'authenticated' ? { ...decision, user: { username } } : decision,
+      ),
+      '150 calls of revalidate() at once keep users apart',
+    ],
   },
-  {
-    mistake: 'has no opinion of a name that no one has',
-    fails: 'revalidate() refuses a name that no user has as unknown-user, and never throws',
-    alsoFails: [
+  'revalidate() refuses a name that no user has as unknown-user, and never throws': {
+    'has no opinion of a name that no one has': [
+      revalidated((decision) =>
+        decision.kind === 'rejected' && decision.reason === 'unknown-user' ? { kind: 'no-opinion' } : decision,
+      ),
       '150 calls of revalidate() at once keep users apart',
       'revalidate() decides in the words of the contract, and never without an opinion',
       'revalidate() refuses a user with another uid as unknown-user',
     ],
-    make: revalidated((decision) =>
-      decision.kind === 'rejected' && decision.reason === 'unknown-user' ? { kind: 'no-opinion' } : decision,
+  },
+  'revalidate() refuses a user with another uid as unknown-user': {
+    'does not compare the uid': withRevalidate(
+      (inner) =>
+        ({ username }, context) =>
+          inner({ username }, context),
     ),
+    'compares the beginning of the uid': withRevalidate((inner) => ({ username, uid }, context) => {
+      const known = { alice: '1-alice', bob: '2-bob' }[username];
+      return inner({ username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) }, context);
+    }),
   },
-  {
-    mistake: 'does not compare the uid',
-    fails: 'revalidate() refuses a user with another uid as unknown-user',
-    make: ({ good }) =>
-      withRevalidate(
-        good,
-        (inner) =>
-          ({ username }, context) =>
-            inner({ username }, context),
-      ),
-  },
-  {
-    mistake: 'compares the beginning of the uid',
-    fails: 'revalidate() refuses a user with another uid as unknown-user',
-    make: ({ good }) =>
-      withRevalidate(good, (inner) => ({ username, uid }, context) => {
-        const known = { alice: '1-alice', bob: '2-bob' }[username];
-        return inner({ username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) }, context);
-      }),
-  },
-  {
-    mistake: 'lets a locked user stay',
-    fails: 'revalidate() refuses users whom the backend does not let in, with the reason',
-    make: revalidated((decision, { username }) =>
+  'revalidate() refuses users whom the backend does not let in, with the reason': {
+    'lets a locked user stay': revalidated((decision, { username }) =>
       decision.kind === 'rejected' && decision.reason === 'locked'
         ? { kind: 'authenticated', user: { username } }
         : decision,
     ),
   },
-  {
-    mistake: 'does not look at when the password was changed',
-    fails: 'revalidate() refuses a login from before the password was changed',
-    make: ({ good }) =>
-      withRevalidate(good, (inner) => (user, context) => inner(user, { ...context, since: new Date() })),
+  'revalidate() refuses a login from before the password was changed': {
+    'does not look at when the password was changed': withRevalidate(
+      (inner) => (user, context) => inner(user, { ...context, since: new Date() }),
+    ),
   },
-  {
-    mistake: 'passes on what the backend said',
-    fails: 'revalidate() decides in the words of the contract, and never without an opinion',
-    make: revalidated((decision) => (decision.kind === 'rejected' ? { ...decision, message: 'data 775' } : decision)),
+  'revalidate() decides in the words of the contract, and never without an opinion': {
+    'passes on what the backend said': revalidated((decision) =>
+      decision.kind === 'rejected' ? { ...decision, message: 'data 775' } : decision,
+    ),
   },
-  {
-    mistake: 'refuses all sessions during an outage',
-    fails: 'revalidate() reports a stopped backend as unavailable',
-    make: ({ good }) =>
-      withRevalidate(good, (inner) => async (user, context) => {
-        const refused = { kind: 'rejected', reason: 'unknown-user' };
-        const decision = await inner(user, context).catch(() => refused);
-        context.signal.throwIfAborted();
-        return decision;
-      }),
+  'revalidate() reports a stopped backend as unavailable': {
+    'refuses all sessions during an outage': withRevalidate((inner) => async (user, context) => {
+      const refused = { kind: 'rejected', reason: 'unknown-user' };
+      const decision = await inner(user, context).catch(() => refused);
+      context.signal.throwIfAborted();
+      return decision;
+    }),
   },
-];
+};
 
-export const brokenUsers: readonly BrokenPlugin[] = [...brokenMethods, ...brokenLookUps, ...brokenRevalidations];
+export const brokenUsers: readonly BrokenPlugins[] = [...brokenMethods, brokenLookUps, brokenRevalidations];

@@ -42,7 +42,7 @@ async function measure(work: () => Promise<unknown>): Promise<{ total: number; b
 test.each([
   ['YAML', readTokensFile, tokensFile],
   ['CSV', readTokenAuthFile, tokenAuthFile],
-])('100,000 tokens load from %s in about 2 s', async (format, read, write) => {
+])('100,000 tokens load from %s in less than 10 s', async (format, read, write) => {
   const few = await measure(() => read('file', write(1_000)));
   const many = await measure(() => read('file', write(100_000)));
   const [first, second, third] = [few.total, many.total, many.blocked].map((milliseconds) => milliseconds.toFixed(0));

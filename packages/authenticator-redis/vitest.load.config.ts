@@ -1,0 +1,1 @@
+export { load as default } from '@sallyport/scripts/vitest-base';
