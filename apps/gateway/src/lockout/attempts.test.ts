@@ -1,5 +1,4 @@
 import type { AttemptOutcome } from '@sallyport/authenticator';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type AttemptsDependencies, createAttempts } from './attempts.ts';
 import { abandonedAfter } from './local-guard.ts';
@@ -308,82 +307,4 @@ describe('a flood of names', () => {
     expect(await send('c', 'right', 'accepted')).toBe('sent');
     expect(await send('b', 'right', 'accepted')).toBe('throttled');
   });
-});
-
-test('in any order of events: no refused pair again, no right secret denied, no more refusals than allowed', async () => {
-  const event = fc.oneof(
-    fc.record({
-      do: fc.constant('begin' as const),
-      subject: fc.constantFrom('jane', 'john'),
-      secret: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
-    }),
-    fc.record({
-      do: fc.constant('settle' as const),
-      index: fc.nat(30),
-      outcome: fc.constantFrom<AttemptOutcome>('accepted', 'refused', 'refused', 'unavailable'),
-    }),
-    fc.record({ do: fc.constant('pass' as const), time: fc.nat(700) }),
-  );
-  await fc.assert(
-    fc.asyncProperty(fc.array(event, { maxLength: 60 }), async (events) => {
-      const maxFailures = 2;
-      const span = 1000;
-      const { begin } = setUp({ maxFailures, window: span });
-      // The model: each try that went out, whether its secret was known to be right then, and its end.
-      const tries: {
-        pair: string;
-        subject: string;
-        known: boolean;
-        refusedAt?: number;
-        settled?: true;
-        handle: ReturnType<typeof begin>;
-      }[] = [];
-      const asked: { pair: string; subject: string; handle: ReturnType<typeof begin>; seen?: true }[] = [];
-      const known = new Set<string>();
-      const refusedLately = (pair: string) =>
-        tries.some((one) => one.pair === pair && one.refusedAt !== undefined && now() - one.refusedAt < span);
-      const look = () => {
-        for (const one of asked.filter(({ seen, handle }) => !seen && handle.verdict !== undefined)) {
-          one.seen = true;
-          if (one.handle.verdict === 'throttled') expect(known.has(one.pair)).toBe(false);
-          if (one.handle.verdict !== 'admitted') continue;
-          expect(refusedLately(one.pair)).toBe(false);
-          tries.push({ pair: one.pair, subject: one.subject, known: known.has(one.pair), handle: one.handle });
-        }
-      };
-      for (const step of events) {
-        if (step.do === 'begin') {
-          asked.push({
-            pair: `${step.subject} ${step.secret}`,
-            subject: step.subject,
-            handle: begin(step.subject, step.secret),
-          });
-        } else if (step.do === 'pass') {
-          vi.setSystemTime(now() + step.time);
-        } else {
-          const inProgress = tries.filter((one) => !one.settled);
-          const one = inProgress[step.index % Math.max(1, inProgress.length)];
-          if (!one) continue;
-          one.settled = true;
-          if (step.outcome === 'accepted') known.add(one.pair);
-          if (step.outcome === 'refused') {
-            known.delete(one.pair);
-            one.refusedAt = now();
-          }
-          await one.handle.settle(step.outcome);
-        }
-        await settle();
-        look();
-        for (const subject of ['jane', 'john']) {
-          const refused = tries.filter(
-            (one) =>
-              one.subject === subject && !one.known && one.refusedAt !== undefined && now() - one.refusedAt < span,
-          );
-          expect(refused.length).toBeLessThanOrEqual(maxFailures);
-        }
-      }
-      vi.clearAllTimers();
-    }),
-    { numRuns: 300 },
-  );
 });
