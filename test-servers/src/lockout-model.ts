@@ -173,9 +173,8 @@ function createLockoutModel(limits: LockoutRules) {
     async settle(index: number, outcome: LockoutOutcome): Promise<void> {
       const inProgress = logins.filter(isUnderWay);
       const login = inProgress[index % Math.max(1, inProgress.length)];
-      if (login === undefined) return;
-      history.end(login, outcome);
-      await login.asked.settle(outcome);
+      if (login) history.end(login, outcome);
+      await login?.asked.settle(outcome);
     },
     /** Checks what has been decided since the last time, and all that holds at any time. */
     look(): void {
