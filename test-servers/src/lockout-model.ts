@@ -24,7 +24,8 @@ export interface AskedLogin {
 }
 
 export type LockoutEvent =
-  | { readonly do: 'begin'; readonly login: Login }
+  /** All at the same moment. */
+  | { readonly do: 'begin'; readonly logins: readonly Login[] }
   /** Ends one of the logins that are in progress. */
   | { readonly do: 'settle'; readonly index: number; readonly outcome: LockoutOutcome }
   /** Milliseconds. */
@@ -56,7 +57,7 @@ export async function playHistory(
 ): Promise<void> {
   const model = createLockoutModel(rules);
   for (const event of events) {
-    if (event.do === 'begin') model.begin(event.login, driver.begin(event.login));
+    if (event.do === 'begin') model.begin(event.logins.map((login) => ({ ...login, asked: driver.begin(login) })));
     if (event.do === 'settle') await model.settle(event.index, event.outcome);
     if (event.do === 'pass') {
       model.pass(event.time);
@@ -71,6 +72,12 @@ export async function playHistory(
 interface Modelled extends Login {
   readonly asked: AskedLogin;
   readonly begunAt: number;
+  /** When it asked, the tries were used up, and one with the same secret was in progress. */
+  readonly isBehind: boolean;
+  /** Its secret was known to be right when it asked. */
+  readonly wasKnown: boolean;
+  hasBeenLookedAt?: true;
+  hadToWait?: boolean;
   /** Left out until it is decided. */
   isGuess?: boolean;
   outcome?: LockoutOutcome;
@@ -103,7 +110,11 @@ function createHistory({ window, isShared }: LockoutRules) {
     logins,
     isKnown,
     hasWaited: ({ begunAt }: Modelled) => now > begunAt,
-    add: (login: Login, asked: AskedLogin) => void logins.push({ ...login, asked, begunAt: now }),
+    add(begun: readonly (Login & Pick<Modelled, 'asked'>)[], isBehind: (login: Login) => boolean): void {
+      logins.push(
+        ...begun.map((login) => ({ ...login, begunAt: now, wasKnown: isKnown(login), isBehind: isBehind(login) })),
+      );
+    },
     end(login: Modelled, outcome: LockoutOutcome): void {
       Object.assign(login, { outcome, settledAt: now, order: outcomes++ });
     },
@@ -135,16 +146,25 @@ function expectRule(holds: boolean, rule: string, { secret, name, replica }: Log
   if (!holds) throw new Error(`${rule}: ${secret} of ${name} on replica ${replica}`);
 }
 
-function createLockoutModel(limits: LockoutRules) {
-  const { maxFailures, isShared } = limits;
-  const history = createHistory(limits);
+/** What may become of a login now. */
+function createJudgement(history: ReturnType<typeof createHistory>, { maxFailures, isShared }: LockoutRules) {
   const { logins, isKnown, refusedOf, wasRefused, hasWaited } = history;
-  const others = (of: Modelled) => logins.filter((one) => one !== of && one.name === of.name);
+  const namesakes = ({ name }: Login) => logins.filter((one) => one.name === name);
+  /** No slot is left, and one with the same secret is in progress: a right secret goes out one at a time. */
+  function isBehind(login: Login): boolean {
+    // One that had waited for too long went out without a slot that others see.
+    const underWay = namesakes(login).filter((one) => isUnderWay(one) && !one.hadToWait);
+    const isFull = underWay.length + refusedOf(login.name).length >= maxFailures;
+    return isFull && underWay.some(({ secret }) => secret === login.secret);
+  }
 
   const rules: Readonly<Record<LockoutVerdict, (login: Modelled) => readonly [boolean, string]>> = {
-    sent: (login) => [!history.isKnownWrong(login), 'a secret that was refused in the window is not sent again'],
+    sent: (login) => [
+      !history.isKnownWrong(login) && (!isShared || !login.isBehind || login.hasBeenLookedAt === true),
+      'a secret is not sent when it was refused in the window, nor twice at a time in the last slot',
+    ],
     'invalid-credentials': (login) => [
-      (isShared || !isKnown(login)) && wasRefused(login),
+      wasRefused(login) && (isShared || !isKnown(login) || history.isKnownWrong(login)),
       'only a secret that was refused in the window is called wrong',
     ],
     throttled: (login) => [
@@ -156,19 +176,30 @@ function createLockoutModel(limits: LockoutRules) {
       'only a secret that was refused, or one that is not known once the refused tries are used up, is denied',
     ],
     failed: (login) => [
-      hasWaited(login) || others(login).filter(isWaiting).length >= maxWaiting,
+      hasWaited(login) || namesakes(login).filter(isWaiting).length >= maxWaiting,
       'a login fails only after it has waited, or behind many that wait',
     ],
   };
   /** Who forges records of logins in progress can make others wait. */
   function mayWait(login: Modelled): boolean {
-    const underWay = others(login).filter(isUnderWay);
-    const here = others(login).filter((one) => one.replica === login.replica && (isWaiting(one) || isUnderWay(one)));
-    const isFull = underWay.length + refusedOf(login.name).length >= maxFailures || here.length >= maxUnderWay;
-    return !isShared || hasWaited(login) || isFull || underWay.some(({ secret }) => secret === login.secret);
+    const all = namesakes(login).filter((one) => one !== login);
+    const underWay = all.filter(isUnderWay);
+    const here = all.filter((one) => one.replica === login.replica && (isWaiting(one) || isUnderWay(one)));
+    const isFull = underWay.length + refusedOf(login.name).length >= maxFailures;
+    const isSame = login.isBehind || underWay.some(({ secret }) => secret === login.secret);
+    const isBlocked = isFull && (isSame || !login.wasKnown || !isKnown(login));
+    return !isShared || hasWaited(login) || isBlocked || here.length >= maxUnderWay;
   }
+  return { isBehind, rules, mayWait };
+}
+
+function createLockoutModel(limits: LockoutRules) {
+  const { maxFailures, isShared } = limits;
+  const history = createHistory(limits);
+  const { logins, refusedOf } = history;
+  const { isBehind, rules, mayWait } = createJudgement(history, limits);
   return {
-    begin: history.add,
+    begin: (begun: Parameters<typeof history.add>[0]) => history.add(begun, isBehind),
     pass: history.pass,
     async settle(index: number, outcome: LockoutOutcome): Promise<void> {
       const inProgress = logins.filter(isUnderWay);
@@ -183,9 +214,11 @@ function createLockoutModel(limits: LockoutRules) {
         if (verdict === undefined) continue;
         expectRule(...rules[verdict](login), login);
         login.isGuess = history.isGuess(login);
+        login.hadToWait = history.hasWaited(login);
         if (outcome !== undefined) history.end(login, outcome);
       }
       for (const login of logins) {
+        login.hasBeenLookedAt = true;
         if (isWaiting(login)) expectRule(mayWait(login), 'a login waits only for those in progress', login);
         const here = refusedOf(login.name).filter(({ replica }) => isShared || replica === login.replica);
         const guesses = here.filter(({ isGuess }) => isGuess);

@@ -55,7 +55,7 @@ function historyOf({ name }: Member, seed: number, count: number, disturbed: boo
   return Array.from({ length: count }, () => {
     if (disturbed && random() < 0.3) return { do: 'disturb', how: pick(writerActs) };
     const secret = pick(['right', 'right', 'right', 'a', 'b', 'c', 'd', 'e', 'f']);
-    return { do: 'begin', login: { replica: pick([0, 1, 2]), name, secret } };
+    return { do: 'begin', logins: [{ replica: pick([0, 1, 2]), name, secret }] };
   });
 }
 

@@ -9,7 +9,7 @@ import {
 import { createLockoutWriter, writerActs } from '@sallyport/test-servers/lockout-writer';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
-import { afterAll, beforeAll, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, test, vi } from 'vitest';
 import { type Begun, startReplicas } from './testing/replicas.ts';
 
 let redis: RedisServer;
@@ -17,6 +17,13 @@ beforeAll(async () => {
   redis = await startRedis();
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
+// Logins wait for 1 s on the clock of the replicas, however slow this machine is.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** Milliseconds. Windows end between two steps, so that what a run itself takes makes no difference. */
 const step = 120_000;
@@ -53,18 +60,19 @@ async function play(events: readonly LockoutEvent[], count: number, hasWriter: b
 }
 
 test.each([
-  { of: 'one process', count: 1, names: ['jane', 'john'], runs: 300 },
-  { of: 'three replicas', count: 3, names: ['jane', 'john'], runs: 200 },
-  { of: 'two replicas, whatever someone does to the records', count: 2, names: ['jane'], runs: 150, hasWriter: true },
+  { of: 'one process', count: 1, names: ['jane', 'john'], runs: 100 },
+  { of: 'three replicas', count: 3, names: ['jane', 'john'], runs: 40 },
+  { of: 'two replicas, whatever someone does to the records', count: 2, names: ['jane'], runs: 30, hasWriter: true },
 ])('in any order of events the rules hold, of $of', async ({ count, names, runs, hasWriter = false }) => {
   const login = fc.record({
     replica: fc.nat(count - 1),
     name: fc.constantFrom(...names),
-    secret: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    secret: fc.constantFrom('a', 'b', 'c', 'd'),
   });
+  const logins = fc.array(login, { minLength: 1, maxLength: 3 });
   const outcome = fc.constantFrom<LockoutOutcome>('accepted', 'refused', 'refused', 'unavailable');
   const event = fc.oneof<fc.WeightedArbitrary<LockoutEvent>[]>(
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('begin'), login }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('begin'), logins }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('settle'), index: fc.nat(30), outcome }) },
     {
       weight: 1,
@@ -75,7 +83,8 @@ test.each([
       arbitrary: fc.record({ do: fc.constant('disturb'), how: fc.constantFrom(...writerActs) }),
     },
   );
-  const histories = fc.array(event, { maxLength: 40 });
+  // Long ones: in a short one hardly any subject is locked out, or known.
+  const histories = fc.array(event, { minLength: 30, maxLength: 40 });
   await fc.assert(
     fc.asyncProperty(histories, (events) => play(events, count, hasWriter)),
     { numRuns: runs },
