@@ -6,13 +6,6 @@ import { createPlace } from './testing/token-place.ts';
 import { secret, sha256 } from './testing/tokens.ts';
 
 describe.concurrent('sallyport token', () => {
-  test.each(['create', 'list', 'hash'])('%s --help explains it, and exits 0', async (verb) => {
-    const { code, stdout, stderr } = await (await createPlace()).run([verb, '--help']);
-    expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(new RegExp(`^Usage: sallyport token ${verb} `));
-    expect(stdout).toContain('--output <format>');
-  });
-
   test('--help lists the verbs', async () => {
     const { stdout } = await (await createPlace()).run(['--help']);
     expect(stdout.match(/^ {2}\w+ \[options\]/gm)).toEqual(

@@ -65,13 +65,6 @@ describe.concurrent('token create', () => {
   });
 
   test.each([
-    [
-      'no duration',
-      ['--user', 'jane', '--ttl', 'soon'],
-      '--ttl: "soon" is not a duration: write --ttl 8h, 30d or never',
-    ],
-    ['an empty group', ['--user', 'jane', '--ttl', '8h', '--group', ''], '--group is empty'],
-    ['an extra without a value', ['--user', 'jane', '--ttl', '8h', '--extra', 'team'], '--extra needs key=value'],
     ['the prefix', ['--user', 'robot:jane', '--ttl', '8h'], '--user is without the prefix robot:; write --user jane'],
     ['the prefix alone', ['--user', 'robot:', '--ttl', '8h'], '--user is without the prefix robot:; write --user NAME'],
     [

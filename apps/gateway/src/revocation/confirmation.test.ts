@@ -1,8 +1,9 @@
-import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import type { RedisServer } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { fateOf, judgeReplicas, publishAndConfirm, readReplicas, sealApplied } from './confirmation.ts';
 import { blocksIn, digestOfList, type Entry } from './list.ts';
 import type { Draft } from './publish.ts';
@@ -13,6 +14,12 @@ import { openRedis, startReplica } from './testing/replicas.ts';
 const keys = revocationKeys('sallyport:');
 const waiting = { wait: 20_000, signal: new AbortController().signal };
 const impatient = { ...waiting, wait: 0 };
+
+const file = redisOfFile();
+beforeEach(async () => {
+  // Where there is a list already, a command does not wait for replicas to write it back.
+  await file.redis.client().set(keys.revision, 'begun');
+});
 
 const block =
   (name: string, by = 'ada') =>
@@ -26,14 +33,12 @@ const blocked = async (redis: ProbedRedis) => blocksIn(await readListing(redis))
 /** Calls `then` right after each change of the list. */
 function afterChanges(redis: ProbedRedis, then: (change: number) => Promise<unknown>): ProbedRedis {
   let changes = 0;
-  let last: unknown;
   return {
     ...redis,
     async probe(use, work) {
       const answer = await redis.probe(use, work);
       if (answer === 1) await then(++changes);
-      last = answer;
-      return last as typeof answer;
+      return answer;
     },
   };
 }
@@ -46,8 +51,7 @@ async function writeReplica(server: RedisServer, id: string, silence: number, le
 
 describe('an entry that is published', () => {
   test('is confirmed by all replicas once each of them has the entry', async () => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
+    const { redis: server, opened } = file;
     await using one = await startReplica('one', server.port);
     await using two = await startReplica('two', server.port);
     await using three = await startReplica('three', server.port);
@@ -61,8 +65,7 @@ describe('an entry that is published', () => {
   });
 
   test('names the replicas that do not confirm it, and forgets those that are long gone', async () => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
+    const { redis: server, opened } = file;
     await using _one = await startReplica('one', server.port);
     await using _foreign = await startReplica('foreign', server.port, 'B');
     await writeReplica(server, 'behind', 0);
@@ -86,8 +89,7 @@ describe('an entry that is published', () => {
   });
 
   test('is not waited for after an interrupt, and stays in the list', async () => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
+    const { redis: server, opened } = file;
     await writeReplica(server, 'silent', 1_000);
     const { confirmation } = await publishAndConfirm(opened.redis, block('jane'), {
       ...waiting,
@@ -98,8 +100,7 @@ describe('an entry that is published', () => {
   });
 
   test('is made of what the replicas write back to a flushed Redis', async () => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
+    const { redis: server, opened } = file;
     await using replica = await startReplica('one', server.port);
     await publishAndConfirm(opened.redis, block('jane'), waiting);
     await server.client().flushall();
@@ -117,19 +118,17 @@ describe('an entry that is published', () => {
   });
 
   test('is published again when Redis has lost it, three times at most', async () => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
-    const flush = (until: number) => (change: number) =>
-      change > until ? Promise.resolve() : server.client().flushall();
-    const { entry } = await publishAndConfirm(afterChanges(opened.redis, flush(2)), block('jane'), waiting);
+    const { redis: server, opened } = file;
+    const lose = (until: number) => async (change: number) =>
+      change > until ? undefined : server.client().del(keys.list);
+    const { entry } = await publishAndConfirm(afterChanges(opened.redis, lose(2)), block('jane'), waiting);
     expect((await readListing(opened.redis)).entries).toEqual([entry]);
-    const always = publishAndConfirm(afterChanges(opened.redis, flush(99)), block('bob'), waiting);
+    const always = publishAndConfirm(afterChanges(opened.redis, lose(99)), block('bob'), waiting);
     await expect(always).rejects.toThrow('Redis lost the entry 3 times in a row');
   });
 
   test('is not published again when another one has superseded it', async () => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
+    const { opened } = file;
     const redis = afterChanges(opened.redis, () => publishAndConfirm(opened.redis, unblock('jane'), impatient));
     expect(await publishAndConfirm(redis, block('jane'), impatient)).toMatchObject({
       supersededBy: { action: 'unblock', by: 'eve' },
@@ -138,8 +137,7 @@ describe('an entry that is published', () => {
   });
 
   test('beside nine others is not lost, and no two have one revision', async () => {
-    await using server = await startRedis();
-    await using opened = await openRedis(server.port);
+    const { redis: server, opened } = file;
     await using replica = await startReplica('one', server.port);
     const names = Array.from({ length: 10 }, (_, index) => `user-${index}`);
     const all = await Promise.all(names.map((name) => publishAndConfirm(opened.redis, block(name), waiting)));
@@ -150,9 +148,8 @@ describe('an entry that is published', () => {
   });
 
   test('leaves entries that it cannot open in the list, and reports their number', async () => {
-    await using server = await startRedis();
+    const { redis: server, opened } = file;
     await using foreign = await openRedis(server.port, 'B');
-    await using opened = await openRedis(server.port);
     await publishAndConfirm(foreign.redis, block('bob'), impatient);
     expect(await publishAndConfirm(opened.redis, block('jane'), impatient)).toMatchObject({ unreadable: 1 });
     expect(await blocked(opened.redis)).toEqual(['jane']);
