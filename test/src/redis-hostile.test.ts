@@ -102,7 +102,9 @@ describe('a value of 8 MiB', () => {
     const good = await (layout === 'json' ? issue : issueHash)(() => redis, { username: 'ci' });
     const bad = newToken();
     await writers[layout](redis, recordKey(bad));
-    await using gateway = await startRobotGateway([robots({ url: redis.url, layout })]);
+    await using gateway = await startRobotGateway([
+      robots({ url: redis.url, layout, commandTimeout: '8s' }, { timeout: '9s' }),
+    ]);
     const before = await sentBy(redis);
     for (let count = 0; count < 10; count += 1) {
       expect(await gateway.ask(bad)).toEqual(unavailable);

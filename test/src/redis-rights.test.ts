@@ -34,7 +34,7 @@ async function denied(server: RedisServer): Promise<unknown> {
   return await server.client().call('ACL', 'LOG');
 }
 
-const login = { username: 'gateway', password: { file: 'secrets/redis' }, trackLastUse: '10s' };
+const login = { username: 'gateway', password: { file: 'secrets/redis' }, trackLastUse: '10s', commandTimeout: '8s' };
 const options = () => ({ url: redis.url, ...login, admin: { url: { env: 'REDIS_ADMIN_URL' } } });
 let redis: RedisServer;
 let robotGateway: RobotGateway;
@@ -48,7 +48,7 @@ beforeAll(async () => {
   redis = await startRedis({ users, password: secret(randomToken()) });
   const env = { REDIS_ADMIN_URL: `redis://admin:${passwords.admin}@127.0.0.1:${redis.port}` };
   const files = { 'secrets/redis': passwords.gateway };
-  const entry = { groups: { prefix: 'team:' }, ...closedCircuit };
+  const entry = { groups: { prefix: 'team:' }, timeout: '9s', ...closedCircuit };
   robotGateway = await startRobotGateway([robots(options(), entry)], { files, env });
   operator = operatorIn(robotGateway.gateway.folder, env);
 });

@@ -32,6 +32,9 @@ const isJane = {
 /** No authenticator of Redis knows it. */
 const other = newToken();
 
+/** A busy machine is no outage. */
+const patient = { commandTimeout: '8s' };
+
 const people = { ...staticAuthenticator, name: 'people' };
 
 let redis: RedisServer;
@@ -41,13 +44,17 @@ const serverOf = () => redis;
 beforeAll(async () => {
   [redis, valkey] = await Promise.all([startRedis(), startRedis({ program: 'valkey-server' })]);
   const entries = Object.entries(ways).map(([name, options]) =>
-    robots({ ...options(redis, valkey), keyPrefix: `${name}:token:` }, { name, groups: { prefix: 'team:' } }),
+    robots(
+      { ...options(redis, valkey), ...patient, keyPrefix: `${name}:token:` },
+      { name, groups: { prefix: 'team:' }, timeout: '9s' },
+    ),
   );
   const files = {
     'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     'tokens.yaml': tokensFile({ [other]: 'ada' }),
   };
-  robotGateway = await startRobotGateway([robots({ url: redis.url }), ...entries, people], { files });
+  const first = robots({ url: redis.url, ...patient }, { timeout: '9s' });
+  robotGateway = await startRobotGateway([first, ...entries, people], { files });
 });
 afterAll(async () => {
   await robotGateway[Symbol.asyncDispose]();

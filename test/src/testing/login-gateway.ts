@@ -97,8 +97,6 @@ export interface LoginSetup {
   readonly options?: object;
   /** The line of the user `sallyport` in Redis' ACL file, as documents have it. Left out: the gateways may do all. */
   readonly rights?: string;
-  /** Of each command to Redis. Left out: the defaults. */
-  readonly redisTimeout?: string;
   /** Entries of `authenticators` after it. */
   readonly others?: readonly object[];
   /** Keys of its `options.user`. */
@@ -120,7 +118,9 @@ export function loginUrlOf({ output }: Gateway): string {
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
 export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
-  const { count = 1, login, entry, options, others = [], more, files, rights, redisTimeout, user } = setup;
+  const { count = 1, login, entry, options, others = [], more, files, rights, user } = setup;
+  // A busy machine is no outage: these are far longer than any answer takes.
+  const redisTimeout = '2s';
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const password = randomToken();
@@ -135,7 +135,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       url,
       keyPrefix: rights === undefined ? 'sessions:' : 'sallyport:session:',
       tokenPrefix: 'sps_',
-      ...(redisTimeout && { commandTimeout: redisTimeout }),
+      commandTimeout: redisTimeout,
     },
   };
   const config = {
@@ -143,12 +143,12 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       [
         sessions,
         people.authenticator({
-          options: { ...userOptions(people, user), ...options },
-          entry: { cache: 'off', ...entry },
+          options: { serverTimeout: '8s', ...userOptions(people, user), ...options },
+          entry: { cache: 'off', timeout: '9s', ...entry },
         }),
         ...others,
       ],
-      { url, ...(redisTimeout && { timeout: redisTimeout }) },
+      { url, timeout: redisTimeout },
     ),
     login: {
       listen: '127.0.0.1:0',
