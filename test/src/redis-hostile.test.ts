@@ -59,21 +59,26 @@ test('whoever is on the wire to Redis lets no user in wrongly, and ends no gatew
   for (const person of people) await untilRight(person);
   share = mangledShare;
   const counts = new Map<string, number>();
-  let left = reviews;
-  const askOn = async () => {
-    while (left-- > 0) {
-      const person = people[Math.floor(random() * people.length)];
-      const outcome = person?.judge(await gateway.ask(person.token)) ?? 'none';
-      counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-    }
+  const askSome = async () => {
+    let left = reviews;
+    const askOn = async () => {
+      while (left-- > 0) {
+        const person = people[Math.floor(random() * people.length)];
+        const outcome = person?.judge(await gateway.ask(person.token)) ?? 'none';
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, askOn));
   };
-  await Promise.all(Array.from({ length: 20 }, askOn));
+  // While a machine is so slow that both give Redis up, nothing that is mangled comes to the gateway.
+  await waitFor(async () => {
+    await askSome();
+    const isSeen = ['robot', 'unavailable', 'person', 'refused'].every((outcome) => (counts.get(outcome) ?? 0) > 0);
+    return isSeen && (await gateway.lookups('redis', 'hit')) > 0;
+  }, 'all outcomes, and cached answers from Redis');
   share = 0;
-  const hits = await gateway.lookups('redis', 'hit');
-  console.info(`seed ${seed}:`, counts, 'tokens', tokensWire.done, 'cache', cacheWire.done, 'hits', hits);
-  expect(hits).toBeGreaterThan(0);
+  console.info(`seed ${seed}:`, counts, 'tokens', tokensWire.done, 'cache', cacheWire.done);
   expect(counts.get('wrong')).toBeUndefined();
-  for (const outcome of ['robot', 'unavailable', 'person', 'refused']) expect(counts.get(outcome)).toBeGreaterThan(0);
   // Everything works again with new connections, once the wire is good.
   for (const person of people) await untilRight(person);
 });
