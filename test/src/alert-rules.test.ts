@@ -44,12 +44,6 @@ describe('rules for Prometheus', () => {
       expect(looks.flat(), `${alert} is looked at when it does not fire`).toContain(false);
     }
   });
-
-  test.each(alerts)('$alert has a severity, a summary and a description', ({ labels, annotations }) => {
-    expect(labels.severity).toMatch(/^(critical|warning)$/);
-    expect(annotations.summary).toMatch(/^.{20,120}$/);
-    expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
-  });
 });
 
 describe('the runbook', () => {
@@ -57,15 +51,16 @@ describe('the runbook', () => {
     expect([...(await readRunbook()).keys()].sort()).toEqual(names);
   });
 
-  test.each(alerts)('$alert links to its entry', ({ alert, annotations }) => {
+  test.each(alerts)('of $alert says what it means, what users see, where to look and how to fix it', async (rule) => {
+    const { alert, labels, annotations } = rule;
+    expect(labels.severity).toMatch(/^(critical|warning)$/);
+    expect(annotations.summary).toMatch(/^.{20,120}$/);
+    expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
     // GitHub makes the anchor of a heading so.
     expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
-  });
-
-  test.each(alerts)('of $alert says what it means, what users see, where to look and how to fix it', async (rule) => {
-    const entry = (await readRunbook()).get(rule.alert);
+    const entry = (await readRunbook()).get(alert);
     for (const part of ['**Means**', '**Users**', '**Look**', '**Fix**']) expect(entry).toContain(part);
-    expect(entry).toContain(`- **Means** (${rule.labels.severity}) `);
+    expect(entry).toContain(`- **Means** (${labels.severity}) `);
   });
 
   test('has no broken link', async () => {

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
@@ -8,9 +10,10 @@ import { runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { configText, type Gateway, startGateway } from './testing/gateway.ts';
 import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
-import { metricsText } from './testing/scrape.ts';
+import type { LogLine } from './testing/output.ts';
+import { scrape } from './testing/scrape.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken, secret } from './testing/tokens.ts';
+import { randomToken } from './testing/tokens.ts';
 
 const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
 const refused = { authenticated: false };
@@ -43,16 +46,7 @@ describe('a gateway in front of a directory', () => {
     expect(await review(client, ldapToken('*', people.alice.password))).toEqual(refused);
   });
 
-  test('asks the directory nothing about tokens that hold no name and password', async () => {
-    const before = await people.slapd.operations();
-    for (const token of [randomToken(), secret(Buffer.from('alice:').toString('base64')), 'a.b.c']) {
-      expect(await review(client, token)).toEqual(refused);
-    }
-    expect(await people.slapd.operations()).toEqual(before);
-  });
-
   test('says that it could not check while the directory is down, lets others in, and recovers by itself', async () => {
-    await using people = await startPeople();
     const robot = randomToken();
     const files = { ...people.files, 'tokens.yaml': tokensFile({ [robot]: 'ci' }) };
     const corp = people.authenticator({
@@ -61,35 +55,18 @@ describe('a gateway in front of a directory', () => {
     });
     await using gateway = await startGateway({ config: { authenticators: [corp, staticAuthenticator] }, files });
     using client = http1Client(gateway.url);
-    expect(await review(client, people.alice.token)).toEqual(isAlice);
+    const isAliceIn = async () => (await review(client, people.alice.token)).authenticated;
+    await waitFor(isAliceIn, 'alice to be let in');
     for (const end of ['stop', 'hang'] as const) {
       await people.slapd[end]();
       for (let login = 0; login < 10; login++) expect(await review(client, people.alice.token)).toEqual(unavailable);
       expect(await review(client, robot)).toHaveProperty('user.username', 'ci');
       await people.slapd.start();
-      await waitFor(
-        async () => (await review(client, people.alice.token)).authenticated,
-        `alice to be let in after ${end}`,
-      );
+      await waitFor(isAliceIn, `alice to be let in after ${end}`);
     }
-    // The answers during the outage were cached nowhere and locked no user.
-    expect(await review(client, people.alice.token)).toEqual(isAlice);
-  });
-
-  test('sends three wrong passwords of one user and no more, while the right one still passes', async () => {
-    const { dn, token } = await people.add('carol');
-    const isCarol = { authenticated: true, user: { username: 'corp:carol', groups: [] } };
-    expect(await review(client, token)).toEqual(isCarol);
-    // Other spellings are the same person: the directory finds names in any case.
-    for (const name of ['carol', 'CAROL', 'Carol', 'cAROL', 'carol', 'CAROl']) {
-      expect(await review(client, ldapToken(name, randomToken()))).toEqual(refused);
-    }
-    expect((await people.slapd.operations()).bindsByDn.get(dn)).toBe(1 + 3);
-    expect(await review(client, token)).toEqual(isCarol);
   });
 
   test('takes in a new CA file, and keeps the old one when the new one is none', async () => {
-    await using people = await startPeople();
     await using gateway = await startWith(people);
     using client = http1Client(gateway.url);
     expect(await review(client, people.alice.token)).toEqual(isAlice);
@@ -103,28 +80,46 @@ describe('a gateway in front of a directory', () => {
     gateway.signal('SIGHUP');
     await waitFor(async () => 'error' in (await review(client, people.bob.token)), 'the new CA to be in force');
   });
+});
 
-  test('shows its connections and binds on /metrics, and no one by name', async () => {
-    await review(client, people.alice.token);
-    // A name of its own: the wrong passwords of a test must not lock the user of another.
-    await people.add('dave');
-    await review(client, ldapToken('dave', randomToken()));
-    const metrics = await metricsText(gateway);
-    const server = `server="${people.slapd.ldapsUrl}"`;
-    for (const [name, labels] of [
-      ['binds_total', `use="user",result="success"`],
-      ['binds_total', `use="user",result="invalidCredentials"`],
-      ['binds_total', `use="service",result="success"`],
-      ['connections', 'state="idle"'],
-    ] as const) {
-      const lines = metrics.split('\n').filter((line) => line.startsWith(`sallyport_plugin_ldap_${name}{`));
-      const found = lines.find((line) =>
-        [server, 'authenticator="corp"', ...labels.split(',')].every((label) => line.includes(label)),
-      );
-      expect(found, `${name} with ${labels}`).toMatch(/ [1-9]\d*$/);
-    }
-    expect(metrics).not.toMatch(/alice|bob|carol|dave/);
-  });
+const run = promisify(execFile);
+
+/** Lets the process open no file and no socket more, or as many as before. */
+async function limitFiles(pid: number, count: number): Promise<void> {
+  await run('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
+}
+
+test('a gateway without a file descriptor left blames itself and no directory server, at an address or a name', async () => {
+  const { ldapsUrl } = people.slapd;
+  const urls = { corp: ldapsUrl, named: ldapsUrl.replace('127.0.0.1', 'localhost') };
+  // A kept connection needs no file descriptor.
+  const authenticators = Object.entries(urls).map(([name, url]) =>
+    people.authenticator({
+      options: { urls: [url], reuseUserConnections: false },
+      entry: { name, username: { prefix: `${name}:` } },
+    }),
+  );
+  await using gateway = await startGateway({ config: { authenticators }, files: people.files });
+  using client = http1Client(gateway.url);
+  expect((await review(client, people.alice.token)).user?.username).toBe('corp:alice');
+  await limitFiles(gateway.pid, 3);
+  for (let login = 0; login < 10; login++) {
+    expect(await review(client, people.bob.token)).toEqual({
+      authenticated: false,
+      error: 'authenticators corp, named unavailable',
+    });
+  }
+  await limitFiles(gateway.pid, 1024);
+  // No circuit has to close first.
+  expect((await review(client, people.bob.token)).user?.username).toBe('corp:bob');
+  const { value } = await scrape(gateway);
+  for (const [name, url] of Object.entries(urls)) {
+    expect(value(`sallyport_authenticator_circuit_state{authenticator="${name}"}`)).toBe(0);
+    expect(value(`sallyport_plugin_ldap_server_circuit_state{authenticator="${name}",server="${url}"}`)).toBe(0);
+    const isShortage = ({ authenticator, reason }: LogLine) =>
+      authenticator === name && /this machine is short of file descriptors: raise .*\(EMFILE\)/.test(String(reason));
+    expect(gateway.output.lines.filter(isShortage)).not.toEqual([]);
+  }
 });
 
 describe('sallyport check', () => {
@@ -166,18 +161,14 @@ describe('sallyport check', () => {
     return { code, of: (name: string) => findings.find((finding) => finding.check === `authenticator ${name}`) };
   }
 
-  test('finds nothing wrong', async () => {
-    const { code, of } = await check([people.authenticator()]);
-    expect([code, of('corp')]).toEqual([0, expect.objectContaining({ result: 'ok' })]);
-  });
-
   test('finds each of several authenticators with something wrong', async () => {
     const authenticators = problems.map(([name, options]) => {
       const prefix = { prefix: `${name}:` };
       return people.authenticator({ options: options(people), entry: { name, username: prefix, groups: prefix } });
     });
-    const { code, of } = await check(authenticators);
+    const { code, of } = await check([people.authenticator(), ...authenticators]);
     expect(code).toBe(1);
+    expect(of('corp')?.result).toBe('ok');
     for (const [name, , detail] of problems) {
       expect(of(name), name).toMatchObject({ result: 'fault', detail: expect.stringMatching(detail) });
     }

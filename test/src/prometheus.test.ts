@@ -93,7 +93,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     const authority = await createAuthority('a CA');
     const [short, long] = await Promise.all([1, 90].map((days) => authority.issueServer({ days })));
     const { config, files } = cacheConfig({
-      authenticators: [shared(backend, 'corp')],
+      authenticators: [shared(backend, 'corp', {}, { timeout: '9s' })],
       redis: { url: redis.url },
       keys: [sealingKey()],
       files: { 'tls/server.crt': short?.certificate ?? '', 'tls/server.key': short?.key ?? '' },
@@ -106,8 +106,8 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     await waitFor(async () => (await dropped())?.value === 0, 'a scrape before a line is dropped');
     {
       using client = http1Client(gateway.url, { authority: authority.certificate });
-      const answers = await Promise.all(Array.from({ length: 100 }, () => review(client, randomToken())));
-      expect(answers.filter(({ authenticated }) => !authenticated)).toEqual([]);
+      // One after the other: all at once, on a busy machine some would take longer than an answer may.
+      for (let count = 0; count < 100; count++) expect((await review(client, randomToken())).authenticated).toBe(true);
     }
     await watch.untilFiring('SallyportAuditLinesDropped');
     await redis.stop();

@@ -14,7 +14,11 @@ import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const laptop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
-const devices = Object.entries({ laptop, phone });
+/** What is wrong with colours does not depend on the device. */
+const looks = [
+  { device: 'laptop', viewport: laptop, colorScheme: 'light' },
+  { device: 'phone', viewport: phone, colorScheme: 'dark' },
+] as const;
 
 let browser: Browser;
 let backend: ScriptedBackend;
@@ -37,7 +41,7 @@ async function expectQuiet({ page, complaints, requested }: WatchedPage, url: st
   expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(new Set([new URL(url).origin]));
 }
 
-/** The page must be quiet on each device, in light and in dark. */
+/** The page must be quiet on each device. */
 async function keepLooks(
   url: string,
   name: string,
@@ -46,16 +50,14 @@ async function keepLooks(
   await using watched = await watchedPage(browser, {});
   const { page } = watched;
   await prepare(page);
-  for (const [device, viewport] of devices) {
+  for (const { device, viewport, colorScheme } of looks) {
     await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme });
     await page.goto(url);
     await page.locator('.card .readout').first().waitFor({ state: 'attached' });
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      await untilDrawn(page);
-      await keepPicture(page, `${name}-${device}-${colorScheme}`);
-      await expectQuiet(watched, url);
-    }
+    await untilDrawn(page);
+    await keepPicture(page, `${name}-${device}-${colorScheme}`);
+    await expectQuiet(watched, url);
   }
 }
 
@@ -95,116 +97,103 @@ const config = (more: object = {}): Record<string, unknown> => ({
   ...more,
 });
 
-describe('on a page that is open all the while', () => {
-  test('people log in, a backend goes down, a config is refused, a user is blocked', async () => {
-    await using redis = await startRedis();
-    const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
-    const { files, tls, client: certificate } = await createMutualTls();
-    const cache = { redis: { url: redis.url, timeout: '2s', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] } };
-    const good = config({ server: { tls }, cache });
-    await using gateway = await startGateway({ config: good, files, env });
-    using client = http1Client(gateway.url, certificate);
-    const { adminUrl } = gateway;
+test('on a page that is open all the while people log in, a backend goes down, a config is refused, a user is blocked', async () => {
+  await using redis = await startRedis();
+  const env = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
+  const { files, tls, client: certificate } = await createMutualTls();
+  const cache = { redis: { url: redis.url, timeout: '2s', sealingKeys: [{ env: 'SALLYPORT_CACHE_KEY' }] } };
+  const good = config({ server: { tls }, cache });
+  await using gateway = await startGateway({ config: good, files, env });
+  using client = http1Client(gateway.url, certificate);
+  const { adminUrl } = gateway;
 
-    await using watched = await watchedPage(browser, { viewport: laptop, colorScheme: 'light' });
-    const { page } = watched;
-    await page.goto(adminUrl);
-    await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
-    expect(await page.locator('.card h3').allTextContents()).toEqual(['break-glass', 'corp', 'robots']);
-    expect(await page.locator('.card .word').allTextContents()).toEqual(['Healthy', 'Healthy', 'Healthy']);
-    expect(await page.locator('.card .from').allTextContents()).toEqual(Array(3).fill('No reviews yet'));
-    await untilSays(page, '#recent-note', 'no reviews yet');
-    // Those of the tests last a day.
-    await untilSays(page, '#facts', /server expires in 2\d h, /);
-    await untilSays(page, '#notices strong', /^The server certificate expires in 2\d h$/);
-    await untilSays(page, '#facts', 'Blockednone');
-    expect(await painted(page, 1, '--authenticated')).toBe(0);
-    await keepLooks(adminUrl, 'empty');
+  await using watched = await watchedPage(browser, { viewport: laptop, colorScheme: 'light' });
+  const { page } = watched;
+  await page.goto(adminUrl);
+  await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
+  expect(await page.locator('.card h3').allTextContents()).toEqual(['break-glass', 'corp', 'robots']);
+  expect(await page.locator('.card .word').allTextContents()).toEqual(['Healthy', 'Healthy', 'Healthy']);
+  expect(await page.locator('.card .from').allTextContents()).toEqual(Array(3).fill('No reviews yet'));
+  await untilSays(page, '#recent-note', 'no reviews yet');
+  // Those of the tests last a day.
+  await untilSays(page, '#facts', /server expires in 2\d h, /);
+  await untilSays(page, '#notices strong', /^The server certificate expires in 2\d h$/);
+  await untilSays(page, '#facts', 'Blockednone');
+  expect(await painted(page, 1, '--authenticated')).toBe(0);
+  await keepLooks(adminUrl, 'empty');
 
-    // A name that would be markup, with a character that no one sees, and one that would turn the line around.
-    const [ada, mallory, unknown] = [randomToken(), randomToken(), randomToken()];
-    backend.answer(ada, authenticated('<img src="//evil.example/x">\u200bada'), 'corp');
-    const subject = 'mallory\u202e';
-    backend.answer(mallory, { kind: 'rejected', reason: 'invalid-credentials', subject }, 'corp');
-    expect((await review(client, ada)).authenticated).toBe(true);
-    expect((await review(client, mallory)).authenticated).toBe(false);
-    expect((await review(client, unknown)).authenticated).toBe(false);
-    await untilSays(page, '#recent-note', 'the last 3, newest first');
-    const rows = page.locator('#recent tr');
-    expect(await rows.locator('.c-outcome').allTextContents()).toEqual([
-      'unknown',
-      'rejectedinvalid-credentials',
-      'authenticated',
-    ]);
-    expect(await rows.nth(2).locator('.c-who').textContent()).toBe(
-      String.raw`corp:<img src="//evil.example/x">\u{200b}ada`,
-    );
-    expect(await rows.nth(1).locator('.c-who').textContent()).toBe(String.raw`mallory\u{202e}`);
-    expect(await page.locator('.card').nth(1).locator('dd').allTextContents()).toEqual(['1', '0', '1', '1', '0']);
-    expect(await page.locator('.card').nth(0).locator('dd').allTextContents()).toEqual(['0', '0', '0', '0', '0']);
-    expect(await painted(page, 1, '--authenticated')).toBeGreaterThan(0);
-    expect(await painted(page, 0, '--authenticated')).toBe(0);
+  // A name that would be markup, with a character that no one sees, and one that would turn the line around.
+  const [ada, mallory, unknown] = [randomToken(), randomToken(), randomToken()];
+  backend.answer(ada, authenticated('<img src="//evil.example/x">\u200bada'), 'corp');
+  const subject = 'mallory\u202e';
+  backend.answer(mallory, { kind: 'rejected', reason: 'invalid-credentials', subject }, 'corp');
+  expect((await review(client, ada)).authenticated).toBe(true);
+  expect((await review(client, mallory)).authenticated).toBe(false);
+  expect((await review(client, unknown)).authenticated).toBe(false);
+  await untilSays(page, '#recent-note', 'the last 3, newest first');
+  const rows = page.locator('#recent tr');
+  expect(await rows.locator('.c-outcome').allTextContents()).toEqual([
+    'unknown',
+    'rejectedinvalid-credentials',
+    'authenticated',
+  ]);
+  expect(await rows.nth(2).locator('.c-who').textContent()).toBe(
+    String.raw`corp:<img src="//evil.example/x">\u{200b}ada`,
+  );
+  expect(await rows.nth(1).locator('.c-who').textContent()).toBe(String.raw`mallory\u{202e}`);
+  expect(await page.locator('.card').nth(1).locator('dd').allTextContents()).toEqual(['1', '0', '1', '1', '0']);
+  expect(await page.locator('.card').nth(0).locator('dd').allTextContents()).toEqual(['0', '0', '0', '0', '0']);
+  expect(await painted(page, 1, '--authenticated')).toBeGreaterThan(0);
+  expect(await painted(page, 0, '--authenticated')).toBe(0);
 
-    backend.answer(ada, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
-    const newcomer = randomToken();
-    backend.answer(newcomer, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
-    await waitFor(async () => {
-      await review(client, ada);
-      await review(client, newcomer);
-      return gateway.output.lines.some(({ circuit }) => circuit === 'open');
-    }, 'the circuit to open');
-    await untilSays(page, 'h1', /^corp is unavailable: circuit open, [1-9]\d* answers? from cache so far$/);
-    await untilSays(page, '.card[data-level="bad"] h3', 'corp');
-    await untilSays(page, '.card[data-level="bad"] .word', 'Circuit open');
-    await untilSays(page, '.card[data-level="bad"] .why', 'connect ECONNREFUSED');
-    const plot = page.locator('.card').nth(1).getByRole('img').first();
-    expect(await plot.getAttribute('aria-label')).toMatch(/: 1 authenticated, [1-9]\d* stale, .* [1-9]\d* error$/);
-    expect(await painted(page, 1, '--error')).toBeGreaterThan(0);
-    await untilSays(page, '#recent .c-from', 'stale');
+  backend.answer(ada, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+  const newcomer = randomToken();
+  backend.answer(newcomer, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+  await waitFor(async () => {
+    await review(client, ada);
+    await review(client, newcomer);
+    return gateway.output.lines.some(({ circuit }) => circuit === 'open');
+  }, 'the circuit to open');
+  await untilSays(page, 'h1', /^corp is unavailable: circuit open, [1-9]\d* answers? from cache so far$/);
+  await untilSays(page, '.card[data-level="bad"] h3', 'corp');
+  await untilSays(page, '.card[data-level="bad"] .word', 'Circuit open');
+  await untilSays(page, '.card[data-level="bad"] .why', 'connect ECONNREFUSED');
+  const plot = page.locator('.card').nth(1).getByRole('img').first();
+  expect(await plot.getAttribute('aria-label')).toMatch(/: 1 authenticated, [1-9]\d* stale, .* [1-9]\d* error$/);
+  expect(await painted(page, 1, '--error')).toBeGreaterThan(0);
+  await untilSays(page, '#recent .c-from', 'stale');
 
-    const digest = await page.locator('#facts code').first().textContent();
-    await gateway.write('gateway.yaml', 'authenticators: []\n');
-    gateway.signal('SIGHUP');
-    await untilSays(page, '#notices strong', 'The config on disk was refused');
-    await untilSays(page, '#notices p', /gateway\.yaml:1:\d+: authenticators: /);
-    await untilSays(page, '#facts', 'the file on disk was refused');
-    expect(await page.locator('#facts code').first().textContent()).toBe(digest);
-    await keepLooks(adminUrl, 'outage');
+  const digest = await page.locator('#facts code').first().textContent();
+  await gateway.write('gateway.yaml', 'authenticators: []\n');
+  gateway.signal('SIGHUP');
+  await untilSays(page, '#notices strong', 'The config on disk was refused');
+  await untilSays(page, '#notices p', /gateway\.yaml:1:\d+: authenticators: /);
+  await untilSays(page, '#facts', 'the file on disk was refused');
+  expect(await page.locator('#facts code').first().textContent()).toBe(digest);
+  await keepLooks(adminUrl, 'outage');
 
-    await gateway.configure(good);
-    gateway.signal('SIGHUP');
-    await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
-    await page.locator('#notices li', { hasText: 'refused' }).waitFor({ state: 'detached' });
-    const block = ['block', '--user', 'corp:mallory', '--for', '1h', '--config', `${gateway.folder}/gateway.yaml`];
-    expect((await runCommand(block, { cwd: gateway.folder, env })).code).toBe(0);
-    await untilSays(page, '#facts', '1 user, group or token');
-    await expectQuiet(watched, adminUrl);
-    const shown = (await page.content()) + (await get(adminUrl, '/status.json')).text;
-    for (const token of [ada, mallory, unknown, newcomer]) {
-      expect(shown).not.toContain(token);
-      expect(shown).not.toContain(sha256(token));
-    }
-  });
-
-  test('its gateway ends, and it says so', async () => {
-    await using gateway = await startGateway({ config: config() });
-    await using watched = await watchedPage(browser, { viewport: phone });
-    await watched.page.goto(gateway.adminUrl);
-    await untilSays(watched.page, 'h1', 'authenticators are healthy');
-    await gateway.stop();
-    await untilSays(watched.page, 'h1', 'The gateway does not answer this page');
-    await untilSays(watched.page, '#verdict-text', /What you see is from \d\d:\d\d:\d\d\. Trying again\.$/);
-  });
+  await gateway.configure(good);
+  gateway.signal('SIGHUP');
+  await untilSays(page, 'h1', /^All 3 authenticators are healthy$/);
+  await page.locator('#notices li', { hasText: 'refused' }).waitFor({ state: 'detached' });
+  const block = ['block', '--user', 'corp:mallory', '--for', '1h', '--config', `${gateway.folder}/gateway.yaml`];
+  expect((await runCommand(block, { cwd: gateway.folder, env })).code).toBe(0);
+  await untilSays(page, '#facts', '1 user, group or token');
+  await expectQuiet(watched, adminUrl);
+  const shown = (await page.content()) + (await get(adminUrl, '/status.json')).text;
+  for (const token of [ada, mallory, unknown, newcomer]) {
+    expect(shown).not.toContain(token);
+    expect(shown).not.toContain(sha256(token));
+  }
 });
 
-test('says that logins fail before the circuit opens and before the next check, in lines, with a legend', async () => {
+test('says that logins fail before the circuit opens, what the words mean, and that its gateway has ended', async () => {
   const authenticators = [backend.authenticator('corp'), backend.authenticator('robots')];
   await using gateway = await startGateway({ config: config({ authenticators }) });
   await using watched = await watchedPage(browser, { viewport: laptop });
   const { page } = watched;
   await page.goto(gateway.adminUrl);
   await untilSays(page, 'h1', /^Both authenticators are healthy$/);
-  const checked = Date.now();
   const token = randomToken();
   backend.answer(
     token,
@@ -214,7 +203,6 @@ test('says that logins fail before the circuit opens and before the next check, 
   using client = http1Client(gateway.url);
   for (let logins = 0; logins < 2; logins++) expect((await review(client, token)).error).toContain('unavailable');
   await untilSays(page, 'h1', /^corp is unavailable: its last reviews failed$/);
-  console.log(`logins failed, and the page said so ${Date.now() - checked} ms after it had shown that all are healthy`);
   await untilSays(page, '.card[data-level="bad"] .word', 'Reviews fail');
   const why = page.locator('.card[data-level="bad"] .why');
   expect(await why.textContent()).toMatch(/: dc1: connection refused\ndc2: timeout$/);
@@ -230,6 +218,10 @@ test('says that logins fail before the circuit opens and before the next check, 
   expect(words).toEqual(expect.arrayContaining(shown));
   const docs = new URL((await page.locator('.legend a').getAttribute('href')) ?? '', page.url());
   expect((await get(gateway.adminUrl, docs.pathname)).text).toContain('## The status page');
+
+  await gateway.stop();
+  await untilSays(page, 'h1', 'The gateway does not answer this page');
+  await untilSays(page, '#verdict-text', /What you see is from \d\d:\d\d:\d\d\. Trying again\.$/);
 });
 
 describe('with a quarter of an hour behind it', () => {
@@ -241,21 +233,13 @@ describe('with a quarter of an hour behind it', () => {
 
   const long = 'a-name-as-long-as-a-name-may-be-that-somebody-found-to-be-helpful';
   const twenty = Array.from({ length: 20 }, (_, index) => (index === 7 ? long : `directory-${index + 1}`));
+  const recent = [{ id: 'one', at: Date.now(), outcome: 'authenticated', username: 'x'.repeat(256), seconds: 1 }];
   test.each([
-    ['one', ['corp'], []],
-    ['three', ['break-glass', 'corp', 'robots'], ['corp']],
-    ['twenty', twenty, ['directory-3', long]],
-  ])('%s fit on a laptop and on a phone, in light and dark', async (name, names, down) => {
-    const json = statusDocument(names, down);
+    ['one', ['corp'], [], { recent }],
+    ['twenty', twenty, ['directory-3', long], {}],
+  ])('%s fit on a laptop and on a phone, also a name of one run of 256 characters', async (name, names, down, more) => {
+    const json = statusDocument(names, down, more);
     await keepLooks(gateway.adminUrl, name, (page) => page.route('**/status.json', (route) => route.fulfill({ json })));
-  });
-
-  test('a name of one run of 256 characters does not push the page wide', async () => {
-    const recent = [{ id: 'one', at: Date.now(), outcome: 'authenticated', username: 'x'.repeat(256), seconds: 1 }];
-    const json = statusDocument(['corp'], [], { recent });
-    await keepLooks(gateway.adminUrl, 'long', (page) =>
-      page.route('**/status.json', (route) => route.fulfill({ json })),
-    );
   });
 
   test('it is read by roles: the list in its order, the table on a phone too', async () => {
@@ -320,26 +304,19 @@ describe('with a quarter of an hour behind it', () => {
   });
 });
 
-describe('off loopback', () => {
-  test('there is no page, until the config says so; and none for a Host that is a name', async () => {
-    const listen = '0.0.0.0:0';
-    await using gateway = await startGateway({ config: config({ admin: { listen } }) });
-    const status = async (path: string, headers = {}): Promise<number> =>
-      (await get(gateway.adminUrl, path, headers)).status;
-    const paths = ['/', '/status.json', '/status/main.js'];
-    for (const path of paths) expect([path, await status(path)]).toEqual([path, 404]);
-    await gateway.configure(config({ admin: { listen, statusPage: true } }));
-    gateway.signal('SIGHUP');
-    await gateway.waitForLog('config reloaded');
-    for (const path of paths) {
-      expect([path, await status(path)]).toEqual([path, 200]);
-      expect([path, await status(path, { host: 'evil.example.com' })]).toEqual([path, 403]);
-    }
-    expect(await status('/livez', { host: 'gateway.example.com' })).toBe(200);
-  });
-
-  test('on loopback the config may say that there is none', async () => {
-    await using gateway = await startGateway({ config: config({ admin: { statusPage: false } }) });
-    expect((await get(gateway.adminUrl, '/')).status).toBe(404);
-  });
+test('off loopback there is no page, until the config says so; and none for a Host that is a name', async () => {
+  const listen = '0.0.0.0:0';
+  await using gateway = await startGateway({ config: config({ admin: { listen } }) });
+  const status = async (path: string, headers = {}): Promise<number> =>
+    (await get(gateway.adminUrl, path, headers)).status;
+  const paths = ['/', '/status.json', '/status/main.js'];
+  for (const path of paths) expect([path, await status(path)]).toEqual([path, 404]);
+  await gateway.configure(config({ admin: { listen, statusPage: true } }));
+  gateway.signal('SIGHUP');
+  await gateway.waitForLog('config reloaded');
+  for (const path of paths) {
+    expect([path, await status(path)]).toEqual([path, 200]);
+    expect([path, await status(path, { host: 'evil.example.com' })]).toEqual([path, 403]);
+  }
+  expect(await status('/livez', { host: 'gateway.example.com' })).toBe(200);
 });

@@ -57,7 +57,7 @@ export async function tokenOf(desk: Desk): Promise<string> {
 /** Gateways remember for a second what they were asked. */
 export async function untilRefused(site: Site, token: string): Promise<void> {
   const isRefused = async () => {
-    const reviews = await site.place.reviews(token);
+    const reviews = await site.reviews(token);
     const isOut = reviews.every(({ authenticated }) => !authenticated);
     return isOut && (await site.ask('GET', '/v1/session', token)) === 401;
   };

@@ -9,8 +9,6 @@ export interface Kubernetes extends AsyncDisposable {
   readonly url: string;
   /** PEM. */
   readonly caFile: string;
-  /** The status of each answer, in order. */
-  readonly answered: readonly number[];
 }
 
 const namespaces = { kind: 'Namespace', name: 'namespaces', singularName: 'namespace', namespaced: false };
@@ -31,7 +29,6 @@ const answers: Readonly<Record<string, object>> = {
 export async function startKubernetes(ask: (token: string) => Promise<readonly ReviewStatus[]>): Promise<Kubernetes> {
   const authority = await createAuthority('kubernetes-authority');
   const { certificate, key } = await authority.issueServer();
-  const answered: number[] = [];
   const statusOf = async (authorization = ''): Promise<401 | 200> => {
     const [, token] = /^Bearer (.+)$/.exec(authorization) ?? [];
     if (token === undefined) return 401;
@@ -40,7 +37,6 @@ export async function startKubernetes(ask: (token: string) => Promise<readonly R
   };
   const server = createServer({ cert: certificate, key }, (request, response) => {
     void statusOf(request.headers.authorization).then((status) => {
-      answered.push(status);
       const path = request.url?.split('?')[0] ?? '';
       const body =
         status === 200
@@ -61,7 +57,6 @@ export async function startKubernetes(ask: (token: string) => Promise<readonly R
   return {
     url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     caFile: authority.certificateFile,
-    answered,
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');
       server.close();

@@ -16,6 +16,7 @@ import { type Gateway, startGateway } from './gateway.ts';
 import { startKubernetes } from './kubernetes.ts';
 import { findLeaks } from './leaks.ts';
 import { clusters, type LoginPlace, type LoginSetup, loginUrlOf, startLogin } from './login-gateway.ts';
+import type { ReviewStatus } from './token-review.ts';
 import { secretsInUse } from './tokens.ts';
 
 const clientFolder = dirname(createRequire(import.meta.url).resolve('kubectl-sallyport/package.json'));
@@ -34,8 +35,8 @@ export interface Site extends AsyncDisposable {
   restart(): Promise<void>;
   /** Sends a request to the login server as its client does, without a body. @returns the status */
   ask(method: string, path: string, token: string): Promise<number>;
-  /** Requests that came to the API server, by their status. */
-  readonly answered: readonly number[];
+  /** What each gateway that runs now says of a token, asked by the cluster prod. */
+  reviews(token: string): Promise<readonly ReviewStatus[]>;
 }
 
 /** @param setup as of `startLogin`; `login` needs no address */
@@ -80,7 +81,7 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
     place,
     url,
     caFile: authority.certificateFile,
-    answered: kubernetes.answered,
+    reviews: (token: string) => reviews(token),
     async restart() {
       const started = await Promise.all(
         site.gateways.map(async (gateway) => {

@@ -1,7 +1,6 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
-import type { RedisSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { http1Client, review } from './clients.ts';
 import type { Gateway } from './gateway.ts';
 import { type People, startPeople } from './ldap-gateway.ts';
@@ -98,10 +97,6 @@ export interface LoginSetup {
   readonly options?: object;
   /** The line of the user `sallyport` in Redis' ACL file, as documents have it. Left out: the gateways may do all. */
   readonly rights?: string;
-  /** In place of a Redis of its own, for sessions and the cache. */
-  readonly sentinels?: Pick<RedisSentinels, 'addresses' | 'name' | 'nodes'>;
-  /** Of each command to Redis. Left out: the defaults. */
-  readonly redisTimeout?: string;
   /** Entries of `authenticators` after it. */
   readonly others?: readonly object[];
   /** Keys of its `options.user`. */
@@ -123,23 +118,24 @@ export function loginUrlOf({ output }: Gateway): string {
 
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
 export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
-  const { count = 1, login, entry, options, others = [], more, files, rights, redisTimeout, user, sentinels } = setup;
+  const { count = 1, login, entry, options, others = [], more, files, rights, user } = setup;
+  // A busy machine is no outage: these are far longer than any answer takes.
+  const redisTimeout = '2s';
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const password = randomToken();
   const users = rights === undefined ? undefined : [rights.replace('>PASSWORD', `>${password}`)];
-  const redis = sentinels?.nodes[0] ?? resources.use(await startRedis(users && { users, password: true }));
+  const redis = resources.use(await startRedis(users && { users, password: true }));
   const urlFile = { 'secrets/redis-url': `redis://sallyport:${password}@127.0.0.1:${redis.port}` };
   const url = users === undefined ? redis.url : { file: 'secrets/redis-url' };
-  const where = sentinels ? { sentinels: sentinels.addresses, name: sentinels.name } : { url };
   const sessions = {
     name: 'sessions',
     use: 'redis',
     options: {
-      ...where,
+      url,
       keyPrefix: rights === undefined ? 'sessions:' : 'sallyport:session:',
       tokenPrefix: 'sps_',
-      ...(redisTimeout && { commandTimeout: redisTimeout }),
+      commandTimeout: redisTimeout,
     },
   };
   const config = {
@@ -147,12 +143,12 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       [
         sessions,
         people.authenticator({
-          options: { ...userOptions(people, user), ...options },
-          entry: { cache: 'off', ...entry },
+          options: { serverTimeout: '8s', ...userOptions(people, user), ...options },
+          entry: { cache: 'off', timeout: '9s', ...entry },
         }),
         ...others,
       ],
-      { ...where, ...(redisTimeout && { timeout: redisTimeout }) },
+      { url, timeout: redisTimeout },
     ),
     login: {
       listen: '127.0.0.1:0',

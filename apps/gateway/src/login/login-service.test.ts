@@ -138,13 +138,14 @@ describe('a login', () => {
   test('asks no one before its cluster is known', async () => {
     const two = { ...clusters, staging: clusters.prod };
     for (const [changed, config, code] of [
-      [{}, { clusters: two }, 'cluster-required'],
-      [{ cluster: 'other' }, {}, 'unknown-cluster'],
-      [{ cluster: 'toString' }, {}, 'unknown-cluster'],
+      [{ cluster: undefined }, { clusters: two }, 'cluster-required'],
+      [{ cluster: 'other' }, { clusters: two }, 'unknown-cluster'],
+      [{ cluster: 'toString' }, { clusters }, 'unknown-cluster'],
       [{ cluster: 'prod' }, { clusters: {} }, 'unknown-cluster'],
     ] as const) {
       const place = setUp({ config });
-      await expect(place.logIn(changed)).rejects.toMatchObject({ status: 400, code });
+      const message = expect.stringContaining(Object.keys(config.clusters).join(', '));
+      await expect(place.logIn(changed)).rejects.toMatchObject({ status: 400, code, message });
       expect(place.asked).toEqual([]);
     }
     const { session } = await setUp({ config: { clusters: {} } }).logIn();

@@ -173,10 +173,7 @@ async function start() {
     await startLogin({
       count: 2,
       login: { limits, tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' } },
-      // A busy machine is no outage.
-      entry: { timeout: '9s' },
-      options: { maxUserBinds, serverTimeout: '8s' },
-      redisTimeout: '2s',
+      options: { maxUserBinds },
       others: [staticAuthenticator],
       more: { lockout },
       files: { 'tls/login.crt': certificate, 'tls/login.key': key, 'tokens.yaml': tokensFile({ [robot]: 'robot' }) },
