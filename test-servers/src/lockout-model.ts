@@ -20,6 +20,8 @@ export interface AskedLogin {
   readonly verdict?: LockoutVerdict | undefined;
   /** Where the driver does not choose it: what came of a login that was sent. */
   readonly outcome?: LockoutOutcome;
+  /** Where the driver does not let time pass: the guard kept it waiting for as long as it may. */
+  readonly hasWaited?: boolean;
   settle(outcome: LockoutOutcome): Promise<void>;
 }
 
@@ -109,7 +111,7 @@ function createHistory({ window, isShared }: LockoutRules) {
   return {
     logins,
     isKnown,
-    hasWaited: ({ begunAt }: Modelled) => now > begunAt,
+    hasWaited: ({ asked, begunAt }: Modelled) => asked.hasWaited ?? now > begunAt,
     add(begun: readonly (Login & Pick<Modelled, 'asked'>)[], isBehind: (login: Login) => boolean): void {
       logins.push(
         ...begun.map((login) => ({ ...login, begunAt: now, wasKnown: isKnown(login), isBehind: isBehind(login) })),

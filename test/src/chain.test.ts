@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './testing/chain.ts';
 import { review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
 import { scrape } from './testing/scrape.ts';
 import type { Answer } from './testing/script-messages.ts';
 import { authenticated, type ScriptedBackend } from './testing/scripted-backend.ts';
@@ -86,6 +88,15 @@ describe.concurrent('the chain', () => {
     expect(await ask({ plain: authenticated('ada\nroot') })).toEqual(no);
     const rule = /the username has a control character, a line end or a mark that turns the direction of writing/;
     await waitFor(() => rule.test(chain.gateway.output.text()), 'the rule in the log');
+    const { folder } = chain.gateway;
+    const words = ['explain', '--config', join(folder, 'gateway.yaml')];
+    expect(
+      await runCommand(words, { cwd: folder }, chain.token({ plain: authenticated('ada\nroot') }, 'names-')),
+    ).toEqual({
+      code: 3,
+      stdout: expect.stringMatching(/plain +rejected +identity-policy/),
+      stderr: expect.stringMatching(rule),
+    });
   });
 
   test('a hung authenticator at full load never keeps the ones before it from answering', async () => {

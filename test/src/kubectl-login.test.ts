@@ -93,6 +93,15 @@ test('after three wrong passwords kubectl asks no more, though it runs the plugi
   expect(run.shown()).toContain('three prompts led to no login in 15 minutes. Run: kubectl sallyport login');
 });
 
+test('a wrong password in a file is tried once, by one of several kubectl', async () => {
+  const desk = await newDesk(site);
+  await writeFile(join(desk.home, 'password'), secret('wrong-password'));
+  const env = { SALLYPORT_PASSWORD_FILE: join(desk.home, 'password'), SALLYPORT_USERNAME: site.place.people.bob.name };
+  const { code, stdout, stderr } = await desk.kubectl(get, { env });
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toContain('wrong name or password, or this user may not log in to cluster prod');
+});
+
 test('an apply from standard input is not interactive: nothing is asked', async () => {
   const desk = await newDesk(site);
   const run = desk.terminal('echo "{}" | kubectl create -f -');

@@ -72,7 +72,10 @@ function driverFor(user: Member) {
       tokens.set(secret, token);
       asking = (async () => {
         const before = await binds(user);
+        const begin = performance.now();
         const status = await replicas[replica]?.ask(token);
+        // Forged records of logins in progress keep a login waiting for a second.
+        asked.hasWaited = performance.now() - begin >= 1_000;
         if ((await binds(user)) > before) {
           asked.outcome = status?.authenticated ? 'accepted' : 'refused';
           asked.verdict = 'sent';

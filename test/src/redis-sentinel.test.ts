@@ -1,5 +1,6 @@
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorIn } from './testing/redis-commands.ts';
 import { isRobot, type RobotGateway, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
@@ -81,6 +82,22 @@ describe('a gateway behind Sentinel', () => {
       (old) => Promise.all([old.kill(), sentinel?.kill()]),
       (old) => Promise.all([old.start(), sentinel?.start()]),
     );
+  });
+
+  test('follows a promotion while a sentinel hangs', async () => {
+    const options = { sentinels: sentinels.addresses, name: sentinels.name };
+    await using other = await startRobotGateway([robots(options, { circuit: { openFor: '500ms' } })]);
+    const old = await sentinels.master();
+    const token = await issue(() => old, { username: 'ci' });
+    await untilReplicated(old);
+    expect(await other.ask(token)).toEqual(isRobot('ci'));
+    // The gateway asks this one first.
+    const [sentinel] = sentinels.sentinels;
+    await Promise.all([old.kill(), sentinel?.hang()]);
+    await sentinels.untilPromoted(old);
+    await waitFor(async () => (await other.ask(token)).authenticated, 'the new master to accept the token');
+    await Promise.all([old.start(), sentinel?.start()]);
+    await sentinels.untilSettled();
   });
 
   test('follows a promotion when the old master hangs, and never believes that one again once it goes on', async () => {

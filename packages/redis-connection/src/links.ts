@@ -32,8 +32,11 @@ export interface Links {
   close(): void;
 }
 
+/** Milliseconds: the gateway gives an authenticator 10 s to start, and a Redis that hangs must not keep it from starting. */
+const maxFirstWait = 5_000;
+
 /**
- * Waits until the first attempt to connect has succeeded or failed, at most for `commandTimeout`.
+ * Waits until the first attempt to connect has succeeded or failed, at most for `commandTimeout` and 5 s.
  *
  * @param tls called for each new client; undefined: no TLS
  */
@@ -84,7 +87,7 @@ export async function openLinks(
   }
 
   let current = create();
-  await attempt(current.client, options.commandTimeout, signal);
+  await attempt(current.client, Math.min(options.commandTimeout, maxFirstWait), signal);
   return {
     get current() {
       return current;

@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { clientsOf, commandCalls } from '@sallyport/test-servers/redis-command-calls';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } from './testing/opened.ts';
 
 const redis = await redisForFile();
@@ -51,8 +52,8 @@ describe.each([
     const keys = Array.from({ length: 20 }, () => newKey());
     const asking = Promise.all(keys.map((key) => errorOf(started.read(key))));
     // By then it is sent: the commands of a turn are sent at its end.
-    await new Promise(setImmediate);
-    await new Promise(setImmediate);
+    await setImmediate();
+    await setImmediate();
     await end();
     const errors = await asking;
     for (const error of errors) {
@@ -92,6 +93,21 @@ describe('a Redis that hangs', () => {
     expect(noise).toEqual([]);
   });
 
+  test('keeps a start waiting for 5 s at most, however long commandTimeout is', async () => {
+    await redis.hang();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const opening = open({ url: redis.url, commandTimeout: '30s' });
+    await expect.poll(() => vi.getTimerCount()).toBeGreaterThan(0);
+    const state = () => Promise.race([opening.then(() => 'open'), setImmediate('waiting')]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    const after = await state();
+    vi.useRealTimers();
+    await redis.start();
+    await (await opening)[Symbol.asyncDispose]();
+    expect(after).toBe('open');
+  });
+
   test('during the handshake does not prevent a later connection', async () => {
     const noise = listenForNoise();
     const key = await storeKey(redis);
@@ -118,7 +134,7 @@ describe('a Redis that hangs', () => {
     await using started = await open({ url: redis.url, commandTimeout: '30s' });
     await redis.hang();
     const asking = errorOf(started.read(newKey()));
-    await new Promise(setImmediate);
+    await setImmediate();
     await started.connection.close();
     await started.connection.close();
     expect(await asking).toMatchObject({ name: 'RedisProblem' });
@@ -164,7 +180,7 @@ test('an aborted call ends at once, with the reason of the abort', async () => {
   const controller = new AbortController();
   const reason = new Error('the caller has gone');
   const asking = errorOf(started.read(newKey(), controller.signal));
-  await new Promise(setImmediate);
+  await setImmediate();
   controller.abort(reason);
   expect(await asking).toBe(reason);
   expect(started.values.has('faults_total{kind=timeout}')).toBe(false);
