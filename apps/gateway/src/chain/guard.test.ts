@@ -26,11 +26,11 @@ function setUp(
   claimedName?: Authenticator['claimedName'],
   proven?: ProvenTokens,
 ) {
-  const calls: { signal: AbortSignal }[] = [];
+  const calls: { token: string; signal: AbortSignal }[] = [];
   const abandoned: Promise<unknown>[] = [];
   const plugin: Authenticator = {
     authenticate: (token, context) => {
-      calls.push({ signal: context.signal });
+      calls.push({ token, signal: context.signal });
       return answer(context, token) as Promise<Decision>;
     },
     ...(claimedName && { claimedName }),
@@ -172,8 +172,8 @@ describe("the caller's abort", () => {
     expect(await askNow(caller.signal)).toBe(gone);
   });
 
-  test('never opens the circuit, though the plugin then throws', async () => {
-    const { ask, guard } = setUp(untilAborted);
+  test('never opens the circuit, though the plugin then throws, and is no answer that keeps it closed', async () => {
+    const { ask, askNow, guard } = setUp((context, token) => (token === 'lost' ? down() : untilAborted(context)));
     for (let call = 0; call < 20; call++) {
       const caller = new AbortController();
       ask(caller.signal);
@@ -181,6 +181,8 @@ describe("the caller's abort", () => {
       await settle();
     }
     expect(guard.circuitState).toBe('closed');
+    for (let call = 0; call < 5; call++) await askNow(undefined, 'lost');
+    expect(guard.circuitState).toBe('open');
   });
 });
 
@@ -313,6 +315,7 @@ describe('more calls than may be in progress', () => {
     await askNow(undefined, 'good');
     expect(calls).toHaveLength(1 + 4);
     await endFirst();
+    expect(calls.map(({ token }) => token).filter((token) => token === 'good')).toHaveLength(1 + 2);
     expect(calls).toHaveLength(1 + 5);
   });
 });
