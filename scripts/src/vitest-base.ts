@@ -28,7 +28,7 @@ export const base: ViteUserConfig = {
 };
 
 /**
- * Settings of `pnpm test:load`: files that judge by time, rate, memory or CPU end with `.load.ts`, and run one at a time,
+ * Settings of `pnpm test:load`: files that measure time, rate, memory or CPU end with `.load.ts`, and run one at a time,
  * each in a process of its own.
  */
 export const load: ViteUserConfig = {

@@ -70,7 +70,7 @@ export interface ReviewHistory {
   readonly ended: number;
   /** What the replica knew when it began. */
   readonly knownAtFirst: ReadonlySet<ListedEntry>;
-  /** The backend's answer was held back meanwhile: whether it should have let the user in is not judged. */
+  /** The backend's answer was held back meanwhile: whether it should have let the user in is not checked. */
   readonly isHeld?: boolean;
   readonly answer: {
     readonly source: AnswerSource;
@@ -104,7 +104,7 @@ export interface CacheModel {
   ask(token: string, began: number): GivenAnswer | undefined;
   arrive(answer: GivenAnswer, at: number): void;
   /** @throws Error when the answer is wrong */
-  judge(review: ReviewHistory, facts: ReplicaFacts): void;
+  check(review: ReviewHistory, facts: ReplicaFacts): void;
 }
 
 export function createCacheModel(lifetimes: CacheLifetimes): CacheModel {
@@ -130,10 +130,10 @@ export function createCacheModel(lifetimes: CacheLifetimes): CacheModel {
       answer.at = at;
       given.push(answer);
     },
-    judge(review, facts) {
+    check(review, facts) {
       const { decision, source } = review.answer;
       const isAccept = decision?.kind === 'authenticated';
-      const wrong = isAccept ? judgeAccept(model, review, facts) : judgeRefusal(model, review, facts);
+      const wrong = isAccept ? problemOfAccept(model, review, facts) : problemOfRefusal(model, review, facts);
       if (wrong !== undefined) throw new Error(`${wrong}: ${JSON.stringify(review.answer)}`);
       if (isAccept) accepts.set(source, (accepts.get(source) ?? 0) + 1);
     },
@@ -142,7 +142,7 @@ export function createCacheModel(lifetimes: CacheLifetimes): CacheModel {
 }
 
 /** @returns what is wrong with an accept */
-function judgeAccept(model: CacheModel, review: ReviewHistory, facts: ReplicaFacts): string | undefined {
+function problemOfAccept(model: CacheModel, review: ReviewHistory, facts: ReplicaFacts): string | undefined {
   const { answer, token, began, ended, knownAtFirst } = review;
   const { decision, source } = answer;
   if (decision?.kind !== 'authenticated') return undefined;
@@ -179,7 +179,7 @@ function longest({ lifetimes, isDown }: CacheModel, source: AnswerSource, { read
  *
  * @returns what is wrong with an answer that is no accept
  */
-function judgeRefusal(model: CacheModel, review: ReviewHistory, facts: ReplicaFacts): string | undefined {
+function problemOfRefusal(model: CacheModel, review: ReviewHistory, facts: ReplicaFacts): string | undefined {
   const { token, audiences, began, ended, answer, isHeld = false } = review;
   const { decision } = answer;
   const question = JSON.stringify([token, audiences]);

@@ -149,7 +149,7 @@ function expectRule(holds: boolean, rule: string, { secret, name, replica }: Log
 }
 
 /** What may become of a login now. */
-function createJudgement(history: ReturnType<typeof createHistory>, { maxFailures, isShared }: LockoutRules) {
+function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, isShared }: LockoutRules) {
   const { logins, isKnown, refusedOf, wasRefused, hasWaited } = history;
   const namesakes = ({ name }: Login) => logins.filter((one) => one.name === name);
   /** No slot is left, and one with the same secret is in progress: a right secret goes out one at a time. */
@@ -199,7 +199,7 @@ function createLockoutModel(limits: LockoutRules) {
   const { maxFailures, isShared } = limits;
   const history = createHistory(limits);
   const { logins, refusedOf } = history;
-  const { isBehind, rules, mayWait } = createJudgement(history, limits);
+  const { isBehind, rules, mayWait } = createChecks(history, limits);
   return {
     begin: (begun: Parameters<typeof history.add>[0]) => history.add(begun, isBehind),
     pass: history.pass,

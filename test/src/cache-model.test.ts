@@ -57,7 +57,7 @@ const step = fc.oneof(
   })),
 );
 
-/** Two gateways and one Redis: what is done to them is judged by the model. */
+/** Two gateways and one Redis: what is done to them is checked by the model. */
 async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
   const model = createCacheModel(lifetimes);
   const cache = Object.fromEntries(Object.entries(lifetimes).map(([name, time]) => [name, `${time}ms`]));
@@ -92,7 +92,7 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
       const decision = authenticated && user ? ({ kind: 'authenticated', user } as const) : refusal;
       const answer = { decision, source: isAsked ? 'backend' : 'cached' } as const;
       const own = at(facts, index);
-      model.judge({ token: asked, audiences: [], began, ended, knownAtFirst: own.known, answer }, own);
+      model.check({ token: asked, audiences: [], began, ended, knownAtFirst: own.known, answer }, own);
     },
     async reviewAll(all: readonly string[] = tokens): Promise<void> {
       for (const index of gateways.keys()) for (const each of all) await driver.review(index, each);

@@ -36,7 +36,7 @@ const rotation = ['A', 'AB', 'BA', 'B', 'BC', 'CB', 'C', 'CA', 'AC'];
 
 const notYet = Number.NEGATIVE_INFINITY;
 
-/** Three replicas of the source, one real Redis, one backend, and a clock. Each step is judged by the model. */
+/** Three replicas of the source, one real Redis, one backend, and a clock. Each step is checked by the model. */
 export class ModelWorld {
   now: number = Date.UTC(2030, 0, 1);
   readonly model: CacheModel = createCacheModel(lifetimes);
@@ -93,12 +93,12 @@ export class ModelWorld {
     const { replica, facts, name } = this.#member(index);
     const isHeld = this.#isSlow;
     const knownAtFirst = new Set(facts.known);
-    // Judged when it arrives, by the state of that moment.
+    // Checked when it arrives, by the state of that moment.
     const review = replica.ask(token, audiences).then((answer) => {
       if (this.#member(index).replica !== replica) return;
       const history = { token, audiences, began: this.now, ended: this.now, knownAtFirst, isHeld, answer };
       try {
-        this.model.judge(history, facts);
+        this.model.check(history, facts);
       } catch (cause) {
         throw new Error(`${name}: ${cause}`, { cause });
       }
