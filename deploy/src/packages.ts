@@ -45,7 +45,8 @@ export const packedFolder: string = join(rootFolder, 'deploy/dist/packages');
 
 /** Writes a tarball of each package that is published into the folder; they are built and packed when a file of theirs has changed. */
 export async function packPackages(folder: string): Promise<void> {
-  await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'packages']);
+  // `pnpm test` has made them, and a second build would replace files that other tests are running.
+  if (process.env.CODE !== 'dist') await run(join(rootFolder, 'node_modules/.bin/turbo'), ['run', 'packages']);
   await cp(packedFolder, folder, { recursive: true });
 }
 
