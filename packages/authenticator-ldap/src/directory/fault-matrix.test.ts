@@ -6,8 +6,8 @@ import { answerSuccess } from '../testing/connecting.ts';
 import type { FakePeer, FakeRequest, FakeServerOptions } from '../testing/fake-peer.ts';
 import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
 import { extendedResponse, searchEntry } from '../testing/ldap-answers.ts';
+import { type RawServer, startRawServer } from '../testing/raw-server.ts';
 import { stopTimers } from '../testing/stopped-timers.ts';
-import { type RawServer, startRawServer } from './testing/raw-server.ts';
 import { directoryOf, ldapOptions, never, searchOnce } from './testing/set-up.ts';
 import { isUserBind, startWorkingServer, userNumber } from './testing/working-server.ts';
 
