@@ -21,8 +21,8 @@ const folders = globSync(members.map((member) => `${member}/package.json`))
 // A report of an earlier run must not count for this one.
 for (const folder of folders) rmSync(reportOf(folder), { force: true });
 
-// Most tests wait for servers: three packages at a time keep two cores busy. What is measured runs alone.
-const words = isLoad ? ['test:load', '--concurrency=1'] : ['test', '--concurrency=3'];
+// Most tests wait for servers: four packages at a time keep two cores busy. What is measured runs alone.
+const words = isLoad ? ['test:load', '--concurrency=1'] : ['test', '--concurrency=4'];
 const { status } = spawnSync('turbo', ['run', ...words, '--continue', '--output-logs=full'], {
   stdio: 'inherit',
   env: { ...process.env, CODE: 'dist', TURBO_TELEMETRY_DISABLED: '1', ...(!isLoad && { PROGRESS: '1' }) },
