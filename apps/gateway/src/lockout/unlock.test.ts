@@ -48,6 +48,17 @@ test('a try in progress goes on, and counts when it is refused', async () => {
   expect(await send('a')).toBe('invalid-credentials');
 });
 
+test('who is locked out counts no more once a new password goes out, though the last try is recent', async () => {
+  const { guard, send } = setUp();
+  await send('a');
+  vi.setSystemTime(Date.now() + window / 2);
+  await send('b');
+  await send('c');
+  expect(guard.lockedOut('corp')).toBe(1);
+  vi.setSystemTime(Date.now() + window / 2);
+  expect([await send('d'), guard.lockedOut('corp')]).toEqual(['sent', 0]);
+});
+
 test('who is locked out counts until a new password goes out, or the window after the last try has passed', async () => {
   const { guard, send } = setUp();
   await send('right');
