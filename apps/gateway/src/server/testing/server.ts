@@ -30,6 +30,9 @@ interface Overrides {
   readonly tls?: TlsMaterial;
 }
 
+/** Longer than any test takes. */
+export const anHour = 3_600_000;
+
 export const alice: Decision = { kind: 'authenticated', user: { username: 'alice' } };
 
 export function createLog(): {
@@ -48,7 +51,8 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
   const settings: TestServer['settings'] = {
     listen: { host: '127.0.0.1', port: 0 },
     apiAudiences: [],
-    reviewTimeout: 10_000,
+    // What ends sooner was not ended by it.
+    reviewTimeout: anHour,
     maxBodySize: 256 * 1024,
     maxTokenSize: 16 * 1024,
     maxInFlight: 1000,
@@ -75,9 +79,6 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
   onTestFinished(() => server.close());
   return { ...server, inFlight, log, outcomes, settings };
 }
-
-/** Longer than any test takes. */
-export const anHour = 3_600_000;
 
 /**
  * Stops the clock of the server's timers for this test, so that none of an hour fires on a busy machine. Timeouts of
