@@ -6,6 +6,7 @@ import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { currentEntries, digestOfList, type Entry, subjectOf } from './list.ts';
 import { type Draft, publish } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
+import { hashReply, readReply } from './replies.ts';
 import { replicasScript, revocationKeys } from './scripts.ts';
 
 /** Its host, and a suffix that no other process has. */
@@ -38,12 +39,12 @@ export async function readReplicas(redis: ProbedRedis) {
   const reply = await redis.probe('revocations', (client) =>
     client.eval(replicasScript, 2, keys.revision, keys.replicas),
   );
-  const [revision, time, fields] = reply as [string, string, string[]];
+  const [revision, now, fields] = readReply(hashReply, reply);
   const replicas = pairsOf(fields).map(([id, value]): KnownReplica => {
     const [heardAt = '', sealed = ''] = value.split(' ');
     return { id, heardAt: Number(heardAt), applied: openText(redis.sealingKeys, sealedFor, id, sealed) };
   });
-  return { now: Number(time), revision, replicas };
+  return { now, revision, replicas };
 }
 
 export interface Publication extends Omit<Awaited<ReturnType<typeof publish>>, 'revision'> {

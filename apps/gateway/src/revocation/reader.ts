@@ -5,6 +5,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { forgetReplicas, sealApplied } from './confirmation.ts';
 import { createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
 import { type Synchronized, synchronize } from './redis-list.ts';
+import { pollReply, readReply } from './replies.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
 
 /** Milliseconds from one poll of the list to the next. */
@@ -134,9 +135,8 @@ function createPoll(
       redis.probe('revocations', (client) =>
         client.eval(script, 3, keys.revision, keys.list, keys.replicas, replicaId, applied),
       );
-    const reply = await ask(pollScript);
-    const [revision, fields, time, foreign, isFull] = reply as [string, number, string, number, number];
-    sharedClock.set(Number(time), start);
+    const [revision, fields, time, foreign, isFull] = readReply(pollReply, await ask(pollScript));
+    sharedClock.set(time, start);
     if (foreign > 0) {
       onForeign(foreign);
       log.foreign(foreign);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
+import { hashReply, readReply } from './replies.ts';
 import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
 
 // Redis holds an entry once for each sealing key, so that one key after the other can be changed: whoever has one of them
@@ -51,8 +52,7 @@ export type Listing = Readonly<Awaited<ReturnType<typeof readListing>>>;
 export async function readListing(redis: ProbedRedis) {
   const { revision, list } = revocationKeys(redis.keyPrefix);
   const reply = await redis.probe('revocations', (client) => client.eval(listScript, 2, revision, list));
-  const [text, time, pairs] = reply as [string, string, string[]];
-  const now = Number(time);
+  const [text, now, pairs] = readReply(hashReply, reply);
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
   const fields = new Map<string, boolean>();

@@ -103,6 +103,13 @@ describe.each(secure)('%s', (security) => {
     await fake.untilClosed();
   });
 
+  test('checks an address against the certificate, not "localhost"', async () => {
+    const tls = serverTls(await authority.issueServer({ names: ['DNS:localhost'] }));
+    await using fake = await startFakeServer({ security, tls });
+    const error = await errorOf(connectTo(fake.server, { tls: { ca } }));
+    expect(error.message).toContain('not for 127.0.0.1 but for DNS:localhost');
+  });
+
   test('checks serverName in place of the host', async () => {
     const tls = serverTls(await authority.issueServer({ names: ['DNS:ldap.example.com'] }));
     await using fake = await startFakeServer({ security, tls, onRequest: refuseAll });

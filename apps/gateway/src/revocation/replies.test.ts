@@ -1,0 +1,31 @@
+import { describe, expect, test } from 'vitest';
+import { hashReply, pollReply, readReply } from './replies.ts';
+
+const problem = expect.objectContaining({ name: 'RedisProblem', kind: 'server' });
+
+test('replies of the scripts are read, with their time as a number', () => {
+  expect(readReply(pollReply, ['r1', 2, '1764000000000', 0, 1])).toEqual(['r1', 2, 1_764_000_000_000, 0, 1]);
+  expect(readReply(hashReply, ['', '5', ['a', 'b']])).toEqual(['', 5, ['a', 'b']]);
+});
+
+describe('what is no reply of the script is a problem of Redis', () => {
+  test.each<[unknown]>([
+    ['OK'],
+    [null],
+    [[]],
+    [['r1', 2, '5', '7', 0]],
+    [['r1', '2', '5', 0, 0]],
+    [['r1', 2, 'soon', 0, 0]],
+    [['r1', 2, null, 0, 0]],
+    [[1, 2, '5', 0, 0]],
+  ])('of a poll: %j', (reply) => {
+    expect(() => readReply(pollReply, reply)).toThrow(problem);
+  });
+
+  test.each<[unknown]>([[['r1', '5']], [['r1', '-5', []]], [['r1', '5', 'ab']], [['r1', '5', ['a', 1]]]])(
+    'of a list: %j',
+    (reply) => {
+      expect(() => readReply(hashReply, reply)).toThrow(problem);
+    },
+  );
+});
