@@ -49,7 +49,8 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
       const one = local.identify(authenticator, name, password, username);
       const redis = dependencies.shared?.();
       const shared = redis && createSharedTry(redis, { authenticator, subject: name, username, password }, sharedTry);
-      // Without a slot here, Redis is asked once whether it knows the secret. What this process knows it need not say.
+      // Without a slot here, Redis is asked once whether it knows the secret, and again before the secret is refused: another
+      // replica may have found it right since. What this process knows Redis need not say.
       let mayBeKnown = true;
       const until = now() + maxWait;
       for (;;) {
@@ -60,7 +61,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         const slot = own === 'admit' ? local.reserve(one, local.isKnown(one)) : undefined;
         let verdict: Verdict = own;
         let answer: Verdict | undefined;
-        if (shared && (slot || (mayBeKnown && !local.isKnown(one)))) {
+        if (shared && (slot || ((mayBeKnown || own === 'throttled') && !local.isKnown(one)))) {
           answer = await askShared(shared, settings().maxFailures, local.rightAt(one), slot, signal);
           if (answer === 'throttled' && !slot) mayBeKnown = false;
           else if (answer) verdict = answer;
