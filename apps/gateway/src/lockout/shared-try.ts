@@ -4,6 +4,7 @@ import { type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/red
 import { z } from 'zod';
 import type { LockoutConfig } from '../config/types.ts';
 import type { pause } from '../deadlines.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
 import { createFingerprint, judge, maxWait, type Verdict } from './local-guard.ts';
 import { type CountedName, noteName, subjectKey } from './shared-lockouts.ts';
@@ -181,9 +182,7 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
     const rest = [...own, limit, atLeast(), knownFor, most, ...secrets.map(knownField)];
     const work = (client: RedisClient) => client.eval(takeScript, 1, key, ...rest);
     const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
-    const { data } = replySchema.safeParse(await asking);
-    if (data === undefined) throw new RedisProblem('server', 'the cache Redis: the reply is not that of the script');
-    const [hasSlot, time, removed, fields] = data;
+    const [hasSlot, time, removed, fields] = readReply(replySchema, await asking);
     redisClock.offset = time - now();
     const isBelieved = Math.abs(time - expected) <= tolerance;
     return isBelieved ? { ...read(fields, time, removed), hasSlot: hasSlot === 1 } : undefined;

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { currentEntries, digestOfList, type Entry, subjectOf } from './list.ts';
 import { type Draft, publish } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
-import { hashReply, readReply } from './replies.ts';
+import { hashReply } from './replies.ts';
 import { replicasScript, revocationKeys } from './scripts.ts';
 
 /** Its host, and a suffix that no other process has. */

@@ -1,11 +1,12 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Clocks } from '../clocks.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { forgetReplicas, sealApplied } from './confirmation.ts';
 import { createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
 import { type Synchronized, synchronize } from './redis-list.ts';
-import { pollReply, readReply } from './replies.ts';
+import { pollReply } from './replies.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
 
 /** Milliseconds from one poll of the list to the next. */

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
-import { hashReply, readReply } from './replies.ts';
+import { hashReply } from './replies.ts';
 import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
 
 // Redis holds an entry once for each sealing key, so that one key after the other can be changed: whoever has one of them

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { hashReply, pollReply, readReply } from './replies.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
+import { hashReply, pollReply } from './replies.ts';
 
 const problem = expect.objectContaining({ name: 'RedisProblem', kind: 'server' });
 

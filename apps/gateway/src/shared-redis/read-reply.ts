@@ -1,0 +1,14 @@
+import { RedisProblem } from '@sallyport/redis-connection';
+import type { z } from 'zod';
+
+/**
+ * Reads the reply of a script. Whoever is on the wire to Redis can send anything in its place: a time that is not a
+ * number would end blocks, and such a count would break `/metrics`.
+ *
+ * @throws RedisProblem
+ */
+export function readReply<Reply>(schema: z.ZodType<Reply>, reply: unknown): Reply {
+  const { data } = schema.safeParse(reply);
+  if (data === undefined) throw new RedisProblem('server', 'the cache Redis: the reply is not that of the script');
+  return data;
+}
