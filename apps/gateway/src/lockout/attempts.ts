@@ -79,10 +79,11 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         if (verdict === 'invalid-credentials') local.forget(one);
         if (verdict === 'throttled') lockedOut.throttled(one);
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
-        // Those that were in progress here may have ended while Redis was asked.
-        const next = local.judge(one);
-        if (next === 'wait' || answer === 'admit') await local.nextChange(one, signal, until - now());
-        else if (next === 'throttled' && answer === 'wait') await shared?.pause(signal);
+        // Those that were in progress here may have ended while Redis was asked. What Redis knows to be right waits for the one
+        // with the same secret, which may be in progress elsewhere, and not for guesses in progress here.
+        const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
+        if (local.judge(one, isRight) === 'wait') await local.nextChange(one, signal, until - now());
+        else if (answer === 'wait') await shared?.pause(signal);
       }
     },
   });

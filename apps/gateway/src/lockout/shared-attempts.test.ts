@@ -91,6 +91,21 @@ describe('a secret that was right on one replica', () => {
     expect(verdicts([second])).toEqual(['admitted']);
   });
 
+  test('waits for the one that is in progress elsewhere, not for guesses in progress here', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 2 });
+    await all.send(0, 'jane', 'right', 'accepted');
+    const guesses = ['a', 'b'].map((guess) => all.begin(1, 'jane', guess));
+    await all.settled();
+    const first = all.begin(0, 'jane', 'right');
+    await all.settled();
+    const second = all.begin(1, 'jane', 'right');
+    await all.settled();
+    expect(verdicts([...guesses, first, second])).toEqual(['admitted', 'admitted', 'admitted', 'waits']);
+    await first.settle('accepted');
+    await all.settled();
+    expect(verdicts([second])).toEqual(['admitted']);
+  });
+
   test('is known for 30 days after it was last right', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'right', 'accepted');
