@@ -62,7 +62,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         let verdict: Verdict = own;
         let answer: Verdict | undefined;
         if (shared && (slot || ((mayBeKnown || own === 'throttled') && !local.isKnown(one)))) {
-          answer = await askShared(shared, settings().maxFailures, local.rightAt(one), slot, signal);
+          answer = await askShared(shared, settings().maxFailures, () => local.rightAt(one), slot, signal);
           if (answer === 'throttled' && !slot) mayBeKnown = false;
           else if (answer) verdict = answer;
         }
@@ -105,19 +105,21 @@ type Slot = (outcome: AttemptOutcome) => void;
 /**
  * A try with a slot here holds it and waits for those of other replicas; one without waits here. Gives all slots back when
  * the caller has gone, or when it can't be known whether the try may be sent.
+ *
+ * @param rightAt read at each question, since the secret may be found right here in the meantime
  */
 async function askShared(
   shared: SharedTry,
   maxFailures: number,
-  rightAt: number | undefined,
+  rightAt: () => number | undefined,
   slot: Slot | undefined,
   signal: AbortSignal | undefined,
 ) {
   try {
-    let answer = await shared.ask(slot ? maxFailures : 0, rightAt);
+    let answer = await shared.ask(slot ? maxFailures : 0, rightAt());
     while (answer === 'wait' && slot) {
       await shared.pause(signal);
-      answer = await shared.ask(maxFailures, rightAt);
+      answer = await shared.ask(maxFailures, rightAt());
     }
     signal?.throwIfAborted();
     return answer;

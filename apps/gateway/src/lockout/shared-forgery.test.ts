@@ -137,6 +137,23 @@ describe('records that are put back', () => {
     expect(await all.send(2, 'jane', 'new', 'accepted')).toBe('sent');
   });
 
+  test('keep out no password that was found right here while it waited', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 2 });
+    const [, guess] = ['a', 'b'].map((secret) => all.begin(1, 'jane', secret));
+    await all.settled();
+    const { key, hash } = await hear();
+    const [first, second] = ['right', 'right'].map((secret) => all.begin(0, 'jane', secret));
+    await guess?.settle('unavailable');
+    await all.settled();
+    expect([first?.verdict, second?.verdict]).toEqual(['admitted', undefined]);
+    await first?.settle('accepted');
+    await all.pass(0);
+    await redis.client().del(key);
+    await redis.client().hset(key, hash);
+    await all.settled();
+    expect(second?.verdict).toBe('admitted');
+  });
+
   test('of a password that was changed cost a try for each replica, and only while it is sent', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'old', 'accepted');
