@@ -131,8 +131,7 @@ test('on standard output the trail is alone, without the log', async () => {
   await using gateway = await startGateway({ config });
   using client = http1Client(gateway.url);
   await Promise.all(Array.from({ length: 20 }, () => review(client, randomToken())));
-  gateway.signal('SIGHUP');
-  await gateway.waitForLog('config reloaded');
+  await gateway.reload();
   await review(client, randomToken());
   await gateway.stop();
   const lines = auditLines(gateway.output.stdout());

@@ -26,10 +26,8 @@ describe.concurrent('gateway.yaml', () => {
       return /^(\w+):ada,\1:ops$/.test(names) ? undefined : `a mixture: ${JSON.stringify(status)}`;
     });
     for (const prefix of ['two', 'three', 'four', 'five']) {
-      const from = gateway.output.lines.length;
       await gateway.configure({ ...config(prefix) });
-      gateway.signal('SIGHUP');
-      await gateway.waitForLog('config reloaded', from);
+      await gateway.reload();
       const answered = load.answered();
       await waitFor(() => load.answered() > answered + 50, 'reviews after the reload');
     }
@@ -49,8 +47,7 @@ describe.concurrent('gateway.yaml', () => {
     const answer = review(client, token);
     const call = await backend.whenAsked(token);
     await gateway.configure({ ...config('new') });
-    gateway.signal('SIGHUP');
-    await gateway.waitForLog('config reloaded');
+    await gateway.reload();
     const next = randomToken();
     backend.answer(next, authenticated('ada'));
     expect(await review(client, next)).toMatchObject({ user: { username: 'new:ada' } });

@@ -312,8 +312,7 @@ test('off loopback there is no page, until the config says so; and none for a Ho
   const paths = ['/', '/status.json', '/status/main.js'];
   for (const path of paths) expect([path, await status(path)]).toEqual([path, 404]);
   await gateway.configure(config({ admin: { listen, statusPage: true } }));
-  gateway.signal('SIGHUP');
-  await gateway.waitForLog('config reloaded');
+  await gateway.reload();
   for (const path of paths) {
     expect([path, await status(path)]).toEqual([path, 200]);
     expect([path, await status(path, { host: 'evil.example.com' })]).toEqual([path, 403]);

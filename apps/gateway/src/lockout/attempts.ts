@@ -79,8 +79,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         if (verdict === 'invalid-credentials') local.forget(one);
         if (verdict === 'throttled') lockedOut.throttled(one);
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
-        // Those that were in progress here may have ended while Redis was asked. What Redis knows to be right waits for the one
-        // with the same secret, which may be in progress elsewhere, and not for guesses in progress here.
+        // Others may have ended meanwhile. What Redis knows to be right waits for its like, here or elsewhere, not for guesses.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
         if (local.judge(one, isRight) === 'wait') await local.nextChange(one, signal, until - now());
         else if (answer === 'wait') await shared?.pause(signal);

@@ -33,6 +33,9 @@ export interface ReloadDependencies {
 /** What is reloaded: the config and all that it names, the certificates alone, or one file of a plugin. */
 type Source = 'config' | 'certificates' | WatchedFile;
 
+/** Why the config is reloaded, for its log lines. */
+type Cause = 'changed file' | 'SIGHUP';
+
 /** Why a reload was refused; none when it is in force. */
 type Problems = readonly string[];
 
@@ -49,10 +52,11 @@ export function createReloader(dependencies: ReloadDependencies) {
   const watches = createWatches(dependencies, inTurn);
 
   /** One at a time: two swaps must not cross. Nothing that a plugin does or fails to do stops the next one. */
-  function inTurn(source: Source): Promise<void> {
+  function inTurn(source: Source, cause: Cause = 'changed file'): Promise<void> {
     return turn(async () => {
       const late = `a reload took longer than ${turnLimit / 1000}s`;
-      const problems = await withTimeLimit(turnLimit, late, (signal) => reload(source, signal)).catch((error) => {
+      const work = (signal: AbortSignal) => reload(source, cause, signal);
+      const problems = await withTimeLimit(turnLimit, late, work).catch((error) => {
         const given = [causeOf(error)];
         logger.error({ problems: given }, 'reload abandoned');
         return given;
@@ -61,20 +65,20 @@ export function createReloader(dependencies: ReloadDependencies) {
     });
   }
 
-  async function reload(source: Source, signal: AbortSignal): Promise<Problems> {
-    if (source === 'config') return reloadConfig(signal);
+  async function reload(source: Source, cause: Cause, signal: AbortSignal): Promise<Problems> {
+    if (source === 'config') return reloadConfig(cause, signal);
     if (source === 'certificates') return reloadCertificates(dependencies);
     return problemsOf(source.reload, { file: source.file }, ['file reloaded', 'file reload refused'], logger);
   }
 
-  async function reloadConfig(signal: AbortSignal): Promise<Problems> {
+  async function reloadConfig(cause: Cause, signal: AbortSignal): Promise<Problems> {
     const since = Date.now();
     let others: readonly string[] = [];
     let next: GatewayConfig | undefined;
     let refusedFor: Problems = [];
     try {
       next = keepListening(await dependencies.load(), running.generation.config, logger);
-      await swap(next, dependencies, signal);
+      await swap(next, cause, dependencies, signal);
       await watches.others(since);
     } catch (error) {
       // It may name files that the running one does not: a change of one of them may fix it.
@@ -82,7 +86,7 @@ export function createReloader(dependencies: ReloadDependencies) {
       others = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
       refusedFor = error instanceof ConfigError ? error.problems.map(formatProblem) : [causeOf(error)];
-      logger.error({ file: running.generation.config.file, problems }, 'config reload refused');
+      logger.error({ file: running.generation.config.file, cause, problems }, 'config reload refused');
     }
     await watches.config(since, others);
     return refusedFor;
@@ -96,7 +100,7 @@ export function createReloader(dependencies: ReloadDependencies) {
     },
     /** Reads everything again, changed or not. Never rejects. */
     async reload(): Promise<void> {
-      await inTurn('config');
+      await inTurn('config', 'SIGHUP');
       // Where that was refused, a changed certificate or token list is still loaded.
       await watcher.scan();
     },
@@ -167,7 +171,12 @@ function putInForce(tls: TlsOfAddresses, { reviews, logins, observers, logger }:
 }
 
 /** Everything that can fail comes first. Then the new chain replaces the old one in one step. */
-async function swap(config: GatewayConfig, dependencies: ReloadDependencies, signal: AbortSignal): Promise<void> {
+async function swap(
+  config: GatewayConfig,
+  cause: Cause,
+  dependencies: ReloadDependencies,
+  signal: AbortSignal,
+): Promise<void> {
   const { running, create, logger, observers, shared } = dependencies;
   const old = running.generation;
   const tls = await readTls(config);
@@ -184,7 +193,8 @@ async function swap(config: GatewayConfig, dependencies: ReloadDependencies, sig
   shared.resize(config);
   observers.follow(config);
   logger.level = config.log.level;
-  logger.info({ file: config.file, authenticators: config.authenticators.map(({ name }) => name) }, 'config reloaded');
+  const authenticators = config.authenticators.map(({ name }) => name);
+  logger.info({ file: config.file, cause, authenticators }, 'config reloaded');
   logConfigWarnings(config, logger);
   void old.retire(old.config.server.reviewTimeout + restGrace);
 }
