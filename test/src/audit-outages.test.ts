@@ -38,7 +38,7 @@ function bootOf(line: string): string {
   }
 }
 
-/** The gateway reads it at once, and not within the two seconds until its next look at the file. */
+/** Returns when the config is in force: SIGHUP does not wait for the gateway's next look at the file. */
 async function reconfigure(gateway: Gateway, config: Config): Promise<void> {
   await gateway.configure(config);
   await gateway.reload();

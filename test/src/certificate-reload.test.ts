@@ -56,7 +56,7 @@ describe.concurrent('certificates', () => {
 
     const pair = await mutualTls.serverAuthority.issueServer();
     await gateway.write('tls/server.crt', pair.certificate);
-    // No SIGHUP: it would read all anew, and might come when both files are there.
+    // No SIGHUP: the gateway could handle it when both files are there, and would then log no reload of certificates.
     const refusal = await gateway.waitForLog('certificate reload refused');
     expect(refusal).toMatchObject({ level: 'error', problems: [expect.stringMatching(/server\.(crt|key)/)] });
     expect(await shownCertificate(secure)).toBe(before);

@@ -107,8 +107,8 @@ describe('a gateway behind Sentinel', () => {
       (old) => old.hang(),
       (old) => old.start(),
     );
-    // It is the promotion that ended its connection, and not the deadline of a command. Attempts to connect meanwhile have
-    // deadlines of their own ("not connected: no answer in time").
+    // The promotion ended its connection, and not the deadline of a command. Attempts to connect have deadlines of their
+    // own ("not connected: no answer in time").
     const reasons = lines.slice(from).map(({ reason }) => String(reason));
     expect(reasons.filter((reason) => / the connection was closed$/.test(reason))).not.toEqual([]);
     expect(reasons.filter((reason) => /\d: no answer in time$/.test(reason))).toEqual([]);

@@ -79,7 +79,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         if (verdict === 'invalid-credentials') local.forget(one);
         if (verdict === 'throttled') lockedOut.throttled(one);
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
-        // Others may have ended meanwhile. What Redis knows to be right waits for its like, here or elsewhere, not for guesses.
+        // A secret that Redis knows to be right waits only for a try with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
         if (local.judge(one, isRight) === 'wait') await local.nextChange(one, signal, until - now());
         else if (answer === 'wait') await shared?.pause(signal);
