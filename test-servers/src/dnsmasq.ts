@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { accepts, freePort, withFreePorts } from './ports.ts';
+import { accepts, freePort } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -23,26 +23,24 @@ export interface Dnsmasq extends ServerProcess {
 }
 
 /** Starts dnsmasq, which is in Debian's dnsmasq-base. */
-export function startDnsmasq(records: DnsRecords): Promise<Dnsmasq> {
-  return withFreePorts(async () => {
-    await using resources = new AsyncDisposableStack();
-    const folder = resources.use(await temporaryFolder('dnsmasq')).path;
-    const configuration = join(folder, 'dnsmasq.conf');
-    const port = await freePort();
-    const server = resources.use(
-      createServerProcess({
-        name: 'dnsmasq',
-        command: 'dnsmasq',
-        arguments: ['--keep-in-foreground', `--conf-file=${configuration}`],
-        logFile: join(folder, 'log'),
-        isReady: () => accepts(port),
-      }),
-    );
-    await writeFile(configuration, configurationOf(port, folder, records));
-    await server.start();
-    const owned = resources.move();
-    return withControls(server, owned, { nameServer: `127.0.0.1:${port}` });
-  });
+export async function startDnsmasq(records: DnsRecords): Promise<Dnsmasq> {
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await temporaryFolder('dnsmasq')).path;
+  const configuration = join(folder, 'dnsmasq.conf');
+  const port = await freePort();
+  const server = resources.use(
+    createServerProcess({
+      name: 'dnsmasq',
+      command: 'dnsmasq',
+      arguments: ['--keep-in-foreground', `--conf-file=${configuration}`],
+      logFile: join(folder, 'log'),
+      isReady: () => accepts(port),
+    }),
+  );
+  await writeFile(configuration, configurationOf(port, folder, records));
+  await server.start();
+  const owned = resources.move();
+  return withControls(server, owned, { nameServer: `127.0.0.1:${port}` });
 }
 
 function configurationOf(port: number, folder: string, { services }: DnsRecords): string {

@@ -10,7 +10,7 @@ import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { toLdif } from './ldif.ts';
 import { newPassword } from './passwords.ts';
-import { accepts, freePort, withFreePorts } from './ports.ts';
+import { accepts, freePort } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -28,11 +28,7 @@ const serviceDn = `uid=gateway,ou=services,${suffix}`;
  * Starts Debian's 389-ds-base with TLS and memberOf, and with ou=people, ou=groups and the service account in it. Three
  * wrong passwords lock an account. Debian's own dscreate is not used: it installs as root, all over the system.
  */
-export function startDs389(): Promise<Ds389> {
-  return withFreePorts(startOnce);
-}
-
-async function startOnce(): Promise<Ds389> {
+export async function startDs389(): Promise<Ds389> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('ds389')).path;
   const authority = await sharedAuthority();

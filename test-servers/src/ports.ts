@@ -1,10 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer, type NetConnectOpts } from 'node:net';
+import { connect, createServer, type ListenOptions, type NetConnectOpts, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-
-/** Another process took the port after it was found free and before the server started. */
-export class PortTaken extends Error {}
 
 /** Containers often have no IPv6. */
 export const hasIPv6: boolean = Object.values(networkInterfaces()).some((addresses) =>
@@ -15,23 +12,34 @@ export const hasIPv6: boolean = Object.values(networkInterfaces()).some((address
 const lowest = 15_000;
 const highest = 32_000;
 
-/** A port that is free on all loopback addresses, for servers that can't bind port 0. */
+/**
+ * A port that is free on all loopback addresses, for servers that can't bind port 0. No other call returns it while this process
+ * lives, in whatever process: its server may start much later, or stop and start again.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(lowest, highest);
+    // A name of unix(7) that is in no file system, and ends with the process.
+    const reservation = await bind({ path: `\0sallyport test port ${port}` });
+    if (reservation === undefined) continue;
     if ((await canBind(port, '127.0.0.1')) && (!hasIPv6 || (await canBind(port, '::1')))) return port;
+    reservation.close();
   }
 }
 
 async function canBind(port: number, host: string): Promise<boolean> {
-  const server = createServer();
+  const server = await bind({ port, host });
+  server?.close();
+  return server !== undefined;
+}
+
+async function bind(where: ListenOptions): Promise<Server | undefined> {
+  const server = createServer().unref();
   try {
-    await once(server.listen(port, host), 'listening');
-    return true;
+    await once(server.listen(where), 'listening');
+    return server;
   } catch {
-    return false;
-  } finally {
-    server.close();
+    return undefined;
   }
 }
 
@@ -49,16 +57,5 @@ export async function reaches(where: NetConnectOpts): Promise<boolean> {
     return false;
   } finally {
     socket.destroy();
-  }
-}
-
-/** Tries again, with other ports, when another process took a port first. */
-export async function withFreePorts<Started>(start: () => Promise<Started>): Promise<Started> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await start();
-    } catch (error) {
-      if (!(error instanceof PortTaken) || attempt === 5) throw error;
-    }
   }
 }

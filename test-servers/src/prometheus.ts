@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort, withFreePorts } from './ports.ts';
+import { freePort } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -37,11 +37,7 @@ export interface Prometheus extends ServerProcess {
 }
 
 /** Starts Debian's prometheus, in a second. */
-export function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
-  return withFreePorts(() => startOnce(options));
-}
-
-async function startOnce(options: PrometheusOptions): Promise<Prometheus> {
+export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('prometheus')).path;
   const address = `127.0.0.1:${await freePort()}`;

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { type Authority, sharedAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
-import { freePort, withFreePorts } from './ports.ts';
+import { freePort } from './ports.ts';
 import {
   isMaster,
   listenerLines,
@@ -164,30 +164,28 @@ interface KnownNodes {
   readonly others: number;
 }
 
-export function startSentinel(options: SentinelOptions): Promise<Sentinel> {
-  return withFreePorts(async () => {
-    await using resources = new AsyncDisposableStack();
-    const folder = resources.use(await temporaryFolder('sentinel')).path;
-    const port = await freePort();
-    const server = resources.use(
-      await startRedisProcess({
-        ...programs[options.program],
-        folder,
-        configuration: await configurationOf(folder, port, options),
-        password: options.sentinelPassword,
-      }),
-    );
-    await shortenPeriods(server.client());
-    const owned = resources.move();
-    return withControls(server, owned, {
-      address: `127.0.0.1:${port}`,
-      masterPort: () => masterPortOf(server.client()),
-      knows: ({ replicas, others }: KnownNodes) => knows(server.client(), replicas, others),
-      async start() {
-        await server.start();
-        await shortenPeriods(server.client());
-      },
-    });
+export async function startSentinel(options: SentinelOptions): Promise<Sentinel> {
+  await using resources = new AsyncDisposableStack();
+  const folder = resources.use(await temporaryFolder('sentinel')).path;
+  const port = await freePort();
+  const server = resources.use(
+    await startRedisProcess({
+      ...programs[options.program],
+      folder,
+      configuration: await configurationOf(folder, port, options),
+      password: options.sentinelPassword,
+    }),
+  );
+  await shortenPeriods(server.client());
+  const owned = resources.move();
+  return withControls(server, owned, {
+    address: `127.0.0.1:${port}`,
+    masterPort: () => masterPortOf(server.client()),
+    knows: ({ replicas, others }: KnownNodes) => knows(server.client(), replicas, others),
+    async start() {
+      await server.start();
+      await shortenPeriods(server.client());
+    },
   });
 }
 

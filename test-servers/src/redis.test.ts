@@ -4,7 +4,7 @@ import { type RedisOptions as ClientOptions, Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
-import { accepts, hasIPv6, PortTaken } from './ports.ts';
+import { accepts, hasIPv6 } from './ports.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 
 const password = newPassword();
@@ -87,11 +87,6 @@ describe.each(['redis-server', 'valkey-server'] as const)('%s', (program) => {
     expect(await own.client().config('GET', 'maxmemory')).toEqual(['maxmemory', '10485760']);
     expect(await own.client().config('GET', 'appendfsync')).toEqual(['appendfsync', 'no']);
     await expect(startRedis({ program, authority, settings: { nonsense: '1' } })).rejects.toThrow('nonsense 1');
-  });
-
-  test('notices that another process has its port', async () => {
-    const settings = { port: String(redis.port) };
-    await expect(startRedis({ program, authority: redis.authority, settings })).rejects.toThrow(PortTaken);
   });
 
   describe('lifecycle', () => {

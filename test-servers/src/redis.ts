@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { type Authority, sharedAuthority } from './certificates.ts';
 import { newPassword } from './passwords.ts';
-import { freePort, hasIPv6, withFreePorts } from './ports.ts';
+import { freePort, hasIPv6 } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 import { waitFor } from './wait-for.ts';
@@ -46,11 +46,7 @@ export interface RedisServer extends RedisProcess {
 }
 
 /** Starts Debian's redis-server or valkey-server, in a tenth of a second. */
-export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  return withFreePorts(() => startOnce(options));
-}
-
-async function startOnce(options: RedisOptions): Promise<RedisServer> {
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('redis')).path;
   const authority = options.authority ?? (await sharedAuthority());

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readdir, readFile } from 'node:fs/promises';
-import { PortTaken } from './ports.ts';
 import { atProcessEnd } from './process-end.ts';
 import { extend } from './tcp-server.ts';
 import { waitFor } from './wait-for.ts';
@@ -136,9 +135,6 @@ async function launch(options: ServerProcessOptions): Promise<ChildProcess> {
 
 async function startError({ name, command, logFile }: ServerProcessOptions): Promise<Error> {
   const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-20).join('\n');
-  if (/address already in use|errno=98|error 98|in use/i.test(lines)) {
-    return new PortTaken(`${name}: a port was taken:\n${lines}`);
-  }
   return new Error(`${name} (${command}) ended before it answered. Is its Debian package installed?\n${lines}`);
 }
 

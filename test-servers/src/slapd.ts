@@ -5,7 +5,7 @@ import type { Account, LdapServer } from './ldap-tools.ts';
 import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
 import { createOperationCounter, type Operations } from './operations.ts';
 import { newPassword } from './passwords.ts';
-import { freePort, hasIPv6, reaches, withFreePorts } from './ports.ts';
+import { freePort, hasIPv6, reaches } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
 import { firstEntries, managerDn, serviceDn, slapdConfiguration, suffix } from './slapd-configuration.ts';
 import { temporaryFolder } from './temporary-folder.ts';
@@ -39,11 +39,7 @@ export interface Slapd extends LdapServer {
  * Starts Debian's slapd with TLS, memberOf and password policies (see `policies`), and with ou=people, ou=groups and
  * the service account in it. An empty password is accepted for every DN, as in Active Directory.
  */
-export function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
-  return withFreePorts(() => startOnce(options));
-}
-
-async function startOnce(options: SlapdOptions): Promise<Slapd> {
+export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('slapd')).path;
   const authority = options.authority ?? (await sharedAuthority());
