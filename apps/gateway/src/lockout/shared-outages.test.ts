@@ -35,7 +35,7 @@ interface Outage {
   readonly begin: (redis: RedisServer) => Promise<unknown>;
   readonly end: (redis: RedisServer) => Promise<unknown>;
   /** Milliseconds: short where nothing comes back. */
-  readonly timeout?: number;
+  readonly timeoutWhenDown?: number;
   /** Default: each replica judges alone. */
   readonly judge?: typeof judgesAlone;
   /** It gives no answer, so only probes find out that it is down. */
@@ -49,7 +49,7 @@ const outages: Readonly<Record<string, Outage>> = {
   hangs: {
     begin: (redis) => redis.hang(),
     end: (redis) => redis.kill().then(() => redis.start()),
-    timeout: 100,
+    timeoutWhenDown: 100,
     isDown: true,
   },
   // It takes no slots, but lets a script that has removed something add as much: refusals are written, and so shared.
@@ -66,11 +66,11 @@ const outages: Readonly<Record<string, Outage>> = {
 
 describe.each(Object.entries(outages))(
   'while Redis %s',
-  (_, { begin, end, timeout, isDown = false, judge = judgesAlone }) => {
+  (_, { begin, end, isDown = false, judge = judgesAlone, ...timeouts }) => {
     test('no login fails for it, and none has more tries than a replica allows', async () => {
       await using redis = await startRedis();
       const state = { isDown: false };
-      const options = { count: 2, maxFailures: 2, isDown: () => state.isDown, ...(timeout && { timeout }) };
+      const options = { count: 2, maxFailures: 2, isDown: () => state.isDown, ...timeouts };
       await using all = await startReplicas(redis, options);
       await judgesWithOthers(all, 'before');
       await begin(redis);
