@@ -167,8 +167,9 @@ test.each<[Behaviour, string]>([
   const { keys, reported } = openKeys(behaviour === 'hangs' ? { timeout: 100 } : {});
   await expect(keys.current(signal)).rejects.toEqual(unavailable(words));
   expect(reported).toMatchObject({ failures: 1, warnings: [{ issuer: provider.url }] });
-  // Nothing was followed, and the keys were not asked for.
-  expect(provider.asked).toEqual(['/.well-known/openid-configuration']);
+  // Nothing was followed, and the keys were not asked for. Before a short timeout, a busy machine may not even ask.
+  const most = ['/.well-known/openid-configuration'];
+  expect(provider.asked).toEqual(behaviour === 'hangs' ? most.slice(0, provider.asked.length) : most);
 });
 
 test('an issuer that is stopped, and one whose certificate is of another CA', async () => {

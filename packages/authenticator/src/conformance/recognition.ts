@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import type { Authenticator } from '../authenticator.ts';
 import {
   alteredTokens,
@@ -12,7 +11,7 @@ import {
 import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
 import { outcomeOf, verify } from './verdict.ts';
 
-/** Milliseconds. The contract says microseconds: this catches only time that grows with the square of the length. */
+/** Milliseconds of CPU. The contract says microseconds: this catches only time that grows with the square of the length. */
 const longest = 100;
 
 function mustBeQuick(what: string, milliseconds: number): void {
@@ -50,11 +49,17 @@ function tiringTokens({ tokens }: Kit): readonly NamedToken[] {
   );
 }
 
-/** Calls three times. The time is the shortest, since a pause of the machine affects one of them. */
+/** Milliseconds of CPU that this thread has used: what others do meanwhile does not count. Node before 23.9 knows those of the process. */
+function used(): number {
+  const { user, system } = (process.threadCpuUsage ?? process.cpuUsage)();
+  return (user + system) / 1000;
+}
+
+/** Calls three times. The time is the shortest, since garbage may be collected during one of them. */
 function thrice<T>(call: () => T): { readonly answers: readonly T[]; readonly milliseconds: number } {
   const times = [1, 2, 3].map(() => {
-    const start = performance.now();
-    return { answer: call(), milliseconds: performance.now() - start };
+    const start = used();
+    return { answer: call(), milliseconds: used() - start };
   });
   return {
     answers: times.map(({ answer }) => answer),
