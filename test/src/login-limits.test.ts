@@ -43,6 +43,12 @@ async function hang(): Promise<AsyncDisposable> {
   };
 }
 
+/** Redis does not answer until the end. */
+async function hangRedis(): Promise<AsyncDisposable> {
+  await place.redis.hang();
+  return { [Symbol.asyncDispose]: () => place.redis.start() };
+}
+
 function connect(localAddress: string, body: string, length = body.length): Socket {
   const socket = createConnection({
     port: Number(new URL(loginUrlOf(gateway)).port),
@@ -90,6 +96,39 @@ describe('the login server', () => {
     expect((await ask({ method: 'DELETE', path: '/v1/session', token })).status).toBe(204);
     await place.people.slapd.start();
     await hanging;
+  });
+
+  test('limits made-up logouts by address, and those of others go on', async () => {
+    const [ask, other] = [askFrom('127.0.0.10'), askFrom('127.0.0.11')];
+    const token = secret(String((await ask({ body: right() })).json?.token));
+    const session = { path: '/v1/session', token };
+    const forged = () => ask({ method: 'DELETE', path: '/v1/session', token: `sps_${randomToken()}` });
+    for (let count = 0; count < 20; count += 1) expect((await forged()).status).toBe(401);
+    const refused = await forged();
+    expect(refused).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(60);
+    // A right one counts at its address too, but for no other request there and at no other address.
+    expect((await ask({ method: 'DELETE', ...session })).status).toBe(429);
+    expect((await ask({ method: 'GET', ...session })).status).toBe(200);
+    expect((await other({ method: 'DELETE', ...session })).status).toBe(204);
+  });
+
+  test('lets no address take the slots of the logouts of others', async () => {
+    const token = secret(String((await askFrom('127.0.0.12')({ body: right() })).json?.token));
+    const logout = (address: string, of: string) =>
+      askFrom(address)({ method: 'DELETE', path: '/v1/session', token: of });
+    {
+      await using _ = await hangRedis();
+      const forged = Array.from({ length: 4 }, () => logout('127.0.0.13', `sps_${randomToken()}`));
+      // As many are in progress as may be, and wait for Redis.
+      await Promise.any(
+        forged.map(async (one) => {
+          if ((await one).status !== 429) throw new Error('it was not refused');
+        }),
+      );
+      expect(await logout('127.0.0.14', token)).toMatchObject({ status: 503 });
+    }
+    await waitFor(async () => (await logout('127.0.0.14', token)).status === 204, 'logouts to work again');
   });
 
   test('counts a login whose client hangs up as a wrong password, and reports no outage', async () => {

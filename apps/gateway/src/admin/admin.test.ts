@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openRaw, send } from '../server/testing/clients.ts';
 import { createLog, type LogLine } from '../server/testing/server.ts';
 import { type AdminServer, type AdminServerOptions, startAdminServer } from './admin.ts';
+import type { StatusDocument } from './status-page/collector.ts';
 
 async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminServer & { log: LogLine[] }> {
   const { lines: log, logger } = createLog();
@@ -23,7 +24,55 @@ async function start(options: Partial<AdminServerOptions> = {}): Promise<AdminSe
 const get = (server: AdminServer, path: string, host = '127.0.0.1', method = 'GET') =>
   send(server.url, { method, path, headers: { Host: host } });
 
+const protection = { 'x-content-type-options': 'nosniff', 'cross-origin-resource-policy': 'same-origin' };
+
 describe('the admin address', () => {
+  test.each([true, false])(
+    'protects every answer from other sites, with a status page or without: %s',
+    async (isShown) => {
+      const document = async () => ({ at: 1, recent: [] }) as unknown as StatusDocument;
+      const server = await start({ statusPage: { isShown: () => isShown, document } });
+      const files = ['', 'icon.svg', 'base.css', 'main.js', 'operations.md', 'uplot.js', 'none'].map(
+        (name) => `/status/${name}`,
+      );
+      const paths = ['/', '/status.json', '/livez', '/readyz', '/readyz?verbose', '/metrics', '/none', '//', ...files];
+      for (const path of paths) {
+        for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) {
+          expect([method, path, (await get(server, path, '127.0.0.1', method)).headers]).toMatchObject([
+            method,
+            path,
+            protection,
+          ]);
+        }
+        expect((await get(server, path, 'evil.example')).headers).toMatchObject(protection);
+      }
+    },
+  );
+
+  test.each([
+    ['unready', { readiness: () => [{ name: 'a', ok: false, reason: 'b' }] }, '/readyz', 500],
+    ['a bug', { metrics: () => Promise.reject(new Error('bug')) }, '/metrics', 500],
+  ] as const)('protects its answer when there is %s', async (_what, options, path, status) => {
+    expect(await get(await start(options), path)).toMatchObject({ status, headers: protection });
+  });
+
+  test.each([
+    ['no HTTP', 'nonsense\r\n\r\n', 400],
+    ['a head that is too large', `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ${'a'.repeat(17 * 1024)}`, 431],
+    ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400],
+    ['an unknown Expect', 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: more\r\n\r\n', 200],
+    ['HTTP/1.0', 'GET /livez HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', 200],
+    ['a target that is no URL', 'GET http://[/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', 400],
+  ])('protects its answer to %s', async (_what, request, status) => {
+    const raw = openRaw((await start()).port);
+    raw.socket.write(request);
+    await raw.closed;
+    const [head = ''] = raw.received().split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    for (const [name, value] of Object.entries(protection))
+      expect(head.toLowerCase()).toContain(`\r\n${name}: ${value}`);
+  });
+
   test.each(['127.0.0.1:99999', '::ffff:8.8.8.8', '[::1]:x'])(
     'answers the odd Host %s without an internal error',
     async (host) => {

@@ -1,14 +1,15 @@
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import Router from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import { isLoopback } from '@sallyport/plugin-options';
-import Koa, { type Context } from 'koa';
+import Koa, { type Context, type Middleware } from 'koa';
 import type { ListenAddress } from '../config/types.ts';
 import { answerErrors, answerUnreadable, refuseUnmatched } from '../server/answer-errors.ts';
-import { authority, listen } from '../server/http-server.ts';
+import { authority, lacksHost, listen } from '../server/http-server.ts';
+import { StatusError } from '../server/kubernetes-status.ts';
 import { createSocketLimit } from '../server/socket-limit.ts';
 import { type HealthChecks, healthAnswer } from './health.ts';
 import { createStatusPage, requireLocalHost, type StatusPageSource } from './status-page/route.ts';
@@ -40,10 +41,13 @@ export async function startAdminServer(options: AdminServerOptions) {
   const { logger, socketTimeout = 10_000 } = options;
   const answer = createAdminApp(options).callback();
   // This server does not listen: it gets each connection with one request on it.
-  const http = createHttpServer((request, response) => {
-    response.setHeader('Connection', 'close');
+  const http = createHttpServer({ requireHostHeader: false });
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
+    response.setHeaders(headers);
     void answer(request, response);
-  });
+  };
+  // Node's own answers to a request without a Host, or with an unknown Expect, lack the headers.
+  http.on('request', handle).on('checkExpectation', handle);
   http.on('clientError', answerUnreadable);
   const sockets = new Set<Socket>();
   // Memory and file descriptors are shared with reviews: clients that do not read their answers must not use up either.
@@ -71,6 +75,13 @@ export async function startAdminServer(options: AdminServerOptions) {
     },
   };
 }
+
+/** Of every answer: no other site gets what is here into a page of its own, whatever the browser takes it for. */
+const headers = new Map([
+  ['Connection', 'close'],
+  ['X-Content-Type-Options', 'nosniff'],
+  ['Cross-Origin-Resource-Policy', 'same-origin'],
+]);
 
 /** In bytes. Node's parser answers a longer head with 431. */
 const maxHead = 16 * 1024;
@@ -136,6 +147,7 @@ function createAdminApp(options: AdminServerOptions): Koa {
 
   const app = new Koa();
   app.use(answerErrors(logger));
+  app.use(requireHost);
   if (isLoopback(address.host)) app.use(requireLocalHost);
   app.use(createStatusPage(statusPage.isShown, document));
   app.use(router.routes());
@@ -143,6 +155,11 @@ function createAdminApp(options: AdminServerOptions): Koa {
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
 }
+
+const requireHost: Middleware = ({ req }, next) => {
+  if (lacksHost(req)) throw new StatusError(400, 'the Host header is missing');
+  return next();
+};
 
 function answerHealth(context: Context, logger: Logger, name: string, checks: HealthChecks, notes: HealthChecks = []) {
   const { ok, body } = healthAnswer(name, checks, 'verbose' in context.query, notes);
@@ -154,7 +171,6 @@ function answerHealth(context: Context, logger: Logger, name: string, checks: He
     logger.debug({ failed }, `${name} check failed`);
   }
   context.status = ok ? 200 : 500;
-  context.set('X-Content-Type-Options', 'nosniff');
   context.body = body;
 }
 

@@ -1,9 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerRequest } from '../server/http-server.ts';
-import { clientAddress, createAddressLimit, createTurns } from './bounds.ts';
+import { clientAddress, createAddressLimit, createShares } from './bounds.ts';
 
 function setUp(count = 3, per = 60_000) {
   let now = 0;
@@ -69,6 +68,22 @@ const addressOf = (peer: string, header?: string, proxies: readonly string[] = [
   return clientAddress(request as unknown as ServerRequest, createNetworks(proxies));
 };
 
+test('an address has a fifth of the slots at most, and gets them back', () => {
+  const { enter } = createShares();
+  const begin = (address: string) => enter(address, 10);
+  const leave = begin('192.0.2.1');
+  expect(begin('192.0.2.1')).toBeTypeOf('function');
+  for (const _ of [1, 2]) expect(begin('192.0.2.1')).toBeUndefined();
+  // A refusal takes nothing away from others.
+  const others = [2, 3, 4, 5].flatMap((last) => [begin(`192.0.2.${last}`), begin(`::ffff:192.0.2.${last}`)]);
+  expect(others.every((one) => typeof one === 'function')).toBe(true);
+  expect(begin('192.0.2.6')).toBeUndefined();
+  leave?.();
+  expect(begin('192.0.2.6')).toBeTypeOf('function');
+  expect(begin('192.0.2.1')).toBeUndefined();
+  expect(createShares().enter('192.0.2.1', 1)).toBeTypeOf('function');
+});
+
 describe('the address of a client', () => {
   test.each([
     ['is that of its connection', '192.0.2.1', undefined, '192.0.2.1'],
@@ -91,29 +106,4 @@ describe('the address of a client', () => {
   test('is that of the connection without trusted proxies', () => {
     expect(addressOf('10.0.0.1', '198.51.100.1', [])).toBe('10.0.0.1');
   });
-});
-
-test('of those that come at once, each has a turn of the event loop of its own, in their order', async () => {
-  const wait = createTurns();
-  let turn = 0;
-  const begun: { readonly index: number; readonly turn: number }[] = [];
-  const ask = (from: number, count: number) =>
-    Array.from({ length: count }, async (_, index) => {
-      await wait();
-      begun.push({ index: from + index, turn });
-    });
-  const asked = ask(0, 20);
-  for (; turn < 10; turn += 1) await nextTurn();
-  asked.push(...ask(20, 5));
-  for (; begun.length < 25; turn += 1) await nextTurn();
-  await Promise.all(asked);
-  expect(begun.map(({ index }) => index)).toEqual([...Array(25).keys()]);
-  expect(new Set(begun.map((one) => one.turn)).size).toBe(25);
-  // Once none is left, the next one need not wait for long.
-  turn = 0;
-  const last = ask(25, 1);
-  await nextTurn();
-  await nextTurn();
-  await Promise.all(last);
-  expect(begun).toHaveLength(26);
 });

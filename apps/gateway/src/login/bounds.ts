@@ -1,37 +1,73 @@
 import { type BlockList, isIP, isIPv6 } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../config/login.ts';
 import type { ServerRequest } from '../server/http-server.ts';
+import { createInFlight, type InFlight } from '../server/limits.ts';
 import { networkOf, plain } from '../server/socket-limit.ts';
 
-/** Beyond it the addresses that tried longest ago begin anew: whoever has as many is not stopped by their number. */
-const mostAddresses = 50_000;
+/** Beyond it the names that tried longest ago begin anew: whoever has as many is not stopped by their number. */
+const mostNames = 50_000;
 
-export type AddressLimit = ReturnType<typeof createAddressLimit>;
+export type RateLimit = ReturnType<typeof createRateLimit>;
+export type AddressLimit = RateLimit;
 
-/** Counts the tries that each address has left. They come back evenly over time. @param now monotonic milliseconds */
-export function createAddressLimit(rate: () => Rate, now: () => number) {
+/** Counts the tries that each address has left: a network of IPv6 counts as one. @param now monotonic milliseconds */
+export function createAddressLimit(rate: () => Rate, now: () => number): AddressLimit {
+  const { take } = createRateLimit(rate, now);
+  return { take: (address) => take(networkOf(address)) };
+}
+
+/** Counts the tries that each name has left. They come back evenly over time. @param now monotonic milliseconds */
+export function createRateLimit(rate: () => Rate, now: () => number) {
   // `max` would allocate all slots at once.
   const buckets = new LRUCache<string, { left: number; at: number }>({
-    maxSize: mostAddresses,
+    maxSize: mostNames,
     sizeCalculation: () => 1,
   });
   return {
     /** Takes a try. @returns gives it back, when it was no guess; or the seconds after which there is one again */
-    take(address: string): (() => void) | number {
+    take(name: string): (() => void) | number {
       const { count, per } = rate();
-      const key = networkOf(address);
-      const bucket = buckets.get(key) ?? { left: count, at: now() };
+      const bucket = buckets.get(name) ?? { left: count, at: now() };
       bucket.left = Math.min(count, bucket.left + ((now() - bucket.at) * count) / per);
       bucket.at = now();
-      buckets.set(key, bucket);
+      buckets.set(name, bucket);
       if (bucket.left < 1) return Math.max(1, Math.ceil(((1 - bucket.left) * per) / count / 1000));
       bucket.left -= 1;
       let isTaken = true;
       return () => {
         if (isTaken) bucket.left += 1;
         isTaken = false;
+      };
+    },
+  };
+}
+
+/** The part of all slots that one address may take. */
+const largestShare = 0.2;
+
+export type Shares = ReturnType<typeof createShares>;
+
+/** Counts requests in progress, those of each address by themselves: no address takes the slots of all others. */
+export function createShares() {
+  const all = createInFlight();
+  const shares = new Map<string, InFlight>();
+  return {
+    /** @returns ends the count; undefined if there are too many, in all or of this address */
+    enter(address: string, limit: number): (() => void) | undefined {
+      const network = networkOf(address);
+      const share = shares.get(network) ?? createInFlight();
+      const leaveShare = share.enter(Math.ceil(limit * largestShare));
+      const leave = leaveShare && all.enter(limit);
+      if (leave === undefined) {
+        leaveShare?.();
+        return undefined;
+      }
+      shares.set(network, share);
+      return () => {
+        leave();
+        leaveShare?.();
+        if (share.count === 0) shares.delete(network);
       };
     },
   };
@@ -59,16 +95,4 @@ export function clientAddress(request: ServerRequest, proxies: BlockList): strin
     address = next;
   }
   return address;
-}
-
-/**
- * Creates a queue in which each waits for a turn of the event loop of its own. One turn can bring the requests of hundreds of people, each some
- * milliseconds of work with its 429: done together, they would make token reviews wait.
- */
-export function createTurns(): () => Promise<void> {
-  let last = Promise.resolve();
-  return () => {
-    last = last.then(() => nextTurn());
-    return last;
-  };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../sessions/session-text.ts';
-import { createLoginLog, type LoginReport } from './login-report.ts';
+import { createLoginLog, createRequestLogs, type LoginReport } from './login-report.ts';
 
 const token = 'sps_secret';
 const session = { authenticator: 'corp', name: 'corp:alice', cluster: 'prod', device: 'laptop' } as Session;
@@ -23,6 +23,7 @@ function setUp() {
   return {
     lines,
     log,
+    logOf: createRequestLogs(logger, () => now),
     later: (milliseconds: number) => {
       now += milliseconds;
     },
@@ -63,6 +64,25 @@ describe('the log of the login server', () => {
       ['debug', 'unavailable', undefined],
       ['warn', 'limited', undefined],
       ['warn', 'unavailable', 2],
+    ]);
+  });
+});
+
+describe('what is logged during a request', () => {
+  test('is a warning once in 10 s for each authenticator, and never of a client that has gone', () => {
+    const { logOf, lines, later } = setUp();
+    const [here, gone] = [logOf(() => false), logOf(() => true)];
+    const warn = (log: typeof here, authenticator: string) => log.warn({ authenticator }, 'could not check');
+    warn(gone, 'corp');
+    for (const name of ['corp', 'corp', 'lab']) warn(here, name);
+    later(10_000);
+    warn(here, 'corp');
+    expect(lines).toEqual([
+      ['debug', { authenticator: 'corp' }, 'could not check'],
+      ['warn', { authenticator: 'corp' }, 'could not check'],
+      ['debug', { authenticator: 'corp' }, 'could not check'],
+      ['warn', { authenticator: 'lab' }, 'could not check'],
+      ['warn', { authenticator: 'corp', unloggedSince: 1 }, 'could not check'],
     ]);
   });
 });

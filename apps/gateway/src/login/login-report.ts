@@ -99,3 +99,22 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
     logger[isActed && (outcome === 'ok' || outcome === 'refused') ? 'info' : 'debug'](fields, 'login request');
   };
 }
+
+/**
+ * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is no warning; and while a
+ * backend is down, any client could write a line with each request.
+ */
+export function createRequestLogs(logger: Logger, now: () => number): (isGone: () => boolean) => Logger {
+  const limit = createLogLimiter(now);
+  return (isGone) => ({
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    warn(fields, message) {
+      const { authenticator = '' } = fields as { readonly authenticator?: string };
+      const unloggedSince = isGone() ? undefined : limit(`${message} ${authenticator}`);
+      const level = unloggedSince === undefined ? 'debug' : 'warn';
+      logger[level]({ ...fields, ...(unloggedSince && { unloggedSince }) }, message);
+    },
+  });
+}

@@ -1,5 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
 import Koa, { type Context, type Middleware } from 'koa';
+import type { Rate } from '../config/login.ts';
 import type { LoginConfig } from '../config/types.ts';
 import { answerErrors } from '../server/answer-errors.ts';
 import { announceEnd } from '../server/connections.ts';
@@ -9,9 +10,10 @@ import type { ConnectionLimits, InFlight } from '../server/limits.ts';
 import { createReviewContext } from '../server/review-context.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { type AddressLimit, clientAddress, createAddressLimit, createTurns } from './bounds.ts';
+import { type AddressLimit, createAddressLimit, createRateLimit } from './bounds.ts';
+import { addressOf, createDoor, isCutOff } from './door.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
-import { type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
+import { createRequestLogs, type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
 import type { LoginService } from './login-service.ts';
 import { createLoginRouter, type Exchange } from './requests.ts';
 
@@ -37,6 +39,12 @@ export type LoginServer = Awaited<ReturnType<typeof startLoginServer>>;
  */
 const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_000];
 
+/** What one connection may hold: a person's client sends one request after the other, and a browser a few at once. */
+const perConnection = { maxPipelined: 2, maxStreams: 8, maxHeaderSize: 4096 };
+
+/** Milliseconds for a client to end a body over HTTP/2 that was refused: its stream holds memory. */
+const unreadTimeout = 1_000;
+
 /**
  * Listens on `login.listen`. Anyone may connect, so no connection ever counts as that of a known client: one too many closes the oldest of the
  * address that has the most.
@@ -49,7 +57,7 @@ export async function startLoginServer(options: LoginServerOptions) {
     address: config.listen,
     setting: 'login.listen',
     tls,
-    limits: { idleTimeout, handshakeTimeout, ...limits },
+    limits: { idleTimeout, handshakeTimeout, ...perConnection, ...limits },
     maxConnectionAge: () => maxConnectionAge,
     logger,
     spreadsHandshakes: true,
@@ -64,28 +72,37 @@ export async function startLoginServer(options: LoginServerOptions) {
 /** Requests of one address that come to nothing or need no password, for each wrong password that it may send. */
 const requestsPerPassword = 10;
 
+/** Successful logins of a user in a minute: a CI system may log in for each job, and three times as often as sessions fit. */
+const loginRate = (config: LoginConfig | undefined): Rate => ({
+  count: Math.max(30, 3 * (config?.maxSessions ?? 0)),
+  per: 60_000,
+});
+
 /** Creates the Koa app of the login server: the whole path of a request, from the outside in. */
-function createLoginApp(options: LoginServerOptions, { isLastAnswer }: ConnectionAccess, bodyTimeout: number): Koa {
+function createLoginApp(options: LoginServerOptions, { isLastAnswer }: ConnectionAccess, bodyTimeout: number) {
   const { service, inFlight, logger } = options;
   const rate = () => service()?.config.limits.perAddress ?? { count: 1, per: 60_000 };
   const now = () => performance.now();
   const passwords = createAddressLimit(rate, now);
-  const requests = createAddressLimit(() => ({ ...rate(), count: rate().count * requestsPerPassword }), now);
-  const router = createLoginRouter(bodyTimeout, inFlight, passwords);
-  const turn = createTurns();
+  const requestRate = () => ({ ...rate(), count: rate().count * requestsPerPassword });
+  const [requests, logouts] = [createAddressLimit(requestRate, now), createAddressLimit(requestRate, now)];
+  const logins = createRateLimit(() => loginRate(service()?.config), now);
+  const router = createLoginRouter(bodyTimeout, inFlight, passwords, logins);
+  const report = createReport(options);
   const app = new Koa();
   app.use(announceEnd(isLastAnswer));
-  app.use(async (_context, next) => {
-    await turn();
-    await next();
+  const headers = () => secureHeaders(service()?.config);
+  app.use((context, next) => {
+    context.set(headers());
+    return next();
   });
-  app.use(secureHeaders(() => service()?.config));
-  app.use(answerErrors(logger, bodyTimeout, answerOf));
-  app.use(createExchanges(options, requests));
+  app.use(answerErrors(logger, unreadTimeout, answerOf));
+  app.use(createExchanges(options, { requests, logouts }, report));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
-  return app;
+  const proxies = () => service()?.proxies;
+  return { callback: () => createDoor(app.callback(), { proxies, headers, report, unreadTimeout, now }) };
 }
 
 /** Follows the router: answers requests whose path or method it does not have. */
@@ -99,23 +116,19 @@ function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware 
   };
 }
 
-/** Nothing here is a page, and no browser may keep or show it. */
-function secureHeaders(config: () => LoginConfig | undefined): Middleware {
-  return (context, next) => {
-    context.set({
-      'Cache-Control': 'no-store',
-      'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-      'Referrer-Policy': 'no-referrer',
-      'X-Content-Type-Options': 'nosniff',
-    });
-    if (config()?.publicUrl.startsWith('https:')) context.set('Strict-Transport-Security', 'max-age=31536000');
-    return next();
+/** Headers of every answer: nothing here is a page, and no browser may keep or show it. */
+function secureHeaders(config: LoginConfig | undefined): Record<string, string> {
+  return {
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    'Referrer-Policy': 'no-referrer',
+    'X-Content-Type-Options': 'nosniff',
+    ...(config?.publicUrl.startsWith('https:') && { 'Strict-Transport-Security': 'max-age=31536000' }),
   };
 }
 
-/** Checks what holds for all requests, and reports each one, whatever becomes of it. */
-function createExchanges({ service, logger, observers }: LoginServerOptions, requests: AddressLimit): Middleware {
-  const report: OnLogin = (of) => {
+function createReport({ logger, observers }: LoginServerOptions): OnLogin {
+  return (of) => {
     for (const observe of observers) {
       try {
         observe(of);
@@ -124,19 +137,35 @@ function createExchanges({ service, logger, observers }: LoginServerOptions, req
       }
     }
   };
+}
+
+/**
+ * Checks what holds for all requests, and reports each one, whatever becomes of it.
+ *
+ * @param limits of logouts their own, so that whoever shares an address with others can end a session
+ */
+function createExchanges(
+  { service, logger }: LoginServerOptions,
+  limits: Readonly<Record<'requests' | 'logouts', AddressLimit>>,
+  report: OnLogin,
+): Middleware {
+  const logOf = createRequestLogs(logger, () => performance.now());
   return async (context, next) => {
-    const current = service();
-    if (current === undefined) throw unavailable('the login server');
+    const found = service();
+    if (found === undefined) throw unavailable('the login server');
+    const current = { ...found, logger: logOf(() => isClosed(context.res)) };
     const [start, at] = [performance.now(), Date.now()];
-    const address = clientAddress(context.req, current.proxies);
+    const address = addressOf(context.req);
     const review = createReviewContext(context.res, current.timeout, []);
     const known: Exchange['known'] = { action: 'none' };
     context.state.exchange = { context, service: current, address, signal: review.signal, known } satisfies Exchange;
-    const taken = context.method === 'DELETE' ? () => undefined : requests.take(address);
+    const taken = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
     const end = (status: number) => {
       const outcome = outcomeOf(status, isClosed(context.res));
       if (typeof taken === 'function' && !isCounted(known.action, outcome)) taken();
-      report({ ...known, address, at, seconds: (performance.now() - start) / 1000, outcome });
+      const isLimited = isCutOff(context.req) && (outcome === 'gone' || outcome === 'invalid');
+      const seconds = (performance.now() - start) / 1000;
+      report({ ...known, address, at, seconds, outcome: isLimited ? 'limited' : outcome });
     };
     try {
       if (typeof taken === 'number') throw tooMany('too many requests from this address', taken);
@@ -157,7 +186,7 @@ function createExchanges({ service, logger, observers }: LoginServerOptions, req
   };
 }
 
-/** A logout counts for nothing: whoever shares an address with others can always end a session. A refused login counts as a password. */
+/** A refused login counts as a password. */
 function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {
   if (action === 'clusters' || action === 'kubeconfig' || outcome === 'invalid') return true;
   return action !== 'login' && (outcome === 'refused' || outcome === 'gone');

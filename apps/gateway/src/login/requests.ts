@@ -2,10 +2,10 @@ import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
 import { isClosed } from '../server/http-server.ts';
-import { createInFlight, type InFlight } from '../server/limits.ts';
+import type { InFlight } from '../server/limits.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { Session } from '../sessions/session-text.ts';
-import type { AddressLimit } from './bounds.ts';
+import { type AddressLimit, createShares, type RateLimit, type Shares } from './bounds.ts';
 import { LoginError, noSession, tooMany } from './login-error.ts';
 import { type LoginAction, type LoginReport, shortDigest } from './login-report.ts';
 import { type LoginService, logIn, parseLoginRequest } from './login-service.ts';
@@ -29,8 +29,19 @@ const largestBody = 16 * 1024;
 /** Milliseconds. A refused login takes a multiple of it, so that its time does not show how many directories were asked. */
 const refusalStep = 500;
 
-/** The requests of the login server. Each finds its `Exchange` in `context.state`. @param bodyTimeout milliseconds */
-export function createLoginRouter(bodyTimeout: number, inFlight: InFlight, passwords: AddressLimit): Router {
+/**
+ * The requests of the login server. Each finds its `Exchange` in `context.state`.
+ *
+ * @param bodyTimeout milliseconds
+ * @param passwords refused ones of each address
+ * @param logins of each user
+ */
+export function createLoginRouter(
+  bodyTimeout: number,
+  inFlight: InFlight,
+  passwords: AddressLimit,
+  logins: RateLimit,
+): Router {
   const readBody = createBodyReader(() => largestBody, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
   const router = new Router({ strict: true, sensitive: true });
   const route = (method: 'get' | 'post' | 'delete', path: string, action: LoginAction, handle: Handler) => {
@@ -41,13 +52,14 @@ export function createLoginRouter(bodyTimeout: number, inFlight: InFlight, passw
     });
   };
   // No password waits for these, and no one can guess a token: so logins in progress or refused never stop them.
-  const [questions, logouts] = [createInFlight(), createInFlight()];
+  const [questions, logouts] = [createShares(), createShares()];
   const withToken =
-    (counted: InFlight, work: (exchange: Exchange, token: string) => Promise<void>): Handler =>
+    (counted: Shares, work: (exchange: Exchange, token: string) => Promise<void>): Handler =>
     async (exchange) => {
-      const token = bearerOf(exchange.context);
-      exchange.known.token = token;
-      const leave = enter(counted, exchange);
+      const { context, known, address, service } = exchange;
+      const token = bearerOf(context);
+      known.token = token;
+      const leave = entered(counted.enter(address, service.config.limits.inFlight));
       await work(exchange, token).finally(leave);
     };
 
@@ -55,7 +67,7 @@ export function createLoginRouter(bodyTimeout: number, inFlight: InFlight, passw
     const begun = performance.now();
     try {
       const body = await readBody(exchange.context);
-      await withinLimits(exchange, inFlight, passwords, () => createSession(exchange, body));
+      await withinLimits(exchange, inFlight, passwords, () => createSession(exchange, body, logins));
     } catch (error) {
       if (error instanceof LoginError && error.isGuess) await untilStep(begun, exchange.signal);
       throw error;
@@ -73,8 +85,7 @@ export function createLoginRouter(bodyTimeout: number, inFlight: InFlight, passw
 }
 
 /** @throws LoginError when there are too many already */
-function enter(counted: InFlight, { service }: Exchange): () => void {
-  const leave = counted.enter(service.config.limits.inFlight);
+function entered(leave: (() => void) | undefined): () => void {
   if (leave === undefined) throw tooMany('too many requests in progress', 1);
   return leave;
 }
@@ -93,7 +104,7 @@ async function withinLimits(
   if (typeof taken === 'number') throw tooMany('too many refused logins from this address', taken);
   let isGuess = false;
   try {
-    const leave = enter(inFlight, exchange);
+    const leave = entered(inFlight.enter(exchange.service.config.limits.inFlight));
     await work().finally(leave);
   } catch (error) {
     isGuess = isClosed(exchange.context.res) || (error instanceof LoginError && error.isGuess);
@@ -116,10 +127,11 @@ function bearerOf({ req }: Context): string {
   return token;
 }
 
-async function createSession({ context, service, address, signal, known }: Exchange, body: unknown): Promise<void> {
+async function createSession(exchange: Exchange, body: unknown, logins: RateLimit): Promise<void> {
+  const { context, service, address, signal, known } = exchange;
   const request = parseLoginRequest(body);
   known.device = request.device;
-  const { token, session, user } = await logIn(service, request, { address, signal }, known);
+  const { token, session, user } = await logIn(service, request, { address, signal, logins }, known);
   Object.assign(known, { token, session });
   context.status = 201;
   context.body = { token, expiresAt: new Date(session.until), user };
@@ -151,15 +163,17 @@ function describe({ cluster, device, since, until }: Session, digest: string): o
 }
 
 async function endSession({ context, service, signal, known }: Exchange, token: string): Promise<void> {
-  const { session, wasInForce } = await logOut(service, token, signal);
-  Object.assign(known, { session, ended: wasInForce ? 1 : 0 });
-  context.status = 204;
+  const { session, wasInForce, unconfirmed } = await logOut(service, token, signal);
+  const ended = wasInForce ? 1 : 0;
+  Object.assign(known, { session, ended });
+  if (unconfirmed > 0) context.body = { ended, unconfirmed };
+  else context.status = 204;
 }
 
 async function endSessions({ context, service, signal, known }: Exchange, token: string): Promise<void> {
-  const { session, count } = await logOutEverywhere(service, token, signal);
+  const { session, count, unconfirmed } = await logOutEverywhere(service, token, signal);
   Object.assign(known, { session, ended: count });
-  context.body = { ended: count };
+  context.body = { ended: count, ...(unconfirmed > 0 && { unconfirmed }) };
 }
 
 async function showKubeconfig({ context, service }: Exchange): Promise<void> {

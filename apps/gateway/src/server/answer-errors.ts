@@ -1,14 +1,15 @@
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { constants } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { RouterContext } from '@koa/router';
 import type { Logger } from '@sallyport/authenticator';
 import type { Context, Middleware } from 'koa';
 import { errorFields } from '../logging/error-fields.ts';
+import { createLogLimiter } from '../logging/log-limiter.ts';
 import { afterUnlessClosed } from './connections.ts';
-import { http2Stream } from './http-server.ts';
+import { endConnection, http2Stream } from './http-server.ts';
 import { type StatusCode, StatusError, toStatus } from './kubernetes-status.ts';
-import { connectionLimits } from './limits.ts';
+import { connectionLimits, maxPieces } from './limits.ts';
 
 export interface ErrorAnswer {
   readonly code: number;
@@ -18,6 +19,9 @@ export interface ErrorAnswer {
 
 /** Makes the answer of an error. Undefined: it is a bug, and the caller gets no detail. */
 export type AnswerOf = (error: unknown) => ErrorAnswer | undefined;
+
+/** Makes the body of an answer to what is no request for an app. */
+type UnreadableBody = (code: StatusCode, message: string) => object;
 
 const statusOf: AnswerOf = (error) =>
   error instanceof StatusError ? { code: error.code, body: toStatus(error.code, error.message) } : undefined;
@@ -34,19 +38,32 @@ export function answerErrors(
   unreadTimeout: number = connectionLimits.bodyTimeout,
   answerOf: AnswerOf = statusOf,
 ): Middleware {
+  const logBug = createBugLog(logger);
   return async (context, next) => {
     try {
       await next();
     } catch (thrown) {
       const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is no URL') : thrown;
       const known = answerOf(error);
-      if (known === undefined) logger.error({ error: errorFields(error) }, 'request failed: a bug');
+      if (known === undefined) logBug(error);
       const { code = 500, body, headers = {} } = known ?? answerOf(new StatusError(500, 'internal error')) ?? {};
       context.status = code;
       context.set(headers);
       context.body = body;
       discardBody(context, code, unreadTimeout);
     }
+  };
+}
+
+/** A client may run into the same bug with each of its requests: of each place in the code one line in 10 s is an error. */
+function createBugLog(logger: Logger): (error: unknown) => void {
+  const limit = createLogLimiter(() => performance.now());
+  return (thrown) => {
+    const error = errorFields(thrown);
+    // Functions that are built in have no place.
+    const unloggedSince = limit(`${error.type} ${error.frames?.find((frame) => /:\d+:\d+\)?$/.test(frame))}`);
+    const level = unloggedSince === undefined ? 'debug' : 'error';
+    logger[level]({ error, ...(unloggedSince && { unloggedSince }) }, 'request failed: a bug');
   };
 }
 
@@ -58,9 +75,14 @@ function isUnreadableTarget(error: unknown): boolean {
 /**
  * Reads the rest of a refused body and drops it. A reset at once would overtake the answer, and Go's client would report
  * the reset instead. A client that still sends after the timeout is cut off: an HTTP/1.1 connection by the timeout of
- * its request, an HTTP/2 stream here.
+ * its request, an HTTP/2 stream here. So is one that sends it in thousands of pieces.
  */
-function discardBody({ req, res }: Context, code: number, timeout: number): void {
+export function discardBody({ req, res }: Pick<Context, 'req' | 'res'>, code: number, timeout: number): void {
+  let pieces = 0;
+  req.on('data', () => {
+    pieces += 1;
+    if (pieces === maxPieces) endConnection(req);
+  });
   req.resume();
   const stream = http2Stream(req);
   if (stream === undefined) {
@@ -68,6 +90,8 @@ function discardBody({ req, res }: Context, code: number, timeout: number): void
     if (code === 408) res.setHeader('Connection', 'close');
     return;
   }
+  // The client may have reset it: a timer would keep all of it in memory.
+  if (stream.destroyed) return;
   // RFC 9113 section 8.1: this reset says that the answer is complete and the rest of the request is not needed.
   afterUnlessClosed(stream, timeout, () => stream.close(constants.NGHTTP2_NO_ERROR));
 }
@@ -90,7 +114,7 @@ export function refuseUnmatched(allow: string): (context: RouterContext) => void
 export function answerUnreadable(
   error: NodeJS.ErrnoException,
   socket: Socket,
-  toBody: (code: StatusCode, message: string) => object = toStatus,
+  toBody: UnreadableBody = toStatus,
 ): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
@@ -100,9 +124,16 @@ export function answerUnreadable(
   const body = JSON.stringify(toBody(code, message));
   socket.write(
     `HTTP/1.1 ${code} ${STATUS_CODES[code]}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      'X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n' +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   socket.destroySoon();
+}
+
+/** Answers a request of HTTP/1.1 without a Host, and closes. @param toBody left out: a v1 `Status` */
+export function answerWithoutHost(response: ServerResponse, toBody: UnreadableBody = toStatus): void {
+  response.writeHead(400, { Connection: 'close', 'Content-Type': 'application/json; charset=utf-8' });
+  response.end(JSON.stringify(toBody(400, 'the Host header is missing')));
 }
 
 function unreadable(code: string | undefined): [StatusCode, string] {

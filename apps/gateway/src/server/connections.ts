@@ -4,7 +4,7 @@ import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node
 import type { Socket } from 'node:net';
 import type { Middleware } from 'koa';
 import { http2Stream, onceClosed, type ServerAnswer, type ServerRequest, type Transport } from './http-server.ts';
-import { type ConnectionLimits, maxConcurrentStreams } from './limits.ts';
+import type { ConnectionLimits } from './limits.ts';
 
 /** A connection of a client, which can be asked to reconnect. */
 export interface Connection {
@@ -100,9 +100,6 @@ export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, a
   closing.once('close', () => clearTimeout(timer));
 }
 
-/** Requests on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends one at a time. */
-const maxPipelined = 64;
-
 /** Requests in progress of a client without an allowed name, on either protocol. Any kubelet can be one. */
 const maxRestricted = 4;
 
@@ -115,11 +112,12 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
   let isAnnounced = false;
   let isGraceOver = false;
   let isEnding = false;
-  let limit = maxPipelined;
+  let limit = limits.maxPipelined;
   let newest: IncomingMessage | undefined;
   return {
     begin(request, answer) {
       if (pending >= limit) {
+        stopParsing(socket);
         socket.destroy();
         return false;
       }
@@ -132,7 +130,7 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
       return true;
     },
     restrict() {
-      limit = maxRestricted;
+      limit = Math.min(limit, maxRestricted);
     },
     endUnread() {
       const isWhole = newest?.complete === true;
@@ -159,11 +157,19 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
   };
 }
 
+/**
+ * Keeps Node from making requests of what it has read already, hundreds for each connection: it parses on when the socket is
+ * destroyed. Its parser has no method for that. What is set here is called with each request, and by the 2 the parser ends.
+ */
+function stopParsing(socket: Socket & { readonly parser?: { onIncoming?: () => number } | null }): void {
+  if (socket.parser?.onIncoming) socket.parser.onIncoming = () => 2;
+}
+
 function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits): Connection {
   let isAnnounced = false;
   let pending = 0;
   let limit = Number.POSITIVE_INFINITY;
-  const countReset = createResetCount(() => performance.now());
+  const countReset = createResetCount(limits.maxStreams, () => performance.now());
   let isOver = false;
   const onReset = () => {
     if (isOver || countReset()) return;
@@ -186,9 +192,11 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     // The session itself limits its streams, except those that are reset and those of a restricted client.
     begin(request) {
       const stream = http2Stream(request);
-      if (isOver || pending >= limit) {
-        // Go's client sends such a request again later.
-        stream?.close(constants.NGHTTP2_REFUSED_STREAM);
+      // Node holds a client to the setting only once the client has acknowledged it.
+      const isTooLarge = session.pendingSettingsAck && headerListSize(request) > limits.maxHeaderSize;
+      if (isOver || pending >= limit || isTooLarge) {
+        // Go's client sends a refused request again later.
+        stream?.close(isTooLarge ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_REFUSED_STREAM);
         onReset();
         return false;
       }
@@ -210,6 +218,12 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     },
     endWhenIdle,
   };
+}
+
+/** In bytes, as in SETTINGS_MAX_HEADER_LIST_SIZE: RFC 9113, section 6.5.2. */
+function headerListSize({ headers }: ServerRequest): number {
+  const fields = Object.entries(headers);
+  return fields.reduce((size, [name, value]) => size + name.length + `${value}`.length + 32, 0);
 }
 
 /**
@@ -240,14 +254,15 @@ const resetsPerSecond = 33;
  * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once. Node's
  * own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
  *
+ * @param streams that may be open at a time
  * @param now monotonic milliseconds
  * @returns counts one reset, and returns false if there were too many
  */
-export function createResetCount(now: () => number): () => boolean {
-  let left = maxConcurrentStreams;
+export function createResetCount(streams: number, now: () => number): () => boolean {
+  let left = streams;
   let at = now();
   return () => {
-    left = Math.min(maxConcurrentStreams, left + ((now() - at) / 1000) * resetsPerSecond);
+    left = Math.min(streams, left + ((now() - at) / 1000) * resetsPerSecond);
     at = now();
     left -= 1;
     return left >= 0;

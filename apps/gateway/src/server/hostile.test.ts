@@ -1,7 +1,8 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { gzipSync } from 'node:zlib';
 import type { Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ChainError } from './../chain/chain.ts';
 import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
 import { alice, startTestServer, type TestServer } from './testing/server.ts';
@@ -109,6 +110,25 @@ describe('hostile bodies', () => {
     await expect.poll(() => raw.received()).toContain('"authenticated":true');
   });
 
+  test('a body in more than 1,000 pieces is refused, and its connection ends if it goes on', async () => {
+    const server = await startTestServer();
+    const one = '1\r\n \r\n';
+    const few = openRaw(server.port);
+    few.socket.write(
+      rawPost(`${one.repeat(900)}${review().length.toString(16)}\r\n${review()}\r\n0\r\n\r\n`, [
+        'Transfer-Encoding: chunked',
+      ]),
+    );
+    await expect.poll(() => few.received()).toContain('"authenticated":true');
+    const many = openRaw(server.port);
+    many.socket.write(rawPost(one.repeat(1_100), ['Transfer-Encoding: chunked']));
+    await expect.poll(() => many.received()).toMatch(/^HTTP\/1.1 400 .*too many pieces/s);
+    expect(many.socket.readyState).toBe('open');
+    many.socket.write(one.repeat(1_000));
+    await many.closed;
+    await alive(server);
+  });
+
   test('a client that keeps sending a refused body is cut off', async () => {
     const server = await startTestServer({ limits: { headersTimeout: 500, requestTimeout: 500, checkInterval: 20 } });
     const raw = openRaw(server.port);
@@ -153,6 +173,34 @@ describe('hostile requests', () => {
     await expect.poll(() => server.inFlight.count).toBe(1);
     decisions.get('a')?.resolve({ kind: 'authenticated', user: { username: 'first' } });
     await expect.poll(() => raw.received()).toMatch(/first.*second/s);
+  });
+
+  test.each([
+    ['requests', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['requests without a Host', 'GET / HTTP/1.1\r\n\r\n'],
+    ['requests with a body', String(rawPost(review()))],
+    ['requests that expect something', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n'],
+  ])('of 1,000 pipelined %s Node makes no more than the connection may have', async (_what, request) => {
+    const made = vi.fn();
+    subscribe('http.server.request.start', made);
+    onTestFinished(() => void unsubscribe('http.server.request.start', made));
+    const decision = Promise.withResolvers<Decision>();
+    const server = await startTestServer({ limits: { maxPipelined: 2 }, authenticate: () => decision.promise });
+    const raw = openRaw(server.port);
+    raw.socket.write(request.repeat(1_000));
+    await raw.closed;
+    // Two, and the one that was too many.
+    expect(made.mock.calls.length).toBeLessThanOrEqual(3);
+    decision.resolve(alice);
+    // A parser that was stopped is used again.
+    for (let count = 0; count < 3; count++) await alive(server);
+  });
+
+  test('a request of HTTP/1.1 without a Host is answered 400 with a Status, and closed', async () => {
+    const raw = openRaw((await startTestServer()).port);
+    raw.socket.write('POST /authenticate HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}');
+    await raw.closed;
+    expect(raw.received()).toMatch(/^HTTP\/1.1 400 .*Connection: close.*the Host header is missing/s);
   });
 
   test('garbage after a good request does not replace its answer', async () => {

@@ -3,23 +3,24 @@ import type { ServerHttp2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
-import type Koa from 'koa';
 import type { ListenAddress } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
-import { answerUnreadable } from './answer-errors.ts';
-import { type Connections, createConnections } from './connections.ts';
+import { answerUnreadable, answerWithoutHost } from './answer-errors.ts';
+import { afterUnlessClosed, type Connections, createConnections } from './connections.ts';
+import { createFairTurns } from './fair-turns.ts';
 import {
   applyTls,
   authority,
   createHttpServer,
   isClosed,
+  lacksHost,
   listen,
   type ServerRequest,
   transportOf,
 } from './http-server.ts';
 import type { StatusCode } from './kubernetes-status.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
-import { createSocketLimit } from './socket-limit.ts';
+import { createSocketLimit, networkOf } from './socket-limit.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface HttpListenerOptions {
@@ -32,9 +33,12 @@ export interface HttpListenerOptions {
   /** Milliseconds, read for each new connection. */
   readonly maxConnectionAge: () => number;
   readonly logger: Logger;
-  /** Over TLS, no more than one handshake begins in a turn of the event loop. Default false. */
+  /** Over TLS: see {@link spreadHandshakes}. Default false. */
   readonly spreadsHandshakes?: boolean | undefined;
-  readonly createApp: (connections: ConnectionAccess, limits: ConnectionLimits) => Koa;
+  readonly createApp: (
+    connections: ConnectionAccess,
+    limits: ConnectionLimits,
+  ) => { callback(): (request: IncomingMessage, response: ServerResponse) => unknown };
   /** The body of an answer to what Node could not parse. Left out: a v1 `Status`. */
   readonly unreadableBody?: ((code: StatusCode, message: string) => object) | undefined;
 }
@@ -46,10 +50,12 @@ export async function startHttpListener(options: HttpListenerOptions) {
   const connections = createConnections(limits, options.maxConnectionAge);
   const server = createHttpServer(tls, limits, (request, response) => {
     if (isClosed(response) || access.find(request)?.begin(request, response) === false) return;
-    void answer(request as IncomingMessage, response as ServerResponse);
+    if (lacksHost(request)) answerWithoutHost(response as ServerResponse, options.unreadableBody);
+    else void answer(request as IncomingMessage, response as ServerResponse);
   });
-  if (tls && options.spreadsHandshakes) spreadHandshakes(server, limits.handshakeTimeout);
-  const sockets = followSockets(server, connections, limits, options);
+  const endHandshake =
+    tls && options.spreadsHandshakes ? spreadHandshakes(server, limits.handshakeTimeout) : () => undefined;
+  const sockets = followSockets(server, connections, limits, options, endHandshake);
   handleErrors(server, connections, options);
   const access = accessTo(connections, sockets.admit);
   const answer = options.createApp(access, limits).callback();
@@ -109,6 +115,7 @@ function followSockets(
   connections: Connections,
   { maxNewcomers }: ConnectionLimits,
   { tls, logger }: HttpListenerOptions,
+  endHandshake: (socket: Socket) => void,
 ) {
   // By their addresses: the one thing that a TLS socket and the TCP socket below it have in common.
   const sockets = new Map<string, Socket>();
@@ -130,7 +137,9 @@ function followSockets(
     });
   });
   server.on('secureConnection', (socket: TLSSocket) => {
-    handshakes.delete(sockets.get(endsOf(socket)));
+    const below = sockets.get(endsOf(socket));
+    handshakes.delete(below);
+    if (below) endHandshake(below);
     if (socket.alpnProtocol !== 'h2') connections.addSocket(socket);
   });
   server.on('session', connections.addSession);
@@ -175,42 +184,43 @@ function handleErrors(server: Server, connections: Connections, { logger, unread
   });
 }
 
+/** TLS handshakes of one address that are in progress. Each costs a millisecond when it begins, and some of one at its end. */
+const maxHandshakes = 8;
+
+/** Milliseconds after which a handshake does not count: its client is far away or silent, and costs no time. */
+const handshakeShare = 100;
+
 /**
- * Begins at most one TLS handshake in a turn of the event loop, in the order in which clients began them: those of 500
- * connections, a millisecond each, would make all other clients of the process wait.
+ * Begins at most one TLS handshake in a turn of the event loop, addresses in turn, and few of one address at a time: those
+ * of 500 connections, a millisecond each, would make all other clients of the process wait.
  *
  * @param server over TLS, to which no one else has added a listener of `connection` yet
- * @param timeout milliseconds, for the first bytes of a connection
+ * @param timeout milliseconds, until a handshake has begun
+ * @returns to be called with a socket whose handshake has ended
  */
-export function spreadHandshakes(server: Server, timeout: number): void {
+export function spreadHandshakes(server: Server, timeout: number, share = handshakeShare): (socket: Socket) => void {
   const begin = server.listeners('connection') as readonly ((this: Server, socket: Socket) => void)[];
   server.removeAllListeners('connection');
-  const waiting = new Set<Socket>();
-  let isPlanned = false;
-  const plan = () => {
-    if (isPlanned || waiting.size === 0) return;
-    isPlanned = true;
-    setImmediate(() => {
-      isPlanned = false;
-      const [socket] = waiting;
-      if (socket === undefined) return;
-      waiting.delete(socket);
-      plan();
-      for (const each of begin) each.call(server, socket);
-    });
-  };
+  const turn = createFairTurns({ waiting: Number.POSITIVE_INFINITY, inProgress: maxHandshakes });
+  const inProgress = new WeakMap<Socket, () => void>();
   server.on('connection', (socket: Socket) => {
+    const address = networkOf(socket.remoteAddress ?? '');
     socket.setTimeout(timeout, () => socket.destroy());
     // TLS takes these bytes from the socket when it begins.
     socket.once('readable', () => {
-      socket.setTimeout(0);
-      waiting.add(socket);
-      plan();
+      const leave = turn(address, (end) => {
+        socket.setTimeout(0);
+        inProgress.set(socket, end);
+        socket.once('close', end);
+        afterUnlessClosed(socket, share, end);
+        if (!socket.destroyed) for (const each of begin) each.call(server, socket);
+      });
+      if (leave) socket.once('close', leave);
     });
     // A client may leave before its handshake has begun. From then on, TLS reports its errors.
     socket.on('error', () => socket.destroy());
-    socket.once('close', () => waiting.delete(socket));
   });
+  return (socket) => inProgress.get(socket)?.();
 }
 
 /**

@@ -4,7 +4,7 @@ import { createSecureServer, type Http2SecureServer, type Http2Session, type Ser
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { ListenAddress } from '../config/types.ts';
 import { type Http2Answer, type Http2Request, http2Exchange } from './http2-exchange.ts';
-import { type ConnectionLimits, maxConcurrentStreams, maxHeaderSize } from './limits.ts';
+import type { ConnectionLimits } from './limits.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
 
 /** A request of either protocol. Koa's types know HTTP/1.1 only, but Koa serves both. */
@@ -26,6 +26,11 @@ export function onceClosed(answer: ServerAnswer, act: () => void): void {
   ('stream' in answer ? answer.stream : answer).once('close', act);
 }
 
+/** RFC 9112, section 3.2. */
+export function lacksHost(request: ServerRequest): boolean {
+  return 'httpVersion' in request && request.httpVersion === '1.1' && request.headers.host === undefined;
+}
+
 /** The socket of HTTP/1.1, or the HTTP/2 session. */
 export type Transport = Socket | Http2Session;
 
@@ -34,16 +39,26 @@ export function transportOf(request: ServerRequest): Transport {
   return ('session' in request ? request.session : request.socket) as Transport;
 }
 
+/** Ends the connection of a request, with all that is on it. */
+export function endConnection(request: ServerRequest): void {
+  const session = http2Stream(request)?.session;
+  // Later, because Node's parser may still work on it.
+  if (session) setImmediate(() => session.destroy());
+  else request.socket.destroy();
+}
+
 type Handle = (request: ServerRequest, answer: ServerAnswer) => void;
 
 /** Creates a server that does not listen yet: HTTP/2 and 1.1 by ALPN over TLS, or plain HTTP/1.1. */
 export function createHttpServer(tls: TlsMaterial | undefined, limits: ConnectionLimits, handle: Handle): Server {
   const options = {
-    maxHeaderSize,
+    maxHeaderSize: limits.maxHeaderSize,
     headersTimeout: limits.headersTimeout,
     requestTimeout: limits.requestTimeout,
     connectionsCheckingInterval: limits.checkInterval,
     keepAliveTimeout: limits.idleTimeout,
+    // Node would answer such requests by itself, and count none of them.
+    requireHostHeader: false,
   };
   const { handshakeTimeout } = limits;
   const secureOptions = tls && {
@@ -52,19 +67,22 @@ export function createHttpServer(tls: TlsMaterial | undefined, limits: Connectio
     ...clientOptions(tls),
     ...http2Exchange,
     allowHTTP1: true,
-    settings: { maxConcurrentStreams, maxHeaderListSize: maxHeaderSize },
+    settings: { maxConcurrentStreams: limits.maxStreams, maxHeaderListSize: limits.maxHeaderSize },
     maxSessionMemory: 10,
     maxSessionInvalidFrames: 100,
-    maxSessionRejectedStreams: 100,
-    // `createResetCount` counts the resets that matter. These two limit the frames.
-    streamResetBurst: 1000,
-    streamResetRate: 1000,
+    // Who sends so many before the settings have arrived reads no answer to any of them.
+    maxSessionRejectedStreams: Math.min(100, limits.maxStreams),
+    // `createResetCount` counts the resets that matter. These two limit the frames, also those of one read.
+    streamResetBurst: 4 * limits.maxStreams,
+    streamResetRate: 4 * limits.maxStreams,
     handshakeTimeout,
     unknownProtocolTimeout: handshakeTimeout,
   };
   const server = secureOptions
     ? createSecureServer(secureOptions, handle as () => void)
     : createServer(options, handle);
+  // An unknown expectation is ignored, as RFC 9110, section 10.1.1, allows.
+  server.on('checkExpectation', handle);
   server.maxConnections = limits.maxConnections;
   return server;
 }

@@ -26,6 +26,8 @@ export interface Http2Answer {
   /** Whether the answer has been given. */
   writableEnded: boolean;
   setHeader(name: string, value: string | number): void;
+  /** Sends the answer, unless the client has gone. */
+  end(body?: string | Uint8Array): void;
 }
 
 function createRequest(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Http2Request {
@@ -83,7 +85,6 @@ const answerMethods: ThisType<Http2Answer> = {
     const { stream } = this;
     if (!stream.destroyed && !stream.closed) stream.additionalHeaders({ ':status': 100 });
   },
-  /** Sends the answer, unless the client has gone. */
   end(body?: string | Uint8Array) {
     const { stream, headers } = this;
     if (this.writableEnded) return;

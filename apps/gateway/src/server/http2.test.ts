@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import type { Decision } from '@sallyport/authenticator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChainError } from '../chain/chain.ts';
-import { maxConcurrentStreams } from './limits.ts';
+import { connectionLimits } from './limits.ts';
 import { type Authority, createAuthority } from './testing/certificates.ts';
 import { openSession, review, send, sendOn } from './testing/clients.ts';
 import { alice, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
@@ -49,7 +49,7 @@ describe('over HTTP/2', () => {
       expect(answer).toMatchObject({ status: 200, json: { status: { authenticated: true } } });
     }
     expect(session.alpnProtocol).toBe('h2');
-    expect(session.remoteSettings.maxConcurrentStreams).toBe(maxConcurrentStreams);
+    expect(session.remoteSettings.maxConcurrentStreams).toBe(connectionLimits.maxStreams);
   });
 
   test.each<[string, Record<string, string>, number]>([
@@ -179,7 +179,7 @@ describe('over HTTP/2', () => {
     }
     expect(server.inFlight.count).toBe(started);
     // The one that waits, those that can be reset at once, and those of the read that went over the limit.
-    expect(started).toBeLessThan(maxConcurrentStreams * 1.5);
+    expect(started).toBeLessThan(connectionLimits.maxStreams * 1.5);
     const failed = server.log.filter(({ message }) => message === 'HTTP/2 connection failed');
     expect(failed).toMatchObject([{ level: 'debug', fields: { code: 'TOO_MANY_RESETS' } }]);
     expect(bystander.destroyed).toBe(false);

@@ -25,13 +25,16 @@ export const connectionLimits = {
   maxConnections: 2048,
   /** Without a request of an allowed client yet: see `createSocketLimit`. One turn of the event loop accepts fewer. */
   maxNewcomers: 512,
+  /** In bytes. kube-apiserver's headers have some 400; a bearer token in its kubeconfig may add some KiB. */
+  maxHeaderSize: 16 * 1024,
+  /** Requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends one at a time. */
+  maxPipelined: 64,
+  /** On an HTTP/2 connection: as many as Go's own server allows. Go's client opens another connection for more. */
+  maxStreams: 250,
 };
 
-/** In bytes. kube-apiserver's headers have some 400; a bearer token in its kubeconfig may add some KiB. */
-export const maxHeaderSize = 16 * 1024;
-
-/** As many as Go's own server allows. Go's client opens another connection for more. */
-export const maxConcurrentStreams = 250;
+/** Of one body: chunks of HTTP/1.1, frames of HTTP/2. Each costs time, however short. One of 256 KiB has 200 over most networks. */
+export const maxPieces = 1_000;
 
 /**
  * The connections that the limit of open files allows. Half of the file descriptors are for backends, DNS, files and the

@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import bodyParser from 'koa-bodyparser';
 import type { ServerRequest } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
-import { connectionLimits } from './limits.ts';
+import { connectionLimits, maxPieces } from './limits.ts';
 
 /**
  * The limits of all bodies that are arriving. Over HTTP/1.1 each connection sends one body at a time. A review of
@@ -83,6 +83,9 @@ async function parseJson(text: string): Promise<unknown> {
   return request.body;
 }
 
+/** Bytes that each piece of a body takes beside its own. */
+const bytesOfPiece = 128;
+
 /** Waits for the text of a body, unless it takes too long, grows too large, or is refused in favour of newer ones. */
 function arrival(req: ServerRequest, limit: number, setting: string, beginBody: BeginBody): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -98,7 +101,8 @@ function arrival(req: ServerRequest, limit: number, setting: string, beginBody: 
       size += chunk.length;
       chunks.push(chunk);
       if (size > limit) refuse(tooLarge(limit, setting));
-      else body.add(chunk.length);
+      else if (chunks.length > maxPieces) refuse(new StatusError(400, 'the body came in too many pieces'));
+      else body.add(chunk.length + bytesOfPiece);
     };
     const body = beginBody(refuse);
     req.on('data', onData);

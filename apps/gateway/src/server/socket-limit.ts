@@ -1,40 +1,55 @@
 import { isIP, type Socket } from 'node:net';
 
 /**
- * Allows at most `limit` open sockets. One more closes the oldest of the address that has the most: a client that opens
- * thousands closes its own, and a client at any other address still gets in. A client at the same address gets in too,
- * if it needs less time than `limit` further connections. Of IPv6, a /64 counts as one address.
+ * Allows at most `limit` at a time. One more ends the oldest of the address that has the most: a client that begins
+ * thousands ends its own, and a client at any other address still gets in. A client at the same address gets in too,
+ * if it needs less time than `limit` further ones. Of IPv6, a /64 counts as one address.
  *
- * @param onClosed called with the address, or the network
+ * @param end called with the one that has to go, and its address or network
  */
-export function createSocketLimit(limit: number, onClosed: (address: string) => void) {
-  const addressOf = new Map<Socket, string>();
-  /** The sockets of each address, in the order in which they came. */
-  const addresses = new Map<string, Set<Socket>>();
-  const remove = (socket: Socket) => {
-    const address = addressOf.get(socket);
+export function createFairLimit<One>(limit: number, end: (one: One, address: string) => void) {
+  const addressOf = new Map<One, string>();
+  /** Those of each address, in the order in which they came. */
+  const addresses = new Map<string, Set<One>>();
+  const remove = (one: One) => {
+    const address = addressOf.get(one);
     if (address === undefined) return;
-    addressOf.delete(socket);
-    const sockets = addresses.get(address);
-    sockets?.delete(socket);
-    if (sockets?.size === 0) addresses.delete(address);
+    addressOf.delete(one);
+    const all = addresses.get(address);
+    all?.delete(one);
+    if (all?.size === 0) addresses.delete(address);
   };
   return {
-    add(socket: Socket) {
-      const address = networkOf(socket.remoteAddress ?? 'unknown');
-      addressOf.set(socket, address);
-      addresses.set(address, (addresses.get(address) ?? new Set()).add(socket));
-      socket.once('close', () => remove(socket));
+    /** @param from the address that it came from */
+    add(one: One, from: string) {
+      const address = networkOf(from);
+      addressOf.set(one, address);
+      addresses.set(address, (addresses.get(address) ?? new Set()).add(one));
       if (addressOf.size <= limit) return;
-      let largest: ReadonlySet<Socket> = new Set();
-      for (const sockets of addresses.values()) if (sockets.size > largest.size) largest = sockets;
-      const oldest = largest.values().next().value;
+      let largest: ReadonlySet<One> = new Set();
+      for (const all of addresses.values()) if (all.size > largest.size) largest = all;
+      const [oldest] = largest;
       if (oldest === undefined) return;
-      onClosed(addressOf.get(oldest) ?? address);
+      const ended = addressOf.get(oldest) ?? address;
       remove(oldest);
-      oldest.destroy();
+      end(oldest, ended);
     },
     delete: remove,
+  };
+}
+
+/** Allows at most `limit` open sockets: see {@link createFairLimit}. @param onClosed called with the address, or the network */
+export function createSocketLimit(limit: number, onClosed: (address: string) => void) {
+  const sockets = createFairLimit<Socket>(limit, (socket, address) => {
+    onClosed(address);
+    socket.destroy();
+  });
+  return {
+    add(socket: Socket) {
+      socket.once('close', () => sockets.delete(socket));
+      sockets.add(socket, socket.remoteAddress ?? 'unknown');
+    },
+    delete: sockets.delete,
   };
 }
 

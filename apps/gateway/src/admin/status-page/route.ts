@@ -11,14 +11,13 @@ export interface StatusPageSource {
   readonly document: () => Promise<StatusDocument>;
 }
 
+/** On top of those of every answer: see admin.ts. */
 const headers = {
   // Nothing from other hosts, nothing inline, no frame around it; and no text becomes code.
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-  'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Resource-Policy': 'same-origin',
   'Cross-Origin-Opener-Policy': 'same-origin',
   // The page names users; and a page of one version must not load the scripts of another.
   'Cache-Control': 'no-store',

@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { constants } from 'node:http2';
+import { BlockList } from 'node:net';
+import { discardBody } from '../server/answer-errors.ts';
+import { createFairTurns } from '../server/fair-turns.ts';
+import { endConnection, isClosed, onceClosed, type ServerAnswer, type ServerRequest } from '../server/http-server.ts';
+import { createFairLimit, networkOf, plain } from '../server/socket-limit.ts';
+import { clientAddress, createAddressLimit } from './bounds.ts';
+import { errorBody } from './login-error.ts';
+import type { OnLogin } from './login-report.ts';
+
+/** Requests in progress; one more ends the oldest of the address with the most. A thousand people may log in at once. */
+const maxInProgress = 1_000;
+/** Requests of one address that wait for their turn; one more is answered 429. */
+const maxWaiting = 64;
+/** Pieces of one body, which has 16 KiB at most: see `maxPieces`. */
+const maxBodyPieces = 256;
+/** Such answers to one address. Each takes a tenth of a millisecond, so one more ends its connection instead. */
+const refusals = { count: 64, per: 1_000 };
+
+export interface DoorOptions {
+  /** `login.trustedProxies`, read at each request. */
+  readonly proxies: () => BlockList | undefined;
+  /** Those of every answer, read at each one that the door gives. */
+  readonly headers: () => Readonly<Record<string, string>>;
+  readonly report: OnLogin;
+  /** Milliseconds for a client to end a body over HTTP/2 that was refused. */
+  readonly unreadTimeout: number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+const addresses = new WeakMap<ServerRequest, string>();
+const cutOff = new WeakSet<ServerRequest>();
+
+/** The address that a request of {@link createDoor} came from, also when its client has gone. */
+export function addressOf(request: ServerRequest): string {
+  return addresses.get(request) ?? '';
+}
+
+/** Whether the door has cut off a request that it had let in: its client has not gone by itself. */
+export function isCutOff(request: ServerRequest): boolean {
+  return cutOff.has(request);
+}
+
+interface Visit {
+  readonly request: ServerRequest;
+  readonly response: ServerAnswer;
+  /** Takes it out of the queue. Undefined: it is not there. */
+  leave?: (() => void) | undefined;
+}
+
+/** Ends the connection of a body in too many pieces as they arrive: 65,000 could wait in memory for the turn of their request. */
+function limitPieces(request: ServerRequest): void {
+  let left = maxBodyPieces;
+  const push = request.push;
+  request.push = (piece, encoding) => {
+    left -= 1;
+    if (left === -1) endConnection(request);
+    return left >= 0 && push.call(request, piece, encoding);
+  };
+}
+
+/** Calls `act` when a request is answered, or its client has gone. */
+function onceGone({ request: { socket }, response }: Visit, act: () => void): void {
+  if ('stream' in response) {
+    onceClosed(response, act);
+    return;
+  }
+  const done = () => {
+    socket.off('close', done);
+    act();
+  };
+  onceClosed(response, done);
+  // A pipelined answer that has not begun is not closed with its connection.
+  socket.once('close', done);
+}
+
+/**
+ * Counts requests before anything is made for them, and lets in one in each turn of the event loop: see
+ * {@link createFairTurns}. Each is some milliseconds of work, its 429 included: done together, those of hundreds of people would
+ * make token reviews wait, and queued together they would take all memory.
+ *
+ * @param answer gets each request that is let in
+ */
+export function createDoor(
+  answer: (request: IncomingMessage, response: ServerResponse) => unknown,
+  { proxies, headers, report, unreadTimeout, now }: DoorOptions,
+): (request: ServerRequest, response: ServerAnswer) => void {
+  const noProxies = new BlockList();
+  const turn = createFairTurns({ waiting: maxWaiting, inProgress: Number.POSITIVE_INFINITY });
+  const refused = createAddressLimit(() => refusals, now);
+  const limited = (address: string) =>
+    report({ ...{ at: Date.now(), seconds: 0 }, action: 'none', outcome: 'limited', address });
+  const inProgress = createFairLimit<Visit>(maxInProgress, ({ request, response, leave }) => {
+    // One that was let in is reported by whoever answers it.
+    if (leave === undefined) cutOff.add(request);
+    else {
+      leave();
+      limited(addressOf(request));
+    }
+    if ('stream' in response) response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    else request.socket.destroy();
+  });
+  function refuse(request: ServerRequest, response: ServerAnswer): void {
+    response.statusCode = 429;
+    const body = JSON.stringify(errorBody(429, 'too many requests from this address at once'));
+    const all = { ...headers(), 'Retry-After': '1', 'Content-Type': 'application/json; charset=utf-8' };
+    for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
+    response.end(request.method === 'HEAD' ? undefined : body);
+    discardBody({ req: request as IncomingMessage, res: response as ServerResponse }, 429, unreadTimeout);
+  }
+  return (request, response) => {
+    const address = clientAddress(request, proxies() ?? noProxies);
+    addresses.set(request, address);
+    limitPieces(request);
+    const visit: Visit = { request, response };
+    onceGone(visit, () => {
+      visit.leave?.();
+      inProgress.delete(visit);
+    });
+    visit.leave = turn(networkOf(address), (end) => {
+      visit.leave = undefined;
+      end();
+      if (!isClosed(response)) answer(request as IncomingMessage, response as ServerResponse);
+    });
+    // Whoever is refused is in progress as well: it may not read its answer, or go on with its body.
+    const isQueued = visit.leave !== undefined;
+    inProgress.add(visit, address);
+    if (isQueued) return;
+    limited(address);
+    // The connection of a proxy is that of others as well.
+    const isDirect = address === plain(request.socket.remoteAddress ?? '');
+    if (isDirect && typeof refused.take(address) === 'number') endConnection(request);
+    else refuse(request, response);
+  };
+}
