@@ -74,12 +74,15 @@ export async function playHistory(
 interface Modelled extends Login {
   readonly asked: AskedLogin;
   readonly begunAt: number;
-  /** When it asked, the tries were used up, and one with the same secret was in progress. */
-  readonly isBehind: boolean;
+  /** How many outcomes there were when it asked. */
+  readonly outcomesBefore: number;
   /** Its secret was known to be right when it asked. */
   readonly wasKnown: boolean;
-  hasBeenLookedAt?: true;
-  hadToWait?: boolean;
+  /**
+   * It may have gone out without a slot, beside one with the same secret, since it had waited and was right on its replica.
+   * Left out until it is decided.
+   */
+  isBeside?: boolean;
   /** Left out until it is decided. */
   isGuess?: boolean;
   outcome?: LockoutOutcome;
@@ -96,6 +99,7 @@ function createHistory({ window, isShared }: LockoutRules) {
   const logins: Modelled[] = [];
   let now = 0;
   let outcomes = 0;
+  const hasWaited = ({ asked, begunAt }: Modelled) => asked.hasWaited ?? now > begunAt;
   const isRefused = ({ outcome, settledAt = 0 }: Modelled) => outcome === 'refused' && now - settledAt < window;
   const ofPair = ({ name, secret }: Login) => logins.filter((one) => one.name === name && one.secret === secret);
   /** The outcomes of a secret that tell whether it is right, the last first. */
@@ -111,12 +115,16 @@ function createHistory({ window, isShared }: LockoutRules) {
   return {
     logins,
     isKnown,
-    hasWaited: ({ asked, begunAt }: Modelled) => asked.hasWaited ?? now > begunAt,
-    add(begun: readonly (Login & Pick<Modelled, 'asked'>)[], isBehind: (login: Login) => boolean): void {
-      logins.push(
-        ...begun.map((login) => ({ ...login, begunAt: now, wasKnown: isKnown(login), isBehind: isBehind(login) })),
-      );
+    hasWaited,
+    add(begun: readonly (Login & Pick<Modelled, 'asked'>)[]): void {
+      const at = { begunAt: now, outcomesBefore: outcomes };
+      logins.push(...begun.map((login) => ({ ...login, ...at, wasKnown: isKnown(login) })));
     },
+    /** It was found right after it had asked. */
+    wasRightSince: (of: Modelled) =>
+      told(of).some(({ outcome, order = 0 }) => outcome === 'accepted' && order >= of.outcomesBefore),
+    wasRightHere: (of: Login) =>
+      told(of).some(({ outcome, replica }) => outcome === 'accepted' && replica === of.replica),
     end(login: Modelled, outcome: LockoutOutcome): void {
       Object.assign(login, { outcome, settledAt: now, order: outcomes++ });
     },
@@ -125,9 +133,12 @@ function createHistory({ window, isShared }: LockoutRules) {
     },
     refusedOf: (name: string) => logins.filter((one) => one.name === name && isRefused(one)),
     wasRefused: (of: Login) => ofPair(of).some(isRefused),
-    /** It was refused in the window, and is not sent again: by this replica never, else unless it was right here since. */
-    isKnownWrong(of: Login): boolean {
-      const all = told(of);
+    /**
+     * It was refused in the window, and is not sent again: by this replica never, else unless it was right here since. One
+     * that waited for too long may have been sent before that.
+     */
+    isKnownWrong(of: Modelled): boolean {
+      const all = told(of).filter(({ order = 0 }) => order < of.outcomesBefore || !hasWaited(of));
       if (all.some((one) => one.replica === of.replica && isRefused(one))) return true;
       const right = all.find((one) => one.replica === of.replica && one.outcome === 'accepted');
       return isShared && all.some((one) => isRefused(one) && (one.order ?? 0) > (right?.order ?? -1));
@@ -142,7 +153,8 @@ function createHistory({ window, isShared }: LockoutRules) {
 }
 
 const isWaiting = ({ asked }: Modelled) => asked.verdict === undefined;
-const isUnderWay = ({ asked, outcome }: Modelled) => asked.verdict === 'sent' && outcome === undefined;
+const isUnderWay = ({ asked, outcome }: Modelled) =>
+  asked.verdict === 'sent' && (outcome ?? asked.outcome) === undefined;
 
 function expectRule(holds: boolean, rule: string, { secret, name, replica }: Login): void {
   if (!holds) throw new Error(`${rule}: ${secret} of ${name} on replica ${replica}`);
@@ -152,56 +164,65 @@ function expectRule(holds: boolean, rule: string, { secret, name, replica }: Log
 function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, isShared }: LockoutRules) {
   const { logins, isKnown, refusedOf, wasRefused, hasWaited } = history;
   const namesakes = ({ name }: Login) => logins.filter((one) => one.name === name);
-  /** No slot is left, and one with the same secret is in progress: a right secret goes out one at a time. */
-  function isBehind(login: Login): boolean {
-    // One that had waited for too long went out without a slot that others see.
-    const underWay = namesakes(login).filter((one) => isUnderWay(one) && !one.hadToWait);
-    const isFull = underWay.length + refusedOf(login.name).length >= maxFailures;
-    return isFull && underWay.some(({ secret }) => secret === login.secret);
+  const others = (login: Modelled) => namesakes(login).filter((one) => one !== login && isUnderWay(one));
+  const isFull = (login: Modelled) => others(login).length + refusedOf(login.name).length >= maxFailures;
+  const withSecret = (login: Modelled) => others(login).filter(({ secret }) => secret === login.secret);
+  /** In progress with the same secret, so that this replica sees it: others may have no slot. */
+  const doubles = (login: Modelled) =>
+    withSecret(login).filter((one) => one.replica === login.replica || (isShared && !one.isBeside));
+  const isBeside = (login: Modelled) => doubles(login).length > 0 && hasWaited(login) && history.wasRightHere(login);
+  /** A secret goes out one at a time, unless it was found right in the meantime, or has waited for too long. */
+  function mayDouble(login: Modelled): boolean {
+    const withSlot = doubles(login).filter((one) => !(one.isBeside ?? isBeside(one)));
+    return (hasWaited(login) || history.wasRightSince(login)) && withSlot.length < maxFailures - 1;
   }
+  /** One wrong secret, however many sent it at the same moment, throttles no one. */
+  const isOneSecret = (refused: readonly Modelled[]) =>
+    maxFailures > 1 && !refused.some((one) => one.isBeside) && new Set(refused.map(({ secret }) => secret)).size === 1;
 
-  const rules: Readonly<Record<LockoutVerdict, (login: Modelled) => readonly [boolean, string]>> = {
+  type Rule = (login: Modelled, undecided: readonly Modelled[]) => readonly [boolean, string];
+  /** `undecided`: those that were not decided when the event came, and that it has decided. */
+  const rules: Readonly<Record<LockoutVerdict, Rule>> = {
     sent: (login) => [
-      !history.isKnownWrong(login) && (!isShared || !login.isBehind || login.hasBeenLookedAt === true),
-      'a secret is not sent when it was refused in the window, nor twice at a time in the last slot',
+      !history.isKnownWrong(login) && (doubles(login).length === 0 || isBeside(login) || mayDouble(login)),
+      'a secret is not sent when it was refused in the window, nor twice at a time, nor in all slots',
     ],
     'invalid-credentials': (login) => [
       wasRefused(login) && (isShared || !isKnown(login) || history.isKnownWrong(login)),
       'only a secret that was refused in the window is called wrong',
     ],
     throttled: (login) => [
-      !isKnown(login) && refusedOf(login.name).length >= maxFailures,
-      'only a secret that is not known to be right is throttled, once the refused tries are used up',
+      !isKnown(login) &&
+        refusedOf(login.name).length >= maxFailures &&
+        !(isShared && isOneSecret(refusedOf(login.name))),
+      'only a secret that is not known to be right is throttled, once more than one secret has used up the refused tries',
     ],
-    denied: (login) => [
-      rules['invalid-credentials'](login)[0] || rules.throttled(login)[0],
+    denied: (...asked) => [
+      rules['invalid-credentials'](...asked)[0] || rules.throttled(...asked)[0],
       'only a secret that was refused, or one that is not known once the refused tries are used up, is denied',
     ],
-    failed: (login) => [
-      hasWaited(login) || namesakes(login).filter(isWaiting).length >= maxWaiting,
+    failed: (login, undecided) => [
+      hasWaited(login) || undecided.filter(({ name }) => name === login.name).length > maxWaiting,
       'a login fails only after it has waited, or behind many that wait',
     ],
   };
   /** Who forges records of logins in progress can make others wait. */
   function mayWait(login: Modelled): boolean {
-    const all = namesakes(login).filter((one) => one !== login);
-    const underWay = all.filter(isUnderWay);
-    const here = all.filter((one) => one.replica === login.replica && (isWaiting(one) || isUnderWay(one)));
-    const isFull = underWay.length + refusedOf(login.name).length >= maxFailures;
-    const isSame = login.isBehind || underWay.some(({ secret }) => secret === login.secret);
-    const isBlocked = isFull && (isSame || !login.wasKnown || !isKnown(login));
-    return !isShared || hasWaited(login) || isBlocked || here.length >= maxUnderWay;
+    const here = namesakes(login).filter((one) => one !== login && one.replica === login.replica);
+    const atOnce = here.filter((one) => isWaiting(one) || isUnderWay(one));
+    const isBlocked = withSecret(login).length > 0 || (isFull(login) && (!login.wasKnown || !isKnown(login)));
+    return !isShared || hasWaited(login) || isBlocked || atOnce.length >= maxUnderWay;
   }
-  return { isBehind, rules, mayWait };
+  return { rules, mayWait, isBeside };
 }
 
 function createLockoutModel(limits: LockoutRules) {
   const { maxFailures, isShared } = limits;
   const history = createHistory(limits);
   const { logins, refusedOf } = history;
-  const { isBehind, rules, mayWait } = createChecks(history, limits);
+  const { rules, mayWait, isBeside } = createChecks(history, limits);
   return {
-    begin: (begun: Parameters<typeof history.add>[0]) => history.add(begun, isBehind),
+    begin: history.add,
     pass: history.pass,
     async settle(index: number, outcome: LockoutOutcome): Promise<void> {
       const inProgress = logins.filter(isUnderWay);
@@ -211,16 +232,16 @@ function createLockoutModel(limits: LockoutRules) {
     },
     /** Checks what has been decided since the last time, and all that holds at any time. */
     look(): void {
-      for (const login of logins.filter(({ isGuess }) => isGuess === undefined)) {
+      const undecided = logins.filter(({ isGuess }) => isGuess === undefined);
+      for (const login of undecided) {
         const { verdict, outcome } = login.asked;
         if (verdict === undefined) continue;
-        expectRule(...rules[verdict](login), login);
+        expectRule(...rules[verdict](login, undecided), login);
         login.isGuess = history.isGuess(login);
-        login.hadToWait = history.hasWaited(login);
+        login.isBeside = isBeside(login);
         if (outcome !== undefined) history.end(login, outcome);
       }
       for (const login of logins) {
-        login.hasBeenLookedAt = true;
         if (isWaiting(login)) expectRule(mayWait(login), 'a login waits only for those in progress', login);
         const here = refusedOf(login.name).filter(({ replica }) => isShared || replica === login.replica);
         const guesses = here.filter(({ isGuess }) => isGuess);

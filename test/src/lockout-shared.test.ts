@@ -4,9 +4,10 @@ import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealingKey, startReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
-import { addCrowd, type Member } from './testing/ldap-crowd.ts';
+import { addCrowd, type Member, slowHash } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { seededRandom } from './testing/seeded-random.ts';
+import type { ReviewStatus } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
@@ -31,6 +32,14 @@ async function start() {
       if (alice === undefined || bob === undefined) throw new Error('there must be two');
       return { alice, bob };
     },
+    /** From now on the directory takes long for this user. @returns the token with the new password */
+    async changePassword({ name }: Member) {
+      const password = randomToken();
+      const hash = await slowHash(password, 200_000);
+      const dn = `uid=${name},ou=people,${people.slapd.suffix}`;
+      await people.slapd.modify(`dn: ${dn}\nchangetype: modify\nreplace: userPassword\nuserPassword: ${hash}\n`);
+      return ldapToken(name, password);
+    },
     async binds({ name }: { readonly name: string }) {
       const { suffix, operations } = people.slapd;
       return (await operations()).bindsByDn.get(`uid=${name},ou=people,${suffix}`) ?? 0;
@@ -48,46 +57,56 @@ beforeAll(async () => {
 });
 afterAll(() => place[Symbol.asyncDispose]());
 
-/** Logins of one user, one after the other, with the password and six wrong ones, on any replica. */
+/** Logins of one user with the password and six wrong ones, each on any replica, or on all at the same moment. */
 function historyOf({ name }: Member, seed: number, count: number, disturbed: boolean): LockoutEvent[] {
   const random = seededRandom(seed);
   const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)] as Item;
   return Array.from({ length: count }, () => {
     if (disturbed && random() < 0.3) return { do: 'disturb', how: pick(writerActs) };
     const secret = pick(['right', 'right', 'right', 'a', 'b', 'c', 'd', 'e', 'f']);
-    return { do: 'begin', logins: [{ replica: pick([0, 1, 2]), name, secret }] };
+    const on = !disturbed && random() < 0.2 ? [0, 1, 2] : [pick([0, 1, 2])];
+    return { do: 'begin', logins: on.map((replica) => ({ replica, name, secret })) };
   });
 }
 
-/** What the directory sees of a user's logins. */
+type Asked = { -readonly [Key in keyof AskedLogin]: AskedLogin[Key] };
+
+/** What the directory sees of a user's logins. Logins at the same moment have the same secret. */
 function driverFor(user: Member) {
   const { redis, replicas, binds } = place;
   const tokens = new Map([['right', user.token]]);
   const writer = createLockoutWriter(redis);
-  let asking = Promise.resolve();
+  let asking: Promise<readonly [Asked, ReviewStatus | undefined]>[] = [];
+  let bindsBefore = 0;
+  async function ask(asked: Asked, replica: number, token: string) {
+    const begin = performance.now();
+    const status = await replicas[replica]?.ask(token);
+    // Forged records of logins in progress keep a login waiting for a second.
+    asked.hasWaited = performance.now() - begin >= 1_000;
+    return [asked, status] as const;
+  }
   return {
     begin({ replica, secret }: { readonly replica: number; readonly secret: string }): AskedLogin {
-      const asked: { -readonly [Key in keyof AskedLogin]: AskedLogin[Key] } = { settle: async () => {} };
+      const asked: Asked = { settle: async () => {} };
       const token = tokens.get(secret) ?? ldapToken(user.name, randomToken());
       tokens.set(secret, token);
-      asking = (async () => {
-        const before = await binds(user);
-        const begin = performance.now();
-        const status = await replicas[replica]?.ask(token);
-        // Forged records of logins in progress keep a login waiting for a second.
-        asked.hasWaited = performance.now() - begin >= 1_000;
-        if ((await binds(user)) > before) {
-          asked.outcome = status?.authenticated ? 'accepted' : 'refused';
-          asked.verdict = 'sent';
-        } else {
-          asked.verdict = status?.error === undefined ? 'denied' : 'failed';
-        }
-      })();
+      asking.push(ask(asked, replica, token));
       return asked;
     },
     disturb: writer.write,
     async settled() {
-      await asking;
+      const answers = await Promise.all(asking);
+      asking = [];
+      let sent = (await binds(user)) - bindsBefore;
+      bindsBefore += sent;
+      for (const [asked, status] of answers) {
+        const isSent = sent > 0 && status?.error === undefined;
+        if (isSent) {
+          sent--;
+          asked.outcome = status?.authenticated ? 'accepted' : 'refused';
+        }
+        asked.verdict = isSent ? 'sent' : status?.error === undefined ? 'denied' : 'failed';
+      }
       // A replica answers as soon as it has written the outcome to its connection: now Redis has it.
       await redis.client().ping();
       await writer.hear();
@@ -103,7 +122,7 @@ test.each([
   for (const seed of [1, 2, 3]) {
     const { alice } = await place.newUsers(prefix + seed);
     // A replica takes 20 lookups of one name in a second.
-    const events = historyOf(alice, seed, 36, !isShared);
+    const events = historyOf(alice, seed, 32, !isShared);
     await playHistory(driverFor(alice), events, { maxFailures, window: 600_000, isShared });
   }
 });
@@ -124,6 +143,18 @@ test.each([
   expect((await Promise.all(asked)).filter((status) => status?.authenticated !== false)).toEqual([]);
   expect(await binds(alice)).toBeGreaterThanOrEqual(1);
   expect(await binds(alice)).toBeLessThanOrEqual(maxFailures);
+  // One wrong password locks no one out.
+  if (isSame) for (const { ask } of replicas) expect(await ask(alice.token)).toHaveProperty('authenticated', true);
+});
+
+test('a changed password gets in though all replicas sent the old one, which was right on each, at the same moment', async () => {
+  const { replicas } = place;
+  const { alice } = await place.newUsers('changed');
+  for (const { ask } of replicas) expect(await ask(alice.token)).toHaveProperty('authenticated', true);
+  const changed = await place.changePassword(alice);
+  const asked = replicas.flatMap(({ ask }) => [1, 2, 3].map(() => ask(alice.token)));
+  expect((await Promise.all(asked)).filter(({ authenticated }) => authenticated)).toEqual([]);
+  for (const { ask } of replicas) expect(await ask(changed)).toHaveProperty('authenticated', true);
 });
 
 test('replicas keep to their own counts while Redis is down, and to these and the common one afterwards', async () => {

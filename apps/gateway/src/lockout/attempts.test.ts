@@ -192,6 +192,70 @@ describe('tries in progress', () => {
   });
 });
 
+describe('tries with one secret at the same moment', () => {
+  const verdicts = (tries: readonly { verdict?: string }[]) => tries.map(({ verdict = 'waits' }) => verdict);
+  const tooLong = 'earlier logins of the same user take too long';
+
+  async function setUpTries(maxFailures: number, wasRight = false) {
+    const all = setUp({ maxFailures, window });
+    if (wasRight) await all.send('jane', 'one', 'accepted');
+    vi.setSystemTime(now() + 1);
+    const tries = Array.from({ length: 4 }, () => all.begin('jane', 'one'));
+    await settle();
+    expect(verdicts(tries)).toEqual(['admitted', 'waits', 'waits', 'waits']);
+    return { ...all, tries };
+  }
+
+  test.each([
+    ['was right', true],
+    ['is new', false],
+  ])('count once when it is refused, though it %s', async (_, wasRight) => {
+    const { tries, send } = await setUpTries(3, wasRight);
+    await tries[0]?.settle('refused');
+    await settle();
+    expect(verdicts(tries)).toEqual(['admitted', ...new Array(3).fill('invalid-credentials')]);
+    for (const guess of ['a', 'b']) expect(await send('jane', guess, 'refused')).toBe('sent');
+    expect(await send('jane', 'c', 'refused')).toBe('throttled');
+  });
+
+  test('are sent beside each other when one of them was right, in all slots but one', async () => {
+    const { tries, begin } = await setUpTries(3);
+    await tries[0]?.settle('accepted');
+    await settle();
+    expect(verdicts(tries)).toEqual(['admitted', 'admitted', 'admitted', 'waits']);
+    for (const one of [1, 2]) await tries[one]?.settle('unavailable');
+    await settle();
+    expect(verdicts(tries)).toEqual(new Array(4).fill('admitted'));
+    // It comes later, when the password may have been changed.
+    vi.setSystemTime(now() + 1);
+    const later = begin('jane', 'one');
+    await settle();
+    expect(verdicts([later])).toEqual(['waits']);
+    await tries[3]?.settle('accepted');
+    await settle();
+    expect(verdicts([later])).toEqual(['admitted']);
+  });
+
+  test('are sent one after the other when no outcome tells whether it is right', async () => {
+    const { tries } = await setUpTries(3);
+    await tries[0]?.settle('unavailable');
+    await settle();
+    expect(verdicts(tries)).toEqual(['admitted', 'admitted', 'waits', 'waits']);
+  });
+
+  test.each([
+    [1, ['admitted', tooLong, tooLong, tooLong]],
+    [2, ['admitted', tooLong, tooLong, tooLong]],
+    [3, ['admitted', 'admitted', tooLong, tooLong]],
+  ])('never take the last of %i slots, however long the backend takes', async (maxFailures, expected) => {
+    const { tries, send } = await setUpTries(maxFailures);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(verdicts(tries)).toEqual(expected);
+    for (const one of tries) await one.settle('refused');
+    expect(await send('jane', 'new', 'accepted')).toBe(maxFailures === 1 ? 'throttled' : 'sent');
+  });
+});
+
 describe('a flood of names', () => {
   test('never pushes out a count: new names can not be checked until a window has passed', async () => {
     const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });

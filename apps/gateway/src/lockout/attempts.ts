@@ -1,4 +1,4 @@
-import type { AdmittedAttempt, AttemptOutcome, Attempts } from '@sallyport/authenticator';
+import { type AdmittedAttempt, type AttemptOutcome, type Attempts, AuthenticatorError } from '@sallyport/authenticator';
 import type { AuthenticatorConfig, LockoutConfig } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
@@ -21,6 +21,9 @@ export interface AttemptsDependencies
  * At most `maxFailures` tries of a subject are refused in any `window`. A try takes its slot before it is sent. While
  * tries in progress hold the last slots, others wait for these to end, so that many first logins at once are not
  * throttled. They wait 1 s at most, and few of them: each holds one of the authenticator's slots, which all users share.
+ * Tries with one secret are sent one after the other: an old password that many tools and replicas have at one moment is
+ * refused once, and none of the others is sent. When it is right, those that waited are sent at once. In a directory that
+ * takes longer than they may wait, they take slots of their own, but never the last one: a new password still has its try.
  * A secret that was right the last time is always sent, one at a time: if the password has changed since then, that
  * costs one more refused try for each such secret, once.
  *
@@ -52,9 +55,12 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
       // Without a slot here, Redis is asked once whether it knows the secret, and again before the secret is refused: another
       // replica may have found it right since. What this process knows Redis need not say.
       let mayBeKnown = true;
-      const until = now() + maxWait;
+      const begunAt = now();
       for (;;) {
-        const own = local.judge(one);
+        const isLate = now() - begunAt >= maxWait;
+        // It was right after this one had begun to wait, or the directory is slow.
+        const mayDouble = isLate || (local.rightAt(one) ?? Number.NEGATIVE_INFINITY) >= begunAt;
+        const own = local.judge(one, mayDouble);
         if (own === 'invalid-credentials') return { admitted: false, reason: own };
         // Taken before Redis is asked, since others ask here at the same time, and held while Redis says to wait: only tries
         // that were sent hold slots there, so no two wait for each other, and those behind it here ask less often.
@@ -68,7 +74,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         }
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
         if (verdict === 'admit' && !slot) {
-          verdict = local.judge(one, true);
+          verdict = local.judge(one, mayDouble, true);
           if (verdict !== 'admit') shared?.settle('unavailable');
         }
         if (verdict === 'admit') {
@@ -81,22 +87,27 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         if (verdict !== 'wait') return { admitted: false, reason: verdict };
         // A secret that Redis knows to be right waits only for a try with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
-        if (local.judge(one, isRight) === 'wait') await local.nextChange(one, signal, until - now());
-        else if (answer === 'wait') await shared?.pause(signal);
+        if (local.judge(one, mayDouble, isRight) === 'wait') {
+          if (isLate) throw new AuthenticatorError('failed', 'earlier logins of the same user take too long');
+          await local.nextChange(one, signal, begunAt + maxWait - now());
+        } else if (answer === 'wait') await shared?.pause(signal);
       }
     },
   });
-  /** Forgets the refused tries of a user that this process counts. @param name as Kubernetes sees it */
-  const unlock = (name: string, authenticators: readonly NamesOfAuthenticator[]) => {
-    for (const { name: authenticator, username } of authenticators) {
-      if (name.startsWith(username.prefix)) local.clear(authenticator, name.slice(username.prefix.length));
-    }
-  };
   /** `lockedOut`: how many users of an authenticator are locked out, as far as this process knows. */
-  return Object.assign(guardOf, { unlock, lockedOut: lockedOut.count });
+  return Object.assign(guardOf, { unlock: unlockIn(local), lockedOut: lockedOut.count });
 }
 
 type NamesOfAuthenticator = Pick<AuthenticatorConfig, 'name' | 'username'>;
+
+function unlockIn({ clear }: Pick<ReturnType<typeof createLocalGuard>, 'clear'>) {
+  /** Forgets the refused tries of a user that this process counts. @param name as Kubernetes sees it */
+  return (name: string, authenticators: readonly NamesOfAuthenticator[]): void => {
+    for (const { name: authenticator, username } of authenticators) {
+      if (name.startsWith(username.prefix)) clear(authenticator, name.slice(username.prefix.length));
+    }
+  };
+}
 
 /** A slot here, to be settled once. */
 type Slot = (outcome: AttemptOutcome) => void;

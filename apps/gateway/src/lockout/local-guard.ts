@@ -13,24 +13,37 @@ export interface CountedTry {
   readonly state: 'pending' | 'refused' | 'abandoned';
 }
 
+/** What the rule must know of the secret that is to be sent. */
+interface Judged<Try extends CountedTry> {
+  readonly isOf: (one: Try) => boolean;
+  readonly isKnown: boolean;
+  readonly mayDouble: boolean;
+}
+
 /**
  * The one rule of the lockout guard, for what this process knows and for what all replicas know.
  *
  * @param isOf whether a try was with the secret that is to be sent
  * @param isKnown that secret was right the last time
+ * @param mayDouble it may be sent while one with the same secret is in progress. One secret never takes the last slot in
+ *   this way: a new password, which no one has tried yet, still has its try
  * @param slots refused tries that are allowed. 0: it is sent only if its secret is known to be right
  */
 export function judge<Try extends CountedTry>(
   tries: readonly Try[],
-  { isOf, isKnown }: { readonly isOf: (one: Try) => boolean; readonly isKnown: boolean },
+  { isOf, isKnown, mayDouble }: Judged<Try>,
   slots: number,
 ): Verdict {
   const failures = tries.filter(({ state }) => state !== 'pending');
   if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
-  if (tries.length < slots) return 'admit';
-  if (isKnown) return tries.some((one) => one.state === 'pending' && isOf(one)) ? 'wait' : 'admit';
+  const isDouble = tries.some((one) => one.state === 'pending' && isOf(one));
+  if (tries.length < (isDouble ? slotsOfDouble(mayDouble, slots) : slots)) return 'admit';
+  if (isKnown) return isDouble ? 'wait' : 'admit';
   return failures.length < slots ? 'wait' : 'throttled';
 }
+
+/** The slots that count for a try while one with the same secret is in progress. */
+export const slotsOfDouble = (mayDouble: boolean, slots: number): number => (mayDouble ? slots - 1 : 0);
 
 /**
  * Makes digests under a key, by default a random one of this process: names and secrets are compared and never stored,
@@ -132,7 +145,7 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
         if (left.length < page.tries.length) change(subject, page, left);
       }
     },
-    /** Resolves when a try of the subject is given back or counted, or none is in progress. Throws as {@link oneOf} does. */
+    /** Resolves when a try of the subject is given back or counted, or none is in progress; else as {@link oneOf}. */
     async nextChange({ subject }: Identified, signal: AbortSignal | undefined, limit: number): Promise<void> {
       const page = pages.get(subject);
       if (page) await oneOf(page.waiting, signal, limit);
@@ -141,22 +154,27 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
 }
 
 /**
- * Resolves when it is woken as one of `waiting`. @param limit milliseconds
+ * Resolves when it is woken as one of `waiting`, and at the limit. @param limit milliseconds
  *
- * @throws AuthenticatorError `failed` when `maxWaiting` wait already, and at the limit
+ * @throws AuthenticatorError `failed` when `maxWaiting` wait already
  * @throws the reason of the signal when it is aborted
  */
 async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, limit: number): Promise<void> {
   if (waiting.size >= maxWaiting) {
     throw new AuthenticatorError('failed', `too many concurrent logins for one user (${maxWaiting} waiting)`);
   }
-  const late = () => new AuthenticatorError('failed', 'earlier logins of the same user take too long');
   let wake = () => {};
+  let timer: NodeJS.Timeout;
   const begin = (resolve: () => void) => {
     wake = resolve;
     waiting.add(wake);
+    timer = setTimeout(resolve, limit);
   };
-  await bounded<void>({ signal, limit, late }, begin, () => waiting.delete(wake));
+  const end = () => {
+    waiting.delete(wake);
+    clearTimeout(timer);
+  };
+  await bounded<void>({ signal }, begin, end);
 }
 
 /**
@@ -197,10 +215,10 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
       user: userOf(authenticator, username),
     }),
     /** @param isRight the secret is known to be right. Default: whether it is to this process */
-    judge(one: Identified, isRight = isKnown(one)): Verdict {
+    judge(one: Identified, mayDouble: boolean, isRight = isKnown(one)): Verdict {
       const isOf = ({ secret }: Try) => secret === one.secret;
       const tries = ledger.triesOf(one.subject);
-      const verdict = judge(tries, { isOf, isKnown: isRight }, settings().maxFailures);
+      const verdict = judge(tries, { isOf, isKnown: isRight, mayDouble }, settings().maxFailures);
       const pending = tries.filter(({ state }) => state === 'pending');
       if (verdict !== 'admit' || pending.length < maxUnderWay) return verdict;
       return isRight && pending.length === maxUnderWay && !pending.some(isOf) ? 'admit' : 'wait';

@@ -131,7 +131,87 @@ describe('a secret that was right on one replica', () => {
   });
 });
 
+describe('one secret on all replicas at the same moment', () => {
+  /** Twice on each: the second waits for the first on its own replica. */
+  async function beginAll({ begin, settled }: Replicas, secret: string) {
+    const tries = [...replicas, ...replicas].map((replica) => begin(replica, 'jane', secret));
+    await settled();
+    return tries;
+  }
+
+  test.each([
+    ['new', []],
+    ['right on one replica', [1]],
+    ['right on each', replicas],
+  ])('is sent once and counts once when it is refused, though it was %s', async (_, rightOn) => {
+    await using all = await startReplicas(redis, { maxFailures: 2 });
+    for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
+    const tries = await beginAll(all, 'old');
+    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([1, 5]);
+    for (const one of tries) await one.settle('refused');
+    await all.settled();
+    expect([count(tries, 'admitted'), count(tries, 'invalid-credentials')]).toEqual([1, 5]);
+    expect(await all.send(2, 'jane', 'guess', 'refused')).toBe('sent');
+    expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
+  });
+
+  test('is sent by those that waited when it is right, in all slots but one', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 3 });
+    const tries = await beginAll(all, 'right');
+    await tries.find(({ verdict }) => verdict === 'admitted')?.settle('accepted');
+    await all.settled();
+    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([3, 3]);
+  });
+
+  test('leaves a slot for a new password when the directory takes longer than they may wait', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 3 });
+    const tries = await beginAll(all, 'wrong');
+    for (const _ of ['here', 'elsewhere']) {
+      await all.pass(1000);
+      await all.settled();
+    }
+    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([2, 0]);
+    for (const one of tries) await one.settle('refused');
+    await all.settled();
+    expect(await all.send(0, 'jane', 'new', 'accepted')).toBe('sent');
+  });
+
+  test.each([
+    ['each', replicas, false],
+    ['all but the first', [1, 2], false],
+    ['each, and Redis has lost its data', replicas, true],
+  ])('counts once though each sends it in a slow directory, when it was right on %s', async (_, rightOn, isLost) => {
+    await using all = await startReplicas(redis, { maxFailures: 2 });
+    for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
+    if (isLost) await redis.client().flushall();
+    const tries: Begun[] = [];
+    for (const replica of replicas) {
+      tries.push(all.begin(replica, 'jane', 'old'));
+      await all.settled();
+    }
+    await all.pass(1000);
+    await all.settled();
+    expect(verdicts(tries)).toEqual(['admitted', 'admitted', 'admitted']);
+    for (const one of tries) await one.settle('refused');
+    await all.settled();
+    expect(await all.send(1, 'jane', 'guess', 'refused')).toBe('sent');
+    expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
+  });
+});
+
 describe('a try whose replica has died', () => {
+  test('keeps its secret waiting for 1 s, and no longer', async () => {
+    await using all = await startReplicas(redis, { maxFailures: 3 });
+    all.begin(0, 'jane', 'right');
+    await all.settled();
+    const waiting = all.begin(1, 'jane', 'right');
+    await all.settled();
+    expect(verdicts([waiting])).toEqual(['waits']);
+    await all.pass(1000);
+    await all.settled();
+    expect(verdicts([waiting])).toEqual(['admitted']);
+  });
+
   test('counts as refused from 60 s on, until the window has passed', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     const lost = all.begin(0, 'jane', 'a');

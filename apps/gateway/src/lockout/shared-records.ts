@@ -6,6 +6,7 @@ import { type CountedTry, createFingerprint } from './local-guard.ts';
  * What all replicas know of the tries of one subject is a hash in Redis:
  *
  *   try:<id>         <pending or refused> <time> <secret> <MAC>
+ *   try:<secret>     refused <time> <secret> <MAC>: it was right before
  *   known:<secret>   right <time> <secret> <MAC>
  *
  * Times are Redis' own milliseconds, as the replica that writes knows them, so that the clocks of replicas don't matter.

@@ -23,7 +23,9 @@ end`;
  *          must not block each other. `any`: it takes one in any case
  * ARGV[4], ARGV[5]  milliseconds that the hash stays at least and at most
  * ARGV[6]  how many fields it may have
- * ARGV[7]… fields that say that the secret is right: with one of them the try takes a slot in any case
+ * ARGV[7]  the same, while a try with the same secret is in progress
+ * ARGV[8]… the secret, as records have it. With a record that it is right, the try needs no free slot, unless one with the
+ *          same secret is in progress
  *
  * @returns 1 when the try has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
  *   fields and their values
@@ -40,8 +42,8 @@ if isOther or type(size) == 'number' and size > tonumber(ARGV[6]) then
   removed = 1
 end
 
-local marks, isKnown, tries, others = {}, false, 0, {}
-for index = 7, #ARGV do marks[ARGV[index]] = true end
+local marks, isKnown, isDouble, tries, others = {}, false, false, 0, {}
+for index = 8, #ARGV do marks['known:' .. ARGV[index]] = true end
 local all = redis.call('HGETALL', key)
 for index = 1, #all, 2 do
   local name, value = all[index], all[index + 1]
@@ -52,15 +54,20 @@ for index = 1, #all, 2 do
     others[#others + 1] = name
     others[#others + 1] = value
     isKnown = isKnown or marks[name]
-    if string.sub(name, 1, 4) == 'try:' then tries = tries + 1 end
+    if string.sub(name, 1, 4) == 'try:' then
+      tries = tries + 1
+      local secret = string.match(value, '^pending %d+ (%S+) ')
+      isDouble = isDouble or secret and marks['known:' .. secret]
+    end
   end
 end
 
 local hasSlot = 0
-if ARGV[3] == 'any' then
+local slots = isDouble and ARGV[7] or ARGV[3]
+if slots == 'any' then
   redis.call('HSET', key, field, ARGV[2])
   hasSlot = 1
-elseif isKnown or tries < tonumber(ARGV[3]) then
+elseif isKnown and not isDouble or tries < tonumber(slots) then
   -- A Redis that takes no writes can still be read.
   local reply = redis.pcall('HSET', key, field, ARGV[2])
   if type(reply) == 'number' then hasSlot = 1 end

@@ -6,7 +6,7 @@ import type { LockoutConfig } from '../config/types.ts';
 import type { pause } from '../deadlines.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { createFingerprint, judge, maxWait, type Verdict } from './local-guard.ts';
+import { createFingerprint, judge, maxWait, slotsOfDouble, type Verdict } from './local-guard.ts';
 import { type CountedName, noteName, subjectKey } from './shared-lockouts.ts';
 import {
   createRecords,
@@ -54,12 +54,15 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
   const hash = createSharedHash(redis, tried, dependencies);
   let id: string = randomUUID();
   let wait = firstPause;
+  const begunAt = now();
   /** When the waiting ends, once it has begun. */
   let until: number | undefined;
+  /** Whether this replica knew its secret to be right, when it asked last. */
+  let wasRight = false;
 
   /** Also for a try that Redis was not asked about, or did not answer. No one waits for it. */
   const settle = (outcome: AttemptOutcome) => {
-    hash.settle(id, outcome);
+    hash.settle(id, outcome, wasRight);
     // A new id from now on, since the outcome of this one may still be on its way.
     id = randomUUID();
   };
@@ -73,13 +76,16 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
    * @throws AuthenticatorError `failed` when other replicas, or Redis, take too long
    */
   async function ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined> {
+    wasRight = rightAt !== undefined;
     try {
+      const isOver = until !== undefined && now() >= until;
+      const mayDouble = now() - begunAt >= maxWait;
       const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
-      const { verdict, hasSlot } = await inquire(hash, id, slots, rightAt, timeLimit);
+      const { verdict, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit, begunAt, mayDouble });
       if (verdict !== 'admit' && hasSlot) settle('unavailable');
       if (verdict !== 'wait') return verdict;
       until ??= now() + maxWait;
-      if (now() < until) return 'wait';
+      if (!isOver) return 'wait';
     } catch (error) {
       if (!(error instanceof RedisProblem)) throw error;
       const isLate = lateKinds.has(error.kind) && !redis.isDown && rightAt === undefined;
@@ -100,37 +106,56 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
   /** Between two questions. @throws the reason of the signal when it is aborted */
   async function pauseBetween(signal: AbortSignal | undefined): Promise<void> {
     // Half of it at random: those that wait must not all ask again at the same moment.
-    await dependencies.pause(wait * (0.5 + random()), signal);
+    const left = Math.max(0, (until ?? Number.POSITIVE_INFINITY) - now());
+    await dependencies.pause(Math.min(wait * (0.5 + random()), left), signal);
     wait = Math.min(wait * 1.5, longestPause);
   }
   return { ask, pause: pauseBetween, settle };
 }
 
-/**
- * One round trip, unless Redis' clock was not known, or records that do not count are in the way.
- *
- * @param timeLimit milliseconds; undefined: `redis.timeout`
- */
+interface Take {
+  readonly id: string;
+  /** How many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case. */
+  readonly limit: number | 'any';
+  /** The same, while a try with the same secret is in progress. */
+  readonly limitOfDouble: number | 'any';
+  /** Milliseconds; undefined: `redis.timeout`. */
+  readonly timeLimit: number | undefined;
+}
+
+interface Question extends Pick<Take, 'id' | 'timeLimit'> {
+  readonly slots: number;
+  readonly rightAt: number | undefined;
+  readonly mayDouble: boolean;
+  /** Monotonic milliseconds. A secret that was right since then need not wait for another try with it. */
+  readonly begunAt: number;
+}
+
+/** One round trip, unless Redis' clock was not known, or records that do not count are in the way. */
 async function inquire(
   hash: ReturnType<typeof createSharedHash>,
-  id: string,
-  slots: number,
-  rightAt: number | undefined,
-  timeLimit: number | undefined,
+  { id, slots, rightAt, timeLimit, begunAt, mayDouble }: Question,
 ): Promise<{ readonly verdict: Verdict; readonly hasSlot: boolean }> {
   // A secret that this replica knows to be right needs no free slot.
-  let limit: number | 'any' = rightAt === undefined ? slots : 'any';
+  let limit: Take['limit'] = rightAt === undefined ? slots : 'any';
+  let limitOfDouble: Take['limit'] = slotsOfDouble(mayDouble, slots);
   for (let call = 0; call < maxCalls; call++) {
-    const taken = await hash.take(id, limit, timeLimit);
+    const taken = await hash.take({ id, limit, limitOfDouble, timeLimit });
     if (taken === undefined) continue;
     // A secret that was right here after it was refused elsewhere is right.
     const rightSince = rightAt === undefined ? Number.NEGATIVE_INFINITY : hash.redisTime(rightAt);
     const isOf = ({ secret, state, time }: SharedTryRecord) =>
       hash.secrets.includes(secret) && (state !== 'refused' || time > rightSince);
-    const isKnown = rightAt !== undefined || hash.secrets.some((secret) => taken.known.has(secret));
-    const verdict = judge(taken.tries, { isOf, isKnown }, slots);
+    const knownAt = Math.max(
+      rightSince,
+      ...hash.secrets.map((secret) => taken.known.get(secret) ?? Number.NEGATIVE_INFINITY),
+    );
+    const isKnown = knownAt > Number.NEGATIVE_INFINITY;
+    const wasRightSince = knownAt >= hash.redisTime(begunAt);
+    const verdict = judge(taken.tries, { isOf, isKnown, mayDouble: mayDouble || wasRightSince }, slots);
     if (verdict !== 'admit' || taken.hasSlot) return { verdict, hasSlot: taken.hasSlot };
     limit = 'any';
+    limitOfDouble = 'any';
   }
   throw new RedisProblem('timeout', 'the clock of the cache Redis differs at each call');
 }
@@ -171,15 +196,14 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
   /**
    * Takes a slot, if one is free, and reads what was in the hash before.
    *
-   * @param limit how many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case
    * @returns undefined when the time of the record was wrong, so that others do not believe it: take it once more
    * @throws RedisProblem
    */
-  async function take(id: string, limit: number | 'any', timeLimit: number | undefined) {
+  async function take({ id, limit, limitOfDouble, timeLimit }: Take) {
     const expected = redisTime();
     const own = records.write(tryField(id), 'pending', expected, secret);
     const most = spareFields + 2 * settings().maxFailures;
-    const rest = [...own, limit, atLeast(), knownFor, most, ...secrets.map(knownField)];
+    const rest = [...own, limit, atLeast(), knownFor, most, limitOfDouble, ...secrets];
     const work = (client: RedisClient) => client.eval(takeScript, 1, key, ...rest);
     const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
     const [hasSlot, time, removed, fields] = readReply(replySchema, await asking);
@@ -188,12 +212,14 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
     return isBelieved ? { ...read(fields, time, removed), hasSlot: hasSlot === 1 } : undefined;
   }
   /** Gives the slot back, or counts it; counts a try without a slot as well. No one waits for it. */
-  function settle(id: string, outcome: AttemptOutcome): void {
+  function settle(id: string, outcome: AttemptOutcome, wasRight: boolean): void {
     // In this order: in a full Redis, a script that has removed something may still write.
     const gone = [tryField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
     const come: string[] = [];
     if (outcome === 'refused') {
-      come.push(...records.write(tryField(id), 'refused', redisTime(), secret));
+      // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
+      const isOld = wasRight || secrets.some((one) => known.has(one));
+      come.push(...records.write(tryField(isOld ? secret : id), 'refused', redisTime(), secret));
       noteName(redis, tried, redisTime(), atLeast());
     }
     if (outcome === 'accepted') {
