@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { startRedis } from '@sallyport/test-servers/redis';
+import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
@@ -9,12 +10,13 @@ import {
   breakGlass,
   closedCircuit,
   isRobot,
+  type RobotGateway,
   refused,
   robots,
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
-import { issue, newToken } from './testing/redis-tokens.ts';
+import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 import { authenticated, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
 
@@ -70,6 +72,45 @@ test('when Redis accepts and never answers, a few lookups wait, and all recover 
   expect(await ask(ada)).toEqual(isAda);
   await redis.start();
   await waitFor(async () => (await ask(token)).authenticated, 'the token to be accepted after the thaw');
+});
+
+/** Whatever is over sooner was not ended by it. */
+const longCircuit = { circuit: { openFor: '1h' } };
+
+async function untilOpened({ ask, gateway }: RobotGateway, token: string): Promise<void> {
+  const hasOpened = async () => {
+    expect(await ask(token)).toEqual(unavailable);
+    return openingsOf(gateway) > 0;
+  };
+  await waitFor(hasOpened, 'the circuit to open');
+}
+
+test.each(['stop', 'hang'] as const)(
+  'after a %s of Redis the circuit closes as soon as there is a connection, however long openFor is',
+  async (end) => {
+    await using redis = await startRedis();
+    const token = await issue(() => redis, { username: 'ci' });
+    await using robotGateway = await startRobotGateway([robots({ url: redis.url, commandTimeout: '1s' }, longCircuit)]);
+    await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted');
+    await redis[end]();
+    await untilOpened(robotGateway, token);
+    await redis.start();
+    await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted again');
+    expect(openingsOf(robotGateway.gateway)).toBe(1);
+  },
+);
+
+test('after a failover the circuit closes as soon as there is a connection to the new master', async () => {
+  await using sentinels = await startSentinels();
+  const old = await sentinels.master();
+  const token = await issue(() => old, { username: 'ci' });
+  await untilReplicated(old);
+  const options = { sentinels: sentinels.addresses, name: sentinels.name };
+  await using robotGateway = await startRobotGateway([robots(options, longCircuit)]);
+  await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted');
+  await old.kill();
+  await untilOpened(robotGateway, token);
+  await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted again');
 });
 
 /** From now on the process gets no file descriptor of this number or above. Those that are open stay open. */

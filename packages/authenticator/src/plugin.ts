@@ -86,7 +86,8 @@ export interface DeniedAttempt {
 export interface Attempts {
   /**
    * Call it before you send a password. It waits up to 1 s for attempts of this subject that are in progress: at most
-   * three of them are sent at a time, and a fourth with a secret that was right before.
+   * three of them are sent at a time, and a fourth with a secret that was right before. Those with the same secret are
+   * sent one after the other.
    *
    * @param subject the name as the backend knows it, never as typed: otherwise each spelling has a count of its own
    * @param secret stored only as a keyed digest
@@ -134,6 +135,12 @@ export interface PluginContext {
    * @param file relative to `baseDirectory`, or absolute
    */
   watchFile(file: string, load: (content: Buffer) => void | Promise<void>, options?: WatchOptions): Promise<void>;
+  /**
+   * Call it when a connection to the backend is established again after it was lost. If the circuit of this authenticator is
+   * open, the next call goes out as its probe, and does not wait for the end of `circuit.openFor`. So call it once for each
+   * connection that the backend has answered on, and pause between your attempts to connect. A plugin may ignore it.
+   */
+  readonly backendReconnected?: () => void;
 }
 
 /** How long-lived an authenticator's answers may be by their nature; the config can override it. */

@@ -83,6 +83,8 @@ export interface RevokedToken {
   readonly token: IssuedToken & { readonly revoked: Revocation };
   /** True when it was revoked before: its first revocation remains. */
   readonly already: boolean;
+  /** The store has replicas, and none has confirmed the revocation in time: a failover in the next moment can undo it. */
+  readonly unconfirmed?: true;
 }
 
 /**
@@ -116,6 +118,12 @@ export interface TokenIssuer {
     revocation: Revocation,
     signal: AbortSignal,
   ): AsyncIterable<RevokedToken | UnreadableToken>;
+
+  /**
+   * Deletes the record of a token, so that it is unknown from then on. It is for sessions above a limit: no one needs to know who
+   * ended them. Left out: these are revoked. Does nothing for a token that does not exist.
+   */
+  delete?(token: Pick<IssuedToken, 'digest' | 'user'>, signal: AbortSignal): Promise<void>;
 
   /** Ends connections. A second call does nothing. */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { connect } from './index.ts';
 import { content, never, newKey, open, storeKey, wording } from './testing/opened.ts';
@@ -45,4 +46,26 @@ test('the help of the metrics says what a rise means to the owner of the connect
   await connection.close();
   const help = metrics.find(({ name }) => name.endsWith('_faults_total'))?.help;
   expect(help).toMatch(new RegExp(` A rise means that ${wording.consequence}\\.$`));
+});
+
+test('whoever has the context is told of each connection, once the server has answered on it', async () => {
+  await redis.hang();
+  const { context } = recordingContext({ pluginName: 'redis', baseDirectory: '/' });
+  let reconnections = 0;
+  const counting = {
+    ...context,
+    backendReconnected() {
+      reconnections += 1;
+    },
+  };
+  const connection = await connect(settled({ url: redis.url, commandTimeout: '100ms' }), wording, counting);
+  // It accepts connections, and answers on none.
+  const status = () => connection.run(async (client) => client.status, never);
+  await waitFor(async () => (await status()) === 'reconnecting', 'the first one to be given up');
+  expect(reconnections).toBe(0);
+  await redis.start();
+  await waitFor(() => reconnections === 1, 'the first connection');
+  await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
+  await waitFor(() => reconnections === 2, 'the second connection');
+  await connection.close();
 });

@@ -12,6 +12,7 @@ import {
   problemOf,
   RedisProblem,
 } from './problems.ts';
+import { createReplicationCheck } from './replication.ts';
 
 /** The other nodes of the cluster work, so one node that hangs must not open the circuit. */
 const nodeSilent: Problem = { kind: 'node', problem: 'the node that has this key gave no answer in time' };
@@ -30,6 +31,13 @@ export interface Connection {
    * @throws the signal's reason when it is aborted
    */
   run<T>(work: (client: RedisClient) => Promise<T>, signal: AbortSignal | undefined, timeout?: number): Promise<T>;
+  /**
+   * Whether a replica has confirmed what `run` has just written at a key: otherwise a failover can undo it. Never rejects. The
+   * rights are PTTL, ROLE and WAIT.
+   *
+   * @returns undefined where there are no replicas, or the user may not ask
+   */
+  isReplicated(key: string): Promise<boolean | undefined>;
   /** Explains an error of one server that `work` caught. @param host the name that its certificate must have */
   problemOf(error: unknown, host: string): string;
   /** Closes all connections, also to a server that hangs. A second call does nothing. */
@@ -37,7 +45,7 @@ export interface Connection {
 }
 
 /** The parts of a plugin's context that a connection needs. */
-type ConnectionContext = Pick<PluginContext, 'logger' | 'metrics' | 'signal' | 'watchFile'>;
+type ConnectionContext = Pick<PluginContext, 'logger' | 'metrics' | 'signal' | 'watchFile' | 'backendReconnected'>;
 
 /**
  * Connects, and makes a new connection when the TLS files change. It does not fail because Redis is down: the client tries
@@ -75,6 +83,7 @@ export async function connect(
         throw new RedisProblem(problem.kind, `${name}: ${problem.problem}`);
       }
     },
+    isReplicated: createReplicationCheck(() => opened.current.client, commandTimeout),
     problemOf: (error, host) => problemOf(error, { name: host, wording }).problem,
     close: async () => opened.close(),
   };
@@ -98,7 +107,8 @@ function notConnected({ kind, problem }: Problem): Problem {
   return { kind, problem: `not connected: ${problem}` };
 }
 
-function createEvents(name: string, wording: Wording, { logger, metrics }: ConnectionContext): StateEvents {
+function createEvents(name: string, wording: Wording, context: ConnectionContext): StateEvents {
+  const { logger, metrics } = context;
   const problems = metrics.counter({
     name: 'faults_total',
     help: `Failed attempts to connect and failed commands, by kind. A rise means that ${wording.consequence}.`,
@@ -114,6 +124,7 @@ function createEvents(name: string, wording: Wording, { logger, metrics }: Conne
     onUp() {
       up.set({}, 1);
       logger.info({ servers: name }, 'connected to Redis');
+      context.backendReconnected?.();
     },
     onDown({ problem }) {
       up.set({}, 0);

@@ -126,6 +126,41 @@ describe('a half-open circuit', () => {
   });
 });
 
+describe('a reconnection', () => {
+  test('half-opens a circuit that is open: one call goes out, and no other one', () => {
+    const { circuit, finish, changes } = setUp();
+    finish(...outages(5));
+    circuit.reconnected();
+    expect(circuit.state).toBe('half-open');
+    const probe = circuit.admit();
+    expect(() => circuit.admit()).toThrow('circuit half-open');
+    circuit.reconnected();
+    expect(() => circuit.admit()).toThrow('circuit half-open');
+    probe.settle('answered');
+    expect(changes).toEqual(['open', 'half-open', 'closed']);
+  });
+
+  test('that is followed by an outage costs one call, and openFor begins again', () => {
+    const { circuit, finish, pass } = setUp();
+    finish(...outages(5));
+    pass(4000);
+    circuit.reconnected();
+    finish('outage');
+    expect(() => circuit.admit()).toThrow('circuit open, next try in 5s');
+    circuit.reconnected();
+    expect(circuit.admit().probe).toBe(true);
+  });
+
+  test('changes nothing of a closed circuit', () => {
+    const { circuit, finish } = setUp();
+    finish(...outages(4));
+    circuit.reconnected();
+    expect([circuit.state, circuit.admit().probe]).toEqual(['closed', false]);
+    finish('outage');
+    expect(circuit.state).toBe('open');
+  });
+});
+
 test('the window has the counts of a plain list of times, but for the length of a slice', () => {
   const step = fc.record({ pass: fc.oneof(fc.nat(30), fc.nat(4000), fc.nat(30_000)), outage: fc.boolean() });
   fc.assert(

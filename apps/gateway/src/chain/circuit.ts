@@ -19,7 +19,7 @@ export type Circuit = ReturnType<typeof createCircuit>;
 export interface CircuitDependencies {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Called at each change; with `half-open` when the first call comes after `openFor`. */
+  /** Called at each change; with `half-open` when the first call comes after `openFor`, or after a reconnection. */
   readonly onStateChange?: (state: CircuitState) => void;
 }
 
@@ -61,8 +61,8 @@ export function createCircuitWindow(now: () => number) {
 
 /**
  * Opens when at least `minimumCalls` calls finished in the last 10 s and at least half of them were outages. After
- * `openFor` one call at a time goes out as a probe and all others are refused at once: an answer closes the circuit
- * with a clean slate, an outage opens it again.
+ * `openFor`, or once its connection is back, one call at a time goes out as a probe and all others are refused at once: an
+ * answer closes the circuit with a clean slate, an outage opens it again.
  */
 export function createCircuit(settings: CircuitConfig, dependencies: CircuitDependencies) {
   const { now, onStateChange } = dependencies;
@@ -95,9 +95,13 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
   };
 
   return {
-    /** `half-open` as soon as `openFor` is over, also when no call has come since. */
+    /** `half-open` as soon as it may be, also when no call has come since. */
     get state(): CircuitState {
       return state === 'open' && now() >= openUntil ? 'half-open' : state;
+    },
+    /** A connection to the backend was established again: an open circuit is half-open from now on. */
+    reconnected(): void {
+      if (state === 'open') openUntil = now();
     },
     /** @throws AuthenticatorError `unavailable`, at once, when the call must not go out */
     admit(): CircuitPermit {

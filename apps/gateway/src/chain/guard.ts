@@ -34,6 +34,8 @@ export interface GuardDependencies extends CircuitDependencies {
 /** The plugin within its bounds. */
 export interface Guard extends Authenticator {
   readonly circuitState: CircuitState;
+  /** The plugin has a connection to its backend again: see `PluginContext.backendReconnected`. */
+  readonly reconnected: () => void;
   /**
    * The plugin's own `revalidate`, within the same bounds: it takes one of the same slots, and the same circuit counts it.
    * Left out where the plugin has none.
@@ -84,6 +86,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     get circuitState() {
       return circuit.state;
     },
+    reconnected: circuit.reconnected,
   };
 }
 

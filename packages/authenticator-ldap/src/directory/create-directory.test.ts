@@ -58,6 +58,22 @@ describe('a server with an open circuit', () => {
     await directory.close();
   });
 
+  test('is reported when it is used again', async () => {
+    const one = memoryServer('a');
+    const recovered: string[] = [];
+    const { directory } = directoryOf(ldapOptions([one.server], { circuit }), memoryConnect([one]), {
+      backendReconnected: () => recovered.push('a'),
+    });
+    one.connecting = 'unreachable';
+    await outcomeOf(directory.withService(searchOnce(), { signal: never }));
+    await pass(5000);
+    expect(recovered).toEqual([]);
+    one.connecting = 0;
+    await pass(5000);
+    expect(recovered).toEqual(['a']);
+    await directory.close();
+  });
+
   test.each<readonly ['connecting' | 'binding' | 'searching', Behaviour]>([
     ['connecting', 'hang'],
     ['binding', 'hang'],

@@ -45,6 +45,7 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
     onClose() {
       reportClosed(access, circuit);
       probe.stop();
+      access.backendReconnected?.();
     },
   });
   const { signal } = closing;

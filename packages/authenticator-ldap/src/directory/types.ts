@@ -78,6 +78,8 @@ export interface DirectoryDependencies {
   readonly now: () => number;
   /** At least 0, less than 1. */
   readonly random: () => number;
+  /** Called when a server whose circuit was open has recovered. */
+  readonly backendReconnected?: (() => void) | undefined;
   /** Left out: DNS, by `options.srv.nameServers`. */
   readonly resolveSrv?: ResolveSrv;
 }

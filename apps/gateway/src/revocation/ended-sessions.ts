@@ -1,0 +1,92 @@
+import { createHmacSha256 } from '../sealing/hmac.ts';
+import type { SealingKey } from '../sealing/seal.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { digestOf } from './list.ts';
+import { endedReply } from './replies.ts';
+import { endedAboveLimitScript, endedScript, mostEndedShared, revocationKeys } from './scripts.ts';
+
+// Redis has a member `digest.mac` for each session. Only a gateway can make the mac: another writer of that Redis ends no
+// session. The digest is the SHA-256 of a random token, so it shows nothing of the token.
+
+/** Sessions that one process remembers: one that started before the logout needs none of those in Redis. */
+const mostRemembered = 10_000;
+
+/** Milliseconds. A slow Redis must not delay the next poll of the revocation list. */
+const callLimit = 1_000;
+
+/**
+ * Milliseconds that Redis has them after the last one: as long as any answer is cached and used, see `config/cache/lifetimes.ts`.
+ */
+const sharedFor = 48 * 3_600_000;
+
+/** Sessions that were logged out, or revoked for another one of their user. An answer that is cached about one is not used. */
+export type EndedSessions = ReturnType<typeof createEndedSessions>;
+
+/** It outlives a reload of the config. An ended session never comes back, so only the number of them has a limit. */
+export function createEndedSessions() {
+  /** In the order in which they were learned. */
+  const digests = new Set<string>();
+  /** Those that ended here, and are not in Redis yet. */
+  let unshared: readonly string[] = [];
+  /** The last member of each Redis that was read. */
+  const newest = new WeakMap<ProbedRedis, string>();
+
+  function remember(digest: string): void {
+    digests.add(digest);
+    const [oldest] = digests;
+    if (digests.size > mostRemembered && oldest !== undefined) digests.delete(oldest);
+  }
+
+  /** Runs the script, and remembers what it returns. @returns the state of what was sent */
+  async function exchange(redis: ProbedRedis, script: string, sent: readonly string[]): Promise<string> {
+    const { endedNewest, ended } = revocationKeys(redis.keyPrefix);
+    const given = [newest.get(redis) ?? '', String(sharedFor), ...sent];
+    const reply = await redis.askWithin('revocations', callLimit, (client) =>
+      client.eval(script, 2, endedNewest, ended, ...given),
+    );
+    const [last, members, state] = readReply(endedReply, reply);
+    for (const member of members) {
+      const digest = digestIn(member, redis.sealingKeys);
+      if (digest !== undefined) remember(digest);
+    }
+    newest.set(redis, last);
+    return state;
+  }
+
+  return {
+    has: (token: string): boolean => digests.size > 0 && digests.has(digestOf(token)),
+    /** This process has ended a session: it refuses it from now on, and the next poll publishes that. */
+    add(digest: string): void {
+      if (digests.has(digest)) return;
+      remember(digest);
+      unshared = [...unshared, digest].slice(-mostEndedShared);
+    },
+    /**
+     * Publishes what ended here, and learns what ended elsewhere since the last call. That is one call of Redis, which reads
+     * one short text while nothing ends.
+     *
+     * @throws RedisProblem; what ended here is published by a later call then
+     */
+    async synchronize(redis: ProbedRedis): Promise<void> {
+      const [key] = redis.sealingKeys;
+      if (key === undefined) return;
+      const publishing = new Set(unshared);
+      const members = unshared.map((digest) => memberOf(digest, key));
+      let state = await exchange(redis, endedScript, members);
+      // The list is bounded, and must be writable when others have filled Redis.
+      if (state === 'full') state = await exchange(redis, endedAboveLimitScript, members);
+      if (state === 'written') unshared = unshared.filter((digest) => !publishing.has(digest));
+    },
+  };
+}
+
+function memberOf(digest: string, key: SealingKey): string {
+  return `${digest}.${createHmacSha256(key.derive('ended sessions'))(digest)}`;
+}
+
+/** @returns undefined for what no gateway with one of these keys has written */
+function digestIn(member: string, keys: readonly SealingKey[]): string | undefined {
+  const [digest = ''] = member.split('.', 1);
+  return keys.some((key) => memberOf(digest, key) === member) ? digest : undefined;
+}

@@ -1,0 +1,15 @@
+import type { Authenticator, Decision } from '@sallyport/authenticator';
+import { judgingLayer, layer } from '../chain/layer.ts';
+
+const revoked: Decision = Object.freeze({ kind: 'rejected', reason: 'revoked' });
+
+/**
+ * Refuses sessions that are known to have ended before any cache is asked: while their Redis is down, the last answer is
+ * used there, and it may be older than the logout.
+ */
+export function withEnded(inner: Authenticator, hasEnded: (token: string) => boolean): Authenticator {
+  const judge = (decision: Decision, token: string): Decision => (hasEnded(token) ? revoked : decision);
+  // The session may have ended while its answer was waited for.
+  const judged = judgingLayer(inner, judge, (decision) => decision);
+  return layer(inner, (token, context) => (hasEnded(token) ? revoked : judged.authenticate(token, context)));
+}
