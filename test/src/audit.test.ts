@@ -100,7 +100,7 @@ test('reports that an earlier answer was used, and why; processes with one seali
   const keys = [sealingKey(), sealingKey()];
   const setup = {
     authenticators: [shared(backend, 'corp', { authenticatedTtl: '50ms' })],
-    redis: { url: 'redis://127.0.0.1:1' },
+    redis: { url: 'redis://127.0.0.1:1', startWithoutBlocks: true },
     keys,
     more: { audit },
   };

@@ -52,7 +52,39 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
   expect(await operator.json('revoke', '--all')).toMatchObject({ replicas: { entry: { kind: 'all' } }, revoked: [] });
 });
 
+const mistyped = (user: string) =>
+  `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? It is done all the same\n`;
+
 describe('without a gateway', () => {
+  test('a user whom no authenticator knows is blocked, with a warning; none where one of them can not tell', async () => {
+    const known = { ...staticAuthenticator, name: 'ops', username: { prefix: 'ops:' } };
+    const user = { base: 'dc=example,dc=com', filter: '(uid={username})' };
+    const bind = { dn: 'cn=sallyport', password: { file: 'secret' } };
+    const options = { urls: ['ldaps://127.0.0.1:1'], bind, user };
+    const away = { name: 'corp', use: 'ldap', username: { prefix: 'corp:' }, options };
+    const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ada' }), secret: randomToken() };
+    const config = replicasConfig([known, away, cachedRobots(redis.url)], redis.url);
+    const { operator } = await startReplicas(0, config, files);
+    for (const [name, stderr] of [
+      ['ops:ada', ''],
+      ['ops:eve', mistyped('ops:eve')],
+      ['corp:eve', ''],
+      ['robot:eve', ''],
+    ] as const) {
+      const { code, stdout, stderr: said } = await operator.run(['block', '--user', name, '--for', '1h']);
+      expect([name, code, stdout, said]).toEqual([
+        name,
+        0,
+        expect.stringContaining(`blocked user ${name} until`),
+        stderr,
+      ]);
+    }
+    for (const command of ['revoke', 'unlock']) {
+      const { code, stderr } = await operator.run([command, '--user', 'ops:eve']);
+      expect([command, code, stderr.endsWith(mistyped('ops:eve'))]).toEqual([command, 3, true]);
+    }
+  });
+
   test('a name without a prefix is refused, unless it is meant to be exact', async () => {
     const more = { name: 'more', username: { prefix: 'sp:' } };
     const breakGlass = { ...staticAuthenticator, name: 'break-glass' };
@@ -77,7 +109,7 @@ describe('without a gateway', () => {
       ['--group', 'dev'],
     ]) {
       const exact = await operator.run(['block', ...subject, '--exact', '--for', '1h']);
-      expect(exact).toMatchObject({ code: 0, stderr: '' });
+      expect(exact).toMatchObject({ code: 0, stderr: subject[0] === '--user' ? mistyped('jane') : '' });
       expect(exact.stdout).toContain('\nno gateway is running on this Redis: it takes effect when one starts.\n');
       expect(exact.stdout).toContain(`sallyport unblock ${subject.join(' ')} --exact --config ${operator.config}\n`);
     }

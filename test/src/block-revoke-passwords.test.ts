@@ -40,6 +40,8 @@ describe('a token that carries a password', () => {
     expect([named.code, named.stderr]).toEqual([0, '']);
     expect(named.stdout).toContain('\nconfirmed by 1 of 1 replica.\n');
     expect(await answers()).toEqual([refused, refused, refused]);
+    const mistyped = await operator.run(['block', '--user', 'corp:alcie', '--for', '8h']);
+    expect([mistyped.code, mistyped.stderr]).toEqual([0, expect.stringContaining('knows user corp:alcie')]);
     const token = await issue(() => redis, { username: 'ci' });
     const issued = await operator.run(['block', '--token', '--for', '1h'], token);
     expect([issued.code, issued.stderr]).toEqual([0, '']);

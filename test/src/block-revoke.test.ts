@@ -169,6 +169,29 @@ test('one that hangs is reported as not confirmed, and obeys once it goes on', a
   expect(await ask(token)).toEqual(both(refused));
 });
 
+test('an unblock that not all replicas have confirmed can be run again', async () => {
+  const { operator, gateways, ask } = replicas;
+  const token = await newToken('gil');
+  const unblock = (wait: string) => operator.run(['unblock', '--user', 'robot:gil', '--wait', wait]);
+  expect(await operator.run(['block', '--user', 'robot:gil', '--for', '1h'])).toMatchObject({ code: 0 });
+  gateways[1]?.signal('SIGSTOP');
+  try {
+    for (const _ of [1, 2]) {
+      const { code, stdout } = await unblock('100ms');
+      expect([code, stdout]).toEqual([
+        1,
+        expect.stringMatching(/^unblocked user robot:gil: .*\nconfirmed by \d of 2 /),
+      ]);
+    }
+  } finally {
+    gateways[1]?.signal('SIGCONT');
+  }
+  const done = await unblock('30s');
+  expect(done).toMatchObject({ code: 0, stderr: '' });
+  expect(done.stdout).toContain('confirmed by 2 of 2 replicas.\n');
+  expect(await ask(token)).toEqual(both(isRobot('gil')));
+});
+
 test('check finds that the rights that the runbook gives are enough', async () => {
   expect(await replicas.operator.run(['check'])).toMatchObject({ code: 0, stderr: '' });
 });

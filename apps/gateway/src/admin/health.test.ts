@@ -25,6 +25,7 @@ function link(name: string, circuitState: CircuitState, check?: (signal: AbortSi
     authenticate: async () => ({ kind: 'no-opinion' as const }),
     close: async () => undefined,
     circuitState,
+    reconnected: () => undefined,
     ...(check === undefined ? {} : { check }),
   };
   return { name, onError: 'continue', recognizes: () => true, authenticator: guard, guard };
@@ -44,6 +45,18 @@ describe('readiness', () => {
     expect(failing(health)).toEqual([]);
     health.stopping();
     expect(failing(health)).toEqual(['shutdown']);
+  });
+
+  test('waits until it is known who is blocked', () => {
+    let isUnknown = true;
+    const health = createHealth(
+      () => [],
+      () => isUnknown,
+    );
+    health.listening();
+    expect(failing(health)).toEqual(['revocation-list']);
+    isUnknown = false;
+    expect(failing(health)).toEqual([]);
   });
 
   test('does not depend on any backend', () => {

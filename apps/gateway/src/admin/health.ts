@@ -21,8 +21,13 @@ const checkedFor = 10_000;
 
 export type Health = ReturnType<typeof createHealth>;
 
-/** The health of this gateway and of its authenticators. @param links of the chain that runs, read each time */
-export function createHealth(links: () => readonly GuardedLink[]) {
+/**
+ * The health of this gateway and of its authenticators.
+ *
+ * @param links of the chain that runs, read each time
+ * @param isUnknown see `Blocks`
+ */
+export function createHealth(links: () => readonly GuardedLink[], isUnknown: () => boolean = () => false) {
   let state: 'starting' | 'listening' | 'stopping' = 'starting';
   let last: { at: number; links: readonly GuardedLink[]; checks: Promise<HealthChecks> } | undefined;
   return {
@@ -33,6 +38,8 @@ export function createHealth(links: () => readonly GuardedLink[]) {
     readiness: (): HealthCheck[] => [
       { name: 'listening', ok: state !== 'starting', reason: 'not listening yet' },
       { name: 'shutdown', ok: state !== 'stopping', reason: 'shutting down' },
+      // This replica lets no one in; others, which have read it before, do.
+      { name: 'revocation-list', ok: !isUnknown(), reason: 'not read since the start' },
     ],
     /** The health of each authenticator, for `?verbose` and the status page. It does not decide readiness. */
     authenticators() {

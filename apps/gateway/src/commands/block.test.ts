@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Entry } from '../revocation/list.ts';
-import { requireBlock } from './block.ts';
+import { findUnblock, requireBlock } from './block.ts';
 
 const now = 1_000_000;
 const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
@@ -51,4 +51,19 @@ test.each<[Entry['kind'], string, string]>([
 
 test('says that the block may be among those that cannot be opened', () => {
   expect(() => find('user', 'x', { unreadable: 2 })).toThrow(/2 entries of the list can't be opened/);
+});
+
+test('an unblock is found, to be repeated, until the block would have ended', () => {
+  const unblock = (until: number) => ({
+    ...block('user', 'corp:jane', until),
+    action: 'unblock' as const,
+    revision: 9e6,
+  });
+  const found = (...more: Entry[]) =>
+    findUnblock({ now, entries: [...entries, ...more] }, { kind: 'user', name: 'corp:jane' });
+  expect(found()).toBeUndefined();
+  expect(found(unblock(now))).toBeUndefined();
+  expect(found(unblock(now + 1))).toEqual(unblock(now + 1));
+  // Blocked again since.
+  expect(found(unblock(now + 1), { ...block('user', 'corp:jane'), revision: 9e7 })).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 import { nearest } from '../config/problems.ts';
 import { printable } from '../logging/printable.ts';
-import { blocksIn, type Entry } from '../revocation/list.ts';
+import { blocksIn, currentEntries, type Entry } from '../revocation/list.ts';
 import { type Listing, readListing } from '../revocation/redis-list.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
@@ -10,6 +10,7 @@ import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDige
 import { entryJson, mayStillBeRefused, mayStillPass, publish, report, unreadableRemark } from './report.ts';
 import { type EntryOptions, nameSubject, prepare } from './subject.ts';
 import { humanDuration, momentText } from './times.ts';
+import { remarkUnknownUser } from './unknown-user.ts';
 
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
 
@@ -37,10 +38,12 @@ export async function block(options: EntryOptions & { readonly for: number }): P
     return { ...draft, until: listing.now + options.for };
   });
   const text = blockText(publication.entry, before, options);
-  return report(publication, options.output, text, (json) => ({
+  const code = report(publication, options.output, text, (json) => ({
     ...json,
     ...(before && { before: entryJson(before) }),
   }));
+  await remarkUnknownUser(config, draft);
+  return code;
 }
 
 /** What comes before the line that says who has confirmed, and what comes after it. */
@@ -59,7 +62,9 @@ function blockText(entry: Entry, before: Entry | undefined, options: EntryOption
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unblock', blockable);
   const publication = await publish(config, options.wait, (listing) => {
-    return { ...draft, until: requireBlock(listing, draft, options.config).until };
+    // One that not all replicas have confirmed can be repeated.
+    const { until } = findUnblock(listing, draft) ?? requireBlock(listing, draft, options.config);
+    return { ...draft, until };
   });
   const text = `unblocked ${nameSubject(draft)}: the backend decides again.\n`;
   return report(publication, options.output, [text, mayStillBeRefused]);
@@ -67,6 +72,12 @@ export async function unblock(options: EntryOptions): Promise<ExitCode> {
 
 function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefined {
   return blocks.find((one) => one.kind === kind && one.name === name);
+}
+
+/** Finds what has ended a block before its time, until that time. */
+export function findUnblock({ entries, now }: Pick<Listing, 'entries' | 'now'>, named: Named): Entry | undefined {
+  const ended = currentEntries(entries).filter(({ action, until }) => action === 'unblock' && until > now);
+  return find(ended, named);
 }
 
 export function requireBlock(listing: Listing, subject: Named, config?: string): Entry {

@@ -11,7 +11,7 @@ function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
   const login = username === undefined ? {} : { username, password: 'secret' };
   const connection = { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout: 2_000, ...login } as const;
   const sealingKeys = [Buffer.alloc(32, 'A')];
-  const redis = { connection, timeout: 1_000, keyPrefix: 'sallyport:', sealingKeys };
+  const redis = { connection, timeout: 1_000, keyPrefix: 'sallyport:', sealingKeys, startWithoutBlocks: false };
   return checkCacheRedis({ cache: { ...lifetimes, memory: { maxEntries: 1 }, redis }, baseDirectory: '/' });
 }
 

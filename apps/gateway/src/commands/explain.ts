@@ -5,7 +5,7 @@ import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
-import type { Blocks, Entry } from '../revocation/list.ts';
+import type { Entry, RevocationList } from '../revocation/list.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
@@ -41,7 +41,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
     // The identity policy logs its objections as warnings.
     logger: await createLogger('warn'),
     attempts,
-    blocks,
+    blocks: { ...blocks, isUnknown: false },
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
@@ -89,7 +89,7 @@ function rowsOf({ authenticators }: GatewayConfig, answers: readonly Answer[], n
   });
 }
 
-function findBlock(blocks: Blocks, token: string, { seen, credential }: Observed): Entry | undefined {
+function findBlock(blocks: RevocationList, token: string, { seen, credential }: Observed): Entry | undefined {
   const ofUsers = seen.groups.map(({ username, final }) => blocks.ofUser(username, final));
   const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential)];
   return found.find((block) => block !== undefined);

@@ -10,6 +10,7 @@ import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
 import { mayStillBeRefused, publish, report } from './report.ts';
 import { type EntryOptions, prepare } from './subject.ts';
 import { momentText } from './times.ts';
+import { remarkUnknownUser } from './unknown-user.ts';
 
 export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
@@ -59,7 +60,9 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
   const after = cleared.length > 0 ? mayStillBeRefused : '';
   const listed = cleared.map(lockoutJson);
   const code = report(publication, options.output, [text, after], (json) => ({ ...json, cleared: listed }));
-  return code === exitCodes.success && cleared.length === 0 ? exitCodes.negative : code;
+  if (cleared.length > 0) return code;
+  await remarkUnknownUser(config, draft);
+  return code === exitCodes.success ? exitCodes.negative : code;
 }
 
 function unlockText(name: string, cleared: readonly NamedLockout[], maxFailures: number, config?: string): string {

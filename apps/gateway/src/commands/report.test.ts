@@ -38,7 +38,7 @@ test('one that has not confirmed is named, with what that means', () => {
   const some = publication({ unconfirmed: [silent] });
   expect([confirmationLine(some.confirmation), exitCodeOf(some)]).toEqual(['confirmed by 2 of 3 replicas.\n', 1]);
   expect(remarks(some)).toEqual([
-    'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or stopped',
+    'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or killed. Commands wait for it for 48s more',
     expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10 s more/),
   ]);
 });

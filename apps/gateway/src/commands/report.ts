@@ -4,6 +4,7 @@ import { type Confirmation, type Publication, publishAndConfirm } from '../revoc
 import type { Entry } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { Listing } from '../revocation/redis-list.ts';
+import { countsFor } from '../revocation/replicas.ts';
 import { withCacheRedis } from './connections.ts';
 import { createInterrupt } from './interrupt.ts';
 import type { ReadOptions } from './options.ts';
@@ -50,7 +51,7 @@ export function confirmationLine({ confirmed, unconfirmed }: Confirmation): stri
 
 const meanings = {
   behind: 'it is running, and has not read the entry yet',
-  silent: 'cut off from Redis, hanging or stopped',
+  silent: 'cut off from Redis, hanging or killed',
   'other keys': 'its cache.redis.sealingKeys are not those of this config',
 };
 
@@ -72,7 +73,9 @@ export function remarks(publication: Publication): readonly string[] {
   const heard = (heardAt: number) => `last heard of ${humanDuration(now - heardAt)} ago`;
   const all = [
     ...unconfirmed.map(({ id, heardAt, absence }) => {
-      return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}`;
+      const left =
+        absence === 'silent' ? `. Commands wait for it for ${humanDuration(heardAt + countsFor - now)} more` : '';
+      return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}${left}`;
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
     unconfirmed.length > 0 && cutOffRemark,

@@ -10,6 +10,7 @@ import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageErr
 import { mayStillPass, publish, report } from './report.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
+import { remarkUnknownUser } from './unknown-user.ts';
 
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
 export async function revoke(options: EntryOptions): Promise<ExitCode> {
@@ -31,7 +32,10 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   const known = revoked + outcome.already.length + outcome.unreadable.length;
   const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
   const isIncomplete = outcome.unreadable.length + outcome.problems.length > 0;
-  if (isNothing && known === 0 && !isIncomplete) printRemark(nothingRemark(given, issuers));
+  if (isNothing && known === 0 && !isIncomplete) {
+    printRemark(nothingRemark(given, issuers));
+    await remarkUnknownUser(given.config, given.draft);
+  }
   if (isIncomplete || forgotten !== exitCodes.success) return exitCodes.failure;
   return isNothing ? exitCodes.negative : exitCodes.success;
 }
@@ -91,6 +95,7 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
   const authenticator = issuing.authenticator.name;
   const { kind, by, reason } = prepared.draft;
   const revocation = { at, by, ...(reason !== undefined && { reason }) };
+  let unconfirmed = 0;
   try {
     await withIssuer(issuing, async (issuer) => {
       for await (const one of issuer.revoke(selectionOf(prepared, issuing), revocation)) {
@@ -104,7 +109,12 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
           );
         } else {
           const seen = seeToken(one.token, issuing.judge, at.getTime());
-          (one.already ? outcome.already : outcome.revoked).push(toJson(seen, authenticator));
+          const { already, unconfirmed: isUnconfirmed } = one;
+          (already ? outcome.already : outcome.revoked).push({
+            ...toJson(seen, authenticator),
+            ...(isUnconfirmed && { unconfirmed: true }),
+          });
+          if (isUnconfirmed) unconfirmed += 1;
           if (isText) process.stdout.write(`${printable(revokedLine(one, seen, at))}\n`);
         }
       }
@@ -114,6 +124,14 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
     outcome.problems.push({ authenticator, problem });
     printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${problem}`);
   }
+  if (unconfirmed > 0) printRemark(unconfirmedRemark(authenticator, unconfirmed));
+}
+
+function unconfirmedRemark(authenticator: string, count: number): string {
+  return (
+    `no replica of the store of authenticator ${authenticator} has confirmed ${count === 1 ? 'it' : `${count} of them`}: a failover ` +
+    'now can undo the revocation. Check the replicas of that store. After a failover, run the command again'
+  );
 }
 
 function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: Date): string {

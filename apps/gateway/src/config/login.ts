@@ -99,7 +99,7 @@ export const loginSchema = z
       'How often a session has its user looked up again: still there, not disabled, password not changed, groups anew.',
       { least: '1s', most: '1h' },
     ).prefault('5m'),
-    maxSessions: count('Sessions of one user; a further login revokes the oldest. 1 to 100.', 1, 100).default(10),
+    maxSessions: count('Sessions of one user; a further login ends the oldest. 1 to 100.', 1, 100).default(10),
     clusters: z
       .record(
         z.string().max(63).regex(name, 'must be lowercase letters, digits, dots and inner dashes, such as prod'),

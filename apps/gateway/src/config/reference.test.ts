@@ -13,7 +13,7 @@ interface Entry {
 }
 
 /** The keys that say where Redis is: the README of the redis plugin has them, and its tests hold it to them. */
-const ofConnections = /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix)/;
+const ofConnections = /^cache\.redis\.(?!sealingKeys|timeout|keyPrefix|startWithoutBlocks)/;
 
 function describedIn(schema: JsonSchema, path = ''): Entry[] {
   const properties = isObject(schema.properties) ? schema.properties : {};

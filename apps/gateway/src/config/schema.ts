@@ -123,7 +123,9 @@ const authenticator = z.strictObject({
     minimumCalls: positive
       .default(5)
       .describe('It opens after at least this many calls in 10 s, half of them outages.'),
-    openFor: duration('How long it stays open: the authenticator is not called then.').prefault('5s'),
+    openFor: duration(
+      'How long it stays open: the authenticator is not called then. It ends sooner when the plugin has a connection again.',
+    ).prefault('5s'),
   }),
   onError: z
     .enum(['continue', 'stop'])

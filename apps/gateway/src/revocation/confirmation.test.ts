@@ -4,10 +4,11 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { fateOf, judgeReplicas, publishAndConfirm, readReplicas, sealApplied } from './confirmation.ts';
+import { fateOf, judgeReplicas, publishAndConfirm } from './confirmation.ts';
 import { blocksIn, digestOfList, type Entry } from './list.ts';
 import type { Draft } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
+import { readReplicas, sealApplied } from './replicas.ts';
 import { revocationKeys } from './scripts.ts';
 import { openRedis, startReplica } from './testing/replicas.ts';
 

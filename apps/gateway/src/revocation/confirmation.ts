@@ -1,52 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
-import { readReply } from '../shared-redis/read-reply.ts';
-import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { currentEntries, digestOfList, type Entry, subjectOf } from './list.ts';
 import { type Draft, publish } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
-import { hashReply } from './replies.ts';
-import { replicasScript, revocationKeys } from './scripts.ts';
-
-/** Its host, and a suffix that no other process has. */
-export function newReplicaId(): string {
-  return `${hostname()}-${randomBytes(4).toString('hex')}`;
-}
-
-const sealedFor = 'revocation replicas';
-
-/**
- * What a replica reports of itself, sealed, so that no one else can confirm what it has not merged: the digest of the list
- * that it holds, when it has merged the list as a whole; else ''.
- */
-export function sealApplied(id: string, applied: string, key: SealingKey): string {
-  return sealText(key, sealedFor, id, applied);
-}
-
-/** A gateway that has reported itself. */
-interface KnownReplica {
-  readonly id: string;
-  /** When it last reported: milliseconds since 1970 by Redis' clock. */
-  readonly heardAt: number;
-  /** See {@link sealApplied}; undefined when it seals with a key that is not known here. */
-  readonly applied: string | undefined;
-}
-
-/** @returns Redis' time, the revision of the list or '', and the replicas @throws RedisProblem */
-export async function readReplicas(redis: ProbedRedis) {
-  const keys = revocationKeys(redis.keyPrefix);
-  const reply = await redis.probe('revocations', (client) =>
-    client.eval(replicasScript, 2, keys.revision, keys.replicas),
-  );
-  const [revision, now, fields] = readReply(hashReply, reply);
-  const replicas = pairsOf(fields).map(([id, value]): KnownReplica => {
-    const [heardAt = '', sealed = ''] = value.split(' ');
-    return { id, heardAt: Number(heardAt), applied: openText(redis.sealingKeys, sealedFor, id, sealed) };
-  });
-  return { now, revision, replicas };
-}
+import { countsFor, forgetReplicas, type KnownReplica, readReplicas } from './replicas.ts';
 
 export interface Publication extends Omit<Awaited<ReturnType<typeof publish>>, 'revision'> {
   readonly confirmation: Confirmation;
@@ -112,9 +69,8 @@ type Absence = 'behind' | 'silent' | 'other keys';
 
 export type Confirmation = Readonly<ReturnType<typeof judgeReplicas>>;
 
-/** Milliseconds since a replica last reported: until then it is healthy, it counts, it is remembered. */
+/** Milliseconds since a replica last reported: until then it is healthy, and it is remembered. */
 const aliveFor = 5_000;
-const countsFor = 60_000;
 const rememberedFor = 3_600_000;
 
 const pause = 100;
@@ -166,13 +122,4 @@ export function judgeReplicas(
     }
   }
   return { now, confirmed, unconfirmed, gone };
-}
-
-/** Replicas that one call forgets: a call with very many breaks. */
-const mostForgotten = 1_000;
-
-/** Removes replicas that are gone for good. One that is not comes back by itself. */
-export async function forgetReplicas(redis: ProbedRedis, ids: readonly string[]): Promise<void> {
-  const { replicas } = revocationKeys(redis.keyPrefix);
-  await redis.probe('revocations', (client) => client.hdel(replicas, ...ids.slice(0, mostForgotten)));
 }

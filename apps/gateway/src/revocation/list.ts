@@ -36,7 +36,10 @@ export type Entry = Readonly<z.infer<typeof entrySchema>>;
 export type RevocationList = ReturnType<typeof createRevocationList>;
 
 /** The revocation list as each decision uses it. */
-export type Blocks = Pick<RevocationList, 'ofToken' | 'ofUser' | 'ofCredential'>;
+export interface Blocks extends Pick<RevocationList, 'ofToken' | 'ofUser' | 'ofCredential'> {
+  /** No list was read since the process has started: who is blocked is not known, and no one may be let in. */
+  readonly isUnknown: boolean;
+}
 
 /** The revocation list as a cache uses it. */
 export interface Revocations extends Pick<RevocationList, 'revision' | 'isRevoked'> {

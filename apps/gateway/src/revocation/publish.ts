@@ -41,8 +41,8 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
   return { entry, others };
 }
 
-/** Milliseconds in which replicas write back a list that Redis has lost: they poll every 500 ms. */
-const writeBackLimit = 1_500;
+/** Milliseconds in which replicas write back a list that Redis has lost: they connect within 1 s, and poll every 500 ms. */
+export const writeBackLimit = 2_000;
 const pause = 100;
 
 /** Each failed try means that another command succeeded: this many may run at one time. */
@@ -63,7 +63,7 @@ export async function publish(redis: ProbedRedis, draft: (listing: Listing) => D
     const change = changeTowards([...placed.others, entry], listing, redis.sealingKeys);
     const applied = await applyChange(redis, listing, change).catch(throwUnknownOutcome);
     if (applied !== undefined) return { ...applied, entry, unreadable: listing.unreadable };
-    listing = await readListing(redis);
+    listing = await readWrittenBack(redis);
   }
   throw new Error('the list kept changing while we tried to update it; nothing was written. Run the command again');
 }
@@ -74,7 +74,7 @@ function throwUnknownOutcome(error: unknown): never {
   throw new Error(message, { cause: error });
 }
 
-/** A Redis without a list may have been flushed: then the replicas know who is blocked. */
+/** A Redis without a list may have been flushed: then the replicas know who is blocked, and which replicas there are. */
 async function readWrittenBack(redis: ProbedRedis): Promise<Listing> {
   const end = performance.now() + writeBackLimit;
   let listing = await readListing(redis);

@@ -2,11 +2,11 @@ import { RedisProblem } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared } from '../shared-redis/testing/opened-shared-redis.ts';
-import { readReplicas } from './confirmation.ts';
 import { createRevocationList, digestOfList, type Entry } from './list.ts';
 import { placeEntry } from './publish.ts';
 import { createRevocationReader, createSharedClock } from './reader.ts';
 import { applyChange, changeTowards, readListing } from './redis-list.ts';
+import { readReplicas } from './replicas.ts';
 import { revocationKeys } from './scripts.ts';
 
 let server: RedisServer;
@@ -25,8 +25,17 @@ beforeEach(async () => {
   await server.client().flushall();
 });
 
+interface Differing {
+  readonly startsWithoutBlocks?: boolean;
+  readonly afterPoll?: () => Promise<void>;
+}
+
 /** A gateway whose clock does not run, and whose connection to Redis can be cut. */
-function replica(replicaId: string, of: OpenedShared = opened) {
+function replica(
+  replicaId: string,
+  of: OpenedShared = opened,
+  { startsWithoutBlocks = false, afterPoll }: Differing = {},
+) {
   const clock = { now: 50_000, wall: 1_000_000 };
   const clocks = { monotonic: () => clock.now, wall: () => clock.wall };
   const sharedClock = createSharedClock(clocks);
@@ -49,8 +58,10 @@ function replica(replicaId: string, of: OpenedShared = opened) {
     clocks,
     sharedClock,
     replicaId,
+    startsWithoutBlocks: () => startsWithoutBlocks,
     onAdopted: (entry) => adopted.push(entry),
     onForeign: (keys) => foreign.push(keys),
+    ...(afterPoll && { afterPoll }),
     logger: { warn: log, info: log },
   });
   return { reader, list, clock, clocks, state, adopted, foreign, lines, sharedClock };
@@ -102,6 +113,15 @@ describe('a poll', () => {
     const before = opened.calls;
     await Promise.all([reader.poll(), reader.poll(), reader.poll()]);
     expect(opened.calls - before).toBe(1);
+  });
+
+  test('has read the list, whatever becomes of the rest of the poll', async () => {
+    const { reader, list } = replica('one', opened, {
+      afterPoll: () => Promise.reject(new Error('of ended sessions')),
+    });
+    const entry = await publish('block', 'jane');
+    await reader.poll();
+    expect([list.ofUser('jane', []), reader.age, reader.isCutOff]).toEqual([entry, 0, false]);
   });
 
   test('takes the time from Redis, not from its own clock', async () => {
@@ -333,6 +353,57 @@ describe('cut off', () => {
     } finally {
       await server.client().config('SET', 'maxmemory', '0');
     }
+  });
+});
+
+describe('who is blocked', () => {
+  const unknown = expect.stringMatching(/^cut off from the revocation list: .*, and no one is let in$/);
+  const ignored = expect.stringMatching(/^cut off from the revocation list: .*, so blocked users are let in$/);
+
+  test('is unknown from a start without Redis until the list is read, and the log says what that means', async () => {
+    await publish('block', 'jane');
+    const { reader, state, lines, list } = replica('one');
+    state.isCut = true;
+    await reader.begin();
+    expect([reader.isUnknown, lines]).toEqual([true, [unknown]]);
+    state.isCut = false;
+    await reader.poll();
+    expect([reader.isUnknown, list.blocks.map(({ name }) => name)]).toEqual([false, ['jane']]);
+    // An outage later is another thing.
+    state.isCut = true;
+    await reader.poll();
+    expect(reader.isUnknown).toBe(false);
+  });
+
+  test('is unknown for 2 s more when Redis comes back without a list, which another replica may have', async () => {
+    const { reader, state, clock } = replica('one');
+    state.isCut = true;
+    await reader.begin();
+    state.isCut = false;
+    await reader.poll();
+    clock.now += 1_999;
+    await reader.poll();
+    expect(reader.isUnknown).toBe(true);
+    clock.now += 1;
+    await reader.poll();
+    expect(reader.isUnknown).toBe(false);
+  });
+
+  test('is known from a start with an empty Redis, and where a reload adds one', async () => {
+    const { reader } = replica('one');
+    await reader.begin();
+    expect(reader.isUnknown).toBe(false);
+    const added = replica('two');
+    added.state.isCut = true;
+    await added.reader.poll();
+    expect([added.reader.isUnknown, added.lines]).toEqual([false, [ignored]]);
+  });
+
+  test('does not matter where startWithoutBlocks says so', async () => {
+    const { reader, state, lines } = replica('one', opened, { startsWithoutBlocks: true });
+    state.isCut = true;
+    await reader.begin();
+    expect([reader.isUnknown, lines]).toEqual([false, [ignored]]);
   });
 });
 

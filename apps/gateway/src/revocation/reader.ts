@@ -1,11 +1,13 @@
 import type { Logger } from '@sallyport/authenticator';
 import type { Clocks } from '../clocks.ts';
-import { createLogLimiter } from '../logging/log-limiter.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { forgetReplicas, sealApplied } from './confirmation.ts';
-import { createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
+import { createEndedSessions } from './ended-sessions.ts';
+import { type Blocks, createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
+import { createReaderLog } from './reader-log.ts';
+import { createReading } from './reading.ts';
 import { type Synchronized, synchronize } from './redis-list.ts';
+import { createReplicaMemory, forgetReplicas, sealApplied } from './replicas.ts';
 import { pollReply } from './replies.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
 
@@ -31,19 +33,37 @@ export interface ReaderDependencies {
   /** Set at each poll. */
   readonly sharedClock: ReturnType<typeof createSharedClock>;
   readonly replicaId: string;
+  /** See `cache.redis.startWithoutBlocks`. Asked each time: a reload may change it. */
+  readonly startsWithoutBlocks: () => boolean;
   /** Called with each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
   /** Called when keys of another type were in the place of the list, and were removed. */
   readonly onForeign: (keys: number) => void;
+  /** Does what else belongs to a poll, once the list was read. A failure of it is none of the poll. */
+  readonly afterPoll?: (redis: ProbedRedis) => Promise<void>;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
 
-/** The revocation list of this process, what keeps it the same as all others, and both of them as a cache uses them. */
-export function createSharedRevocations(dependencies: Omit<ReaderDependencies, 'list' | 'sharedClock'>) {
+interface SharedDependencies extends Omit<ReaderDependencies, 'list' | 'sharedClock' | 'afterPoll'> {
+  /** Whether the config has sessions: then a poll is also about those that have ended. Left out: it has none. */
+  readonly hasSessions?: () => boolean;
+}
+
+/**
+ * The revocation list of this process and the sessions that have ended, what keeps both the same as all others, and the list
+ * as a cache uses it.
+ */
+export function createSharedRevocations({ hasSessions = () => false, ...dependencies }: SharedDependencies) {
   const { clocks } = dependencies;
+  const ended = createEndedSessions();
   const sharedClock = createSharedClock(clocks);
   const list = createRevocationList(sharedClock.now, clocks.wall);
-  const reader = createRevocationReader({ ...dependencies, list, sharedClock });
+  const reader = createRevocationReader({
+    ...{ ...dependencies, list, sharedClock },
+    async afterPoll(redis) {
+      if (hasSessions()) await ended.synchronize(redis);
+    },
+  });
   const revocations: Revocations = {
     get revision() {
       return list.revision;
@@ -53,7 +73,15 @@ export function createSharedRevocations(dependencies: Omit<ReaderDependencies, '
     },
     isRevoked: list.isRevoked,
   };
-  return { list, reader, revocations };
+  const blocks: Blocks = {
+    ofToken: list.ofToken,
+    ofUser: list.ofUser,
+    ofCredential: list.ofCredential,
+    get isUnknown() {
+      return reader.isUnknown;
+    },
+  };
+  return { list, reader, revocations, blocks, ended };
 }
 
 /** Redis' clock, which all replicas share: a block ends for all of them at one time, however wrong their own clocks are. */
@@ -70,30 +98,28 @@ export function createSharedClock(clocks: Clocks) {
 }
 
 export function createRevocationReader(dependencies: ReaderDependencies) {
-  const { redis: current, clocks } = dependencies;
+  const { redis: current, clocks, replicaId, startsWithoutBlocks } = dependencies;
   const log = createReaderLog(dependencies.logger, clocks.monotonic);
-  const pollList = createPoll(dependencies, log);
-  let polledAt = Number.NEGATIVE_INFINITY;
+  const replicas = createReplicaMemory(replicaId);
+  const reading = createReading();
+  const pollList = createPoll(dependencies, { replicas, reading, log });
   let polling: Promise<void> | undefined;
 
   async function pollOnce(): Promise<void> {
     const redis = current();
     if (redis === undefined) return;
     try {
-      let isNew = true;
-      for (let polls = 0; polls < 2 && isNew; polls++) {
-        const start = clocks.monotonic();
-        isNew = await pollList(redis);
-        polledAt = start;
-      }
+      // Once more when the list had changed, to report that the change was merged.
+      if (await pollList(redis)) await pollList(redis);
+      await dependencies.afterPoll?.(redis);
     } catch (error) {
       log.failed(error);
     }
-    log.cutOff(reader.isCutOff);
+    log.cutOff(reader.isCutOff, reading.isRead ? 'read' : reader.isUnknown ? 'unknown' : 'ignored');
   }
 
   const reader = {
-    /** Polls now, and once more when the list had changed, to report that the change was merged. Never rejects. */
+    /** Polls now. Never rejects. */
     poll(): Promise<void> {
       // A slow Redis has one poll at a time.
       polling ??= pollOnce().finally(() => {
@@ -101,98 +127,92 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
       });
       return polling;
     },
+    /** The first poll of a process. Never rejects. */
+    begin: (): Promise<void> => (current() === undefined ? Promise.resolve() : reading.begin(reader.poll)),
+    /** Forgets the processes that had this replica's place: see `ReplicaName`. */
+    takePlace: replicas.takePlace,
     /** Commands need not wait for this replica any more. Never rejects. */
     async leave(): Promise<void> {
       await polling;
       const redis = current();
-      if (redis) await forgetReplicas(redis, [dependencies.replicaId]).catch(() => {});
+      if (redis) await forgetReplicas(redis, [replicaId]).catch(() => {});
     },
     /** Milliseconds since the last poll; undefined where there is no Redis. Infinity: never. */
     get age(): number | undefined {
-      return current() === undefined ? undefined : clocks.monotonic() - polledAt;
+      return current() === undefined ? undefined : clocks.monotonic() - reading.polledAt;
     },
     /** See `Revocations`. Never, where there is no Redis. */
     get isCutOff(): boolean {
       return (reader.age ?? 0) > cutOffAfter;
     },
+    /** See `Blocks`. */
+    get isUnknown(): boolean {
+      return reading.isMissing && !startsWithoutBlocks();
+    },
   };
   return reader;
+}
+
+/** What one poll has to do with. */
+interface PollParts {
+  readonly replicas: ReturnType<typeof createReplicaMemory>;
+  readonly reading: ReturnType<typeof createReading>;
+  readonly log: ReturnType<typeof createReaderLog>;
 }
 
 /** @returns one poll of the list; it resolves to whether something was new */
 function createPoll(
   { list, clocks, sharedClock, replicaId, onAdopted, onForeign }: ReaderDependencies,
-  log: ReturnType<typeof createReaderLog>,
+  { replicas, reading, log }: PollParts,
 ): (redis: ProbedRedis) => Promise<boolean> {
   let last: Synchronized | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   return async (redis) => {
-    const start = clocks.monotonic();
-    const keys = revocationKeys(redis.keyPrefix);
+    const at = clocks.monotonic();
     const known = last?.redis === redis ? last : undefined;
-    const [key] = redis.sealingKeys;
-    const applied = key ? sealApplied(replicaId, known?.digest ?? '', key) : '';
-    const ask = (script: string) =>
-      redis.probe('revocations', (client) =>
-        client.eval(script, 3, keys.revision, keys.list, keys.replicas, replicaId, applied),
-      );
-    const [revision, fields, time, foreign, isFull] = readReply(pollReply, await ask(pollScript));
-    sharedClock.set(time, start);
+    const applied = replicas.isIncomplete ? '' : (known?.digest ?? '');
+    const polled = await askRedis(redis, replicaId, applied).catch((error: unknown) => {
+      replicas.failed();
+      throw error;
+    });
+    const { revision, fields, time, foreign } = polled;
+    sharedClock.set(time, at);
     if (foreign > 0) {
       onForeign(foreign);
       log.foreign(foreign);
     }
-    if (isFull === 1) {
-      // Commands wait for each replica that is noted. A Redis that can't run this script is still read.
-      await ask(pollAboveLimitScript).catch(() => undefined);
-    }
+    // Before the list is written back: a command waits for that, and counts the replicas then.
+    await replicas.keep(redis, { ...polled, at });
     const isSame = known?.revision === revision && known.fields === fields;
     // Entries of unknown keys stay unknown: reading 90,000 of them every 5 s would block this process for part of that.
     const mustRetry = known?.digest === undefined && known?.unreadable === 0;
-    const isRecent = start - readAt < (mustRetry ? retryAfter : rereadAfter);
-    if (isSame && isRecent) return false;
-    last = await synchronize(redis, list);
-    readAt = start;
-    for (const entry of last.adopted) onAdopted(entry);
-    log.unreadable(last.unreadable);
+    const isRecent = at - readAt < (mustRetry ? retryAfter : rereadAfter);
+    if (!isSame || !isRecent) {
+      last = await synchronize(redis, list);
+      readAt = at;
+      for (const entry of last.adopted) onAdopted(entry);
+      log.unreadable(last.unreadable);
+    }
+    reading.polled(at, last !== undefined && last.revision !== '');
     return !isSame;
   };
 }
 
-/** Logs each state once, when it begins and when it ends. @param now monotonic milliseconds */
-function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () => number) {
-  const limit = createLogLimiter(now);
-  let reason = 'not read yet';
-  let wasCutOff = false;
-  let lastUnreadable = 0;
-  return {
-    /** Remembers why the list could not be read. */
-    failed(error: unknown) {
-      reason = error instanceof Error ? error.message : 'unknown';
-    },
-    cutOff(isCutOff: boolean) {
-      if (isCutOff === wasCutOff) return;
-      wasCutOff = isCutOff;
-      const consequence = 'cached answers are used for 10 s at most, and known blocks stay in force';
-      if (isCutOff) logger.warn({ reason }, `cut off from the revocation list: ${consequence}`);
-      else logger.info({}, 'the revocation list is read again');
-    },
-    unreadable(entries: number) {
-      if (entries === lastUnreadable) return;
-      lastUnreadable = entries;
-      if (entries === 0) return;
-      const fix = 'set the same cache.redis.sealingKeys on every replica';
-      logger.warn({ entries }, `entries of the revocation list can't be opened and have no effect here: ${fix}`);
-    },
-    /** Keys of another type were removed. One line in 10 s. */
-    foreign(keys: number) {
-      const unloggedSince = limit('foreign');
-      if (unloggedSince === undefined) return;
-      const fix = 'find out which other client writes to this Redis';
-      logger.warn(
-        { keys, ...(unloggedSince > 0 && { unloggedSince }) },
-        `removed keys of another type in the place of the revocation list, which is written back: ${fix}`,
-      );
-    },
+/** Asks whether the list has changed, and notes this replica. @param applied see `sealApplied` @throws RedisProblem */
+async function askRedis(redis: ProbedRedis, replicaId: string, applied: string) {
+  const keys = revocationKeys(redis.keyPrefix);
+  const [key] = redis.sealingKeys;
+  const sealed = key ? sealApplied(replicaId, applied, key) : '';
+  const ask = async (script: string) => {
+    const reply = await redis.probe('revocations', (client) =>
+      client.eval(script, 3, keys.revision, keys.list, keys.replicas, replicaId, sealed),
+    );
+    const [revision, fields, time, foreign, isFull, isNew, count] = readReply(pollReply, reply);
+    return { revision, fields, time, foreign, isFull: isFull === 1, isNew: isNew === 1, count };
   };
+  const polled = await ask(pollScript);
+  if (!polled.isFull) return polled;
+  // Commands wait for each replica that is noted. A Redis that can't run this script is still read.
+  const { isNew, count } = await ask(pollAboveLimitScript).catch(() => polled);
+  return { ...polled, isNew, count };
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { RedisClient } from '@sallyport/redis-connection';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
@@ -127,17 +128,33 @@ export async function applyChange(
   const { revision: key, list } = revocationKeys(redis.keyPrefix);
   const revision = randomBytes(12).toString('base64url');
   const change = [before, revision, String(remove.length), ...remove, ...[...add].flat()];
+  const scripts = [changeScript, changeAboveLimitScript] as const;
   let isAboveLimit = false;
-  const done = await redis.probe('revocations', async (client) => {
-    try {
-      return await client.eval(changeScript, 2, key, list, ...change);
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('OOM '))) throw error;
-      isAboveLimit = true;
-      return await client.eval(changeAboveLimitScript, 2, key, list, ...change);
-    }
-  });
+  const onFull = () => {
+    isAboveLimit = true;
+  };
+  const done = await redis.probe('revocations', (client) =>
+    evalAboveLimit(client, scripts, [key, list], change, onFull),
+  );
   return done === 1 ? { revision, isAboveLimit } : undefined;
+}
+
+/** Runs the first script, or where the memory of Redis is full, the second. */
+export async function evalAboveLimit(
+  client: RedisClient,
+  [script, aboveLimitScript]: readonly [string, string],
+  keys: readonly string[],
+  args: readonly string[],
+  onFull: () => void = () => undefined,
+): Promise<unknown> {
+  const run = (text: string) => client.eval(text, keys.length, ...keys, ...args);
+  try {
+    return await run(script);
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('OOM '))) throw error;
+    onFull();
+    return await run(aboveLimitScript);
+  }
 }
 
 export function newEntryId(): string {

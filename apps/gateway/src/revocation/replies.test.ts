@@ -5,7 +5,15 @@ import { hashReply, pollReply } from './replies.ts';
 const problem = expect.objectContaining({ name: 'RedisProblem', kind: 'server' });
 
 test('replies of the scripts are read, with their time as a number', () => {
-  expect(readReply(pollReply, ['r1', 2, '1764000000000', 0, 1])).toEqual(['r1', 2, 1_764_000_000_000, 0, 1]);
+  expect(readReply(pollReply, ['r1', 2, '1764000000000', 0, 1, 0, 3])).toEqual([
+    'r1',
+    2,
+    1_764_000_000_000,
+    0,
+    1,
+    0,
+    3,
+  ]);
   expect(readReply(hashReply, ['', '5', ['a', 'b']])).toEqual(['', 5, ['a', 'b']]);
 });
 
@@ -14,11 +22,12 @@ describe('what is no reply of the script is a problem of Redis', () => {
     ['OK'],
     [null],
     [[]],
-    [['r1', 2, '5', '7', 0]],
-    [['r1', '2', '5', 0, 0]],
-    [['r1', 2, 'soon', 0, 0]],
-    [['r1', 2, null, 0, 0]],
-    [[1, 2, '5', 0, 0]],
+    [['r1', 2, '5', '7', 0, 0, 3]],
+    [['r1', '2', '5', 0, 0, 0, 3]],
+    [['r1', 2, 'soon', 0, 0, 0, 3]],
+    [['r1', 2, null, 0, 0, 0, 3]],
+    [[1, 2, '5', 0, 0, 0, 3]],
+    [['r1', 2, '5', 0, 0, 0]],
   ])('of a poll: %j', (reply) => {
     expect(() => readReply(pollReply, reply)).toThrow(problem);
   });

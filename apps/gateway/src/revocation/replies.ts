@@ -8,7 +8,10 @@ const time = z
 const texts = z.custom<string[]>((value) => Array.isArray(value) && value.every((one) => typeof one === 'string'));
 
 /** See `pollScript`. */
-export const pollReply = z.tuple([z.string(), z.int(), time, z.int(), z.int()]);
+export const pollReply = z.tuple([z.string(), z.int(), time, z.int(), z.int(), z.int(), z.int()]);
 
 /** See `listScript` and `replicasScript`. */
 export const hashReply = z.tuple([z.string(), time, texts]);
+
+/** See `endedScript`. */
+export const endedReply = z.tuple([z.string(), texts, z.string()]);

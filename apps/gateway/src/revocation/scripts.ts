@@ -1,11 +1,18 @@
 /**
  * All keys have one hash tag, so that a cluster has them on one node and a script may use them together. `revision`: a text
  * that changes with every change of the list. `list`: a hash, see `redis-list.ts`. `replicas`: a hash of when each replica
- * last reported, and which list it has merged.
+ * last reported, and which list it has merged. `ended`: a hash of ended sessions, and `ended-newest` the last one that was put
+ * there, see `ended-sessions.ts`.
  */
 export function revocationKeys(keyPrefix: string) {
   const key = (name: string) => `${keyPrefix}{revocations}:${name}`;
-  return { revision: key('revision'), list: key('list'), replicas: key('replicas') };
+  return {
+    revision: key('revision'),
+    list: key('list'),
+    replicas: key('replicas'),
+    ended: key('ended'),
+    endedNewest: key('ended-newest'),
+  };
 }
 
 /**
@@ -59,17 +66,20 @@ const aboveLimit = '#!lua flags=allow-oom';
 
 /**
  * Whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it reports of itself. A Redis
- * that takes no writes is still read.
+ * that takes no writes is still read. A replica that was not noted before reports nothing the first time: it confirms
+ * nothing before it has written back the notes of others, which Redis may have lost too.
  *
  * @returns the revision or '', the number of fields, Redis' time in milliseconds, how many keys of another type were
- *   removed, and 1 when the replica could not be noted because the memory is full
+ *   removed, 1 when the replica could not be noted because the memory is full, 1 when it was not noted before, and the
+ *   number of replicas that are noted
  */
 export const pollScript: string = `${common}
 own(0, 'HLEN', KEYS[3])
 local noted = redis.pcall('HSET', KEYS[3], ARGV[1], ms .. ' ' .. ARGV[2])
 local isFull = type(noted) == 'table' and string.find(noted.err, 'OOM', 1, true)
+if noted == 1 then redis.pcall('HSET', KEYS[3], ARGV[1], ms .. ' ') end
 local revision, fields = revisionOf(KEYS[1]), own(0, 'HLEN', KEYS[2])
-return {revision, fields, ms, foreign, isFull and 1 or 0}`;
+return {revision, fields, ms, foreign, isFull and 1 or 0, noted == 1 and 1 or 0, own(0, 'HLEN', KEYS[3])}`;
 
 /** The same where the memory is full: commands wait for each replica that is noted. */
 export const pollAboveLimitScript: string = `${aboveLimit}${pollScript}`;
@@ -98,3 +108,69 @@ export const changeAboveLimitScript: string = `${aboveLimit}${changeScript}`;
 /** KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the replicas. */
 export const replicasScript: string = `${common}
 return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 10000, 1024)}`;
+
+/** Ended sessions in Redis. The oldest go first: anyone with a password can end as many sessions as they begin. */
+export const mostEndedShared = 1_000;
+
+/**
+ * Adds ended sessions, and returns those that the replica does not know. KEYS: the newest, and a hash of the place of each.
+ * ARGV: the newest that the replica knows or '', the time to live in milliseconds, and the sessions to add, which may be
+ * there already. While nothing has ended it reads the newest, and nothing else. A Redis that takes no writes is still read.
+ *
+ * The newest is set first: if the other write fails, replicas read the hash once too often, and miss nothing. Places
+ * above 9e14 were not written by us: with greater numbers, a place and the one after it would soon be the same.
+ *
+ * @returns the newest, the sessions, and whether they were `written`, or the memory is `full`, or the write `failed`
+ */
+export const endedScript: string = `${common}
+local newest = own('', 'GETRANGE', KEYS[1], 0, 127)
+if newest == ARGV[1] and #ARGV == 2 then return {newest, {}, 'written'} end
+local all, places, highest = pairsOf(KEYS[2], 2000, 15), {}, 0
+for i = 1, #all, 2 do
+  places[all[i]] = tonumber(all[i + 1]) or 0
+  highest = math.max(highest, places[all[i]])
+end
+if highest > 9e14 then
+  redis.pcall('DEL', KEYS[2])
+  places, highest = {}, 0
+end
+local known, found, old, added, state = places[ARGV[1]] or 0, {}, {}, {}, 'written'
+for member, place in pairs(places) do
+  if place > known and #member <= 128 then found[#found + 1] = member end
+end
+for i = 3, #ARGV do
+  if not places[ARGV[i]] then
+    highest = highest + 1
+    places[ARGV[i]] = highest
+    added[#added + 1] = ARGV[i]
+    added[#added + 1] = string.format('%.0f', highest)
+  end
+end
+if #added == 0 then return {newest, found, state} end
+for member, place in pairs(places) do
+  if place <= highest - ${mostEndedShared} then old[#old + 1] = member end
+end
+local done = redis.pcall('SET', KEYS[1], added[#added - 1], 'PX', ARGV[2])
+if not done.err then done = redis.pcall('HSET', KEYS[2], unpack(added)) end
+if type(done) == 'table' and done.err then
+  state = string.find(done.err, 'OOM', 1, true) and 'full' or 'failed'
+  return {newest, found, state}
+end
+redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
+for i = 1, #old do redis.pcall('HDEL', KEYS[2], old[i]) end
+return {added[#added - 1], found, state}`;
+
+/** The same in a Redis whose memory is full. */
+export const endedAboveLimitScript: string = `${aboveLimit}${endedScript}`;
+
+/** Adds notes of replicas that are not there. KEYS: replicas. ARGV: replicas and their notes in turn. */
+export const writeBackScript: string = `${common}
+local noted, all = {}, pairsOf(KEYS[1], 10000, 1024)
+for i = 1, #all, 2 do noted[all[i]] = true end
+for i = 1, #ARGV, 2 do
+  if not noted[ARGV[i]] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+return 1`;
+
+/** The same where the memory is full. */
+export const writeBackAboveLimitScript: string = `${aboveLimit}${writeBackScript}`;

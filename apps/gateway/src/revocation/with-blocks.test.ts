@@ -1,6 +1,7 @@
 import type { Authenticated, Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import type { Blocks, Entry } from './list.ts';
+import { noBlocks } from './testing/no-blocks.ts';
 import { withBlocks } from './with-blocks.ts';
 
 const block: Entry = {
@@ -26,7 +27,7 @@ function setUp(decision: Decision, blocks: Partial<Blocks>) {
     },
     close: async () => {},
   };
-  const all: Blocks = { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined, ...blocks };
+  const all: Blocks = { ...noBlocks, ...blocks };
   const blocking = withBlocks(inner, 'corp', all, { info: (fields) => logged.push(fields) });
   const ask = () => blocking.authenticate('token', { audiences: [], signal: new AbortController().signal });
   return { ask, logged, asked: () => asked };
@@ -75,4 +76,12 @@ test('a token is refused when an id in it is blocked, and costs nothing when it 
   expect(logged).toEqual([{ authenticator: 'corp', subject: 'jane', blocked: 'sid', by: 'root', reason: 'left' }]);
   expect(await setUp(jane, { ofCredential }).ask()).toBe(jane);
   expect(seen).toEqual([credential]);
+});
+
+test('while it is not known who is blocked, no user is let in, and nothing else changes', async () => {
+  const unknown = { isUnknown: true };
+  await expect(setUp(jane, unknown).ask()).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'unavailable' });
+  for (const decision of [{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'expired' }] as const) {
+    expect(await setUp(decision, unknown).ask()).toBe(decision);
+  }
 });

@@ -1,11 +1,18 @@
-import type { Authenticator, Decision, Logger, Rejected } from '@sallyport/authenticator';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type Logger,
+  type Rejected,
+} from '@sallyport/authenticator';
 import { judgingLayer, layer } from '../chain/layer.ts';
 import type { Blocks, Entry } from './list.ts';
 
 /**
  * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and
  * groups as Kubernetes sees them; a blocked token is not even looked up. One that is blocked by an id in it is looked up, or
- * cached: only the plugin can read the id.
+ * cached: only the plugin can read the id. While it is not known who is blocked, a user who would be let in could not be
+ * checked.
  */
 export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, log: Pick<Logger, 'info'>) {
   const refuse = ({ kind, by, reason }: Entry, subject?: string): Rejected => {
@@ -14,6 +21,7 @@ export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, l
   };
   const judge = (decision: Decision, token?: string): Decision => {
     if (decision.kind !== 'authenticated') return decision;
+    requireKnown(blocks);
     const { user, credential } = decision;
     const { username, groups = [] } = user;
     const block =
@@ -28,4 +36,11 @@ export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, l
     const blocked = blocks.ofToken(token);
     return blocked ? refuse(blocked) : judged.authenticate(token, context);
   });
+}
+
+/** For a user who would be let in. @throws AuthenticatorError while it is not known who is blocked */
+export function requireKnown({ isUnknown }: Pick<Blocks, 'isUnknown'>): void {
+  if (!isUnknown) return;
+  const problem = 'the revocation list was not read since the start, so it is not known who is blocked';
+  throw new AuthenticatorError('unavailable', `${problem}. Fix the cache Redis, or see cache.redis.startWithoutBlocks`);
 }

@@ -2,6 +2,7 @@ import { type Authenticator, AuthenticatorError, type Decision, type LoggedIn } 
 import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import type { Entry } from '../revocation/list.ts';
+import { noBlocks } from '../revocation/testing/no-blocks.ts';
 import { writeSessionUser } from '../sessions/session-user.ts';
 import { assembleLink } from './assemble.ts';
 import { assembleLogin, missingForLogin } from './assemble-login.ts';
@@ -22,14 +23,17 @@ const config = {
 } as const;
 const lifetimes = { authenticatedTtl: 300_000, rejectedTtl: 30_000, unknownTtl: 10_000, staleTtl: 600_000 };
 const block = { name: 'corp:mallory' } as Entry;
+/** `login.maxSessions` */
+const maxSessions = 12;
 const alice = writeSessionUser({ username: 'alice', uid: '7', since: 1_000 });
 
 interface Script {
   readonly revalidate?: (user: LoggedIn, since: Date) => Promise<Decision>;
   readonly authenticate?: (token: string) => Promise<Decision>;
+  readonly isUnknown?: boolean;
 }
 
-function setUp({ revalidate, authenticate }: Script = {}) {
+function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   let [monotonic, revision] = [0, 0];
   const calls = { revalidate: 0, authenticate: 0 };
   const known = { username: 'alice', uid: '7', groups: ['dev', 'other'] };
@@ -41,13 +45,12 @@ function setUp({ revalidate, authenticate }: Script = {}) {
     },
     async revalidate(user, { since }) {
       calls.revalidate++;
-      return revalidate?.(user, since) ?? { kind: 'authenticated', user: known };
+      return revalidate?.(user, since) ?? { kind: 'authenticated', user: { ...known, username: user.username } };
     },
     close: async () => undefined,
   };
   const blocks = {
-    ofToken: () => undefined,
-    ofCredential: () => undefined,
+    ...{ ...noBlocks, isUnknown },
     ofUser: (username: string) => (username === 'corp:mallory' ? block : undefined),
   };
   const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
@@ -73,7 +76,7 @@ function setUp({ revalidate, authenticate }: Script = {}) {
   };
   const login = assembleLogin({
     config: config as never,
-    login: { revalidate: 60_000 } as never,
+    login: { revalidate: 60_000, maxSessions } as never,
     lifetimes: lifetimes as never,
     ...{ authenticator, guard: link.guard, prefixes, blocks, clocks, logger, cache },
     onRevalidated: (_name, result) => results.push(result),
@@ -84,6 +87,7 @@ function setUp({ revalidate, authenticate }: Script = {}) {
     results,
     warned,
     link,
+    memory: cache.memory,
     later: (milliseconds: number) => {
       monotonic += milliseconds;
     },
@@ -120,11 +124,21 @@ describe('the user of a session', () => {
     expect(asked).toEqual([{ username: 'alice', uid: '7' }, new Date(1_000)]);
   });
 
-  test('has no limit on sessions whose answers are cached', async () => {
-    const { user, calls } = setUp();
-    const texts = Array.from({ length: 20 }, (_, since) => writeSessionUser({ username: 'alice', uid: '7', since }));
-    for (const text of [...texts, ...texts]) await user(text);
-    expect(calls.revalidate).toBe(20);
+  test('has cached answers for as many sessions as they may have, and evicts those of no one else', async () => {
+    const { user, calls, memory } = setUp();
+    const textOf = (username: string) => (_: unknown, since: number) => writeSessionUser({ username, uid: '7', since });
+    const victims = Array.from({ length: 30 }, (_, at) =>
+      writeSessionUser({ username: `user ${at}`, uid: '7', since: 0 }),
+    );
+    for (const text of victims) await user(text);
+    const sessions = Array.from({ length: maxSessions }, textOf('alice'));
+    for (const text of [...sessions, ...sessions]) await user(text);
+    expect(calls.revalidate).toBe(30 + maxSessions);
+    for (const text of Array.from({ length: 200 }, textOf('alice'))) await user(text);
+    expect(memory.entries).toBe(30 + maxSessions);
+    const before = calls.revalidate;
+    for (const text of victims) await user(text);
+    expect(calls.revalidate).toBe(before);
   });
 
   test('is asked about anew after a revocation', async () => {
@@ -236,6 +250,12 @@ describe('a login', () => {
   ])('is refused as %s', async (reason, given) => {
     const { logIn } = setUp({ authenticate: async () => ({ kind: 'authenticated', user: given }) });
     expect(await logIn('mallory')).toEqual({ kind: 'rejected', reason, subject: given.username });
+  });
+
+  test('gives no session while it is not known who is blocked, and a wrong password is still refused', async () => {
+    await expect(setUp({ isUnknown: true }).logIn('alice')).rejects.toThrow('it is not known who is blocked');
+    const refused = { kind: 'rejected', reason: 'invalid-credentials' } as const;
+    expect(await setUp({ isUnknown: true, authenticate: async () => refused }).logIn('alice')).toEqual(refused);
   });
 });
 

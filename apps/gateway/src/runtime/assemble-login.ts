@@ -1,4 +1,5 @@
 import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
+import { maxAnswersOfUser } from '../cache/names.ts';
 import { withCache } from '../cache/with-cache.ts';
 import { withSoundDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
@@ -7,6 +8,7 @@ import { ConfigError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
 import type { LoginLink } from '../login/login-service.ts';
+import { requireKnown } from '../revocation/with-blocks.ts';
 import { createSessionUsers, type RevalidationResult } from '../sessions/session-user.ts';
 import type { SharedParts } from './assemble.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
@@ -78,6 +80,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
         logger.warn({ authenticator: config.name, subject, ...breach }, 'identity refused by policy');
         return { kind: 'rejected', reason: 'identity-policy', subject };
       }
+      requireKnown(blocks);
       const isBlocked = blocks.ofUser(named.username, named.groups ?? []) !== undefined;
       if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
       warnWithoutUid(given.uid);
@@ -101,10 +104,12 @@ function aroundUsers(users: Authenticator, options: AssembleLoginOptions): Authe
   return withCache(
     users,
     {
-      ...{ store: 'shared', unknownTtl, staleTtl, name, usernamePrefix: username.prefix, apart: true },
+      ...{ store: 'shared', unknownTtl, staleTtl, name, usernamePrefix: username.prefix },
       authenticatedTtl: login.revalidate,
       rejectedTtl: Math.min(rejectedTtl, login.revalidate),
       fingerprint: `${fingerprint} users of sessions`,
+      // Each session asks about its user by itself.
+      mostOfUser: Math.max(maxAnswersOfUser, login.maxSessions),
     },
     {
       ...{ ...cache, clocks },

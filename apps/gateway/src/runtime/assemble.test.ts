@@ -21,6 +21,7 @@ const config: AssembleOptions['config'] = {
 };
 
 const blocks: AssembleOptions['blocks'] = {
+  isUnknown: false,
   ofToken: (token) => (token === 'corp-stolen' ? block : undefined),
   ofUser: (username) => (username === 'corp:mallory' ? block : undefined),
   ofCredential: ({ jti }) => (jti === 'stolen' ? block : undefined),

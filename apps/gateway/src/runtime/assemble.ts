@@ -9,6 +9,7 @@ import type { Clocks } from '../clocks.ts';
 import type { AuthenticatorConfig, IdentityConfig } from '../config/types.ts';
 import type { Blocks } from '../revocation/list.ts';
 import { withBlocks } from '../revocation/with-blocks.ts';
+import { withEnded } from '../sessions/with-ended.ts';
 import { type SessionDependencies, withSessions } from '../sessions/with-sessions.ts';
 
 type LinkConfig = IdentityConfig &
@@ -32,7 +33,12 @@ export interface AssembleOptions extends SharedParts, Pick<GuardDependencies, 'p
   readonly config: LinkConfig;
   readonly authenticator: Authenticator;
   /** It is `login.sessions`: its tokens are sessions, and nothing else. */
-  readonly sessions?: SessionDependencies | undefined;
+  readonly sessions?: LinkSessions | undefined;
+}
+
+interface LinkSessions extends SessionDependencies {
+  /** Whether the session of a token is known to have ended. */
+  readonly hasEnded: (token: string) => boolean;
 }
 
 /**
@@ -55,7 +61,8 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
     onStateChange: (state) => logCircuit(config, state, logger),
   });
   const cached = aroundCache(withSoundDecision(guard, clocks.wall, sessions !== undefined), options);
-  const judged = withAudiences(sessions ? withSessions(cached, sessions) : cached, options.apiAudiences);
+  const known = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
+  const judged = withAudiences(known, options.apiAudiences);
   const named = sessions ? judged : withIdentityPolicy(judged, config, options.prefixes, logger, provenance?.keyPrefix);
   const stamped = provenance ? withProvenance(named, config.name, provenance) : named;
   const authenticator = withBlocks(stamped, config.name, options.blocks, logger);

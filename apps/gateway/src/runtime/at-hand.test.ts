@@ -25,6 +25,7 @@ interface SetUp {
 /** Chains over one cache, each as a generation has it, around a backend whose answer is at hand or is not. */
 function setUp(answer: (token: string) => Decision | Promise<Decision>, cached = true) {
   const blocked = new Set<string>();
+  const list = { isUnknown: false };
   const entry = { kind: 'user', by: 'root' } as Entry;
   const isBlocked = (name: string) => (blocked.has(name) ? entry : undefined);
   const parts = linkParts();
@@ -35,13 +36,20 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
       authenticator: { authenticate: (token) => answer(token), close: async () => {} },
       prefixes: { usernames: [usernamePrefix], groups: ['corp:'] },
       apiAudiences,
-      blocks: { ofToken: isBlocked, ofUser: isBlocked, ofCredential: ({ sid = '' }) => isBlocked(sid) },
+      blocks: {
+        get isUnknown() {
+          return list.isUnknown;
+        },
+        ofToken: isBlocked,
+        ofUser: isBlocked,
+        ofCredential: ({ sid = '' }) => isBlocked(sid),
+      },
       provenance: { keyPrefix: 'sallyport.example.com', fingerprint: (token) => `digest of ${token}` },
     });
     const { authenticate } = chain([link], parts.clocks.monotonic);
     return { now: (token = 'token', context = atHand) => authenticate(token, context), wait: waitFor(authenticate) };
   };
-  return { generation, revocations: parts.cache.revocations, blocked, clocks: parts.clocks };
+  return { generation, revocations: parts.cache.revocations, blocked, list, clocks: parts.clocks };
 }
 
 const waitFor =
@@ -129,6 +137,16 @@ test('a block of a user, token or session, a revocation and an end hold at once 
   await wait();
   revocations.revoked.set('corp:jane', 1);
   await expect(Promise.resolve(now())).rejects.toThrow('corp unavailable');
+});
+
+test('an answer in memory lets no one in while it is not known who is blocked', async () => {
+  const { generation, list } = setUp(async () => authenticated());
+  const { now, wait } = generation();
+  await wait();
+  list.isUnknown = true;
+  await expect(Promise.resolve(now())).rejects.toThrow('corp unavailable');
+  list.isUnknown = false;
+  expect(now()).toMatchObject({ kind: 'authenticated' });
 });
 
 test('a decision of a plugin that can change is read anew each time', () => {

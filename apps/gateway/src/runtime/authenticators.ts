@@ -54,10 +54,16 @@ export async function createAuthenticator(
   baseDirectory: string,
   dependencies: CreateDependencies,
 ) {
-  const make = (context: PluginContext) => config.plugin.create(config.options, context);
+  let onReconnected: (() => void) | undefined;
+  const make = (context: PluginContext) =>
+    config.plugin.create(config.options, { ...context, backendReconnected: () => onReconnected?.() });
   const { made, ...rest } = await makeWithPlugin('create', config, baseDirectory, dependencies, make);
   requireFunctions(made, 'create', 'Authenticator', ['authenticate', 'close']);
-  return { config, authenticator: made, ...rest };
+  /** Calls back each time that the plugin has a connection to its backend again. */
+  const followConnection = (listener: () => void) => {
+    onReconnected = listener;
+  };
+  return { config, authenticator: made, followConnection, ...rest };
 }
 
 /** Closes one authenticator. Never rejects. */

@@ -47,6 +47,7 @@ export async function startGateway(options: GatewayOptions) {
   const parts = await createParts(config, tls, logger, opened);
   const { running, health, observers } = parts;
   const { reviews, admin, logins } = await listen(parts, tls, logger);
+  parts.shared.takePlace();
   const owned = opened.move();
 
   const watcher = createFileWatcher();
@@ -108,16 +109,19 @@ async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: L
   const inFlight = createInFlight();
   let running: Running | undefined;
   const inForce = () => running?.generation ?? { config, links: [], redis: undefined };
-  const health = createHealth(() => inForce().links);
+  const health = createHealth(
+    () => inForce().links,
+    () => shared.blocks.isUnknown,
+  );
   const observers = createObservers({ tls, inForce, health, inFlight, shared: () => shared, logger });
   const { registry, act, sessions } = observers;
   const shared: ReturnType<typeof createSharedState> = createSharedState(inForce, registry, act, logger);
-  const { caching, blocks, attempts } = shared;
+  const { caching, blocks, ended, attempts } = shared;
   const own = { proven: createProvenTokens(), onAbandoned: inFlight.hold, issuing: true };
   const create = async (next: GatewayConfig) => {
     // An audit trail that can't be written is an error in the config, as an authenticator that can't be made.
     if (next.audit !== undefined) await probeOutput(next.audit);
-    return createGeneration(next, { ...own, caching, blocks, attempts, sessions, logger });
+    return createGeneration(next, { ...own, caching, blocks, ended, attempts, sessions, logger });
   };
   const started: Running = { generation: await create(config) };
   running = started;

@@ -1,16 +1,22 @@
-import type { Authenticator, AuthenticatorPlugin, PluginContext } from '@sallyport/authenticator';
+import {
+  type Authenticator,
+  AuthenticatorError,
+  type AuthenticatorPlugin,
+  type PluginContext,
+} from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
+import { noBlocks } from '../revocation/testing/no-blocks.ts';
 import { createGeneration } from './generation.ts';
 
 const dependencies = {
   logger: pino({ level: 'silent' }),
   attempts: createAttempts(() => ({ maxFailures: 3, window: 600_000 }), { now: () => performance.now() }),
   onAbandoned: () => undefined,
-  blocks: { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined },
+  blocks: noBlocks,
 };
 
 function authenticator(overrides: Partial<Authenticator> = {}): Authenticator {
@@ -103,6 +109,28 @@ describe('createGeneration', () => {
       files: ['/etc/sallyport/missing.yaml'],
     });
   });
+});
+
+test('a plugin that has its connection again half-opens the circuit of its authenticator, and no other one', async () => {
+  const contexts: PluginContext[] = [];
+  const down = async () => {
+    throw new AuthenticatorError('unavailable', 'down');
+  };
+  const one = (name: string) =>
+    configured(name, async (_options, pluginContext) => {
+      contexts.push(pluginContext);
+      return authenticator({ authenticate: down });
+    });
+  const generation = await createGeneration(config(one('a'), one('b')), dependencies);
+  const circuits = () => generation.links.map(({ guard }) => guard.circuitState);
+  // Before there is a circuit, and while it is closed.
+  contexts[0]?.backendReconnected?.();
+  for (let count = 0; count < 5; count += 1)
+    await Promise.resolve(generation.authenticate('t', context)).catch(() => undefined);
+  expect(circuits()).toEqual(['open', 'open']);
+  contexts[0]?.backendReconnected?.();
+  expect(circuits()).toEqual(['half-open', 'open']);
+  await generation.retire(0);
 });
 
 describe('retire', () => {

@@ -9,6 +9,7 @@ import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { within } from '../deadlines.ts';
 import type { WatchedFile } from '../files/watcher.ts';
+import type { EndedSessions } from '../revocation/ended-sessions.ts';
 import type { Blocks } from '../revocation/list.ts';
 import { createSessionTexts } from '../sessions/session-text.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';
@@ -24,6 +25,8 @@ export interface GenerationDependencies extends CreateDependencies, Pick<SharedP
   /** What the caches of all generations share. Left out: nothing is cached. */
   readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & { readonly redis: RedisPool };
   readonly blocks: Blocks;
+  /** Left out: no session is known to have ended. */
+  readonly ended?: Pick<EndedSessions, 'has' | 'add'>;
   /** What learns of sessions. Left out: nothing does. */
   readonly sessions?: {
     /** Called each time that one is refused because of its user, not with a refusal that is still cached. */
@@ -103,7 +106,7 @@ function assembleChain(
   redis: ProbedRedis | undefined,
   dependencies: GenerationDependencies,
 ) {
-  const { logger, caching, blocks, sessions: observer = unobserved } = dependencies;
+  const { logger, caching, blocks, ended, sessions: observer = unobserved } = dependencies;
   const clocks = systemClocks;
   const { login } = config;
   const sealingKeys = config.cache.redis?.sealingKeys ?? [];
@@ -119,15 +122,17 @@ function assembleChain(
   const sessions = {
     texts,
     clusters: login?.clusters ?? {},
+    hasEnded: (token: string) => ended?.has(token) === true,
     usersOf: (name: string) => logins.get(name)?.users,
     onRefused: observer.onRefused,
     keyPrefix: config.provenance?.keyPrefix,
     now: clocks.wall,
   };
-  const links = created.map(({ config: one, authenticator }) => {
+  const links = created.map(({ config: one, authenticator, followConnection }) => {
     const parts = { ...shared, config: one, authenticator };
     const proven = dependencies.proven?.(one.fingerprint);
     const link = assembleLink({ ...parts, proven, sessions: one.name === login?.sessions ? sessions : undefined });
+    followConnection(link.guard.reconnected);
     if (login?.authenticators.includes(one.name)) {
       const { onRevalidated } = observer;
       const { guard } = link;

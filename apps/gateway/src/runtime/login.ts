@@ -1,3 +1,4 @@
+import type { TokenIssuer } from '@sallyport/authenticator';
 import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { createNetworks } from '../config/login.ts';
 import { causeOf } from '../config/problems.ts';
@@ -5,7 +6,13 @@ import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type { LoginService } from '../login/login-service.ts';
+import type { EndedSessions } from '../revocation/ended-sessions.ts';
 import { type CreateDependencies, closeMade, createTokenIssuer, issuesTokens } from './authenticators.ts';
+
+interface LoginDependencies extends CreateDependencies {
+  /** Learns of each session that the login server ends. */
+  readonly ended?: Pick<EndedSessions, 'add'>;
+}
 
 /**
  * Makes what a generation has for the login server.
@@ -16,10 +23,10 @@ import { type CreateDependencies, closeMade, createTokenIssuer, issuesTokens } f
 export async function createLoginParts(
   config: GatewayConfig,
   login: LoginConfig,
-  dependencies: CreateDependencies,
+  dependencies: LoginDependencies,
   parts: Pick<LoginService, 'links' | 'sessions' | 'texts' | 'hold'>,
 ) {
-  const { logger } = dependencies;
+  const { logger, ended } = dependencies;
   const issuing = config.authenticators.filter(issuesTokens).find(({ name }) => name === login.sessions);
   if (issuing === undefined) throw new Error(`login.sessions: ${login.sessions} issues no tokens`);
   const { kubeconfig, files } = await readAuthorities(login);
@@ -29,12 +36,34 @@ export async function createLoginParts(
     config: login,
     proxies: createNetworks(login.trustedProxies),
     timeout: config.server.reviewTimeout,
-    issuer,
+    issuer: ended ? noteEnded(issuer, ended) : issuer,
     kubeconfig,
     problemOf: (error) => issuing.withhold(causeOf(error)),
     logger,
   };
   return { service, files, close: () => closeMade('token issuer', issuer, issuing.name, logger) };
+}
+
+/** The login server ends sessions in these two ways. */
+function noteEnded(issuer: TokenIssuer, ended: Pick<EndedSessions, 'add'>): TokenIssuer {
+  const erase = issuer.delete?.bind(issuer);
+  return {
+    create: (...given) => issuer.create(...given),
+    list: (...given) => issuer.list(...given),
+    async *revoke(...given) {
+      for await (const one of issuer.revoke(...given)) {
+        if (!('fault' in one)) ended.add(one.token.digest);
+        yield one;
+      }
+    },
+    ...(erase && {
+      async delete(token, signal) {
+        await erase(token, signal);
+        ended.add(token.digest);
+      },
+    }),
+    close: () => issuer.close(),
+  };
 }
 
 /** Reads the CAs, and writes each kubeconfig once for them: anyone can ask for one, as often as they like. */

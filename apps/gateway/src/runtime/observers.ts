@@ -133,10 +133,10 @@ function statusSources({ inForce, health, inFlight, shared }: ObservedGateway): 
       return { entries, ...(redis && { redis: { circuitOpen: redis.isCircuitOpen } }) };
     },
     blocking() {
-      const { blocks, attempts, caching, listAge: age } = shared();
+      const { countBlocks, attempts, caching, listAge: age } = shared();
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
       const lockedOut = inForce().config.authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
-      return { blocked: blocks.blocks.length, lockedOut, ...read, cutOff: caching.revocations.isCutOff };
+      return { blocked: countBlocks(), lockedOut, ...read, cutOff: caching.revocations.isCutOff };
     },
     clocks: systemClocks,
   };

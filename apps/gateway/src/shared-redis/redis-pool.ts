@@ -32,8 +32,13 @@ export function settingsForReviews(config: Pick<GatewayConfig, 'cache' | 'authen
   const sharedCaches = authenticators.filter(({ cache }) => cache !== 'off' && cache.store === 'shared');
   // The answer about the user of a session is shared too.
   const calls = sharedCaches.length + 1 + (login === undefined ? 0 : 1);
-  return redis && { ...redis, timeout: redis.timeout / calls };
+  if (redis === undefined) return undefined;
+  const { startWithoutBlocks: _, ...settings } = redis;
+  return { ...settings, timeout: redis.timeout / calls };
 }
+
+/** What two leases of one connection have in common. */
+type PooledSettings = Omit<CacheRedisConfig, 'startWithoutBlocks'>;
 
 export type RedisPool = ReturnType<typeof createRedisPool>;
 
@@ -41,7 +46,7 @@ export type RedisPool = ReturnType<typeof createRedisPool>;
 export function createRedisPool({ logger, onError }: Pick<SharedRedisDependencies, 'onError'> & { logger: Logger }) {
   const pooled = new Map<string, { readonly opening: ReturnType<typeof open>; leases: number }>();
 
-  async function open({ connection: options, ...settings }: CacheRedisConfig, base: string) {
+  async function open({ connection: options, ...settings }: PooledSettings, base: string) {
     const files: WatchedFile[] = [];
     const connection = await connect(options, wording, {
       logger: logger.child({ cache: 'redis' }),
@@ -64,7 +69,7 @@ export function createRedisPool({ logger, onError }: Pick<SharedRedisDependencie
      * @param baseDirectory where relative paths of TLS files start
      * @throws Error when a TLS file can't be used. It does not throw when the server is down, which may come up later
      */
-    async acquire(settings: CacheRedisConfig, baseDirectory: string) {
+    async acquire(settings: PooledSettings, baseDirectory: string) {
       const key = JSON.stringify([settings, baseDirectory]);
       const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
       pooled.set(key, one);

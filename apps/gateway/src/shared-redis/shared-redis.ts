@@ -9,7 +9,7 @@ import { inSpan } from '../tracing/in-span.ts';
 export type RedisUse = 'cache' | 'revocations' | 'lockout';
 
 /** Here `timeout` is for one call: see `settingsForReviews`. */
-export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection'>;
+export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection' | 'startWithoutBlocks'>;
 
 export interface SharedRedisDependencies {
   readonly connection: Connection;

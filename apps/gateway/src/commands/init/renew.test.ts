@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createFolder } from '../init.ts';
 import { createAuthority, issueServer } from './certificates.ts';
 import { hostsOf } from './hosts.ts';
@@ -46,6 +46,24 @@ test('new leaves and keys, for the same names, and nothing else is another one',
   expect([...after.keys()]).toEqual([...before.keys()]);
   expect(hostsOf(await server())).toEqual(['gw.example.com', '::1']);
   expect(report).toMatch(/tls\/server\.crt {3}until 2031-08-19, for gw\.example\.com, ::1\n/);
+});
+
+test('a key that others may read keeps its mode, with a warning that says how to change it', async () => {
+  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => shown.mockRestore());
+  await renew();
+  expect(shown).not.toHaveBeenCalled();
+  const modes = { 'tls/server.key': 0o644, 'kube-apiserver/client.key': 0o604, 'tls/ca.key': 0o644 };
+  for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
+  await renew();
+  const warnings = shown.mock.calls.map(([text]) => String(text));
+  expect(warnings).toHaveLength(3);
+  for (const [name, mode] of Object.entries(modes)) {
+    const file = join(folder, name);
+    const warning = warnings.find((text) => text.startsWith(`sallyport: ${file}: `));
+    expect(warning).toMatch(/everyone on this machine can read the secret in it \(mode 0\d+\): run chmod \S*o-r/);
+    expect((await stat(file)).mode & 0o777).toBe(mode);
+  }
 });
 
 test('other names are reported', async () => {

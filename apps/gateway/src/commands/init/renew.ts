@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { readText, UnusableFileError } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
+import { checkPermissions } from '../check-files.ts';
 import { printRemark } from '../output.ts';
 import { type Authority, issueClient, issueServer, readAuthority } from './certificates.ts';
 import { replaceFiles } from './files.ts';
@@ -38,6 +39,9 @@ export async function renewCertificates(folder: string, given: readonly string[]
       [names.client]: client.certificate,
     }),
   );
+  const keys = [names.serverKey, names.clientKey, names.authorityKey];
+  const files = keys.map((name) => ({ file: join(folder, name), secret: true }));
+  for (const { detail } of await checkPermissions(files)) printRemark(printable(detail));
   if (server.notAfter.getTime() === authority.notAfter.getTime()) {
     printRemark(`the CA itself ends on ${dateOf(authority)}: make a new folder with a new CA before that`);
   }

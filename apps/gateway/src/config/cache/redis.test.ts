@@ -33,6 +33,7 @@ describe('cache.redis', () => {
       timeout: 100,
       keyPrefix: 'sallyport:',
       sealingKeys: [new Uint8Array(Buffer.from(key, 'base64'))],
+      startWithoutBlocks: false,
     });
   });
 

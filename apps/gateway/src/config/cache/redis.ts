@@ -77,12 +77,18 @@ export const cacheRedis = section(
       const problem = 'must be visible ASCII without { } * ? [ and \\, 1 to 64 characters';
       return { problem, fix: 'write sallyport:' };
     }).prefault('sallyport:'),
+    startWithoutBlocks: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether a gateway that starts while this Redis is away lets users in, though it does not know who is blocked. If not, it lets no one in, and /readyz fails, until it has read the revocation list.',
+      ),
   },
   '{ url: rediss://redis.example.com:6379, sealingKeys: [{ env: SALLYPORT_CACHE_KEY }] }',
-  ({ timeout, keyPrefix, sealingKeys, ...keys }, complain) => {
+  ({ timeout, keyPrefix, sealingKeys, startWithoutBlocks, ...keys }, complain) => {
     const connection = settleConnection(keys, { commandTimeout, terms }, complain);
     // Without a connection there was a complaint, and no one gets this config. The rule about `timeout` sees it.
-    return { connection: connection as ConnectionOptions, timeout, keyPrefix, sealingKeys };
+    return { connection: connection as ConnectionOptions, timeout, keyPrefix, sealingKeys, startWithoutBlocks };
   },
 ).describe('The Redis that all replicas share. Left out: each replica caches for itself.');
 

@@ -37,6 +37,7 @@ export async function startReplica(replicaId: string, port: number, keys = 'A'):
     redis: () => opened.redis,
     clocks,
     replicaId,
+    startsWithoutBlocks: () => true,
     onAdopted: () => undefined,
     onForeign: () => undefined,
     logger,

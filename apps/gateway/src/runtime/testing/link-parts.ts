@@ -6,6 +6,7 @@ import {
   minute,
   type TestClocks,
 } from '../../cache/testing/cached-replica.ts';
+import { noBlocks } from '../../revocation/testing/no-blocks.ts';
 import type { AssembleOptions } from '../assemble.ts';
 
 /** The config of one authenticator named `corp`, whose answers are cached in memory. Its backend takes one lookup at a time. */
@@ -45,7 +46,7 @@ export function linkParts(clocks: TestClocks = createClocks()): Omit<
       revocations: createRevocations(),
       metrics: { lookup: () => {}, coalesced: () => {} },
     },
-    blocks: { ofToken: () => undefined, ofUser: () => undefined, ofCredential: () => undefined },
+    blocks: noBlocks,
     onAbandoned: () => {},
   };
 }

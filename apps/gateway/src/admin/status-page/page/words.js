@@ -131,7 +131,10 @@ export function noticesOf({ at, config, blocking, cache, certificates, recent, g
     lines: problems,
   }));
   if (blocking.cutOff) {
-    const lines = ['New blocks and revocations are not known here. Cached answers are used for 10 s at most.'];
+    const known = 'New blocks and revocations are not known here. Cached answers are used for 10 s at most.';
+    const unknown =
+      'It was not read since the start, so it is not known who is blocked. No one is let in, unless cache.redis.startWithoutBlocks is true.';
+    const lines = [blocking.listAge === null ? unknown : known];
     notices.push({ level: 'bad', title: 'Cut off from the revocation list', lines });
   } else if (cache.redis?.circuitOpen) {
     const lines = ['It is down or slow. Answers are cached only in this process, so backends are asked more often.'];

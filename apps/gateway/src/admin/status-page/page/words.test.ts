@@ -125,8 +125,10 @@ test('shows what on disk was refused, and why', () => {
 test('shows an open circuit of Redis, or instead that blocks do not arrive here', () => {
   const cache = { redis: { circuitOpen: true } };
   expect(noticed({ cache })[0]).toEqual(['warn', 'The circuit of the shared Redis is open', expect.any(String)]);
-  const cutOff = noticed({ cache, blocking: { blocked: 0, cutOff: true, listAge: null } });
-  expect(cutOff).toEqual([['bad', 'Cut off from the revocation list', expect.any(String)]]);
+  const cutOff = (listAge: number | null) => noticed({ cache, blocking: { blocked: 0, cutOff: true, listAge } });
+  const title = 'Cut off from the revocation list';
+  expect(cutOff(2)).toEqual([['bad', title, expect.stringContaining('New blocks and revocations are not known here')]]);
+  expect(cutOff(null)).toEqual([['bad', title, expect.stringContaining('No one is let in, unless')]]);
 });
 
 test('shows an overload while it lasts', () => {

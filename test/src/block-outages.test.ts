@@ -1,0 +1,168 @@
+import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
+import { freePort } from '@sallyport/test-servers/ports';
+import { startRedis } from '@sallyport/test-servers/redis';
+import { startCluster } from '@sallyport/test-servers/redis-cluster';
+import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import { describe, expect, test } from 'vitest';
+import { get, http1Client, review } from './testing/clients.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
+import { issue, newToken } from './testing/redis-tokens.ts';
+import { cachedRobots, type Published, replicasConfig, startReplicas } from './testing/replicas.ts';
+
+const tokens = await redisForFile();
+const authenticators = [
+  cachedRobots(tokens.url, { timeout: '9s', options: { url: tokens.url, commandTimeout: '4s' } }),
+];
+const issued = (username: string) => issue(() => tokens, { username });
+const block = (user: string) => ['block', '--user', `robot:${user}`, '--for', '1h', '--wait', '30s'];
+
+const isReady = async ({ adminUrl }: Gateway) => (await get(adminUrl, '/readyz')).status === 200;
+
+describe('a gateway that starts while the cache Redis is away', () => {
+  test('lets no one in and is not ready until it has read who is blocked; those that ran before go on', async () => {
+    await using redis = await startRedis();
+    const config = replicasConfig(authenticators, redis.url);
+    await using replicas = await startReplicas(1, config);
+    const { operator, ask } = replicas;
+    const [blocked, other] = [await issued('ca'), await issued('cb')];
+    expect(await operator.run(block('ca'))).toMatchObject({ code: 0 });
+    await redis.stop();
+    await using late = await startGateway({ config, env: operator.env });
+    using client = http1Client(late.url);
+    for (const token of [blocked, other]) expect(await review(client, token)).toEqual(unavailable);
+    expect(await review(client, newToken())).toEqual(refused);
+    const ready = await get(late.adminUrl, '/readyz');
+    expect([ready.status, ready.text]).toEqual([500, expect.stringContaining('[-]revocation-list failed')]);
+    await late.waitForLog(
+      'cut off from the revocation list: it was not read since the start, so it is not known who is blocked, and no one is let in',
+    );
+    expect([await ask(blocked), await ask(other)]).toEqual([[refused], [isRobot('cb')]]);
+
+    await redis.start();
+    await waitFor(() => isReady(late), 'the list to be read');
+    expect([await review(client, blocked), await review(client, other)]).toEqual([refused, isRobot('cb')]);
+  });
+
+  test('lets users in, blocked ones too, if startWithoutBlocks says so, at its start or by a reload', async () => {
+    await using redis = await startRedis();
+    const config = replicasConfig(authenticators, redis.url);
+    const permissive = replicasConfig(authenticators, { url: redis.url, startWithoutBlocks: true });
+    await using replicas = await startReplicas(1, config);
+    const { operator } = replicas;
+    const blocked = await issued('cc');
+    expect(await operator.run(block('cc'))).toMatchObject({ code: 0 });
+    await redis.stop();
+    const env = operator.env;
+    await using late = await startGateway({ config: permissive, env });
+    await using reloaded = await startGateway({ config, env });
+    await using added = await startGateway({ config: replicasConfig(authenticators), env });
+    await reloaded.configure(permissive);
+    await reloaded.reload();
+    // No one was blocked at this one before, so its own reload takes no one's access.
+    await added.configure(config);
+    await added.reload();
+    for (const gateway of [late, reloaded, added]) {
+      using client = http1Client(gateway.url);
+      expect([await isReady(gateway), await review(client, blocked)]).toEqual([true, isRobot('cc')]);
+    }
+    await late.waitForLog(
+      'cut off from the revocation list: it was not read since the start, so blocked users are let in',
+    );
+    await redis.start();
+    for (const gateway of [late, reloaded, added]) {
+      using client = http1Client(gateway.url);
+      await waitFor(async () => !(await review(client, blocked)).authenticated, 'the block to be known');
+      expect(await review(client, blocked)).toEqual(refused);
+    }
+  });
+});
+
+describe('after the cache Redis has lost its data, block names a replica that does not know the entry', () => {
+  test('such as one that is cut off, and accepts the user', async () => {
+    await using redis = await startRedis();
+    let isCut = false;
+    await using proxy = await startFaultProxy({
+      target: { host: '127.0.0.1', port: redis.port },
+      plan: () => (isCut ? { kind: 'stall', direction: 'to-server', after: 0 } : { kind: 'pass' }),
+    });
+    await using replicas = await startReplicas(2, replicasConfig(authenticators, redis.url));
+    const { operator, ask } = replicas;
+    const behindProxy = replicasConfig(authenticators, `redis://127.0.0.1:${proxy.port}`);
+    await using third = await startGateway({ config: behindProxy, env: operator.env });
+    using client = http1Client(third.url);
+    const token = await issued('cd');
+    const before = (await operator.json(...block('other'))) as Published;
+    expect(before.confirmed).toHaveLength(3);
+    isCut = true;
+    await redis.client().call('CLIENT', 'KILL', 'SKIPME', 'yes');
+    const isSaid = () => third.output.lines.some(({ msg }) => msg.startsWith('cut off from the revocation list'));
+    await waitFor(isSaid, 'the third to be cut off');
+    await redis.client().flushall();
+    const words = ['block', '--user', 'robot:cd', '--for', '1h'];
+    const { code, stdout, stderr } = await operator.run(words);
+    expect([code, stdout, stderr]).toEqual([
+      1,
+      expect.stringMatching(/\nconfirmed by \d of 3 replicas\.\n/),
+      expect.stringContaining('sallyport: not confirmed by '),
+    ]);
+    await waitFor(async () => (await ask(token)).every(({ authenticated }) => !authenticated), 'the others to refuse');
+    expect([await review(client, token), await ask(token)]).toEqual([isRobot('cd'), [refused, refused]]);
+    expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'robot:cd' }, { name: 'robot:other' }] });
+  });
+
+  test.each(['Sentinel', 'a cluster'])('behind %s', async (kind) => {
+    await using resources = new AsyncDisposableStack();
+    const start = async () => {
+      if (kind === 'Sentinel') {
+        const sentinels = resources.use(await startSentinels());
+        const { addresses, name } = sentinels;
+        return { place: { sentinels: addresses, name }, masters: async () => [await sentinels.master()] };
+      }
+      const cluster = resources.use(await startCluster());
+      const masters = () => cluster.masters();
+      return { place: { cluster: (await masters()).map(({ port }) => `127.0.0.1:${port}`) }, masters };
+    };
+    const { place, masters } = await start();
+    await using replicas = await startReplicas(2, replicasConfig(authenticators, place));
+    const { operator, gateways } = replicas;
+    const before = (await operator.json(...block('ce'))) as Published;
+    expect(before.confirmed).toHaveLength(2);
+    gateways[1]?.signal('SIGSTOP');
+    try {
+      for (const master of await masters()) await master.client().flushall();
+      const { code, stdout } = await operator.run(['block', '--user', 'robot:cf', '--for', '1h', '-o', 'json']);
+      const { confirmed, unconfirmed } = JSON.parse(stdout) as Published;
+      const named = [...confirmed, ...unconfirmed.map(({ replica }) => replica)].sort();
+      expect([code, named]).toEqual([1, before.confirmed.toSorted()]);
+    } finally {
+      gateways[1]?.signal('SIGCONT');
+    }
+    expect(((await operator.json(...block('cf'))) as Published).confirmed.toSorted()).toEqual(
+      before.confirmed.toSorted(),
+    );
+  });
+});
+
+test('a gateway that was killed is waited for, until another process has its place', async () => {
+  await using redis = await startRedis();
+  const config = replicasConfig(authenticators, redis.url);
+  await using replicas = await startReplicas(1, config);
+  const { operator } = replicas;
+  const placed = {
+    config: { ...config, admin: { listen: `127.0.0.1:${await freePort()}` } },
+    env: operator.env,
+  };
+  const killed = await startGateway(placed);
+  const before = (await operator.json(...block('cg'))) as Published;
+  expect(before.confirmed).toHaveLength(2);
+  await killed.kill();
+  const { code, stdout } = await operator.run(['unblock', '--user', 'robot:cg', '--wait', '2s']);
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/\nconfirmed by \d of 2 replicas\.\n/)]);
+  await using _ = await startGateway(placed);
+  const after = (await operator.json(...block('cg'))) as Published;
+  expect(after.confirmed).toHaveLength(2);
+  expect(after.confirmed).not.toEqual(before.confirmed);
+});
