@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import type { Gateway } from './testing/gateway.ts';
 import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import type { ListedToken } from './testing/redis-commands.ts';
-import { randomToken, sha256 } from './testing/tokens.ts';
+import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
 
@@ -121,13 +122,15 @@ describe.concurrent('a session', () => {
   });
 
   test('is the oldest to end when there are more than maxSessions', async () => {
-    const { people, logIn, reviews } = place;
+    const { people, logIn, redis, reviews } = place;
     const max = await people.add('max');
     const tokens = [];
     for (const device of ['one', 'two', 'three']) tokens.push(await logIn(max, { device }));
     const [first = '', ...others] = tokens;
     await untilRefused(place, first);
     for (const token of others) for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    // Nothing of it stays in Redis.
+    expect(await redis.client().exists(`sessions:${sha256(first)}`)).toBe(0);
   });
 
   test('ends when it was not used for its idle time', async () => {
@@ -172,6 +175,33 @@ describe.concurrent('a session', () => {
   });
 });
 
+test('of many logins of one user at once, no more than maxSessions live, all are listed, and a logout everywhere ends them', async () => {
+  const { people, ask, reviews } = place;
+  const { name: username, password } = await people.add('crowd');
+  const tokens: string[] = [];
+  for (const round of [1, 2, 3]) {
+    const logins = Array.from({ length: 10 }, (_, at) => {
+      return ask({ body: { username, password, cluster: 'prod', device: `${round} ${at}` } }, at % 2);
+    });
+    for (const { json } of await Promise.all(logins)) if (json?.token) tokens.push(secret(String(json.token)));
+  }
+  // The lockout guard lets so many attempts of one user wait, and no more.
+  expect(tokens.length).toBeGreaterThan(6);
+  const inForce = async () => {
+    const states = await Promise.all(tokens.map((token) => reviews(token)));
+    return tokens.filter((_, at) => states[at]?.some(({ authenticated }) => authenticated));
+  };
+  const living = await inForce();
+  expect(living).toHaveLength(2);
+  const [token = ''] = living;
+  const listed = await ask({ method: 'GET', path: '/v1/sessions', token });
+  const ids = living.map((one) => ({ id: sha256(one).slice(0, 12) }));
+  expect(listed.json?.sessions).toHaveLength(2);
+  expect(listed.json?.sessions).toMatchObject(expect.arrayContaining(ids.map((id) => expect.objectContaining(id))));
+  expect(await ask({ method: 'DELETE', path: '/v1/sessions', token })).toMatchObject({ json: { ended: 2 } });
+  await waitFor(async () => (await inForce()).length === 0, 'all sessions to be refused');
+});
+
 describe('in an outage, a session', () => {
   let own: LoginPlace;
   const entry = (staleTtl: string) => ({ cache: { staleTtl }, circuit: { openFor: '1s' } });
@@ -196,7 +226,7 @@ describe('in an outage, a session', () => {
     const [gateway] = replicas.gateways as [Gateway];
     const { name: username, password } = await people.add('stale');
     const token = await logIn({ name: username, password });
-    for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
+    expect(await reviews(token)).toEqual([expect.objectContaining({ authenticated: true })]);
     await people.slapd.stop();
     await untilStale(token);
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
@@ -238,5 +268,91 @@ describe('in an outage, a session', () => {
     await waitFor(isLoggedOut, 'a logout to work again');
     const isRefused = async () => isDeepStrictEqual(await reviews(token), [refused]);
     await waitFor(isRefused, 'reviews to ask Redis again, and to refuse the session');
+  });
+});
+
+/** Waits until each replica has polled the cache Redis from beginning to end. */
+async function untilPolled({ redis }: LoginPlace): Promise<void> {
+  const notes = () => redis.client().hgetall('sallyport:{revocations}:replicas');
+  // Each poll begins with another note. One poll may do it twice, if the revocation list has changed.
+  for (let count = 0; count < 3; count += 1) {
+    const before = await notes();
+    const areNew = async () => Object.entries(await notes()).every(([id, note]) => note !== before[id]);
+    await waitFor(areNew, 'a poll of each replica');
+  }
+}
+
+describe('a session that has ended', () => {
+  let store: RedisServer;
+  let own: LoginPlace;
+  beforeAll(async () => {
+    store = await startRedis();
+    // Whatever is over sooner was not ended by openFor.
+    const sessions = { url: store.url, entry: { circuit: { openFor: '1h' } } };
+    own = await startLogin({ count: 2, login: { maxSessions: 2 }, sessions });
+  });
+  afterAll(async () => {
+    await own[Symbol.asyncDispose]();
+    await store[Symbol.asyncDispose]();
+  });
+  afterEach(() => store.start());
+  // The test before ended with an outage.
+  beforeEach(async () => {
+    for (const at of own.replicas.gateways.keys()) {
+      await waitFor(() => own.logIn(own.people.bob, {}, at).catch(() => undefined), 'each replica to be well');
+    }
+  });
+  const logInAs = async (name: string) => {
+    const person = await own.people.add(name);
+    return { person, token: await own.logIn(person) };
+  };
+  const accepted = expect.objectContaining({ authenticated: true });
+
+  test('is refused by all replicas while its Redis hangs', async () => {
+    const { ask, logIn, reviews } = own;
+    const { token: one } = await logInAs('one');
+    const { person, token: first } = await logInAs('all');
+    const { person: many, token: surplus } = await logInAs('many');
+    const { token: other } = await logInAs('other');
+    const second = await logIn(person, {}, 1);
+    await logIn(many);
+    const ended = [one, first, second, surplus];
+    for (const token of [...ended, other]) {
+      await waitFor(
+        async () => (await reviews(token)).every(({ authenticated }) => authenticated),
+        'both to accept it',
+      );
+    }
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token: one })).toMatchObject({ status: 204 });
+    expect(await ask({ method: 'DELETE', path: '/v1/sessions', token: first })).toMatchObject({ json: { ended: 2 } });
+    await logIn(many);
+    // Those that ended a session publish it; then the others read that. No replica is asked about one in between.
+    await untilPolled(own);
+    await untilPolled(own);
+    await store.hang();
+    for (const token of ended) expect(await reviews(token)).toEqual([refused, refused]);
+    // The last answer about a session that goes on is used.
+    expect(await reviews(other)).toEqual([accepted, accepted]);
+  });
+
+  test('right after an outage of its Redis is refused at once by the replica that ended it, and soon by the others', async () => {
+    const { ask, reviews, replicas } = own;
+    const { token } = await logInAs('late');
+    await waitFor(async () => (await reviews(token)).every(({ authenticated }) => authenticated), 'both to accept it');
+    const from = replicas.gateways.map(({ output }) => output.lines.length);
+    await store.stop();
+    const haveOpened = async () => {
+      expect(await reviews(token)).toEqual([accepted, accepted]);
+      return replicas.gateways.every(({ output }, at) =>
+        output.lines.slice(from[at]).some(({ msg }) => msg.startsWith('circuit opened')),
+      );
+    };
+    await waitFor(haveOpened, 'the circuits to open');
+    await store.start();
+    const isLoggedOut = async () => (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
+    await waitFor(isLoggedOut, 'the logout');
+    const [first] = await reviews(token);
+    expect(first).toEqual(refused);
+    await waitFor(async () => isDeepStrictEqual(await reviews(token), [refused, refused]), 'the other replica');
   });
 });

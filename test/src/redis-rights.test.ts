@@ -21,7 +21,7 @@ const keys = '~sallyport:token:*';
 /** The least rights, word for word as the README of the plugin gives them. Its own tests hold them for all layouts. */
 const rights = {
   gateway: `${keys} +getrange +pttl +echo (~sallyport:token:*:last-use +set)`,
-  admin: `${keys} +scan +getrange +pttl +echo +set +eval`,
+  admin: `${keys} +scan +getrange +pttl +echo +set +eval +pexpire +role +wait`,
 };
 
 const passwords = { gateway: randomToken(), admin: randomToken(), blind: randomToken() };

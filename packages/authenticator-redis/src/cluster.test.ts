@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { type RedisCluster, startCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitFor } from '@sallyport/test-servers/wait-for';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { createRedisAuthenticator } from './authenticator.ts';
 import {
   collect,
   never,
@@ -10,8 +11,10 @@ import {
   type StartedAuthenticator,
   startAuthenticator,
   startIssuer,
+  tracedContext,
 } from './testing/plugin.ts';
 import { keyOf } from './testing/records.ts';
+import { settled } from './testing/written-options.ts';
 import { digestToken } from './token.ts';
 
 const tokenCount = 60;
@@ -22,7 +25,7 @@ describe('a cluster of Valkey', () => {
   const password = randomBytes(12).toString('base64url');
   const users = [
     `user gateway on >${password} resetkeys ~sallyport:token:* -@all +getrange +pttl +echo +cluster|slots`,
-    `user gateway-admin on >${password} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval +cluster|slots`,
+    `user gateway-admin on >${password} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval +role +wait +cluster|slots`,
   ];
   let cluster: RedisCluster;
   let options: Record<string, unknown>;
@@ -94,6 +97,25 @@ describe('a cluster of Valkey', () => {
     }, 'the replicas to have the slots');
     for (let round = 0; round < 5; round += 1) expect(await askAll(started)).toEqual(names);
     await cluster.untilSettled();
+  });
+
+  test('that is back as a whole is reported', async () => {
+    const { context, traces } = tracedContext();
+    let reconnections = 0;
+    const counting = {
+      ...context,
+      backendReconnected() {
+        reconnections += 1;
+      },
+    };
+    const authenticator = await createRedisAuthenticator(settled(options), counting);
+    onTestFinished(() => authenticator.close());
+    await waitFor(() => reconnections === 1, 'the first connection');
+    await Promise.all(cluster.nodes.map((node) => node.stop()));
+    await waitFor(() => traces.values.get('connected') === 0, 'the end to be seen');
+    await Promise.all(cluster.nodes.map((node) => node.start()));
+    await cluster.untilSettled();
+    await waitFor(() => reconnections > 1, 'a connection');
   });
 
   async function removeKey(key: string): Promise<void> {

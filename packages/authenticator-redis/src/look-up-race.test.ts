@@ -32,6 +32,7 @@ function interrupted(happens: (key: string) => Promise<unknown>): Connection {
   return {
     name: 'interrupted',
     run: (work) => work(wrapped as unknown as RedisClient),
+    isReplicated: async () => undefined,
     problemOf: String,
     async close() {},
   };

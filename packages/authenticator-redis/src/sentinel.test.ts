@@ -8,7 +8,7 @@ import { settled } from './testing/written-options.ts';
 
 const acl = (secret: string) => [
   `user gateway on >${secret} resetkeys ~sallyport:token:* -@all +getrange +pttl +echo`,
-  `user gateway-admin on >${secret} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval`,
+  `user gateway-admin on >${secret} resetkeys ~sallyport:token:* -@all +scan +getrange +pttl +echo +set +eval +role +wait`,
 ];
 const secure = ({ addresses, name, caFile }: RedisSentinels) => ({
   sentinels: addresses.map((address) => `rediss://${address}`),

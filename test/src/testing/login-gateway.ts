@@ -1,6 +1,5 @@
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { askLogin, clusters, type LoginAnswer, type LoginRequest, publicHost } from './ask-login.ts';
 import { http1Client, review } from './clients.ts';
 import type { Gateway } from './gateway.ts';
 import { type People, startPeople } from './ldap-gateway.ts';
@@ -8,71 +7,7 @@ import { type Replicas, replicasConfig, startReplicas } from './replicas.ts';
 import type { ReviewStatus } from './token-review.ts';
 import { randomToken, secret } from './tokens.ts';
 
-/** How people reach the login server: the tests go there by its address, with this name. */
-export const publicHost = 'login.example.com';
-
-interface LoginAnswer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-  /** Undefined: it is no JSON. */
-  readonly json: Readonly<Record<string, unknown>> | undefined;
-}
-
-export interface LoginRequest {
-  readonly method?: string;
-  readonly path?: string;
-  readonly token?: string;
-  /** Sent as JSON; a text as it is. */
-  readonly body?: object | string;
-  /** On top of the usual ones; undefined takes one away. */
-  readonly headers?: Readonly<Record<string, string | undefined>>;
-  readonly localAddress?: string;
-}
-
-/** Sends one request on a connection of its own. */
-function askLogin(url: string, asked: LoginRequest): Promise<LoginAnswer> {
-  const { method = 'POST', path = '/v1/sessions', token, body, headers = {}, localAddress } = asked;
-  const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-  const all = {
-    host: publicHost,
-    ...(content !== undefined && {
-      'content-type': 'application/json',
-      'content-length': String(Buffer.byteLength(content)),
-    }),
-    ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    ...headers,
-  };
-  const sent = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as Record<
-    string,
-    string
-  >;
-  return new Promise((resolve, reject) => {
-    const options = { method, headers: sent, agent: false as const, ...(localAddress && { localAddress }) };
-    const outgoing = httpRequest(new URL(path, url), options);
-    outgoing.on('error', reject);
-    outgoing.on('response', (incoming) => {
-      text(incoming).then((answer) => {
-        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text: answer, json: parsed(answer) });
-      }, reject);
-    });
-    outgoing.end(content);
-  });
-}
-
-function parsed(answer: string): LoginAnswer['json'] {
-  try {
-    return JSON.parse(answer);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The clusters of the config. */
-export const clusters = {
-  prod: { audience: 'https://prod.example.com', server: 'https://prod.example.com:6443' },
-  staging: { audience: 'https://staging.example.com', server: 'https://staging.example.com:6443' },
-};
+export { clusters, type LoginRequest, publicHost };
 
 export interface LoginPlace extends AsyncDisposable {
   readonly people: People;
@@ -101,10 +36,16 @@ export interface LoginSetup {
   readonly others?: readonly object[];
   /** Keys of its `options.user`. */
   readonly user?: object;
+  /** The Redis of sessions, and keys of their authenticator. Left out: one Redis is for the cache and for sessions. */
+  readonly sessions?: { readonly url: string; readonly entry?: object };
+  /** Keys of `cache`, besides `redis`. */
+  readonly cache?: object;
   /** Keys of the file. */
   readonly more?: object;
   /** Beside the config. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Variables of the environment of the gateways. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 function userOptions({ slapd: { suffix } }: People, user: object | undefined): object {
@@ -116,9 +57,9 @@ export function loginUrlOf({ output }: Gateway): string {
   return String(output.lines.find(({ msg }) => msg === 'listening')?.loginUrl);
 }
 
-/** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache. */
+/** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache, unless sessions have another. */
 export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
-  const { count = 1, login, entry, options, others = [], more, files, rights, user } = setup;
+  const { count = 1, login, entry, options, others = [], cache, more, files, rights, user, sessions: own, env } = setup;
   // A busy machine is no outage: these are far longer than any answer takes.
   const redisTimeout = '2s';
   await using resources = new AsyncDisposableStack();
@@ -131,8 +72,9 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   const sessions = {
     name: 'sessions',
     use: 'redis',
+    ...own?.entry,
     options: {
-      url,
+      url: own?.url ?? url,
       keyPrefix: rights === undefined ? 'sessions:' : 'sallyport:session:',
       tokenPrefix: 'sps_',
       commandTimeout: redisTimeout,
@@ -149,6 +91,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
         ...others,
       ],
       { url, timeout: redisTimeout },
+      cache,
     ),
     login: {
       listen: '127.0.0.1:0',
@@ -161,7 +104,7 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
     ...more,
   };
   const replicas = resources.use(
-    await startReplicas(count, config, { ...people.files, ...(users && urlFile), ...files }),
+    await startReplicas(count, config, { ...people.files, ...(users && urlFile), ...files }, env),
   );
   const urls = replicas.gateways.map(loginUrlOf);
   const clients = replicas.gateways.map(({ url }) => resources.use(http1Client(url)));

@@ -36,13 +36,13 @@ export function createMemoryTier(maxEntries: number) {
       const positive = positives.cache.get(name)?.entry;
       return { positive, negative: positive === undefined ? negatives.get(name) : undefined };
     },
-    /** Also replaces the oldest answer of a user who has too many. @param fingerprint of the question */
-    add(name: string, entry: PositiveEntry, fingerprint: string): void {
+    /** Also replaces the oldest answer of a user who has too many. @param fingerprint of the question. @param most of a user */
+    add(name: string, entry: PositiveEntry, fingerprint: string, most: number = maxAnswersOfUser): void {
       negatives.delete(name);
       const owned = { entry, fingerprint };
       const others = positives.users.namesOf(userOf(owned)).filter((one) => one !== name);
       // First, so that the new entry takes the place of this user's own and of no other user's.
-      if (others[0] !== undefined && others.length >= maxAnswersOfUser) positives.cache.delete(others[0]);
+      if (others[0] !== undefined && others.length >= most) positives.cache.delete(others[0]);
       positives.cache.set(name, owned);
     },
     addNegative(name: string, entry: NegativeEntry): void {

@@ -41,8 +41,8 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         return { result: 'error' };
       }
     },
-    /** Writes behind the review, for at most `lifetime` milliseconds. Drops what is too big to share, or has ended. */
-    set(question: Question, entry: PositiveEntry, lifetime: number): void {
+    /** Writes behind the review, for at most `lifetime` milliseconds. Drops what is too big to share, or has ended. @param most of a user */
+    set(question: Question, entry: PositiveEntry, lifetime: number, most: number = maxAnswersOfUser): void {
       const [first] = namesOf(question);
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
@@ -57,7 +57,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         await client.set(keyOf(name), sealed, 'PX', keptFor);
         try {
           const userKey = `${redis.keyPrefix}cache-user:${nameOfUser(key.derive('cache users'), cachedUser)}`;
-          const surplus = await noteAnswerOfUser(client, userKey, name, keptFor);
+          const surplus = await noteAnswerOfUser(client, userKey, [name, keptFor, most]);
           await Promise.all(surplus.map((other) => client.del(keyOf(other))));
         } catch (error) {
           await client.del(keyOf(name));
@@ -106,7 +106,7 @@ const noteScript = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local size = redis.pcall('HLEN', KEYS[1])
-if type(size) ~= 'number' or size > 64 then redis.call('DEL', KEYS[1]) end
+if type(size) ~= 'number' or size > 8 * tonumber(ARGV[3]) then redis.call('DEL', KEYS[1]) end
 local all, others, surplus = redis.call('HGETALL', KEYS[1]), {}, {}
 for i = 1, #all, 2 do
   local at = tonumber(all[i + 1]) or 0
@@ -125,7 +125,7 @@ return surplus`;
 const namePattern = /^[\w-]{43}$/;
 
 /** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
-async function noteAnswerOfUser(client: RedisClient, userKey: string, name: string, lifetime: number) {
-  const surplus = await client.eval(noteScript, 1, userKey, name, lifetime, maxAnswersOfUser);
+async function noteAnswerOfUser(client: RedisClient, userKey: string, note: readonly (string | number)[]) {
+  const surplus = await client.eval(noteScript, 1, userKey, ...note);
   return (surplus as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
 }

@@ -1,6 +1,7 @@
 import type { Decision } from '@sallyport/authenticator';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
@@ -25,6 +26,12 @@ async function askAll({ authenticator }: Replica, tokens: readonly string[]): Pr
 }
 
 const notesIn = async (redis: RedisServer) => (await redis.client().keys(`${keyPrefix}cache-user:*`)).sort();
+
+/** The clock of Redis, in milliseconds. */
+async function timeOf(redis: RedisServer): Promise<number> {
+  const [seconds, microseconds] = await redis.client().time();
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+}
 
 const others = Array.from({ length: 20 }, (_, n) => `user-${n}`);
 
@@ -69,6 +76,9 @@ test('the newest answers stay, and a renewed one is the newest', async () => {
   const tokens = spellings('alice', 8);
   await askAll(replica, tokens);
   await opened.quiet();
+  // Notes of one millisecond have no order.
+  const noted = await timeOf(redis);
+  await waitFor(async () => (await timeOf(redis)) > noted, 'a later millisecond of Redis');
   // The first is stored anew, as by a replica that has no memory of it.
   await redis.client().del(...(await recordsIn(redis)));
   const fresh = start(opened);

@@ -63,13 +63,6 @@ describe('an answer is cached', () => {
     expect(await third.outcome('a', ['x', 'y'])).toBe('memory: a x,y');
   });
 
-  test('of any number of questions of one user, where no client can choose them', async () => {
-    const replica = createReplica({ settings: { apart: true } });
-    const tokens = Array.from({ length: 20 }, (_, count) => `token ${count}`);
-    for (const token of tokens) await replica.ask(token);
-    for (const token of tokens) expect(await replica.outcome(token)).toBe('memory: jane');
-  });
-
   test('never of an error', async () => {
     const replica = createReplica({ answer: down });
     for (const asked of [1, 2, 3]) {

@@ -15,11 +15,8 @@ export interface CacheSettings extends AuthenticatorCacheConfig {
   /** Of the authenticator, for metrics. */
   readonly name: string;
   readonly fingerprint: string;
-  /**
-   * A user may have any number of answers: each question has its own fingerprint. Only for questions that no client can
-   * choose.
-   */
-  readonly apart?: true;
+  /** How many answers one user may have. Left out: `maxAnswersOfUser`. */
+  readonly mostOfUser?: number;
   /** What makes the backend's name the one that Kubernetes sees: revocations name users by it. */
   readonly usernamePrefix: string;
 }
@@ -64,7 +61,7 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
   async function lookUp(question: Question, name: string, context: Lookup): Promise<Answered> {
     const found = await store.fetch(question, name);
     if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, context);
-    memory.add(name, found.entry, question.fingerprint);
+    memory.add(name, found.entry, question.fingerprint, settings.mostOfUser);
     return { decision: found.entry.decision, source: 'redis' };
   }
 
@@ -86,8 +83,7 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
 
   function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
     const { audiences, hops } = context;
-    const fingerprint = settings.apart ? `${settings.fingerprint} ${token}` : settings.fingerprint;
-    const question = { token, audiences, fingerprint };
+    const question = { token, audiences, fingerprint: settings.fingerprint };
     const name = memory.nameOf(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
@@ -168,8 +164,8 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       if (decision.kind === 'authenticated') {
         const entry = toEntry({ ...record, decision }, clocks, { left: lifetime });
         if (rules.isRevoked(entry, question.token)) return;
-        memory.add(name, entry, question.fingerprint);
-        redis?.set(question, entry, lifetime);
+        memory.add(name, entry, question.fingerprint, settings.mostOfUser);
+        redis?.set(question, entry, lifetime, settings.mostOfUser);
         return;
       }
       // Where Redis could not be read, it may hold a positive entry.

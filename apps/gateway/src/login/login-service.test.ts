@@ -2,6 +2,7 @@ import { AuthenticatorError, type IssuedToken, type TokenRequest } from '@sallyp
 import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
 import { createSessionTexts } from '../sessions/session-text.ts';
+import { createRateLimit } from './bounds.ts';
 import { LoginError } from './login-error.ts';
 import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginRequest } from './login-service.ts';
 
@@ -20,14 +21,20 @@ interface Setup {
   readonly onError?: 'continue' | 'stop';
   readonly config?: Partial<LoginConfig>;
   /** What the issuer does: left out, it works. */
-  readonly issuer?: 'fails' | 'forgets';
+  readonly issuer?: 'fails' | 'forgets' | 'only revokes';
+  /** The client hangs up as soon as its session is made. */
+  readonly hangsUp?: boolean;
+  /** Logins of a user in an hour. */
+  readonly logins?: number;
 }
 
-function setUp({ links = { corp: loggedIn }, onError = 'continue', config, issuer }: Setup = {}) {
+function setUp(setup: Setup = {}) {
+  const { links = { corp: loggedIn }, onError = 'continue', config, issuer, hangsUp, logins = 100 } = setup;
+  const client = new AbortController();
   const asked: string[] = [];
   const lines: string[] = [];
   const issued: (IssuedToken & { request: TokenRequest })[] = [];
-  const revoked: string[] = [];
+  const [revoked, deleted]: [string[], string[]] = [[], []];
   const service = {
     config: { ttl: 3_600_000, idle: 60_000, maxSessions: 2, clusters, ...config },
     links: Object.entries(links).map(
@@ -44,6 +51,7 @@ function setUp({ links = { corp: loggedIn }, onError = 'continue', config, issue
     texts: createSessionTexts([]),
     issuer: {
       async create(given: TokenRequest) {
+        if (hangsUp) client.abort();
         if (issuer === 'fails') throw new Error('Redis is down');
         const digest = `${issued.length}`.repeat(64).slice(0, 64);
         const session = issuer === 'forgets' ? {} : { session: given.session?.describe(digest) ?? '' };
@@ -51,21 +59,32 @@ function setUp({ links = { corp: loggedIn }, onError = 'continue', config, issue
         issued.push({ ...made, issuedAt: new Date(issued.length) });
         return { token: `token ${digest}`, issued: made };
       },
-      async *list() {
+      async *list(_filter: unknown, signal: AbortSignal) {
+        signal.throwIfAborted();
         yield* [...issued].reverse();
       },
       async *revoke({ digest }: { digest: string }) {
         revoked.push(digest);
         yield* [];
       },
+      ...(issuer !== 'only revokes' && {
+        async delete({ digest }: { digest: string }) {
+          deleted.push(digest);
+        },
+      }),
     },
     logger: { warn: (fields: object, message: string) => lines.push(JSON.stringify([fields, message])) },
     problemOf: (error: unknown) => String(error),
+    timeout: 60_000,
   } as unknown as LoginService;
   const progress: LoginProgress = {};
-  const origin = { address: '192.0.2.1', signal: new AbortController().signal };
+  const limit = createRateLimit(
+    () => ({ count: logins, per: 3_600_000 }),
+    () => 0,
+  );
+  const origin = { address: '192.0.2.1', signal: client.signal, logins: limit };
   return {
-    ...{ asked, lines, issued, revoked, progress },
+    ...{ asked, lines, issued, revoked, deleted, progress },
     logIn: (changed: object = {}) => logIn(service, { ...request, ...changed }, origin, progress),
   };
 }
@@ -158,10 +177,30 @@ describe('a login', () => {
     }
   });
 
-  test('revokes the oldest sessions beyond maxSessions', async () => {
-    const { logIn, issued, revoked } = setUp();
+  test('deletes the oldest sessions beyond maxSessions, or revokes them', async () => {
+    const { logIn, issued, revoked, deleted } = setUp();
     for (let count = 0; count < 3; count++) await logIn();
-    expect(revoked).toEqual([issued[0]?.digest]);
+    expect([deleted, revoked]).toEqual([[issued[0]?.digest], []]);
+    const other = setUp({ issuer: 'only revokes' });
+    for (let count = 0; count < 3; count++) await other.logIn();
+    expect([other.deleted, other.revoked]).toEqual([[], [other.issued[0]?.digest]]);
+  });
+
+  test('ends the surplus although its client has hung up', async () => {
+    const { logIn, issued, deleted } = setUp({ hangsUp: true });
+    for (let count = 0; count < 3; count++) await logIn();
+    expect(deleted).toEqual([issued[0]?.digest]);
+  });
+
+  test('is refused for a while to a user who has logged in too often, whatever they call themselves', async () => {
+    const { logIn, issued } = setUp({ logins: 3 });
+    for (const username of ['jane', 'JANE', ' jane ']) await logIn({ username });
+    await expect(logIn({ username: 'Jane ' })).rejects.toMatchObject({
+      status: 429,
+      retryAfter: 1_200,
+      isGuess: false,
+    });
+    expect(issued).toHaveLength(3);
   });
 });
 

@@ -6,7 +6,8 @@ import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
 import { isMisleading } from '../logging/printable.ts';
 import type { Session, SessionTexts } from '../sessions/session-text.ts';
-import { LoginError, unavailable } from './login-error.ts';
+import type { RateLimit } from './bounds.ts';
+import { LoginError, tooMany, unavailable } from './login-error.ts';
 import type { LoginReport } from './login-report.ts';
 
 /** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
@@ -73,11 +74,18 @@ export function parseLoginRequest(body: unknown): LoginRequest {
 /** What is known of a login that has begun; for the audit trail, also where it fails. See `LoginReport`. */
 export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginReport[Key] };
 
+interface LoginOrigin {
+  readonly address: string;
+  readonly signal: AbortSignal;
+  /** Counts the logins of each user, by the name that Kubernetes sees. */
+  readonly logins: RateLimit;
+}
+
 /** Makes a session for whoever has the password. @throws LoginError, also when a backend or the store could not be asked */
 export async function logIn(
   service: LoginService,
   request: LoginRequest,
-  { address, signal }: { readonly address: string; readonly signal: AbortSignal },
+  { address, signal, logins }: LoginOrigin,
   progress: LoginProgress,
 ) {
   const { config, issuer, texts } = service;
@@ -85,6 +93,8 @@ export async function logIn(
   const since = Date.now();
   const cluster = chooseCluster(config, request.cluster);
   const [link, { given, named }] = await checkPassword(service, request, { audiences: [], signal }, progress);
+  const taken = logins.take(named.username);
+  if (typeof taken === 'number') throw tooMany('too many logins of this user', taken);
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
   const until = since + config.ttl;
   const session: Session = {
@@ -103,7 +113,7 @@ export async function logIn(
     const { token, issued } = await issuer.create(create, signal);
     // Such a token would be accepted nowhere.
     if (issued.session === undefined) throw new Error('its plugin has stored no session with the token');
-    await revokeSurplus(service, named.username, signal);
+    await endSurplus(service, named.username);
     return { token, session, user: named };
   });
 }
@@ -162,19 +172,29 @@ async function checkPassword(
   throw new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
 }
 
-/** Not part of the login itself: a session too many is no reason to refuse one. */
-async function revokeSurplus(service: LoginService, username: string, signal: AbortSignal): Promise<void> {
+/**
+ * Ends the oldest sessions beyond the limit. Of logins at the same moment, the last one to get here sees the sessions of all others.
+ * It is not part of the login itself: a session too many is no reason to refuse one. And it has a deadline of its own: a client
+ * that hangs up must not leave a session too many behind.
+ */
+async function endSurplus(service: LoginService, username: string): Promise<void> {
   const { issuer, config, logger, problemOf } = service;
+  const signal = AbortSignal.timeout(service.timeout);
   try {
     const all = await sessionsOf(service, username, signal);
     const surplus = all.slice(0, Math.max(0, all.length - config.maxSessions));
-    for (const { digest } of surplus) {
-      const revocation = { at: new Date(), by: 'login', reason: 'login.maxSessions' };
-      for await (const _ of issuer.revoke({ digest }, revocation, signal));
+    for (const one of surplus) {
+      // What stays of a revoked session takes memory for as long as it would have lasted.
+      if (issuer.delete) await issuer.delete(one, signal);
+      else await consume(issuer.revoke(one, { at: new Date(), by: 'login', reason: 'login.maxSessions' }, signal));
     }
   } catch (error) {
-    logger.warn({ reason: problemOf(error) }, 'sessions above login.maxSessions could not be revoked');
+    logger.warn({ reason: problemOf(error) }, 'sessions above login.maxSessions could not be ended');
   }
+}
+
+async function consume(items: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of items);
 }
 
 /** The sessions of a user that have not ended, the oldest first. @param username as Kubernetes sees it */

@@ -12,9 +12,10 @@ const session: Session = {
 };
 const { signal } = new AbortController();
 
-/** @param tokens those of alice: sessions, but for `ordinary` */
-function setUp(tokens: readonly string[]) {
+/** @param tokens those of alice: sessions, but for `ordinary`. @param unconfirmed those whose logout no replica of the store confirms */
+function setUp(tokens: readonly string[], unconfirmed: readonly string[] = []) {
   const revoked: string[] = [];
+  const warned: unknown[] = [];
   let failing = '';
   const all = tokens.map((token, at): IssuedToken => {
     const digest = digestOf(token);
@@ -37,15 +38,17 @@ function setUp(tokens: readonly string[]) {
         if (found === undefined) return;
         const already = revoked.includes(digest);
         if (!already) revoked.push(digest);
-        yield { token: now(found), already };
+        const isUnconfirmed = !already && unconfirmed.map(digestOf).includes(digest);
+        yield { token: now(found), already, ...(isUnconfirmed && { unconfirmed: true }) };
       },
     },
-    logger: { warn: () => undefined },
+    logger: { warn: (...words: unknown[]) => void warned.push(words) },
     problemOf: String,
   } as unknown as LoginService;
   return {
     service,
     revoked,
+    warned,
     fail: (token: string) => {
       failing = token;
     },
@@ -58,7 +61,7 @@ test('a logout everywhere that failed can be repeated: its own session ends last
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 503 });
   expect(revoked).toEqual([digestOf('second')]);
   fail('');
-  expect(await logOutEverywhere(service, 'own', signal)).toEqual({ session, count: 2 });
+  expect(await logOutEverywhere(service, 'own', signal)).toEqual({ session, count: 2, unconfirmed: 0 });
   expect(revoked).toEqual(['second', 'third', 'own'].map(digestOf));
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 401 });
 });
@@ -69,5 +72,18 @@ test('a logout ends no token that is no session', async () => {
     await expect(act(service, 'ordinary', signal)).rejects.toMatchObject({ status: 401 });
   }
   expect(revoked).toEqual([]);
-  for (const wasInForce of [true, false]) expect(await logOut(service, 'own', signal)).toEqual({ session, wasInForce });
+  for (const wasInForce of [true, false]) {
+    expect(await logOut(service, 'own', signal)).toEqual({ session, wasInForce, unconfirmed: 0 });
+  }
+});
+
+test('logouts that no replica of the store has confirmed are counted and logged', async () => {
+  const text = 'logout not confirmed by any replica of the session Redis: a failover can undo it';
+  const single = setUp(['own'], ['own']);
+  expect(await logOut(single.service, 'own', signal)).toMatchObject({ wasInForce: true, unconfirmed: 1 });
+  expect(await logOut(single.service, 'own', signal)).toMatchObject({ wasInForce: false, unconfirmed: 0 });
+  expect(single.warned).toEqual([[{ sessions: 1 }, text]]);
+  const all = setUp(['own', 'second', 'third'], ['own', 'third']);
+  expect(await logOutEverywhere(all.service, 'own', signal)).toMatchObject({ count: 3, unconfirmed: 2 });
+  expect(all.warned).toEqual([[{ sessions: 2 }, text]]);
 });

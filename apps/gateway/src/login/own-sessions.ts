@@ -34,12 +34,14 @@ export async function listOwn(service: LoginService, name: string, signal: Abort
   });
 }
 
+const unconfirmedLogout = 'logout not confirmed by any replica of the session Redis: a failover can undo it';
+
 /** Ends a session, whatever the directory says of its user. @throws LoginError when there is none */
 export async function logOut(service: LoginService, token: string, signal: AbortSignal) {
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
-    const isEnded = await end(service, digestOf(token), signal);
-    return { session, wasInForce: isInForce && isEnded };
+    const { count, unconfirmed } = await end(service, [digestOf(token)], signal);
+    return { session, wasInForce: isInForce && count > 0, unconfirmed };
   });
 }
 
@@ -50,10 +52,8 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
     if (!isInForce) throw noSession();
     const own = digestOf(token);
     const others = (await sessionsOf(service, session.name, signal)).filter(({ digest }) => digest !== own);
-    let count = 0;
-    for (const { digest } of others) if (await end(service, digest, signal, 'everywhere')) count += 1;
-    if (await end(service, own, signal, 'everywhere')) count += 1;
-    return { session, count };
+    const digests = [...others.map(({ digest }) => digest), own];
+    return { session, ...(await end(service, digests, signal, 'everywhere')) };
   });
 }
 
@@ -68,12 +68,19 @@ async function findOwn(service: LoginService, token: string, signal: AbortSignal
   throw noSession();
 }
 
-/** @returns whether this call has ended it */
-async function end({ issuer }: LoginService, digest: string, signal: AbortSignal, reason?: string): Promise<boolean> {
+/** @returns how many this call has ended, and how many of these no replica of the store has confirmed: a failover can undo them */
+async function end({ issuer, logger }: LoginService, digests: readonly string[], signal: AbortSignal, reason?: string) {
   const revocation = { at: new Date(), by: 'logout', ...(reason && { reason }) };
-  let isEnded = false;
-  for await (const one of issuer.revoke({ digest }, revocation, signal)) isEnded = !('fault' in one) && !one.already;
-  return isEnded;
+  let [count, unconfirmed] = [0, 0];
+  for (const digest of digests) {
+    for await (const one of issuer.revoke({ digest }, revocation, signal)) {
+      if ('fault' in one || one.already) continue;
+      count += 1;
+      if (one.unconfirmed) unconfirmed += 1;
+    }
+  }
+  if (unconfirmed > 0) logger.warn({ sessions: unconfirmed }, unconfirmedLogout);
+  return { count, unconfirmed };
 }
 
 function readSession({ texts }: LoginService, { digest, session }: IssuedToken): Session | undefined {

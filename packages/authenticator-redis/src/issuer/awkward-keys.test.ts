@@ -37,7 +37,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     const tokens = await Promise.all(
       Array.from({ length: 3 }, () => storeToken(redis.client(), layout, { username: 'ci' })),
     );
-    await using interrupted = await interruptedStore(redis, layout, async () => {});
+    await using interrupted = await interruptedStore({ url: redis.url, layout }, async () => {});
     const pages = [[...tokens, ...tokens], tokens.slice(1), tokens].map((page) => page.map(keyOf));
     const store = withCommands(interrupted, () => ({
       scan: async (cursor: string) => [cursor === '2' ? '0' : String(Number(cursor) + 1), pages[Number(cursor)]],
@@ -48,7 +48,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
 
   test('that end between SCAN and their turn are not listed', async () => {
     const [stored, gone] = [await storeToken(redis.client(), layout, { username: 'ci' }), 'sp_gone'];
-    await using interrupted = await interruptedStore(redis, layout, async () => {});
+    await using interrupted = await interruptedStore({ url: redis.url, layout }, async () => {});
     const store = withCommands(interrupted, () => ({ scan: async () => ['0', [keyOf(gone), keyOf(stored)]] }));
     expect(await collect(listTokens({}, store, false, never))).toEqual([
       { digest: digestToken(stored), user: { username: 'ci' } },
@@ -56,7 +56,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
   });
 
   test('never replace another record', async () => {
-    await using interrupted = await interruptedStore(redis, layout, async () => {});
+    await using interrupted = await interruptedStore({ url: redis.url, layout }, async () => {});
     const keys: string[] = [];
     const occupy = async (key: string) => {
       keys.push(key);

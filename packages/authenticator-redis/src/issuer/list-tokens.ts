@@ -84,6 +84,9 @@ async function readLastUse(
 /** Milliseconds for which an index outlives its newest session: by then the older ones have ended, whatever their end was. */
 const longestSession = 31 * 86_400_000;
 
+/** Milliseconds. A younger note stays without a record: the replica that wrote it may be about to write the record. */
+const recordFollowsWithin = 600_000;
+
 /** The newest sessions of one user that are listed. No one has as many who is limited to some. */
 const mostListed = 1_000;
 
@@ -111,12 +114,17 @@ export async function noteSession(
 export async function* listSessions(username: string, store: Store, signal: AbortSignal): AsyncGenerator<IssuedToken> {
   const { connection, keys } = store;
   const index = keys.sessionsOf(username);
-  const members = await connection.run((client) => client.zrange(index, String(-mostListed), '-1'), signal);
-  const digests = members.filter((one) => /^[0-9a-f]{64}$/.test(one));
+  const noted = await connection.run((client) => client.zrange(index, String(-mostListed), '-1', 'WITHSCORES'), signal);
+  // Members and their scores, in turn.
+  const notes = noted.flatMap((digest, at) =>
+    /^[0-9a-f]{64}$/.test(digest) ? [{ digest, issuedAt: Number(noted[at + 1]) }] : [],
+  );
+  const digests = notes.map(({ digest }) => digest);
   const records = await readRecords(digests, store, signal);
-  const isGone = (found: (typeof records)[number]) =>
-    found === undefined || ('record' in found && found.record.revokedAt !== undefined);
-  const gone = digests.filter((_, at) => isGone(records[at]));
+  const oldest = store.now() - recordFollowsWithin;
+  const isGone = (found: (typeof records)[number], issuedAt: number) =>
+    found === undefined ? issuedAt < oldest : 'record' in found && found.record.revokedAt !== undefined;
+  const gone = notes.flatMap(({ digest, issuedAt }, at) => (isGone(records[at], issuedAt) ? [digest] : []));
   if (gone.length > 0) await connection.run((client) => client.zrem(index, ...gone), signal);
   for (const [at, digest] of digests.entries()) {
     const found = records[at];

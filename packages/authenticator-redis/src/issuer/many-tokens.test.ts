@@ -42,7 +42,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('among 1,000 tokens whose re
 
     const calls = await commandCalls(redis);
     const written = layout === 'json' ? ['set'] : ['exists', 'hexists', 'hset'];
-    const named = ['eval', ...lookUpCommands(layout), ...written, 'scan'].sort();
+    const named = ['eval', ...lookUpCommands(layout), ...written, 'role', 'scan'].sort();
     expect(calls.names).toEqual(named);
     expect(calls.of('eval')).toBe(tokensOfUser);
     // Two lists, each of as many pages as it takes when one looks at 250 keys at most.

@@ -33,7 +33,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
 
     /** Revokes, and calls `happens` after the record was read, the first time or each time. */
     async function revokeWhile(token: string, happens: () => Promise<unknown>, each = false) {
-      await using interrupted = await interruptedStore(redis, layout, async (trip) => {
+      await using interrupted = await interruptedStore({ url: redis.url, layout }, async (trip) => {
         if (each ? trip % 2 === 0 : trip === 2) await happens();
       });
       const revoked = await collect(revokeTokens({ token }, revocation, interrupted.store, never));

@@ -1,4 +1,4 @@
-import type { Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
+import type { IssuedToken, Revocation, RevokedToken, TokenSelection, UnreadableToken } from '@sallyport/authenticator';
 import { type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import { changeJson, jsonLayout, writeHash, writeJson } from '../layouts.ts';
 import type { TokenRecord } from '../record.ts';
@@ -66,13 +66,58 @@ async function revokeOne(
     const already = revocationOf(found.record);
     if (already || (await replace(store.keys.record(digest), found.reply, changes, store, signal))) {
       const record = already ? found.record : { ...found.record, ...changes };
-      const token = issuedToken({ ...found, record, digest });
-      return { token: { ...token, revoked: already ?? revocation }, already: already !== undefined };
+      const token = { ...issuedToken({ ...found, record, digest }), revoked: already ?? revocation };
+      if (already) return { token, already: true };
+      const isReplicated = await store.connection.isReplicated(store.keys.record(digest));
+      return { token, already: false, ...(isReplicated === false && { unconfirmed: true }) };
     }
   }
   throw new Error(
     `the record of ${digest} kept changing while we tried to revoke it; it is not revoked. Run the command again`,
   );
+}
+
+const failsWith = (error: unknown, reply: RegExp) => error instanceof Error && reply.test(error.message);
+
+/**
+ * Runs a script that revokes, also in a Redis whose memory is full. Redis 7 and Valkey let a script say that it may write
+ * then (https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags). An older one can't compile it: there the
+ * record is deleted, and with it who revoked the token.
+ */
+async function evalAboveLimit(
+  client: RedisClient,
+  script: string,
+  key: string,
+  args: readonly string[],
+): Promise<unknown> {
+  try {
+    return await client.eval(script, 1, key, ...args);
+  } catch (error) {
+    if (!failsWith(error, /^OOM |: -OOM /)) throw error;
+  }
+  try {
+    return await client.eval(`#!lua flags=allow-oom${script}`, 1, key, ...args);
+  } catch (error) {
+    if (!failsWith(error, /^ERR Error compiling script/)) throw error;
+    return deleteKey(client, key);
+  }
+}
+
+/** Deletes a key, also in a full Redis. A time to live of 0 does that, with a right that sessions need anyway. */
+function deleteKey(client: RedisClient, key: string): Promise<number> {
+  return client.pexpire(key, 0);
+}
+
+/** The record goes first: a session whose index lacks it could not be found. */
+export async function deleteToken(
+  { digest, user }: Pick<IssuedToken, 'digest' | 'user'>,
+  { connection, keys }: Store,
+  signal: AbortSignal,
+): Promise<void> {
+  await connection.run(async (client) => {
+    await deleteKey(client, keys.record(digest));
+    await client.zrem(keys.sessionsOf(user.username), digest);
+  }, signal);
 }
 
 /** @returns false when the record has changed or is gone: the next read shows what is there */
@@ -85,8 +130,8 @@ async function replace(
 ): Promise<boolean> {
   const command = (client: RedisClient) =>
     layout === jsonLayout
-      ? client.eval(replaceString, 1, key, String(reply), changeJson(String(reply), changes))
-      : client.eval(revokeHash, 1, key, ...writeHash(changes));
+      ? evalAboveLimit(client, replaceString, key, [String(reply), changeJson(String(reply), changes)])
+      : evalAboveLimit(client, revokeHash, key, writeHash(changes));
   try {
     return (await connection.run(command, signal)) === 1;
   } catch (error) {

@@ -1,11 +1,15 @@
 import type { TokenRequest } from '@sallyport/authenticator';
+import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
+import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from '../layouts.ts';
+import { interruptedStore } from '../testing/interrupted-store.ts';
 import { collect, never, outcomeOf, startAuthenticator, startIssuer } from '../testing/plugin.ts';
 import { keyOf, store } from '../testing/records.ts';
 import { digestToken, makeToken } from '../token.ts';
+import { createToken } from './create-token.ts';
 
 const redis = await redisForFile();
 beforeEach(async () => {
@@ -23,6 +27,38 @@ function requestOf(username: string): TokenRequest {
     session: { describe: (digest) => `text of ${digest}`, idle: 2 * hour },
   };
 }
+
+const indexes = () => redis.client().keys('sallyport:token:sessions:*');
+const notedDigests = async () =>
+  (await Promise.all((await indexes()).map((one) => redis.client().zrange(one, '0', '-1')))).flat();
+
+/** As if the session had begun an hour ago. */
+async function ageNote(digest: string): Promise<void> {
+  for (const index of await indexes()) await redis.client().zadd(index, 'XX', Date.now() - hour, digest);
+}
+
+/** Lists the sessions of a user between the two writes of a new one, as another login does, and then again. */
+async function expectListed(written: Record<string, unknown>): Promise<void> {
+  await using started = await startIssuer(written);
+  const list = () => collect(started.issuer.list({ username: 'corp:alice', sessions: true }, never));
+  const seen: unknown[] = [];
+  await using interrupted = await interruptedStore(written, async (trip) => {
+    if (trip === 2) seen.push(await list());
+  });
+  const { issued } = await createToken(requestOf('corp:alice'), interrupted.store, {}, never);
+  expect([seen, interrupted.trips]).toEqual([[[]], 2]);
+  expect((await list()).map(({ digest }) => digest)).toEqual([issued.digest]);
+}
+
+test('a session that is made while others list those of its user is in their next list, behind sentinels', async () => {
+  await using sentinels = await startSentinels();
+  await expectListed({ sentinels: sentinels.addresses, name: sentinels.name });
+});
+
+test('a session that is made while others list those of its user is in their next list, in a cluster', async () => {
+  await using cluster = await startCluster({ replicasPerMaster: 0 });
+  await expectListed({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) });
+});
 
 describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) => {
   const written = () => ({ url: redis.url, layout });
@@ -67,15 +103,32 @@ describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) =
     const bobs = await issuer.create(requestOf('corp:bob'), never);
     await issuer.create({ user: { username: 'corp:alice' }, issuedBy: 'admin' }, never);
     await redis.client().del(keyOf(gone.token));
+    await ageNote(gone.issued.digest);
     await collect(issuer.revoke({ token: first.token }, { at: new Date(), by: 'logout' }, never));
     const listed = await collect(issuer.list({ username: 'corp:alice', sessions: true }, never));
     expect(listed.map(({ digest }) => digest)).toEqual([first.issued.digest, second.issued.digest]);
     expect(listed[0]).toMatchObject({ revoked: { by: 'logout' } });
     expect(listed[1]).toMatchObject({ session: `text of ${second.issued.digest}`, lastUsedAt: expect.any(Date) });
-    const indexes = await redis.client().keys('sallyport:token:sessions:*');
     // What has ended is read once more, and not at each login.
-    const members = await Promise.all(indexes.map((one) => redis.client().zrange(one, '0', '-1')));
-    expect(members.flat().sort()).toEqual([second.issued.digest, bobs.issued.digest].sort());
+    expect((await notedDigests()).sort()).toEqual([second.issued.digest, bobs.issued.digest].sort());
+  });
+
+  test('one that is deleted is unknown, and leaves nothing behind', async () => {
+    await using started = await startIssuer(written());
+    await using gateway = await startAuthenticator(written());
+    const [gone, kept] = [
+      await started.issuer.create(requestOf('corp:alice'), never),
+      await started.issuer.create(requestOf('corp:alice'), never),
+    ];
+    for (const _ of [1, 2]) await started.issuer.delete?.(gone.issued, never);
+    expect(await outcomeOf(gateway.ask(gone.token))).toBe('no-opinion');
+    expect(await outcomeOf(gateway.ask(kept.token))).toBe('authenticated');
+    expect(await redis.client().exists(keyOf(gone.token))).toBe(0);
+    expect(await notedDigests()).toEqual([kept.issued.digest]);
+  });
+
+  test('one that is made while others list those of its user is in their next list', async () => {
+    await expectListed(written());
   });
 
   test('a record with one of session and idle is bad', async () => {

@@ -4,7 +4,7 @@ import type { RedisOptions } from '../options.ts';
 import { openStore } from '../store.ts';
 import { createToken } from './create-token.ts';
 import { listSessions, listTokens } from './list-tokens.ts';
-import { revokeTokens } from './revoke-tokens.ts';
+import { deleteToken, revokeTokens } from './revoke-tokens.ts';
 
 /**
  * Creates, lists and revokes tokens, as the user of `options.admin`.
@@ -28,6 +28,7 @@ export async function createRedisTokenIssuer(
       );
     },
     revoke: (selection, revocation, signal) => withFix(revokeTokens(selection, revocation, store, signal)),
+    delete: (token, signal) => deleteToken(token, store, signal).catch(throwWithFix),
     close: () => store.connection.close(),
   };
 }

@@ -38,22 +38,26 @@ export const accessLists: Readonly<Record<LayoutName, AccessLists>> = {
   json: {
     gateway: `${keys} +getrange +pttl +echo`,
     trackingGateway: `${keys} +getrange +pttl +echo ${notes}`,
-    issuer: `${keys} +getrange +pttl +echo +scan +set +eval`,
+    issuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +role +wait`,
     sessionGateway: `${keys} +getrange +pttl +echo +pexpire`,
-    sessionIssuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +zadd +zrange +zrem`,
+    sessionIssuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +role +wait +zadd +zrange +zrem`,
   },
   hash: {
     gateway: `${keys} ${readHash} +pttl +echo`,
     trackingGateway: `${keys} ${readHash} +pttl +echo ${notes}`,
-    issuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire`,
+    issuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +role +wait`,
     sessionGateway: `${keys} ${readHash} +pttl +echo +pexpire`,
-    sessionIssuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +zadd +zrange +zrem`,
+    sessionIssuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +role +wait +zadd +zrange +zrem`,
   },
 };
 
 type Task = 'create' | 'list' | 'listLastUse' | 'revoke';
 
-/** The rights of the issuer that each task needs, also in scripts: Redis checks the rights of the user who runs them. */
+/**
+ * The rights of the issuer that each task needs, also in scripts: Redis checks the rights of the user who runs them. Those that it
+ * needs nowhere are for an old Redis whose memory is full (PEXPIRE, with `json`), and to learn whether replicas have confirmed a
+ * revocation (ROLE, WAIT).
+ */
 export const rightsFor: Readonly<Record<LayoutName, Readonly<Record<Task, readonly string[]>>>> = {
   json: {
     create: ['set'],

@@ -1,6 +1,5 @@
 import { type Connection, connect } from '@sallyport/redis-connection';
-import type { RedisServer } from '@sallyport/test-servers/redis';
-import { type LayoutName, layouts } from '../layouts.ts';
+import { layouts } from '../layouts.ts';
 import type { Store } from '../store.ts';
 import { keysOf, wording } from '../store.ts';
 import { tracedContext } from './plugin.ts';
@@ -16,14 +15,14 @@ export interface InterruptedStore extends AsyncDisposable {
 /**
  * A store on a real Redis that runs `happens` between round trips.
  *
+ * @param written options of a config file
  * @param happens called before each round trip, counted from 1
  */
 export async function interruptedStore(
-  redis: RedisServer,
-  layout: LayoutName,
+  written: Record<string, unknown>,
   happens: (trip: number) => Promise<void>,
 ): Promise<InterruptedStore> {
-  const options = settled({ url: redis.url, layout });
+  const options = settled(written);
   const inner = await connect(options.connection, wording, tracedContext().context);
   let trips = 0;
   const connection: Connection = {
@@ -35,7 +34,7 @@ export async function interruptedStore(
     },
   };
   return {
-    store: { connection, keys: keysOf(keyPrefix), layout: layouts[layout], now: Date.now },
+    store: { connection, keys: keysOf(keyPrefix), layout: layouts[options.layout], now: Date.now },
     get trips() {
       return trips;
     },

@@ -52,10 +52,11 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
   const clocks = { monotonic: () => now() - 1_000_000_000 - skew * 7, wall: () => now() + skew };
   const memory = createMemoryTier(1_000);
   let redis = openRedis(options, options.keys, () => replica.isAlone);
-  const { list, reader, revocations } = createSharedRevocations({
+  const { blocks, reader, revocations } = createSharedRevocations({
     redis: () => redis,
     clocks,
     replicaId: options.name,
+    startsWithoutBlocks: () => true,
     onAdopted: () => {},
     onForeign: () => {},
     logger: silent,
@@ -67,7 +68,7 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
     const tier = createRedisTier(redis, clocks);
     const sound = withSoundDecision(backend, clocks.wall);
     const cached = withCache(sound, settings, { memory, redis: tier, revocations, clocks, metrics });
-    return withBlocks(cached, 'corp', list, silent);
+    return withBlocks(cached, 'corp', blocks, silent);
   }
   let authenticator = stack();
 
