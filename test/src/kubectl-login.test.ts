@@ -1,5 +1,6 @@
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { startReplica, untilInSync } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
@@ -304,6 +305,22 @@ test('logout --all ends the sessions of all devices and clusters', async () => {
   expect((await other.kubectl(get)).code).toBe(1);
   const again = await other.sallyport(['logout', '--all']);
   expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('only a session can end the others. Run: ')]);
+});
+
+test('a logout that a failover of the session Redis can undo warns, and says what to run', async () => {
+  const { redis } = site.place;
+  await using replica = await startReplica(redis, {}, ({ port }) => port);
+  await untilInSync(replica);
+  const [desk, other] = [await loggedIn(site), await loggedIn(site)];
+  await replica.hang();
+  const warning =
+    /warning: no replica of the server's Redis has confirmed this logout: .*run: kubectl sallyport logout --all/;
+  expect(await desk.sallyport(['logout'])).toEqual({
+    code: 0,
+    stdout: 'logged out corp:alice of cluster prod\n',
+    stderr: expect.stringMatching(warning),
+  });
+  expect(await other.sallyport(['logout', '--all'])).toMatchObject({ code: 0, stderr: expect.stringMatching(warning) });
 });
 
 test('init lists the clusters when there is a choice, and takes all of them if told to', async () => {

@@ -1,6 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { reasonOf, usageFailure } from './failure.ts';
-import { printable } from './text.ts';
 
 /** The options of all commands. */
 export const targetOptions = {
@@ -31,6 +30,6 @@ export function parseWords<const Options extends NonNullable<ParseArgsConfig['op
     return { values, positionals };
   } catch (cause) {
     const [reason = ''] = reasonOf(cause).split(/\. |\n/);
-    throw usageFailure(`${printable(reason)}. See: kubectl sallyport --help`, { cause });
+    throw usageFailure(`${reason}. See: kubectl sallyport --help`, { cause });
   }
 }

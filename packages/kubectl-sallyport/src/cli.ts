@@ -59,7 +59,7 @@ export async function main(words: readonly string[] = process.argv.slice(2)): Pr
   try {
     await run(words);
   } catch (error) {
-    process.stderr.write(`kubectl-sallyport: ${reasonOf(error)}\n`);
+    process.stderr.write(`kubectl-sallyport: ${printable(reasonOf(error))}\n`);
     process.exitCode = error instanceof Failure ? error.exitCode : exitCodes.failed;
     if (process.exitCode === exitCodes.interrupted) interruptOthers();
   }
@@ -93,7 +93,7 @@ async function run([name = '--help', ...words]: readonly string[]): Promise<void
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
     const known = Object.keys(commands).join(', ');
-    throw usageFailure(`unknown command ${printable(name)}. Known are ${known}. See: kubectl sallyport --help`);
+    throw usageFailure(`unknown command ${name}. Known are ${known}. See: kubectl sallyport --help`);
   }
   await command(words);
 }

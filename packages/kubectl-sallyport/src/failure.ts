@@ -1,3 +1,5 @@
+import { printable } from './text.ts';
+
 /** What the command ends with, unless it is 0. The README lists them. */
 export const exitCodes = {
   /** There is no session, and none could be made; a login was refused. */
@@ -20,6 +22,9 @@ export class Failure extends Error {
   }
 }
 
+/** The login server has too much to do, or this machine asks too often. */
+export class BusyFailure extends Failure {}
+
 export function usageFailure(message: string, options?: ErrorOptions): Failure {
   return new Failure(message, exitCodes.usage, options);
 }
@@ -37,5 +42,5 @@ export function codeOf(error: unknown): string {
 
 /** Shows what ends nothing. Not on standard output, which is for kubectl. */
 export function warn(text: string): void {
-  process.stderr.write(`kubectl-sallyport: warning: ${text}\n`);
+  process.stderr.write(`kubectl-sallyport: warning: ${printable(text)}\n`);
 }

@@ -4,7 +4,6 @@ import { Failure } from './failure.ts';
 import type { PasswordSource } from './password.ts';
 import { checkTimeout, logIn, readState } from './server/login-server.ts';
 import type { Target } from './target.ts';
-import { printable } from './text.ts';
 import { loginCommand } from './user-target.ts';
 
 /** Before its end, a session is renewed: a request that is on its way must not come too late. In milliseconds. */
@@ -69,12 +68,12 @@ export async function newSession(target: Target, store: Store, source: PasswordS
     }
     if (tries > 1) process.stderr.write('wrong name or password, or this user may not log in\n');
   }
-  throw new Failure(`${url}: wrong name or password, or this user may not log in to cluster ${printable(cluster)}`);
+  throw new Failure(`${url}: wrong name or password, or this user may not log in to cluster ${cluster}`);
 }
 
 /** @param why such as `standard input is no terminal` */
 export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
   const reason = why === undefined ? '' : `, and ${why}`;
   const login = await loginCommand(target);
-  return new Failure(`not logged in to cluster ${printable(target.cluster)}${reason}. Run: ${login}`);
+  return new Failure(`not logged in to cluster ${target.cluster}${reason}. Run: ${login}`);
 }

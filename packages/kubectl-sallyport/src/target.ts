@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import type { TargetOptions } from './arguments.ts';
 import type { ClusterConfig } from './exec-credential.ts';
 import { reasonOf, usageFailure } from './failure.ts';
-import { printable } from './text.ts';
 
 /** What a session is for: a cluster, at a login server, and maybe one of several accounts there. */
 export interface Target {
@@ -67,15 +66,14 @@ const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
  */
 export function normalizeUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const shown = printable(text);
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw usageFailure(`${shown}: it is not the URL of a login server. It looks like https://login.example.com:8444`);
+    throw usageFailure(`${text}: it is not the URL of a login server. It looks like https://login.example.com:8444`);
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw usageFailure('the URL of a login server has no user, no password, no "?" and no "#". Leave them out');
   }
   if (url.protocol === 'http:' && !loopback.test(url.hostname)) {
-    throw usageFailure(`${shown}: passwords are sent to a login server over https only. Use its https URL`);
+    throw usageFailure(`${text}: passwords are sent to a login server over https only. Use its https URL`);
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }

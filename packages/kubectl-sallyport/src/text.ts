@@ -14,7 +14,7 @@ export function parseObject(text: string): Readonly<Record<string, unknown>> | u
 
 /**
  * Makes a text of others fit for a terminal: names and messages of a kubeconfig or of a server may have sequences that
- * move the cursor or change its colors.
+ * move the cursor or change its colors. Errors and warnings pass through it where they are shown.
  */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');

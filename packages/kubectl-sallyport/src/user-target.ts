@@ -2,7 +2,7 @@ import { parseWords, type TargetOptions, tokenOptions } from './arguments.ts';
 import { usageFailure } from './failure.ts';
 import type { OwnContext } from './kubeconfig/entries.ts';
 import { type Target, targetFrom, usernameOfEnvironment } from './target.ts';
-import { printable, shellWord } from './text.ts';
+import { shellWord } from './text.ts';
 
 /**
  * Finds what a command that a user typed is for: `--url` and `--cluster`, or a context of the kubeconfig. What it does is for the
@@ -14,7 +14,7 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
   const { account } = target;
   if (account !== undefined && options.username !== undefined && account !== options.username) {
     throw usageFailure(
-      `this context is for the account ${printable(account)}. For another one: kubectl sallyport init ${target.url} --username NAME`,
+      `this context is for the account ${account}. For another one: kubectl sallyport init ${target.url} --username NAME`,
     );
   }
   return { ...target, username: options.username ?? account ?? usernameOfEnvironment() };
@@ -27,12 +27,10 @@ function fromContext({ all, current }: Contexts, options: TargetOptions): Target
   const target = found && targetOf(found, options['ca-file']);
   if (target !== undefined) return target;
   const what =
-    name === undefined
-      ? 'the kubeconfig has no current context'
-      : `the context ${printable(name)} does not use kubectl-sallyport`;
+    name === undefined ? 'the kubeconfig has no current context' : `the context ${name} does not use kubectl-sallyport`;
   const [first] = all;
   if (first === undefined) throw usageFailure(`${what}. Add one: kubectl sallyport init URL`);
-  const names = all.map((one) => printable(one.name)).join(', ');
+  const names = all.map((one) => one.name).join(', ');
   throw usageFailure(`${what}. These do: ${names}. Name one, such as: --context ${shellWord(first.name)}`);
 }
 

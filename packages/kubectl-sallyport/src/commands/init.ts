@@ -65,11 +65,11 @@ export function isOnPath(path = '', platform = process.platform): boolean {
 
 /** @throws Failure that lists the clusters when there is a choice, or no such cluster */
 function choose(names: readonly string[], named: string | undefined, all: boolean, url: string): readonly string[] {
-  const list = names.map(printable).join(', ');
+  const list = names.join(', ');
   if (names.length === 0) throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`);
   if (named !== undefined) {
     if (names.includes(named)) return [named];
-    throw usageFailure(`${url}: it has no cluster ${printable(named)}. It has ${list}`);
+    throw usageFailure(`${url}: it has no cluster ${named}. It has ${list}`);
   }
   if (all || names.length === 1) return names;
   throw usageFailure(

@@ -5,7 +5,7 @@ import { cacheFolder } from '../cache/folder.ts';
 import { parseSession, type Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
-import { Failure, usageFailure } from '../failure.ts';
+import { BusyFailure, Failure, usageFailure, warn } from '../failure.ts';
 import { passwordSource } from '../password.ts';
 import { logOut, logOutEverywhere } from '../server/login-server.ts';
 import { cachedSession, logInOnce, margin, newSession, notLoggedIn, usableSession } from '../session.ts';
@@ -73,22 +73,37 @@ export async function logout(words: readonly string[]): Promise<void> {
     return;
   }
   const ending = all ? logOutEverywhere(target, session.token) : logOut(target, session.token);
-  const ended = await ending.catch((error: unknown) => explain(error, session)).finally(() => store.remove(session));
+  const ended = await ending.catch((error: unknown) => {
+    if (!(error instanceof BusyFailure)) store.remove(session);
+    return explain(error, session);
+  });
+  store.remove(session);
+  if (ended?.isUnconfirmed) warn(unconfirmedText(session));
   if (!all) {
     process.stdout.write(`logged out ${printable(session.user)} of cluster ${cluster}\n`);
     return;
   }
   if (ended === undefined) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
   forgetAll(target.url, session.user);
-  process.stdout.write(`logged out ${printable(session.user)} everywhere: ${ended} sessions ended\n`);
+  process.stdout.write(`logged out ${printable(session.user)} everywhere: ${ended.ended} sessions ended\n`);
 }
 
-/** The session is forgotten here, and may go on at the server. */
+function unconfirmedText({ user, expiresAt }: Session): string {
+  return (
+    `no replica of the server's Redis has confirmed this logout: if that Redis fails over now, the session goes on until ${localTime(expiresAt)} at most. ` +
+    `To be sure, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${user}`
+  );
+}
+
+/** Unless the server was busy, the session is forgotten here, and may go on at the server. */
 function explain(error: unknown, { user, expiresAt }: Session): never {
   if (!(error instanceof Failure)) throw error;
+  if (error instanceof BusyFailure) {
+    throw new BusyFailure(`${error.message}. You are still logged in: run it again`, error.exitCode, { cause: error });
+  }
   throw new Failure(
     `${error.message}. The session is forgotten here, but at the server it lasts until ${localTime(expiresAt)} at most. ` +
-      `To end it, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${printable(user)}`,
+      `To end it, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${user}`,
     error.exitCode,
     { cause: error },
   );

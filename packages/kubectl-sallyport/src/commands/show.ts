@@ -56,5 +56,11 @@ async function askWithSession<Answer>(
 }
 
 function showJson(value: object): void {
-  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  process.stdout.write(`${escaped(JSON.stringify(value, undefined, 2))}\n`);
+}
+
+/** JSON may have such characters as they are, and a terminal may obey them: see {@link printable}. */
+function escaped(json: string): string {
+  const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return json.replaceAll(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => one.split('').map(escapeUnit).join(''));
 }

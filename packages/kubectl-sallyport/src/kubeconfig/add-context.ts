@@ -1,6 +1,5 @@
 import { type ClusterConfig, extensionName, extensionOf } from '../exec-credential.ts';
 import { usageFailure } from '../failure.ts';
-import { printable } from '../text.ts';
 import { type Entry, editFile } from './edit.ts';
 import { argumentsOf, execUser } from './entries.ts';
 import { currentContext, entriesOf, fileForNew, findEntry, type Kind, type KubeconfigFile, readFile } from './files.ts';
@@ -63,13 +62,13 @@ function refuseForeign(files: readonly KubeconfigFile[], context: string, cluste
   if (found === undefined) return;
   if (found.value.cluster !== clusterName || found.value.user !== userName) {
     throw usageFailure(
-      `the kubeconfig has a context ${printable(context)} for something else, which stays. Choose another name: --context NAME`,
+      `the kubeconfig has a context ${context} for something else, which stays. Choose another name: --context NAME`,
     );
   }
 }
 
 function inUse(kind: string, name: string): Error {
   return usageFailure(
-    `the kubeconfig has a ${kind} ${printable(name)} that is not for kubectl-sallyport, and stays. Rename it, or use --kubeconfig NEW_FILE`,
+    `the kubeconfig has a ${kind} ${name} that is not for kubectl-sallyport, and stays. Rename it, or use --kubeconfig NEW_FILE`,
   );
 }

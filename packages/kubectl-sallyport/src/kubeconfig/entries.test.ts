@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { ownContexts, readClusterData } from './entries.ts';
 import { parseKubeconfig } from './files.ts';
@@ -36,6 +36,19 @@ test('contexts that run this command are found with what kubectl hands over', ()
     { name: 'b', words: ['--username', 'ada'], config },
     { name: 'c', words: ['--url', 'https://login'] },
   ]);
+});
+
+test('many contexts are found without reading the file for each', () => {
+  const contexts = Array.from({ length: 100 }, (_, index) => ({
+    name: `c${index}`,
+    context: { cluster: 'x', user: 'sallyport' },
+  }));
+  const users = [{ name: 'sallyport', user: { exec: { command: 'kubectl-sallyport', args: ['token'] } } }];
+  const many = stringify({ contexts, users });
+  const document = parseKubeconfig(many);
+  const read = vi.spyOn(document, 'toJS');
+  expect(ownContexts([{ path: 'x', text: many, document }])).toHaveLength(contexts.length);
+  expect(read.mock.calls.length).toBeLessThan(10);
 });
 
 const kubeconfig = (cluster: object) => stringify({ clusters: [{ name: 'other' }, { name: 'prod', cluster }] });

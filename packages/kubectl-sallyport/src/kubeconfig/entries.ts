@@ -1,17 +1,16 @@
 import { extensionOf } from '../exec-credential.ts';
 import { exitCodes, Failure } from '../failure.ts';
 import { isObject } from '../text.ts';
-import { entriesOf, findEntry, type KubeconfigFile, parseKubeconfig } from './files.ts';
+import { entriesByName, findEntry, type KubeconfigFile, parseKubeconfig } from './files.ts';
 
 export type OwnContext = ReturnType<typeof ownContexts>[number];
 
 /** Lists the contexts that use this command, with its arguments behind `token`. No `config`: the arguments have it all. */
 export function ownContexts(files: readonly KubeconfigFile[]) {
-  const names = new Set(files.flatMap((file) => entriesOf(file, 'contexts')).map(({ name }) => name));
-  return [...names].flatMap((name) => {
-    const context = findEntry(files, 'contexts', name)?.value;
-    const words = argumentsOf(findEntry(files, 'users', context?.user)?.value.exec);
-    const cluster = findEntry(files, 'clusters', context?.cluster);
+  const [users, clusters] = [entriesByName(files, 'users'), entriesByName(files, 'clusters')];
+  return [...entriesByName(files, 'contexts').values()].flatMap(({ name, value: context }) => {
+    const words = argumentsOf(users.get(context.user)?.value.exec);
+    const cluster = clusters.get(context.cluster);
     return words === undefined ? [] : [{ name, words, config: extensionOf(cluster?.value.extensions) }];
   });
 }

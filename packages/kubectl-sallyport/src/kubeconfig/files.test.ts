@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { expect, test } from 'vitest';
-import { currentContext, fileForNew, findEntry, kubeconfigPaths, readFile } from './files.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { currentContext, fileForNew, findEntry, kubeconfigPaths, parseKubeconfig, readFile } from './files.ts';
 
 test.each([
   [undefined, undefined, ['/home/ada/.kube/config']],
@@ -37,6 +37,8 @@ test('the first file that has something decides', async () => {
 test.each([
   ['clusters: [\n', /config:2: it is no YAML: /],
   ['a: 1\na: 2\n', /config:2: it is no YAML: Map keys must be unique/],
+  ['a: 1\nb: {c: 1, d: 2, c: 3}\n', /config:2: it is no YAML: Map keys must be unique/],
+  ['a: 1\nclusters:\n- x: 1\n  "x": 2\n', /config:4: it is no YAML: Map keys must be unique/],
   ['a: 1\n---\nb: 2\n', /config:\d+: it is no YAML: /],
   ['just text', /config: it is no kubeconfig/],
   ['- a\n', /config: it is no kubeconfig/],
@@ -52,4 +54,19 @@ test('a folder is refused', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await mkdir(join(folder.path, 'config'));
   expect(() => readFile(join(folder.path, 'config'))).toThrow(/cannot read the kubeconfig .*EISDIR/);
+});
+
+const keys = Array.from({ length: 3_000 }, (_, index) => `k${index}: 1`);
+
+test.each([
+  ['lines', keys.join('\n')],
+  ['one line', `{${keys.join(', ')}}`],
+])('3,000 keys in %s are not compared with each other', (_form, text) => {
+  const some = vi.spyOn(Array.prototype, 'some');
+  onTestFinished(() => some.mockRestore());
+  const document = parseKubeconfig(text);
+  const compared = some.mock.contexts.reduce<number>((sum, list) => sum + (list as readonly unknown[]).length, 0);
+  some.mockRestore();
+  expect(Object.keys(document.toJS())).toHaveLength(keys.length);
+  expect(compared).toBeLessThan(10 * keys.length);
 });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { type Document, isMap, isScalar, isSeq, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, YAMLParseError } from 'yaml';
 import { reasonOf, usageFailure } from '../failure.ts';
 import { readIfThere } from '../files.ts';
 import { isObject } from '../text.ts';
@@ -51,7 +51,35 @@ export function readFile(path: string) {
  * readers, is the same when it is written again.
  */
 export function parseKubeconfig(text: string): Document {
-  return parseDocument(text, { schema: 'failsafe' });
+  const lineCounter = new LineCounter();
+  // With `uniqueKeys`, each key is compared with all before it: 60,000 keys of a server would take minutes.
+  const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: false, lineCounter });
+  const start = startOfDuplicate(document);
+  if (start !== undefined) {
+    const error = new YAMLParseError([start, start + 1], 'DUPLICATE_KEY', 'Map keys must be unique');
+    document.errors.push(Object.assign(error, { linePos: [lineCounter.linePos(start)] }));
+  }
+  return document;
+}
+
+/** Where the first key is that its map has already. */
+function startOfDuplicate(document: Document): number | undefined {
+  let start: number | undefined;
+  visit(document, {
+    Map(_key, { items }) {
+      const keys = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (keys.has(key.value)) {
+          start = key.range?.[0] ?? 0;
+          return visit.BREAK;
+        }
+        keys.add(key.value);
+      }
+      return undefined;
+    },
+  });
+  return start;
 }
 
 function isNull(node: unknown): boolean {
@@ -72,6 +100,15 @@ export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
 /** Finds an entry in all files: the first file that has it decides. */
 export function findEntry(files: readonly KubeconfigFile[], kind: Kind, name: unknown) {
   return files.flatMap((file) => entriesOf(file, kind)).find((entry) => entry.name === name);
+}
+
+/** All entries by their names, as `findEntry` finds them, for one who needs many. */
+export function entriesByName(files: readonly KubeconfigFile[], kind: Kind) {
+  const found = new Map<unknown, ReturnType<typeof entriesOf>[number]>();
+  for (const entry of files.flatMap((file) => entriesOf(file, kind))) {
+    if (!found.has(entry.name)) found.set(entry.name, entry);
+  }
+  return found;
 }
 
 export function currentContext(files: readonly KubeconfigFile[]): string | undefined {

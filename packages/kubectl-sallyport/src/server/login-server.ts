@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { exitCodes, Failure } from '../failure.ts';
-import { isObject, parseObject, printable } from '../text.ts';
+import { BusyFailure, exitCodes, Failure } from '../failure.ts';
+import { isObject, parseObject } from '../text.ts';
 import { type Answer, type Request, type ServerAddress, send } from './request.ts';
 
 /** The directory is asked behind it. */
@@ -30,13 +30,18 @@ export async function logIn(
   return { token, user: userOf(server, user).name, expiresAt: end };
 }
 
-/** Sends it again after the seconds of each `Retry-After`: when many people log in at once, the server takes some at a time. */
+/**
+ * Sends it again after the seconds of each `Retry-After`: when many people log in at once, the server takes some at a time. One that is
+ * no whole number (RFC 9110, section 10.2.3) counts as none, and a server can't make it ask more than once a second.
+ */
 async function sendWhenFree(server: ServerAddress, request: Request): Promise<Answer> {
   const end = performance.now() + waitLimit;
   for (;;) {
     const answer = await send(server, request);
-    const wait = 1000 * Number(answer.headers['retry-after']);
-    if (answer.status !== 429 || !(wait > 0) || performance.now() + wait > end) return answer;
+    const { 'retry-after': given = '' } = answer.headers;
+    const wait = 1000 * Math.max(1, Number(given));
+    const isBusy = answer.status === 429 && /^\d+$/.test(given);
+    if (!isBusy || performance.now() + wait > end) return answer;
     await pause(wait);
   }
 }
@@ -51,17 +56,24 @@ export async function readState(server: ServerAddress, token: string, timeout: n
   return { user: name, groups, expiresAt: body.expiresAt };
 }
 
-/** Ends this session, unless it had ended already. */
-export async function logOut(server: ServerAddress, token: string): Promise<void> {
-  await ask(server, token, 'DELETE', '/v1/session', 204);
+/** What a logout has done. `isUnconfirmed`: a failure at the server can undo it. */
+interface Logout {
+  readonly ended: number;
+  readonly isUnconfirmed: boolean;
 }
 
-/** Ends all sessions of the user of this one. @returns how many there were; undefined when this one had ended already */
-export async function logOutEverywhere(server: ServerAddress, token: string): Promise<number | undefined> {
+/** Ends this session. @returns undefined when it had ended already */
+export async function logOut(server: ServerAddress, token: string): Promise<Logout | undefined> {
+  const body = await ask(server, token, 'DELETE', '/v1/session', 204);
+  return body && { ended: 1, isUnconfirmed: body.unconfirmed !== undefined };
+}
+
+/** Ends all sessions of the user of this one. @returns undefined when this one had ended already */
+export async function logOutEverywhere(server: ServerAddress, token: string): Promise<Logout | undefined> {
   const body = await ask(server, token, 'DELETE', '/v1/sessions');
   if (body === undefined) return;
   if (typeof body.ended !== 'number') throw unexpected(server);
-  return body.ended;
+  return { ended: body.ended, isUnconfirmed: body.unconfirmed !== undefined };
 }
 
 /** @returns undefined when this session has ended. A `lastUsedAt` that is empty: it was not used yet */
@@ -101,7 +113,8 @@ async function ask(
   expected = 200,
   timeout = askTimeout,
 ) {
-  const answer = await send(server, { method, path, token, timeout });
+  const request = { method, path, token, timeout };
+  const answer = await (method === 'DELETE' ? sendWhenFree : send)(server, request);
   return answer.status === 401 ? undefined : bodyOf(server, answer, expected);
 }
 
@@ -121,8 +134,9 @@ function userOf(server: ServerAddress, user: unknown) {
 }
 
 function bodyOf(server: ServerAddress, answer: Answer, expected: number): Readonly<Record<string, unknown>> {
-  if (answer.status !== expected) throw refused(server, answer);
-  const body = expected === 204 ? {} : parseObject(answer.text);
+  // A logout that can be undone has a body.
+  if (answer.status !== expected && (expected !== 204 || answer.status !== 200)) throw refused(server, answer);
+  const body = answer.status === 204 ? {} : parseObject(answer.text);
   if (body === undefined) throw unexpected(server);
   return body;
 }
@@ -134,10 +148,10 @@ function unexpected({ url }: ServerAddress): Failure {
 
 function refused({ url }: ServerAddress, { status, headers, text }: Answer): Failure {
   const { message } = parseObject(text) ?? {};
-  const said = typeof message === 'string' ? `: ${printable(message)}` : '';
+  const said = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {
     const wait = /^\d+$/.test(headers['retry-after'] ?? '') ? `in ${headers['retry-after']} s` : 'later';
-    return new Failure(`${url}: too many logins${said}. Try again ${wait}`, exitCodes.unavailable);
+    return new BusyFailure(`${url}: too many requests${said}. Try again ${wait}`, exitCodes.unavailable);
   }
   const isAway = status >= 500;
   const fix = isAway ? 'Try again' : 'Check the URL and the cluster';

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { codeOf, exitCodes, Failure, reasonOf } from '../failure.ts';
 import type { Target } from '../target.ts';
-import { printable } from '../text.ts';
 
 /** What a request needs to know of the login server. */
 export type ServerAddress = Pick<Target, 'url' | 'ca'>;
@@ -32,7 +31,7 @@ export async function send(address: ServerAddress, request: Request): Promise<An
 async function exchange({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request) {
   const isPlain = url.startsWith('http:');
   // Only what is used is loaded: kubectl waits.
-  const { request } = isPlain ? await import('node:http') : await import('node:https');
+  const { Agent, request } = isPlain ? await import('node:http') : await import('node:https');
   const text = body === undefined ? undefined : JSON.stringify(body);
   const headers = {
     accept: 'application/json',
@@ -41,7 +40,8 @@ async function exchange({ url, ca }: ServerAddress, { method, path, token, body,
     ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
   };
   // NODE_TLS_REJECT_UNAUTHORIZED=0 must not send a password to whoever answers.
-  const tls = isPlain ? {} : { ca: ca ?? (await systemAuthorities()), rejectUnauthorized: true };
+  // Without TLS the server is on this machine: the agent of Node would take the password to HTTP_PROXY.
+  const tls = isPlain ? { agent: new Agent() } : { ca: ca ?? (await systemAuthorities()), rejectUnauthorized: true };
   const signal = AbortSignal.timeout(timeout);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request(`${url}${path}`, { method, headers, signal, ...tls }, resolve);
@@ -76,7 +76,7 @@ function explain({ url, ca }: ServerAddress, error: unknown): string {
       `Ask your administrator for the file of its CA, then run: kubectl sallyport init ${url} --ca-file FILE`
     );
   }
-  const reason = printable(reasonOf(error)) || code;
+  const reason = reasonOf(error) || code;
   if (/^(CERT_|ERR_TLS_)/.test(code)) {
     return `${url}: cannot verify its certificate: ${reason}. Ask your administrator`;
   }

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
+import { expect, test } from 'vitest';
+import { createClient } from '../testing/client.ts';
+import { localServer } from '../testing/local-server.ts';
+
+/** A login server that is busy for the first requests. @param waits their `Retry-After` */
+async function busyFor(waits: readonly string[], status: number, answer: object = {}) {
+  const requests: string[] = [];
+  const url = await localServer(({ method, url: path }, response) => {
+    const wait = waits[requests.push(`${method} ${path}`) - 1];
+    if (wait !== undefined) response.writeHead(429, { 'retry-after': wait }).end();
+    else response.writeHead(status).end(status === 204 ? undefined : JSON.stringify(answer));
+  });
+  return { url, requests, words: ['--url', url, '--cluster', 'prod'] };
+}
+
+const session = { token: 'sps_x', user: { username: 'corp:ada' }, expiresAt: '2999-01-01T00:00:00Z' };
+
+async function logIn(url: string) {
+  await using home = await temporaryFolder('busy');
+  const password = join(home.path, 'password');
+  await writeFile(password, 'secret');
+  const words = ['login', '--url', url, '--cluster', 'prod', '--username', 'ada'];
+  return await createClient(home.path).run(words, { SALLYPORT_PASSWORD_FILE: password });
+}
+
+test.each(['0.001', '1e-3', '-1', ' ', 'Thu, 01 Jan 1970 00:00:00 GMT'])(
+  'a server whose Retry-After is %j gets the password once',
+  async (wait) => {
+    const { url, requests } = await busyFor(Array(100).fill(wait), 201, session);
+    expect(await logIn(url)).toMatchObject({ code: 3, stderr: expect.stringContaining('Try again later') });
+    expect(requests).toEqual(['POST /v1/sessions']);
+  },
+);
+
+test('a server whose Retry-After is 0 gets the password again after a second', async () => {
+  const { url, requests } = await busyFor(['0'], 201, session);
+  const begun = performance.now();
+  expect(await logIn(url)).toMatchObject({ code: 0 });
+  // Timers may be a millisecond early.
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(999);
+  expect(requests).toHaveLength(2);
+});
+
+test.each([
+  ['logout', [], 'DELETE /v1/session', 204],
+  ['logout --all', ['--all'], 'DELETE /v1/sessions', 200],
+])('%s waits for a server that is busy', async (_what, all, request, status) => {
+  await using home = await temporaryFolder('busy');
+  const { url, requests, words } = await busyFor(['1'], status, { ended: 1 });
+  const client = createClient(home.path);
+  const file = client.cacheSession({ url, cluster: 'prod' });
+  expect(await client.run(['logout', ...all, ...words])).toMatchObject({ code: 0, stderr: '' });
+  expect(requests).toEqual([request, request]);
+  expect(existsSync(file)).toBe(false);
+});
+
+test.each([[[]], [['--all']]])('logout %j at a server that stays busy keeps the session', async (all) => {
+  await using home = await temporaryFolder('busy');
+  const { url, requests, words } = await busyFor(['3600'], 204);
+  const client = createClient(home.path);
+  const file = client.cacheSession({ url, cluster: 'prod' });
+  expect(await client.run(['logout', ...all, ...words])).toEqual({
+    code: 3,
+    stdout: '',
+    stderr: `kubectl-sallyport: ${url}: too many requests. Try again in 3600 s. You are still logged in: run it again\n`,
+  });
+  expect([existsSync(file), requests.length]).toEqual([true, 1]);
+});
