@@ -16,6 +16,8 @@ export interface Samba extends LdapServer {
   /** The domain's DNS name: the part of a userPrincipalName after the @. */
   readonly realm: string;
   readonly administrator: Account;
+  /** Lets no one read an attribute of an entry, not even the administrator. @param schemaId the schemaIDGUID of the attribute */
+  hide(dn: string, schemaId: string): Promise<void>;
 }
 
 const realm = 'sallyport.test';
@@ -53,6 +55,11 @@ export async function startSamba(): Promise<Samba> {
     administrator,
     add: (ldif: string) => addEntries(login, ldif),
     modify: (ldif: string) => modifyEntries(login, ldif),
+    async hide(dn: string, schemaId: string) {
+      const place = ['-H', join(folder, 'private/sam.ldb'), '-s', join(folder, 'etc/smb.conf')];
+      const ace = `(OD;;RP;${schemaId};;WD)`;
+      await promisify(execFile)('samba-tool', ['dsacl', 'set', `--objectdn=${dn}`, `--sddl=${ace}`, ...place]);
+    },
   });
 }
 
@@ -67,6 +74,8 @@ export const accountControl = {
   disabled: 0x202,
   /** A normal account whose password never expires. */
   lasting: 0x10200,
+  /** As `lasting`, and its user must log in with a smart card. */
+  smartCard: 0x50200,
 } as const;
 
 /** Passwords live for a microsecond: all have expired, except those of accounts whose password never expires. */

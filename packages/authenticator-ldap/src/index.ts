@@ -14,14 +14,14 @@ const plugin: AuthenticatorPlugin<unknown> = {
   // A login costs a directory two searches, a TLS handshake and a password hash.
   caching: 'shared',
   async create(options: LdapOptions, context) {
-    const { metrics, logger } = context;
+    const { metrics, logger, backendReconnected } = context;
     for (const server of options.servers) {
       const hint = portMixUp(server);
       // A warning only: a server may listen on an unusual port.
       if (hint !== undefined) logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
     }
     const real = { options, connect, metrics, logger, now: () => performance.now(), random: Math.random };
-    return createLdapAuthenticator(options, context, (tls) => createDirectory({ ...real, tls }));
+    return createLdapAuthenticator(options, context, (tls) => createDirectory({ ...real, tls, backendReconnected }));
   },
 };
 

@@ -197,6 +197,9 @@ test('active-directory.yaml works with a domain of Samba', async () => {
   await expectExampleWorks(made, ['alice', `alice@${samba.realm}`], password, ['all', 'team']);
 });
 
+/** Its schemaIDGUID: MS-ADA1 section 2.1. */
+const accountExpires = 'bf967915-0de6-11d0-a285-00aa003049e2';
+
 function target(): RevalidationTarget {
   const { ldapsUrl, caFile, suffix, administrator } = samba;
   const people = `OU=staff,${suffix}`;
@@ -228,6 +231,7 @@ function target(): RevalidationTarget {
     lockable: {},
     refusals: {
       'disabled account': ['disabled', { userAccountControl: String(accountControl.disabled) }],
+      'account that needs a smart card': ['disabled', { userAccountControl: String(accountControl.smartCard) }],
       'expired account': ['expired', { accountExpires: '1' }],
       'password to be changed': [
         'password-expired',
@@ -253,6 +257,27 @@ describe('revalidation in Active Directory', () => {
     expect(await made.revalidate(decision.user)).toEqual(decision);
     expect(await made.lookUp(name)).toEqual(decision.user);
     expect(await made.lookUp(`${name}@${samba.realm}`)).toEqual(decision.user);
+  });
+
+  test('an attribute of the account that the service account can not read is in a warning', async () => {
+    const { options, people, person } = target();
+    const name = `u-${randomUUID().slice(0, 13)}`;
+    const dn = `CN=${name},${people}`;
+    await samba.add(toLdif([person(name, dn)]));
+    await using made = await pluginGateway(plugin, options);
+    const warnings = () => made.lines.filter(({ level }) => level === 'warn');
+    const decision = await made.logIn(name, password);
+    if (decision.kind !== 'authenticated') throw new Error('the login was refused');
+    expect(await made.revalidate(decision.user)).toEqual(decision);
+    expect(warnings()).toEqual([]);
+    await samba.hide(dn, accountExpires);
+    expect(await made.revalidate(decision.user)).toEqual(decision);
+    expect(warnings()).toMatchObject([
+      {
+        fields: { attributes: 'accountExpires' },
+        message: 'account state readable in part: what only these attributes show ends no session',
+      },
+    ]);
   });
 
   test('a password that never expires need not be changed at a login, but pwdLastSet of 0 ends a session', async () => {

@@ -42,6 +42,7 @@ describe('an account', () => {
     ['that never expires', undefined, { accountExpires: '9223372036854775807' }],
     ['disabled', 'disabled', { userAccountControl: '514' }],
     ['disabled in AD LDS', 'disabled', { [computed]: '2' }],
+    ['that needs a smart card', 'disabled', { userAccountControl: '328192' }],
     ['disabled, of a type with the highest bit', 'disabled', { userAccountControl: '-2147483134' }],
     ['that has expired', 'expired', { accountExpires: ticks(now) }],
     ['that expires later', undefined, { accountExpires: ticks(now + 1) }],
@@ -136,6 +137,18 @@ describe('an account', () => {
       }
     },
   );
+
+  const ofEach = { userAccountControl: '512', [computed]: '0', pwdLastSet: ticks(now), accountExpires: '0' };
+  test.each(Object.keys(ofEach))('of Active Directory that does not show %s hides it', (attribute) => {
+    expect(judged(ofEach).hidden).toEqual([]);
+    const { [attribute as keyof typeof ofEach]: _, ...others } = ofEach;
+    expect(judged(others).hidden).toEqual([attribute]);
+    expect(accountText(judged(others))).toMatch(new RegExp(`; the service account can't read ${attribute}$`));
+  });
+
+  test('of another directory shows what it has', () => {
+    expect(judged({ pwdChangedTime: time(now), shadowExpire: '-1' }).hidden).toEqual([]);
+  });
 
   test('is described for an operator', () => {
     expect(accountText(judged({ nsAccountLock: 'true' }))).toBe(

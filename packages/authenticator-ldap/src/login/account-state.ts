@@ -8,6 +8,8 @@ export interface AccountState {
   readonly refusal?: { readonly reason: RejectionReason; readonly attribute: string };
   /** The attributes that the entry shows of those that can end an account or a password. Nearly each entry shows its creation. */
   readonly seen: readonly string[];
+  /** Those that it has, since it shows others that always come with them, and that the service account may not read. */
+  readonly hidden: readonly string[];
 }
 
 interface Moments {
@@ -54,13 +56,24 @@ const control = 'userAccountControl';
 const computed = 'msDS-User-Account-Control-Computed';
 
 /** Of `control` and `computed`: MS-ADTS section 2.2.16. */
-const bits = { disabled: 0x2, locked: 0x10, lasting: 0x1_0000, passwordExpired: 0x80_0000 } as const;
+const bits = {
+  disabled: 0x2,
+  locked: 0x10,
+  lasting: 0x1_0000,
+  smartCard: 0x4_0000,
+  passwordExpired: 0x80_0000,
+} as const;
+
+/** Active Directory has all of these for each account. A global catalog does not. */
+const inEachAccount = [control, computed, 'pwdLastSet', 'accountExpires'] as const;
 
 type Rule = readonly [attribute: string, reason: RejectionReason, ends: Ends];
 
 /** What each directory has, in the order in which a refusal names its reason. An entry shows a few of these at most. */
 const rules: readonly Rule[] = [
   [control, 'disabled', hasBit(bits.disabled)],
+  // Active Directory replaces its password by a random one, so its sessions began before.
+  [control, 'disabled', hasBit(bits.smartCard)],
   // AD LDS has no userAccountControl.
   [computed, 'disabled', hasBit(bits.disabled)],
   ['nsAccountLock', 'disabled', isTrue],
@@ -117,22 +130,25 @@ export const accountAttributes: readonly string[] = [...new Set(rules.map(([attr
 export function judgeAccount(entry: Entry, moments: Moments): AccountState {
   const ofState = accountAttributes.filter((attribute) => !/^(createTimestamp|whenCreated)$/.test(attribute));
   const seen = ofState.filter((attribute) => shows(entry, attribute));
+  const isActiveDirectory = inEachAccount.some((attribute) => shows(entry, attribute));
+  const hidden = isActiveDirectory ? inEachAccount.filter((attribute) => !shows(entry, attribute)) : [];
   for (const [attribute, reason, ends] of rules) {
     const text = shows(entry, attribute) ? onlyText(entry, attribute) : undefined;
     try {
-      if (text !== undefined && ends(text, moments, entry)) return { refusal: { reason, attribute }, seen };
+      if (text !== undefined && ends(text, moments, entry)) return { refusal: { reason, attribute }, seen, hidden };
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       throw new AuthenticatorError('failed', `the attribute ${attribute} of ${entry.dn} is ${error.message}`);
     }
   }
-  return { seen };
+  return { seen, hidden };
 }
 
-export function accountText({ refusal, seen }: AccountState): string {
+export function accountText({ refusal, seen, hidden }: AccountState): string {
   if (refusal) return `account state: ${refusal.reason}, by the attribute ${refusal.attribute}`;
   if (seen.length === 0) return 'account state: not known, the entry shows none of its attributes';
-  return `account state: nothing against the user in ${seen.join(', ')}`;
+  const unread = hidden.length > 0 ? `; the service account can't read ${hidden.join(', ')}` : '';
+  return `account state: nothing against the user in ${seen.join(', ')}${unread}`;
 }
 
 /** Milliseconds since 1970; undefined for no time, NaN for what is none. */

@@ -9,7 +9,7 @@ import { namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
-import { accountAttributes, accountText, judgeAccount } from './account-state.ts';
+import { type AccountState, accountAttributes, accountText, judgeAccount } from './account-state.ts';
 import { isUsername } from './credentials.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
@@ -146,11 +146,23 @@ const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown
 export function createRevalidate(directory: Directory, options: LdapOptions, logger: Logger): Revalidate {
   let isWarned = false;
 
-  function warnOnce(entry: string): void {
-    if (isWarned) return;
+  /** Warns once: what the service account may not read ends no session. */
+  function warnOfUnread(entry: string, { seen, hidden }: AccountState): void {
+    if (isWarned || (seen.length > 0 && hidden.length === 0)) return;
     isWarned = true;
-    const fix = 'let the service account read its attributes, or turn on the password policy of the directory';
-    logger.warn({ entry, fix }, 'account state not readable: a disabled account or a changed password ends no session');
+    if (seen.length === 0) {
+      const fix = 'let the service account read its attributes, or turn on the password policy of the directory';
+      logger.warn(
+        { entry, fix },
+        'account state not readable: a disabled account or a changed password ends no session',
+      );
+      return;
+    }
+    const fix = 'let the service account read them, and ask no global catalog';
+    logger.warn(
+      { entry, attributes: hidden.join(', '), fix },
+      'account state readable in part: what only these attributes show ends no session',
+    );
   }
 
   return async ({ username, uid }, { since, signal, trace }) => {
@@ -171,7 +183,7 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
     trace?.(accountText(state));
     if (state.refusal?.reason === 'unknown-user') return unknownUser;
     if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
-    if (state.seen.length === 0) warnOnce(user.dn);
+    warnOfUnread(user.dn, state);
     const call = { signal, trace, prefer: server, subject: user.dn };
     const decision: Decision = { kind: 'authenticated', user: await withGroups(directory, options, user, call) };
     signal.throwIfAborted();

@@ -155,4 +155,16 @@ describe('revalidate', () => {
     await readable.revalidate('alice', one);
     expect(readable.warnings).toEqual([]);
   });
+
+  test('warns once when the entry shows a part of its account alone', async () => {
+    const shown = { userAccountControl: ['512'], 'msDS-User-Account-Control-Computed': ['0'] };
+    const { revalidate, warnings } = made({ entries: [person('alice', one, shown)] });
+    for (const _ of [1, 2]) expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+    expect(warnings).toEqual([
+      [
+        expect.objectContaining({ entry: `uid=alice,${peopleBase}`, attributes: 'pwdLastSet, accountExpires' }),
+        'account state readable in part: what only these attributes show ends no session',
+      ],
+    ]);
+  });
 });
