@@ -86,7 +86,7 @@ export function createBackends(resources: AsyncDisposableStack): Backends {
 }
 
 /** An OpenLDAP server, and what its clients need to know of it. */
-export async function startDirectory(
+async function startDirectory(
   resources: AsyncDisposableStack,
 ): Promise<{ readonly slapd: Slapd; readonly facts: DirectoryFacts }> {
   const slapd = resources.use(await startSlapd({ countsOperations: false }));

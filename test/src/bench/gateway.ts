@@ -12,6 +12,8 @@ export interface Gateway extends AsyncDisposable {
   readonly pid: number;
   readonly url: string;
   readonly adminUrl: string;
+  /** Empty: the config has no `login`. */
+  readonly loginUrl: string;
   readonly folder: string;
   /** Milliseconds from its spawn until it listened. */
   readonly started: number;
@@ -95,7 +97,7 @@ export async function startGateway({ entry, tls, config, files, nodeArguments = 
 /** How many lines of its log are remembered. */
 const mostLines = 50;
 
-async function untilListening(child: ChildProcess): Promise<Pick<Gateway, 'url' | 'adminUrl' | 'log'>> {
+async function untilListening(child: ChildProcess): Promise<Pick<Gateway, 'url' | 'adminUrl' | 'loginUrl' | 'log'>> {
   if (child.stderr === null) throw new Error('the gateway has no stderr');
   const written: string[] = [];
   // The rest of the log is read too: a full pipe would hold the gateway up.
@@ -107,9 +109,9 @@ async function untilListening(child: ChildProcess): Promise<Pick<Gateway, 'url' 
   });
   return await new Promise((resolve, reject) => {
     lines.on('line', (line) => {
-      const { msg, url, adminUrl } = parseLine(line);
+      const { msg, url, adminUrl, loginUrl = '' } = parseLine(line);
       if (msg === 'listening') {
-        resolve({ url: String(url), adminUrl: String(adminUrl), log: () => written });
+        resolve({ url: String(url), adminUrl: String(adminUrl), loginUrl: String(loginUrl), log: () => written });
       }
     });
     lines.on('close', () => reject(new Error(`the gateway ended before it listened:\n${written.join('\n')}`)));

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
+import { type Gateway, metric } from '../bench/gateway.ts';
 import { median } from '../testing/median.ts';
 import { residentMemory } from '../testing/process-memory.ts';
-import { type Gateway, metric } from './gateway.ts';
-import type { Counts, SoakLoad } from './soak-load.ts';
+import { type Counts, type Load, sleep } from './load.ts';
 
 /** What a gateway held in a time without disturbance. */
 export interface Sample {
@@ -22,7 +22,7 @@ const calm = 6_000;
 const pause = 500;
 const looks = 4;
 
-export async function takeSample({ pid, adminUrl }: Gateway, load: SoakLoad, minute: number): Promise<Sample> {
+export async function takeSample({ pid, adminUrl }: Gateway, load: Load, minute: number): Promise<Sample> {
   load.latencies();
   await sleep(calm);
   const latencies = load.latencies();
@@ -39,8 +39,6 @@ export async function takeSample({ pid, adminUrl }: Gateway, load: SoakLoad, min
   return { minute, heap, memory, openFiles, ...latencies };
 }
 
-const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
 /** What grew from the first third to the last one. The first sample does not count: caches were empty. */
 export function judge(samples: readonly Sample[]): string[] {
   const settled = samples.slice(1);
@@ -53,7 +51,8 @@ export function judge(samples: readonly Sample[]): string[] {
   };
   return [
     ...grown('heap', (before) => before * 1.1 + 2),
-    ...grown('openFiles', (before) => before + 8),
+    // Clients of Sentinel and of a cluster have some connections more after an outage.
+    ...grown('openFiles', (before) => before * 1.25 + 8),
     // Five times what noise explains on a machine that is shared.
     ...grown('p50', (before) => before * 5),
   ];
@@ -62,9 +61,9 @@ export function judge(samples: readonly Sample[]): string[] {
 /** The kinds of which more than one in a thousand could not be checked while no backend was away. */
 export function judgeUnexplained(counts: ReadonlyMap<string, Counts>): string[] {
   return [...counts]
-    .filter(([, { right, unexplained }]) => unexplained > right / 1_000)
+    .filter(([, { answered, unexplained }]) => unexplained > Math.ceil(answered / 1_000))
     .map(
-      ([name, { right, unexplained }]) =>
-        `${name}: ${unexplained} beside ${right} could not be checked without an outage`,
+      ([name, { answered, unexplained }]) =>
+        `${name}: ${unexplained} beside ${answered} could not be checked without an outage`,
     );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judge, judgeUnexplained, type Sample } from './soak-samples.ts';
+import { judge, judgeUnexplained, type Sample } from './samples.ts';
 
 const sample = (changed: Partial<Sample> = {}): Sample => ({
   minute: 0,
@@ -33,5 +33,5 @@ test.each([
   [1, []],
   [2, ['LDAP: 2 beside 1000 could not be checked without an outage']],
 ])('%i of a thousand that could not be checked without an outage', (unexplained, words) => {
-  expect(judgeUnexplained(new Map([['LDAP', { right: 1_000, unavailable: 500, unexplained }]]))).toEqual(words);
+  expect(judgeUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]]))).toEqual(words);
 });

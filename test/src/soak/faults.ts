@@ -1,0 +1,302 @@
+/** What fails in a soak, and what people do just then. Each fault has ended, and all has recovered, before the next one. */
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:tls';
+import { waitFor } from '@sallyport/test-servers/wait-for';
+import { metric, names } from '../bench/gateway.ts';
+import { randomToken } from '../testing/tokens.ts';
+import type { Failing, Session } from './acts.ts';
+import { type Load, type Random, sleep } from './load.ts';
+import { limits } from './oracle.ts';
+import type { Failure, Store } from './stores.ts';
+import { type Held, membersFile, type Replica, type World } from './world.ts';
+
+export interface Scenario {
+  readonly name: string;
+  run(): Promise<void>;
+}
+
+interface Place {
+  readonly world: World;
+  readonly load: Load;
+  readonly random: Random;
+  /** Runs `work` in a fault, then `end`, and waits until all has recovered. */
+  during(fault: Failing, work: () => Promise<void>, end?: () => Promise<unknown>): Promise<void>;
+  /** For a while of some seconds. */
+  pause(least?: number, most?: number): Promise<void>;
+  how(): Failure;
+  /** Another number each time: an edit must change the file. */
+  nextEdit(): number;
+}
+
+export function createScenarios(world: World, load: Load, random: Random): readonly Scenario[] {
+  let edits = 0;
+  const place: Place = {
+    world,
+    load,
+    random,
+    during: (fault, work, end) =>
+      load.acts.during(fault, work, async () => {
+        await end?.();
+        await load.recovered();
+      }),
+    pause: (least = 2_000, most = 5_000) => sleep(least + random.next() * (most - least)),
+    how: () => random.choose(['kill', 'hang']),
+    nextEdit: () => ++edits,
+  };
+  const scenarios: Readonly<Record<string, (place: Place) => Promise<void>>> = {
+    'the cache Redis fails': (all) => failStore(all, 'cache'),
+    'the token Redis fails': (all) => failStore(all, 'tokens'),
+    ...(world.cache.failOver && { 'the cache Redis fails over': (all: Place) => failOver(all, 'cache') }),
+    ...(world.tokens.failOver && { 'the token Redis fails over': (all: Place) => failOver(all, 'tokens') }),
+    'the cache Redis loses its data': loseData,
+    'the cache Redis is full': (all) => fillStore(all, 'cache'),
+    'the token Redis is full': (all) => fillStore(all, 'tokens'),
+    'the directory fails': failDirectory,
+    'the directory is slow': slowDirectory,
+    'a replica is killed': killReplica,
+    'a replica starts while the cache Redis is away': startWithoutCache,
+    'a replica is cut off': cutOffReplica,
+    'a block after the cache Redis lost its data, and a replica is cut off': blockBehindCutOff,
+    'logouts before and after the token Redis fails': logOutAroundFailure,
+    'an old password at all replicas': showOldPassword,
+    'files change': changeFiles,
+  };
+  return Object.entries(scenarios).map(([name, run]) => ({ name, run: () => run(place) }));
+}
+
+async function failStore({ world, during, pause, how }: Place, part: 'cache' | 'tokens'): Promise<void> {
+  const failure = how();
+  // Nodes that start again may choose another master, as in a failover.
+  const fault = { kind: `${part}: ${failure}`, hits: [part], losesWrites: world[part].failOver !== undefined };
+  const work = async () => {
+    await world[part].fail(failure);
+    await pause();
+  };
+  await during(fault, work, world[part].recover);
+}
+
+async function failOver({ world, during, pause, how }: Place, part: 'cache' | 'tokens'): Promise<void> {
+  const failure = how();
+  const work = async () => {
+    await world[part].failOver?.(failure);
+    await pause();
+  };
+  await during({ kind: `${part}: failover, ${failure}`, hits: [part], losesWrites: true }, work, world[part].recover);
+}
+
+const flush = async ({ masters }: Store) =>
+  void (await Promise.all((await masters()).map((node) => node.client().flushall())));
+
+async function loseData({ world, during, pause }: Place): Promise<void> {
+  const work = async () => {
+    await flush(world.cache);
+    await pause(1_000, 2_000);
+  };
+  await during({ kind: 'cache: data lost', hits: ['cache'] }, work);
+}
+
+async function fillStore({ world, during, pause }: Place, part: 'cache' | 'tokens'): Promise<void> {
+  const work = async () => {
+    await world[part].fill(true);
+    await pause();
+  };
+  await during({ kind: `${part}: full`, hits: [part] }, work, () => world[part].fill(false));
+}
+
+async function failDirectory({ world, during, pause, how }: Place): Promise<void> {
+  const failure = how();
+  const work = async () => {
+    await world.slapd[failure]();
+    // Beyond the end of cached answers, and at times beyond `staleTtl`.
+    await pause(limits.authenticatedTtl, limits.authenticatedTtl + limits.staleTtl + 2_000);
+  };
+  await during({ kind: `directory: ${failure}`, hits: ['directory'] }, work, world.slapd.start);
+}
+
+async function slowDirectory({ world, during, pause, random }: Place): Promise<void> {
+  const delay = 20 + Math.round(random.next() * 300);
+  const work = async () => {
+    world.directory.state = delay;
+    await pause();
+  };
+  const end = async () => {
+    world.directory.state = 'open';
+  };
+  await during({ kind: `directory: ${delay} ms for each piece`, hits: ['directory'] }, work, end);
+}
+
+/** The first one is never killed: its memory is compared, and it has the list of revocations whatever Redis loses. */
+const mortal = ({ world, random }: Place): Replica => random.choose(world.replicas.slice(1));
+
+async function killReplica(place: Place): Promise<void> {
+  const replica = mortal(place);
+  const work = async () => {
+    await replica.kill();
+    await place.pause(0, 2_000);
+  };
+  await place.during({ kind: 'replica: kill', hits: ['replica'], replica: replica.number }, work, replica.start);
+}
+
+/** Repeats a command until all replicas have confirmed it: one that was killed is waited for, for a minute. */
+async function insist(command: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 70_000;
+  while (performance.now() < end && !(await command())) await sleep(500);
+}
+
+async function startWithoutCache(place: Place): Promise<void> {
+  const { world, load, during, random } = place;
+  const { block, unblock, everywhere } = load.acts;
+  const [person, replica] = [random.choose(load.groups.blocked), mortal(place)];
+  await insist(() => block(person));
+  const failure = place.how();
+  const work = async () => {
+    await world.cache.fail(failure);
+    await replica.kill();
+    await replica.start();
+    await repeat(5, 300, () => everywhere(person.credential));
+  };
+  const kind = `cache: ${failure}, and a replica starts`;
+  await during(
+    { kind, hits: ['cache', 'replica'], losesWrites: world.cache.failOver !== undefined },
+    work,
+    world.cache.recover,
+  );
+  await repeat(3, 300, () => everywhere(person.credential));
+  await unblock(person);
+}
+
+async function cutOffReplica(place: Place): Promise<void> {
+  const { world, during, pause, random } = place;
+  const [{ number: replica }, failure] = [random.choose(world.replicas), place.how()];
+  const work = async () => {
+    await world.cache.cutOff(replica, failure);
+    await pause();
+  };
+  await during({ kind: `cache: cut off, ${failure}`, hits: ['cache'], replica }, work, () =>
+    world.cache.reconnect(replica),
+  );
+}
+
+async function blockBehindCutOff(place: Place): Promise<void> {
+  const { world, load, during, random } = place;
+  const { block, unblock, everywhere } = load.acts;
+  const [person, { number: replica }, failure] = [random.choose(load.groups.blocked), mortal(place), place.how()];
+  await everywhere(person.credential);
+  const work = async () => {
+    await world.cache.cutOff(replica, failure);
+    await place.pause(0, 1_000);
+    await flush(world.cache);
+    await place.pause(0, 2_000);
+    await block(person);
+    await repeat(5, 200, () => everywhere(person.credential));
+  };
+  const fault = { kind: `cache: data lost, and replica ${replica} is cut off, ${failure}`, hits: ['cache'] } as const;
+  await during(fault, work, () => world.cache.reconnect(replica));
+  await unblock(person);
+}
+
+async function logOutAroundFailure(place: Place): Promise<void> {
+  const { world, load, during, random } = place;
+  const { logIn, logOut, everywhere } = load.acts;
+  const person = random.choose(load.groups.quiet);
+  const replica = () => random.choose(world.replicas).number;
+  const open = async () => {
+    const session = await logIn(person, person.credential, replica());
+    if (session === undefined) throw new Error('no one can log in, though all has recovered');
+    await everywhere(session);
+    return session;
+  };
+  const sessions = [await open(), await open(), await open()] as const;
+  const [before, within, after] = sessions;
+  const show = (some: readonly Session[]) => Promise.all(some.map((session) => everywhere(session)));
+  await logOut(before, replica());
+  // So that all replicas have heard of it.
+  await repeat(4, 700, () => everywhere(before));
+  const failure = place.how();
+  const losesWrites = world.tokens.failOver !== undefined;
+  const fail = async () => {
+    await world.tokens.fail(failure);
+    // More than were right before: the circuits open.
+    const others = load.acts.sessions.slice(-20);
+    await Promise.all([logOut(within, replica()), repeat(3, 100, () => show([...sessions, ...others]))]);
+  };
+  const work = async () => {
+    await load.acts.during({ kind: `tokens: ${failure}`, hits: ['tokens'], losesWrites }, fail, world.tokens.recover);
+    await endSoon(load, after, replica());
+    await repeat(15, 300, () => show(sessions));
+  };
+  await during({ kind: 'tokens: circuits open', hits: ['tokens'] }, work);
+}
+
+/** Logs out as soon as Redis is back. */
+async function endSoon({ acts }: Load, session: Session, replica: number): Promise<void> {
+  for (let tries = 0; tries < 150 && !(await acts.logOut(session, replica)); tries++) await sleep(100);
+}
+
+/** As when a cached answer expires everywhere at one moment, and three kube-apiservers ask again. */
+async function showOldPassword({ world, load, during, random, pause }: Place): Promise<void> {
+  const { acts, groups } = load;
+  const person = random.choose(groups.quiet);
+  await acts.everywhere(person.credential);
+  await acts.changePassword(person);
+  const old = person.old.at(-1) ?? person.credential;
+  await pause(limits.authenticatedTtl + 500, limits.authenticatedTtl + 1_500);
+  const work = async () => {
+    // A directory takes longer for a bind than this one does.
+    world.directory.state = 30;
+    await acts.everywhere(old, random.choose([1, 2]));
+    for (const { number } of world.replicas) await acts.show(person.credential, number);
+  };
+  const end = async () => {
+    world.directory.state = 'open';
+  };
+  await during({ kind: 'directory: 30 ms for each piece', hits: ['directory'] }, work, end);
+}
+
+async function repeat(times: number, pause: number, work: () => Promise<unknown>): Promise<void> {
+  for (let time = 0; time < times; time++) {
+    await work();
+    await sleep(pause);
+  }
+}
+
+/** Each takes effect within some seconds, and no review may notice. */
+async function changeFiles({ world, load, nextEdit }: Place): Promise<void> {
+  const { acts } = load;
+  const reviewTimeout = `${9_000 + nextEdit()}ms`;
+  await reload(world, 'gateway.yaml', (replica) => world.config(replica, reviewTimeout));
+  const { cert, key } = await world.tls.renew();
+  await world.write(names.certFile, cert);
+  await world.write(names.keyFile, key);
+  for (const replica of world.replicas) {
+    await waitFor(async () => (await certificateOf(world, replica)) === new X509Certificate(cert).fingerprint256, 'it');
+  }
+  const guest = world.hold('static token', randomToken(), { username: 'guest', groups: [], uid: undefined });
+  const write = (some: readonly Held[]) => reload(world, 'tokens.yaml', () => membersFile(some));
+  await acts.add(guest, () => write([...world.members, guest]));
+  await acts.everywhere(guest, 2);
+  await acts.remove(guest, () => write(world.members));
+  await acts.everywhere(guest, 2);
+}
+
+/** Waits until all have reloaded it. */
+async function reload(world: World, name: string, content: (replica: number) => string): Promise<void> {
+  const reloads = ({ gateway }: Replica) =>
+    metric(gateway.adminUrl, 'sallyport_config_reloads_total', ['result="success"']);
+  const before = await Promise.all(world.replicas.map(reloads));
+  await world.write(name, content);
+  for (const [at, replica] of world.replicas.entries()) {
+    await waitFor(async () => (await reloads(replica)) > (before[at] ?? 0), `a reload of ${name}`);
+  }
+}
+
+/** What a new connection gets. */
+async function certificateOf({ tls }: World, { gateway }: Replica): Promise<string | undefined> {
+  const port = Number(new URL(gateway.url).port);
+  const socket = connect({ ...tls.client, port, host: '127.0.0.1', ALPNProtocols: ['http/1.1'] });
+  await once(socket, 'secureConnect');
+  const fingerprint = socket.getPeerX509Certificate()?.fingerprint256;
+  socket.destroy();
+  return fingerprint;
+}
