@@ -13,7 +13,7 @@ export interface CountedTry {
   readonly state: 'pending' | 'refused' | 'abandoned';
 }
 
-/** What the rule must know of the secret that is to be sent. */
+/** What the rule must know of the secret to send. */
 interface Judged<Try extends CountedTry> {
   readonly isOf: (one: Try) => boolean;
   readonly isKnown: boolean;

@@ -9,7 +9,7 @@ import { endedAboveLimitScript, endedScript, mostEndedShared, revocationKeys } f
 // Redis has a member `digest.mac` for each session. Only a gateway can make the mac: another writer of that Redis ends no
 // session. The digest is the SHA-256 of a random token, so it shows nothing of the token.
 
-/** Sessions that one process remembers: one that started before the logout needs none of those in Redis. */
+/** Sessions that one process remembers. Redis has the newest 1,000 of all. */
 const mostRemembered = 10_000;
 
 /** Milliseconds. A slow Redis must not delay the next poll of the revocation list. */
@@ -20,7 +20,7 @@ const callLimit = 1_000;
  */
 const sharedFor = 48 * 3_600_000;
 
-/** Sessions that were logged out, or revoked for another one of their user. An answer that is cached about one is not used. */
+/** Sessions that were logged out, or ended because their user has too many. A cached answer about one is not used. */
 export type EndedSessions = ReturnType<typeof createEndedSessions>;
 
 /** It outlives a reload of the config. An ended session never comes back, so only the number of them has a limit. */

@@ -39,7 +39,7 @@ export interface ReaderDependencies {
   readonly onAdopted: (entry: Entry) => void;
   /** Called when keys of another type were in the place of the list, and were removed. */
   readonly onForeign: (keys: number) => void;
-  /** Does what else belongs to a poll, once the list was read. A failure of it is none of the poll. */
+  /** Called after each poll that has read the list. When it fails, the poll has still succeeded. */
   readonly afterPoll?: (redis: ProbedRedis) => Promise<void>;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }

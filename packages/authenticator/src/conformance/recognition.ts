@@ -49,7 +49,7 @@ function tiringTokens({ tokens }: Kit): readonly NamedToken[] {
   );
 }
 
-/** Milliseconds of CPU that this thread has used: what others do meanwhile does not count. Node before 23.9 knows those of the process. */
+/** Milliseconds of CPU that this thread has used; before Node 23.9, the process. A busy machine does not change them. */
 function used(): number {
   const { user, system } = (process.threadCpuUsage ?? process.cpuUsage)();
   return (user + system) / 1000;
