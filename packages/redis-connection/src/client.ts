@@ -161,7 +161,8 @@ interface SentinelConnections {
 
 /**
  * Asks sentinels for the master. ioredis adds no error listener to the connections on which it hears of failovers, so it
- * prints a stack to stderr each time that a sentinel is down. It also does not pass `disableClientInfo` on.
+ * prints a stack to stderr each time that a sentinel is down. It also does not pass `disableClientInfo` on, and drops the
+ * promise of SUBSCRIBE when it subscribes again.
  */
 class QuietSentinelConnector extends SentinelConnector {
   constructor(options: unknown) {
@@ -175,6 +176,12 @@ class QuietSentinelConnector extends SentinelConnector {
       const sentinel = inherited.connectToSentinel.call(this, endpoint, { ...options, disableClientInfo: true });
       // The attempt to find the master reports the error. For connections that only listen, the others are enough.
       sentinel.on('error', () => {});
+      const { subscribe } = sentinel;
+      sentinel.subscribe = (...channels: unknown[]) => {
+        const subscribed: Promise<unknown> = Reflect.apply(subscribe, sentinel, channels);
+        subscribed.catch(() => {});
+        return subscribed;
+      };
       return sentinel;
     };
   }

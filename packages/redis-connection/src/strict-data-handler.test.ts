@@ -236,6 +236,25 @@ describe('sentinels', () => {
     expect(noise).toEqual([]);
   });
 
+  test('that are left while a subscriber subscribes again leave no error unhandled', async () => {
+    const noise = listenForNoise();
+    let subscribed = 0;
+    await using server = await startHostileServer((request, port) => {
+      if (/get-master-addr/.test(request)) return `*2\r\n$9\r\n127.0.0.1\r\n${bulk(String(port))}`;
+      if (/sentinels/.test(request)) return '*0\r\n';
+      if (!/subscribe/.test(request)) return good(request);
+      subscribed += 1;
+      // The nil ends the first connection of the subscriber. The second gets no answer.
+      return subscribed === 1 ? `>3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n$-1\r\n` : '';
+    });
+    const sentinels = [`redis://127.0.0.1:${server.port}`];
+    const started = await open({ sentinels, name: 'mymaster', commandTimeout: '30s' });
+    await waitFor(() => subscribed > 1, 'the second SUBSCRIBE');
+    await started[Symbol.asyncDispose]();
+    await waitFor(() => server.openSockets === 0, 'the end of all connections');
+    expect(noise).toEqual([]);
+  });
+
   test('that send an unrequested answer to a subscriber lose that connection', async () => {
     const noise = listenForNoise();
     await using server = await startHostileServer((request, port) => {
