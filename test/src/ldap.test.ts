@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { toReplacements } from '@sallyport/test-servers/ldif';
+import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
@@ -19,8 +21,10 @@ const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: [
 const refused = { authenticated: false };
 const unavailable = { authenticated: false, error: 'authenticator corp unavailable' };
 
+const lockout = { maxFailures: 3 };
+
 function startWith(people: People, ...more: readonly object[]): Promise<Gateway> {
-  return startGateway({ config: { authenticators: [people.authenticator(), ...more] }, files: people.files });
+  return startGateway({ config: { lockout, authenticators: [people.authenticator(), ...more] }, files: people.files });
 }
 
 const resources = new AsyncDisposableStack();
@@ -44,6 +48,33 @@ describe('a gateway in front of a directory', () => {
     expect(await review(client, ldapToken('alice', people.bob.password))).toEqual(refused);
     expect(await review(client, ldapToken('nobody', randomToken()))).toEqual(refused);
     expect(await review(client, ldapToken('*', people.alice.password))).toEqual(refused);
+  });
+
+  test('a locked account is told so at each try, and its right password gets in once the directory has unlocked it', async () => {
+    const { dn, token } = await people.add('carol');
+    const lock = (time: string | readonly string[]) =>
+      people.slapd.modify(
+        toReplacements([{ dn, attributes: { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: time } }]),
+      );
+    await lock('000001010000Z');
+    const tries = lockout.maxFailures + 2;
+    for (let time = 0; time < tries; time++) expect(await review(client, token)).toEqual(refused);
+    const locked = Array.from({ length: tries }, () =>
+      expect.objectContaining({ authenticator: 'corp', reason: 'locked' }),
+    );
+    const logged = () => gateway.output.lines.filter(({ subject }) => subject === 'carol');
+    await waitFor(() => logged().length === tries, 'a line for each try');
+    expect(logged()).toEqual(locked);
+    const asked = await runCommand(
+      ['explain', '-o', 'json', '--config', 'gateway.yaml'],
+      { cwd: gateway.folder },
+      token,
+    );
+    expect(JSON.parse(asked.stdout).authenticators).toMatchObject([{ answer: 'rejected', reason: 'locked' }]);
+    const status = await (await fetch(`${gateway.adminUrl}/status.json`)).json();
+    expect(status.recent.filter(({ username }: { username?: string }) => username === 'carol')).toEqual(locked);
+    await lock([]);
+    expect(await review(client, token)).toMatchObject({ user: { username: 'corp:carol' } });
   });
 
   test('says that it could not check while the directory is down, lets others in, and recovers by itself', async () => {

@@ -149,18 +149,26 @@ test('explain says throttled when the fleet would, sends nothing then, and count
   const { alice, bob } = await place.newUsers('asked');
   const answerTo = async (token: string) => {
     const { code, stdout } = await place.run(['explain', '-o', 'json'], token);
-    return [code, JSON.parse(stdout).authenticators[0].reason];
+    const { authenticators, lockouts, steps } = JSON.parse(stdout);
+    expect(lockouts).toEqual(code === 0 ? [] : [expect.objectContaining({ user: `corp:${bob.name}`, refused: 3 })]);
+    return [code, authenticators[0].reason, code === 0 ? '' : steps.at(-1).step];
   };
   const known = wrong(bob.name);
   expect(await one.ask(known)).toEqual(refused);
   for (const replica of [other, one]) expect(await replica.ask(wrong(bob.name))).toEqual(refused);
-  expect(await answerTo(bob.token)).toEqual([3, 'throttled']);
-  expect(await answerTo(known)).toEqual([3, 'invalid-credentials']);
+  const notSent = 'the password was not sent: ';
+  const others = `${notSent}too many others of this user were refused`;
+  expect(await answerTo(bob.token)).toEqual([3, 'throttled', others]);
+  const before = expect.stringMatching(new RegExp(`^${notSent}it was refused \\d+ s ago$`));
+  expect(await answerTo(known)).toEqual([3, 'invalid-credentials', before]);
+  const { stdout } = await place.run(['explain'], known);
+  expect(stdout).toMatch(/\nREFUSED TRIES\nlocked out: 3 refused tries with corp, until \S+Z\. To forget them now: /);
+  expect(stdout).toContain(` unlock --user corp:${bob.name} --config `);
   expect(await place.binds(bob.dn)).toBe(maxFailures);
   // A password that a replica knows to be right goes out.
   expect(await one.ask(alice.token)).toHaveProperty('authenticated', true);
   for (let time = 0; time < maxFailures; time++) expect(await other.ask(wrong(alice.name))).toEqual(refused);
-  expect(await answerTo(alice.token)).toEqual([0, `corp:${alice.name}`]);
+  expect(await answerTo(alice.token)).toEqual([0, `corp:${alice.name}`, '']);
   expect(await place.lockouts('asked')).toMatchObject([
     { user: `corp:${alice.name}`, refused: 3, lockedOut: true },
     { user: `corp:${bob.name}`, refused: 3, lockedOut: true },

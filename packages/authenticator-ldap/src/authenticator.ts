@@ -1,4 +1,10 @@
-import type { AuthenticateContext, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import type {
+  AuthenticateContext,
+  Authenticator,
+  Decision,
+  DeniedAttempt,
+  PluginContext,
+} from '@sallyport/authenticator';
 import { type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
@@ -39,6 +45,13 @@ export async function createLdapAuthenticator(
   };
 }
 
+function notSent({ reason, refusedAt }: DeniedAttempt): string {
+  if (reason === 'throttled') return 'the password was not sent: too many others of this user were refused';
+  if (refusedAt === undefined) return 'the password was not sent: it was refused before';
+  const seconds = Math.max(0, Math.round((Date.now() - refusedAt.getTime()) / 1_000));
+  return `the password was not sent: it was refused ${seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`} ago`;
+}
+
 /** Finds the entry, binds as the user, reads the groups. The server of the step before is asked first. */
 function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory) {
   const decoys = createDecoys(directory, options);
@@ -60,6 +73,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const subject = user.username;
     const attempt = await attempts.admit(user.dn, password, call.signal, subject);
     if (!attempt.admitted) {
+      call.trace?.(notSent(attempt));
       await decoys.bind(call);
       return { kind: 'rejected', reason: attempt.reason, subject };
     }

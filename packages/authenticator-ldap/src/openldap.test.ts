@@ -51,6 +51,7 @@ function target(): RevalidationTarget {
     }),
     newPassword: () => ({ userPassword: randomUUID() }),
     lockable: { pwdPolicySubentry: policies.lockout },
+    unlocked: { pwdAccountLockedTime: [] },
     refusals: {
       'locked for ever': ['locked', { pwdAccountLockedTime: '000001010000Z' }],
       'locked at a time': ['locked', { pwdAccountLockedTime: long.ago }],

@@ -107,13 +107,6 @@ describe('Active Directory', () => {
     expect(guess).toEqual({ kind: 'rejected', reason: 'invalid-credentials', subject: name });
   });
 
-  test('three wrong passwords lock an account, and then the right one is refused as locked', async () => {
-    const { name } = await addUser();
-    await using made = await gateway();
-    for (let attempt = 0; attempt < 3; attempt += 1) await made.logIn(name, `${password}${attempt}`);
-    expect(await made.logIn(name, password)).toEqual({ kind: 'rejected', reason: 'locked', subject: name });
-  });
-
   test('answers each login on a kept connection as on a new one', async () => {
     const [right, other] = [await addUser(), await addUser()];
     const disabled = await addUser({ control: accountControl.disabled });
@@ -229,6 +222,7 @@ function target(): RevalidationTarget {
     },
     newPassword: () => ({ unicodePwd: Buffer.from(`"${newAdPassword()}"`, 'utf16le') }),
     lockable: {},
+    unlocked: { lockoutTime: '0' },
     refusals: {
       'disabled account': ['disabled', { userAccountControl: String(accountControl.disabled) }],
       'account that needs a smart card': ['disabled', { userAccountControl: String(accountControl.smartCard) }],

@@ -53,7 +53,10 @@ export interface Metrics {
   histogram<Name extends string = never>(options: HistogramOptions<Name>): Histogram<Name>;
 }
 
-/** The result of a password that was sent: `unavailable` when the backend gave none. */
+/**
+ * What the backend said about a password that was sent: `unavailable` when it said nothing, as in an outage, or when it
+ * refuses any password of an account that is locked. Such an attempt does not count, and the password may be sent again.
+ */
 export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
 
 /**
@@ -77,6 +80,8 @@ export interface DeniedAttempt {
    * `throttled`: the subject had `lockout.maxFailures` refused attempts in `lockout.window`.
    */
   readonly reason: 'invalid-credentials' | 'throttled';
+  /** When this secret was refused last. Left out: it was not, or the guard does not say when. For `trace` */
+  readonly refusedAt?: Date;
 }
 
 /**

@@ -10,13 +10,14 @@ import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticato
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { joinAttempts, readBlocks, withAuthenticators, withCacheRedis } from './connections.ts';
 import { readToken } from './input.ts';
 import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
-import { lockoutJson, namedLockouts } from './lockouts.ts';
+import { lockoutJson, type NamedLockout, namedLockouts } from './lockouts.ts';
 import type { ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable } from './output.ts';
 import { entryJson } from './report.ts';
 import { nameSubject, namingAuthenticators, requirePrefix } from './subject.ts';
 import { momentText } from './times.ts';
@@ -26,11 +27,11 @@ type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; use
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
-  const { user, output } = options;
+  const { user } = options;
   if (user !== undefined) requirePrefix('user', user, namingAuthenticators(config), options.exact);
   const token = user === undefined ? await readToken() : '';
   const ask = (redis?: ProbedRedis) =>
-    user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, output, redis);
+    user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, options, redis);
   return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
 }
 
@@ -68,7 +69,10 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
   const isBlocked = result.kind === 'rejected' && result.reason === 'blocked';
   const block = isBlocked ? findBlock(blocks, token, observed) : undefined;
-  print(rowsOf(config, answers, notAsked), observed, block, result, options.output === 'json');
+  const subject = refusedUser(config, answers);
+  const locks = isRead && redis && subject ? await readLockoutsOf(redis, config, subject) : [];
+  const found = { observed, block, locks, result };
+  print(rowsOf(config, answers, notAsked), found, options);
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
@@ -89,6 +93,24 @@ function rowsOf({ authenticators }: GatewayConfig, answers: readonly Answer[], n
   });
 }
 
+/** The user, as Kubernetes sees them, whose password was refused or not sent. */
+function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer[]): string | undefined {
+  const last = answers.at(-1);
+  if (!last || !('decision' in last) || last.decision.kind !== 'rejected') return undefined;
+  const { reason, subject } = last.decision;
+  if (subject === undefined || (reason !== 'invalid-credentials' && reason !== 'throttled')) return undefined;
+  return authenticators.find(({ name }) => name === last.authenticator)?.username.prefix + subject;
+}
+
+async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: string) {
+  try {
+    return await namedLockouts(redis, config, user);
+  } catch (error) {
+    printRemark(`refused tries could not be read: ${causeOf(error)}`);
+    return [];
+  }
+}
+
 function findBlock(blocks: RevocationList, token: string, { seen, credential }: Observed): Entry | undefined {
   const ofUsers = seen.groups.map(({ username, final }) => blocks.ofUser(username, final));
   const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential)];
@@ -97,17 +119,19 @@ function findBlock(blocks: RevocationList, token: string, { seen, credential }: 
 
 type Rows = ReturnType<typeof rowsOf>;
 
-function print(
-  authenticators: Rows,
-  observed: Observed,
-  block: Entry | undefined,
-  result: ReviewResult,
-  isJson: boolean,
-) {
+interface Found {
+  readonly observed: Observed;
+  readonly block: Entry | undefined;
+  readonly locks: readonly NamedLockout[];
+  readonly result: ReviewResult;
+}
+
+function print(authenticators: Rows, { observed, block, locks, result }: Found, options: ReadOptions) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   const { credential = {} } = observed;
-  if (isJson) {
-    printJson({ authenticators, ...observed.seen, credential, blocked: block ? entryJson(block) : null, status });
+  if (options.output === 'json') {
+    const fleet = { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) };
+    printJson({ authenticators, ...observed.seen, credential, ...fleet, status });
     return;
   }
   const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
@@ -121,6 +145,7 @@ function print(
     const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
     process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`);
   }
+  if (locks.length > 0) process.stdout.write(`\nREFUSED TRIES\n${lockoutLines(locks, options).join('\n')}\n`);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 
@@ -128,15 +153,15 @@ function print(
  * Shows what is known of a user without a token: which authenticators know the name, with which groups, and whether the
  * running gateways have them blocked or locked out.
  */
-async function explainUser(config: GatewayConfig, name: string, output: 'text' | 'json', redis?: ProbedRedis) {
+async function explainUser(config: GatewayConfig, name: string, options: ReadOptions, redis?: ProbedRedis) {
   const observed = createObserver(config);
   const theirs = config.authenticators.filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
   const logger = await createLogger('error');
   const known = await withAuthenticators({ ...config, authenticators: theirs }, logger, (created) => {
     return Promise.all(created.map((one) => askOne(config, one, name, observed)));
   });
-  const fleet = await readFleet(config, name, observed, redis);
-  if (output === 'json') printJson({ user: name, authenticators: known, ...observed.seen, ...fleet?.json });
+  const fleet = await readFleet(config, name, observed, options, redis);
+  if (options.output === 'json') printJson({ user: name, authenticators: known, ...observed.seen, ...fleet?.json });
   else {
     const rows = known.map(({ authenticator, answer, reason, tokens }) => {
       return [authenticator, answer, reason, tokens === null ? '' : String(tokens)];
@@ -152,23 +177,35 @@ async function explainUser(config: GatewayConfig, name: string, output: 'text' |
 }
 
 /** Reads whether the running gateways have the user blocked or locked out; undefined when that can't be read. */
-async function readFleet(config: GatewayConfig, name: string, { seen }: Observed, redis: ProbedRedis | undefined) {
+async function readFleet(
+  config: GatewayConfig,
+  name: string,
+  { seen }: Observed,
+  options: ReadOptions,
+  redis: ProbedRedis | undefined,
+) {
   const { blocks, isRead } = await readBlocks(redis);
   if (redis === undefined || !isRead) return undefined;
   const groups = seen.groups.flatMap(({ final }) => final);
   const block = blocks.ofUser(name, groups);
   const locks = await namedLockouts(redis, config, name);
-  const lockLines = locks.map(({ refused, authenticator, isLockedOut, until }) => {
-    const state = isLockedOut ? 'locked out' : 'not locked out';
-    return `${state}: ${refused} refused tries with ${authenticator}, which count until ${momentText(until)}`;
-  });
   return {
     json: { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) },
     lines: [
       block ? `blocked until ${momentText(block.until)} by ${block.by}, as ${block.kind} ${block.name}` : 'not blocked',
-      ...(locks.length === 0 ? ['not locked out'] : lockLines),
+      ...(locks.length === 0 ? ['not locked out'] : lockoutLines(locks, options)),
     ],
   };
+}
+
+/** With the command that ends them: until then no password that was refused is sent again. */
+function lockoutLines(locks: readonly NamedLockout[], { config }: ReadOptions): string[] {
+  return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
+    const state = isLockedOut ? 'locked out' : 'not locked out';
+    const tries = `${refused} refused ${refused === 1 ? 'try' : 'tries'} with ${authenticator}`;
+    const unlock = commandLine(['unlock', '--user', user], config);
+    return `${state}: ${tries}, until ${momentText(until)}. To forget them now: ${unlock}`;
+  });
 }
 
 type Known = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';

@@ -28,7 +28,7 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   return exitCodes.success;
 }
 
-type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
+export type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
 
 /** Reads lockouts, with the names that Kubernetes sees. Leaves out those of authenticators that the config does not have. */
 export async function namedLockouts(redis: ProbedRedis, { authenticators, lockout }: GatewayConfig, name?: string) {

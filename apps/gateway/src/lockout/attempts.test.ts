@@ -56,6 +56,14 @@ describe('refused tries', () => {
     expect(await send('jane', 'e', 'refused')).toBe('throttled');
   });
 
+  test('are not sent again, and the denial says when it was', async () => {
+    const { send, attempts } = setUp();
+    const refusedAt = new Date(now());
+    expect(await send('jane', 'a', 'refused')).toBe('sent');
+    vi.setSystemTime(now() + 5000);
+    expect(await attempts.admit('jane', 'a')).toEqual({ admitted: false, reason: 'invalid-credentials', refusedAt });
+  });
+
   test('count for one subject of one authenticator', async () => {
     const { send, attemptsOf } = setUp({ maxFailures: 1, window });
     await send('jane', 'a', 'refused');

@@ -1,4 +1,10 @@
-import { type AdmittedAttempt, type AttemptOutcome, type Attempts, AuthenticatorError } from '@sallyport/authenticator';
+import {
+  type AdmittedAttempt,
+  type AttemptOutcome,
+  type Attempts,
+  AuthenticatorError,
+  type DeniedAttempt,
+} from '@sallyport/authenticator';
 import type { AuthenticatorConfig, LockoutConfig } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
@@ -61,7 +67,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         // It was right after this one had begun to wait, or the directory is slow.
         const mayDouble = isLate || (local.rightAt(one) ?? Number.NEGATIVE_INFINITY) >= begunAt;
         const own = local.judge(one, mayDouble);
-        if (own === 'invalid-credentials') return { admitted: false, reason: own };
+        if (own === 'invalid-credentials') return denied(own, local.refusedAt(one), redisClock.offset);
         // Taken before Redis is asked, since others ask here at the same time, and held while Redis says to wait: only tries
         // that were sent hold slots there, so no two wait for each other, and those behind it here ask less often.
         const slot = own === 'admit' ? local.reserve(one, local.isKnown(one)) : undefined;
@@ -84,7 +90,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         slot?.('unavailable');
         if (verdict === 'invalid-credentials') local.forget(one);
         if (verdict === 'throttled') lockedOut.throttled(one);
-        if (verdict !== 'wait') return { admitted: false, reason: verdict };
+        if (verdict !== 'wait') return denied(verdict, shared?.refusedAt());
         // A secret that Redis knows to be right waits only for a try with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
         if (local.judge(one, mayDouble, isRight) === 'wait') {
@@ -138,6 +144,11 @@ async function askShared(
     slot?.('unavailable');
     throw error;
   }
+}
+
+/** @param refusedAt milliseconds of any clock. @param offset from that clock to milliseconds since 1970 */
+function denied(reason: DeniedAttempt['reason'], refusedAt: number | undefined, offset = 0): DeniedAttempt {
+  return { admitted: false, reason, ...(refusedAt !== undefined && { refusedAt: new Date(refusedAt + offset) }) };
 }
 
 function admitted(slot: Slot, shared: SharedTry | undefined): AdmittedAttempt {

@@ -194,6 +194,10 @@ export interface LocalGuardOptions {
   readonly abandonedAfter: number;
 }
 
+/** When it was refused last, in monotonic milliseconds; undefined: not in the window. */
+const lastRefused = (tries: readonly Try[], secret: string): number | undefined =>
+  tries.findLast((one) => one.state === 'refused' && one.secret === secret)?.at;
+
 /** What this process knows of tries. */
 export function createLocalGuard(settings: () => LockoutConfig, options: LocalGuardOptions) {
   const { now } = options;
@@ -223,6 +227,7 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
       if (verdict !== 'admit' || pending.length < maxUnderWay) return verdict;
       return isRight && pending.length === maxUnderWay && !pending.some(isOf) ? 'admit' : 'wait';
     },
+    refusedAt: ({ subject, secret }: Identified) => lastRefused(ledger.triesOf(subject), secret),
     /** Also marks it as used now. */
     isKnown,
     /** When it was last right, in monotonic milliseconds; undefined: it is not known to be right. */

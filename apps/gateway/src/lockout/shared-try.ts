@@ -110,7 +110,7 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
     await dependencies.pause(Math.min(wait * (0.5 + random()), left), signal);
     wait = Math.min(wait * 1.5, longestPause);
   }
-  return { ask, pause: pauseBetween, settle };
+  return { ask, pause: pauseBetween, settle, refusedAt: hash.refusedAt };
 }
 
 interface Take {
@@ -183,14 +183,14 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
   const [secret = ''] = secrets;
   const redisTime = (monotonic = now()) => monotonic + redisClock.offset;
   const atLeast = () => settings().window + abandonedAfter;
-  let known: SharedRecords['known'] = new Map();
+  let last: Pick<SharedRecords, 'known' | 'tries'> = { known: new Map(), tries: [] };
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
     const seen = records.read(fields, time, { window: settings().window, abandonedAfter, knownFor });
     const gone = [...seen.foreign, ...seen.expired];
     if (gone.length > 0) redis.send('lockout', (client) => client.hdel(key, ...gone));
     if (removed + seen.foreign.length > 0) onForeign(removed + seen.foreign.length);
-    known = seen.known;
+    last = seen;
     return seen;
   }
   /**
@@ -218,18 +218,20 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
     const come: string[] = [];
     if (outcome === 'refused') {
       // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
-      const isOld = wasRight || secrets.some((one) => known.has(one));
+      const isOld = wasRight || secrets.some((one) => last.known.has(one));
       come.push(...records.write(tryField(isOld ? secret : id), 'refused', redisTime(), secret));
       noteName(redis, tried, redisTime(), atLeast());
     }
     if (outcome === 'accepted') {
-      gone.push(...oldest(known, secrets).map(knownField));
+      gone.push(...oldest(last.known, secrets).map(knownField));
       come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
     }
     const rest = [outcome === 'accepted' ? knownFor : atLeast(), knownFor, gone.length, ...gone, ...come];
     redis.send('lockout', (client) => client.eval(changeScript, 1, key, ...rest));
   }
-  return { secrets, redisTime, take, settle };
+  /** When its secret was refused, in Redis' milliseconds, by the last reply; undefined: not in the window. */
+  const refusedAt = () => last.tries.findLast((one) => one.state === 'refused' && secrets.includes(one.secret))?.time;
+  return { secrets, redisTime, take, settle, refusedAt };
 }
 
 /** Those that were right longest ago, so that one more fits. */

@@ -91,7 +91,10 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
     const last = answers.at(-1);
     // Where the answer that decided came from; undefined: from a backend.
     const source = last !== undefined && 'decision' in last ? last.source : undefined;
+    const isDecided = outcome === 'authenticated' || outcome === 'rejected';
     const more = {
+      // Not known for a token that is blocked by itself: no authenticator was asked.
+      ...(isDecided && last !== undefined && { authenticator: last.authenticator }),
       ...(source !== undefined && { cached: source }),
       ...(callerGone && { callerGone }),
       ...(unloggedSince > 0 && { unloggedSince }),

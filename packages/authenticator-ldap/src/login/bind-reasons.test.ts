@@ -19,14 +19,14 @@ describe('what the bind of a user says', () => {
 
   test.each([
     ['52e', 'invalid-credentials', 'refused'],
-    ['525', 'invalid-credentials', 'refused'],
+    ['525', 'invalid-credentials', 'unavailable'],
     ['530', 'disabled', 'accepted'],
     ['531', 'disabled', 'accepted'],
     ['532', 'password-expired', 'accepted'],
     ['533', 'disabled', 'accepted'],
     ['701', 'expired', 'accepted'],
     ['773', 'password-expired', 'accepted'],
-    ['775', 'locked', 'refused'],
+    ['775', 'locked', 'unavailable'],
     ['52f', 'invalid-credentials', 'refused'],
     ['5330', 'invalid-credentials', 'refused'],
     ['0', 'invalid-credentials', 'refused'],
@@ -53,7 +53,7 @@ describe('what the bind of a user says', () => {
 
   test.each([
     [0, 'password-expired', 'accepted'],
-    [1, 'locked', 'refused'],
+    [1, 'locked', 'unavailable'],
     [2, 'password-expired', 'accepted'],
   ])(
     'password policy error %i is %s with each code that can carry it, also with 0',
@@ -74,10 +74,10 @@ describe('what the bind of a user says', () => {
           error: { code: 'failed' },
         });
       }
-      const refused = { kind: 'rejected', attempt: 'refused' };
-      expect(judgeBind(answer(49, { passwordPolicyError }))).toEqual({ ...refused, reason: 'invalid-credentials' });
-      expect(judgeBind(answer(19, { passwordPolicyError }))).toEqual({ ...refused, reason: 'locked' });
-      expect(judgeBind(answer(53, { passwordPolicyError }))).toEqual({ ...refused, reason: 'disabled' });
+      const of = (code: number) => judgeBind(answer(code, { passwordPolicyError }));
+      expect(of(49)).toEqual({ kind: 'rejected', reason: 'invalid-credentials', attempt: 'refused' });
+      expect(of(19)).toEqual({ kind: 'rejected', reason: 'locked', attempt: 'unavailable' });
+      expect(of(53)).toEqual({ kind: 'rejected', reason: 'disabled', attempt: 'unavailable' });
     },
   );
 
@@ -88,17 +88,17 @@ describe('what the bind of a user says', () => {
 
   test('53 is disabled, whatever a password policy control says: 389-DS calls an inactive account locked there', () => {
     for (const passwordPolicyError of [0, 1, 2]) {
-      const disabled = { kind: 'rejected', reason: 'disabled', attempt: 'refused' };
+      const disabled = { kind: 'rejected', reason: 'disabled', attempt: 'unavailable' };
       expect(judgeBind(answer(53, { passwordPolicyError }))).toEqual(disabled);
     }
   });
 
   test.each([
-    [49, 'invalid-credentials'],
-    [19, 'locked'],
-    [53, 'disabled'],
-  ])('a plain %i is %s', (code, reason) => {
-    expect(judgeBind(answer(code))).toEqual({ kind: 'rejected', reason, attempt: 'refused' });
+    [49, 'invalid-credentials', 'refused'],
+    [19, 'locked', 'unavailable'],
+    [53, 'disabled', 'unavailable'],
+  ])('a plain %i is %s, and the password was %s', (code, reason, attempt) => {
+    expect(judgeBind(answer(code))).toEqual({ kind: 'rejected', reason, attempt });
   });
 
   test.each([

@@ -10,14 +10,16 @@ export type BindVerdict =
 interface Refusal {
   readonly kind: 'rejected';
   readonly reason: RejectionReason;
-  readonly attempt: Exclude<AttemptOutcome, 'unavailable'>;
+  readonly attempt: AttemptOutcome;
 }
 
 /**
  * Reads the answer to the bind of a user. Only code 0 without any error beside it authenticates, and an unknown code is
  * unchecked. A refusal with unknown details stays a refusal: the directory has counted it as one.
  *
- * `attempt` is `accepted` also for a refusal that only a right password gets: who knows the password does not guess.
+ * `attempt` is `accepted` also for a refusal that only a right password gets: who knows the password does not guess. It is
+ * `unavailable` for one that any password gets: the directory has not looked at it, so it counts nowhere and is sent again.
+ * Otherwise the right password of a locked account would stay refused when the account is unlocked.
  */
 export function judgeBind(result: BindResult): BindVerdict {
   switch (result.code) {
@@ -26,10 +28,10 @@ export function judgeBind(result: BindResult): BindVerdict {
     case 49:
       return policyRefusal(result) ?? dataRefusal(result.diagnosticMessage) ?? refused('invalid-credentials');
     case 19:
-      return policyRefusal(result) ?? refused('locked');
+      return policyRefusal(result) ?? refused('locked', 'unavailable');
     case 53:
       // For an inactive account 389-DS adds a password policy control that says that it is locked.
-      return refused('disabled');
+      return refused('disabled', 'unavailable');
     case 8:
     case 13:
       return unchecked(
@@ -65,7 +67,7 @@ function judgeSuccess(result: BindResult): BindVerdict {
 function policyRefusal({ passwordPolicyError, passwordMustChange }: BindResult): Refusal | undefined {
   // A server sends passwordExpired and changeAfterReset only after a right password, accountLocked after any.
   if (passwordPolicyError === 0 || passwordPolicyError === 2) return refused('password-expired', 'accepted');
-  if (passwordPolicyError === 1) return refused('locked');
+  if (passwordPolicyError === 1) return refused('locked', 'unavailable');
   // With a control that is not understood, a code 0 must stay unchecked.
   if (passwordMustChange && passwordPolicyError === undefined) return refused('password-expired', 'accepted');
   return undefined;
@@ -75,12 +77,12 @@ function policyRefusal({ passwordPolicyError, passwordMustChange }: BindResult):
  * Active Directory's own codes, as Windows error numbers in hexadecimal:
  * `80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data 52e, v3839`
  *
- * All but 52e, 525 and 775 are sent only for a right password.
+ * 525 and 775 are sent for any password, and all others but 52e only for a right one.
  */
 const dataCodes: ReadonlyMap<string, Refusal> = new Map([
   ['52e', refused('invalid-credentials')],
   // No such user: between the search and the bind the entry was deleted.
-  ['525', refused('invalid-credentials')],
+  ['525', refused('invalid-credentials', 'unavailable')],
   // Not at this hour, not from this workstation.
   ['530', refused('disabled', 'accepted')],
   ['531', refused('disabled', 'accepted')],
@@ -88,7 +90,7 @@ const dataCodes: ReadonlyMap<string, Refusal> = new Map([
   ['532', refused('password-expired', 'accepted')],
   ['773', refused('password-expired', 'accepted')],
   ['701', refused('expired', 'accepted')],
-  ['775', refused('locked')],
+  ['775', refused('locked', 'unavailable')],
 ]);
 
 const dataCode = /\bAcceptSecurityContext error, data ([0-9a-f]{1,8})(?![0-9a-z])/i;
@@ -98,7 +100,7 @@ function dataRefusal(diagnosticMessage: string): Refusal | undefined {
   return code === undefined ? undefined : dataCodes.get(code.toLowerCase());
 }
 
-function refused(reason: RejectionReason, attempt: Refusal['attempt'] = 'refused'): Refusal {
+function refused(reason: RejectionReason, attempt: AttemptOutcome = 'refused'): Refusal {
   return { kind: 'rejected', reason, attempt };
 }
 

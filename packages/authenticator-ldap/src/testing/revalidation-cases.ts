@@ -24,6 +24,8 @@ export interface RevalidationTarget {
   newPassword(): LdifEntry['attributes'];
   /** Attributes with which three wrong passwords lock an account. */
   readonly lockable: LdifEntry['attributes'];
+  /** What an administrator changes to unlock an account. */
+  readonly unlocked: LdifEntry['attributes'];
   /** Attributes that end a session, each with its reason. */
   readonly refusals: Readonly<Record<string, readonly [RejectionReason, LdifEntry['attributes']]>>;
 }
@@ -157,8 +159,8 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
     },
   ),
 
-  'an account that wrong passwords have locked ends its session': scene(
-    async ({ target, made, dn, name, user, since, modify }) => {
+  'a locked account has no session, and its right password is no wrong one: it gets in once the account is unlocked':
+    scene(async ({ target, made, dn, name, user, since, modify }) => {
       if (Object.keys(target.lockable).length > 0) await modify(replaced(dn, target.lockable));
       for (let attempt = 0; attempt < 3; attempt += 1) {
         expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated' });
@@ -166,8 +168,12 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
       }
       const rejected = { kind: 'rejected', reason: 'locked', subject: user.username };
       expect(await made.revalidate(user, since)).toEqual(rejected);
-    },
-  ),
+      expect(await made.logIn(name, target.password)).toEqual(rejected);
+      expect(made.attempts.at(-1)).toMatchObject({ admitted: true, outcome: 'unavailable' });
+      await modify(replaced(dn, target.unlocked));
+      expect(await made.logIn(name, target.password)).toMatchObject({ kind: 'authenticated' });
+      expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated' });
+    }),
 
   'each state of an account that ends a session is seen': scene(async ({ target, made, user, since, modify }) => {
     const before = await made.revalidate(user, since);
