@@ -10,6 +10,7 @@ test.each([
   ['a bundle that is run by its path', { ...installed, script: '/opt/sallyport.js' }, 'sallyport'],
   ['installed in a folder', { ...installed, script: '/srv/gw/node_modules/.bin/sallyport' }, 'npx sallyport'],
   ['a checkout', checkout, 'npx -y pnpm@10 sallyport'],
+  ['a script of a checkout', { ...checkout, script: '/src/node_modules/.bin/sallyport' }, 'npx -y pnpm@10 sallyport'],
   ['a link to a checkout', { ...checkout, script: '/usr/local/bin/sallyport' }, 'sallyport'],
   ['a pod', pod, 'kubectl exec gw-1 -- sallyport'],
   ['a checkout in a pod', { ...checkout, environment: pod.environment }, 'kubectl exec gw-1 -- sallyport'],

@@ -30,8 +30,9 @@ function programFor(command: string, { environment, script = '', isCheckout, hos
     const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
     return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;
   }
-  // In a folder that npm installed it in, PATH does not lead to it; otherwise npm links it under this name.
-  if (/(^|\/)node_modules\/\.bin\/sallyport$/.test(script) && !isCheckout) return 'npx sallyport';
+  // PATH does not lead to a folder that npm or pnpm has installed it in; otherwise npm links it under this name.
+  if (/(^|\/)node_modules\/\.bin\/sallyport$/.test(script))
+    return isCheckout ? 'npx -y pnpm@10 sallyport' : 'npx sallyport';
   if (basename(script) === 'sallyport' || !isCheckout) return 'sallyport';
   return 'npx -y pnpm@10 sallyport';
 }

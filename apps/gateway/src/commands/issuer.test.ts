@@ -1,7 +1,7 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { JudgedUser } from '../chain/identity-policy.ts';
-import type { AuthenticatorConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { chooseIssuer, seeToken, toJson } from './issuer.ts';
 import { UsageError } from './output.ts';
 
@@ -12,7 +12,7 @@ function config(...names: string[]) {
     package: `package-of-${name}`,
     plugin: name.startsWith('t') ? { createTokenIssuer: async () => undefined } : {},
   })) as unknown as AuthenticatorConfig[];
-  return { file: '/etc/gateway.yaml', authenticators };
+  return { file: '/etc/gateway.yaml', authenticators, login: { sessions: 'ts' } as NonNullable<GatewayConfig['login']> };
 }
 
 function failure(names: string[], named?: string): unknown {
@@ -28,6 +28,12 @@ describe('without a name', () => {
     expect(chooseIssuer(config('corp', 'tokens'), undefined).name).toBe('tokens');
   });
 
+  test('the only one besides that of the sessions, which has to be named unless it is alone', () => {
+    expect(chooseIssuer(config('ts', 'tokens')).name).toBe('tokens');
+    expect(chooseIssuer(config('ts', 'corp')).name).toBe('ts');
+    expect(chooseIssuer(config('ts', 'tokens'), 'ts').name).toBe('ts');
+  });
+
   test('none issues tokens', () => {
     expect(failure(['corp', 'demo'])).toEqual(
       new Error(
@@ -37,7 +43,7 @@ describe('without a name', () => {
   });
 
   test('several do', () => {
-    expect(failure(['ta', 'corp', 'tb'])).toEqual(
+    expect(failure(['ta', 'corp', 'tb', 'ts'])).toEqual(
       new UsageError('several authenticators issue tokens: write --authenticator ta or tb'),
     );
   });

@@ -46,13 +46,18 @@ function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
   };
 }
 
-/** @param named the value of `--authenticator`; not needed where just one issues tokens */
-export function chooseIssuer({ file, authenticators }: Pick<GatewayConfig, 'file' | 'authenticators'>, named?: string) {
+type ConfigOfIssuers = Pick<GatewayConfig, 'file' | 'authenticators' | 'login'>;
+
+/** @param named the value of `--authenticator`; not needed where just one issues tokens, besides that of the sessions */
+export function chooseIssuer({ file, authenticators, login }: ConfigOfIssuers, named?: string) {
   const issuing = authenticators.filter(issuesTokens);
   const names = issuing.map(({ name }) => name);
-  const [found, ...others] = named === undefined ? issuing : issuing.filter(({ name }) => name === named);
+  const besidesSessions = issuing.length > 1 ? issuing.filter(({ name }) => name !== login?.sessions) : issuing;
+  const [found, ...others] = named === undefined ? besidesSessions : issuing.filter(({ name }) => name === named);
   if (others.length > 0) {
-    throw new UsageError(`several authenticators issue tokens: write --authenticator ${names.join(' or ')}`);
+    throw new UsageError(
+      `several authenticators issue tokens: write --authenticator ${besidesSessions.map(({ name }) => name).join(' or ')}`,
+    );
   }
   if (found !== undefined) return found;
   if (named === undefined) {
