@@ -10,6 +10,7 @@ import { startPeople } from './testing/ldap-gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { operatorIn } from './testing/redis-commands.ts';
+import { documentedLines } from './testing/redis-lines.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 /** The shipped file with the addresses of this test in it: each is there as often as it says, and nothing else changes. */
@@ -26,9 +27,7 @@ test('the whole example checks green, starts, and answers for each of its authen
   const [people, mutual] = [await startPeople(), await createMutualTls()];
   await using _ = people;
   const password = secret(randomToken());
-  // The rights are those that the docs give.
-  const docs = await readFile(join(rootFolder, 'docs', 'operations.md'), 'utf8');
-  const [rights = ''] = /^user sallyport on .*$/m.exec(docs) ?? [];
+  const [rights = ''] = await documentedLines('One user for everything');
   await using redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
   const config = await shipped({
     '0.0.0.0:8443': [1, '127.0.0.1:0'],

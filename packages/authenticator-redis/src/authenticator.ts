@@ -3,7 +3,7 @@ import { type Authenticator, AuthenticatorError, type PluginContext } from '@sal
 import { knownMasters, type Redis, RedisProblem } from '@sallyport/redis-connection';
 import { decide } from './decide.ts';
 import type { RedisOptions } from './options.ts';
-import { type FoundRecord, openStore, readRecord, type Store } from './store.ts';
+import { type FoundRecord, ignoreMoved, openStore, readRecord, type Store } from './store.ts';
 import { digestToken, tokenShape } from './token.ts';
 import { createSessionExtender, createUseNotes } from './uses.ts';
 
@@ -105,9 +105,4 @@ async function checkServers(
     return [];
   }, signal);
   if (problems.length > 0) throw new Error(`${connection.name}: ${problems.join('; ')}`);
-}
-
-/** Another node of the cluster has the key's slot. So this one answers, and the user may read. */
-function ignoreMoved(error: unknown): void {
-  if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
 }
