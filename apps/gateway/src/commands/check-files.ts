@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { type ConfigProblem, causeOf } from '../config/problems.ts';
-import { readBytes } from '../config/read-text.ts';
+import { readBytes, withFix } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watcher.ts';
 import { readLoginTls } from '../login/login-tls.ts';
@@ -53,7 +53,10 @@ export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' |
   const judgeHost = (certificate: X509Certificate) => (isFor(certificate, host) ? [] : [advice]);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
     const look = async () => {
-      parseCertificates(await readBytes(file, tlsFileLimit));
+      const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
+        throw withFix(error);
+      });
+      parseCertificates(await read);
       return [];
     };
     return tryOut('login', look, (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`);

@@ -18,7 +18,7 @@ import {
   valueAt,
   wordIssue,
 } from './problems.ts';
-import { readText, UnusableFileError } from './read-text.ts';
+import { denied, readText, UnusableFileError } from './read-text.ts';
 import { checkRules } from './rules.ts';
 import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
 import { unknownKeys } from './unknown-keys.ts';
@@ -106,7 +106,10 @@ export function usableParts(error: ConfigError): GatewayConfig | undefined {
 async function readSource(file: string, configFile: string) {
   const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
     if (!(error instanceof UnusableFileError)) throw error;
-    throw new ConfigError([{ file, path: '', message: error.reason }], [configFile]);
+    const { reason, fix } = error;
+    // Other fixes are for files that a config names.
+    const isDenied = reason.includes(denied) && fix !== undefined;
+    throw new ConfigError([{ file, path: '', message: reason, ...(isDenied && { fix }) }], [configFile]);
   });
   const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);
