@@ -1,5 +1,6 @@
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { newPassword } from '@sallyport/test-servers/passwords';
+import { startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -75,9 +76,10 @@ describe.each(Object.keys(layouts) as LayoutName[])('check() of an issuer, with 
 });
 
 test('check() of an issuer warns of a Redis that evicts, or does not persist', async () => {
-  await using own = await startIssuer({ url: redis.url });
-  const found = () => own.issuer.check?.({ sessions: true }, never);
-  const client = redis.client();
+  await using own = await startRedis();
+  await using started = await startIssuer({ url: own.url });
+  const found = () => started.issuer.check?.({ sessions: true }, never);
+  const client = own.client();
   await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
   expect(await found()).toEqual([expect.stringMatching(/^maxmemory-policy allkeys-lru may drop sessions/)]);
   await client.config('SET', 'maxmemory-policy', 'noeviction');
