@@ -12,7 +12,7 @@ import {
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
-import { documentedAddition, documentedLines, loginOf } from './testing/redis-lines.ts';
+import { documentedLines, loginOf } from './testing/redis-lines.ts';
 import { issue, newToken } from './testing/redis-tokens.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
@@ -95,20 +95,12 @@ const ownSessions = (await documentedLines('Sessions, with users of their own'))
   line.replace('user gateway', 'user sessions').replace('sallyport:token:', 'sallyport:session:'),
 );
 const [sessionReader = '', sessionAdmin = ''] = ownSessions;
-const forHash = await documentedAddition('`layout: hash`');
 
-const allUses: readonly (readonly [string, RedisRights, options: object, robots: object])[] = [
-  ['one user', { cache: oneUser }, {}, loginOf(oneUser, redisPassword)],
-  [
-    'one user, with records as hashes',
-    { cache: `${oneUser} ${forHash}` },
-    { layout: 'hash' },
-    { ...loginOf(oneUser, redisPassword), layout: 'hash' },
-  ],
+const allUses: readonly (readonly [string, RedisRights, robots: object])[] = [
+  ['one user', { cache: oneUser }, loginOf(oneUser, redisPassword)],
   [
     'a user for each use',
     { cache, sessions: { gateway: sessionReader, admin: sessionAdmin }, others: [reader, admin] },
-    {},
     { ...loginOf(reader, redisPassword), admin: loginOf(admin, redisPassword) },
   ],
 ];
@@ -153,9 +145,9 @@ async function useAll({ ask, logIn, people: { alice, bob }, replicas, reviews }:
   expect((await replicas.ask(robot))[0]).toEqual(refused);
 }
 
-test.each(allUses)('the rights in docs/redis.md are enough for everything: %s', async (_name, rights, options, own) => {
+test.each(allUses)('the rights in docs/redis.md are enough for everything: %s', async (_name, rights, own) => {
   const others = (url: string) => [robots({ url, ...own })];
-  await using place = await startLogin({ rights, others, sessions: { options }, login: { maxSessions: 2 } });
+  await using place = await startLogin({ rights, others, login: { maxSessions: 2 } });
   await useAll(place);
   const { findings } = (await place.replicas.operator.json('check')) as {
     findings: { check: string; result: string }[];

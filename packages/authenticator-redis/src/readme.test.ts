@@ -50,6 +50,23 @@ test('the rights in docs/redis.md are those that the tests run with', () => {
   }
 });
 
+test('the line of one user has all rights of the others, and what is added for hashes the rest', () => {
+  const lines = rights.match(/^user .*$/gm) ?? [];
+  const rightsIn = (line: string): readonly string[] => line.match(/(?<=\+)\S+/g) ?? [];
+  const one = rightsIn(lines.find((line) => line.startsWith('user sallyport ')) ?? '');
+  const [, added = ''] = /^\| `layout: hash` .* \| `(.*)` \|$/m.exec(rights) ?? [];
+  const forHash = rightsIn(added);
+  const ofUsers = lines.filter((line) => line.includes('~sallyport:')).map((line) => line.replace(/ \(.*\)$/, ''));
+  const [hashes, others] = [true, false].map((isHash) =>
+    ofUsers.filter((line) => line.includes('+eval_ro') === isHash),
+  );
+  const missing = (all: readonly string[] = [], allowed: readonly string[]) =>
+    all.flatMap(rightsIn).filter((right) => !allowed.includes(right));
+  expect([hashes?.length, others?.length]).toEqual([5, 7]);
+  expect(missing(others, one)).toEqual([]);
+  expect(missing(hashes, [...one, ...forHash])).toEqual([]);
+});
+
 test('the README has every field of a record, and the pattern for leaked tokens', () => {
   const [, table = ''] = /^\| Field \| \| \|\n((?:\|.*\n)+)/m.exec(readme) ?? [];
   const rows = table.trim().split('\n').slice(1);

@@ -37,8 +37,8 @@ export interface LoginSetup {
   readonly others?: readonly object[] | ((redis: string) => readonly object[]);
   /** Keys of its `options.user`. */
   readonly user?: object;
-  /** Keys of the authenticator of sessions. Without a URL, one Redis is for the cache and for sessions. */
-  readonly sessions?: { readonly url?: string; readonly entry?: object; readonly options?: object };
+  /** The Redis of sessions, and keys of their authenticator. Left out: one Redis is for the cache and for sessions. */
+  readonly sessions?: { readonly url: string; readonly entry?: object };
   /** Keys of `cache`, besides `redis`. */
   readonly cache?: object;
   /** Keys of the file. */
@@ -106,7 +106,6 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       tokenPrefix: 'sps_',
       commandTimeout: redisTimeout,
       ...logins?.sessions,
-      ...own?.options,
     },
   };
   const config = {
