@@ -58,7 +58,7 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
     checkCacheRedis(config),
-    checkLogin(config),
+    checkLogin(config, isWhole),
   ]);
   const permissions = await checkPermissions([...filesOf(config), ...authenticators.files]);
   const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
