@@ -53,7 +53,7 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
   const { server, admin, login } = config;
   const addresses = Object.entries({ server, admin, ...(login && { login }) });
   const [authenticators, ...findings] = await Promise.all([
-    checkAuthenticators(config),
+    checkAuthenticators({ ...config, isWhole }),
     isWhole || server.tls !== undefined ? checkCertificates(server) : [],
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
