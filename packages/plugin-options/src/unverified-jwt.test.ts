@@ -22,6 +22,12 @@ describe('a JWT of an unknown issuer', () => {
     );
   });
 
+  test('is named with the same one first, of several on one host', () => {
+    const realms = [`${idp}/realms/a`, `${idp}/realms/b`];
+    expect(whyUnknownIssuer(token({ iss: `${idp}/realms/b/` }), realms)).toMatch(/the nearest one there is .*\/realms\/b$/);
+    expect(whyUnknownIssuer(token({ iss: `${idp}/realms/c` }), realms)).toMatch(/the nearest one there is .*\/realms\/a$/);
+  });
+
   test('of no likeness is named alone', () => {
     expect(why('https://third.example.com')).toBe(
       'is a JWT of the issuer "https://third.example.com" (iss), which is not in the options',
