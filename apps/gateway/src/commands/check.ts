@@ -9,6 +9,7 @@ import { authority, listen } from '../server/http-server.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
+import { checkSharedNames } from './check-shared-names.ts';
 import { configFile, loadNamedConfig } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
@@ -57,6 +58,7 @@ async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<re
     isWhole || server.tls !== undefined ? checkCertificates(server) : [],
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
+    checkSharedNames(config),
     checkCacheRedis(config),
     checkLogin(config),
   ]);
