@@ -225,6 +225,27 @@ test('the commands for packages that are not on npm make a plugin that passes it
   expect(packed.tested).toMatch(/\n. fail 0\n/);
 });
 
+test('a plugin that was made by these commands is packed, and works by its name elsewhere', async () => {
+  const { plugin } = packed;
+  const manifest = JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'));
+  expect(JSON.stringify(manifest)).not.toContain('file:');
+  const packages = dirname([...tarballs.values()][0] ?? '');
+  const lines = (await guideLines('elsewhere')).map((line) => line.replaceAll('~/sallyport-packages', packages));
+  const env = await npmEnvironment(await temporaryFolder('npm'), 'prefer-offline=true\n');
+  await runLine(lines.join(' && '), { cwd: plugin, env });
+  const elsewhere = join(plugin, '../gateway');
+  const options = { url: 'http://127.0.0.1:1' };
+  const config = { authenticators: [{ name: 'tickets', use: manifest.name, options }] };
+  await writeFile(join(elsewhere, 'gateway.yaml'), stringify(config));
+  const user = await userOf('apps/gateway');
+  const { stdout } = await runProgram('sh', ['-c', 'sallyport check --config gateway.yaml'], {
+    ...user,
+    cwd: elsewhere,
+  });
+  expect(stdout).toMatch(/^config +ok /m);
+  expect(stdout).toMatch(/^authenticator tickets +(ok|fault) +@example\/tickets: /m);
+});
+
 const checkJavaScript = [
   ...['--ignoreConfig', '--noEmit', '--allowJs', '--checkJs', '--strict', '--module', 'nodenext', '--target', 'es2024'],
   ...['--typeRoots', join(rootFolder, 'node_modules/@types'), '--types', 'node'],
