@@ -11,6 +11,7 @@ import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { http2Client, review } from './testing/clients.ts';
+import { commandsIn } from './testing/documents.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { guideLines, readGuide } from './testing/guide.ts';
 import { findLeaks } from './testing/leaks.ts';
@@ -156,6 +157,34 @@ describe('sallyport, installed', () => {
     const env = { PATH: [bin(), dirname(process.execPath), process.env.PATH].join(delimiter) };
     expect(await runLine('sallyport explain --help', { cwd: folder, env })).toContain(`| ${command} explain`);
   });
+});
+
+test('by the commands of docs/install/npm.md', async () => {
+  const page = 'docs/install/npm.md';
+  const lines = (await commandsIn(page, 'npx -y pnpm@10 install')).split('\n');
+  // What comes before is what this file does first.
+  expect(lines.slice(1, 3)).toEqual([
+    ...(await guideLines('pack')),
+    'npm install --global ~/sallyport-packages/sallyport-*.tgz',
+  ]);
+  const user = await userOf('apps/gateway');
+  expect(await runLine(lines.at(-1) ?? '', user)).toContain('Usage: sallyport');
+  const made = join(user.cwd, 'made');
+  secret(/"token":"([^"]+)"/.exec(await runLine('sallyport init made --host 127.0.0.1', user))?.[1] ?? '');
+  const start = (await commandsIn(page, 'node --disable-sigusr1')).replace('/etc/sallyport', made);
+  const listen = '--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0';
+  await using gateway = startLine(`exec ${start} ${listen}`, { ...user, cwd: packed.plugin });
+  await gateway.waitFor(/"msg":"(listening)"/);
+});
+
+test('kubectl-sallyport installs from its one file, by the command of docs/install/npm.md', async () => {
+  const file = tarballs.get('kubectl-sallyport') ?? '';
+  const line = await commandsIn('docs/install/npm.md', 'npm install --global ./kubectl-sallyport');
+  const prefix = join(await temporaryFolder('person'), 'prefix');
+  const env = { ...(await npmEnvironment(await temporaryFolder('npm'), '')), npm_config_prefix: prefix };
+  await runLine(line, { cwd: dirname(file), env });
+  const version = await runLine(`'${prefix}/bin/kubectl-sallyport' --version`, { cwd: folder, env });
+  expect(file).toContain(`-${version.trim()}.tgz`);
 });
 
 test('kubectl-sallyport is found by kubectl, reads a kubeconfig and asks a server, on the lowest Node', async () => {
