@@ -102,7 +102,11 @@ describe('without a gateway', () => {
         /^sallyport: nothing was done: --(user jane|group dev) begins with no prefix of this config/,
       );
       const lines = [...candidates, `${name} --exact`].map((candidate) => `\n  ${option} ${candidate}`);
-      expect(stderr.endsWith(`Write one of these:${lines.join('')}\n`)).toBe(true);
+      // Of users, what each authenticator says follows, as a comment for a shell.
+      expect(stderr.replaceAll(/ +# not known: [\w-]+/g, '').endsWith(`Write one of these:${lines.join('')}\n`)).toBe(
+        true,
+      );
+      expect(/\n {2}--user robot:jane +# not known: robots\n/.test(stderr)).toBe(option === '--user');
     }
     for (const subject of [
       ['--user', 'jane'],

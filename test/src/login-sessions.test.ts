@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import { askLogin } from './testing/ask-login.ts';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import { http1Client, review } from './testing/clients.ts';
-import { codeFolder, gatewayFolder } from './testing/command.ts';
+import { codeFolder, conditions, gatewayFolder } from './testing/command.ts';
 import { readDocument } from './testing/deployed.ts';
 import { codeBlocksOf } from './testing/documents.ts';
 import { temporaryFolder } from './testing/folder.ts';
@@ -43,11 +43,12 @@ async function untilRefused({ reviews }: LoginPlace, token: string): Promise<voi
   await waitFor(isRefused, 'the session to be refused');
 }
 
-/** The script of deploy/systemd, as sudo runs it for jane: with the config of this folder, and the gateway of this checkout. */
+/** The script of deploy/systemd, as sudo runs it for helen: with the config of this folder, and the gateway of this checkout. */
 async function helpdeskIn(folder: string, env: Readonly<Record<string, string>>) {
   const bin = await temporaryFolder('helpdesk');
   const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
-  const program = `'${process.execPath}' --disable-sigusr1 '${join(gatewayFolder, codeFolder, 'sallyport.js')}'`;
+  const words = [process.execPath, '--disable-sigusr1', ...conditions, join(gatewayFolder, codeFolder, 'sallyport.js')];
+  const program = words.map((word) => `'${word}'`).join(' ');
   await writeFile(join(bin, 'sallyport'), `#!/bin/sh\n${exports.join('')}exec ${program} "$@"\n`, { mode: 0o700 });
   const shipped = await readFile(join(rootFolder, 'deploy/systemd/sallyport-helpdesk'), 'utf8');
   const script = join(bin, 'sallyport-helpdesk');
@@ -55,7 +56,13 @@ async function helpdeskIn(folder: string, env: Readonly<Record<string, string>>)
     .replace('PATH=', `PATH=${bin}:`)
     .replace('/etc/sallyport/gateway.yaml', join(folder, 'gateway.yaml'));
   await writeFile(script, here, { mode: 0o700 });
-  return (words: readonly string[]) => runProgram(script, words, { cwd: bin, env: { SUDO_USER: 'jane' } });
+  const setup = { cwd: bin, env: { SUDO_USER: 'helen' } };
+  return {
+    run: (words: readonly string[]) => runProgram(script, words, setup),
+    /** As the page has it. */
+    runLine: (line: string) =>
+      runProgram('sh', ['-c', line.replace('sudo -u sallyport sallyport-helpdesk', script)], setup),
+  };
 }
 
 describe.concurrent('a session', () => {
@@ -216,39 +223,43 @@ describe.concurrent('a session', () => {
   test('is shown and ended by the script for the helpdesk, which takes no option', async () => {
     const { people, ask, logIn, replicas } = place;
     const [{ folder }] = replicas.gateways as [Gateway];
-    const hal = await people.add('hal');
-    const token = await logIn(hal, { device: 'laptop' });
+    const token = await logIn(await people.add('jane'), { device: 'laptop' });
     const password = randomToken();
-    expect(await ask({ body: { username: 'hal', password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+    expect(await ask({ body: { username: 'jane', password, cluster: 'prod' } })).toMatchObject({ status: 401 });
     const helpdesk = await helpdeskIn(folder, replicas.operator.env);
-    const said = async (...words: readonly string[]) => {
-      const { code, stdout, stderr } = await helpdesk(words);
-      expect([code, stderr.replace('sallyport: hal is corp:hal\n', '')]).toEqual([0, '']);
+    const said = async (ended: ReturnType<typeof helpdesk.run>) => {
+      const { code, stdout, stderr } = await ended;
+      expect([code, stderr.replace('sallyport: jane is corp:jane\n', '')]).toEqual([0, '']);
       return stdout;
     };
-    expect(await said('explain', 'hal')).toMatch(
+    const pages = codeBlocksOf(await readDocument('docs/helpdesk.md')).flatMap(({ text }) => text.split('\n'));
+    const [explain = '', unlock = '', block = '', logout = '', ...more] = pages.filter((line) =>
+      line.startsWith('sudo '),
+    );
+    expect(more).toEqual([]);
+    expect(await said(helpdesk.runLine(explain))).toMatch(
       /\nnot blocked\nnot locked out: 1 refused try .*\n1 session .* on laptop,.*\n\nLAST/s,
     );
-    expect(await said('lockouts')).toContain('corp:hal');
-    expect(await said('sessions', 'corp:hal')).toMatch(/ corp:hal .* good +login +laptop\n/);
-    expect(await said('unlock', 'corp:hal', 'ticket 1')).toContain('forgot 1 refused try of user corp:hal');
-    expect(await said('block', 'corp:hal', 'ticket 2')).toContain('(8h)');
-    expect(await said('blocks')).toMatch(/corp:hal .* jane .* ticket 2\n/);
-    expect(await said('logout', 'corp:hal')).toContain('1 session revoked');
+    expect(await said(helpdesk.run(['lockouts']))).toContain('corp:jane');
+    expect(await said(helpdesk.run(['sessions', 'corp:jane']))).toMatch(/ corp:jane .* good +login +laptop\n/);
+    expect(await said(helpdesk.runLine(unlock))).toContain('forgot 1 refused try of user corp:jane');
+    expect(await said(helpdesk.runLine(block))).toContain('(8h)');
+    expect(await said(helpdesk.run(['blocks']))).toMatch(/corp:jane .* helen .* laptop stolen, ticket 4712\n/);
+    expect(await said(helpdesk.runLine(logout))).toContain('1 session revoked');
     await untilRefused(place, token);
     // What is in place of a user or a reason is no option, and nothing else is taken.
-    expect(await helpdesk(['explain', '--config=other.yaml'])).toMatchObject({ code: 3 });
+    expect(await helpdesk.run(['explain', '--config=other.yaml'])).toMatchObject({ code: 3 });
     for (const words of [
       [],
       ['lockouts', '--config=other.yaml'],
-      ['explain', 'hal', '--config=other.yaml'],
-      ['unlock', 'corp:hal', 'ticket', '--config=other.yaml'],
-      ['block', 'corp:hal'],
+      ['explain', 'jane', '--config=other.yaml'],
+      ['unlock', 'corp:jane', 'ticket', '--config=other.yaml'],
+      ['block', 'corp:jane'],
       ['serve'],
       ['token', 'create'],
-      ['unblock', 'corp:hal'],
+      ['unblock', 'corp:jane'],
     ]) {
-      expect(await helpdesk(words)).toMatchObject({
+      expect(await helpdesk.run(words)).toMatchObject({
         code: 2,
         stderr: expect.stringMatching(/^Usage: sallyport-helpdesk /),
       });

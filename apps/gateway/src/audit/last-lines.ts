@@ -12,7 +12,7 @@ interface Search {
 
 const mebibyte = 1024 * 1024;
 
-/** Bytes of all files together. It takes less than a second, and a busy gateway writes as much in some minutes. */
+/** Bytes of all files together. They take a second or two at most, and a busy gateway writes as many in some minutes. */
 const mostBytes = 256 * mebibyte;
 
 /**

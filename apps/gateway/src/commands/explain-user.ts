@@ -6,15 +6,18 @@ import { issuesTokens } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { commandLine } from './command-line.ts';
 import { withAuthenticators } from './connections.ts';
-import { createObserver, type ExplainOptions, lockoutLines, type Observed, printObserved } from './explain.ts';
 import { issuingOf, type SeenToken, toJson } from './issuer.ts';
-import { lockoutJson } from './lockouts.ts';
+import { lockoutJson, lockoutLines } from './lockouts.ts';
 import { type LookedUp, lookUpUser } from './look-up-user.ts';
+import { createObserver, type Observed, printObserved } from './observed.ts';
+import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
 import { entryJson } from './report.ts';
 import { momentText } from './times.ts';
 import { findUser, namingAuthenticators } from './user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from './user-parts.ts';
+
+type UserOptions = ReadOptions & { readonly exact?: boolean };
 
 /**
  * Shows what is known of a user without a token: which authenticators know the name, with which groups; and what keeps
@@ -23,7 +26,7 @@ import { readUserParts, type TrailLine, type UserParts } from './user-parts.ts';
 export async function explainUser(
   config: GatewayConfig,
   given: string,
-  options: ExplainOptions,
+  options: UserOptions,
   redis?: ProbedRedis,
 ): Promise<ExitCode> {
   const { name, isExact } = await findUser(config, given, options.exact);
@@ -106,7 +109,7 @@ function partLines(
   { login }: GatewayConfig,
   name: string,
   { blocks, lockouts, sessions }: UserParts,
-  options: ExplainOptions,
+  options: UserOptions,
 ): readonly string[] {
   const lines: string[] = [];
   if ('unread' in blocks) lines.push(`blocked: not known, since ${blocks.unread}`);
@@ -119,7 +122,7 @@ function partLines(
   return lines;
 }
 
-function blockLine({ kind, name, until, by, reason }: Entry, { config, exact = false }: ExplainOptions): string {
+function blockLine({ kind, name, until, by, reason }: Entry, { config, exact = false }: UserOptions): string {
   const unblock = commandLine(['unblock', `--${kind}`, name, ...(exact ? ['--exact'] : [])], config);
   const why = reason === undefined ? by : `${by}: ${reason}`;
   return `blocked as ${kind} ${name} until ${momentText(until)}, by ${why}. To end that now: ${unblock}`;
@@ -129,7 +132,7 @@ function sessionLine(
   name: string,
   authenticator: string,
   sessions: readonly SeenToken[],
-  { config, exact = false }: ExplainOptions,
+  { config, exact = false }: UserOptions,
 ): string {
   const [newest] = sessions;
   if (newest?.session === undefined) return 'no sessions';
@@ -152,7 +155,7 @@ function tokenLines(
   config: GatewayConfig,
   name: string,
   looked: readonly LookedUp[],
-  options: ExplainOptions,
+  options: UserOptions,
 ): readonly string[] {
   return looked.flatMap(({ authenticator, tokens }) => {
     const one = config.authenticators.find((each) => each.name === authenticator);

@@ -1,4 +1,4 @@
-import { type Answer, ChainError, type ChainObserver } from '../chain/chain.ts';
+import { type Answer, ChainError } from '../chain/chain.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
@@ -7,11 +7,12 @@ import type { Entry, RevocationList } from '../revocation/list.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { joinAttempts, readBlocks, withCacheRedis } from './connections.ts';
+import { explainUser } from './explain-user.ts';
 import { readToken } from './input.ts';
-import { lockoutJson, type NamedLockout, namedLockouts } from './lockouts.ts';
+import { lockoutJson, lockoutLines, type NamedLockout, namedLockouts } from './lockouts.ts';
+import { createObserver, type Observed, printObserved } from './observed.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from './output.ts';
 import { entryJson } from './report.ts';
@@ -19,14 +20,13 @@ import { nameSubject } from './subject.ts';
 import { momentText } from './times.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
-export type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
+type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
   const { user } = options;
   const token = user === undefined ? await readToken() : '';
-  const { explainUser } = await import('./explain-user.ts');
   const ask = (redis?: ProbedRedis) =>
     user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, options, redis);
   return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
@@ -157,58 +157,4 @@ function print(authenticators: Rows, { observed, block, locks, result }: Found, 
   }
   if (locks.length > 0) process.stdout.write(`\nREFUSED TRIES\n${lockoutLines(locks, options).join('\n')}\n`);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
-}
-
-/** With the command that ends them: until then no password that was refused is sent again. */
-export function lockoutLines(locks: readonly NamedLockout[], { config, exact = false }: ExplainOptions): string[] {
-  return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
-    const state = isLockedOut ? 'locked out' : 'not locked out';
-    const tries = `${refused} refused ${refused === 1 ? 'try' : 'tries'} with ${authenticator}`;
-    const unlock = commandLine(['unlock', '--user', user, ...(exact ? ['--exact'] : [])], config);
-    return `${state}: ${tries}, until ${momentText(until)}. To forget them now: ${unlock}`;
-  });
-}
-
-export type Observed = ReturnType<typeof createObserver>;
-
-export function createObserver({ authenticators }: GatewayConfig) {
-  // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
-  const groups: { authenticator: string; username: string; backend: string[]; leftOut: string[]; final: string[] }[] =
-    [];
-  const steps: { authenticator: string; step: string }[] = [];
-  let ids: Parameters<ChainObserver['onNames']>[3];
-  return {
-    /** For JSON. */
-    seen: { groups, steps },
-    /** The ids of the token, where it has some. */
-    get credential() {
-      return ids;
-    },
-    onStep(authenticator, step) {
-      steps.push({ authenticator, step: String(step) });
-    },
-    onNames(authenticator, given, named, credential?) {
-      ids = credential;
-      const prefix = authenticators.find(({ name }) => name === authenticator)?.groups.prefix ?? '';
-      const allowed = new Set(named.groups);
-      const backend = [...new Set(given.groups)];
-      const leftOut = backend.filter((group) => !allowed.has(prefix + group));
-      const final = backend.map((group) => prefix + group).filter((name) => allowed.has(name));
-      groups.push({ authenticator, username: named.username, backend, leftOut, final });
-    },
-  } satisfies ChainObserver & Record<string, unknown>;
-}
-
-export function printObserved({ seen: { groups, steps } }: Observed): void {
-  for (const { authenticator, username, backend, leftOut, final } of groups) {
-    process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`);
-    const names = final.values();
-    const rows = backend.map((group) => {
-      return [group, leftOut.includes(group) ? 'left out by groups.allow' : (names.next().value ?? '')];
-    });
-    if (rows.length === 0) process.stdout.write('none: the backend names none\n');
-    else printTable(['BACKEND', 'KUBERNETES'], rows);
-  }
-  if (steps.length > 0) process.stdout.write('\nSTEPS\n');
-  for (const { authenticator, step } of steps) process.stdout.write(`${authenticator}: ${printable(step)}\n`);
 }

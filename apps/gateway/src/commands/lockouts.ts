@@ -43,6 +43,18 @@ export function lockoutJson({ user, authenticator, subject, refused, isLockedOut
   return { user, authenticator, subject, refused, lockedOut: isLockedOut, until: new Date(until) };
 }
 
+type LineOptions = ReadOptions & { readonly exact?: boolean };
+
+/** With the command that ends them: until then no password that was refused is sent again. */
+export function lockoutLines(locks: readonly NamedLockout[], { config, exact = false }: LineOptions): string[] {
+  return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
+    const state = isLockedOut ? 'locked out' : 'not locked out';
+    const tries = `${refused} refused ${refused === 1 ? 'try' : 'tries'} with ${authenticator}`;
+    const unlock = commandLine(['unlock', '--user', user, ...(exact ? ['--exact'] : [])], config);
+    return `${state}: ${tries}, until ${momentText(until)}. To forget them now: ${unlock}`;
+  });
+}
+
 /**
  * Forgets the refused tries of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.

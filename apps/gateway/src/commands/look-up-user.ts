@@ -40,16 +40,14 @@ export async function lookUpUser(
   }
 }
 
-/** Milliseconds: the clock of a backend may be ahead, and shows the change of a password that is later than now. */
-const day = 86_400_000;
-
-/** Returns the reason for which a session of the user would end now; `good`: none. Null where sessions can't follow the backend. */
+/** Returns the reason for which a session that begins now would end; `good`: none. Null where sessions can't follow the backend. */
 async function accountState(authenticator: Authenticator, { username, uid }: UserInfo, timeout: number) {
   if (authenticator.revalidate === undefined) return null;
-  const context = { since: new Date(Date.now() + day), signal: AbortSignal.timeout(timeout) };
+  const context = { since: new Date(), signal: AbortSignal.timeout(timeout) };
   try {
     const decision = await authenticator.revalidate({ username, ...(uid !== undefined && { uid }) }, context);
-    return decision.kind === 'rejected' ? decision.reason : 'good';
+    // The clock of a backend may be ahead: a password that was changed just now is good for a login.
+    return decision.kind === 'rejected' && decision.reason !== 'password-changed' ? decision.reason : 'good';
   } catch (error) {
     return `could not be checked: ${causeOf(error)}`;
   }

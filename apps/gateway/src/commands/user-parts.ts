@@ -10,7 +10,7 @@ import { issuingOf, type SeenToken, seeToken, withIssuer } from './issuer.ts';
 import { namedLockouts } from './lockouts.ts';
 
 /** What was read, or why it could not be read. */
-export type Part<Value> = { readonly value: Value } | { readonly unread: string };
+type Part<Value> = { readonly value: Value } | { readonly unread: string };
 
 export type UserParts = Awaited<ReturnType<typeof readUserParts>>;
 

@@ -1,0 +1,49 @@
+import type { ChainObserver } from '../chain/chain.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { printable } from '../logging/printable.ts';
+import { printTable } from './output.ts';
+
+/** What `explain` has seen of the authenticators: the steps that they took, and the groups of users. */
+export type Observed = ReturnType<typeof createObserver>;
+
+export function createObserver({ authenticators }: GatewayConfig) {
+  // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
+  const groups: { authenticator: string; username: string; backend: string[]; leftOut: string[]; final: string[] }[] =
+    [];
+  const steps: { authenticator: string; step: string }[] = [];
+  let ids: Parameters<ChainObserver['onNames']>[3];
+  return {
+    /** For JSON. */
+    seen: { groups, steps },
+    /** The ids of the token, where it has some. */
+    get credential() {
+      return ids;
+    },
+    onStep(authenticator, step) {
+      steps.push({ authenticator, step: String(step) });
+    },
+    onNames(authenticator, given, named, credential?) {
+      ids = credential;
+      const prefix = authenticators.find(({ name }) => name === authenticator)?.groups.prefix ?? '';
+      const allowed = new Set(named.groups);
+      const backend = [...new Set(given.groups)];
+      const leftOut = backend.filter((group) => !allowed.has(prefix + group));
+      const final = backend.map((group) => prefix + group).filter((name) => allowed.has(name));
+      groups.push({ authenticator, username: named.username, backend, leftOut, final });
+    },
+  } satisfies ChainObserver & Record<string, unknown>;
+}
+
+export function printObserved({ seen: { groups, steps } }: Observed): void {
+  for (const { authenticator, username, backend, leftOut, final } of groups) {
+    process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`);
+    const names = final.values();
+    const rows = backend.map((group) => {
+      return [group, leftOut.includes(group) ? 'left out by groups.allow' : (names.next().value ?? '')];
+    });
+    if (rows.length === 0) process.stdout.write('none: the backend names none\n');
+    else printTable(['BACKEND', 'KUBERNETES'], rows);
+  }
+  if (steps.length > 0) process.stdout.write('\nSTEPS\n');
+  for (const { authenticator, step } of steps) process.stdout.write(`${authenticator}: ${printable(step)}\n`);
+}
