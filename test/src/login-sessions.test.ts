@@ -4,7 +4,7 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
 import type { Gateway } from './testing/gateway.ts';
-import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
+import { clusters, type LoginPlace, startLogin } from './testing/login-gateway.ts';
 import type { ListedToken } from './testing/redis-commands.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
@@ -166,6 +166,17 @@ describe.concurrent('a session', () => {
         { authenticator: 'corp', answer: 'known' },
       ],
     });
+    const explained = await operator.run(['explain'], token);
+    expect(explained.code).toBe(0);
+    const { prod, staging } = clusters;
+    expect(explained.stdout).toContain(
+      `it is a session for the cluster prod: asked for its audience, ${prod.audience}`,
+    );
+    const elsewhere = await operator.run(['explain', '--audience', staging.audience], token);
+    expect(elsewhere.code).toBe(3);
+    expect(elsewhere.stdout).toContain(
+      `the token is good for the audiences ${prod.audience}, and asked for is ${staging.audience} (the review)`,
+    );
     expect(await operator.run(['block', '--user', 'corp:eve', '--for', '1m'])).toMatchObject({ code: 0 });
     await untilRefused(place, token);
     const { name: username, password } = eve;

@@ -15,9 +15,14 @@ import {
   issuesTokens,
 } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
+import { judgeTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
-type CheckedConfig = Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login'>;
+export interface CheckedConfig
+  extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'server'> {
+  /** False: parts with errors are left out of it. */
+  readonly isWhole: boolean;
+}
 
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(config: CheckedConfig) {
@@ -56,7 +61,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const ofMaking = warnings();
+    const ofMaking = [...warnings(), ...judgeTokens(created, all)];
     const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
     if (missing !== undefined) return problems(new Error(missing));
     const reached = await reach(created);
@@ -75,7 +80,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   }
 }
 
-function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
+export function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 

@@ -58,12 +58,12 @@ async function inspectParts(
   const { server, admin, login } = config;
   const addresses = Object.entries({ server, admin, ...(login && { login }) });
   const [authenticators, ...findings] = await Promise.all([
-    checkAuthenticators(config),
+    checkAuthenticators({ ...config, isWhole }),
     isWhole || server.tls !== undefined ? checkCertificates(server) : [],
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
     checkCacheRedis(config),
-    checkLogin(config),
+    checkLogin(config, isWhole),
   ]);
   const files = [...filesOf(config), ...authenticators.files];
   const permissions = await checkPermissions(files);

@@ -21,6 +21,7 @@ import { type ExitCode, exitCodes, printJson, printRemark, printTable } from './
 import { entryJson } from './report.ts';
 import { nameSubject, namingAuthenticators, requirePrefix } from './subject.ts';
 import { momentText } from './times.ts';
+import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
 type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
 
@@ -50,10 +51,11 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const { maxTokenSize } = config.server;
   const checkable = isCheckable(token, maxTokenSize);
   let result: ReviewResult = { kind: 'no-opinion' };
+  const { audience: audiences = audiencesFor(token, config, generation.created) } = options;
   try {
     if (checkable) {
       result = await generation.authenticate(token, {
-        audiences: options.audience ?? [],
+        audiences,
         signal: AbortSignal.timeout(config.server.reviewTimeout),
         onAnswer: (answer) => answers.push(answer),
         observer: observed,
@@ -67,17 +69,29 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
     await written();
   }
   const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
+  const note = options.audience === undefined && audiences.length > 0 ? clusterNote(result, config) : undefined;
+  if (note !== undefined) observed.onStep(config.login?.sessions ?? '', note);
   const isBlocked = result.kind === 'rejected' && result.reason === 'blocked';
   const block = isBlocked ? findBlock(blocks, token, observed) : undefined;
   const subject = refusedUser(config, answers);
   const locks = isRead && redis && subject ? await readLockoutsOf(redis, config, subject) : [];
   const found = { observed, block, locks, result };
-  print(rowsOf(config, answers, notAsked), found, options);
+  const whyNot = (name: string) => {
+    const one = generation.created.find(({ config: { name: its } }) => its === name);
+    return whyUnrecognized(one?.authenticator ?? {}, token);
+  };
+  print(rowsOf(config, answers, notAsked, whyNot), found, options);
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
 
-function rowsOf({ authenticators }: GatewayConfig, answers: readonly Answer[], notAsked: string) {
+/** @param whyNot why an authenticator does not recognize the token */
+function rowsOf(
+  { authenticators }: GatewayConfig,
+  answers: readonly Answer[],
+  notAsked: string,
+  whyNot: (authenticator: string) => string,
+) {
   return authenticators.map(({ name: authenticator }) => {
     const answer = answers.find((one) => one.authenticator === authenticator);
     if (answer === undefined) return { authenticator, answer: 'not asked', reason: notAsked, milliseconds: null };
@@ -86,7 +100,7 @@ function rowsOf({ authenticators }: GatewayConfig, answers: readonly Answer[], n
       return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
     }
     const { decision, recognized } = answer;
-    const unknown = recognized ? 'does not know the token' : 'not the shape of its tokens';
+    const unknown = recognized ? 'does not know the token' : whyNot(authenticator);
     const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
     const reason = decision.kind === 'authenticated' ? decision.user.username : rejected;
     return { authenticator, answer: decision.kind, reason, milliseconds };
