@@ -169,9 +169,40 @@ describe('explain', () => {
     const text = await run('explain', '--user', 'corp:eve');
     expect([text.code, text.stderr]).toEqual([3, '']);
     expect(text.stdout).toMatch(/corp +not known\n/);
-    expect(text.stdout).toMatch(/\nnot blocked\nnot locked out\n$/);
+    expect(text.stdout).toMatch(/\nnot blocked\nnot locked out\n/);
+
+    // Without the prefix, the one name that is known is meant, but for a command that changes something.
+    const bare = await run('explain', '--user', 'ci', '-o', 'json');
+    expect([bare.code, bare.stderr]).toEqual([0, 'sallyport: ci is robot:ci\n']);
+    expect(JSON.parse(bare.stdout)).toMatchObject({ user: 'robot:ci', authenticators: [{ authenticator: 'robots' }] });
+    const unsure = await run('block', '--user', 'alice', '--for', '1h');
+    expect(unsure.code).toBe(2);
+    expect(unsure.stderr).toMatch(
+      /nothing was done.*\n {2}--user corp:alice +# known: corp\n {2}--user robot:alice +# not known: robots\n$/s,
+    );
+    const nobody = await run('explain', '--user', 'nobody');
+    expect([nobody.code, nobody.stdout]).toEqual([2, '']);
+    expect(nobody.stderr).toMatch(/is known to have a user nobody.*corp:nobody +# not known: corp\n.*robot:nobody +#/s);
     // No bind beside that of the one login.
     expect(await logins()).toBe(before + 1);
+
+    // What can't be read hides nothing else.
+    await redis.stop();
+    const cut = await json('corp:alice');
+    expect(cut).toMatchObject({
+      code: 0,
+      authenticators: [{ answer: 'known' }],
+      ...{ blocked: null, lockouts: null, sessions: null, audit: null },
+      unread: {
+        blocks: expect.stringContaining('refused'),
+        lockouts: expect.stringContaining('refused'),
+        audit: 'the config has no audit',
+      },
+    });
+    const { stdout } = await run('explain', '--user', 'corp:alice');
+    expect(stdout).toMatch(
+      /\nblocked: not known, since .*\nlocked out: not known, since .*\naudit trail: not read, since /,
+    );
   });
 
   test('of a user of issued tokens reads those tokens, and counts the valid ones', async () => {

@@ -80,7 +80,8 @@ export interface Authenticator {
 
   /**
    * Writes the token of a name and a password, by which `authenticate` then logs the user in; without any I/O and without a
-   * throw. For the login server, which gets the two from a person. Left out: no one can log in with a password.
+   * throw. For the login server, which gets the two from a person. Left out: no one can log in with a password. And by it
+   * `sallyport check` finds authenticators that are asked about the same names, since they recognize each other's.
    *
    * @returns undefined for a name or a password that no token of this authenticator can carry
    */
