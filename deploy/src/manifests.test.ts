@@ -187,3 +187,11 @@ test('the objects in docs/login.md are valid', async () => {
   expect((await Promise.all(objects.map(problemOf))).filter((problem) => problem !== undefined)).toEqual([]);
   expect(await unknownFieldsOf(objects)).toBe('');
 });
+
+test('the README and the chart say from which Kubernetes on they work', async () => {
+  const [readme, chart] = await Promise.all(
+    ['kubernetes/README.md', 'helm/sallyport/Chart.yaml'].map((file) => readFile(join(deployFolder, file), 'utf8')),
+  );
+  const [, version] = /^>=([\d.]+)\.0-0$/.exec(parse(chart ?? '').kubeVersion) ?? [];
+  expect(readme).toContain(`for Kubernetes ${version} or later`);
+});

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { readDocument } from './testing/deployed.ts';
-import { codeBlocksOf, find, withoutCodeBlocks } from './testing/documents.ts';
+import { type CodeBlock, codeBlocksOf, find, isCommands, withoutCodeBlocks } from './testing/documents.ts';
 import { rootFolder } from './testing/pnpm.ts';
 
 const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
@@ -52,4 +52,45 @@ test.each(pages)('the YAML and the JSON of %s can be parsed', async (page) => {
     return language === 'yaml' ? parseAllDocuments(text).flatMap(({ errors }) => errors.map(String)) : [];
   });
   expect(problems).toEqual([]);
+});
+
+describe('the commands of the pages', async () => {
+  const documented = [
+    ...['README.md', 'docs/login.md'],
+    ...find('docs/install/*.md'),
+    ...find('packages/authenticator-*/README.md'),
+  ];
+  const rows = [...(await readDocument('test/commands.md')).matchAll(/^\| (\S+\.md) \| `(.+?)` \| (.+) \|$/gm)].map(
+    ([, page = '', beginning = '', how = '']) => ({ page, beginning, how }),
+  );
+
+  test.each(documented)('%s: each block is run by a test, or has the reason why it is not', async (page) => {
+    const blocks = codeBlocksOf(await readDocument(page)).filter(isCommands);
+    const own = rows.filter((row) => row.page === page);
+    const rowsOf = ({ text }: CodeBlock) => own.filter(({ beginning }) => text.startsWith(beginning));
+    expect(blocks.filter((block) => rowsOf(block).length !== 1).map(({ text }) => text)).toEqual([]);
+    expect(own.filter((row) => !blocks.some((block) => rowsOf(block)[0] === row))).toEqual([]);
+  });
+
+  test('each test that is named takes them from the page', async () => {
+    const wrong: string[] = [];
+    for (const { page, beginning, how } of rows.filter((row) => !/^Not run: \S/.test(row.how))) {
+      const [, file = '', title = ''] = /^\[(\S+\.test\.ts)\]\(src\/\1\) "(.+)"$/.exec(how) ?? [];
+      const text = file === '' ? '' : await readDocument(`test/src/${file}`);
+      if (!text.includes(`'${title}'`) || !text.includes(page)) wrong.push(`${page} ${beginning}`);
+    }
+    expect(rows.filter((row) => !documented.includes(row.page))).toEqual([]);
+    expect(wrong).toEqual([]);
+  });
+});
+
+test('docs/install/npm.md names each package', async () => {
+  const page = await readDocument('docs/install/npm.md');
+  const names = find('packages/*/package.json').map((manifest) => dirname(manifest).split('/').at(-1) ?? '');
+  const isNamed = (name: string) =>
+    [`\`@sallyport/${name}\``, `\`${name}\``, `\`${name.replace('authenticator', '')}\``].some((text) =>
+      page.includes(text),
+    );
+  expect(names.length).toBeGreaterThan(8);
+  expect(names.filter((name) => !isNamed(name))).toEqual([]);
 });

@@ -23,7 +23,7 @@ const blocks = await guideBlocks();
 const guide = await readGuide();
 
 /** Where each block of commands is run: `installed.test.ts` and `new-authenticator.test.ts`. */
-const commands = ['outside', 'inside', 'pack', 'packed', 'backend', 'gateway'];
+const commands = ['outside', 'inside', 'pack', 'packed', 'backend', 'gateway', 'elsewhere'];
 /** A picture, in no language. */
 const pictures = blocks.filter(({ language }) => language === '');
 

@@ -11,6 +11,7 @@ import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { http2Client, review } from './testing/clients.ts';
+import { commandsIn } from './testing/documents.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { guideLines, readGuide } from './testing/guide.ts';
 import { findLeaks } from './testing/leaks.ts';
@@ -158,6 +159,34 @@ describe('sallyport, installed', () => {
   });
 });
 
+test('by the commands of docs/install/npm.md', async () => {
+  const page = 'docs/install/npm.md';
+  const lines = (await commandsIn(page, 'npx -y pnpm@10 install')).split('\n');
+  // What comes before is what this file does first.
+  expect(lines.slice(1, 3)).toEqual([
+    ...(await guideLines('pack')),
+    'npm install --global ~/sallyport-packages/sallyport-*.tgz',
+  ]);
+  const user = await userOf('apps/gateway');
+  expect(await runLine(lines.at(-1) ?? '', user)).toContain('Usage: sallyport');
+  const made = join(user.cwd, 'made');
+  secret(/"token":"([^"]+)"/.exec(await runLine('sallyport init made --host 127.0.0.1', user))?.[1] ?? '');
+  const start = (await commandsIn(page, 'node --disable-sigusr1')).replace('/etc/sallyport', made);
+  const listen = '--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0';
+  await using gateway = startLine(`exec ${start} ${listen}`, { ...user, cwd: packed.plugin });
+  await gateway.waitFor(/"msg":"(listening)"/);
+});
+
+test('kubectl-sallyport installs from its one file, by the command of docs/install/npm.md', async () => {
+  const file = tarballs.get('kubectl-sallyport') ?? '';
+  const line = await commandsIn('docs/install/npm.md', 'npm install --global ./kubectl-sallyport');
+  const prefix = join(await temporaryFolder('person'), 'prefix');
+  const env = { ...(await npmEnvironment(await temporaryFolder('npm'), '')), npm_config_prefix: prefix };
+  await runLine(line, { cwd: dirname(file), env });
+  const version = await runLine(`'${prefix}/bin/kubectl-sallyport' --version`, { cwd: folder, env });
+  expect(file).toContain(`-${version.trim()}.tgz`);
+});
+
 test('kubectl-sallyport is found by kubectl, reads a kubeconfig and asks a server, on the lowest Node', async () => {
   const execInfo = {
     apiVersion: 'client.authentication.k8s.io/v1',
@@ -223,6 +252,27 @@ export const used = [conformanceCases, connect, connectionShape];
 test('the commands for packages that are not on npm make a plugin that passes its tests', async () => {
   expect(await guideLines('pack')).toEqual(['npx -y pnpm@10 pack:all ~/sallyport-packages']);
   expect(packed.tested).toMatch(/\n. fail 0\n/);
+});
+
+test('a plugin that was made by these commands is packed, and works by its name elsewhere', async () => {
+  const { plugin } = packed;
+  const manifest = JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'));
+  expect(JSON.stringify(manifest)).not.toContain('file:');
+  const packages = dirname([...tarballs.values()][0] ?? '');
+  const lines = (await guideLines('elsewhere')).map((line) => line.replaceAll('~/sallyport-packages', packages));
+  const env = await npmEnvironment(await temporaryFolder('npm'), 'prefer-offline=true\n');
+  await runLine(lines.join(' && '), { cwd: plugin, env });
+  const elsewhere = join(plugin, '../gateway');
+  const options = { url: 'http://127.0.0.1:1' };
+  const config = { authenticators: [{ name: 'tickets', use: manifest.name, options }] };
+  await writeFile(join(elsewhere, 'gateway.yaml'), stringify(config));
+  const user = await userOf('apps/gateway');
+  const { stdout } = await runProgram('sh', ['-c', 'sallyport check --config gateway.yaml'], {
+    ...user,
+    cwd: elsewhere,
+  });
+  expect(stdout).toMatch(/^config +ok /m);
+  expect(stdout).toMatch(/^authenticator tickets +(ok|fault) +@example\/tickets: /m);
 });
 
 const checkJavaScript = [

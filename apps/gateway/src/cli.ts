@@ -46,11 +46,22 @@ add(program, 'init', {
       '--host <host...>',
       "names and IP addresses for the server's certificate; kube-apiserver calls the first. Required, except with --renew",
     ),
-    new Option('--renew', 'replace the certificates of the server and of kube-apiserver by new ones from the same CA'),
+    textOption('--redis <url>', 'a Redis for tokens and what replicas share, such as rediss://redis.example.com:6379'),
+    textOption('--redis-ca <file>', 'the CA of its certificate, PEM; left out: one that this machine knows'),
+    textOption(
+      '--login [host]',
+      'a login server for people, by this name; left out: the first of --host. Needs --redis',
+    ),
+    new Option(
+      '--renew',
+      'replace the certificates of the server, of the login server and of kube-apiserver by new ones from the same CA',
+    ).conflicts(['redis', 'redisCa', 'login']),
   ],
   load: async () => (await import('./commands/init.ts')).init,
   exitStatus: '0 success, 1 nothing was written, 2 wrong usage',
-  help: exampleText('init /etc/sallyport --host gateway.example.com 192.0.2.1'),
+  help: exampleText(
+    'init /etc/sallyport --host gateway.example.com --redis rediss://redis.example.com:6379 --login login.example.com',
+  ),
 }).argument('<dir>', 'the folder for them; nothing in it is overwritten');
 
 add(program, 'serve', {

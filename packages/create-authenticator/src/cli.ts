@@ -62,6 +62,10 @@ Install it, and run its tests:
 ${enter}  npm install
   npm test
 
+If npm install answers E404, Sallyport's packages are not on npm yet. Pack them in a checkout of
+Sallyport (npx -y pnpm@10 pack:all FOLDER), and run in place of npm install:
+npm install --no-save FOLDER/sallyport-*.tgz
+
 Then try it. The first command prints a review to paste once the second one, in another terminal, runs:
 
   npm run backend

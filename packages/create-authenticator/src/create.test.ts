@@ -152,6 +152,7 @@ describe('the command', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`Created @acme/my-plugin in ${folder}/my-plugin:\n\n  my-plugin/README.md\n`);
     expect(stdout).toContain('\n  cd my-plugin\n  npm install\n  npm test\n');
+    expect(stdout).toContain('in place of npm install:\nnpm install --no-save FOLDER/sallyport-*.tgz\n');
   });
 
   test('fills the folder that it runs in', async () => {

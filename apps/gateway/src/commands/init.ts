@@ -4,6 +4,7 @@ import { isLoopback } from '@sallyport/plugin-options';
 import { printable } from '../logging/printable.ts';
 import { commandLine, shellQuoted } from './command-line.ts';
 import { userPath } from './config-file.ts';
+import { openAuthority } from './init/authority.ts';
 import { createAuthority, issueClient, issueServer } from './init/certificates.ts';
 import { createFiles, exists } from './init/files.ts';
 import { parseHost } from './init/hosts.ts';
@@ -12,43 +13,61 @@ import {
   dateOf,
   filesIn,
   gatewayYaml,
+  loginNames,
   names,
   tokensYaml,
   webhookKubeconfig,
   webhookUrl,
 } from './init/layout.ts';
+import { type InitOptions, partsOf } from './init/options.ts';
+import { missingSections, partFiles, partLines, partSteps, textOf } from './init/parts.ts';
 import { renewCertificates } from './init/renew.ts';
+import { authenticatorSections, fileSections, type Parts } from './init/sections.ts';
 import { exitCodes, UsageError } from './output.ts';
 import { staticEntry } from './token-hash.ts';
 
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
-export async function init({ dir, host = [], renew }: { dir: string; host?: readonly string[]; renew?: boolean }) {
+export async function init({ dir, host = [], renew, ...more }: InitOptions) {
   if (dir.trim() === '') throw new UsageError('the folder is empty: name one, such as /etc/sallyport');
   const folder = userPath(dir);
-  const hosts = [...new Set(host.map(parseHost))];
-  if (!renew && hosts.length === 0) {
-    throw new UsageError(
-      '--host is missing: give each name and IP address by which a kube-apiserver calls the gateway, the one for its kubeconfig first',
-    );
-  }
-  process.stdout.write(await (renew ? renewCertificates : createFolder)(folder, hosts));
+  const hosts = [...new Set(host.map((one) => parseHost(one)))];
+  process.stdout.write(
+    await (renew ? renewCertificates(folder, hosts) : createFolder(folder, hosts, await partsOf(folder, hosts, more))),
+  );
   return exitCodes.success;
 }
 
 /**
- * Writes all files into a folder, which it makes if it is missing. If one of them exists, it writes nothing.
+ * Writes all files into a folder, which it makes if it is missing. A folder that has a gateway.yaml gets the files of the
+ * parts that it does not have. No file is overwritten.
  *
- * @param hosts not empty; kube-apiserver's kubeconfig names the first
+ * @param hosts kube-apiserver's kubeconfig names the first
  */
-export async function createFolder(folder: string, hosts: readonly string[], now = Date.now()): Promise<string> {
-  const [host = ''] = hosts;
+export async function createFolder(folder: string, hosts: readonly string[], parts: Parts = {}, now = Date.now()) {
+  if (parts.redis !== undefined && (await exists(join(folder, names.config))))
+    return addParts(folder, hosts, parts, now);
+  if (hosts.length === 0) {
+    throw new UsageError(
+      '--host is missing: give each name and IP address by which a kube-apiserver calls the gateway, the one for its kubeconfig first',
+    );
+  }
   await refuseExisting(folder);
+  return createAll(folder, hosts, parts, now);
+}
+
+async function createAll(folder: string, hosts: readonly string[], parts: Parts, now: number): Promise<string> {
+  const [host = ''] = hosts;
   const authority = await createAuthority(now);
   const server = await issueServer(authority, hosts, now);
   const client = await issueClient(authority, clientName, now);
+  const files = await partFiles(folder, parts, (name) => issueServer(authority, [name], now));
   const token = randomBytes(32).toString('base64url');
   // The token is for the first review, and good for a day.
   const end = new Date(now + 86_400_000);
+  const more = {
+    authenticators: textOf(authenticatorSections(parts)),
+    sections: textOf(fileSections(parts, hosts)),
+  };
   await createFiles(
     filesIn(folder, {
       [names.authorityKey]: authority.key,
@@ -60,7 +79,8 @@ export async function createFolder(folder: string, hosts: readonly string[], now
       [names.clientAuthority]: authority.certificate,
       [names.kubeconfig]: webhookKubeconfig(host),
       [names.tokens]: tokensYaml(staticEntry(token, { username: 'first-try' }, end)),
-      [names.config]: gatewayYaml(hosts),
+      ...files,
+      [names.config]: gatewayYaml(hosts, more),
     }),
   );
   return `Created in ${printable(folder)}:
@@ -68,9 +88,38 @@ export async function createFolder(folder: string, hosts: readonly string[], now
   tokens.yaml       digests of tokens: one, for the first review
   tls/              the CA, until ${dateOf(authority)}; the server's certificate, until ${dateOf(server)}, for ${hosts.join(', ')}
   kube-apiserver/   webhook.kubeconfig with its files: the CA, and a client certificate until ${dateOf(client)}
-
-${nextSteps(folder, host, token)}`;
+${partLines(parts, files)}
+${await partSteps(folder, parts)}${nextSteps(folder, host, token)}`;
 }
+
+/** Writes the files of the parts that are missing. gateway.yaml is the user's: what it lacks is shown. */
+async function addParts(folder: string, hosts: readonly string[], parts: Parts, now: number): Promise<string> {
+  const missing = await missingSections(folder, parts, hosts);
+  const files = await partFiles(folder, parts, async (name) =>
+    issueServer(await openAuthority(folder, 'nothing was written', loginPurpose, now), [name], now),
+  );
+  const [entries, sections] = [textOf(missing.authenticators), textOf(missing.sections)];
+  if (Object.keys(files).length === 0 && entries + sections === '') {
+    throw new Error(`nothing was written: ${printable(folder)} has all of that already`);
+  }
+  await createFiles(filesIn(folder, files));
+  const config = printable(join(folder, names.config));
+  return [
+    `Created in ${printable(folder)}: ${Object.keys(files).join(', ') || 'nothing'}\n`,
+    await partSteps(folder, parts),
+    entries && `Add to the end of authenticators in ${config}:\n\n${entries}`,
+    sections && `Add to the end of ${config}:\n\n${sections}`,
+    `Then run:\n\n  ${commandLine(['check'], join(folder, names.config))}\n`,
+  ]
+    .filter((one) => one !== '')
+    .map((one) => one.trimEnd())
+    .join('\n\n')
+    .concat('\n');
+}
+
+const loginPurpose =
+  "the login server's certificate is from the CA that init made. Put its file back for now, or put a certificate of your " +
+  `own into ${loginNames.certificate} and ${loginNames.key}`;
 
 async function refuseExisting(folder: string): Promise<void> {
   const all = Object.values(names);
@@ -102,7 +151,7 @@ Then copy ${path('kube-apiserver')} to the same path on each machine that runs a
   --authentication-token-webhook-config-file=${path(names.kubeconfig)}
   --authentication-token-webhook-version=v1
 
-Only init --renew needs ${path(names.authorityKey)}. Whoever has it can make a certificate to send reviews: keep it offline.
+Only init needs ${path(names.authorityKey)}. Whoever has it can make certificates of this gateway and of its clients: keep it offline.
 `;
 }
 

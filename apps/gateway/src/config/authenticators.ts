@@ -4,7 +4,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { completeCache, idleCache } from './cache/lifetimes.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
 import { type ResolvedPlugin, resolvePlugin } from './plugins.ts';
-import { causeOf, isObject, issueProblems, type Path, type Problem, valueAt } from './problems.ts';
+import { causeOf, isObject, issueProblems, kinds, type Path, type Problem, valueAt } from './problems.ts';
 import { concurrencyLimits, queueLimit } from './rules.ts';
 import type { FileConfig } from './schema.ts';
 import { type Filled, fillSecrets, type SecretSources, withholdSecrets, withoutSecrets } from './secrets.ts';
@@ -93,11 +93,17 @@ async function validateOptions(
   if (!result.issues) return { options: result.value, problems: unknown };
   const issues = withoutSecrets(issueProblems(result.issues, path, unknown), filled, refused);
   const problems = issues.map((problem) => {
-    const missing = valueAt(written, problem.path.slice(path.length)) === undefined ? 'is missing: ' : '';
     const words = problem.fix === undefined ? problem.message : `${problem.message}: ${problem.fix}`;
-    return { ...problem, message: missing + words, fix: `see the options of ${packageName}` };
+    const isMissing = valueAt(written, problem.path.slice(path.length)) === undefined;
+    return { ...problem, message: isMissing ? wordMissing(words) : words, fix: `see the options of ${packageName}` };
   });
   return { options: undefined, problems: [...unknown, ...problems] };
+}
+
+/** @param words of the schema. Those of zod itself say that the value is missing, in its own terms */
+function wordMissing(words: string): string {
+  const [, kind = ''] = /^Invalid input: expected (\w+), received undefined$/.exec(words) ?? [];
+  return kind === '' ? `is missing: ${words}` : `is missing: it must be ${kinds[kind] ?? kind}`;
 }
 
 async function validate(schema: StandardSchemaV1.Props, options: unknown): Promise<StandardSchemaV1.Result<unknown>> {

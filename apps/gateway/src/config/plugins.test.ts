@@ -148,6 +148,11 @@ describe('a plugin that breaks the contract', () => {
     [
       'no default export',
       'export const plugin = 1',
+      '@acme/corp has no default export | write `export default plugin` in its code',
+    ],
+    [
+      'no version',
+      'export default { name: "corp" }',
       'the default export of @acme/corp is not a plugin: it has no specificationVersion',
     ],
     [

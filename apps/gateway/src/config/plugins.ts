@@ -105,6 +105,9 @@ function isSchema(schema: AuthenticatorPlugin<unknown>['optionsSchema'] | undefi
 function checkPlugin(exported: unknown, packageName: string): AuthenticatorPlugin<unknown> {
   const { specificationVersion: version, default: inner } = (exported ?? {}) as Exported & { default?: unknown };
   const what = `the default export of ${packageName}`;
+  if (exported === undefined) {
+    throw new PluginError(`${packageName} has no default export`, 'write `export default plugin` in its code');
+  }
   if (version === undefined) {
     // An import gives `module.exports` as the default: as compilers write it, the plugin is in `exports.default`.
     if (isObject(inner))

@@ -127,7 +127,8 @@ function isSwap(one: string, other: string): boolean {
   return one[at] === other[at + 1] && one[at + 1] === other[at] && one.slice(at + 2) === other.slice(at + 2);
 }
 
-const kinds: Readonly<Record<string, string>> = {
+/** What an operator calls the types of zod. */
+export const kinds: Readonly<Record<string, string>> = {
   object: 'keys and values',
   record: 'keys and values',
   array: 'a list',

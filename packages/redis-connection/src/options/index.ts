@@ -22,7 +22,7 @@ import {
   urlPattern,
 } from './server-url.ts';
 
-export { isClearText, type ServerUrl, type SocketUrl };
+export { isClearText, parseUrl, type ServerUrl, type SocketUrl };
 
 type AnyServer = ServerUrl | SocketUrl;
 type Place = Pick<ServerUrl, 'secure' | 'address'>;

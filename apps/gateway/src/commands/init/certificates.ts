@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import { parseCertificates } from '@sallyport/plugin-options';
 import { BitString, Integer, OctetString, Utf8String } from 'asn1js';
 import {
   AltName,
@@ -44,17 +45,25 @@ export function createAuthority(now: number): Promise<Authority> {
   ]);
 }
 
-/** Reads a CA that `createAuthority` made, in PEM. @throws Error when it is another kind of CA, not with its key, or has expired */
-export async function readAuthority(certificate: string, key: string, now: number): Promise<Authority> {
-  const found = new X509Certificate(certificate);
+/**
+ * Reads a CA that `createAuthority` made.
+ *
+ * @param certificates PEM: of several CAs, the one that the key belongs to
+ * @throws Error when it is another kind of CA, not with its key, or has expired
+ */
+export async function readAuthority(certificates: string, key: string, now: number): Promise<Authority> {
+  const all = parseCertificates(Buffer.from(certificates));
   const privateKey = createPrivateKey(key);
-  if (!found.checkPrivateKey(privateKey)) throw new Error('the key does not belong to the certificate');
+  const found = all.find((one) => one.checkPrivateKey(privateKey));
+  if (found === undefined) {
+    throw new Error(`the key does not belong to ${all.length === 1 ? 'the certificate' : 'one of the certificates'}`);
+  }
   const curve = privateKey.asymmetricKeyDetails?.namedCurve;
   if (!found.ca || curve !== 'prime256v1') throw new Error('this CA was not made by sallyport init');
   const notAfter = found.validToDate;
   if (notAfter.getTime() - day < now) throw new Error(`the CA ends at ${notAfter.toISOString()}`);
   return {
-    certificate,
+    certificate: found.toString(),
     key,
     notAfter,
     parsed: Certificate.fromBER(new Uint8Array(found.raw)),

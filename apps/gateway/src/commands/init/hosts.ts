@@ -4,9 +4,14 @@ import { isHostName } from '@sallyport/plugin-options';
 import { printable } from '../../logging/printable.ts';
 import { UsageError } from '../output.ts';
 
-/** Reads a name or an IP address as certificates have it: names in lower case, the shortest form of an IPv6 address. @throws UsageError */
-export function parseHost(text: string): string {
-  const quoted = `--host: ${printable(JSON.stringify(text))}`;
+/**
+ * Reads a name or an IP address as certificates have it: names in lower case, the shortest form of an IPv6 address.
+ *
+ * @param option where it was given, for messages
+ * @throws UsageError
+ */
+export function parseHost(text: string, option = '--host'): string {
+  const quoted = `${option}: ${printable(JSON.stringify(text))}`;
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
   if (isIP(bare) !== 0 && !bare.includes('%')) {
     const address = isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;

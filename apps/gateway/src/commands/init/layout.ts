@@ -22,7 +22,24 @@ export const names = {
   clientKey: 'kube-apiserver/client.key',
 } as const;
 
-const secrets: ReadonlySet<string> = new Set([names.tokens, names.authorityKey, names.serverKey, names.clientKey]);
+/** What `--redis` adds. */
+export const redisNames = {
+  password: 'secrets/redis-password',
+  sealingKey: 'secrets/sealing-key',
+  authority: 'tls/redis-ca.crt',
+} as const;
+
+/** What `--login` adds. */
+export const loginNames = {
+  certificate: 'tls/login.crt',
+  key: 'tls/login.key',
+  directoryPassword: 'secrets/ldap-password',
+} as const;
+
+const secrets: ReadonlySet<string> = new Set([
+  ...[names.tokens, names.authorityKey, names.serverKey, names.clientKey, loginNames.key],
+  ...[redisNames.password, redisNames.sealingKey, loginNames.directoryPassword],
+]);
 
 export function filesIn(folder: string, contents: Readonly<Record<string, string>>): NewFile[] {
   return Object.entries(contents).map(([name, content]) => {
@@ -39,8 +56,13 @@ export function webhookUrl(host: string): string {
 }
 
 /** `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
-export function gatewayYaml(hosts: readonly string[]): string {
-  const listen = hosts.some((host) => host.includes(':')) ? `":${port}"` : `0.0.0.0:${port}`;
+export function listenOn(hosts: readonly string[], itsPort: number): string {
+  return hosts.some((host) => host.includes(':')) ? `":${itsPort}"` : `0.0.0.0:${itsPort}`;
+}
+
+/** @param more entries of `authenticators`, and sections of the file, after these */
+export function gatewayYaml(hosts: readonly string[], more: { authenticators: string; sections: string }): string {
+  const listen = listenOn(hosts, port);
   return `# Sallyport's config. Check it after each change: sallyport check --config gateway.yaml
 server:
   listen: ${listen} # kube-apiserver calls this address
@@ -56,7 +78,7 @@ authenticators: # asked in this order; the first definite answer decides
     use: static
     options:
       tokensFile: ${names.tokens}
-`;
+${more.authenticators}${more.sections}`;
 }
 
 export function tokensYaml(entry: string): string {

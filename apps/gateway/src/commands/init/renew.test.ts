@@ -14,7 +14,7 @@ const now = Date.parse('2030-01-31T12:00:00Z');
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-init-'));
-  await createFolder(folder, ['gw.example.com', '::1'], now);
+  await createFolder(folder, ['gw.example.com', '::1'], {}, now);
 });
 afterEach(() => rm(folder, { recursive: true }));
 
@@ -100,6 +100,27 @@ test('a CA file that is none is refused without a word of it', async () => {
   await expectRefusal(() => renew(), /the key does not belong to the certificate/);
 });
 
+test('of two CAs in the file, the one whose key is there renews what it issued', async () => {
+  const next = await createAuthority(now);
+  const old = {
+    authority: await read('tls/ca.crt'),
+    key: await read('tls/ca.key'),
+    server: await read('tls/server.crt'),
+  };
+  // As in a change of the CA, before the leaves are replaced: the new one is the second.
+  await write('tls/ca.crt', old.authority + next.certificate);
+  await renew();
+  expect((await server()).verify(new X509Certificate(old.authority).publicKey)).toBe(true);
+  // And after that, before the old one is removed.
+  await write('tls/ca.key', next.key);
+  await expectRefusal(() => renew(), /server\.crt is not from the CA in .* that .*ca\.key belongs to\. Put the key/);
+  await write('tls/server.crt', (await issueServer(next, ['gw.example.com'], now)).certificate);
+  await renew();
+  expect((await server()).verify(new X509Certificate(next.certificate).publicKey)).toBe(true);
+  await write('tls/ca.key', (await createAuthority(now)).key);
+  await expectRefusal(() => renew(), /the key does not belong to one of the certificates/);
+});
+
 test('a CA that has ended issues nothing', async () => {
   await expectRefusal(() => renew([], now + 3650 * day), /the CA ends at 2040-01-29T12:00:00\.000Z\. --renew needs/);
 });
@@ -126,12 +147,12 @@ test('an existing file keeps all files from being written', async () => {
   const before = await contents();
   const command =
     /has gateway\.yaml, tokens\.yaml, .* already, and init overwrites no file\. .*, run: .*init .* --renew\./;
-  await expect(createFolder(folder, ['gw'], now)).rejects.toThrow(command);
+  await expect(createFolder(folder, ['gw'], {}, now)).rejects.toThrow(command);
   expect(await contents()).toEqual(before);
   const other = join(folder, 'other');
   await rm(join(folder, 'tls'), { recursive: true });
-  await createFolder(other, ['gw'], now);
+  await createFolder(other, ['gw'], {}, now);
   for (const name of ['tls', 'kube-apiserver', 'gateway.yaml']) await rm(join(other, name), { recursive: true });
-  await expect(createFolder(other, ['gw'], now)).rejects.toThrow(/other has tokens\.yaml already/);
+  await expect(createFolder(other, ['gw'], {}, now)).rejects.toThrow(/other has tokens\.yaml already/);
   expect(await readdir(other)).toEqual(['tokens.yaml']);
 });

@@ -1,25 +1,28 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { readText, UnusableFileError } from '../../config/read-text.ts';
+import { readText } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { checkPermissions } from '../check-files.ts';
 import { printRemark } from '../output.ts';
-import { type Authority, issueClient, issueServer, readAuthority } from './certificates.ts';
+import { isIssuedBy, mebibyte, openAuthority } from './authority.ts';
+import { type Authority, issueClient, issueServer, type KeyPair } from './certificates.ts';
 import { replaceFiles } from './files.ts';
 import { hostsOf } from './hosts.ts';
-import { clientName, dateOf, filesIn, names } from './layout.ts';
+import { clientName, dateOf, filesIn, loginNames, names } from './layout.ts';
 
-const mebibyte = 1024 * 1024;
+const what = 'nothing was renewed';
+const purpose =
+  '--renew needs the CA that init made. Put its file back, or make a new CA in another folder: init DIR --host …';
 
 /**
- * Replaces the certificates of the server and of kube-apiserver, and their keys, by new ones from the same CA. Until all of
- * them are on disk, and when one can't be written, the old ones stay.
+ * Replaces the certificates of the server, of the login server and of kube-apiserver, and their keys, by new ones from the same
+ * CA. Until all of them are on disk, and when one can't be written, the old ones stay.
  *
  * @param given the names of the new server certificate; empty: those of the old
  */
 export async function renewCertificates(folder: string, given: readonly string[], now = Date.now()): Promise<string> {
-  const authority = await openAuthority(folder, now);
+  const authority = await openAuthority(folder, what, purpose, now);
   const before = await hostsBefore(folder, authority);
   if (given.length > 0) await requireCalledHost(folder, given);
   const hosts = given.length > 0 ? given : before;
@@ -30,24 +33,23 @@ export async function renewCertificates(folder: string, given: readonly string[]
   }
   const server = await issueServer(authority, hosts, now);
   const client = await issueClient(authority, clientName, now);
+  const login = await renewLogin(folder, authority, now);
   // A key goes first: whoever reads between the two finds a pair that does not match, and reads again.
   await replaceFiles(
     filesIn(folder, {
       [names.serverKey]: server.key,
       [names.server]: server.certificate,
+      ...(login && { [loginNames.key]: login.key, [loginNames.certificate]: login.certificate }),
       [names.clientKey]: client.key,
       [names.client]: client.certificate,
     }),
   );
-  const keys = [names.serverKey, names.clientKey, names.authorityKey];
-  const files = keys.map((name) => ({ file: join(folder, name), secret: true }));
-  for (const { detail } of await checkPermissions(files)) printRemark(printable(detail));
-  if (server.notAfter.getTime() === authority.notAfter.getTime()) {
-    printRemark(`the CA itself ends on ${dateOf(authority)}: make a new folder with a new CA before that`);
-  }
+  await remarkOn(folder, authority, server);
   const path = (name: string) => printable(join(folder, name));
+  const loginLine =
+    login === undefined ? '' : `\n  ${path(loginNames.certificate)}   until ${dateOf(login)}, for ${login.host}`;
   return `Renewed, with new keys, from the CA in ${path(names.authority)}:
-  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}
+  ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}${loginLine}
   ${path(names.client)}   until ${dateOf(client)}
 
 A running gateway loads its new certificate within some seconds, and logs: certificates reloaded
@@ -56,27 +58,25 @@ client certificate stays valid until it expires.
 `;
 }
 
-async function openAuthority(folder: string, now: number): Promise<Authority> {
-  const purpose =
-    '--renew needs the CA that init made. Put its file back, or make a new CA in another folder: init DIR --host …';
-  const [certificate = '', key = ''] = await Promise.all(
-    [names.authority, names.authorityKey].map(async (name) => {
-      try {
-        return await readText(join(folder, name), mebibyte);
-      } catch (error) {
-        if (!(error instanceof UnusableFileError)) throw error;
-        throw new Error(`nothing was renewed: ${error.message}: ${purpose}`, { cause: error });
-      }
-    }),
-  );
-  try {
-    return await readAuthority(certificate, key, now);
-  } catch (error) {
-    const files = `${join(folder, names.authority)} with ${join(folder, names.authorityKey)}`;
-    // Errors of OpenSSL quote nothing of a key, but are not for people.
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason = code === undefined ? message : 'this is no PEM certificate with its key';
-    throw new Error(`nothing was renewed: ${files}: ${reason}. ${purpose}`, { cause: error });
+/** The new certificate of the login server, for the names of the old one. Undefined: there is none, or another CA has issued it. */
+async function renewLogin(folder: string, authority: Authority, now: number) {
+  const text = await readText(join(folder, loginNames.certificate), mebibyte).catch(() => undefined);
+  if (text === undefined) return undefined;
+  if (isIssuedBy(authority.certificate, text)) {
+    const hosts = hostsOf(new X509Certificate(text));
+    return { ...(await issueServer(authority, hosts, now)), host: hosts.join(', ') };
+  }
+  printRemark(`${loginNames.certificate} is from another CA, and is not renewed here: renew it where it was issued`);
+  return undefined;
+}
+
+/** Reports keys that others can read, and a CA that is about to end. */
+async function remarkOn(folder: string, authority: Authority, server: KeyPair): Promise<void> {
+  const keys = [names.serverKey, names.clientKey, names.authorityKey, loginNames.key];
+  const files = keys.map((name) => ({ file: join(folder, name), secret: true }));
+  for (const { detail } of await checkPermissions(files)) printRemark(printable(detail));
+  if (server.notAfter.getTime() === authority.notAfter.getTime()) {
+    printRemark(`the CA itself ends on ${dateOf(authority)}: make a new folder with a new CA before that`);
   }
 }
 
@@ -85,12 +85,10 @@ async function hostsBefore(folder: string, authority: Authority): Promise<readon
   const file = join(folder, names.server);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
-  const issuer = new X509Certificate(authority.certificate);
-  const found = ifReadable(() => new X509Certificate(text));
-  if (found?.checkIssued(issuer) && found.verify(issuer.publicKey)) return hostsOf(found);
+  if (isIssuedBy(authority.certificate, text)) return hostsOf(new X509Certificate(text));
   throw new Error(
-    `nothing was renewed: ${file} is not from the CA in ${join(folder, names.authority)}. Renew it where it was issued, ` +
-      'or remove it, and run this again with --host',
+    `${what}: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} ` +
+      'belongs to. Put the key of its CA there, or renew it where it was issued, or remove it and run this again with --host',
   );
 }
 

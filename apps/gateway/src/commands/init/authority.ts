@@ -1,0 +1,46 @@
+import { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { parseCertificates } from '@sallyport/plugin-options';
+import { readText, UnusableFileError } from '../../config/read-text.ts';
+import { type Authority, readAuthority } from './certificates.ts';
+import { names } from './layout.ts';
+
+export const mebibyte: number = 1024 * 1024;
+
+/**
+ * Reads the CA that `init` made in a folder. While a CA is changed, its file has two: the one that `ca.key` belongs to issues.
+ *
+ * @param what begins the message when it can't be read: `nothing was renewed`
+ */
+export async function openAuthority(folder: string, what: string, purpose: string, now: number): Promise<Authority> {
+  const [certificates = '', key = ''] = await Promise.all(
+    [names.authority, names.authorityKey].map(async (name) => {
+      try {
+        return await readText(join(folder, name), mebibyte);
+      } catch (error) {
+        if (!(error instanceof UnusableFileError)) throw error;
+        throw new Error(`${what}: ${error.message}: ${purpose}`, { cause: error });
+      }
+    }),
+  );
+  try {
+    return await readAuthority(certificates, key, now);
+  } catch (error) {
+    const files = `${join(folder, names.authority)} with ${join(folder, names.authorityKey)}`;
+    // Errors of OpenSSL quote nothing of a key, but are not for people.
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === undefined ? message : 'this is no PEM certificate with its key';
+    throw new Error(`${what}: ${files}: ${reason}. ${purpose}`, { cause: error });
+  }
+}
+
+/** Whether one of some CAs has issued a certificate. Both are PEM: what is none was not issued. */
+export function isIssuedBy(authorities: string, certificate: string): boolean {
+  try {
+    const found = new X509Certificate(certificate);
+    const issuers = parseCertificates(Buffer.from(authorities));
+    return issuers.some((issuer) => found.checkIssued(issuer) && found.verify(issuer.publicKey));
+  } catch {
+    return false;
+  }
+}

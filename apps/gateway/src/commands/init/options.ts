@@ -1,0 +1,67 @@
+import { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { isLoopback } from '@sallyport/plugin-options';
+import { readText } from '../../config/read-text.ts';
+import { printable } from '../../logging/printable.ts';
+import { userPath } from '../config-file.ts';
+import { UsageError } from '../output.ts';
+import { isIssuedBy, mebibyte } from './authority.ts';
+import { exists } from './files.ts';
+import { hostsOf, parseHost } from './hosts.ts';
+import { loginNames, names } from './layout.ts';
+import { parseRedisUrl } from './redis.ts';
+import type { Parts } from './sections.ts';
+
+export interface InitOptions {
+  readonly dir: string;
+  readonly host?: readonly string[];
+  readonly renew?: boolean;
+  readonly redis?: string;
+  readonly redisCa?: string;
+  /** True: by the first of `host`. */
+  readonly login?: string | true;
+}
+
+/** What `--redis` and `--login` ask for. @throws UsageError */
+export async function partsOf(
+  folder: string,
+  hosts: readonly string[],
+  given: Omit<InitOptions, 'dir'>,
+): Promise<Parts> {
+  const { redis, redisCa, login } = given;
+  if (redis === undefined) {
+    if (login === undefined && redisCa === undefined) return {};
+    throw new UsageError(
+      `--${login ? 'login' : 'redis-ca'} needs a Redis, too: add --redis rediss://redis.example.com:6379`,
+    );
+  }
+  const url = parseRedisUrl(redis);
+  const ca = redisCa === undefined ? {} : { authority: await readText(userPath(redisCa), mebibyte) };
+  if (login === undefined) return { redis: { url, ...ca } };
+  const name = login === true ? (hosts[0] ?? (await certifiedHost(folder))) : parseHost(login, '--login');
+  if (name === undefined || isLoopback(name)) {
+    throw new UsageError('--login needs the name by which people reach this gateway: --login login.example.com');
+  }
+  return { redis: { url, ...ca }, login: { host: name, certificate: await loginCertificate(folder) } };
+}
+
+/** The first name of the server's certificate that is there. */
+async function certifiedHost(folder: string): Promise<string | undefined> {
+  const text = await readText(join(folder, names.server), mebibyte).catch(() => undefined);
+  return text === undefined ? undefined : hostsOf(new X509Certificate(text))[0];
+}
+
+/** @throws Error when one file of the pair is there without the other */
+async function loginCertificate(folder: string): Promise<'issue' | 'ours' | 'foreign'> {
+  const { certificate, key } = loginNames;
+  const [one, other] = await Promise.all([certificate, key].map((name) => exists(join(folder, name))));
+  if (!one && !other) return 'issue';
+  if (one !== other) {
+    throw new Error(
+      `nothing was written: ${printable(folder)} has ${one ? certificate : key} without ${one ? key : certificate}: ` +
+        'put the other one beside it, or move it away for a new pair',
+    );
+  }
+  const read = (name: string) => readText(join(folder, name), mebibyte).catch(() => '');
+  return isIssuedBy(await read(names.authority), await read(certificate)) ? 'ours' : 'foreign';
+}

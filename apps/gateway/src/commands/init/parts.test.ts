@@ -1,0 +1,172 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig } from '../../config/load.ts';
+import { createFolder } from '../init.ts';
+import { createAuthority, issueServer } from './certificates.ts';
+import { hostsOf } from './hosts.ts';
+import { partsOf } from './options.ts';
+import { redisRights } from './redis.ts';
+import { renewCertificates } from './renew.ts';
+
+const now = Date.parse('2030-01-31T12:00:00Z');
+const hosts = ['gw.example.com', '192.0.2.1'];
+const redis = 'rediss://redis.example.com:6380';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-init-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const read = (name: string) => readFile(join(folder, name), 'utf8');
+const modeOf = async (name: string) => ((await stat(join(folder, name))).mode & 0o777).toString(8);
+
+async function contents(): Promise<Map<string, string>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return new Map(await Promise.all(files.sort().map(async (file) => [file, await readFile(file, 'utf8')] as const)));
+}
+
+const create = async (given: Parameters<typeof partsOf>[2], at = hosts) =>
+  createFolder(folder, at, await partsOf(folder, at, given), now);
+
+/** Puts what a second run printed where it says. */
+async function addPrinted(printed: string): Promise<void> {
+  const [, entries = ''] = /Add to the end of authenticators in [^\n]*:\n\n(.*?)\n\n\S/s.exec(printed) ?? [];
+  const [, sections = ''] = /Add to the end of [^\n ]*gateway\.yaml:\n\n(.*?)\n\nThen run/s.exec(printed) ?? [];
+  const text = await read('gateway.yaml');
+  const end = /^(?:cache|login):/m.exec(text)?.index ?? text.length;
+  await writeFile(
+    join(folder, 'gateway.yaml'),
+    `${text.slice(0, end) + (entries && `${entries}\n`) + text.slice(end) + sections}\n`,
+  );
+}
+
+test('secrets are new, for their owner alone, and in nothing that is printed', async () => {
+  const printed = await create({ redis, login: true });
+  const secrets = ['secrets/redis-password', 'secrets/sealing-key', 'tls/login.key', 'secrets/ldap-password'];
+  expect(await Promise.all(secrets.map(modeOf))).toEqual(secrets.map(() => '600'));
+  for (const name of secrets.slice(0, 3)) expect(printed).not.toContain((await read(name)).trim());
+  expect(Buffer.from(await read('secrets/sealing-key'), 'base64')).toHaveLength(32);
+  expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['gw.example.com']);
+  expect(printed).toContain("tls/login.crt     the login server's, until 2031-01-31, for gw.example.com\n");
+});
+
+test.each([
+  ['both', { redis, login: 'login.example.com' }],
+  ['a Redis alone', { redis }],
+])('the config with %s loads', async (_name, given) => {
+  await create(given);
+  const { authenticators, cache, login } = await loadConfig(join(folder, 'gateway.yaml'), {});
+  const names = ['tokens', 'robots', ...('login' in given ? ['sessions', 'corp'] : [])];
+  expect(authenticators.map(({ name }) => name)).toEqual(names);
+  expect(cache.redis).toBeDefined();
+  expect(login?.publicUrl).toBe('login' in given ? 'https://login.example.com:8444' : undefined);
+});
+
+test('further runs add files and show sections, and the outcome is that of one run', async () => {
+  await create({ redis, login: 'login.example.com' });
+  const whole = parse(await read('gateway.yaml'));
+  const names = [...(await contents()).keys()];
+  await rm(folder, { recursive: true });
+
+  await create({});
+  for (const given of [{ redis }, { redis, login: 'login.example.com' }]) {
+    const before = await contents();
+    const printed = await create(given, []);
+    const after = await contents();
+    for (const [file, text] of before) expect([file, after.get(file)]).toEqual([file, text]);
+    await addPrinted(printed);
+  }
+  expect([...(await contents()).keys()]).toEqual(names);
+  expect(parse(await read('gateway.yaml'))).toEqual(whole);
+  const before = await contents();
+  await expect(create({ redis, login: 'login.example.com' })).rejects.toThrow('has all of that already');
+  expect(await contents()).toEqual(before);
+});
+
+test('a run that shows the sections again shows the line of the same password', async () => {
+  const line = /^ {2}user sallyport on #[0-9a-f]{64} .*$/m;
+  const first = line.exec(await create({ redis }))?.[0];
+  const second = line.exec(await create({ redis, login: 'login.example.com' }))?.[0];
+  expect(first).toBeDefined();
+  expect(second).toBe(first);
+});
+
+test('a login certificate of another CA stays, and its CA is left to the user', async () => {
+  await create({});
+  const pair = await issueServer(await createAuthority(now), ['login.example.com'], now);
+  await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
+  await expect(create({ redis, login: true })).rejects.toThrow(/has tls\/login\.crt without tls\/login\.key/);
+  await writeFile(join(folder, 'tls/login.key'), pair.key, { mode: 0o600 });
+  const printed = await create({ redis, login: true });
+  expect(await read('tls/login.crt')).toBe(pair.certificate);
+  expect(printed).toContain('\n  # caFile: tls/login-ca.crt');
+  expect(printed).not.toContain('--ca-file');
+  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => shown.mockRestore());
+  await renewCertificates(folder, [], now);
+  expect(await read('tls/login.crt')).toBe(pair.certificate);
+  expect(shown.mock.calls).toEqual([[expect.stringContaining('tls/login.crt is from another CA, and is not renewed')]]);
+});
+
+test('--renew renews the login certificate, for its name', async () => {
+  await create({ redis, login: 'login.example.com' });
+  const [certificate, key] = [await read('tls/login.crt'), await read('tls/login.key')];
+  const printed = await renewCertificates(folder, [], now + 86_400_000);
+  expect(printed).toMatch(/tls\/login\.crt {3}until 2031-02-01, for login\.example\.com\n/);
+  expect(await read('tls/login.crt')).not.toBe(certificate);
+  expect(await read('tls/login.key')).not.toBe(key);
+  const renewed = new X509Certificate(await read('tls/login.crt'));
+  expect(renewed.verify(new X509Certificate(await read('tls/ca.crt')).publicKey)).toBe(true);
+  expect(hostsOf(renewed)).toEqual(['login.example.com']);
+});
+
+test('without the key of the CA no login certificate is made, and nothing is written', async () => {
+  await create({});
+  await rm(join(folder, 'tls/ca.key'));
+  const before = await contents();
+  await expect(create({ redis, login: true })).rejects.toThrow(/^nothing was written: .*ca\.key.*put a certificate/);
+  await writeFile(join(folder, 'gateway.yaml'), 'a: [');
+  await expect(create({ redis })).rejects.toThrow(/gateway\.yaml is not valid YAML/);
+  expect([...(await contents()).keys()]).toEqual([...before.keys()]);
+});
+
+test.each([
+  [{ login: true }, /^--login needs a Redis, too: add --redis/],
+  [{ redisCa: 'ca.crt' }, /^--redis-ca needs a Redis, too/],
+  [{ redis: 'https://redis' }, /^--redis must begin with rediss:\/\//],
+  [{ redis: 'redis://redis.example.com' }, /^--redis is clear text to another machine/],
+  [{ redis: 'rediss://:secret-word@redis.example.com' }, /^--redis must have no user and no password(?!.*secret-word)/],
+  [{ redis, login: 'https://login.example.com' }, /^--login: .* is a URL/],
+  [{ redis, login: 'localhost' }, /^--login needs the name by which people reach/],
+] as const)('%j is refused', async (given, message) => {
+  await expect(create(given)).rejects.toThrow(message);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+const docs = new URL('../../../../../docs/', import.meta.url);
+
+test('the rights of the Redis user are those of the documents', async () => {
+  const pages = (await readdir(docs)).filter((name) => name.endsWith('.md'));
+  const texts = await Promise.all(pages.map((page) => readFile(new URL(page, docs), 'utf8')));
+  const lines = texts.flatMap((text) => text.match(/^ *user sallyport on >PASSWORD .*$/gm) ?? []);
+  expect(lines.map((line) => line.trim())).toContain(`user sallyport on >PASSWORD ${redisRights}`);
+});
+
+test('what docs/login.md leaves to the user to fill in is what init writes', async () => {
+  await create({ redis, login: 'login.example.com' });
+  const page = await readFile(new URL('login.md', docs), 'utf8');
+  const [, block = ''] = /^ *```yaml\n( *authenticators:\n.*?)```/ms.exec(page) ?? [];
+  const shown = block
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && line !== 'authenticators:');
+  const written = (await read('gateway.yaml')).split('\n').map((line) => line.trim());
+  expect(shown.length).toBeGreaterThan(15);
+  expect(shown.filter((line) => !written.includes(line))).toEqual([]);
+});

@@ -1,0 +1,99 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { isObject, valueAt } from '../../config/problems.ts';
+import { readText } from '../../config/read-text.ts';
+import { printable } from '../../logging/printable.ts';
+import { commandLine } from '../command-line.ts';
+import { mebibyte } from './authority.ts';
+import type { KeyPair } from './certificates.ts';
+import { exists } from './files.ts';
+import { dateOf, loginNames, names, redisNames } from './layout.ts';
+import { aclLine } from './redis.ts';
+import { authenticatorSections, fileSections, loginUrl, type Parts, type Section } from './sections.ts';
+
+/** The files that the parts need and a folder does not have yet, by their names. A file that is there stays as it is. */
+export async function partFiles(
+  folder: string,
+  { redis, login }: Parts,
+  issueLogin: (host: string) => Promise<KeyPair>,
+): Promise<Readonly<Record<string, string>>> {
+  const wanted: Record<string, string> = {};
+  if (redis !== undefined) {
+    wanted[redisNames.password] = `${randomBytes(32).toString('base64url')}\n`;
+    wanted[redisNames.sealingKey] = `${randomBytes(32).toString('base64')}\n`;
+    if (redis.authority !== undefined) wanted[redisNames.authority] = redis.authority;
+  }
+  if (login !== undefined) {
+    wanted[loginNames.directoryPassword] = 'replace this by the password of the service account\n';
+    if (login.certificate === 'issue') {
+      const pair = await issueLogin(login.host);
+      wanted[loginNames.certificate] = pair.certificate;
+      wanted[loginNames.key] = pair.key;
+    }
+  }
+  const all = Object.entries(wanted);
+  const found = await Promise.all(all.map(([name]) => exists(join(folder, name))));
+  return Object.fromEntries(all.filter((_one, index) => !found[index]));
+}
+
+/** What the gateway.yaml of a folder does not have yet of the parts. */
+export async function missingSections(folder: string, parts: Parts, hosts: readonly string[]) {
+  const written = parseConfig(join(folder, names.config), await readText(join(folder, names.config), mebibyte));
+  const { authenticators, cache, ...others } = isObject(written) ? written : {};
+  const entries = Array.isArray(authenticators) ? authenticators.map((one) => valueAt(one, ['name'])) : [];
+  // A `cache` without `redis` is a section that `cache.redis` belongs to.
+  const sections = { ...others, ...(isObject(cache) && 'redis' in cache && { cache }) };
+  return {
+    authenticators: authenticatorSections(parts).filter(({ name }) => !entries.includes(name)),
+    sections: fileSections(parts, hosts).filter(({ name }) => !(name in sections)),
+  };
+}
+
+/** @throws Error that quotes nothing of the file */
+function parseConfig(file: string, text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    throw new Error(`nothing was written: ${printable(file)} is not valid YAML. Run ${commandLine(['check'], file)}`);
+  }
+}
+
+export function textOf(sections: readonly Section[]): string {
+  return sections.map(({ text }) => text).join('');
+}
+
+/** What is left to do for the parts, as text. Only the digest of the password is in it. */
+export async function partSteps(folder: string, { redis, login }: Parts): Promise<string> {
+  if (redis === undefined) return '';
+  const password = await readText(join(folder, redisNames.password), mebibyte);
+  const path = (name: string) => printable(join(folder, name));
+  const redisStep = `Add this user to the ACL file of Redis. The line has the SHA-256 of the password in ${path(redisNames.password)}:
+
+  ${aclLine(password.replace(/\r?\n$/, ''))}
+
+This Redis holds tokens${login === undefined ? '' : ' and sessions'}: it must keep its data over a restart (appendonly yes), and must not evict
+(maxmemory-policy noeviction). Every replica needs the same files in ${path('secrets')}.
+
+`;
+  if (login === undefined) return redisStep;
+  const { host, certificate } = login;
+  const trust = certificate === 'foreign' ? '' : ` --ca-file ${names.authority.replace('tls/', '')}`;
+  return `${redisStep}In ${path(names.config)}, replace each example.com, and dc=example,dc=com, by those of your directory and
+your clusters. Put the password of the directory's service account into ${path(loginNames.directoryPassword)}.
+Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
+
+`;
+}
+
+/** The lines about the files of the parts. */
+export function partLines({ redis, login }: Parts, files: Readonly<Record<string, string>>): string {
+  const certificate = files[loginNames.certificate];
+  const until = certificate === undefined ? '' : dateOf({ notAfter: new X509Certificate(certificate).validToDate });
+  const loginLine =
+    until === '' ? '' : `  ${loginNames.certificate}     the login server's, until ${until}, for ${login?.host}\n`;
+  const toFill = login === undefined ? '' : '; ldap-password, for you to fill';
+  const secrets =
+    redis === undefined ? '' : `  secrets/          the password of the Redis user, the sealing key${toFill}\n`;
+  return loginLine + secrets;
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { isClearText, parseUrl } from '@sallyport/redis-connection/options';
+import { UsageError } from '../output.ts';
+
+export const redisUser = 'sallyport';
+
+/** The least rights for the cache, tokens, sessions and every command, as docs/operations.md has them. */
+export const redisRights: string =
+  'resetkeys ~sallyport:* -@all +getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +scan ' +
+  '+zadd +zrange +zrem +role +wait +info';
+
+/** Returns the user's line for an ACL file of Redis. It has the SHA-256 of the password in place of the password. */
+export function aclLine(password: string): string {
+  return `user ${redisUser} on #${createHash('sha256').update(password).digest('hex')} ${redisRights}`;
+}
+
+/** Reads the URL of one Redis, without a user: `init` makes that, with a password. @throws UsageError, which quotes nothing of it */
+export function parseRedisUrl(text: string): string {
+  const parsed = parseUrl(text);
+  if ('problem' in parsed) throw new UsageError(`--redis ${parsed.problem}: ${parsed.fix}`);
+  if (parsed.value.username !== undefined || parsed.value.password !== undefined) {
+    throw new UsageError(
+      '--redis must have no user and no password: init makes both. Write rediss://redis.example.com:6379',
+    );
+  }
+  if (isClearText(parsed.value)) {
+    throw new UsageError(
+      '--redis is clear text to another machine: anyone on the network would learn the password. Write rediss://',
+    );
+  }
+  return text;
+}

@@ -1,0 +1,125 @@
+import { stringify } from 'yaml';
+import { authority } from '../../server/http-server.ts';
+import { listenOn, loginNames, names, redisNames } from './layout.ts';
+import { redisUser } from './redis.ts';
+
+const loginPort = 8444;
+
+/** What `init` adds to a gateway besides certificates. */
+export interface Parts {
+  readonly redis?: {
+    readonly url: string;
+    /** PEM. Left out: its CA is one that Node knows. */
+    readonly authority?: string;
+  };
+  readonly login?: {
+    /** By which people reach the login server. */
+    readonly host: string;
+    /** `ours`: init has issued it before; `foreign`: another CA has. */
+    readonly certificate: 'issue' | 'ours' | 'foreign';
+  };
+}
+
+/** One part of gateway.yaml, as text: an entry of `authenticators`, or a section of the file. */
+export interface Section {
+  /** The name of the authenticator, or the key of the section. */
+  readonly name: string;
+  readonly text: string;
+}
+
+export function loginUrl(host: string): string {
+  return `https://${authority(host, loginPort)}`;
+}
+
+/** @param url written as YAML where it needs quotes */
+function connection({ url, authority: ca }: NonNullable<Parts['redis']>): string {
+  return `      url: ${stringify(url).trim()}
+${ca === undefined ? '' : `      caFile: ${redisNames.authority}\n`}      username: ${redisUser}
+      password: { file: ${redisNames.password} }
+`;
+}
+
+/** The entries of `authenticators`, in the order in which they are asked. */
+export function authenticatorSections({ redis, login }: Parts): Section[] {
+  if (redis === undefined) return [];
+  const robots = `  - name: robots # sallyport token create --user ci --ttl 8h
+    use: redis
+    username: { prefix: "robot:" }
+    groups: { prefix: "robot:" }
+    options:
+${connection(redis)}`;
+  const sessions = `  - name: sessions # what a login starts
+    use: redis
+    options:
+${connection(redis)}      keyPrefix: "sallyport:session:"
+      tokenPrefix: sps_ # so that no other authenticator is asked about a session
+`;
+  return [
+    { name: 'robots', text: robots },
+    ...(login === undefined
+      ? []
+      : [
+          { name: 'sessions', text: sessions },
+          { name: 'corp', text: directory },
+        ]),
+  ];
+}
+
+const directory = `  - name: corp # your directory: replace each example.com, and dc=example,dc=com
+    use: ldap
+    username: { prefix: "corp:" }
+    groups: { prefix: "corp:", allow: [k8s-*] } # the groups that the cluster's RBAC uses, as the directory names them
+    options:
+      urls: [ldaps://ldap.example.com]
+      # caFile: tls/ldap-ca.crt # if this machine does not know the CA of the directory
+      bind:
+        dn: cn=sallyport,ou=services,dc=example,dc=com
+        password: { file: ${loginNames.directoryPassword} }
+      user:
+        base: ou=people,dc=example,dc=com
+        filter: (uid={username})
+        attributes: { username: uid, uid: entryUUID }
+      groups:
+        base: ou=groups,dc=example,dc=com
+        filter: (member={dn})
+`;
+
+/** The sections of the file. @param hosts of the server, which say whether to listen on IPv6 */
+export function fileSections({ redis, login }: Parts, hosts: readonly string[]): Section[] {
+  if (redis === undefined) return [];
+  const cache = `cache:
+  redis: # what replicas share; block and revoke act through it
+${connection(redis).replaceAll(/^ {2}/gm, '')}    sealingKeys: [{ file: ${redisNames.sealingKey} }] # the same on every replica
+`;
+  return [
+    { name: 'cache', text: cache },
+    ...(login === undefined
+      ? []
+      : [
+          { name: 'lockout', text: lockout },
+          { name: 'login', text: loginSection(login, [login.host, ...hosts]) },
+        ]),
+  ];
+}
+
+const lockout = 'lockout: { maxFailures: 3 } # less than the directory allows\n';
+
+function loginSection({ host, certificate }: NonNullable<Parts['login']>, hosts: readonly string[]): string {
+  const trust =
+    certificate === 'foreign'
+      ? '# caFile: tls/login-ca.crt # if people do not know the CA of tls/login.crt'
+      : `caFile: ${names.authority} # goes into people's kubeconfigs`;
+  return `login:
+  listen: ${listenOn(hosts, loginPort)} # people log in here
+  publicUrl: ${loginUrl(host)}
+  tls: { certFile: ${loginNames.certificate}, keyFile: ${loginNames.key} }
+  ${trust}
+  authenticators: [corp]
+  sessions: sessions
+  clusters: # one entry for each cluster; a session is good for one of them
+    prod:
+      audience: https://prod.example.com # add it to --api-audiences of the cluster's kube-apiserver
+      server: https://prod.example.com:6443
+      # caFile: tls/prod-ca.crt # the CA of its API server; with kubeadm: /etc/kubernetes/pki/ca.crt
+`;
+}

@@ -1,0 +1,175 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseDocument } from 'yaml';
+import { clusters } from './testing/ask-login.ts';
+import { http2Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { commandsIn } from './testing/documents.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { type People, startPeople } from './testing/ldap-gateway.ts';
+import { loginUrlOf } from './testing/login-gateway.ts';
+import { createPageShell } from './testing/page-shell.ts';
+import { anyPort } from './testing/private-gateway.ts';
+import { operatorIn } from './testing/redis-commands.ts';
+import { newToken } from './testing/redis-tokens.ts';
+import { secret } from './testing/tokens.ts';
+
+let people: People;
+let redis: RedisServer;
+let folder: string;
+/** From here on, no output may have the passwords and keys that `init` made. */
+let printed: string;
+
+beforeAll(async () => {
+  [people, redis] = await Promise.all([startPeople(), startRedis({ password: true })]);
+  const parent = await temporaryFolder('init-login');
+  folder = join(parent, 'made');
+  const line = (await commandsIn('docs/login.md', 'sallyport init'))
+    .replace('/etc/sallyport', folder)
+    .replace('sallyport.example.com', '127.0.0.1')
+    .replace('rediss://redis.example.com:6379', `${redis.tlsUrl} --redis-ca ${redis.caFile}`);
+  const made = await runCommand(line.split(' ').slice(1), { cwd: parent });
+  expect([made.code, made.stderr]).toEqual([0, '']);
+  printed = made.stdout;
+  secret(/"token":"([^"]+)"/.exec(printed)?.[1] ?? '');
+  for (const name of ['secrets/redis-password', 'secrets/sealing-key']) {
+    expect(printed).not.toContain(secret((await read(name)).trim()));
+  }
+});
+afterAll(async () => {
+  await redis?.[Symbol.asyncDispose]();
+  await people?.[Symbol.asyncDispose]();
+});
+
+const read = (name: string) => readFile(join(folder, name), 'utf8');
+
+interface Finding {
+  readonly check: string;
+  readonly result: string;
+  readonly detail: string;
+}
+
+async function faults(): Promise<string[]> {
+  const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
+  const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout);
+  return findings.filter(({ result }) => result === 'fault').map(({ check }) => check);
+}
+
+/** The printed line, word for word, as Redis reads it from an ACL file. */
+async function addPrintedUser(): Promise<void> {
+  const [, rule = ''] = /^ {2}user (sallyport on .*)$/m.exec(printed) ?? [];
+  await redis.client().call('ACL', 'SETUSER', ...rule.split(' '));
+  await redis.client().call('ACL', 'LOG', 'RESET');
+}
+
+/** A busy machine is no outage: these are far longer than any answer takes. */
+async function allowTime(): Promise<void> {
+  const config = parseDocument(await read('gateway.yaml'));
+  const times = { robots: 'commandTimeout', sessions: 'commandTimeout', corp: 'serverTimeout' };
+  const entries: { name: string }[] = config.toJS().authenticators;
+  for (const [name, key] of Object.entries(times)) {
+    const path = ['authenticators', entries.findIndex((entry) => entry.name === name)];
+    config.setIn([...path, 'timeout'], '9s');
+    config.setIn([...path, 'options', key], '8s');
+  }
+  config.setIn(['cache', 'redis', 'timeout'], '2s');
+  await writeFile(join(folder, 'gateway.yaml'), String(config));
+}
+
+/** What the printed steps leave to the user: the directory, and the clusters. */
+async function fillIn(): Promise<void> {
+  let text = await read('gateway.yaml');
+  const replace = (there: string, here: string) => {
+    expect([there, text.includes(there)]).toEqual([there, true]);
+    text = text.replaceAll(there, here);
+  };
+  replace('ldaps://ldap.example.com', people.slapd.ldapsUrl);
+  replace('# caFile: tls/ldap-ca.crt #', 'caFile: tls/ldap-ca.crt #');
+  replace('cn=sallyport,ou=services,dc=example,dc=com', people.slapd.service.dn);
+  replace('ou=people,dc=example,dc=com', `ou=people,${people.slapd.suffix}`);
+  replace('ou=groups,dc=example,dc=com', `ou=groups,${people.slapd.suffix}`);
+  // Other processes of this machine may have its port.
+  replace('0.0.0.0:8444', '127.0.0.1:0');
+  await writeFile(join(folder, 'gateway.yaml'), text);
+  await writeFile(join(folder, 'tls/ldap-ca.crt'), people.files['tls/ldap-ca.crt'] ?? '');
+  await writeFile(join(folder, 'secrets/ldap-password'), people.files['secrets/ldap'] ?? '');
+}
+
+/** Logs in by the line of the page, with a CA that `init` made for people. @returns the token of the session */
+async function logIn(gateway: Gateway): Promise<string> {
+  const { alice } = people;
+  const { port } = new URL(loginUrlOf(gateway));
+  const line = (await commandsIn('docs/login.md', 'curl'))
+    .replace('curl', `curl -sS --connect-to ::127.0.0.1:${port}`)
+    .replace('"jane"', JSON.stringify(alice.name))
+    .replace('"…"', JSON.stringify(alice.password));
+  const { run } = await createPageShell(join(folder, 'tls'));
+  return secret(JSON.parse(await run(line)).token);
+}
+
+test('what it makes is a gateway with logins and robots, once Redis has its user and the directory is filled in', async () => {
+  await addPrintedUser();
+  await allowTime();
+  expect(await faults()).toEqual(['authenticator corp']);
+  await fillIn();
+  expect(await faults()).toEqual([]);
+  await using gateway = await startGateway({
+    commandArguments: ['--config', join(folder, 'gateway.yaml'), ...anyPort],
+  });
+  const [authority, certificate, key] = await Promise.all(
+    ['ca.crt', 'client.crt', 'client.key'].map((name) => read(join('kube-apiserver', name))),
+  );
+  using client = http2Client(gateway.url, {
+    authority: authority ?? '',
+    certificate: certificate ?? '',
+    key: key ?? '',
+  });
+  const ask = async (token: string) => (await review(client, token, 'v1', [clusters.prod.audience])).user?.username;
+
+  const user = await createPageShell(undefined, { REDISCLI_AUTH: redis.password ?? '' });
+  const typed = `${people.alice.name}\n${people.alice.password}\n`;
+  expect(await ask(await user.run(await commandsIn('packages/authenticator-ldap/README.md', 'read -r'), typed))).toBe(
+    'corp:alice',
+  );
+  const session = await logIn(gateway);
+  expect(await ask(session)).toBe('corp:alice');
+  const operator = operatorIn(folder);
+  const robot = await operator.create('--user', 'ci');
+  expect((await review(client, robot)).user?.username).toBe('robot:ci');
+
+  // A record by another system, as the page writes it.
+  const foreign = newToken();
+  const write = await commandsIn('packages/authenticator-redis/README.md', 'digest=');
+  await user.run(`TOKEN=$(cat)\n${write.replace('redis-cli', `redis-cli -s ${redis.socket}`)}`, foreign);
+  expect((await review(client, foreign)).user).toEqual({ username: 'robot:ci', groups: ['robot:deployers'] });
+
+  // The commands of the page of tokens, and each of these, with the rights of the printed line, and no others.
+  const commands = await commandsIn('packages/authenticator-redis/README.md', 'sallyport check');
+  for (const line of commands.split('\n')) {
+    const { code, stdout } = await operator.run(
+      line
+        .replace(/ *#.*$/, '')
+        .split(' ')
+        .slice(1),
+    );
+    expect([line, code]).toEqual([line, 0]);
+    if (line.includes('create')) secret(stdout.trim());
+  }
+  for (const name of ['robots', 'sessions']) await operator.json('token', 'list', '--authenticator', name);
+  for (const words of [
+    ['block', '--user', 'corp:alice', '--for', '1h'],
+    ['unblock', '--user', 'corp:alice'],
+    ['blocks'],
+    ['lockouts'],
+    ['explain', '--user', 'corp:alice'],
+    ['revoke', '--user', 'corp:alice'],
+  ]) {
+    const { code, stderr } = await operator.run(words);
+    expect([words, code, stderr]).toEqual([words, 0, expect.not.stringContaining('may not')]);
+  }
+  expect([await ask(session), await ask(robot)]).toEqual([undefined, undefined]);
+  expect(await redis.client().call('ACL', 'LOG')).toEqual([]);
+});

@@ -1,0 +1,47 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { gatewayCommand, sharedCompileCache } from './command.ts';
+import { temporaryFolder } from './folder.ts';
+import { type RunningLine, runLine, startLine } from './shell.ts';
+
+/** A shell for the commands of a page. `sallyport` is on its PATH, and the folders of the machine are in one of this test. */
+export interface PageShell {
+  /** In place of `/`. */
+  readonly root: string;
+  /** Commands with the folders of this shell in them. */
+  here(commands: string): string;
+  /** Runs commands to their end. @returns what they wrote @throws Error with that, when one fails */
+  run(commands: string, input?: string): Promise<string>;
+  /** Starts a command that goes on running. */
+  start(command: string): RunningLine;
+}
+
+/** @param env more variables, such as SALLYPORT_CONFIG */
+export async function createPageShell(cwd?: string, env: Readonly<Record<string, string>> = {}): Promise<PageShell> {
+  const root = await temporaryFolder('page');
+  const program = join(root, 'bin/sallyport');
+  for (const folder of ['bin', 'etc', 'root', 'media/offline']) await mkdir(join(root, folder), { recursive: true });
+  await writeFile(program, `#!/bin/sh\nexec ${gatewayCommand.map((word) => `'${word}'`).join(' ')} "$@"\n`);
+  await chmod(program, 0o755);
+  const PATH = [join(root, 'bin'), process.env.PATH].join(delimiter);
+  const setup = {
+    cwd: cwd ?? root,
+    env: { PATH, HOME: join(root, 'root'), NO_COLOR: '1', NODE_COMPILE_CACHE: sharedCompileCache, ...env },
+  };
+  const here = (commands: string) =>
+    commands
+      .replaceAll(/(?<![\w.])\/(etc|root|media)\//g, `${root}/$1/`)
+      .replaceAll('npx -y pnpm@10 sallyport', 'sallyport');
+  let scripts = 0;
+  return {
+    root,
+    here,
+    async run(commands, input = '') {
+      scripts += 1;
+      const script = join(root, `commands-${scripts}.sh`);
+      await writeFile(script, here(commands));
+      return runLine(`printf %s "$INPUT" | bash -e '${script}'`, { ...setup, env: { ...setup.env, INPUT: input } });
+    },
+    start: (command) => startLine(`exec ${here(command)}`, setup),
+  };
+}
