@@ -12,7 +12,11 @@ function config(...names: string[]) {
     package: `package-of-${name}`,
     plugin: name.startsWith('t') ? { createTokenIssuer: async () => undefined } : {},
   })) as unknown as AuthenticatorConfig[];
-  return { file: '/etc/gateway.yaml', authenticators, login: { sessions: 'ts' } as NonNullable<GatewayConfig['login']> };
+  return {
+    file: '/etc/gateway.yaml',
+    authenticators,
+    login: { sessions: 'ts' } as NonNullable<GatewayConfig['login']>,
+  };
 }
 
 function failure(names: string[], named?: string): unknown {
