@@ -2,6 +2,7 @@ import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startGateway } from './testing/gateway.ts';
 import { isRobot, refused } from './testing/redis-gateway.ts';
+import { documentedLines, loginOf } from './testing/redis-lines.ts';
 import { issue, recordKey } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, type Replicas, replicasConfig, startReplicas } from './testing/replicas.ts';
 import { randomToken, sha256 } from './testing/tokens.ts';
@@ -11,11 +12,11 @@ const both = (one: object): object[] => [one, one];
 const redis = await redisForFile();
 const newToken = (username: string, more: object = {}) => issue(() => redis, { username, ...more });
 
-/** The least rights, word for word as docs/operations.md gives them. Gateways and commands have no others. */
-const rights = '-@all +getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +info';
+/** The least rights, as docs/redis.md gives them. Gateways and commands have no others. */
+const [line = ''] = await documentedLines('The cache');
 const password = randomToken();
-const limited = await redisForFile({ users: [`user sallyport on >${password} resetkeys ~sallyport:* ${rights}`] });
-const login = { url: limited.url, username: 'sallyport', password: { file: 'secrets' } };
+const limited = await redisForFile({ users: [line.replace('>PASSWORD', `>${password}`)] });
+const login = { url: limited.url, ...loginOf(line, 'secrets') };
 const config = replicasConfig([cachedRobots(redis.url)], login);
 const files = { secrets: password };
 
@@ -192,7 +193,7 @@ test('an unblock that not all replicas have confirmed can be run again', async (
   expect(await ask(token)).toEqual(both(isRobot('gil')));
 });
 
-test('check finds that the rights that the runbook gives are enough', async () => {
+test('check finds that the documented rights are enough', async () => {
   expect(await replicas.operator.run(['check'])).toMatchObject({ code: 0, stderr: '' });
 });
 

@@ -59,6 +59,8 @@ const composed: Readonly<Record<string, string>> = {
   'nothing was done: only its issuer can revoke a token with a jti': 'only its issuer can revoke a token with a …',
   'no token of user … was issued by …': '… was issued by authenticator …',
   'account state: locked': 'account state: …, by the attribute …',
+  'account in corp: locked': 'account in …: …',
+  'the password was not sent: it was refused 3 min ago': 'the password was not sent: it was refused',
   'this machine is short of file descriptors': 'this machine is short of …',
 };
 

@@ -4,10 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
+import { createJwtIssuer } from './testing/jwt-issuer.ts';
 import { ldapToken, type People, startPeople } from './testing/ldap-gateway.ts';
 import { issue } from './testing/redis-tokens.ts';
 import { tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
+import { randomToken, secret } from './testing/tokens.ts';
 
 /** A folder with a gateway.yaml, for commands. */
 async function place(config: object, files: Readonly<Record<string, string>>) {
@@ -15,6 +16,70 @@ async function place(config: object, files: Readonly<Record<string, string>>) {
   const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
   return (words: readonly string[], input = '') => runCommand(words, { cwd: folder, env }, input);
 }
+
+describe('explain of a token that is refused or unknown', () => {
+  const issuer = createJwtIssuer();
+  const run = place(
+    {
+      authenticators: [
+        issuer.authenticator(),
+        { name: 'robots', use: 'redis', options: { url: 'redis://127.0.0.1:1' } },
+        {
+          name: 'old',
+          use: 'redis',
+          options: { url: 'redis://127.0.0.1:1', tokenPrefix: 'old_', tokenPattern: '\\w{9}' },
+        },
+      ],
+    },
+    issuer.files,
+  );
+
+  test('says which issuer or checksum is wrong, and that a token is cut off, and quotes nothing else of it', async () => {
+    const shape = 'not the shape of its tokens';
+    const reasonsOf = async (token: string) => {
+      const { code, stdout } = await (await run)(['explain', '-o', 'json'], token);
+      expect(code).toBe(3);
+      return JSON.parse(stdout).authenticators.map(({ reason }: { reason: string }) => reason);
+    };
+    expect(await reasonsOf(issuer.token({ iss: `${issuer.url}/` }))).toEqual([
+      `the token is a JWT of the issuer "${issuer.url}/" (iss), which is not in the options; the nearest one there is ${issuer.url}`,
+      ...[shape, shape],
+    ]);
+    const cut = 'the token begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
+    expect(await reasonsOf(secret(issuer.token({}).slice(0, 70)))).toEqual([cut, shape, shape]);
+    const body = secret(randomToken().padEnd(49, 'A').slice(0, 49));
+    expect(await reasonsOf(`sp_${body}`)).toEqual([
+      shape,
+      'the token begins with sp_, but its checksum is wrong: it was mistyped or changed. Copy it again',
+      shape,
+    ]);
+    expect(await reasonsOf(`old_${body}`)).toEqual([
+      shape,
+      shape,
+      'the token begins with old_, but does not match tokenPattern',
+    ]);
+    const text = await (await run)(['explain'], issuer.token({ iss: 'x\u001b[2J\u202e' }));
+    expect(text.stdout).toContain(String.raw`issuer "x\u001b[2J\u{202e}"`);
+  });
+
+  test('shows the audiences of the token, and those asked for', async () => {
+    const stepsOf = async (token: string, ...words: readonly string[]) => {
+      const { code, stdout } = await (await run)(['explain', '-o', 'json', ...words], token);
+      expect(code).toBe(3);
+      return JSON.parse(stdout).steps.map(({ step }: { step: string }) => step);
+    };
+    const good = issuer.token({ sub: 'jane' });
+    expect(await stepsOf(good, '--audience', 'vault')).toContain(
+      'the token is good for the audiences kubernetes, and asked for is vault (the review)',
+    );
+    expect(await stepsOf(good)).toContain(
+      'the token is good for the audiences kubernetes, and asked for is none: the review names none, and server.apiAudiences is empty',
+    );
+    expect(await stepsOf(issuer.token({ aud: ['vault', 'cli'] }))).toEqual([
+      `issuer ${issuer.url}: the token is for the audiences "vault", "cli" (aud), and issuer.audiences has only kubernetes`,
+    ]);
+  });
+});
 
 describe('explain', () => {
   let people: People;
@@ -104,9 +169,40 @@ describe('explain', () => {
     const text = await run('explain', '--user', 'corp:eve');
     expect([text.code, text.stderr]).toEqual([3, '']);
     expect(text.stdout).toMatch(/corp +not known\n/);
-    expect(text.stdout).toMatch(/\nnot blocked\nnot locked out\n$/);
+    expect(text.stdout).toMatch(/\nnot blocked\nnot locked out\n/);
+
+    // Without the prefix, the one name that is known is meant, but for a command that changes something.
+    const bare = await run('explain', '--user', 'ci', '-o', 'json');
+    expect([bare.code, bare.stderr]).toEqual([0, 'sallyport: ci is robot:ci\n']);
+    expect(JSON.parse(bare.stdout)).toMatchObject({ user: 'robot:ci', authenticators: [{ authenticator: 'robots' }] });
+    const unsure = await run('block', '--user', 'alice', '--for', '1h');
+    expect(unsure.code).toBe(2);
+    expect(unsure.stderr).toMatch(
+      /nothing was done.*\n {2}--user corp:alice +# known: corp\n {2}--user robot:alice +# not known: robots\n$/s,
+    );
+    const nobody = await run('explain', '--user', 'nobody');
+    expect([nobody.code, nobody.stdout]).toEqual([2, '']);
+    expect(nobody.stderr).toMatch(/is known to have a user nobody.*corp:nobody +# not known: corp\n.*robot:nobody +#/s);
     // No bind beside that of the one login.
     expect(await logins()).toBe(before + 1);
+
+    // What can't be read hides nothing else.
+    await redis.stop();
+    const cut = await json('corp:alice');
+    expect(cut).toMatchObject({
+      code: 0,
+      authenticators: [{ answer: 'known' }],
+      ...{ blocked: null, lockouts: null, sessions: null, audit: null },
+      unread: {
+        blocks: expect.stringContaining('refused'),
+        lockouts: expect.stringContaining('refused'),
+        audit: 'the config has no audit',
+      },
+    });
+    const { stdout } = await run('explain', '--user', 'corp:alice');
+    expect(stdout).toMatch(
+      /\nblocked: not known, since .*\nlocked out: not known, since .*\naudit trail: not read, since /,
+    );
   });
 
   test('of a user of issued tokens reads those tokens, and counts the valid ones', async () => {

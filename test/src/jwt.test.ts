@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { configFolder } from './testing/config-folder.ts';
+import { readDocument } from './testing/deployed.ts';
+import { codeBlocksOf } from './testing/documents.ts';
 import { startGateway } from './testing/gateway.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
 
@@ -28,4 +33,36 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
   await gateway.stop();
   const outcomes = gateway.output.lines.filter(({ msg }) => msg === 'token review').map(({ outcome }) => outcome);
   expect(outcomes).toEqual(['authenticated', 'authenticated', 'rejected', 'rejected', 'unknown']);
+});
+
+test('the first example of the README lets a user in as it is, and check finds an audience for its tokens', async () => {
+  const issuer = createJwtIssuer();
+  const [example] = codeBlocksOf(await readDocument('packages/authenticator-jwt/README.md'));
+  // Its keys are in a file, since its issuer is not there.
+  const text = example?.text.replace(`url: ${issuer.url}\n`, '$&            jwksFile: keys.json\n') ?? '';
+  await using gateway = await startGateway({ config: parse(text), files: issuer.files });
+  using client = http1Client(gateway.url);
+  const token = issuer.token({ sub: 'jane', groups: ['dev'] });
+  const user = { username: 'oidc:jane', groups: ['oidc:dev'] };
+  for (const audiences of [[apiServer], []]) {
+    expect(await review(client, token, 'v1', audiences)).toEqual({ authenticated: true, user, audiences: [apiServer] });
+  }
+  const objections = async (config: Record<string, unknown>) => {
+    const cwd = await configFolder(config, issuer.files);
+    const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd });
+    const findings: { check: string; result: string; detail: string }[] = JSON.parse(stdout).findings;
+    return findings.flatMap(({ check, result, detail }) =>
+      result === 'ok' || !check.startsWith('authenticator') ? [] : [`${result} ${detail}`],
+    );
+  };
+  expect(await objections(parse(text))).toEqual([]);
+  const without = (line: string) => parse(text.replace(new RegExp(`^ *${line}: .*$`, 'm'), ''));
+  const alone = (audiences: string) =>
+    `the tokens of issuer ${issuer.url} are good for the audiences ${audiences} alone: `;
+  expect(await objections(without('  {9}apiAudiences'))).toEqual([
+    expect.stringMatching(new RegExp(`^warning .*${alone('kubernetes')}the API server refuses each of them`)),
+  ]);
+  expect(await objections({ ...parse(text), server: {} })).toEqual([
+    expect.stringMatching(/^warning .*server\.apiAudiences is empty\. Write its --api-audiences there/),
+  ]);
 });

@@ -144,8 +144,8 @@ test('an edit of login takes effect, its address and its absence do at a restart
 
 test('check reads the certificate, the CAs and the names of the login server', async () => {
   const { gateway, config } = place;
-  const findings = async (login: object) => {
-    await gateway.write('check.yaml', configText({ ...config, login: { ...config.login, ...login } }));
+  const findings = async (login: object, more: object = {}) => {
+    await gateway.write('check.yaml', configText({ ...config, ...more, login: { ...config.login, ...login } }));
     const { stdout } = await operatorIn(gateway.folder).run(['check', '--config', 'check.yaml', '-o', 'json']);
     return (JSON.parse(stdout).findings as { check: string; result: string; detail: string }[]).filter(({ check }) =>
       check.startsWith('login'),
@@ -162,6 +162,16 @@ test('check reads the certificate, the CAs and the names of the login server', a
       },
     ]),
   );
+  await using foreign = await createAuthority('login-authority');
+  await gateway.write('tls/foreign-ca.crt', foreign.certificate);
+  const unsigned = expect.objectContaining({
+    detail: expect.stringMatching(/^login\.caFile: the CAs in .* did not sign/),
+  });
+  expect(await findings({ caFile: 'tls/foreign-ca.crt' })).toContainEqual(unsigned);
+  expect(await findings({})).not.toContainEqual(unsigned);
+  const unsealed = expect.objectContaining({ detail: expect.stringContaining('sessions are not sealed') });
+  expect(await findings({})).toContainEqual(unsealed);
+  expect(await findings({}, { cache: { redis: { url: 'http://redis' } } })).not.toContainEqual(unsealed);
   expect(
     await findings({ tls: { certFile: 'tls/none.crt', keyFile: 'tls/login.key' }, caFile: 'tls/login.key' }),
   ).toEqual(

@@ -1,11 +1,24 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { askLogin } from './testing/ask-login.ts';
 import { type AuditLine, readTrailSoFar } from './testing/audit-trail.ts';
-import type { Gateway } from './testing/gateway.ts';
-import { type LoginPlace, startLogin } from './testing/login-gateway.ts';
-import type { ListedToken } from './testing/redis-commands.ts';
+import { http1Client, review } from './testing/clients.ts';
+import { codeFolder, gatewayFolder } from './testing/command.ts';
+import { readDocument } from './testing/deployed.ts';
+import { codeBlocksOf } from './testing/documents.ts';
+import { temporaryFolder } from './testing/folder.ts';
+import { type Gateway, startGateway } from './testing/gateway.ts';
+import { ldapToken } from './testing/ldap-gateway.ts';
+import { clusters, type LoginPlace, loginUrlOf, startLogin } from './testing/login-gateway.ts';
+import { rootFolder } from './testing/pnpm.ts';
+import { type ListedToken, operatorIn } from './testing/redis-commands.ts';
+import { runProgram } from './testing/shell.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const refused = { authenticated: false };
@@ -28,6 +41,21 @@ afterAll(() => place[Symbol.asyncDispose]());
 async function untilRefused({ reviews }: LoginPlace, token: string): Promise<void> {
   const isRefused = async () => (await reviews(token)).every(({ authenticated }) => !authenticated);
   await waitFor(isRefused, 'the session to be refused');
+}
+
+/** The script of deploy/systemd, as sudo runs it for jane: with the config of this folder, and the gateway of this checkout. */
+async function helpdeskIn(folder: string, env: Readonly<Record<string, string>>) {
+  const bin = await temporaryFolder('helpdesk');
+  const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
+  const program = `'${process.execPath}' --disable-sigusr1 '${join(gatewayFolder, codeFolder, 'sallyport.js')}'`;
+  await writeFile(join(bin, 'sallyport'), `#!/bin/sh\n${exports.join('')}exec ${program} "$@"\n`, { mode: 0o700 });
+  const shipped = await readFile(join(rootFolder, 'deploy/systemd/sallyport-helpdesk'), 'utf8');
+  const script = join(bin, 'sallyport-helpdesk');
+  const here = shipped
+    .replace('PATH=', `PATH=${bin}:`)
+    .replace('/etc/sallyport/gateway.yaml', join(folder, 'gateway.yaml'));
+  await writeFile(script, here, { mode: 0o700 });
+  return (words: readonly string[]) => runProgram(script, words, { cwd: bin, env: { SUDO_USER: 'jane' } });
 }
 
 describe.concurrent('a session', () => {
@@ -166,12 +194,176 @@ describe.concurrent('a session', () => {
         { authenticator: 'corp', answer: 'known' },
       ],
     });
+    const explained = await operator.run(['explain'], token);
+    expect(explained.code).toBe(0);
+    const { prod, staging } = clusters;
+    expect(explained.stdout).toContain(
+      `it is a session for the cluster prod: asked for its audience, ${prod.audience}`,
+    );
+    const elsewhere = await operator.run(['explain', '--audience', staging.audience], token);
+    expect(elsewhere.code).toBe(3);
+    expect(elsewhere.stdout).toContain(
+      `the token is good for the audiences ${prod.audience}, and asked for is ${staging.audience} (the review)`,
+    );
     expect(await operator.run(['block', '--user', 'corp:eve', '--for', '1m'])).toMatchObject({ code: 0 });
     await untilRefused(place, token);
     const { name: username, password } = eve;
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({ status: 401 });
     const revoked = await operator.run(['revoke', '--user', 'corp:eve']);
     expect(revoked.stdout).toContain('1 session revoked');
+  });
+
+  test('is shown and ended by the script for the helpdesk, which takes no option', async () => {
+    const { people, ask, logIn, replicas } = place;
+    const [{ folder }] = replicas.gateways as [Gateway];
+    const hal = await people.add('hal');
+    const token = await logIn(hal, { device: 'laptop' });
+    const password = randomToken();
+    expect(await ask({ body: { username: 'hal', password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+    const helpdesk = await helpdeskIn(folder, replicas.operator.env);
+    const said = async (...words: readonly string[]) => {
+      const { code, stdout, stderr } = await helpdesk(words);
+      expect([code, stderr.replace('sallyport: hal is corp:hal\n', '')]).toEqual([0, '']);
+      return stdout;
+    };
+    expect(await said('explain', 'hal')).toMatch(
+      /\nnot blocked\nnot locked out: 1 refused try .*\n1 session .* on laptop,.*\n\nLAST/s,
+    );
+    expect(await said('lockouts')).toContain('corp:hal');
+    expect(await said('sessions', 'corp:hal')).toMatch(/ corp:hal .* good +login +laptop\n/);
+    expect(await said('unlock', 'corp:hal', 'ticket 1')).toContain('forgot 1 refused try of user corp:hal');
+    expect(await said('block', 'corp:hal', 'ticket 2')).toContain('(8h)');
+    expect(await said('blocks')).toMatch(/corp:hal .* jane .* ticket 2\n/);
+    expect(await said('logout', 'corp:hal')).toContain('1 session revoked');
+    await untilRefused(place, token);
+    // What is in place of a user or a reason is no option, and nothing else is taken.
+    expect(await helpdesk(['explain', '--config=other.yaml'])).toMatchObject({ code: 3 });
+    for (const words of [
+      [],
+      ['lockouts', '--config=other.yaml'],
+      ['explain', 'hal', '--config=other.yaml'],
+      ['unlock', 'corp:hal', 'ticket', '--config=other.yaml'],
+      ['block', 'corp:hal'],
+      ['serve'],
+      ['token', 'create'],
+      ['unblock', 'corp:hal'],
+    ]) {
+      expect(await helpdesk(words)).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/^Usage: sallyport-helpdesk /),
+      });
+    }
+  });
+
+  test('of a user of the second of two directories needs a login name that the first one does not know', async () => {
+    const { people, config, replicas } = place;
+    const own = await people.add('gina');
+    const password = randomToken();
+    const { service, ldapsUrl, suffix } = people.slapd;
+    const dc = `dc=partner,${suffix}`;
+    const mail = 'gina@partner.example.com';
+    await people.slapd.add(
+      toLdif([
+        { dn: dc, attributes: { objectClass: 'domain' } },
+        { dn: `ou=people,${dc}`, attributes: { objectClass: 'organizationalUnit' } },
+        {
+          dn: `uid=gina,ou=people,${dc}`,
+          attributes: { objectClass: 'inetOrgPerson', cn: 'Gina', sn: 'Gina', mail, userPassword: password },
+        },
+      ]),
+    );
+    const page = codeBlocksOf(await readDocument('docs/configuration.md'));
+    const example = page.find(({ text }) => text.includes('- name: partner'))?.text ?? '';
+    const written = example
+      .replaceAll(/ldaps:[^\]]*/g, ldapsUrl)
+      .replaceAll(/cn=sallyport,[^"]*/g, service.dn)
+      .replaceAll('options:\n', 'options:\n      caFile: tls/ldap-ca.crt\n');
+    const [sessions] = config.authenticators as readonly object[];
+    await using gateway = await startGateway({
+      config: {
+        ...config,
+        authenticators: [sessions, ...parse(written).authenticators],
+        login: { ...(config.login as object), authenticators: ['corp', 'partner'] },
+      },
+      files: { ...people.files, 'secrets/partner': secret(service.password) },
+      env: replicas.operator.env,
+    });
+    const logInAs = async (username: string, typed: string) => {
+      const answer = await askLogin(loginUrlOf(gateway), {
+        body: { username, password: secret(typed), cluster: 'prod' },
+      });
+      if (answer.status === 201) secret(String(answer.json?.token));
+      return answer;
+    };
+    const named = (username: string) => ({ status: 201, json: { user: { username } } });
+    expect(await logInAs('gina', own.password)).toMatchObject(named('corp:gina'));
+    // The first one that knows the name has decided.
+    expect(await logInAs('gina', password)).toMatchObject({ status: 401 });
+    const partner = await logInAs(mail, password);
+    expect(partner).toMatchObject(named('partner:gina'));
+    using client = http1Client(gateway.url);
+    for (const token of [String(partner.json?.token), ldapToken(mail, password)]) {
+      expect(await review(client, token, 'v1', [clusters.prod.audience])).toMatchObject({
+        user: { username: 'partner:gina' },
+      });
+    }
+    const operator = operatorIn(gateway.folder, replicas.operator.env);
+    const { stdout } = await operator.run(['check', '-o', 'json']);
+    expect(JSON.parse(stdout).findings).toContainEqual({
+      ...{ check: 'shared names', result: 'warning' },
+      detail: expect.stringMatching(/^corp, partner: .* in a token or at a login, .*docs\/configuration\.md$/),
+    });
+    expect(await operator.run(['explain', '--user', 'gina'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /several users.*\n {2}--user corp:gina +# known: corp\n {2}--user partner:gina +# known: partner\n$/s,
+      ),
+    });
+  });
+
+  test('of a user who calls for help is shown by explain with the account, blocks, lockouts and the trail, and what ends them', async () => {
+    const { people, ask, logIn, replicas } = place;
+    const [{ folder }] = replicas.gateways as [Gateway];
+    // The trail is beside the config of the gateway.
+    const operator = operatorIn(folder, replicas.operator.env);
+    const fay = await people.add('fay', 'k8s-fay');
+    await logIn(fay, { device: 'laptop' });
+    expect(await ask({ body: { username: 'fay', password: randomToken(), cluster: 'prod' } })).toMatchObject({
+      status: 401,
+    });
+    await people.slapd.modify(toReplacements([{ dn: fay.dn, attributes: { pwdAccountLockedTime: '000001010000Z' } }]));
+    const block = ['block', '--group', 'corp:k8s-fay', '--for', '1h', '--by', 'eve', '--reason', 'stolen'];
+    expect(await operator.run(block)).toMatchObject({ code: 0 });
+    const known = { answer: 'known', tokens: 1, account: null };
+    expect(await operator.json('explain', '--user', 'fay')).toMatchObject({
+      user: 'corp:fay',
+      authenticators: [
+        { ...known, authenticator: 'sessions' },
+        { ...known, authenticator: 'corp', tokens: null, account: 'locked' },
+      ],
+      blocks: [{ kind: 'group', name: 'corp:k8s-fay', by: 'eve', reason: 'stolen' }],
+      lockouts: [{ user: 'corp:fay', refused: 1 }],
+      sessions: { count: 1, newest: { session: { device: 'laptop', cluster: 'prod', address: '127.0.0.1' } } },
+      audit: [
+        { event: 'login', outcome: 'refused', reason: 'invalid-credentials', authenticator: 'corp', subject: 'fay' },
+        { event: 'login', outcome: 'ok', username: 'corp:fay', device: 'laptop' },
+      ],
+      unread: {},
+    });
+    const { code, stdout, stderr } = await operator.run(['explain', '--user', 'fay']);
+    expect([code, stderr]).toEqual([0, 'sallyport: fay is corp:fay\n']);
+    expect(stdout).toContain('\naccount in corp: locked\nblocked as group corp:k8s-fay until ');
+    expect(stdout).toMatch(
+      /\nTIME .*\n\S+Z +login +refused +invalid-credentials +corp +127\.0\.0\.1\n\S+Z +login +ok /,
+    );
+    // Each of the commands does what it says.
+    const commands = [...stdout.matchAll(/To (?:end|forget) \w+(?: now)?: .*?sallyport (.*)/g)].map(
+      ([, words = '']) => words,
+    );
+    expect(commands.map((words) => words.split(' ')[0])).toEqual(['unblock', 'unlock', 'revoke']);
+    for (const words of commands) expect(await operator.run(words.split(' '))).toMatchObject({ code: 0 });
+    const after = await operator.run(['explain', '--user', 'corp:fay']);
+    expect(after.stdout).toMatch(/\nnot blocked\nnot locked out\nno sessions\n/);
   });
 });
 

@@ -1,8 +1,7 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readDocument } from './testing/deployed.ts';
-import { startLogin } from './testing/login-gateway.ts';
+import { type LoginPlace, type RedisRights, redisPassword, startLogin } from './testing/login-gateway.ts';
 import { type ListedToken, type Operator, operatorIn, operatorOf } from './testing/redis-commands.ts';
 import {
   closedCircuit,
@@ -13,21 +12,19 @@ import {
   startRobotGateway,
   unavailable,
 } from './testing/redis-gateway.ts';
+import { documentedAddition, documentedLines, loginOf } from './testing/redis-lines.ts';
 import { issue, newToken } from './testing/redis-tokens.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const keys = '~sallyport:token:*';
 
-/** The least rights, word for word as the README of the plugin gives them. Its own tests hold them for all layouts. */
-const rights = {
-  gateway: `${keys} +getrange +pttl +echo (~sallyport:token:*:last-use +set)`,
-  admin: `${keys} +scan +getrange +pttl +echo +set +eval +pexpire +role +wait`,
-};
+/** As docs/redis.md gives them. The tests of the plugin hold them for all layouts. */
+const [, adminLine = '', , , trackingLine = ''] = await documentedLines('Tokens, with a gateway that only reads');
 
 const passwords = { gateway: randomToken(), admin: randomToken(), blind: randomToken() };
 
-const user = (name: keyof typeof passwords, ownRights: string): string =>
-  `user ${name} on >${passwords[name]} resetkeys -@all ${ownRights}`;
+const user = (name: keyof typeof passwords, line: string): string =>
+  line.replace(/^user \S+ on >PASSWORD/, `user ${name} on >${passwords[name]}`);
 
 /** What a user tried and may not, as Redis noted it. */
 async function denied(server: RedisServer): Promise<unknown> {
@@ -41,9 +38,9 @@ let robotGateway: RobotGateway;
 let operator: Operator;
 beforeAll(async () => {
   const users = [
-    user('gateway', rights.gateway),
-    user('admin', rights.admin),
-    user('blind', `${keys} +getrange +echo`),
+    user('gateway', trackingLine),
+    user('admin', adminLine),
+    user('blind', `user blind on >PASSWORD resetkeys ${keys} -@all +getrange +echo`),
   ];
   redis = await startRedis({ users, password: secret(randomToken()) });
   const env = { REDIS_ADMIN_URL: `redis://admin:${passwords.admin}@127.0.0.1:${redis.port}` };
@@ -90,11 +87,39 @@ test('with the least rights the gateway reads, and commands make, list and revok
   );
 });
 
-test('the rights in docs/login.md are enough for a cache and sessions in one Redis', async () => {
-  const [, loginRights = ''] = /^ *(user sallyport on .*)$/m.exec(await readDocument('docs/login.md')) ?? [];
-  await using place = await startLogin({ rights: loginRights, login: { maxSessions: 2 } });
-  const { ask, logIn, people, redis: own, replicas, reviews } = place;
-  const { alice } = people;
+/** The lines of docs/redis.md, for one Redis with the cache, tokens and sessions. */
+const [oneUser = ''] = await documentedLines('One user for everything');
+const [cache = ''] = await documentedLines('The cache');
+const [reader = '', admin = ''] = await documentedLines('Tokens, with a gateway that only reads');
+const ownSessions = (await documentedLines('Sessions, with users of their own')).map((line) =>
+  line.replace('user gateway', 'user sessions').replace('sallyport:token:', 'sallyport:session:'),
+);
+const [sessionReader = '', sessionAdmin = ''] = ownSessions;
+const forHash = await documentedAddition('`layout: hash`');
+
+const allUses: readonly (readonly [string, RedisRights, options: object, robots: object])[] = [
+  ['one user', { cache: oneUser }, {}, loginOf(oneUser, redisPassword)],
+  [
+    'one user, with records as hashes',
+    { cache: `${oneUser} ${forHash}` },
+    { layout: 'hash' },
+    { ...loginOf(oneUser, redisPassword), layout: 'hash' },
+  ],
+  [
+    'a user for each use',
+    { cache, sessions: { gateway: sessionReader, admin: sessionAdmin }, others: [reader, admin] },
+    {},
+    { ...loginOf(reader, redisPassword), admin: loginOf(admin, redisPassword) },
+  ],
+];
+
+/** Runs each command once that uses a Redis, and each request of the login server. */
+async function useAll({ ask, logIn, people: { alice, bob }, replicas, reviews }: LoginPlace): Promise<void> {
+  const { operator } = replicas;
+  const run = async (words: string, input?: string) => {
+    const { code, stderr } = await operator.run(words.split(' '), input);
+    expect([words, code, stderr]).toEqual([words, 0, '']);
+  };
   const [first, second, third] = [await logIn(alice), await logIn(alice), await logIn(alice)];
   expect(await reviews(third)).toMatchObject([{ authenticated: true, user: { username: 'corp:alice' } }]);
   expect(await reviews(first)).toEqual([{ authenticated: false }]);
@@ -102,9 +127,42 @@ test('the rights in docs/login.md are enough for a cache and sessions in one Red
   expect(listed.json?.sessions).toHaveLength(2);
   expect(await ask({ method: 'DELETE', path: '/v1/session', token: third })).toMatchObject({ status: 204 });
   expect(await ask({ method: 'DELETE', path: '/v1/sessions', token: second })).toMatchObject({ json: { ended: 1 } });
-  expect(await replicas.operator.run(['block', '--user', 'corp:alice', '--for', '1m'])).toMatchObject({ code: 0 });
-  expect(await replicas.operator.run(['check'])).toMatchObject({ code: 0 });
-  expect(await denied(own)).toEqual([]);
+  await logIn(alice);
+  const wrong = { username: bob.name, password: 'wrong', cluster: 'prod' };
+  expect(await ask({ body: wrong })).toMatchObject({ status: 401 });
+  expect(await operator.json('lockouts')).toMatchObject({ lockouts: [{ user: 'corp:bob', refused: 1 }] });
+  await run('unlock --user corp:bob');
+  await run('block --user corp:bob --for 1m');
+  await run('blocks');
+  await run('unblock --user corp:bob');
+
+  const robot = await operator.create('--user', 'ci', '--group', 'dev');
+  expect((await replicas.ask(robot))[0]).toMatchObject({ user: { username: 'robot:ci' } });
+  await run('token list');
+  await run('token list --user ci');
+  await run('explain', robot);
+  await run('explain', bob.token);
+  for (const name of ['robot:ci', 'corp:alice']) await run(`explain --user ${name}`);
+  await run('audit fingerprint', robot);
+  await run('revoke --token', robot);
+  const digest = sha256(await operator.create('--user', 'cd')).slice(0, 12);
+  await run(`revoke --digest ${digest}`);
+  await operator.create('--user', 'ci');
+  await run('revoke --user robot:ci');
+  await run('revoke --user corp:alice');
+  expect((await replicas.ask(robot))[0]).toEqual(refused);
+}
+
+test.each(allUses)('the rights in docs/redis.md are enough for everything: %s', async (_name, rights, options, own) => {
+  const others = (url: string) => [robots({ url, ...own })];
+  await using place = await startLogin({ rights, others, sessions: { options }, login: { maxSessions: 2 } });
+  await useAll(place);
+  const { findings } = (await place.replicas.operator.json('check')) as {
+    findings: { check: string; result: string }[];
+  };
+  const ofRedis = findings.filter(({ check }) => /^(cache Redis|authenticator (robots|sessions))$/.test(check));
+  expect(ofRedis.map(({ result }) => result)).toEqual(['ok', 'ok', 'ok']);
+  expect(await denied(place.redis)).toEqual([]);
 });
 
 test('without the rights commands fail in plain words that name options.admin, and change nothing', async () => {

@@ -1,14 +1,20 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { createAuthority } from './testing/certificates.ts';
 import { http1Client, review } from './testing/clients.ts';
+import { runCommand } from './testing/command.ts';
+import { readDocument } from './testing/deployed.ts';
+import { find } from './testing/documents.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
+import { installUnit } from './testing/unit.ts';
 
 const run = promisify(execFile);
 const shipped = (name: string) => readFile(join(rootFolder, 'deploy/systemd', name), 'utf8');
@@ -27,24 +33,103 @@ test('systemd accepts the unit, and rates its exposure below 2', async () => {
   expect(exposure).toBeLessThan(2);
 });
 
-test('the account is made, and files get the owner and mode that the gateway needs', async () => {
-  const root = await temporaryFolder('tmpfiles');
-  for (const name of ['etc/sallyport/tls', 'etc/sallyport/secrets', 'usr/lib']) {
-    await mkdir(join(root, name), { recursive: true });
+/** The private keys and the files of secrets that the documents and the example tell users to make in /etc/sallyport. */
+async function documentedSecrets(): Promise<readonly string[]> {
+  const pages = await Promise.all(['examples/production.yaml', ...find('**/*.md')].map(readDocument));
+  const text = pages.join('\n');
+  const keys = text.matchAll(/\b(?:keyFile: *|`)(tls\/[\w.-]+\.key)\b/g);
+  const secrets = text.matchAll(/\{ file: (secrets\/[\w.-]+) \}/g);
+  const names = new Set([...keys, ...secrets].map(([, name = '']) => name));
+  // Only `init` uses that key, as root.
+  names.delete('tls/ca.key');
+  return [...names, 'tokens.yaml'];
+}
+
+test('the account is made, and can read each secret that the documents name, but no key of a CA', async () => {
+  const names = await documentedSecrets();
+  expect(names).toEqual(expect.arrayContaining(['tls/server.key', 'tls/login.key', 'tls/webhook-client.key']));
+  const { folder, gid } = await installUnit(Object.fromEntries(['tls/ca.key', ...names].map((name) => [name, ''])));
+  const state = async (name: string) => {
+    const { mode, uid, gid: group } = await stat(join(folder, name));
+    return `${name} ${(mode & 0o7777).toString(8)} ${uid}:${group}`;
+  };
+  expect(await Promise.all(names.map(state))).toEqual(names.map((name) => `${name} 640 0:${gid}`));
+  expect([await state('tls/ca.key'), await state('secrets')]).toEqual(['tls/ca.key 600 0:0', `secrets 750 0:${gid}`]);
+});
+
+/** A config whose files are all those that the account must read. Nothing answers at its addresses. */
+const denied = {
+  server: { listen: '127.0.0.1:0', tls: { certFile: 'tls/a.crt', keyFile: 'tls/server.key', clientAuth: 'none' } },
+  admin: { listen: '127.0.0.1:0' },
+  audit: { output: '/var/log/sallyport/audit.log' },
+  authenticators: [
+    staticAuthenticator,
+    {
+      name: 'sessions',
+      use: 'redis',
+      options: {
+        url: 'rediss://127.0.0.1:1',
+        commandTimeout: '50ms',
+        certFile: 'tls/a.crt',
+        keyFile: 'tls/b-client.key',
+      },
+    },
+    {
+      name: 'corp',
+      use: 'ldap',
+      options: {
+        urls: ['ldaps://127.0.0.1:1'],
+        bind: { dn: 'cn=a,dc=b', password: { file: 'secrets/ldap' } },
+        user: { base: 'dc=b', filter: '(uid={username})' },
+      },
+    },
+  ],
+  login: {
+    listen: '127.0.0.1:0',
+    publicUrl: 'https://127.0.0.1',
+    tls: { certFile: 'tls/a.crt', keyFile: 'tls/login.key' },
+    authenticators: ['corp'],
+    sessions: 'sessions',
+    clusters: { prod: { audience: 'https://prod', server: 'https://prod' } },
+  },
+};
+
+test('a file that the account may not read or write is reported with commands that fix it', async () => {
+  const { certificate, key } = await (await createAuthority('unit')).issueServer();
+  const keys = ['tls/server.key', 'tls/login.key', 'tls/b-client.key'];
+  const files = {
+    'gateway.yaml': stringify(denied),
+    'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }),
+    'secrets/ldap': randomToken(),
+    'tls/a.crt': certificate,
+    ...Object.fromEntries(keys.map((name) => [name, key])),
+  };
+  const { folder, logs, gid, through } = await installUnit(files);
+  // As files are that root has made, without systemd-tmpfiles.
+  for (const name of [...Object.keys(files), 'tls', 'secrets']) {
+    await chown(join(folder, name), 0, 0);
+    await chmod(join(folder, name), name.includes('.') || name.includes('/') ? 0o600 : 0o700);
   }
-  const names = ['tls/ca.key', 'tls/server.key', 'tokens.yaml', 'secrets/redis'];
-  for (const name of names) await writeFile(join(root, 'etc/sallyport', name), '', { mode: 0o600 });
-  const apply = (command: string, name: string, ...how: string[]) =>
-    run(command, [`--root=${root}`, ...how, join(rootFolder, 'deploy/systemd', name)]);
-  await apply('systemd-sysusers', 'sallyport.sysusers.conf');
-  const account = /^sallyport:x:(\d+):(\d+):/m.exec(await readFile(join(root, 'etc/passwd'), 'utf8'));
-  expect(account).not.toBeNull();
-  await apply('systemd-tmpfiles', 'sallyport.tmpfiles.conf', '--create');
-  const all = names.map((name) => join(root, 'etc/sallyport', name));
-  const { stdout } = await run('stat', ['-c', '%a %u %g', ...all, join(root, 'etc/sallyport/secrets')]);
-  const group = account?.[2];
-  const forGroup = `640 0 ${group}`;
-  expect(stdout.trim().split('\n')).toEqual(['600 0 0', forGroup, forGroup, forGroup, `750 0 ${group}`]);
+  await writeFile(join(logs, 'audit.log'), '', { mode: 0o600 });
+  const fixed = new Set<string>();
+  for (let isDenied = true; isDenied; ) {
+    const words = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
+    const { stdout } = await runCommand(words, { cwd: logs, through: through() });
+    const { findings } = JSON.parse(stdout) as { findings: { detail: string }[] };
+    const details = findings.map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
+    isDenied = details.length > 0;
+    for (const detail of details) {
+      const [, command = '', path = ''] =
+        /: run, as root: (chgrp sallyport (\S+) && chmod \S+ \S+)$/.exec(detail) ?? [];
+      // Each command is the right one, or the same would be found again.
+      expect([detail, fixed.has(command)]).toEqual([expect.stringContaining(path || 'a path'), false]);
+      const here = command.replaceAll('/etc/sallyport', folder).replaceAll('/var/log/sallyport', logs);
+      await run('sh', ['-c', here.replace('chgrp sallyport', `chgrp ${gid}`)]);
+    }
+    for (const detail of details) fixed.add(/run, as root: (.*)$/.exec(detail)?.[1] ?? '');
+  }
+  const paths = [...fixed].map((command) => /chmod \S+ (\S+)$/.exec(command)?.[1]?.replace('/etc/sallyport/', ''));
+  expect(paths.sort()).toEqual(['/var/log/sallyport/audit.log', ...Object.keys(files), 'secrets', 'tls'].sort());
 });
 
 test("logrotate rotates a running gateway's audit trail without losing a line", async () => {

@@ -84,7 +84,7 @@ add(program, 'check', {
 add(program, 'explain', {
   description: 'show what each authenticator answers to a token, which is read from standard input',
   options: [
-    textOption('--user <name>', 'no token: show what is known of this user, as Kubernetes sees them'),
+    textOption('--user <name>', 'no token: show all that is known of this user; the prefix is found if it can be'),
     option.exact,
     option.config,
     option.output,

@@ -91,9 +91,54 @@ test('keys in a file are followed, and a bad file leaves the old ones in force',
   expect(await kinds()).toEqual(['rejected', 'authenticated']);
 });
 
-test.each(['{', '{}', '{"keys":[]}'])('a file of keys with %j is refused at the start', async (bad) => {
+test.each([
+  ['{', 'is no JSON document: write a JWK set'],
+  ['-----BEGIN PUBLIC KEY-----\nMFk=\n-----END PUBLIC KEY-----\n', 'is PEM, not JSON: write a JWK set'],
+  ['{}', 'is no JWK set: it needs a list "keys"'],
+  ['{"keys":[]}', 'has no public key'],
+])('a file of keys with %j is refused at the start, by the name of its option', async (bad, words) => {
   writeFileSync(file, bad);
-  await expect(open()).rejects.toThrow(/is no JSON document|is no JWK set|has no public key/);
+  await expect(open()).rejects.toThrow(`options.issuers[0].issuer.jwksFile: keys.json ${words}`);
+});
+
+test('a file of CAs that has none is refused by the name of its option', async () => {
+  writeFileSync(file, '{}');
+  await expect(
+    open({ issuer: { url, audiences: ['kubernetes'], certificateAuthorityFile: 'keys.json' } }),
+  ).rejects.toThrow('options.issuers[0].issuer.certificateAuthorityFile: keys.json has no PEM certificate');
+});
+
+test('a private key in a file of public keys is warned of, and never held', async () => {
+  const warnings = async (...keys: readonly JWK[]) => {
+    write(...keys);
+    return (await open()).recorded.lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
+  };
+  const isPrivate = expect.stringContaining('have a private key among them');
+  const { d: _private, ...isPublic } = key;
+  expect(await warnings(isPublic)).toEqual([]);
+  expect(await warnings(isPublic, await newKey('two'))).toEqual([isPrivate]);
+  expect(await warnings(isPublic, { kty: 'oct', k: 'AA' })).toEqual([isPrivate]);
+});
+
+test('explain learns the audiences of the token and of the config, why there are no groups, and of an unknown issuer', async () => {
+  write(key);
+  const { authenticator } = await open({
+    claimMappings: { username: { claim: 'sub' }, groups: { claim: 'roles' } },
+    apiAudiences: ['https://api.example.com'],
+  });
+  const steps: string[] = [];
+  const trace = (step: string) => void steps.push(step);
+  await authenticator.authenticate(await sign({ aud: ['else', 'x\n'] }), { ...context, trace });
+  await authenticator.authenticate(await sign({}), { ...context, trace });
+  expect(steps).toEqual([
+    `issuer ${url}: the token is for the audiences "else", "x\\n" (aud), and issuer.audiences has only kubernetes, cli`,
+    `issuer ${url}: the signature is good`,
+    `issuer ${url}: no groups: claim roles is not in the token, which has aud, exp, iss, sub`,
+  ]);
+  expect([...(authenticator.tokenAudiences?.() ?? [])]).toEqual([
+    { source: `issuer ${url}`, audiences: ['kubernetes', 'cli', 'https://api.example.com'] },
+  ]);
+  expect(authenticator.whyUnrecognized?.(await sign({ iss: `${url}/` }))).toContain(`the nearest one there is ${url}`);
 });
 
 test('what a mapping refuses is a refusal, and explain says why without the token', async () => {

@@ -1,8 +1,14 @@
 import type { Authenticator, Decision, Metrics, PluginContext } from '@sallyport/authenticator';
-import { parseCertificates, parseJson, readUnverifiedJwt, tlsFileLimit } from '@sallyport/plugin-options';
+import {
+  parseCertificates,
+  parseJson,
+  readUnverifiedJwt,
+  tlsFileLimit,
+  whyUnknownIssuer,
+} from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
-import { type Claims, credentialOf, userOf } from './claims.ts';
-import { createFetchedKeys, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
+import { type Claims, credentialOf, userOf, whyNoGroups } from './claims.ts';
+import { createFetchedKeys, hasPrivateKey, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
 
@@ -29,8 +35,9 @@ export async function createJwtAuthenticator(
   };
   try {
     const common = { now: clocks.now, isOnly: options.issuers.length === 1 };
-    for (const one of options.issuers) {
-      const keys = await openKeys(one, context, { ...common, observer: observe(one.url) });
+    for (const [index, one] of options.issuers.entries()) {
+      const place = `options.issuers[${index}].issuer`;
+      const keys = await openKeys(one, context, { ...common, place, observer: observe(one.url) });
       issuers.set(one.url, { options: one, keys });
     }
   } catch (error) {
@@ -39,6 +46,12 @@ export async function createJwtAuthenticator(
   }
   return {
     recognizes: (token) => issuers.has(readUnverifiedJwt(token)?.issuer ?? ''),
+    whyUnrecognized: (token) => whyUnknownIssuer(token, [...issuers.keys()]),
+    tokenAudiences: () =>
+      options.issuers.map(({ url, audiences, apiAudiences }) => ({
+        source: `issuer ${url}`,
+        audiences: [...new Set([...audiences, ...apiAudiences])],
+      })),
     async authenticate(token, { signal, trace }) {
       signal.throwIfAborted();
       const unverified = readUnverifiedJwt(token);
@@ -66,6 +79,8 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
     return { kind: 'rejected', reason: 'invalid-credentials' };
   }
   trace?.(`issuer ${options.url}: the signature is good`);
+  const noGroups = trace && whyNoGroups(claims, options.mappings);
+  if (noGroups !== undefined) trace?.(`issuer ${options.url}: ${noGroups}`);
   const own = [claims.aud].flat().filter((one) => typeof one === 'string' && options.audiences.includes(one));
   const credential = credentialOf(claims);
   return {
@@ -77,18 +92,27 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
   };
 }
 
+interface OpenKeysOptions {
+  /** Where the issuer is in the config, for messages. */
+  readonly place: string;
+  readonly observer: KeyObserver;
+  readonly now: () => number;
+  readonly isOnly: boolean;
+}
+
 async function openKeys(
   { url: issuer, keys: source }: IssuerOptions,
-  { watchFile, logger }: PluginContext,
-  common: { readonly observer: KeyObserver; readonly now: () => number; readonly isOnly: boolean },
+  context: PluginContext,
+  { place, ...common }: OpenKeysOptions,
 ): Promise<KeySet> {
-  if ('file' in source) return openFile(source.file, watchFile, common.observer);
+  if ('file' in source) return openFile(source.file, context, place, common.observer);
+  const { watchFile, logger } = context;
   const { caFile, ...fetched } = source;
   let ca: Buffer | undefined;
-  const load = (pem: Buffer) => {
+  const load = naming(`${place}.certificateAuthorityFile: ${caFile}`, (pem) => {
     parseCertificates(pem);
     ca = pem;
-  };
+  });
   if (caFile !== undefined) await watchFile(caFile, load, { limit: tlsFileLimit });
   return createFetchedKeys({ ...common, ...fetched, issuer, ca: () => ca, logger });
 }
@@ -97,16 +121,25 @@ async function openKeys(
 const mostKeysOfFile = 10_000;
 const keyFileLimit = 4 * 1024 * 1024;
 
-async function openFile(file: string, watchFile: PluginContext['watchFile'], observer: KeyObserver): Promise<KeySet> {
+async function openFile(
+  file: string,
+  { watchFile, logger }: PluginContext,
+  place: string,
+  observer: KeyObserver,
+): Promise<KeySet> {
   let keys: JWTVerifyGetKey | undefined;
-  const load = (content: Buffer) => {
+  const load = naming(`${place}.jwksFile: ${file}`, (content) => {
     const document = parseJson(content);
-    if (document === undefined) throw new Error('is no JSON document');
+    if (document === undefined) {
+      const what = content.includes('-----BEGIN ') ? 'PEM, not JSON' : 'no JSON document';
+      throw new Error(`is ${what}: write a JWK set, such as the document at the jwks_uri of the issuer`);
+    }
     const found = parseKeys(document, mostKeysOfFile);
     if (found.length === 0) throw new Error('has no public key');
+    if (hasPrivateKey(document)) logger.warn({ file }, privateKeyFound);
     keys = createLocalJWKSet({ keys: [...found] });
     observer.onKeys(found.length);
-  };
+  });
   await watchFile(file, load, { limit: keyFileLimit });
   return {
     async current() {
@@ -120,9 +153,25 @@ async function openFile(file: string, watchFile: PluginContext['watchFile'], obs
   };
 }
 
+const privateKeyFound =
+  'the public keys of an issuer have a private key among them: whoever reads it can make tokens. ' +
+  'Replace that key, and publish its public part only';
+
+/** Has the errors of a loader say which file it is, and where the config names it. */
+function naming(file: string, load: (content: Buffer) => void): (content: Buffer) => void {
+  return (content) => {
+    try {
+      load(content);
+    } catch (error) {
+      throw new Error(`${file} ${error instanceof Error ? error.message : 'cannot be read'}`);
+    }
+  };
+}
+
 /** Compares the config with what the issuer says of itself. */
 async function checkIssuer({ options, keys }: Issuer, { logger }: PluginContext, signal: AbortSignal): Promise<void> {
-  const { algorithms } = (await keys.read(signal)) ?? {};
+  const { algorithms, isPrivate } = (await keys.read(signal)) ?? {};
+  if (isPrivate) logger.warn({ issuer: options.url }, privateKeyFound);
   if (algorithms === undefined || options.algorithms.some((one) => algorithms.includes(one))) return;
   const fields = { issuer: options.url, signsWith: algorithms.join(', ').slice(0, 200) };
   logger.warn(fields, 'the issuer signs with none of algorithms');

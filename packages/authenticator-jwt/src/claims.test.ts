@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { credentialOf, userOf } from './claims.ts';
+import { credentialOf, userOf, whyNoGroups } from './claims.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
 
 /** The options of the only issuer, with these keys. */
@@ -60,20 +60,50 @@ describe('claimMappings, as in kube-apiserver', () => {
   });
 
   test.each<[string, object, object, string]>([
-    ['no name', {}, { username }, 'claim sub is no text'],
+    ['no name', {}, { username }, 'claim sub is not in the token, which has '],
     ['an empty name', { sub: '' }, { username }, 'claim sub is no text'],
     ['a number for a name', { sub: 7 }, { username }, 'claim sub is no text'],
     ['a list for a name', { sub: ['a'] }, { username }, 'claim sub is no text'],
-    ['a name of every object', {}, { username: { claim: 'constructor' } }, 'claim constructor is no text'],
+    ['a name of every object', {}, { username: { claim: 'constructor' } }, 'claim constructor is not in the token'],
     ['an address that is not verified', { email: 'a@x', email_verified: false }, email, 'email_verified'],
     ['"true" for verified', { email: 'a@x', email_verified: 'true' }, email, 'email_verified'],
     ['numbers for groups', { sub: 'a', groups: [1] }, { username, groups }, 'claim groups is neither'],
     ['a map for groups', { sub: 'a', groups: { x: 1 } }, { username, groups }, 'claim groups is neither'],
-    ['no uid', { sub: 'a' }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
+    ['no uid', { sub: 'a' }, { username, uid: { claim: 'oid' } }, 'claim oid is not in the token, which has sub'],
     ['a number for a uid', { sub: 'a', oid: 7 }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
     ['a number for more', { sub: 'a', t: 7 }, more, 'claim t is neither'],
   ])('%s is refused', (_name, claims, claimMappings, objection) => {
     expect(mapped(claims, claimMappings)).toEqual({ objection: expect.stringContaining(objection) });
+  });
+});
+
+describe('a claim that is not in the token', () => {
+  const claims = { sub: 'jane', roles: ['secret-role'], email: 'jane@example.com' };
+
+  test('is named with the claims that are there, and none of their values', () => {
+    const objection = 'claim preferred_username is not in the token, which has email, roles, sub';
+    expect(mapped(claims, { username: { claim: 'preferred_username' } })).toEqual({ objection });
+    const rules = { claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }] };
+    expect(mapped(claims, { username }, rules)).toEqual({
+      objection: 'claim hd is not in the token, which has email, roles, sub',
+    });
+  });
+
+  test('says why there are no groups, where it is mapped to them', () => {
+    const why = (claimMappings: object, of: object = claims) =>
+      whyNoGroups(of as Record<string, unknown>, issuer({ claimMappings }).mappings);
+    expect(why({ username, groups })).toBe('no groups: claim groups is not in the token, which has email, roles, sub');
+    expect(why({ username, groups: { claim: 'roles' } })).toBeUndefined();
+    expect(why({ username })).toBeUndefined();
+    expect(why({ username, groups }, { sub: 'jane', groups: [] })).toBeUndefined();
+  });
+
+  test('is listed with no more of the others than fits on a line', () => {
+    const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`${'c'.repeat(500)}${index}\n`, 1]));
+    const { objection } = mapped(many, { username }) as { objection: string };
+    expect(objection).toMatch(/ and 4960 more$/);
+    expect(objection.length).toBeLessThan(4_000);
+    expect(objection).not.toContain('\n');
   });
 });
 

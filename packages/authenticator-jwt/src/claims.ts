@@ -1,11 +1,11 @@
 import type { Credential, UserInfo } from '@sallyport/authenticator';
-import type { UnverifiedJwt } from '@sallyport/plugin-options';
+import { oneLine, type UnverifiedJwt } from '@sallyport/plugin-options';
 import type { IssuerOptions } from './options.ts';
 
 /** The payload of a token: whatever its issuer wrote. */
 export type Claims = UnverifiedJwt['claims'];
 
-/** What a token lacks, in words that quote nothing of it but names of the config. */
+/** What a token lacks, in words that quote no value of it: names of the config, and the names of its claims. */
 export interface Objection {
   readonly objection: string;
 }
@@ -22,10 +22,13 @@ export function userOf(
   issuer: Pick<IssuerOptions, 'rules' | 'mappings' | 'credentialId'>,
 ): UserInfo | Objection {
   for (const { claim, requiredValue } of issuer.rules) {
-    if (claimOf(claims, claim) !== requiredValue) return { objection: `claim ${claim} has not the required value` };
+    const found = claimOf(claims, claim);
+    if (found === undefined) return { objection: missingClaim(claims, claim) };
+    if (found !== requiredValue) return { objection: `claim ${claim} has not the required value` };
   }
   const { username, groups, uid, extra } = issuer.mappings;
   const name = claimOf(claims, username.claim);
+  if (name === undefined) return { objection: missingClaim(claims, username.claim) };
   if (typeof name !== 'string' || name === '') return { objection: `claim ${username.claim} is no text` };
   if (username.claim === 'email' && (claimOf(claims, 'email_verified') ?? true) !== true) {
     return { objection: 'the e-mail address is not verified (email_verified)' };
@@ -33,6 +36,7 @@ export function userOf(
   const members = groups === undefined ? undefined : textsOf(claimOf(claims, groups.claim));
   if (members === null) return { objection: `claim ${groups?.claim} is neither a text nor a list of texts` };
   const id = uid === undefined ? undefined : claimOf(claims, uid.claim);
+  if (uid !== undefined && id === undefined) return { objection: missingClaim(claims, uid.claim) };
   if (uid !== undefined && (typeof id !== 'string' || id === '')) return { objection: `claim ${uid.claim} is no text` };
   const more = extraOf(claims, extra, issuer.credentialId);
   if ('objection' in more) return more;
@@ -73,6 +77,23 @@ export function credentialOf(claims: Claims): Credential | undefined {
     return typeof id === 'string' && id !== '' && id.isWellFormed() ? [[name, id] as const] : [];
   });
   return ids.length === 0 ? undefined : Object.fromEntries(ids);
+}
+
+/** Says why a user has no groups although a claim is mapped to them; undefined where the token has that claim. */
+export function whyNoGroups(claims: Claims, { groups }: IssuerOptions['mappings']): string | undefined {
+  if (groups === undefined || claimOf(claims, groups.claim) !== undefined) return undefined;
+  return `no groups: ${missingClaim(claims, groups.claim)}`;
+}
+
+/** Claims of a token that are listed, and characters of each. */
+const [mostClaims, longestName] = [40, 80];
+
+/** Lists the claims that are there by their names alone: the values may be private. */
+function missingClaim(claims: Claims, name: string): string {
+  const names = Object.keys(claims).sort();
+  const listed = names.slice(0, mostClaims).map((one) => oneLine(one.slice(0, longestName)));
+  const more = names.length > mostClaims ? ` and ${names.length - mostClaims} more` : '';
+  return `claim ${name} is not in the token, which has ${listed.join(', ')}${more}`;
 }
 
 /** A claim of the token itself: `constructor` is none. */

@@ -8,7 +8,9 @@ import type { KeyLimits } from './options.ts';
 /** The keys of one issuer. */
 export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'current' | 'newer' | 'close'> & {
   /** Undefined: there is no discovery document, the keys are in a file. */
-  read(signal: AbortSignal): Promise<{ readonly algorithms: readonly string[] | undefined } | undefined>;
+  read(
+    signal: AbortSignal,
+  ): Promise<{ readonly algorithms: readonly string[] | undefined; readonly isPrivate: boolean } | undefined>;
 };
 
 /** What a key set reports. */
@@ -54,6 +56,12 @@ export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
   return data.keys
     .filter(({ kty }) => kty === 'RSA' || kty === 'EC' || kty === 'OKP')
     .map((key) => Object.fromEntries(publicMembers.flatMap((name) => (name in key ? [[name, key[name]]] : []))) as JWK);
+}
+
+/** What a key set has that only its owner may know: the private part of a key, or a symmetric key (RFC 7518 section 6). */
+export function hasPrivateKey(document: unknown): boolean {
+  const { data } = jwksSchema.safeParse(document);
+  return data?.keys.some((key) => 'd' in key || 'k' in key) === true;
 }
 
 /**
@@ -161,7 +169,8 @@ async function readIssuer(options: FetchedKeysOptions, signal: AbortSignal) {
   const discovery = parseDiscovery(await fetchDocument(options.discoveryUrl, options, signal), options);
   const document = await fetchDocument(discovery.jwksUri, options, signal);
   try {
-    return { ...discovery, keys: parseKeys(document, options.limits.maxKeys) };
+    const keys = parseKeys(document, options.limits.maxKeys);
+    return { ...discovery, keys, isPrivate: hasPrivateKey(document) };
   } catch (error) {
     throw new AuthenticatorError('unavailable', `${discovery.jwksUri} ${(error as Error).message}`);
   }

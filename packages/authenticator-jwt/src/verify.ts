@@ -4,7 +4,7 @@ import type { Claims, Objection } from './claims.ts';
 import type { KeySet } from './key-set.ts';
 import type { IssuerOptions } from './options.ts';
 
-/** Why a token is refused. The words quote nothing of it. */
+/** Why a token is refused. The words quote nothing of it, except for the audiences of one whose signature is good. */
 export interface Refusal extends Objection {
   readonly reason: RejectionReason;
 }
@@ -65,7 +65,7 @@ async function verifyWith(
     if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key';
     // Without a key id the key that was tried may be an old one.
     if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token)) return 'unknown key';
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error);
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error, issuer);
     let tries = 0;
     for await (const key of error) {
       if (tries++ === mostTries) break;
@@ -73,7 +73,7 @@ async function verifyWith(
         const { payload } = await jwtVerify(token, key, options);
         return judgeIssuedAt(payload, issuer, at) ?? { claims: payload };
       } catch (inner) {
-        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner);
+        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner, issuer);
       }
     }
     return 'unknown key';
@@ -91,12 +91,12 @@ function judgeIssuedAt({ iat }: Claims, { clockTolerance }: IssuerOptions, at: n
 }
 
 /** @throws AuthenticatorError for what says nothing of the token: a key that can't be used */
-function refusalOf(error: unknown): Refusal {
+function refusalOf(error: unknown, issuer: IssuerOptions): Refusal {
   if (error instanceof errors.JWTExpired) return expired;
   if (error instanceof errors.JWTClaimValidationFailed) {
-    const { claim, reason } = error;
+    const { claim, reason, payload } = error;
     const objection = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
-    if (claim === 'aud') return { reason: 'audience-mismatch', objection };
+    if (claim === 'aud') return wrongAudience(payload.aud, issuer) ?? { reason: 'audience-mismatch', objection };
     const isTooEarly = claim === 'nbf' || (claim === 'iat' && reason === 'check_failed');
     return { reason: isTooEarly ? 'not-yet-valid' : 'invalid-credentials', objection };
   }
@@ -105,4 +105,16 @@ function refusalOf(error: unknown): Refusal {
   }
   const problem = 'a key of the issuer can not be used for this token: RSA keys need 2048 bits';
   throw new AuthenticatorError('failed', problem, { cause: error });
+}
+
+/** Audiences that are listed, and characters of each. */
+const [mostAudiences, longestAudience] = [20, 256];
+
+/** @returns undefined for an `aud` that is not a text or a list of texts */
+function wrongAudience(aud: unknown, { audiences }: IssuerOptions): Refusal | undefined {
+  const own = [aud].flat();
+  if (own.length === 0 || !own.every((one) => typeof one === 'string')) return undefined;
+  const listed = own.slice(0, mostAudiences).map((one) => JSON.stringify(one.slice(0, longestAudience)));
+  const objection = `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
+  return { reason: 'audience-mismatch', objection };
 }

@@ -13,6 +13,7 @@ import { claimedName, readCredentials, writeCredentials } from './login/credenti
 import type { DirectoryUser, Finding } from './login/find-user.ts';
 import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
+import { createSchemaCheck } from './schema.ts';
 
 /** Logins by name and password. It asks no server before the first. @throws Error when a TLS file can't be used */
 export async function createLdapAuthenticator(
@@ -25,6 +26,7 @@ export async function createLdapAuthenticator(
   directory = makeDirectory(tls);
   const login = createLogin(options, context, directory);
   const { tokenPrefix } = options;
+  const checkSchema = createSchemaCheck(options, context.logger);
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
@@ -40,7 +42,7 @@ export async function createLdapAuthenticator(
     },
     revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) => lookUpUser(directory, options, username, context),
-    check: (signal) => checkDirectory(directory, options, signal),
+    check: (signal) => checkDirectory(directory, options, signal, checkSchema),
     close: () => directory.close(),
   };
 }

@@ -6,12 +6,23 @@ import { anyEntry, type Filter } from './filter/filter.ts';
 import { dnBelow } from './login/bind-user.ts';
 import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts';
 
-/** Asks every server for all that a login needs. @throws Error with a line for each problem, and how to fix it */
-export async function checkDirectory(directory: Directory, options: LdapOptions, signal: AbortSignal): Promise<void> {
+/**
+ * Asks every server for all that a login needs.
+ *
+ * @param further looks for more on each server that has all of it
+ * @throws Error with a line for each problem, and how to fix it
+ */
+export async function checkDirectory(
+  directory: Directory,
+  options: LdapOptions,
+  signal: AbortSignal,
+  further?: (search: Search) => Promise<void>,
+): Promise<void> {
   const reports = await directory.check(async (connection) => {
     const search = (request: SearchRequest) => connection.search(request, signal);
     await lookForUsers(search, options.user.find);
     if (options.groups !== undefined) await lookForGroups(search, options.groups);
+    await further?.(search);
   }, signal);
   if (reports.length === 0) throw new Error('no LDAP server is known');
   const bad = reports.filter(({ problem }) => problem !== undefined);

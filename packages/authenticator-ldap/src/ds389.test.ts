@@ -7,6 +7,7 @@ import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts
 import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 /** All tests with 389-DS share one server: it takes a second to start. Each has users of its own. */
 
@@ -60,6 +61,18 @@ function group(cn: string, member: string): LdifEntry {
 }
 
 describe('389-DS', () => {
+  test('check() warns of attributes that are not in the schema, and of no others', async () => {
+    const { user, groups } = options();
+    const attributes = { uid: 'nsUniqueId', email: 'mail', extra: { dn: 'entryDN', id: 'entryUUID' } };
+    await using known = await gateway({ user: { ...user, attributes }, groups: { ...groups, attribute: 'memberOf' } });
+    await expectUnknownAttributes(known, []);
+    await using unknown = await gateway({
+      user: { ...user, filter: '(uidd={username})' },
+      groups: { ...groups, filter: '(memberr={dn})', name: 'samName' },
+    });
+    await expectUnknownAttributes(unknown, ['user.filter uidd', 'groups.filter memberr', 'groups.name samName']);
+  });
+
   test('logs in with the right password only', async () => {
     const { dn, uid } = await addUser();
     await using made = await gateway();

@@ -7,6 +7,7 @@ import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
 import { pluginGateway } from './testing/plugin-gateway.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 const password = randomUUID();
 const long = { ago: '20200101000000Z', hence: '29990101000000Z' };
@@ -63,6 +64,20 @@ function target(): RevalidationTarget {
     },
   };
 }
+
+test('check() warns of attributes that are not in the schema of OpenLDAP, and of no others', async () => {
+  const { options } = target();
+  const { user, groups } = options as Readonly<Record<'user' | 'groups', object>>;
+  const attributes = { uid: 'entryUUID', email: 'mail', extra: { dn: 'entryDN', of: 'memberOf' } };
+  await using known = await pluginGateway(plugin, { ...options, user: { ...user, attributes } });
+  await expectUnknownAttributes(known, []);
+  await using unknown = await pluginGateway(plugin, {
+    ...options,
+    user: { ...user, filter: '(uidd={username})' },
+    groups: { ...groups, filter: '(memberr={dn})', name: 'samName' },
+  });
+  await expectUnknownAttributes(unknown, ['user.filter uidd', 'groups.filter memberr', 'groups.name samName']);
+});
 
 describe('revalidation in OpenLDAP', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));

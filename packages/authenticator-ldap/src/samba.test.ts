@@ -15,6 +15,7 @@ import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts
 import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
+import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
 /** All tests with Active Directory share one domain: it takes a second to start. Each has users of its own. */
 
@@ -180,6 +181,20 @@ test('check() finds no problem, and reports a wrong base, a wrong account and a 
   await expect(clear.logIn('Administrator', password)).rejects.toMatchObject({ code: 'unavailable' });
   await using upgraded = await gateway({ urls: [url], startTLS: true });
   await upgraded.check();
+});
+
+test('check() warns of attributes that are not in the schema, and of no others', async () => {
+  const { user, groups } = options();
+  const attributes = { ...user.attributes, email: 'mail', extra: { sid: 'objectSid', dn: 'distinguishedName' } };
+  const good = { user: { ...user, attributes }, groups: { base: groups.base, attribute: 'memberOf' } };
+  await using known = await gateway(good);
+  await expectUnknownAttributes(known, []);
+  await using unknown = await gateway({
+    user: { ...user, loginAttributes: ['samAcountName', 'userPrincipalName'] },
+    groups: { ...groups, filter: '(memberr={dn})', name: 'samName' },
+  });
+  const expected = ['user.filter samAcountName', 'groups.filter memberr', 'groups.name samName'];
+  await expectUnknownAttributes(unknown, expected);
 });
 
 test('active-directory.yaml works with a domain of Samba', async () => {

@@ -39,6 +39,13 @@ test('a server is reached by its name and its addresses, IPv6 too, over LDAPS an
   }
 });
 
+test('check() asks whether the port of ldaps:// is one for clear text', async () => {
+  await using slapd = await startDirectory();
+  await using mixedUp = await gateway(slapd, { urls: [`ldaps://localhost:${slapd.port}`] });
+  const question = /it may speak no TLS on this port, .*should the URL begin with ldap:\/\/ and use StartTLS\?/;
+  await expect(mixedUp.check()).rejects.toThrow(question);
+});
+
 test('a certificate for another name is refused, and serverName names it', async () => {
   await using authority = await createAuthority();
   const certificate = await authority.issueServer({ names: ['DNS:ldap.example.com'] });

@@ -3,8 +3,8 @@ import { type Authenticator, AuthenticatorError, type PluginContext } from '@sal
 import { knownMasters, type Redis, RedisProblem } from '@sallyport/redis-connection';
 import { decide } from './decide.ts';
 import type { RedisOptions } from './options.ts';
-import { type FoundRecord, openStore, readRecord, type Store } from './store.ts';
-import { digestToken, tokenShape } from './token.ts';
+import { type FoundRecord, ignoreMoved, openStore, readRecord, type Store } from './store.ts';
+import { digestToken, mistakeIn, tokenShape } from './token.ts';
 import { createSessionExtender, createUseNotes } from './uses.ts';
 
 /**
@@ -26,12 +26,14 @@ export async function createRedisAuthenticator(
   return {
     ...(shape.prefix !== undefined && { tokenPrefix: shape.prefix }),
     recognizes: shape.matches,
-    async authenticate(token, { signal }) {
+    whyUnrecognized: shape.whyNot,
+    async authenticate(token, { signal, trace }) {
       signal.throwIfAborted();
       if (!shape.matches(token)) return { kind: 'no-opinion' };
       const digest = digestToken(token);
       const found = await lookUp(digest, store, signal);
       if (found === undefined) {
+        trace?.(noRecord(token, shape.prefix));
         return unknown === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
       }
       const decision = decide(found.record, found.keyExpiresAt, now());
@@ -44,6 +46,13 @@ export async function createRedisAuthenticator(
     check: (signal) => checkServers(store, noteUse !== undefined, signal),
     close: () => store.connection.close(),
   };
+}
+
+function noRecord(token: string, prefix: string | undefined): string {
+  // Tokens of another system may have any shape behind the prefix.
+  const mistake = prefix === undefined ? undefined : mistakeIn(token, prefix);
+  const why = mistake === undefined ? '' : `. If Sallyport issued it: it ${mistake}`;
+  return `Redis has no record of the token${why}`;
 }
 
 /**
@@ -105,9 +114,4 @@ async function checkServers(
     return [];
   }, signal);
   if (problems.length > 0) throw new Error(`${connection.name}: ${problems.join('; ')}`);
-}
-
-/** Another node of the cluster has the key's slot. So this one answers, and the user may read. */
-function ignoreMoved(error: unknown): void {
-  if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
 }

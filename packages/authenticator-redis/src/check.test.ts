@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 const grant = (...rights: readonly string[]) =>
   redis.client().call('ACL', 'SETUSER', 'gateway', 'reset', 'on', `>${password}`, ...rights);
-const acl = 'compare its ACL with the least one in the README';
+const acl = 'compare its ACL with the least one in docs/redis.md';
 
 describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s', (layout) => {
   const commands = lookUpCommands(layout);
@@ -54,14 +54,19 @@ describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s
 
   test('finds that the user may not read keys', async () => {
     await grant('~sallyport:other:*', ...lookUpRights(layout));
-    expect(await problem()).toBe(`${redis.url}: the user may not do this: ${acl}`);
+    const command = layout === 'json' ? 'GETRANGE' : 'EVAL_RO';
+    expect(await problem()).toBe(
+      `${redis.url}: the user may not do this (${command} on keys sallyport:token:*): ${acl}`,
+    );
   });
 
   test('with trackLastUse finds that notes may not be written, and leaves nothing behind otherwise', async () => {
     await grant('~sallyport:token:*', ...lookUpRights(layout));
     expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this (SET): ${acl}`);
     await grant('%R~sallyport:token:*', ...lookUpRights(layout), '+set');
-    expect(await problem({ trackLastUse: '5m' })).toBe(`${redis.url}: the user may not do this: ${acl}`);
+    expect(await problem({ trackLastUse: '5m' })).toBe(
+      `${redis.url}: the user may not do this (SET on keys sallyport:token:*): ${acl}`,
+    );
     await grant('%R~sallyport:token:*', '%W~sallyport:token:*:last-use', ...lookUpRights(layout), '+set');
     await using started = await startAuthenticator(written({ trackLastUse: '5m' }));
     await started.check();

@@ -14,6 +14,8 @@ import {
 export interface Layout {
   /** The command that reads a whole record, unless it is too big. */
   readonly query: ValueQuery;
+  /** Tries all commands with which records are written and revoked, and leaves nothing behind. KEYS[1]: a key that does not exist. */
+  readonly tryWrites: string;
   /** The answer of Redis to TYPE. */
   readonly type: 'string' | 'hash';
   /** @param reply the answer to `query`. @returns undefined when there is no record */
@@ -23,6 +25,10 @@ export interface Layout {
 /** A string with one JSON object (RFC 8259). */
 export const jsonLayout: Layout = {
   query: stringUpTo(mostBytes),
+  tryWrites: `
+redis.call('GETRANGE', KEYS[1], 0, 0)
+redis.call('SET', KEYS[1], '', 'XX')
+return redis.call('PEXPIRE', KEYS[1], 0)`,
   type: 'string',
   read(reply) {
     if (reply === null) return undefined;
@@ -56,6 +62,13 @@ export function changeJson(text: string, changes: Partial<TokenRecord>): string 
 /** A hash with a field for each value. Lists are JSON, or as people write them: `dev,ops`. `extra` is a JSON object. */
 export const hashLayout: Layout = {
   query: hashUpTo(mostBytes),
+  // HSET comes last: without one of the other rights, nothing is written that PEXPIRE would have to remove.
+  tryWrites: `
+redis.call('EXISTS', KEYS[1])
+redis.call('HEXISTS', KEYS[1], 'revokedAt')
+redis.call('PEXPIRE', KEYS[1], 0)
+redis.call('HSET', KEYS[1], 'username', '')
+return redis.call('PEXPIRE', KEYS[1], 0)`,
   type: 'hash',
   read(reply) {
     if (typeof reply === 'number') return tooBig;

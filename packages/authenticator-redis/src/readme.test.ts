@@ -10,6 +10,7 @@ import { formatPattern } from './token.ts';
 
 const url = new URL('../README.md', import.meta.url);
 const readme = readFileSync(url, 'utf8');
+const rights = readFileSync(new URL('../../../docs/redis.md', import.meta.url), 'utf8');
 
 interface Example {
   readonly authenticators: readonly { readonly options: unknown }[];
@@ -38,14 +39,14 @@ function withSecrets(value: unknown, key = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([inner, one]) => [inner, withSecrets(one, inner)]));
 }
 
-test('the rights in the README are those that the tests run with', () => {
+test('the rights in docs/redis.md are those that the tests run with', () => {
   const { json, hash } = accessLists;
   for (const { gateway, trackingGateway, issuer, sessionGateway, sessionIssuer } of [json, hash]) {
-    expect(readme).toContain(`\nuser gateway on >PASSWORD ${gateway}\n`);
-    expect(readme).toContain(`\nuser gateway on >PASSWORD ${trackingGateway}\n`);
-    expect(readme).toContain(`\nuser gateway-admin on >PASSWORD ${issuer}\n`);
-    expect(readme).toContain(`\nuser gateway on >PASSWORD ${sessionGateway}\n`);
-    expect(readme).toContain(`\nuser gateway-admin on >PASSWORD ${sessionIssuer}\n`);
+    expect(rights).toContain(`\nuser gateway on >PASSWORD ${gateway}\n`);
+    expect(rights).toContain(`\nuser gateway on >PASSWORD ${trackingGateway}\n`);
+    expect(rights).toContain(`\nuser gateway-admin on >PASSWORD ${issuer}\n`);
+    expect(rights).toContain(`\nuser gateway on >PASSWORD ${sessionGateway}\n`);
+    expect(rights).toContain(`\nuser gateway-admin on >PASSWORD ${sessionIssuer}\n`);
   }
 });
 

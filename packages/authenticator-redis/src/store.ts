@@ -36,7 +36,7 @@ export async function openStore(
 }
 
 export const wording: Wording = {
-  leastAcl: 'the least one in the README',
+  leastAcl: 'the least one in docs/redis.md',
   wrongType: 'than layout says',
   consequence: 'tokens cannot be checked',
 };
@@ -133,3 +133,8 @@ function found({ reply, timeToLive }: StoredValue, asked: number, layout: Layout
 }
 
 const wrongType = ({ type }: Layout): BadRecord => ({ problem: `is not a ${type}, as layout says` });
+
+/** Another node of the cluster has the key's slot. So this one answers, and the user may read. */
+export function ignoreMoved(error: unknown): void {
+  if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
+}

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { newJwt } from './testing/jwt.ts';
 import { tiringPatterns } from './testing/tiring-patterns.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
-import { makeToken, type TokenOptions, tokenShape } from './token.ts';
+import { makeToken, mistakeIn, type TokenOptions, tokenShape } from './token.ts';
 
 const shapeOf = (keys: Record<string, unknown>) => tokenShape(settled(writtenOptions(keys)).token);
 const matches = (options: TokenOptions, token: string) => tokenShape(options).matches(token);
@@ -75,5 +75,41 @@ describe('with tokenPattern', () => {
 
   test.each(tiringPatterns)('a text that others choose does not make %s search without end', (text) => {
     expect(matches({ pattern: RE2JS.compile(text) }, `${'a'.repeat(16_383)}!`)).toBe(false);
+  });
+});
+
+describe('what looks like a token and is none', () => {
+  const own = makeToken('sp_');
+  const changed = own.slice(0, 10) + (own[10] === 'A' ? 'B' : 'A') + own.slice(11);
+
+  test.each([
+    ['cut off', own.slice(0, 30), 'begins with sp_, but has 30 characters in place of 52: is it cut off'],
+    ['with more behind it', `${own}\n`, 'begins with sp_, but has 53 characters in place of 52'],
+    ['with another character', `${own.slice(0, 40)}+${own.slice(41)}`, 'but has a character that no such token has'],
+    ['mistyped', changed, 'begins with sp_, but its checksum is wrong: it was mistyped or changed'],
+  ])('%s is named without a part of it', (_how, token, words) => {
+    const why = tokenShape({}).whyNot(token);
+    expect(why).toContain(words);
+    expect(why).not.toContain(token.slice(0, 8));
+  });
+
+  test('is not what has another beginning, or no mistake', () => {
+    const { whyNot } = tokenShape({});
+    for (const token of ['', 'alice:password', makeToken('ghp_'), own]) expect(whyNot(token)).toBeUndefined();
+  });
+
+  test('of another system is named by its prefix and the option', () => {
+    const pattern = { matches: (token: string) => token.length === 10 };
+    expect(tokenShape({ prefix: 'robot_', pattern }).whyNot('robot_a')).toBe(
+      'begins with robot_, but does not match tokenPattern',
+    );
+    expect(tokenShape({ prefix: 'robot_', pattern }).whyNot('other_a')).toBeUndefined();
+    expect(tokenShape({ pattern }).whyNot('robot_a')).toBeUndefined();
+  });
+
+  test('is found in a token that Sallyport makes with another prefix', () => {
+    const session = makeToken('sps_');
+    expect(mistakeIn(session, 'sps_')).toBeUndefined();
+    expect(mistakeIn(session.slice(0, -1), 'sps_')).toContain('52 characters in place of 53');
   });
 });

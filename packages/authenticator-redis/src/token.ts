@@ -41,6 +41,25 @@ function checksum(body: string): string {
   return bytes.toString('base64url');
 }
 
+/**
+ * Says what is wrong with a token that begins as those that Sallyport makes, to follow "the token". Nothing of it but its length
+ * is in the words.
+ *
+ * @returns undefined for one without a mistake, or without the prefix
+ */
+export function mistakeIn(token: string, prefix: string): string | undefined {
+  if (!token.startsWith(prefix)) return undefined;
+  const begins = `begins with ${prefix}`;
+  const length = prefix.length + secretLength + checksumLength;
+  if (token.length !== length) {
+    return `${begins}, but has ${token.length} characters in place of ${length}: is it cut off, or is more than the token in it?`;
+  }
+  if (!/^[\w-]*$/.test(token.slice(prefix.length)))
+    return `${begins}, but has a character that no such token has: copy it again`;
+  if (checksum(token.slice(0, -checksumLength)) === token.slice(-checksumLength)) return undefined;
+  return `${begins}, but its checksum is wrong: it was mistyped or changed. Copy it again`;
+}
+
 /** The shape of tokens that are issued elsewhere. */
 export interface TokenOptions {
   readonly prefix?: string | undefined;
@@ -50,9 +69,20 @@ export interface TokenOptions {
 
 /** Without options: Sallyport's own tokens, with a correct checksum. */
 export function tokenShape({ prefix, pattern }: TokenOptions) {
-  if (prefix === undefined && pattern === undefined) return { prefix: defaultPrefix, matches: isOwnToken };
+  if (prefix === undefined && pattern === undefined) {
+    return {
+      prefix: defaultPrefix,
+      matches: isOwnToken,
+      whyNot: (token: string) => mistakeIn(token, defaultPrefix),
+    };
+  }
   return {
     prefix,
+    /** Why a token that does not match looks as if it did, to follow "the token". */
+    whyNot: (token: string) =>
+      prefix !== undefined && token.startsWith(prefix)
+        ? `begins with ${prefix}, but does not match tokenPattern`
+        : undefined,
     /** Decides by the shape alone, in microseconds. */
     matches: (token: string) =>
       (prefix === undefined || token.startsWith(prefix)) &&

@@ -10,7 +10,7 @@ import { watchTlsFiles } from '@sallyport/plugin-options';
 import { type AnswerKind, judge, type Verdict } from './decide.ts';
 import { bearerPattern, type WebhookOptions } from './options.ts';
 import { createPeer, nameOf, type Peer } from './peer.ts';
-import { createRecognizer } from './recognition.ts';
+import { createRecognizer, whyUnrecognized } from './recognition.ts';
 
 /** A review that was forwarded so often goes round in a circle. */
 const mostHops = 3;
@@ -62,6 +62,7 @@ export async function createWebhookAuthenticator(
   return {
     ...tokenPrefixOf(options.recognizes),
     recognizes,
+    whyUnrecognized: (token) => whyUnrecognized(options.recognizes, token),
     async authenticate(token, context) {
       if (!recognizes(token)) return { kind: 'no-opinion' };
       if ((context.hops ?? 0) >= mostHops) throw goesRound(url);

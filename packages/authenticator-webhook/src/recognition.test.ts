@@ -1,7 +1,7 @@
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRecognizer } from './recognition.ts';
+import { createRecognizer, whyUnrecognized } from './recognition.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
 
 const recognizer = (recognizes: object) => createRecognizer(settled(writtenOptions({ recognizes })).recognizes);
@@ -31,6 +31,13 @@ test.each<[string, object, string, boolean]>([
   ['a text that UTF-8 can not hold', { prefixes: ['a-'] }, 'a-\ud800', false],
 ])('%s: %j', (_name, recognizes, token, expected) => {
   expect(recognizer(recognizes)(token)).toBe(expected);
+});
+
+test('a JWT of another issuer is named with the nearest one, where the peer has issuers', () => {
+  const why = (recognizes: object) =>
+    whyUnrecognized(settled(writtenOptions({ recognizes })).recognizes, jwt({ iss: `${issuer}/` }));
+  expect(why({ issuers: [issuer] })).toContain(`the nearest one there is ${issuer}`);
+  expect(why({ prefixes: ['a-'] })).toBeUndefined();
 });
 
 test('a JWT has one spelling: a block of it stops all others', () => {

@@ -1,4 +1,13 @@
-import { list, oneLine, type Parsed, parseText, readUnverifiedJwt, section, value } from '@sallyport/plugin-options';
+import {
+  list,
+  oneLine,
+  type Parsed,
+  parseText,
+  readUnverifiedJwt,
+  section,
+  value,
+  whyUnknownIssuer,
+} from '@sallyport/plugin-options';
 import { RE2JS } from 're2js';
 import type { z } from 'zod';
 
@@ -63,4 +72,9 @@ export function createRecognizer({ prefixes, issuers, pattern }: Recognition): (
     (prefixes.some((prefix) => token.startsWith(prefix)) ||
       (known.size > 0 && known.has(readUnverifiedJwt(token)?.issuer ?? '')) ||
       pattern?.matches(token) === true);
+}
+
+/** Says why a token that looks like one of the peer is not sent to it, to follow "the token". */
+export function whyUnrecognized({ issuers }: Recognition, token: string): string | undefined {
+  return issuers.length === 0 ? undefined : whyUnknownIssuer(token, issuers);
 }

@@ -25,6 +25,13 @@ export interface AuthenticateContext {
   readonly trace?: (step: string) => void;
 }
 
+/** Tokens that are all bound to some of these audiences. */
+export interface TokenAudiences {
+  /** Where they come from, for a message: `issuer https://idp.example.com`. */
+  readonly source: string;
+  readonly audiences: readonly string[];
+}
+
 /** A user who has logged in, as the authenticator's own decision named them then: without the prefix of gateway.yaml. */
 export type LoggedIn = Pick<UserInfo, 'username' | 'uid'>;
 
@@ -53,6 +60,14 @@ export interface Authenticator {
   recognizes?(token: string): boolean;
 
   /**
+   * Says what is wrong with a token that `recognizes` refuses and that still looks like one of its own: a checksum that does not
+   * match, an issuer that is not in the options. Only `sallyport explain` asks, after `recognizes` has returned false: without any I/O
+   * and without a throw. The words follow "the token". Nothing of the token may be in them, except for what it names openly, such as an
+   * issuer: quoted, and at most 200 characters of it. Undefined, or left out: it does not look like one of its own.
+   */
+  whyUnrecognized?(token: string): string | undefined;
+
+  /**
    * Returns the name that the token carries beside a password, from its text alone, within microseconds, without any I/O and
    * without a throw; the same for all spellings that the backend may treat as one. Undefined for a token without a password.
    * Left out: no token of this authenticator carries one.
@@ -65,7 +80,8 @@ export interface Authenticator {
 
   /**
    * Writes the token of a name and a password, by which `authenticate` then logs the user in; without any I/O and without a
-   * throw. For the login server, which gets the two from a person. Left out: no one can log in with a password.
+   * throw. For the login server, which gets the two from a person. Left out: no one can log in with a password. And by it
+   * `sallyport check` finds authenticators that are asked about the same names, since they recognize each other's.
    *
    * @returns undefined for a name or a password that no token of this authenticator can carry
    */
@@ -93,6 +109,12 @@ export interface Authenticator {
    * so that a token that the policy refuses is found before it is needed.
    */
   knownUsers?(): Iterable<UserInfo>;
+
+  /**
+   * Lists the audiences to which its tokens can be bound, for each source of tokens that the options name. `sallyport check` warns of
+   * a source whose tokens no API server of the config accepts. Left out: only each token shows its audiences, if it has some.
+   */
+  tokenAudiences?(): Iterable<TokenAudiences>;
 
   /**
    * Looks up a user with their groups, without a password. For `sallyport explain --user`. Left out: users can't be looked

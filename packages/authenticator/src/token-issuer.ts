@@ -125,6 +125,22 @@ export interface TokenIssuer {
    */
   delete?(token: Pick<IssuedToken, 'digest' | 'user'>, signal: AbortSignal): Promise<void>;
 
+  /**
+   * Tries what the other calls do, for `sallyport check`: a right that is missing is found before the call is needed. It
+   * changes nothing that lasts. Left out: nothing is tried.
+   *
+   * @returns what works, but not always or not for long, such as a store that loses its tokens when it restarts. Each text
+   *   says how to fix it, and contains no secret
+   * @throws Error when one of the other calls would fail
+   */
+  check?(uses: IssuerUses, signal: AbortSignal): Promise<readonly string[]>;
+
   /** Ends connections. A second call does nothing. */
   close(): Promise<void>;
+}
+
+/** What the gateway needs an issuer for. */
+export interface IssuerUses {
+  /** The gateway itself issues, lists and revokes sessions with it. Otherwise only the commands use it. */
+  readonly sessions: boolean;
 }

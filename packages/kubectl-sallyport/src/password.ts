@@ -15,6 +15,8 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
   const file = process.env.SALLYPORT_PASSWORD_FILE;
   const isPrompt = !fromStdin && !file;
   if (isPrompt && !(mayAsk && process.stdin.isTTY)) return;
+  // After a wrong password, the name is most likely right.
+  let lastName: string | undefined;
   return {
     /** True: a user is asked, and may not be there. */
     isPrompt,
@@ -23,7 +25,10 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
     /** @throws Failure when there is none */
     async read(target: Target, prompts: PromptLimit) {
       if (fromStdin) return fromText(target, () => text(process.stdin));
-      return file ? fromText(target, () => readPasswordFile(file)) : fromTerminal(target, prompts);
+      if (file) return fromText(target, () => readPasswordFile(file));
+      const typed = await fromTerminal(target, prompts, lastName);
+      lastName = typed.username;
+      return typed;
     },
   };
 }
@@ -53,23 +58,28 @@ async function fromText({ username }: Target, read: () => string | Promise<strin
   return { username, password };
 }
 
-async function fromTerminal(target: Target, prompts: PromptLimit) {
+async function fromTerminal(target: Target, prompts: PromptLimit, lastName?: string) {
   using terminal = openTerminal();
   if (terminal === undefined) throw usageFailure('standard input is no terminal');
   prompts.begin();
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
-  const username = target.username ?? (await askName(terminal));
+  const username = target.username ?? (await askName(terminal, lastName ?? accountName()));
   const password = await terminal.ask(`Password of ${printable(username)}: `, true);
   if (password === '') throw usageFailure('the password is empty: not logged in');
   return { username, password };
 }
 
-async function askName(terminal: Terminal): Promise<string> {
-  let usual = '';
-  // A user of a container may have no name.
+/** A user of a container may have no name: then it is empty. */
+function accountName(): string {
+  let name = '';
   quietly(() => {
-    usual = userInfo().username;
+    name = userInfo().username;
   });
+  return name;
+}
+
+/** @param usual what Enter alone stands for; empty: nothing */
+async function askName(terminal: Terminal, usual: string): Promise<string> {
   const typed = await terminal.ask(usual === '' ? 'Username: ' : `Username [${printable(usual)}]: `, false);
   const username = typed.trim() || usual;
   if (username === '') throw usageFailure('the name is empty: not logged in');

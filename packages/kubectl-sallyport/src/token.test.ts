@@ -72,7 +72,8 @@ test('without cluster info and arguments, no token is given away: the current co
   await writeFile(join(home.path, '.kube/config'), kubeconfig);
   const { code, stdout, stderr } = await client.run(['token'], execInfo(undefined));
   expect([code, stdout]).toEqual([2, '']);
-  expect(stderr).toContain('the user needs provideClusterInfo: true and the cluster its extension, or');
+  expect(stderr).toContain('the user needs provideClusterInfo: true and the cluster its extension');
+  expect(stderr).toContain('kubectl sallyport init URL CLUSTER --no-cluster-info --context NAME');
   // A user may mean it.
   expect(statusOf((await client.run(['token'])).stdout).token).toBe('sp_cached');
 });
@@ -118,7 +119,14 @@ test('a context that is not ours lists those that are', async () => {
   const { code, stderr } = await client.run(['whoami', '--context', 'other'], env);
   expect([code, stderr]).toEqual([
     2,
-    'kubectl-sallyport: the context other does not use kubectl-sallyport. These do: prod, bob. Name one, such as: --context prod\n',
+    'kubectl-sallyport: the context other does not use kubectl-sallyport. These use kubectl-sallyport: prod, bob. ' +
+      'Name one, such as: --context prod\n',
+  ]);
+  const mistyped = await client.run(['login', '--context', 'pord'], env);
+  expect([mistyped.code, mistyped.stderr]).toEqual([
+    2,
+    'kubectl-sallyport: the kubeconfig has no context pord. These use kubectl-sallyport: prod, bob. ' +
+      'Name one, such as: --context prod\n',
   ]);
   const none = await client.run(['whoami']);
   expect([none.code, none.stderr]).toEqual([

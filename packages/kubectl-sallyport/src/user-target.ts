@@ -20,18 +20,26 @@ export async function targetOfUser(options: TargetOptions): Promise<Target> {
   return { ...target, username: options.username ?? account ?? usernameOfEnvironment() };
 }
 
-function fromContext({ all, current }: Contexts, options: TargetOptions): Target {
+function fromContext({ all, names, current }: Contexts, options: TargetOptions): Target {
   if (options.cluster !== undefined) throw usageFailure('--cluster needs --url. Or name a context: --context NAME');
   const name = options.context ?? current;
   const found = all.find((one) => one.name === name);
   const target = found && targetOf(found, options['ca-file']);
   if (target !== undefined) return target;
-  const what =
-    name === undefined ? 'the kubeconfig has no current context' : `the context ${name} does not use kubectl-sallyport`;
+  const what = problemOf(name, names);
   const [first] = all;
   if (first === undefined) throw usageFailure(`${what}. Add one: kubectl sallyport init URL`);
-  const names = all.map((one) => one.name).join(', ');
-  throw usageFailure(`${what}. These do: ${names}. Name one, such as: --context ${shellWord(first.name)}`);
+  const own = all.map((one) => one.name).join(', ');
+  throw usageFailure(
+    `${what}. These use kubectl-sallyport: ${own}. Name one, such as: --context ${shellWord(first.name)}`,
+  );
+}
+
+function problemOf(name: string | undefined, names: ReadonlySet<unknown>): string {
+  if (name === undefined) return 'the kubeconfig has no current context';
+  return names.has(name)
+    ? `the context ${name} does not use kubectl-sallyport`
+    : `the kubeconfig has no context ${name}`;
 }
 
 function fromUrl({ all }: Contexts, options: TargetOptions): Target {
@@ -65,10 +73,11 @@ function contextsFor(all: readonly OwnContext[], { url, cluster }: Target) {
 type Contexts = Awaited<ReturnType<typeof readContexts>>;
 
 async function readContexts(given?: string) {
-  const { currentContext, kubeconfigPaths, readFile } = await import('./kubeconfig/files.ts');
+  const { currentContext, entriesByName, kubeconfigPaths, readFile } = await import('./kubeconfig/files.ts');
   const { ownContexts } = await import('./kubeconfig/entries.ts');
   const files = kubeconfigPaths(given).map(readFile);
-  return { all: ownContexts(files), current: currentContext(files) };
+  const names: ReadonlySet<unknown> = new Set(entriesByName(files, 'contexts').keys());
+  return { all: ownContexts(files), names, current: currentContext(files) };
 }
 
 /** The command that logs in for a target, for a message. It is as short as the kubeconfig allows. */

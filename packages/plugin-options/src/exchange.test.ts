@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { AnswerTooBig, exchange, parseJson } from './exchange.ts';
+import { AnswerTooBig, exchange, explainExchange, parseJson } from './exchange.ts';
 
 async function answerOf(listener: RequestListener, maxSize = 100) {
   const server = createServer(listener);
@@ -41,4 +41,21 @@ test('what is no JSON in UTF-8 is undefined', () => {
   expect(parseJson(Buffer.from('{"a":"é"}'))).toEqual({ a: 'é' });
   expect(parseJson(Buffer.from('{'))).toBeUndefined();
   expect(parseJson(Buffer.from([0x22, 0xff, 0x22]))).toBeUndefined();
+});
+
+test.each([
+  [
+    'ECONNREFUSED',
+    'connect ECONNREFUSED 127.0.0.1:1',
+    'the connection was refused: is it running, and is this its port?',
+  ],
+  ['ENOTFOUND', 'getaddrinfo ENOTFOUND idp.example.com', 'DNS does not know the name: check the host in the URL'],
+  ['EAI_AGAIN', 'getaddrinfo EAI_AGAIN idp.example.com', 'DNS does not answer'],
+  ['ECONNRESET', 'socket hang up', 'socket hang up'],
+])('%s is explained in words', (code, message, words) => {
+  const error = Object.assign(new Error(message), { code });
+  expect(explainExchange(error, 'idp.example.com')).toBe(words);
+  // Of a host with several addresses.
+  const several = Object.assign(new AggregateError([error]), { code });
+  expect(explainExchange(several, 'idp.example.com')).toBe(words);
 });

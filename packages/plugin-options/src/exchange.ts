@@ -68,12 +68,23 @@ export function exchange(call: ClientRequest, { wanted, maxSize }: Reading, sent
   });
 }
 
+/** The words of the directory and Redis plugins for the same. */
+const byCode: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused: is it running, and is this its port?',
+  ENOTFOUND: 'DNS does not know the name: check the host in the URL',
+  EAI_AGAIN: 'DNS does not answer',
+  EHOSTUNREACH: 'there is no route to the host',
+  ENETUNREACH: 'there is no route to its network',
+};
+
 /** Explains why a request over HTTP failed, and how to fix it. @param name that the certificate must have */
 export function explainExchange(error: NodeJS.ErrnoException, name: string): string {
   const { code = '' } = error;
   if (isTlsError(error) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
     return explainTls(error, { name, noTls: 'check the port in the URL' }).problem;
   }
+  const known = Object.hasOwn(byCode, code) ? byCode[code] : undefined;
+  if (known !== undefined) return known;
   const inner = error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [];
   return oneLine(error.message || inner.join('; ') || code);
 }

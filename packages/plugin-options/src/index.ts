@@ -4,7 +4,7 @@ export { isHostName, isLoopback, oneLine, type Parsed, parseDuration, parseText 
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
 export { parseCertificates, parsePrivateKey, type TlsSettings, tlsFileLimit, watchTlsFiles } from './tls-files.ts';
 export { explainTls, isTlsError, type TlsPeer } from './tls-problem.ts';
-export { readUnverifiedJwt, type UnverifiedJwt } from './unverified-jwt.ts';
+export { readUnverifiedJwt, type UnverifiedJwt, whyUnknownIssuer } from './unverified-jwt.ts';
 export {
   type Bounds,
   type Complain,

@@ -45,8 +45,9 @@ const explanations: readonly (readonly [RegExp, string | ((peer: TlsPeer, error:
   ],
   [
     /^(ECONNRESET|EPIPE)$/,
-    'the server closed the connection during the handshake: it may have no certificate, require a client certificate ' +
-      '(certFile), or be blocked by something in between',
+    ({ noTls }) =>
+      'the server closed the connection during the handshake: it may speak no TLS on this port, have no certificate, require a ' +
+      `client certificate (certFile), or be blocked by something in between: ${noTls}`,
   ],
 ];
 

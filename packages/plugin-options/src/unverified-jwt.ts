@@ -27,3 +27,38 @@ export function readUnverifiedJwt(token: string): UnverifiedJwt | undefined {
     return undefined;
   }
 }
+
+/** Characters of an `iss` that are quoted: anyone may have written it. */
+const mostQuoted = 200;
+
+/**
+ * Says why a token that looks like a JWT is of none of these issuers, to follow "the token". It quotes the `iss` of the token and no
+ * more of it.
+ *
+ * @returns undefined for what does not look like a JWT
+ */
+export function whyUnknownIssuer(token: string, issuers: readonly string[]): string | undefined {
+  if (!token.startsWith('eyJ')) return undefined;
+  const unverified = readUnverifiedJwt(token);
+  if (unverified === undefined)
+    return 'begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
+  const issuer = unverified.issuer.slice(0, mostQuoted);
+  const quoted = JSON.stringify(issuer) + (unverified.issuer.length > mostQuoted ? '...' : '');
+  const near = issuers.find((one) => plain(one) === plain(issuer)) ?? issuers.find((one) => isOneHost(one, issuer));
+  const nearest = near === undefined ? '' : `; the nearest one there is ${near}`;
+  return `is a JWT of the issuer ${quoted} (iss), which is not in the options${nearest}`;
+}
+
+/** An issuer without what is easily mistaken in it. */
+function plain(issuer: string): string {
+  return issuer
+    .trim()
+    .toLowerCase()
+    .replace(/^https?:\/\//, '')
+    .replace(/\/+$/, '');
+}
+
+function isOneHost(one: string, other: string): boolean {
+  const host = URL.parse(one)?.host;
+  return host !== undefined && host !== '' && host === URL.parse(other)?.host;
+}

@@ -36,7 +36,7 @@ export interface ConnectionOptions {
 
 /** The parts of messages that depend on what Redis is used for. */
 export interface Wording {
-  /** The ACL to compare a user's with: `the least one in the README`. */
+  /** The ACL to compare a user's with, and the document that has it: `the least one in docs/redis.md`. */
   readonly leastAcl: string;
   /** The end of the message `the value is of another type …`. */
   readonly wrongType: string;

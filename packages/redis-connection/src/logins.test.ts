@@ -88,7 +88,9 @@ describe('a user of Redis', () => {
     expect(error).toMatchObject({ name: 'RedisProblem' });
     expect(error.message).toBe(`${redis.url}: the user may not do this (PTTL): ${acl}`);
     await redis.client().call('ACL', 'SETUSER', 'half', 'resetkeys', '~other:*', '+pttl');
-    expect((await errorOf(started.read(key))).message).toBe(`${redis.url}: the user may not do this: ${acl}`);
+    expect((await errorOf(started.read(key))).message).toBe(
+      `${redis.url}: the user may not do this (GETRANGE on keys ${key.split(':')[0]}:*): ${acl}`,
+    );
     expect(started.values.get('faults_total{kind=permission}')).toBe(2);
     await redis.client().call('ACL', 'SETUSER', 'half', '~key:*');
     expect(await started.read(key)).toBe(content);

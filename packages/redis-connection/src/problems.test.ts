@@ -120,6 +120,33 @@ describe('an error of Redis', () => {
   });
 });
 
+describe('a key that the user may not use', () => {
+  const digest = 'ab'.repeat(32);
+  const problem = (name: string, args: readonly string[], message = 'NOPERM No permissions to access a key') =>
+    problemOf(Object.assign(replyError(message), { command: { name, args } }), terms).problem;
+  const onKeys = (what: string) => `the user may not do this (${what}): ${acl}`;
+
+  test.each([
+    ['getrange', [`sallyport:token:${digest}`, '0', '9'], 'GETRANGE on keys sallyport:token:*'],
+    ['pttl', [`robots-${digest}`], 'PTTL on keys robots-*'],
+    ['SET', [`sallyport:token:${digest}:last-use`, 'x'], 'SET on keys sallyport:token:*'],
+    ['eval_ro', ['return 1', '1', `a:${digest}`], 'EVAL_RO on keys a:*'],
+    ['get', ['sallyport:cache:0123456789-_abcdefghijABCDEFGHIJxyzXYZ01234'], 'GET on keys sallyport:cache:*'],
+  ])('is named by the command %s and a pattern', (name, args, what) => {
+    expect(problem(name, args)).toBe(onKeys(what));
+  });
+
+  test('is not named where it may be something else, or has no digest', () => {
+    const plain = `the user may not do this: ${acl}`;
+    expect(problem('hello', ['3', 'AUTH', 'gateway', secret])).toBe(plain);
+    expect(problem('auth', [`a:${digest}`])).toBe(plain);
+    expect(problem('constructor', [`a:${digest}`])).toBe(plain);
+    expect(problem('get', [secret])).toBe(plain);
+    expect(problem('get', [`a b:${digest}`])).toBe(plain);
+    expect(problem('get', [])).toBe(plain);
+  });
+});
+
 describe('an error of the connection', () => {
   test.each([
     ['ECONNREFUSED', 'connection', 'the connection was refused: is it running, and is this its port?'],

@@ -136,7 +136,7 @@ export function problemOf(error: unknown, { name, wording }: ProblemTerms): Prob
   const { message } = error;
   const { code } = error as NodeJS.ErrnoException;
   const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
-  if (isReplyError(error)) return replyProblem(reply, message, wording);
+  if (isReplyError(error)) return replyProblem(reply, error, wording);
   if (/^(Command timed out|Socket timeout)/.test(message) || code === 'ETIMEDOUT') return noAnswer;
   const shortage = shortageOf(error);
   if (shortage !== undefined) return { kind: 'local', problem: shortage };
@@ -161,17 +161,38 @@ function shortageOf(error: Error): string | undefined {
   return Object.hasOwn(byShortage, known) ? byShortage[known] : undefined;
 }
 
-/** @param message may quote passwords: only the name of a command is used */
-function replyProblem(word: string, message: string, { leastAcl, wrongType }: Wording): Problem {
+/** @param error its message may quote passwords: only the name of a command is used */
+function replyProblem(word: string, error: Error, { leastAcl, wrongType }: Wording): Problem {
+  const { message } = error;
   // Redis has another message for commands in scripts.
   if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
     const command = / run the '(?<command>[a-z|_-]{1,32})' command/.exec(message)?.groups?.command;
-    const what = command === undefined ? '' : ` (${command.toUpperCase()})`;
+    const what = command === undefined ? refusedKey(error) : ` (${command.toUpperCase()})`;
     return { kind: 'permission', problem: `the user may not do this${what}: compare its ACL with ${leastAcl}` };
   }
   if (word === 'WRONGTYPE') return { kind: 'type', problem: `the value is of another type ${wrongType}` };
   const known = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
   return known ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
+}
+
+/** Where a command has its first key, for those that have one and no secret. */
+const firstKey: Readonly<Record<string, number>> = {
+  ...{ get: 0, getrange: 0, hmget: 0, hgetall: 0, hlen: 0, set: 0, hset: 0, del: 0, unlink: 0, pttl: 0, pexpire: 0 },
+  ...{ eval: 2, evalsha: 2, eval_ro: 2, evalsha_ro: 2 },
+};
+
+const digestAtEnd = /^([\w:{}.-]{1,100}?)[0-9a-f]{64}/;
+const digestInPart = /^((?:[\w{}.-]{1,60}:){1,6})[\w-]{32}/;
+
+/** Names the command that may not use a key, and the pattern of such keys: a digest in a key stands for all others. */
+function refusedKey(error: Error): string {
+  const { name = '', args = [] } =
+    (error as Partial<Record<'command', { name?: string; args?: unknown[] }>>).command ?? {};
+  const command = name.toLowerCase();
+  const key = Object.hasOwn(firstKey, command) ? args[firstKey[command] ?? 0] : undefined;
+  const text = typeof key === 'string' ? key : '';
+  const [, prefix] = digestAtEnd.exec(text) ?? digestInPart.exec(text) ?? [];
+  return prefix === undefined ? '' : ` (${command.toUpperCase()} on keys ${prefix}*)`;
 }
 
 /** @param message quotes the error of the last sentinel */

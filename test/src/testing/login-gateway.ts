@@ -3,6 +3,7 @@ import { askLogin, clusters, type LoginAnswer, type LoginRequest, publicHost } f
 import { http1Client, review } from './clients.ts';
 import type { Gateway } from './gateway.ts';
 import { type People, startPeople } from './ldap-gateway.ts';
+import { loginOf } from './redis-lines.ts';
 import { type Replicas, replicasConfig, startReplicas } from './replicas.ts';
 import type { ReviewStatus } from './token-review.ts';
 import { randomToken, secret } from './tokens.ts';
@@ -30,14 +31,14 @@ export interface LoginSetup {
   readonly entry?: object;
   /** Keys of its `options`. */
   readonly options?: object;
-  /** The line of the user `sallyport` in Redis' ACL file, as documents have it. Left out: the gateways may do all. */
-  readonly rights?: string;
+  /** Lines of Redis' ACL file, as documents have them. Left out: the gateways may do all. */
+  readonly rights?: RedisRights;
   /** Entries of `authenticators` after it. */
-  readonly others?: readonly object[];
+  readonly others?: readonly object[] | ((redis: string) => readonly object[]);
   /** Keys of its `options.user`. */
   readonly user?: object;
-  /** The Redis of sessions, and keys of their authenticator. Left out: one Redis is for the cache and for sessions. */
-  readonly sessions?: { readonly url: string; readonly entry?: object };
+  /** Keys of the authenticator of sessions. Without a URL, one Redis is for the cache and for sessions. */
+  readonly sessions?: { readonly url?: string; readonly entry?: object; readonly options?: object };
   /** Keys of `cache`, besides `redis`. */
   readonly cache?: object;
   /** Keys of the file. */
@@ -46,6 +47,33 @@ export interface LoginSetup {
   readonly files?: Readonly<Record<string, string>>;
   /** Variables of the environment of the gateways. */
   readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The lines of the users of one Redis. They all have the same password, in the file `redisPassword`. */
+export interface RedisRights {
+  /** Of the user of `cache.redis`. */
+  readonly cache: string;
+  /** Of the users of the authenticator of sessions, if they are others. */
+  readonly sessions?: { readonly gateway: string; readonly admin: string };
+  /** Of the users of `others`. */
+  readonly others?: readonly string[];
+}
+
+export const redisPassword = 'secrets/redis';
+
+/** @param password of all users */
+function redisWithUsers({ cache, sessions, others = [] }: RedisRights, password: string): Promise<RedisServer> {
+  const lines = [cache, ...Object.values(sessions ?? {}), ...others];
+  return startRedis({ users: lines.map((line) => line.replace('>PASSWORD', `>${password}`)), password: true });
+}
+
+/** How the cache and the sessions log in. */
+function loginsOf({ cache, sessions }: RedisRights) {
+  const login = (line: string) => loginOf(line, redisPassword);
+  return {
+    cache: login(cache),
+    sessions: sessions ? { ...login(sessions.gateway), admin: login(sessions.admin) } : login(cache),
+  };
 }
 
 function userOptions({ slapd: { suffix } }: People, user: object | undefined): object {
@@ -65,10 +93,9 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
   const password = randomToken();
-  const users = rights === undefined ? undefined : [rights.replace('>PASSWORD', `>${password}`)];
-  const redis = resources.use(await startRedis(users && { users, password: true }));
-  const urlFile = { 'secrets/redis-url': `redis://sallyport:${password}@127.0.0.1:${redis.port}` };
-  const url = users === undefined ? redis.url : { file: 'secrets/redis-url' };
+  const redis = resources.use(await (rights ? redisWithUsers(rights, password) : startRedis()));
+  const logins = rights && loginsOf(rights);
+  const { url } = redis;
   const sessions = {
     name: 'sessions',
     use: 'redis',
@@ -78,6 +105,8 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
       keyPrefix: rights === undefined ? 'sessions:' : 'sallyport:session:',
       tokenPrefix: 'sps_',
       commandTimeout: redisTimeout,
+      ...logins?.sessions,
+      ...own?.options,
     },
   };
   const config = {
@@ -88,9 +117,9 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
           options: { serverTimeout: '8s', ...userOptions(people, user), ...options },
           entry: { cache: 'off', timeout: '9s', ...entry },
         }),
-        ...others,
+        ...(typeof others === 'function' ? others(url) : others),
       ],
-      { url, timeout: redisTimeout },
+      { url, timeout: redisTimeout, ...logins?.cache },
       cache,
     ),
     login: {
@@ -104,7 +133,12 @@ export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
     ...more,
   };
   const replicas = resources.use(
-    await startReplicas(count, config, { ...people.files, ...(users && urlFile), ...files }, env),
+    await startReplicas(
+      count,
+      config,
+      { ...people.files, ...(rights && { [redisPassword]: password }), ...files },
+      env,
+    ),
   );
   const urls = replicas.gateways.map(loginUrlOf);
   const clients = replicas.gateways.map(({ url }) => resources.use(http1Client(url)));

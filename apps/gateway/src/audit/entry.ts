@@ -140,8 +140,13 @@ export function auditLine(origin: LineOrigin, entry: object): string {
   if (unwritten !== undefined) begin += `,"unwritten":${unwritten}`;
   if (fingerprint !== undefined) begin += `,"fingerprint":"${fingerprint}"`;
   if (review !== undefined) begin += `,"review":"${review}"`;
-  const json = JSON.stringify(entry).slice(1);
-  return `${begin},${plain.test(json) ? json : json.replace(misleading, escaped)}\n`;
+  return `${begin},${auditJson(entry).slice(1)}\n`;
+}
+
+/** JSON as the lines of the trail have it. */
+export function auditJson(value: object | string): string {
+  const json = JSON.stringify(value);
+  return plain.test(json) ? json : json.replace(misleading, escaped);
 }
 
 /** JSON escapes each half of a surrogate pair by itself. */

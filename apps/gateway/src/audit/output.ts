@@ -2,7 +2,9 @@ import { close, constants, fstat, fstatSync, open, read } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { denied } from '../config/read-text.ts';
 import type { AuditConfig } from '../config/types.ts';
+import { howToWrite } from '../files/permission.ts';
 
 export interface AuditOutput {
   readonly fd: number;
@@ -42,7 +44,7 @@ export async function openOutput({ output }: AuditConfig): Promise<AuditOutput> 
       close: () => closeQuietly(fd),
     };
   } catch (error) {
-    throw unusable(output.file, error);
+    throw await unusable(output.file, error);
   }
 }
 
@@ -54,9 +56,9 @@ export async function probeOutput({ output }: AuditConfig): Promise<void> {
     // Without O_CREAT: a command that another user runs must not make a file that the gateway may not write.
     await promisify(close)(await openItself(file, constants.O_RDWR));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unusable(file, error);
-    await access(dirname(file), constants.W_OK | constants.X_OK).catch((inner: unknown) => {
-      throw unusable(file, inner);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw await unusable(file, error);
+    await access(dirname(file), constants.W_OK | constants.X_OK).catch(async (inner: unknown) => {
+      throw await unusable(file, inner);
     });
   }
 }
@@ -93,9 +95,9 @@ async function isTorn(fd: number, size: number): Promise<boolean> {
 }
 
 /** Says why the file of a trail cannot be used, and how to fix it. */
-function unusable(file: string, error: unknown): Error {
+async function unusable(file: string, error: unknown): Promise<Error> {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  const words = wordings[code] ?? (code || message);
+  const words = code === 'EACCES' ? `${denied}: ${await howToWrite(file)}` : (wordings[code] ?? (code || message));
   return new Error(`audit.output: cannot open ${file}: ${words}`);
 }
 
@@ -106,6 +108,5 @@ const wordings: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder. Name a file in it',
   ELOOP: 'it is a symbolic link, which may lead anywhere. Name the file itself',
   ENXIO: 'it is a socket. Name a regular file or a named pipe',
-  EACCES: 'permission denied for the user that runs the gateway. Let that user read and write it, and its folder',
-  EROFS: 'its file system is read-only. Name a file elsewhere',
+  EROFS: 'its file system is read-only. Name a file elsewhere: the systemd unit allows /var/log/sallyport alone',
 };

@@ -37,6 +37,28 @@ describe('audiences', () => {
     expect(await judge(bound(...named), asked, api)).toStrictEqual(mismatch);
   });
 
+  test.each([
+    [['b', 'c'], ['x'], 'asked for is b, c (the review)'],
+    [[], ['x', 'y'], 'asked for is x, y (server.apiAudiences)'],
+    [[], [], 'asked for is none: the review names none, and server.apiAudiences is empty'],
+  ])('that do not pass are shown to explain, with what is asked for: %j, %j', async (audiences, api, words) => {
+    const steps: string[] = [];
+    const trace = (step: string) => void steps.push(step);
+    const answer = async (decision: Decision) => {
+      const plugin = { authenticate: async () => decision, close: async () => {} };
+      return withAudiences(plugin, () => api).authenticate('t', { audiences, signal, trace });
+    };
+    expect(await answer(bound('a', 'd'))).toStrictEqual(mismatch);
+    expect(await answer(bound())).toStrictEqual(mismatch);
+    await answer({ kind: 'authenticated', user });
+    await answer({ kind: 'rejected', reason: 'audience-mismatch' });
+    expect(await answer(bound('b', 'x'))).toMatchObject(api.length > 0 ? { kind: 'authenticated' } : mismatch);
+    expect(steps.slice(0, 2)).toEqual(
+      ['a, d', 'none'].map((own) => `the token is good for the audiences ${own}, and ${words}`),
+    );
+    expect(steps).toHaveLength(api.length > 0 ? 2 : 3);
+  });
+
   test('left out by the plugin are left out of the answer, whatever the review asks', async () => {
     const unbound: Decision = { kind: 'authenticated', user };
     expect(await judge(unbound, ['a'], ['b'])).toStrictEqual(unbound);

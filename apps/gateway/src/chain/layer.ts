@@ -72,7 +72,27 @@ export function judgingOnceLayer<Basis>(
  */
 export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
   const askedBy = (_token: string, { audiences }: LinkContext) => (audiences.length > 0 ? audiences : apiAudiences());
-  return judgingOnceLayer(inner, askedBy, bind, isSameList);
+  const bound = judgingOnceLayer(inner, askedBy, bind, isSameList);
+  const traced = judgingLayer(inner, (decision, token, context) => {
+    const asked = askedBy(token, context);
+    const judged = bind(decision, asked);
+    if (judged !== decision && judged.kind === 'rejected') context.trace?.(mismatchOf(decision, asked, context));
+    return judged;
+  });
+  return layer(inner, (token, context) => {
+    return (context.trace === undefined ? bound : traced).authenticate(token, context);
+  });
+}
+
+/** Says both lists, for `explain`. */
+function mismatchOf(decision: Decision, asked: readonly string[], { audiences }: LinkContext): string {
+  const own = decision.kind === 'authenticated' ? (decision.audiences ?? []) : [];
+  const from = audiences.length > 0 ? 'the review' : 'server.apiAudiences';
+  const wanted =
+    asked.length > 0
+      ? `${asked.join(', ')} (${from})`
+      : 'none: the review names none, and server.apiAudiences is empty';
+  return `the token is good for the audiences ${own.join(', ') || 'none'}, and asked for is ${wanted}`;
 }
 
 function bind(decision: Decision, asked: readonly string[]): Decision {

@@ -3,13 +3,26 @@ import { checkInTime } from '../admin/health.ts';
 import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import { withTimeLimit } from '../deadlines.ts';
 import { printable } from '../logging/printable.ts';
 import { missingForLogin } from '../runtime/assemble-login.ts';
-import { type CreatedAuthenticator, closeAuthenticator, createAuthenticator } from '../runtime/authenticators.ts';
+import {
+  type CreatedAuthenticator,
+  closeAuthenticator,
+  closeMade,
+  createAuthenticator,
+  createTokenIssuer,
+  issuesTokens,
+} from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
+import { judgeTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
-type CheckedConfig = Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login'>;
+export interface CheckedConfig
+  extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'server'> {
+  /** False: parts with errors are left out of it. */
+  readonly isWhole: boolean;
+}
 
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(config: CheckedConfig) {
@@ -48,16 +61,18 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const ofMaking = warnings();
+    const ofMaking = [...warnings(), ...judgeTokens(created, all)];
     const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
     if (missing !== undefined) return problems(new Error(missing));
     const reached = await reach(created);
-    // A warning beside an error says no more than the error.
-    const ofReaching = reached.result === 'ok' ? warnings() : [];
+    // A warning beside an error says no more than the error. Nor does the issuer, which has the same backend.
+    const isReached = reached.result === 'ok';
+    const ofReaching = isReached ? warnings() : [];
+    const ofIssuer = isReached ? await checkIssuer(config, all) : [];
     return {
       name,
       tokenPrefix: authenticator.tokenPrefix,
-      findings: [reached, ...ofMaking, ...ofReaching, ...judgeKnownUsers(created, all)],
+      findings: [reached, ...ofMaking, ...ofReaching, ...ofIssuer, ...judgeKnownUsers(created, all)],
       files,
     };
   } finally {
@@ -65,7 +80,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   }
 }
 
-function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
+export function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 
@@ -77,6 +92,27 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<F
   }
   const hasBackend = authenticator.check !== undefined;
   return finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach');
+}
+
+/** Tries what `token create`, `token list` and `revoke` do, and what a login does with its sessions. */
+async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Promise<readonly Finding[]> {
+  if (!issuesTokens(config)) return [];
+  const logger = pino({ level: 'silent' });
+  const sessions = all.login?.sessions === config.name;
+  const failure = sessions ? "can't issue, list and revoke sessions" : "can't issue, list and revoke tokens";
+  try {
+    const { attempts } = joinAttempts(all);
+    const issuer = await createTokenIssuer(config, all.baseDirectory, { logger, attempts });
+    try {
+      const look = (signal: AbortSignal) => issuer.check?.({ sessions }, signal);
+      const warnings = (await withTimeLimit(10_000, 'no answer within 10s', look)) ?? [];
+      return warnings.map((warning) => finding(config, 'warning', config.withhold(warning)));
+    } finally {
+      await closeMade('token issuer', issuer, config.name, logger);
+    }
+  } catch (error) {
+    return [finding(config, 'fault', config.withhold(`${failure}: ${causeOf(error)}`))];
+  }
 }
 
 /** The identity policy must accept each user that the plugin names without a backend, or that user's token never works. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { publishAndConfirm } from '../revocation/confirmation.ts';
@@ -17,13 +18,15 @@ function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
 
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
 
-/** Word for word as docs/operations.md gives them. */
-const least = '+getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +info';
+const document = readFileSync(new URL('../../../../docs/redis.md', import.meta.url), 'utf8');
+const [least = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
 
 /** The result for a user who may do all but this. */
 const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
   ['set', 'fault', /may not do this/],
   ['del', 'fault', /may not do this/],
+  // `unlock` and the lockout guard need it.
+  ['pexpire', 'fault', /may not do this/],
   ['hset', 'fault', /the poll of the revocation list can't write/],
   ['hlen', 'fault', /may not/],
   ['hgetall', 'fault', /may not/],
@@ -34,7 +37,7 @@ describe('check of the cache Redis', () => {
   let server: RedisServer;
   beforeAll(async () => {
     const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
-    server = await startRedis({ users: [`user gateway on >secret resetkeys ~sallyport:* -@all ${least}`, ...lacking] });
+    server = await startRedis({ users: [least.replace('>PASSWORD', '>secret'), ...lacking] });
   });
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -43,7 +46,9 @@ describe('check of the cache Redis', () => {
   });
 
   test('is ok where the gateway may do all that it does, and leaves nothing behind', async () => {
-    expect(await check(server, 'gateway')).toEqual(finding('ok', 'reached, and may be written to; no one is blocked'));
+    expect(await check(server, 'sallyport-cache')).toEqual(
+      finding('ok', 'reached, and may be written to; no one is blocked'),
+    );
     expect(await server.client().keys('*')).toEqual([]);
   });
 

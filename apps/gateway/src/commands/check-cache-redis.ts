@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type RedisClient, RedisProblem, readValue, stringUpTo } from '@sallyport/redis-connection';
+import { RedisProblem, readInfo, readValue, stringUpTo } from '@sallyport/redis-connection';
 import type { GatewayConfig } from '../config/types.ts';
 import { blocksIn } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
@@ -35,11 +35,12 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
 /** Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. */
 async function tryRights(redis: ProbedRedis): Promise<void> {
   const id = `check-${randomBytes(8).toString('hex')}`;
-  const key = `${redis.keyPrefix}${id}`;
+  const key = `${redis.keyPrefix}cache:${id}`;
   const { revision, list, replicas } = revocationKeys(redis.keyPrefix);
   const other = replicas.replace(/replicas$/, id);
   await redis.probe('cache', (client) => client.set(key, '', 'PX', 60_000));
   await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
+  await redis.probe('lockout', (client) => client.pexpire(key, 60_000));
   await redis.probe('cache', (client) => client.del(key));
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
   // The script itself goes on when it can't write, since it must read in any case.
@@ -59,10 +60,8 @@ export function judgeClock(redis: number, now: number): readonly Finding[] {
 
 async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
   try {
-    const texts = await redis.probe('cache', (client) =>
-      Promise.all(serversOf(client).map((one) => one.info('memory'))),
-    );
-    const policies = texts.map((text) => /^maxmemory_policy:([\w-]+)/m.exec(text)?.[1]);
+    const servers = await redis.probe('cache', readInfo);
+    const policies = servers.map(({ maxmemory_policy: policy }) => policy);
     const others = policies.filter((policy) => policy !== 'noeviction');
     if (others.length === 0) return [];
     const [policy] = others;
@@ -74,9 +73,4 @@ async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
     if (!(error instanceof RedisProblem)) throw error;
     return [warning(`INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`)];
   }
-}
-
-/** Each master of a cluster has a policy of its own. */
-function serversOf(client: RedisClient): readonly { info(section: 'memory'): Promise<string> }[] {
-  return 'nodes' in client ? client.nodes('master') : [client];
 }

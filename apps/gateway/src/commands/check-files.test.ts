@@ -84,7 +84,10 @@ describe('check', () => {
     ]);
   });
 
-  test('does not report a missing file: its reader does', async () => {
+  test('does not report a missing file, or a folder in its place: its reader does', async () => {
     expect(await details({ file: join(folder, 'missing'), secret: true })).toEqual([]);
+    await mkdir(join(folder, 'tls'));
+    await chmod(join(folder, 'tls'), 0o755);
+    expect(await details({ file: join(folder, 'tls'), secret: true })).toEqual([]);
   });
 });

@@ -5,10 +5,11 @@ import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { type ConfigProblem, causeOf } from '../config/problems.ts';
-import { readBytes } from '../config/read-text.ts';
+import { readBytes, withFix } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watcher.ts';
 import { readLoginTls } from '../login/login-tls.ts';
+import { isTrustedChain } from '../login/trusted-chain.ts';
 import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from './command-line.ts';
@@ -44,8 +45,8 @@ export function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls' | 'l
   return checkTls('TLS', tls && readTlsMaterial(tls), (certificate) => judgeAddress(certificate, listen), compare);
 }
 
-/** Checks what the login server needs besides its authenticators. */
-export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' | 'cache'>) {
+/** Checks what the login server needs besides its authenticators. @param isWhole false: parts with errors are left out of the config */
+export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' | 'cache'>, isWhole: boolean) {
   if (login === undefined) return [];
   const host = new URL(login.publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
   const advice = `the login certificate is not for ${host}, the host of login.publicUrl: clients would refuse it. Issue it anew with that name`;
@@ -53,7 +54,10 @@ export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' |
   const judgeHost = (certificate: X509Certificate) => (isFor(certificate, host) ? [] : [advice]);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
     const look = async () => {
-      parseCertificates(await readBytes(file, tlsFileLimit));
+      const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
+        throw withFix(error);
+      });
+      parseCertificates(await read);
       return [];
     };
     return tryOut('login', look, (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`);
@@ -64,8 +68,26 @@ export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' |
   return [
     ...(await checkTls('login TLS', read, judgeHost)),
     ...(await Promise.all(authorities)).flat(),
-    ...(cache.redis === undefined ? [{ check: 'login', result: 'warning', detail: unsealed } as const] : []),
+    ...(await checkLoginAuthority(login)),
+    ...(cache.redis === undefined && isWhole ? [{ check: 'login', result: 'warning', detail: unsealed } as const] : []),
   ];
+}
+
+/** Compares the CA that kubeconfigs get with the certificate that they meet. A file that can't be read is reported elsewhere. */
+async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readonly Finding[]> {
+  if (tls === undefined || caFile === undefined) return [];
+  try {
+    const [chain, trusted] = [await readBytes(tls.certFile, tlsFileLimit), await readBytes(caFile, tlsFileLimit)];
+    if (isTrustedChain(parseCertificates(chain), parseCertificates(trusted))) return [];
+  } catch {
+    return [];
+  }
+  const detail =
+    `login.caFile: the CAs in ${caFile} did not sign the certificate in ${tls.certFile} (login.tls.certFile), or its chain is not ` +
+    'complete: kubectl sallyport would refuse it. Write the root CA of that certificate into login.caFile, and its ' +
+    'intermediate CAs, if it has some, into login.tls.certFile below it. If a proxy with another certificate is in front of this ' +
+    'server, nothing is wrong';
+  return [{ check: 'login', result: 'warning', detail }];
 }
 
 /** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
@@ -127,8 +149,7 @@ export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
     ...(login === undefined ? [] : authoritiesOf(login).map(({ file }) => file)),
   ];
   return [
-    // A literal secret in the config is a warning.
-    { file: config.file, secret: config.warnings.length > 0 },
+    { file: config.file, secret: config.hasSecrets },
     ...secrets.map((file) => ({ file, secret: true })),
     ...others.map((file) => ({ file })),
   ];
@@ -146,8 +167,10 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   }
   const folders = new Set([...targets.keys()].map((target) => dirname(target)));
   const findings = await Promise.all([
-    ...[...targets].map(([file, secret]) => judge(file, { r: secret && 'read the secret in it', w: 'change it' })),
-    ...[...folders].map((folder) => judge(folder, { r: false, w: 'replace the files in it' })),
+    ...[...targets].map(([file, secret]) =>
+      judge(file, 'file', { r: secret && 'read the secret in it', w: 'change it' }),
+    ),
+    ...[...folders].map((folder) => judge(folder, 'folder', { r: false, w: 'replace the files in it' })),
   ]);
   return findings.flat();
 }
@@ -155,10 +178,16 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
 const called = { g: 'its group', o: 'everyone on this machine' } as const;
 
 /** @param effects what others can do who may read or write; false: no harm */
-async function judge(path: string, effects: Readonly<Record<Access, string | false>>): Promise<Finding[]> {
+async function judge(
+  path: string,
+  kind: 'file' | 'folder',
+  effects: Readonly<Record<Access, string | false>>,
+): Promise<Finding[]> {
   const found = await stat(path).catch(() => undefined);
+  // A folder in the place of a file is reported by the check that reads it.
+  if (found === undefined || found.isDirectory() !== (kind === 'folder')) return [];
   // In a folder with the sticky bit only the owner can replace a file: `/tmp`, volumes of Kubernetes.
-  if (found === undefined || (found.isDirectory() && (found.mode & 0o1000) !== 0)) return [];
+  if (kind === 'folder' && (found.mode & 0o1000) !== 0) return [];
   const objections = (['r', 'w'] as const).flatMap((access) => {
     const effect = effects[access];
     if (effect === false) return [];

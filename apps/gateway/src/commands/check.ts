@@ -6,9 +6,11 @@ import { builtInPlugins } from '../config/plugins.ts';
 import { ConfigError, type ConfigProblem, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { authority, listen } from '../server/http-server.ts';
+import { remarkOtherAccount } from './check-account.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
+import { checkSharedNames } from './check-shared-names.ts';
 import { configFile, loadNamedConfig } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
@@ -36,12 +38,12 @@ export async function check(options: ReadOptions): Promise<ExitCode> {
 async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
   try {
     const config = await loadNamedConfig(options);
-    return [{ check: 'config', result: 'ok', detail: config.file }, ...(await inspectParts(config, true))];
+    return [{ check: 'config', result: 'ok', detail: config.file }, ...(await inspectParts(config, true, options))];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const usable = usableParts(error);
     const problems = error.problems.map((problem) => ofConfig('fault', problem));
-    return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false))];
+    return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false, options))];
   }
 }
 
@@ -49,18 +51,25 @@ function ofConfig(result: Finding['result'], problem: ConfigProblem): Finding {
   return { check: 'config', result, detail: formatProblem(problem), problem };
 }
 
-async function inspectParts(config: GatewayConfig, isWhole: boolean): Promise<readonly Finding[]> {
+async function inspectParts(
+  config: GatewayConfig,
+  isWhole: boolean,
+  options: Pick<ReadOptions, 'config'>,
+): Promise<readonly Finding[]> {
   const { server, admin, login } = config;
   const addresses = Object.entries({ server, admin, ...(login && { login }) });
   const [authenticators, ...findings] = await Promise.all([
-    checkAuthenticators(config),
+    checkAuthenticators({ ...config, isWhole }),
     isWhole || server.tls !== undefined ? checkCertificates(server) : [],
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
+    checkSharedNames(config),
     checkCacheRedis(config),
-    checkLogin(config),
+    checkLogin(config, isWhole),
   ]);
-  const permissions = await checkPermissions([...filesOf(config), ...authenticators.files]);
+  const files = [...filesOf(config), ...authenticators.files];
+  const permissions = await checkPermissions(files);
+  await remarkOtherAccount(files, options.config);
   const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
   return [...warnings, ...findings.flat(), ...authenticators.findings, ...permissions];
 }

@@ -40,23 +40,24 @@ export async function withCacheRedis<Result>(
   }
 }
 
-/** Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't read all of it. */
+/** As {@link readBlockList}. Where it can't read the list, it prints a remark, and the list is empty. */
 export async function readBlocks(redis: ProbedRedis | undefined) {
-  let now = Date.now();
-  const blocks = createRevocationList(() => now, Date.now);
   try {
-    const listing = redis && (await readListing(redis));
-    if (listing === undefined) return { blocks, isRead: false };
-    now = listing.now;
-    blocks.merge(listing.entries);
-    const { unreadable } = listing;
-    const why = "can't be opened, so not all blocks are known: are the sealing keys the same everywhere?";
-    if (unreadable > 0) printRemark(`${unreadable} entries ${why}`);
-    return { blocks, isRead: true };
+    if (redis !== undefined) return { blocks: await readBlockList(redis), isRead: true };
   } catch (error) {
     printRemark(`who is blocked or locked out could not be read: ${causeOf(error)}`);
-    return { blocks, isRead: false };
   }
+  return { blocks: createRevocationList(Date.now, Date.now), isRead: false };
+}
+
+/** Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't open all of it. @throws Error */
+export async function readBlockList(redis: ProbedRedis) {
+  const { now, entries, unreadable } = await readListing(redis);
+  const blocks = createRevocationList(() => now, Date.now);
+  blocks.merge(entries);
+  const why = "can't be opened, so not all blocks are known: are the sealing keys the same everywhere?";
+  if (unreadable > 0) printRemark(`${unreadable} entries ${why}`);
+  return blocks;
 }
 
 /**

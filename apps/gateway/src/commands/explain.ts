@@ -1,35 +1,32 @@
-import type { UserInfo } from '@sallyport/authenticator';
 import { type Answer, ChainError, type ChainObserver } from '../chain/chain.ts';
-import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
 import type { Entry, RevocationList } from '../revocation/list.ts';
-import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
-import { joinAttempts, readBlocks, withAuthenticators, withCacheRedis } from './connections.ts';
+import { joinAttempts, readBlocks, withCacheRedis } from './connections.ts';
 import { readToken } from './input.ts';
-import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from './lockouts.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from './output.ts';
 import { entryJson } from './report.ts';
-import { nameSubject, namingAuthenticators, requirePrefix } from './subject.ts';
+import { nameSubject } from './subject.ts';
 import { momentText } from './times.ts';
+import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
-type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
+export type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
 
 /** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
 export async function explain(options: ExplainOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
   const { user } = options;
-  if (user !== undefined) requirePrefix('user', user, namingAuthenticators(config), options.exact);
   const token = user === undefined ? await readToken() : '';
+  const { explainUser } = await import('./explain-user.ts');
   const ask = (redis?: ProbedRedis) =>
     user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, options, redis);
   return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
@@ -50,10 +47,11 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const { maxTokenSize } = config.server;
   const checkable = isCheckable(token, maxTokenSize);
   let result: ReviewResult = { kind: 'no-opinion' };
+  const { audience: audiences = audiencesFor(token, config, generation.created) } = options;
   try {
     if (checkable) {
       result = await generation.authenticate(token, {
-        audiences: options.audience ?? [],
+        audiences,
         signal: AbortSignal.timeout(config.server.reviewTimeout),
         onAnswer: (answer) => answers.push(answer),
         observer: observed,
@@ -67,17 +65,29 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
     await written();
   }
   const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
+  const note = options.audience === undefined && audiences.length > 0 ? clusterNote(result, config) : undefined;
+  if (note !== undefined) observed.onStep(config.login?.sessions ?? '', note);
   const isBlocked = result.kind === 'rejected' && result.reason === 'blocked';
   const block = isBlocked ? findBlock(blocks, token, observed) : undefined;
   const subject = refusedUser(config, answers);
   const locks = isRead && redis && subject ? await readLockoutsOf(redis, config, subject) : [];
   const found = { observed, block, locks, result };
-  print(rowsOf(config, answers, notAsked), found, options);
+  const whyNot = (name: string) => {
+    const one = generation.created.find(({ config: { name: its } }) => its === name);
+    return whyUnrecognized(one?.authenticator ?? {}, token);
+  };
+  print(rowsOf(config, answers, notAsked, whyNot), found, options);
   if (result.kind === 'authenticated') return exitCodes.success;
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
 
-function rowsOf({ authenticators }: GatewayConfig, answers: readonly Answer[], notAsked: string) {
+/** @param whyNot why an authenticator does not recognize the token */
+function rowsOf(
+  { authenticators }: GatewayConfig,
+  answers: readonly Answer[],
+  notAsked: string,
+  whyNot: (authenticator: string) => string,
+) {
   return authenticators.map(({ name: authenticator }) => {
     const answer = answers.find((one) => one.authenticator === authenticator);
     if (answer === undefined) return { authenticator, answer: 'not asked', reason: notAsked, milliseconds: null };
@@ -86,7 +96,7 @@ function rowsOf({ authenticators }: GatewayConfig, answers: readonly Answer[], n
       return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
     }
     const { decision, recognized } = answer;
-    const unknown = recognized ? 'does not know the token' : 'not the shape of its tokens';
+    const unknown = recognized ? 'does not know the token' : whyNot(authenticator);
     const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
     const reason = decision.kind === 'authenticated' ? decision.user.username : rejected;
     return { authenticator, answer: decision.kind, reason, milliseconds };
@@ -149,123 +159,19 @@ function print(authenticators: Rows, { observed, block, locks, result }: Found, 
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
 }
 
-/**
- * Shows what is known of a user without a token: which authenticators know the name, with which groups, and whether the
- * running gateways have them blocked or locked out.
- */
-async function explainUser(config: GatewayConfig, name: string, options: ReadOptions, redis?: ProbedRedis) {
-  const observed = createObserver(config);
-  const theirs = config.authenticators.filter(({ username: { prefix } }) => name.startsWith(prefix) && name !== prefix);
-  const logger = await createLogger('error');
-  const known = await withAuthenticators({ ...config, authenticators: theirs }, logger, (created) => {
-    return Promise.all(created.map((one) => askOne(config, one, name, observed)));
-  });
-  const fleet = await readFleet(config, name, observed, options, redis);
-  if (options.output === 'json') printJson({ user: name, authenticators: known, ...observed.seen, ...fleet?.json });
-  else {
-    const rows = known.map(({ authenticator, answer, reason, tokens }) => {
-      return [authenticator, answer, reason, tokens === null ? '' : String(tokens)];
-    });
-    printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TOKENS'], rows);
-    printObserved(observed);
-    const lines = fleet?.lines ?? ['blocked or locked out: not known, since no cache Redis could be read'];
-    process.stdout.write(`\n${lines.map(printable).join('\n')}\n`);
-  }
-  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
-  const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
-  return isKnown ? exitCodes.success : exitCodes.negative;
-}
-
-/** Reads whether the running gateways have the user blocked or locked out; undefined when that can't be read. */
-async function readFleet(
-  config: GatewayConfig,
-  name: string,
-  { seen }: Observed,
-  options: ReadOptions,
-  redis: ProbedRedis | undefined,
-) {
-  const { blocks, isRead } = await readBlocks(redis);
-  if (redis === undefined || !isRead) return undefined;
-  const groups = seen.groups.flatMap(({ final }) => final);
-  const block = blocks.ofUser(name, groups);
-  const locks = await namedLockouts(redis, config, name);
-  return {
-    json: { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) },
-    lines: [
-      block ? `blocked until ${momentText(block.until)} by ${block.by}, as ${block.kind} ${block.name}` : 'not blocked',
-      ...(locks.length === 0 ? ['not locked out'] : lockoutLines(locks, options)),
-    ],
-  };
-}
-
 /** With the command that ends them: until then no password that was refused is sent again. */
-function lockoutLines(locks: readonly NamedLockout[], { config }: ReadOptions): string[] {
+export function lockoutLines(locks: readonly NamedLockout[], { config, exact = false }: ExplainOptions): string[] {
   return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
     const state = isLockedOut ? 'locked out' : 'not locked out';
     const tries = `${refused} refused ${refused === 1 ? 'try' : 'tries'} with ${authenticator}`;
-    const unlock = commandLine(['unlock', '--user', user], config);
+    const unlock = commandLine(['unlock', '--user', user, ...(exact ? ['--exact'] : [])], config);
     return `${state}: ${tries}, until ${momentText(until)}. To forget them now: ${unlock}`;
   });
 }
 
-type Known = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
+export type Observed = ReturnType<typeof createObserver>;
 
-async function askOne(config: GatewayConfig, created: CreatedAuthenticator, name: string, observed: Observed) {
-  const { config: one, authenticator } = created;
-  const username = name.slice(one.username.prefix.length);
-  // Issued tokens that are neither revoked nor expired; null where none are issued.
-  const found = (tokens: number | null, answer: Known, reason = '') => {
-    return { authenticator: one.name, tokens, reason, answer };
-  };
-  try {
-    const issued = issuesTokens(one) ? await issuedTo(issuingOf(config, one), username, observed) : undefined;
-    const tokens = issued?.tokens ?? null;
-    if (!authenticator.lookUp && !issued) return found(null, 'cannot be looked up', 'only a token shows its user');
-    const signal = AbortSignal.timeout(one.timeout);
-    const trace = (step: string) => observed.onStep(one.name, step);
-    // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
-    const user = authenticator.lookUp ? await authenticator.lookUp(username, { signal, trace }) : issued?.user;
-    if (user === undefined) return found(tokens, 'not known');
-    // Their names are those of who logged in, and were judged then.
-    if (one.name === config.login?.sessions) return found(tokens, 'known', 'sessions');
-    const judged = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
-    observed.onNames(one.name, user, judged.user);
-    if (judged.breach) return found(tokens, 'refused by policy', judged.breach.rule);
-    return found(tokens, 'known', judged.user.username);
-  } catch (error) {
-    return found(null, 'could not be checked', causeOf(error));
-  }
-}
-
-/** Counts the valid tokens of a name, and joins the groups of their user. It reads one by one: there may be very many, of all users. */
-async function issuedTo(issuing: Issuing, username: string, { onStep }: Observed) {
-  const counts = { valid: 0, revoked: 0, expired: 0, unreadable: 0 };
-  const lists = new Set<string>();
-  let first: UserInfo | undefined;
-  await withIssuer(issuing, async (issuer) => {
-    for await (const token of issuer.list({ username })) {
-      if ('fault' in token) counts.unreadable++;
-      else if (token.revoked) counts.revoked++;
-      else if (token.expiresAt && token.expiresAt.getTime() <= Date.now()) counts.expired++;
-      else {
-        counts.valid++;
-        first ??= token.user;
-        lists.add(JSON.stringify([...(token.user.groups ?? [])].sort()));
-      }
-    }
-  });
-  const { valid, revoked, expired, unreadable } = counts;
-  const { name } = issuing.authenticator;
-  onStep(name, `tokens issued to this name: ${valid} valid, ${revoked} revoked, ${expired} expired`);
-  if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
-  if (unreadable > 0) onStep(name, `records that cannot be read, of whichever user: ${unreadable}`);
-  const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
-  return { tokens: valid, user: first && { ...first, groups } };
-}
-
-type Observed = ReturnType<typeof createObserver>;
-
-function createObserver({ authenticators }: GatewayConfig) {
+export function createObserver({ authenticators }: GatewayConfig) {
   // `username` and `final` are as Kubernetes sees them. `final` has those of `backend` that are not in `leftOut`, in the same order.
   const groups: { authenticator: string; username: string; backend: string[]; leftOut: string[]; final: string[] }[] =
     [];
@@ -293,7 +199,7 @@ function createObserver({ authenticators }: GatewayConfig) {
   } satisfies ChainObserver & Record<string, unknown>;
 }
 
-function printObserved({ seen: { groups, steps } }: Observed): void {
+export function printObserved({ seen: { groups, steps } }: Observed): void {
   for (const { authenticator, username, backend, leftOut, final } of groups) {
     process.stdout.write(`\nGROUPS of ${printable(username)}, from authenticator ${authenticator}\n`);
     const names = final.values();

@@ -1,17 +1,18 @@
 import { pino } from 'pino';
 import { boundedId } from '../chain/decision.ts';
 import { causeOf } from '../config/problems.ts';
-import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
+import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { digestOf, type Entry } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
-import { commandLine, shellQuoted } from './command-line.ts';
+import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withAuthenticators } from './connections.ts';
 import { readToken } from './input.ts';
 import type { ReadOptions } from './options.ts';
 import { printRemark, shortDigest, UsageError } from './output.ts';
+import { requirePrefix } from './user-names.ts';
 
 export type SubjectOptions = Partial<
   Record<'user' | 'group' | 'digest' | 'jti' | 'sid', string> & Record<'token' | 'all', boolean>
@@ -36,9 +37,7 @@ export async function prepare(options: EntryOptions, action: Entry['action'], ki
   const kind = subjectKind(options, action, kinds);
   const config = await loadNamedConfig(options);
   if (action !== 'revoke' || kind === 'all') needCacheRedis(config, action);
-  if (kind === 'user' || kind === 'group') {
-    requirePrefix(kind, options[kind] ?? '', namingAuthenticators(config), options.exact);
-  }
+  if (kind === 'user' || kind === 'group') await requirePrefix(config, kind, options[kind] ?? '', options.exact);
   const { token, ...subject } = await readSubject(options, kind);
   // `unblock` takes any token: it must be possible to end every block.
   if (token !== undefined && (action === 'block' || action === 'revoke')) {
@@ -101,38 +100,6 @@ function readId(kind: 'jti' | 'sid', id: string): Subject {
 export function nameSubject({ kind, name }: Subject): string {
   if (kind === 'all') return 'all users';
   return `${kind} ${kind === 'token' ? shortDigest(name) : printable(name)}`;
-}
-
-/** Those that give users their names: sessions have the names of others. */
-export function namingAuthenticators({ authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>) {
-  return authenticators.filter(({ name }) => name !== login?.sessions);
-}
-
-/**
- * Names are as Kubernetes sees them. Where one begins with no prefix of the config, the prefix was most likely forgotten,
- * and the command would have no effect on the user who is meant.
- */
-export function requirePrefix(
-  kind: 'user' | 'group',
-  name: string,
-  authenticators: readonly Pick<IdentityConfig, 'username' | 'groups'>[],
-  isExact = false,
-): void {
-  const all = new Set(authenticators.map((one) => (kind === 'user' ? one.username : one.groups).prefix));
-  const prefixes = [...all].filter((prefix) => prefix !== '');
-  if (isExact || prefixes.length === 0) return;
-  const own = prefixes.filter((prefix) => name.startsWith(prefix));
-  if (own.some((prefix) => name !== prefix)) return;
-  if (own[0] !== undefined) throw new UsageError(`--${kind} is the prefix alone: write --${kind} ${own[0]}NAME`);
-  const candidates = [
-    ...prefixes.map((prefix) => shellQuoted(prefix + name)),
-    ...(all.has('') ? [`${shellQuoted(name)} --exact`] : []),
-  ];
-  throw new UsageError(
-    `nothing was done: --${kind} ${printable(name)} begins with no prefix of this config, and names are as Kubernetes ` +
-      `sees them. Write one of these${all.has('') ? '' : ', or add --exact if the name is right as it is'}:` +
-      candidates.map((candidate) => `\n  --${kind} ${printable(candidate)}`).join(''),
-  );
 }
 
 /**

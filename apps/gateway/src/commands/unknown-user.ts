@@ -6,7 +6,7 @@ import type { Draft } from '../revocation/publish.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import { withAuthenticators } from './connections.ts';
 import { printRemark } from './output.ts';
-import { namingAuthenticators } from './subject.ts';
+import { namingAuthenticators } from './user-names.ts';
 
 /** Milliseconds that an authenticator may take, after all else is done. */
 const longestLookUp = 2_000;

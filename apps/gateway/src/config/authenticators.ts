@@ -39,7 +39,7 @@ export async function prepareAuthenticator(
     /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
     pluginFiles: [pluginFile(use, around.configFile)].filter((file) => file !== undefined),
     problems: attribute(filled.problems, authenticatorTitle(name)),
-    /** What works but should be changed. */
+    /** Secrets that are written in the file: it works, but should be changed. */
     warnings: [] as Problem[],
   };
   if (use === '') return prepared;

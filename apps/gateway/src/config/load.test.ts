@@ -59,6 +59,7 @@ describe('a good config', () => {
       lockout: { maxFailures: 3, window: 600_000 },
       log: { level: 'info' },
       warnings: [],
+      hasSecrets: false,
     });
   });
 
@@ -198,8 +199,9 @@ describe('a secret that is written in the file', () => {
 
   test('is accepted, with a warning at its line that does not quote it', async () => {
     await using folder = await folderWithProbe(source);
-    const { authenticators, warnings } = await folder.load(withPassword('hunter2222'));
+    const { authenticators, warnings, hasSecrets } = await folder.load(withPassword('hunter2222'));
     expect(authenticators[0]?.options).toEqual({ password: 'hunter2222' });
+    expect(hasSecrets).toBe(true);
     expect(warnings).toEqual([
       {
         file: folder.file,
@@ -218,6 +220,44 @@ describe('a secret that is written in the file', () => {
     await folder.write('password', 'hunter2222');
     expect((await folder.load(withPassword('{ file: password }'))).warnings).toEqual([]);
     expect((await folder.load(withPassword('{ env: A }'), { A: 'hunter2222' })).warnings).toEqual([]);
+  });
+});
+
+describe('a pattern of groups that begins with the prefix of its own authenticator', () => {
+  const withGroups = (groups: string) => yaml({ authenticator: `    groups: ${groups}` });
+
+  test('is accepted, with a warning at its line and no word of a secret', async () => {
+    await using folder = await folderWithProbe();
+    const text = withGroups('{ prefix: "corp:", allow: ["k8s-*", "corp:developers", "corp:"] }');
+    const { warnings, hasSecrets } = await folder.load(text);
+    expect(hasSecrets).toBe(false);
+    const why =
+      'begins with groups.prefix, and is compared with the names of the backend, which come before the prefix';
+    expect(warnings).toMatchObject([
+      {
+        line: expect.any(Number),
+        path: 'authenticators[0].groups.allow[1]',
+        message: `"corp:developers" ${why}`,
+        fix: 'write "developers"',
+      },
+      { path: 'authenticators[0].groups.allow[2]', fix: 'write the name of a group there' },
+    ]);
+  });
+
+  test.each(['{ prefix: "corp:", allow: ["*", "k8s-corp:*"] }', '{ allow: ["corp:*"] }', '{ prefix: "corp:" }'])(
+    'is not %s',
+    async (groups) => {
+      await using folder = await folderWithProbe();
+      expect((await folder.load(withGroups(groups))).warnings).toEqual([]);
+    },
+  );
+
+  test('is found at its own place when another authenticator is refused', async () => {
+    await using folder = await folderWithProbe();
+    const entries = ['use: ./none.js', 'use: ./probe.js, groups: { prefix: "b:", allow: ["b:x"] }'];
+    const text = entries.map((one, index) => `  - { name: a${index}, ${one} }`).join('\n');
+    const error: ConfigError = await folder.load(`authenticators:\n${text}\n`).catch((reason) => reason);
+    expect(usableParts(error)?.warnings).toMatchObject([{ path: 'authenticators[1].groups.allow[0]' }]);
   });
 });
 

@@ -18,8 +18,8 @@ import {
   valueAt,
   wordIssue,
 } from './problems.ts';
-import { readText, UnusableFileError } from './read-text.ts';
-import { checkRules } from './rules.ts';
+import { denied, readText, UnusableFileError } from './read-text.ts';
+import { checkRules, unlikelyPatterns } from './rules.ts';
 import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
 import { unknownKeys } from './unknown-keys.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
@@ -60,7 +60,9 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     /** Plugins that are named by path, absolute. */
     pluginFiles,
     /** What works but should be changed. */
-    warnings: found.flatMap((one) => one.warnings).map(source.locate),
+    warnings: warningsOf(settings, found).map(source.locate),
+    /** Whether a secret is written in it. */
+    hasSecrets: found.some((one) => one.warnings.length > 0),
   });
   const parsed = parseFile(filled.value);
   const problems = [
@@ -85,6 +87,11 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
 /** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
 export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 
+function warningsOf(settings: Pick<FileConfig, 'authenticators'>, found: readonly PreparedAuthenticator[]): Problem[] {
+  const places = found.map(({ index }) => index);
+  return [...found.flatMap((one) => one.warnings), ...unlikelyPatterns(settings, places)];
+}
+
 /** Sessions are issued, so their plugin must be able to. */
 function sessionProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
   const name = valueAt(file, ['login', 'sessions']);
@@ -106,7 +113,10 @@ export function usableParts(error: ConfigError): GatewayConfig | undefined {
 async function readSource(file: string, configFile: string) {
   const text = await readText(configFile, configFileLimit).catch((error: unknown) => {
     if (!(error instanceof UnusableFileError)) throw error;
-    throw new ConfigError([{ file, path: '', message: error.reason }], [configFile]);
+    const { reason, fix } = error;
+    // Other fixes are for files that a config names.
+    const isDenied = reason.includes(denied) && fix !== undefined;
+    throw new ConfigError([{ file, path: '', message: reason, ...(isDenied && { fix }) }], [configFile]);
   });
   const source = parseYaml(file, text);
   if ('problems' in source) throw new ConfigError(source.problems, [configFile]);

@@ -40,7 +40,14 @@ describe('login is refused with', () => {
     [{ maxSessions: 0 }, 'login.maxSessions: '],
     [{ clusters: { prod: { server: 'https://prod' } } }, 'login.clusters.prod.audience: is missing'],
     [{ clusters: { prod: { audience: 'a', server: 'http://prod' } } }, 'login.clusters.prod.server: must be a URL'],
-    [{ clusters: { 'a/b': { audience: 'a', server: 'https://prod' } } }, 'login.clusters.a/b: '],
+    ...['a/b', 'Prod Cluster', '-'].map((name): [object, string] => [
+      { clusters: { [name]: { audience: 'a', server: 'https://prod' } } },
+      `login.clusters.${name}: must be lowercase letters, digits, dots and inner dashes, such as prod`,
+    ]),
+    [
+      { clusters: { ['c'.repeat(64)]: { audience: 'a', server: 'https://prod' } } },
+      `login.clusters.${'c'.repeat(64)}: must have at most 63 characters`,
+    ],
     [
       {
         clusters: Object.fromEntries(

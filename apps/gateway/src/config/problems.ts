@@ -141,7 +141,10 @@ export const kinds: Readonly<Record<string, string>> = {
 export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.input === undefined) return 'is missing';
   if (issue.input === null) return 'is empty: give it a value, or remove the key';
+  // A key of a map: what is wrong with it is said by the schema of keys.
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message;
   if (issue.code === 'invalid_type') {
+    if (issue.expected === 'number' || issue.expected === 'int') return wordNumber(issue.expected, issue.input);
     const list = issue.expected === 'array' ? `: ${writeList(issue.input)}` : '';
     return `must be ${kinds[issue.expected] ?? issue.expected}${list}`;
   }
@@ -153,6 +156,14 @@ export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'too_small') return wordBound('at least', issue.origin, issue.minimum);
   if (issue.code === 'too_big') return wordBound('at most', issue.origin, issue.maximum);
   return undefined;
+}
+
+/** Numbers of the gateway's own keys are no secrets. A text of digits was written in quotes. */
+function wordNumber(expected: string, input: unknown): string {
+  if (typeof input !== 'string' || input.length > 100) return `must be ${kinds[expected]}, such as 3`;
+  const plain = input.trim();
+  const fix = plain !== '' && Number.isFinite(Number(plain)) ? `${plain}, without quotes` : 'one such as 3';
+  return `${JSON.stringify(input)} is not ${kinds[expected]}: write ${fix}`;
 }
 
 /** Only values of keys that have no secret are quoted. */

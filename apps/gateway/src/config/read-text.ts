@@ -1,4 +1,5 @@
 import { constants, type FileHandle, open } from 'node:fs/promises';
+import { howToRead } from '../files/permission.ts';
 
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
@@ -16,6 +17,12 @@ export class UnusableFileError extends Error {
     this.reason = reason;
     if (fix !== undefined) this.fix = fix;
   }
+}
+
+/** Returns what a read threw, with the fix in its message: where the config names the file. */
+export function withFix(error: unknown): unknown {
+  if (!(error instanceof UnusableFileError) || error.fix === undefined) return error;
+  return new Error(`${error.message}: ${error.fix}`, { cause: error });
 }
 
 /** As `readBytes`, for a file that must be UTF-8. */
@@ -42,6 +49,7 @@ export async function readBytes(file: string, limit: number): Promise<Buffer> {
   } catch (error) {
     if (error instanceof UnusableFileError) throw error;
     const { code = '', message } = error as NodeJS.ErrnoException;
+    if (code === 'EACCES') throw new UnusableFileError(file, `can't be read: ${denied}`, await howToRead(file));
     const [reason, fix] = wordings[code] ?? [code || message, undefined];
     throw new UnusableFileError(file, `can't be read: ${reason}`, fix);
   }
@@ -76,8 +84,9 @@ export function pieceOf(size: number, most: number): number {
 
 const wherePathsStart = ' (relative paths start at the folder of the config file)';
 
+export const denied = 'permission denied for the user that runs the gateway';
+
 const wordings: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
   ENOENT: ['there is no such file', `create it, or fix the path${wherePathsStart}`],
   ENOTDIR: ['a part of its path is a file and no folder', `fix the path${wherePathsStart}`],
-  EACCES: ['permission denied for the user that runs the gateway', 'let that user read it, and enter its folder'],
 };

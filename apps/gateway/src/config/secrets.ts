@@ -73,7 +73,7 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
     return secret === '' ? { message: `the file ${file} is empty`, fix: 'write the secret into it' } : { secret };
   } catch (error) {
     if (!(error instanceof UnusableFileError)) throw error;
-    return { message: error.message, fix: 'make it a readable file that holds the secret alone' };
+    return { message: error.message, fix: error.fix ?? 'make it a file that holds the secret alone' };
   }
 }
 

@@ -45,6 +45,10 @@ test.each([
   ['tracing: { endpoint: "http://key@otel:4318/v1/traces" }', 'tracing.endpoint: must have no name or password in it'],
   ['tracing: { endpoint: "http://:key@otel:4318/v1/traces" }', 'tracing.endpoint: must have no name or password in it'],
   ['tracing: { endpoint: "http://otel:4318", sampleRatio: 2 }', 'tracing.sampleRatio: must be a number from 0 to 1'],
+  ['lockout: { maxFailures: three }', 'lockout.maxFailures: "three" is not a number: write one such as 3'],
+  ['lockout: { maxFailures: "5" }', 'lockout.maxFailures: "5" is not a number: write 5, without quotes'],
+  ['lockout: { maxFailures: 1.5 }', 'lockout.maxFailures: must be a whole number, such as 3'],
+  ['lockout: { maxFailures: [3] }', 'lockout.maxFailures: must be a number, such as 3'],
 ])('%s is refused', async (more, expected) => {
   expect(await problemsOf(yaml({ more }))).toEqual([expect.stringContaining(expected)]);
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, lstat, open, stat } from 'node:fs/promises';
-import { pieceOf, readBytes, UnusableFileError } from '../config/read-text.ts';
+import { pieceOf, readBytes, withFix } from '../config/read-text.ts';
 import { pause } from '../deadlines.ts';
 
 /** Milliseconds. */
@@ -193,7 +193,6 @@ async function read(file: string, limit: number): Promise<Buffer> {
   try {
     return await readBytes(file, limit);
   } catch (error) {
-    if (!(error instanceof UnusableFileError) || error.fix === undefined) throw error;
-    throw new Error(`${error.message}: ${error.fix}`, { cause: error });
+    throw withFix(error);
   }
 }

@@ -70,6 +70,8 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
   return {
     config,
     links,
+    /** As the plugins made them, without the layers. */
+    created,
     registries: created.map(({ registry }): Registry => registry),
     files: [...created, lease, login].flatMap((one): readonly WatchedFile[] => one?.files ?? []),
     /** The Redis that all replicas share. */

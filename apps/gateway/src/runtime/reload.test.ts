@@ -21,6 +21,7 @@ function generation(name: string): Generation {
   return {
     config,
     links: [],
+    created: [],
     registries: [],
     files: [],
     redis: undefined,

@@ -109,7 +109,9 @@ describe('readTlsMaterial', () => {
     };
     const error: AggregateError = await readTlsMaterial(config(missing)).catch((thrown) => thrown);
     const messages = ['certFile: /nowhere/a.crt', 'keyFile: /nowhere/a.key', 'clientCAFile: /nowhere/ca'].map(
-      (file) => `server.tls.${file} can't be read: there is no such file`,
+      (file) =>
+        `server.tls.${file} can't be read: there is no such file: create it, or fix the path ` +
+        '(relative paths start at the folder of the config file)',
     );
     expect(error.errors.map(String)).toEqual(messages.map((one) => `Error: ${one}`));
     expect(error.message).toBe(messages.join('; '));

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-options';
 import { causeOf } from '../config/problems.ts';
-import { readBytes } from '../config/read-text.ts';
+import { readBytes, withFix } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
 
 /** What TLS needs, read and checked to fit together. */
@@ -78,7 +78,7 @@ async function readFiles({ certFile, keyFile, client }: TlsConfig) {
     try {
       return await readBytes(file, tlsFileLimit);
     } catch (error) {
-      failures.push(new Error(`server.tls.${setting}: ${causeOf(error)}`, { cause: error }));
+      failures.push(new Error(`server.tls.${setting}: ${causeOf(withFix(error))}`, { cause: error }));
       return Buffer.alloc(0);
     }
   };

@@ -76,7 +76,13 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
     const { session } = opened;
     if (session.until <= now()) return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
     const refused = (reason: RejectionReason): Decision => ({ kind: 'rejected', reason, subject: session.name });
-    if (!isForCluster(session, clusters)) return refused('audience-mismatch');
+    if (!isForCluster(session, clusters)) {
+      const { cluster = 'none', audience = 'none' } = session;
+      context.trace?.(
+        `the session is for the cluster ${cluster} and its audience ${audience}, which login.clusters has not`,
+      );
+      return refused('audience-mismatch');
+    }
     const users = usersOf(session.authenticator);
     // It left login.authenticators. A refusal has its user log in again.
     if (users === undefined) return refused('unknown-user');

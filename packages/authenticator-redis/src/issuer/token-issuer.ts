@@ -1,7 +1,8 @@
-import type { PluginContext, TokenIssuer } from '@sallyport/authenticator';
+import type { IssuerUses, PluginContext, TokenIssuer } from '@sallyport/authenticator';
 import { RedisProblem } from '@sallyport/redis-connection';
 import type { RedisOptions } from '../options.ts';
-import { openStore } from '../store.ts';
+import { openStore, type Store } from '../store.ts';
+import { checkIssuer } from './check-issuer.ts';
 import { createToken } from './create-token.ts';
 import { listSessions, listTokens } from './list-tokens.ts';
 import { deleteToken, revokeTokens } from './revoke-tokens.ts';
@@ -29,8 +30,23 @@ export async function createRedisTokenIssuer(
     },
     revoke: (selection, revocation, signal) => withFix(revokeTokens(selection, revocation, store, signal)),
     delete: (token, signal) => deleteToken(token, store, signal).catch(throwWithFix),
+    check: (uses, signal) => checkRights(uses, options, store, signal),
     close: () => store.connection.close(),
   };
+}
+
+/** A gateway that only reads may have a config without a user for the commands: that is no error. */
+async function checkRights(uses: IssuerUses, options: RedisOptions, store: Store, signal: AbortSignal) {
+  try {
+    return await checkIssuer(uses, store, options.trackLastUse !== undefined, signal);
+  } catch (error) {
+    const isReaderAlone = !uses.sessions && options.admin === options.connection;
+    if (!isReaderAlone || !(error instanceof RedisProblem) || error.kind !== 'permission') throwWithFix(error);
+    return [
+      '`token create`, `token list` and `revoke` fail with this config, and it is unknown whether this Redis keeps its tokens: ' +
+        `${error.message}; options.admin may name another user for them`,
+    ];
+  }
 }
 
 async function* withFix<T>(work: AsyncIterable<T>): AsyncGenerator<T> {

@@ -1,19 +1,19 @@
 import type { LayoutName } from '../layouts.ts';
 
-/** The least rights of users of Redis, as ACL files have them after the password. The README has the same. */
+/** The least rights of users of Redis, as ACL files have them after the password. docs/redis.md has the same. */
 export interface AccessLists {
-  /** For logins, and for `sallyport check`. */
+  /** For logins. */
   readonly gateway: string;
   /** The same with `trackLastUse`: it may write those notes, and no token. The part in parentheses needs Redis 7. */
   readonly trackingGateway: string;
-  /** For `sallyport token create`, `token list` and `revoke`. */
+  /** For `sallyport token create`, `token list` and `revoke`, and for `sallyport check`, which alone needs INFO. */
   readonly issuer: string;
   /** Both again, for sessions. */
   readonly sessionGateway: string;
   readonly sessionIssuer: string;
 }
 
-const keys = '~sallyport:token:*';
+const keys = 'resetkeys ~sallyport:token:* -@all';
 
 /** The commands of a lookup besides PTTL and ECHO. */
 const readCommands: Readonly<Record<LayoutName, readonly string[]>> = {
@@ -38,16 +38,16 @@ export const accessLists: Readonly<Record<LayoutName, AccessLists>> = {
   json: {
     gateway: `${keys} +getrange +pttl +echo`,
     trackingGateway: `${keys} +getrange +pttl +echo ${notes}`,
-    issuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +role +wait`,
+    issuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +role +wait +info`,
     sessionGateway: `${keys} +getrange +pttl +echo +pexpire`,
-    sessionIssuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +role +wait +zadd +zrange +zrem`,
+    sessionIssuer: `${keys} +getrange +pttl +echo +scan +set +eval +pexpire +role +wait +zadd +zrange +zrem +info`,
   },
   hash: {
     gateway: `${keys} ${readHash} +pttl +echo`,
     trackingGateway: `${keys} ${readHash} +pttl +echo ${notes}`,
-    issuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +role +wait`,
+    issuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +role +wait +info`,
     sessionGateway: `${keys} ${readHash} +pttl +echo +pexpire`,
-    sessionIssuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +role +wait +zadd +zrange +zrem`,
+    sessionIssuer: `${keys} ${readHash} +getrange +pttl +echo +scan +eval +exists +hexists +hset +pexpire +role +wait +zadd +zrange +zrem +info`,
   },
 };
 
@@ -55,8 +55,8 @@ type Task = 'create' | 'list' | 'listLastUse' | 'revoke';
 
 /**
  * The rights of the issuer that each task needs, also in scripts: Redis checks the rights of the user who runs them. Those that it
- * needs nowhere are for an old Redis whose memory is full (PEXPIRE, with `json`), and to learn whether replicas have confirmed a
- * revocation (ROLE, WAIT).
+ * needs nowhere are for an old Redis whose memory is full (PEXPIRE, with `json`), to learn whether replicas have confirmed a
+ * revocation (ROLE, WAIT), and for `check` (INFO).
  */
 export const rightsFor: Readonly<Record<LayoutName, Readonly<Record<Task, readonly string[]>>>> = {
   json: {

@@ -106,6 +106,24 @@ export const recognitionCases: readonly CaseDefinition[] = [
     }
   }),
   authenticatorCase(
+    'whyUnrecognized() answers any string that is not recognized with words or nothing, and quotes no token',
+    async (kit, authenticator) => {
+      if (authenticator.whyUnrecognized === undefined) return;
+      for (const { name, token } of anyStrings(kit)) {
+        if (authenticator.recognizes?.(token) !== false) continue;
+        const asked = await outcomeOf(() => authenticator.whyUnrecognized?.(token));
+        const words = 'value' in asked ? asked.value : undefined;
+        const isWords = words === undefined || (typeof words === 'string' && words !== '' && words.length <= 1_000);
+        verify('value' in asked && isWords, () => ({
+          expected: `whyUnrecognized() to give up to 1,000 characters, or nothing, for ${name}`,
+          got: 'error' in asked ? `it threw ${kit.show(asked.error)}` : `it gave ${kit.show(words)}`,
+          why: 'Operators read it in a row of what `sallyport explain` prints.',
+        }));
+        kit.mustBeSilent(`what whyUnrecognized() says of ${name}`, words);
+      }
+    },
+  ),
+  authenticatorCase(
     'claimedName() answers any string with a name or nothing, the same one each time, and takes no time',
     async (kit, authenticator) => {
       for (const { name, token } of [...anyStrings(kit), ...tiringTokens(kit)]) {

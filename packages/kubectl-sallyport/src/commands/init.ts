@@ -6,6 +6,7 @@ import { addContext, type NewContext } from '../kubeconfig/add-context.ts';
 import { readClusterData } from '../kubeconfig/entries.ts';
 import { kubeconfigPaths } from '../kubeconfig/files.ts';
 import { listClusters, readKubeconfig } from '../server/login-server.ts';
+import { initCommand, type ServerAddress } from '../server/request.ts';
 import { normalizeUrl, readCaFile } from '../target.ts';
 import { printable, shellWord } from '../text.ts';
 
@@ -30,8 +31,8 @@ export async function init(words: readonly string[]): Promise<void> {
   }
   const caFile = values['ca-file'];
   const ca = caFile === undefined ? undefined : readCaFile(caFile);
-  const address = { url: normalizeUrl(url), ca };
-  const chosen = choose(await listClusters(address), named, all, address.url);
+  const address = { url: normalizeUrl(url), ca, cluster: named, account: values.username, isForAll: all };
+  const chosen = choose(await listClusters(address), address, caFile);
   const paths = kubeconfigPaths(values.kubeconfig);
   const makeCurrent = chosen.length === 1 && !values['keep-context'];
   for (const cluster of chosen) {
@@ -64,17 +65,18 @@ export function isOnPath(path = '', platform = process.platform): boolean {
 }
 
 /** @throws Failure that lists the clusters when there is a choice, or no such cluster */
-function choose(names: readonly string[], named: string | undefined, all: boolean, url: string): readonly string[] {
+function choose(names: readonly string[], address: ServerAddress, caFile: string | undefined): readonly string[] {
+  const { url, cluster: named, isForAll } = address;
   const list = names.join(', ');
   if (names.length === 0) throw new Failure(`${url}: it has no clusters to log in to. Ask your administrator`);
   if (named !== undefined) {
     if (names.includes(named)) return [named];
     throw usageFailure(`${url}: it has no cluster ${named}. It has ${list}`);
   }
-  if (all || names.length === 1) return names;
-  throw usageFailure(
-    `${url}: it has several clusters: ${list}. Name one, or take all: kubectl sallyport init ${url} --all`,
-  );
+  if (isForAll || names.length === 1) return names;
+  const withCa = caFile === undefined ? '' : ` --ca-file ${shellWord(caFile)}`;
+  const takeAll = initCommand({ ...address, isForAll: true });
+  throw usageFailure(`${url}: it has several clusters: ${list}. Name one, or take all: ${takeAll}${withCa}`);
 }
 
 function report(context: string, { path, before }: ReturnType<typeof addContext>, isCurrent: boolean): void {

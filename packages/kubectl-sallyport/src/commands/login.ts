@@ -21,8 +21,10 @@ export async function token(words: readonly string[]): Promise<void> {
   // The current context may be that of another cluster, which must not get this token.
   if (target === undefined) {
     throw usageFailure(
-      'it is not known which cluster to log in to. In the kubeconfig, the user needs provideClusterInfo: true and the ' +
-        'cluster its extension, or the user needs the arguments --url and --cluster. Run: kubectl sallyport init URL',
+      'it is not known which cluster to log in to: this client hands over nothing of the cluster. For a client that ' +
+        "can't, add a context that needs nothing, and use that: kubectl sallyport init URL CLUSTER --no-cluster-info " +
+        '--context NAME. For others, the user needs provideClusterInfo: true and the cluster its extension: ' +
+        'kubectl sallyport init URL CLUSTER writes both',
     );
   }
   const store = openStore(target);
@@ -85,7 +87,8 @@ export async function logout(words: readonly string[]): Promise<void> {
   }
   if (ended === undefined) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
   forgetAll(target.url, session.user);
-  process.stdout.write(`logged out ${printable(session.user)} everywhere: ${ended.ended} sessions ended\n`);
+  const count = `${ended.ended} ${ended.ended === 1 ? 'session' : 'sessions'}`;
+  process.stdout.write(`logged out ${printable(session.user)} everywhere: ${count} ended\n`);
 }
 
 function unconfirmedText({ user, expiresAt }: Session): string {

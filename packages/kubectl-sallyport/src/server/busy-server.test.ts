@@ -46,14 +46,15 @@ test('a server whose Retry-After is 0 gets the password again after a second', a
 });
 
 test.each([
-  ['logout', [], 'DELETE /v1/session', 204],
-  ['logout --all', ['--all'], 'DELETE /v1/sessions', 200],
-])('%s waits for a server that is busy', async (_what, all, request, status) => {
+  ['logout', [], 'DELETE /v1/session', 204, 'of cluster prod'],
+  ['logout --all', ['--all'], 'DELETE /v1/sessions', 200, 'everywhere: 1 session ended'],
+])('%s waits for a server that is busy', async (_what, all, request, status, done) => {
   await using home = await temporaryFolder('busy');
   const { url, requests, words } = await busyFor(['1'], status, { ended: 1 });
   const client = createClient(home.path);
   const file = client.cacheSession({ url, cluster: 'prod' });
-  expect(await client.run(['logout', ...all, ...words])).toMatchObject({ code: 0, stderr: '' });
+  const stdout = `logged out corp:ada ${done}\n`;
+  expect(await client.run(['logout', ...all, ...words])).toEqual({ code: 0, stdout, stderr: '' });
   expect(requests).toEqual([request, request]);
   expect(existsSync(file)).toBe(false);
 });

@@ -1,5 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createAuthority } from '@sallyport/test-servers/certificates';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createClient } from '../testing/client.ts';
 import { localServer } from '../testing/local-server.ts';
 
@@ -21,4 +26,45 @@ test('a password for a server of this machine goes through no proxy', async () =
   const run = createClient(home.path).terminal(`printf secret | ${login}`, env);
   expect([await run.ended, run.shown()]).toEqual([0, expect.stringContaining('as corp:ada')]);
   expect(asked).toEqual({ proxy: 0, server: 1 });
+});
+
+/** A server of another host: its certificate is for these names. */
+async function otherHost(names: readonly string[]) {
+  const authority = await createAuthority();
+  onTestFinished(() => authority[Symbol.asyncDispose]());
+  const { certificate: cert, key } = await authority.issueServer({ names });
+  const server = createServer({ cert, key }, (_request, response) => void response.end('{}'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, caFile: authority.certificateFile };
+}
+
+test('a certificate for another host is refused with its names and that of the URL', async () => {
+  await using home = await temporaryFolder('names');
+  const client = createClient(home.path);
+  const { url, caFile } = await otherHost(['DNS:login.example.com', 'IP:192.0.2.1']);
+  expect(await client.run(['init', url, '--ca-file', caFile])).toEqual({
+    code: 3,
+    stdout: '',
+    stderr:
+      `kubectl-sallyport: ${url}: cannot verify its certificate: it is for login.example.com, 192.0.2.1, and not for ` +
+      '127.0.0.1. Use the URL that your administrator gave you, or ask for it\n',
+  });
+});
+
+test.each([
+  [['init'], 'init URL'],
+  [['init', 'prod'], 'init URL prod'],
+  [['init', '--all'], 'init URL --all'],
+  [['init', 'prod', '--username', 'ada'], 'init URL prod --username ada'],
+  [['login', '--cluster', 'prod', '--username', 'ada'], 'init URL prod --username ada'],
+])('when no CA is trusted, %j says what to run with the file of the CA', async ([command = '', ...words], expected) => {
+  await using home = await temporaryFolder('trust');
+  await writeFile(join(home.path, 'password'), 'secret');
+  const { url } = await otherHost(['IP:127.0.0.1']);
+  const place = command === 'init' ? [url] : ['--url', url];
+  const env = { SALLYPORT_PASSWORD_FILE: join(home.path, 'password') };
+  const { code, stderr } = await createClient(home.path).run([command, ...place, ...words], env);
+  const line = `run: kubectl sallyport ${expected.replace('URL', url)} --ca-file FILE\n`;
+  expect([code, stderr.slice(-line.length)]).toEqual([3, line]);
 });

@@ -1,9 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { codeOf, exitCodes, Failure, reasonOf } from '../failure.ts';
 import type { Target } from '../target.ts';
+import { shellWord } from '../text.ts';
 
-/** What a request needs to know of the login server. */
-export type ServerAddress = Pick<Target, 'url' | 'ca'>;
+/** What a request needs to know of the login server. All but `url` and `ca` is for messages alone. */
+export interface ServerAddress extends Pick<Target, 'url' | 'ca' | 'account'> {
+  readonly cluster?: string | undefined;
+  /** All clusters of this server are meant. */
+  readonly isForAll?: boolean;
+}
 
 export interface Request {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -67,19 +72,44 @@ async function systemAuthorities(): Promise<string[] | undefined> {
 /** OpenSSL's words for a certificate that no known CA has issued. */
 const withoutTrust = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_)/;
 
-function explain({ url, ca }: ServerAddress, error: unknown): string {
+function explain(address: ServerAddress, error: unknown): string {
+  const { url, ca } = address;
   const code = codeOf(error);
   if (withoutTrust.test(code)) {
     const reason = ca === undefined ? 'no CA that this machine trusts' : 'none of the CAs that are set for it';
     return (
       `${url}: cannot verify its certificate (${code}): it was issued by ${reason}. ` +
-      `Ask your administrator for the file of its CA, then run: kubectl sallyport init ${url} --ca-file FILE`
+      `Ask your administrator for the file of its CA, then run: ${initCommand(address)} --ca-file FILE`
     );
   }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(url, error);
   const reason = reasonOf(error) || code;
   if (/^(CERT_|ERR_TLS_)/.test(code)) {
     return `${url}: cannot verify its certificate: ${reason}. Ask your administrator`;
   }
   const isLate = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
   return `${url}: cannot reach the login server: ${isLate ? 'it did not answer in time' : reason}. Try again, or ask your administrator`;
+}
+
+/** The command that adds to the kubeconfig what an address is for, for a message. */
+export function initCommand({ url, cluster, account, isForAll = false }: ServerAddress): string {
+  const words = [
+    ...(cluster === undefined ? [] : [shellWord(cluster)]),
+    ...(isForAll ? ['--all'] : []),
+    ...(account === undefined ? [] : ['--username', shellWord(account)]),
+  ];
+  return ['kubectl sallyport init', url, ...words].join(' ');
+}
+
+/** A certificate of a CA that is trusted, for another host. Node's own words for it are for programmers. */
+function otherName(url: string, error: unknown): string {
+  const { cert } = error as { readonly cert?: { readonly subjectaltname?: string } };
+  const names = [...(cert?.subjectaltname ?? '').matchAll(/(?:DNS|IP Address):([^",]+)/g)].map(([, name]) => name);
+  const shown = names.slice(0, 5).join(', ');
+  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
+  const valid = shown === '' ? 'names no host' : `is for ${shown}`;
+  return (
+    `${url}: cannot verify its certificate: it ${valid}, and not for ${host}. ` +
+    'Use the URL that your administrator gave you, or ask for it'
+  );
 }

@@ -24,7 +24,8 @@ interface Subject {
 /** A certificate authority in a folder of its own, made by the `openssl` command for one test file. */
 export interface Authority extends Pair {
   readonly directory: string;
-  issue(subject: Subject): Promise<Pair>;
+  /** @param by the intermediate authority that signs it; left out: this one */
+  issue(subject: Subject, by?: Pair): Promise<Pair>;
   /** A self-signed certificate that is no authority. */
   selfSigned(subject: Subject): Promise<Pair>;
   remove(): Promise<void>;
@@ -33,11 +34,12 @@ export interface Authority extends Pair {
 export async function createAuthority(commonName = 'test CA'): Promise<Authority> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-tls-'));
   const authority = await make(directory, { commonName }, ['basicConstraints = critical, CA:true'], []);
-  const signed = ['-CA', authority.certFile, '-CAkey', authority.keyFile];
+  const signedBy = ({ certFile, keyFile }: Pair) => ['-CA', certFile, '-CAkey', keyFile];
   return {
     ...authority,
     directory,
-    issue: (subject) => make(directory, subject, [`basicConstraints = CA:${subject.isAuthority === true}`], signed),
+    issue: (subject, by = authority) =>
+      make(directory, subject, [`basicConstraints = CA:${subject.isAuthority === true}`], signedBy(by)),
     selfSigned: (subject) => make(directory, subject, ['basicConstraints = CA:false'], []),
     remove: () => rm(directory, { recursive: true }),
   };

@@ -1,0 +1,42 @@
+import type { Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../files/permission.ts';
+import type { TrustedFile } from './check-files.ts';
+import { commandLine, shellQuoted } from './command-line.ts';
+import { printRemark } from './output.ts';
+
+/**
+ * Prints a remark if root checks the config of another account: root may read and write everything, so the check says nothing
+ * about what that account may. In a pod, the gateway has the user of this process.
+ *
+ * @param config the value of `--config`
+ */
+export async function remarkOtherAccount(files: readonly TrustedFile[], config: string | undefined): Promise<void> {
+  if (process.getuid?.() !== 0 || process.env.KUBERNETES_SERVICE_HOST) return;
+  for (const { file } of files.filter(({ secret }) => secret)) {
+    const found = await stat(file).catch(() => undefined);
+    const reader = found && (await readerOf(found));
+    if (reader === undefined) continue;
+    const { who, account } = reader;
+    const again = account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
+    printRemark(
+      `checked as root, who may read and write everything, while the secrets of this config are for ${who}. ` +
+        `To check what the gateway may, run ${again} ${commandLine(['check'], config)}`,
+    );
+    return;
+  }
+}
+
+/** For whom root keeps a secret: its owner, or the group that may read it. Undefined: for root alone. */
+async function readerOf({ uid, gid, mode }: Stats): Promise<{ who: string; account: string | undefined } | undefined> {
+  if (uid !== 0) {
+    const account = await nameOfAccount(uid);
+    return { who: `the user ${account ?? uid}`, account };
+  }
+  if (gid === 0 || (mode & 0o040) === 0) return undefined;
+  const [account, ...others] = await accountsOfGroup(gid);
+  return {
+    who: `the group ${(await nameOfGroup(gid)) ?? gid}`,
+    account: others.length === 0 ? account : undefined,
+  };
+}

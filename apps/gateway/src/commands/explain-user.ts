@@ -1,0 +1,183 @@
+import type { GatewayConfig } from '../config/types.ts';
+import { createLogger } from '../logging/logger.ts';
+import { printable } from '../logging/printable.ts';
+import type { Entry } from '../revocation/list.ts';
+import { issuesTokens } from '../runtime/authenticators.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { commandLine } from './command-line.ts';
+import { withAuthenticators } from './connections.ts';
+import { createObserver, type ExplainOptions, lockoutLines, type Observed, printObserved } from './explain.ts';
+import { issuingOf, type SeenToken, toJson } from './issuer.ts';
+import { lockoutJson } from './lockouts.ts';
+import { type LookedUp, lookUpUser } from './look-up-user.ts';
+import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
+import { entryJson } from './report.ts';
+import { momentText } from './times.ts';
+import { findUser, namingAuthenticators } from './user-names.ts';
+import { readUserParts, type TrailLine, type UserParts } from './user-parts.ts';
+
+/**
+ * Shows what is known of a user without a token: which authenticators know the name, with which groups; and what keeps
+ * them out or lets them in: the account, blocks, lockouts, sessions, tokens, and the last lines of the audit trail.
+ */
+export async function explainUser(
+  config: GatewayConfig,
+  given: string,
+  options: ExplainOptions,
+  redis?: ProbedRedis,
+): Promise<ExitCode> {
+  const { name, isExact } = await findUser(config, given, options.exact);
+  const observed = createObserver(config);
+  const looked = await lookUpAll(config, name, observed);
+  const groups = observed.seen.groups.flatMap(({ final }) => final);
+  const parts = await readUserParts(config, name, groups, redis);
+  const rows = [...looked, ...sessionRow(config, parts)];
+  const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
+  if (options.output === 'json') {
+    printJson({ user: name, authenticators: known, ...observed.seen, ...partsJson(config, parts) });
+  } else {
+    print(known, observed);
+    const lines = [...accountLines(known), ...partLines(config, name, parts, { ...options, exact: isExact })];
+    process.stdout.write(`\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`);
+    printTrail(parts);
+  }
+  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
+  const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
+  return isKnown ? exitCodes.success : exitCodes.negative;
+}
+
+async function lookUpAll(config: GatewayConfig, name: string, observed: Observed): Promise<readonly LookedUp[]> {
+  const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => {
+    return name.startsWith(prefix) && name !== prefix;
+  });
+  const logger = await createLogger('error');
+  return withAuthenticators({ ...config, authenticators: theirs }, logger, (created) => {
+    return Promise.all(
+      created.map((one) => lookUpUser(config, one, name.slice(one.config.username.prefix.length), observed)),
+    );
+  });
+}
+
+/** The authenticator of sessions. Their names are those of who logged in, and were judged then. */
+function sessionRow({ login }: GatewayConfig, { sessions }: UserParts): readonly LookedUp[] {
+  if (login === undefined) return [];
+  const row = { authenticator: login.sessions, tokens: null, account: null };
+  if ('unread' in sessions) return [{ ...row, answer: 'could not be checked', reason: sessions.unread }];
+  const tokens = sessions.value?.length ?? 0;
+  return [{ ...row, tokens, ...(tokens > 0 ? known : unknown) }];
+}
+
+const known = { answer: 'known', reason: 'sessions' } as const;
+const unknown = { answer: 'not known', reason: '' } as const;
+
+/** A part that can't be read is null, and has its reason in `unread`. */
+function partsJson({ login }: GatewayConfig, parts: UserParts): object {
+  const { blocks, lockouts, sessions, audit } = parts;
+  const list = 'value' in sessions ? sessions.value : undefined;
+  const [newest] = list ?? [];
+  const unread = Object.entries(parts).flatMap(([part, one]) => ('unread' in one ? [[part, one.unread]] : []));
+  return {
+    blocked: 'value' in blocks && blocks.value[0] !== undefined ? entryJson(blocks.value[0]) : null,
+    blocks: 'value' in blocks ? blocks.value.map(entryJson) : null,
+    lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
+    sessions: list ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) } : null,
+    audit: 'value' in audit ? audit.value.lines : null,
+    unread: Object.fromEntries(unread),
+  };
+}
+
+function print(looked: readonly LookedUp[], observed: Observed): void {
+  const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
+    return [authenticator, answer, reason, tokens === null ? '' : String(tokens)];
+  });
+  printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TOKENS'], rows);
+  printObserved(observed);
+}
+
+function accountLines(looked: readonly LookedUp[]): readonly string[] {
+  return looked.flatMap(({ authenticator, account }) => {
+    if (account === null) return [];
+    return [`account in ${authenticator}: ${account === 'good' ? 'nothing against the user' : account}`];
+  });
+}
+
+/** With the commands that change something. */
+function partLines(
+  { login }: GatewayConfig,
+  name: string,
+  { blocks, lockouts, sessions }: UserParts,
+  options: ExplainOptions,
+): readonly string[] {
+  const lines: string[] = [];
+  if ('unread' in blocks) lines.push(`blocked: not known, since ${blocks.unread}`);
+  else
+    lines.push(...(blocks.value.length === 0 ? ['not blocked'] : blocks.value.map((one) => blockLine(one, options))));
+  if ('unread' in lockouts) lines.push(`locked out: not known, since ${lockouts.unread}`);
+  else lines.push(...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)));
+  if ('unread' in sessions) lines.push(`sessions: not known, since ${sessions.unread}`);
+  else if (login !== undefined) lines.push(sessionLine(name, login.sessions, sessions.value ?? [], options));
+  return lines;
+}
+
+function blockLine({ kind, name, until, by, reason }: Entry, { config, exact = false }: ExplainOptions): string {
+  const unblock = commandLine(['unblock', `--${kind}`, name, ...(exact ? ['--exact'] : [])], config);
+  const why = reason === undefined ? by : `${by}: ${reason}`;
+  return `blocked as ${kind} ${name} until ${momentText(until)}, by ${why}. To end that now: ${unblock}`;
+}
+
+function sessionLine(
+  name: string,
+  authenticator: string,
+  sessions: readonly SeenToken[],
+  { config, exact = false }: ExplainOptions,
+): string {
+  const [newest] = sessions;
+  if (newest?.session === undefined) return 'no sessions';
+  const { since, device, address, cluster } = newest.session;
+  const { lastUsedAt } = newest.issued;
+  const place = [
+    `since ${momentText(since)}`,
+    ...(device === undefined ? [] : [`on ${device}`]),
+    `from ${address}`,
+    ...(cluster === undefined ? [] : [`for cluster ${cluster}`]),
+    ...(lastUsedAt ? [`last used ${momentText(lastUsedAt.getTime())}`] : []),
+  ].join(', ');
+  const only = ['--authenticator', authenticator, ...(exact ? ['--exact'] : [])];
+  const revoke = commandLine(['revoke', '--user', name, ...only], config);
+  const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions, the newest`;
+  return `${count} ${place}. To end ${sessions.length === 1 ? 'it' : 'them'}: ${revoke}`;
+}
+
+function tokenLines(
+  config: GatewayConfig,
+  name: string,
+  looked: readonly LookedUp[],
+  options: ExplainOptions,
+): readonly string[] {
+  return looked.flatMap(({ authenticator, tokens }) => {
+    const one = config.authenticators.find((each) => each.name === authenticator);
+    if (!tokens || one === undefined || !issuesTokens(one) || authenticator === config.login?.sessions) return [];
+    const list = issuingOf(config, one, options.config).toPaste('token', 'list', '--user', name);
+    return [`${tokens} issued ${tokens === 1 ? 'token' : 'tokens'} of ${authenticator}. To list all: ${list}`];
+  });
+}
+
+function printTrail({ audit }: UserParts): void {
+  if ('unread' in audit) {
+    process.stdout.write(`audit trail: not read, since ${printable(audit.unread)}\n`);
+    return;
+  }
+  const { lines, isPartial } = audit.value;
+  if (lines.length === 0) {
+    process.stdout.write(`audit trail: no line of this user${isPartial ? ' in the part that was read' : ''}\n`);
+    return;
+  }
+  process.stdout.write('\nLAST LINES OF THE AUDIT TRAIL\n');
+  printTable(['TIME', 'EVENT', 'RESULT', 'REASON', 'AUTHENTICATOR', 'BY'], lines.map(trailRow));
+}
+
+function trailRow(line: TrailLine): readonly string[] {
+  const { time = '', event = 'review', outcome = '', reason = '', authenticator = '', device, address, caller } = line;
+  const by = line.by ?? [device, address, caller].filter((one) => one !== undefined).join(', ');
+  return [time, event, outcome, reason, authenticator, by];
+}

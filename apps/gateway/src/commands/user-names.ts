@@ -1,0 +1,131 @@
+import { pino } from 'pino';
+import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
+import { withTimeLimit } from '../deadlines.ts';
+import { printable } from '../logging/printable.ts';
+import { shellQuoted } from './command-line.ts';
+import { withAuthenticators } from './connections.ts';
+import { type LookedUp, lookUpUser } from './look-up-user.ts';
+import { columns, printRemark, UsageError } from './output.ts';
+
+/** Those that give users their names: sessions have the names of others. */
+export function namingAuthenticators({ authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>) {
+  return authenticators.filter(({ name }) => name !== login?.sessions);
+}
+
+/** A name as Kubernetes may see it. `isExact`: it begins with no prefix of the config, so a command takes it with `--exact`. */
+interface Candidate {
+  readonly name: string;
+  readonly isExact: boolean;
+}
+
+/**
+ * Names are as Kubernetes sees them. Where one begins with no prefix of the config, the prefix was most likely forgotten,
+ * and a command would have no effect on the user who is meant.
+ *
+ * @returns the names that may be meant; undefined when it is right as it is
+ * @throws UsageError when it is a prefix alone
+ */
+export function candidatesFor(
+  kind: 'user' | 'group',
+  name: string,
+  authenticators: readonly Pick<IdentityConfig, 'username' | 'groups'>[],
+  isExact = false,
+): readonly Candidate[] | undefined {
+  const all = new Set(authenticators.map((one) => (kind === 'user' ? one.username : one.groups).prefix));
+  const prefixes = [...all].filter((prefix) => prefix !== '');
+  if (isExact || prefixes.length === 0) return undefined;
+  const own = prefixes.filter((prefix) => name.startsWith(prefix));
+  if (own.some((prefix) => name !== prefix)) return undefined;
+  if (own[0] !== undefined) throw new UsageError(`--${kind} is the prefix alone: write --${kind} ${own[0]}NAME`);
+  return [
+    ...prefixes.map((prefix) => ({ name: prefix + name, isExact: false })),
+    ...(all.has('') ? [{ name, isExact: true }] : []),
+  ];
+}
+
+/** Milliseconds that a look-up may take: for a message of `block`, whose user is in a hurry, and to find a user. */
+const longest = { message: 2_000, search: 10_000 };
+
+/** For commands that change something. @throws UsageError that lists the names that may be meant, and of users who knows them */
+export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group', name: string, isExact = false) {
+  const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
+  if (candidates === undefined) return;
+  // An authenticator that can't be made must not stop a block: the names are listed without answers then.
+  const answers = kind === 'user' ? await whoKnows(config, name, longest.message).catch(() => []) : [];
+  throw new UsageError(
+    `nothing was done: --${kind} ${printable(name)} begins with no prefix of this config, and names are as Kubernetes ` +
+      `sees them. Write one of these${candidates.some((one) => one.isExact) ? '' : ', or add --exact if the name is right as it is'}:` +
+      listing(kind, candidates, answers),
+  );
+}
+
+/**
+ * For a command that only shows something: takes the one name that authenticators know.
+ *
+ * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
+ */
+export async function findUser(config: GatewayConfig, name: string, isExact = false): Promise<Candidate> {
+  const candidates = candidatesFor('user', name, namingAuthenticators(config), isExact);
+  if (candidates === undefined) return { name, isExact };
+  const answers = candidates.length === 1 ? [] : await whoKnows(config, name, longest.search);
+  const known = candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
+  const [found, ...others] = known;
+  if (found !== undefined && others.length === 0) {
+    const unasked = answers.filter(
+      ({ answer }) => answer === 'could not be checked' || answer === 'cannot be looked up',
+    );
+    const doubt = unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`).join(', ');
+    printRemark(`${printable(name)} is ${printable(found.name)}${doubt === '' ? '' : ` (not looked up: ${doubt})`}`);
+    return found;
+  }
+  const problem =
+    known.length === 0
+      ? `no authenticator of this config is known to have a user ${printable(name)}`
+      : `--user ${printable(name)} is several users, since names are as Kubernetes sees them`;
+  throw new UsageError(`${problem}. Write one of these:${listing('user', candidates, answers)}`);
+}
+
+type Answers = readonly (Pick<LookedUp, 'authenticator' | 'answer' | 'tokens'> & { readonly name: string })[];
+
+function isKnown({ name }: Candidate, answers: Answers): boolean {
+  return answers.some((one) => one.name === name && knows(one));
+}
+
+function knows({ answer, tokens }: Pick<LookedUp, 'answer' | 'tokens'>): boolean {
+  return answer === 'known' || answer === 'refused by policy' || (tokens ?? 0) > 0;
+}
+
+/** Asks each authenticator about a name without a prefix. @throws ConfigError when one of them can't be made */
+function whoKnows(config: GatewayConfig, username: string, limit: number): Promise<Answers> {
+  const authenticators = namingAuthenticators(config);
+  const observer = { onStep: () => undefined, onNames: () => undefined };
+  return withAuthenticators({ ...config, authenticators }, pino({ level: 'silent' }), (created) => {
+    return Promise.all(
+      created.map(async (one) => {
+        const {
+          name: authenticator,
+          username: { prefix },
+        } = one.config;
+        const unanswered = { answer: 'could not be checked', tokens: null } as const;
+        const look = () => lookUpUser(config, one, username, observer);
+        const { answer, tokens } = await withTimeLimit(limit, 'late', look).catch(() => unanswered);
+        return { authenticator, answer, tokens, name: prefix + username };
+      }),
+    );
+  });
+}
+
+/** Lists names to paste, those that are known first; what is behind `#` is a comment for a shell. */
+function listing(kind: 'user' | 'group', candidates: readonly Candidate[], answers: Answers): string {
+  const sorted = candidates.toSorted((one, other) => Number(isKnown(other, answers)) - Number(isKnown(one, answers)));
+  const rows = sorted.map(({ name, isExact }) => {
+    const option = `--${kind} ${printable(shellQuoted(name))}${isExact ? ' --exact' : ''}`;
+    const theirs = answers.filter((one) => one.name === name);
+    return [option, ...(theirs.length === 0 ? [] : [`# ${theirs.map(wording).join(', ')}`])];
+  });
+  return `\n${columns(rows)}`.replaceAll('\n', '\n  ');
+}
+
+function wording(one: Answers[number]): string {
+  return `${knows(one) ? 'known' : one.answer}: ${one.authenticator}`;
+}

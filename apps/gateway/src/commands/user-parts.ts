@@ -1,0 +1,109 @@
+import { auditJson } from '../audit/entry.ts';
+import { findLastLines } from '../audit/last-lines.ts';
+import { causeOf } from '../config/problems.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import type { Entry } from '../revocation/list.ts';
+import { issuesTokens } from '../runtime/authenticators.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { readBlockList } from './connections.ts';
+import { issuingOf, type SeenToken, seeToken, withIssuer } from './issuer.ts';
+import { namedLockouts } from './lockouts.ts';
+
+/** What was read, or why it could not be read. */
+export type Part<Value> = { readonly value: Value } | { readonly unread: string };
+
+export type UserParts = Awaited<ReturnType<typeof readUserParts>>;
+
+/**
+ * Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one.
+ *
+ * @param name as Kubernetes sees it, and `groups` too
+ */
+export async function readUserParts(
+  config: GatewayConfig,
+  name: string,
+  groups: readonly string[],
+  redis: ProbedRedis | undefined,
+) {
+  const [blocks, lockouts, sessions, audit] = await Promise.all([
+    partOf(async () => blocksOf(await readBlockList(needRedis(redis)), name, groups)),
+    partOf(async () => namedLockouts(needRedis(redis), config, name)),
+    partOf(() => readSessions(config, name)),
+    partOf(() => readTrail(config, name)),
+  ]);
+  return { blocks, lockouts, sessions, audit };
+}
+
+async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
+  try {
+    return { value: await read() };
+  } catch (error) {
+    return { unread: causeOf(error) };
+  }
+}
+
+function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
+  if (redis !== undefined) return redis;
+  throw new Error('the config has no cache.redis, through which commands learn what the gateways know');
+}
+
+/** All blocks that refuse the user: to end one of them is not enough then. */
+function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, name: string, groups: readonly string[]) {
+  const names: Readonly<Partial<Record<Entry['kind'], readonly string[]>>> = { user: [name], group: groups };
+  return blocks.filter((block) => names[block.kind]?.includes(block.name));
+}
+
+/** @returns the sessions that would be accepted, the newest first; undefined without `login` */
+async function readSessions(config: GatewayConfig, name: string): Promise<readonly SeenToken[] | undefined> {
+  const one = config.authenticators.find((each) => each.name === config.login?.sessions);
+  if (one === undefined || !issuesTokens(one)) return undefined;
+  const issuing = issuingOf(config, one);
+  const now = Date.now();
+  const all: SeenToken[] = [];
+  await withIssuer(issuing, async (issuer) => {
+    for await (const issued of issuer.list({ username: name, sessions: true })) {
+      if (!('fault' in issued)) all.push(seeToken(issued, issuing.judge, now));
+    }
+  });
+  const since = ({ session }: SeenToken) => session?.since ?? 0;
+  return all.filter(({ state }) => state === 'good').sort((one, other) => since(other) - since(one));
+}
+
+/** How many lines of the audit trail are shown. */
+const lastLines = 5;
+
+/** What is shown of a line: the token's fingerprint, and who was asked, explain nothing here. */
+const shown = [
+  ...['time', 'event', 'outcome', 'reason', 'authenticator', 'cached', 'username', 'subject', 'caller'],
+  ...['session', 'cluster', 'device', 'address', 'kind', 'name', 'by', 'until'],
+];
+
+export type TrailLine = Readonly<Record<string, string>>;
+
+/** @throws Error when there is none, or it can't be read */
+async function readTrail({ audit, authenticators }: GatewayConfig, name: string) {
+  if (audit === undefined) throw new Error('the config has no audit');
+  const prefixes = new Map(authenticators.map((one) => [one.name, one.username.prefix]));
+  const own = [...prefixes.values()].filter((prefix) => name.startsWith(prefix));
+  const shortest = name.slice(Math.max(0, ...own.map(({ length }) => length)));
+  const search = {
+    text: auditJson(shortest).slice(1, -1),
+    matches: (line: Readonly<Record<string, unknown>>) => isAbout(line, name, prefixes),
+    count: lastLines,
+  };
+  const { lines, isPartial } = await findLastLines(audit, search);
+  const texts = (line: Readonly<Record<string, unknown>>): TrailLine =>
+    Object.fromEntries(shown.flatMap((key) => (typeof line[key] === 'string' ? [[key, line[key]]] : [])));
+  return { lines: lines.map(texts), isPartial };
+}
+
+/** Whether a line of the trail is about a user. One who was refused has the name of the backend there, unless it was by a block. */
+function isAbout(
+  { username, subject, authenticator, reason, kind, name: named }: Readonly<Record<string, unknown>>,
+  name: string,
+  prefixes: ReadonlyMap<unknown, string>,
+): boolean {
+  if (username === name || (kind === 'user' && named === name)) return true;
+  if (typeof subject !== 'string') return false;
+  return (reason === 'blocked' ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;
+}

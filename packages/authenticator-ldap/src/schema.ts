@@ -1,0 +1,92 @@
+import type { Logger } from '@sallyport/authenticator';
+import type { SearchRequest, SearchResult } from './connection/types.ts';
+import { anyEntry, type Filter } from './filter/filter.ts';
+import type { LdapOptions, UserOptions } from './options/types.ts';
+
+type Search = (request: SearchRequest) => Promise<SearchResult>;
+
+/**
+ * Creates a look at the schema of the directory that warns of attributes of the options that are not in it: a filter with one finds
+ * nothing, and to a directory that is no error. It looks once, since the schema of Active Directory has hundreds of kilobytes. A schema
+ * that can't be read says nothing, so nothing is warned of then.
+ */
+export function createSchemaCheck(
+  options: LdapOptions,
+  logger: Pick<Logger, 'warn'>,
+): (search: Search) => Promise<void> {
+  let hasLooked = false;
+  return async (search) => {
+    if (hasLooked) return;
+    hasLooked = true;
+    const known = await readSchema(search, options.user.find).catch(() => undefined);
+    if (known === undefined) return;
+    for (const [option, attributes] of namedAttributes(options)) {
+      for (const attribute of new Set(attributes)) {
+        if (!isKnown(attribute, known)) logger.warn({ option, attribute }, notInSchema);
+      }
+    }
+  };
+}
+
+const notInSchema =
+  'an attribute of the options is not in the schema of the directory, so no entry has it: correct its name';
+
+/** Names of attributes in lower case (RFC 4512 section 4.2.2). Undefined: they are not shown, or not all of them. */
+async function readSchema(search: Search, find: UserOptions['find']): Promise<ReadonlySet<string> | undefined> {
+  // RFC 4512 section 4.2: each entry names its subschema. Not all servers name one for their root (389-DS).
+  const places = [...(find.by === 'search' ? find.bases.slice(0, 1) : [find.template.parent]), ''];
+  for (const place of places) {
+    const [subschema] = await readValues(search, place, 'subschemaSubentry');
+    if (subschema === undefined) continue;
+    const names = new Set((await readValues(search, subschema, 'attributeTypes')).flatMap(namesOf));
+    // Active Directory may give a part of many values, under another name. objectClass is in every schema.
+    return names.has('objectclass') ? names : undefined;
+  }
+  return undefined;
+}
+
+async function readValues(search: Search, base: string, attribute: string): Promise<readonly string[]> {
+  const request = { base, scope: 'base', filter: anyEntry, attributes: [attribute], sizeLimit: 1 } as const;
+  const { entries } = await search(request);
+  return (entries[0]?.attributes.get(attribute.toLowerCase()) ?? []).map(String);
+}
+
+/** `( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )` */
+function namesOf(attributeType: string): readonly string[] {
+  const [, one, several = ''] = /\bNAME\s+(?:'([^']*)'|\(([^)]*)\))/.exec(attributeType) ?? [];
+  const names = one === undefined ? [...several.matchAll(/'([^']*)'/g)].map(([, name = '']) => name) : [one];
+  return names.map((name) => name.toLowerCase());
+}
+
+/** An OID has no name to mistype. What follows a semicolon is an option (RFC 4512 section 2.5.2). */
+function isKnown(attribute: string, known: ReadonlySet<string>): boolean {
+  const [name = ''] = attribute.toLowerCase().split(';');
+  return /^\d/.test(name) || known.has(name);
+}
+
+/** All attributes that the options name, by the option. */
+function namedAttributes({ user, groups }: LdapOptions): readonly (readonly [string, readonly string[]])[] {
+  const { username, uid, email, extra } = user.attributes;
+  const sent = [username, uid, email, ...Object.values(extra)].filter((one) => one !== undefined);
+  const searching = groups?.by === 'search' ? groups : groups?.nested;
+  const placeholders = [...(searching?.filter.placeholders ?? [])].flatMap((one) => one.split('attribute:').slice(1));
+  return [
+    ['user.filter', user.find.by === 'search' ? attributesOf(user.find.filter.anyValues) : []],
+    ['user.attributes', sent],
+    ['groups.attribute', groups?.by === 'attribute' ? [groups.attribute] : []],
+    ['groups.filter', searching === undefined ? [] : [...attributesOf(searching.filter.anyValues), ...placeholders]],
+    ['groups.name', (groups?.name.attributes ?? []).filter((one) => one !== 'dn')],
+  ];
+}
+
+function attributesOf(filter: Filter): readonly string[] {
+  switch (filter.kind) {
+    case 'and':
+    case 'or':
+      return filter.filters.flatMap(attributesOf);
+    case 'not':
+      return attributesOf(filter.filter);
+    default:
+      return filter.attribute === undefined ? [] : [filter.attribute];
+  }
+}

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { judgeServer } from './judge-server.ts';
+
+const good = {
+  maxmemory_policy: 'noeviction',
+  aof_enabled: '0',
+  rdb_last_bgsave_time_sec: '-1',
+  rdb_last_save_time: '1893456000',
+};
+
+test.each([
+  ['an append-only file', { aof_enabled: '1' }, []],
+  [
+    'neither, as far as anyone knows',
+    {},
+    [
+      'it has no append-only file, and has made no snapshot since it started: without save points, a restart loses all tokens: ' +
+        'set appendonly yes (docs/redis.md)',
+    ],
+  ],
+  [
+    'snapshots',
+    { rdb_last_bgsave_time_sec: '0' },
+    [
+      'it has no append-only file: a crash loses what was written after its last snapshot, at 2030-01-01T00:00:00.000Z. ' +
+        'Tokens are unknown then, and revoked ones are valid again: set appendonly yes (docs/redis.md)',
+    ],
+  ],
+  [
+    'nothing that is shown',
+    { aof_enabled: undefined, maxmemory_policy: undefined },
+    [
+      'INFO does not show maxmemory_policy, so it is unknown whether it drops tokens when its memory is full',
+      'INFO does not show aof_enabled, so it is unknown whether a restart loses tokens',
+    ],
+  ],
+  [
+    'a policy that evicts',
+    { aof_enabled: '1', maxmemory_policy: 'volatile-lru' },
+    ['maxmemory-policy volatile-lru may drop tokens when its memory is full: set maxmemory-policy noeviction'],
+  ],
+])('a server with %s', (_name, changed, problems) => {
+  const info = Object.fromEntries(Object.entries({ ...good, ...changed }).filter(([, value]) => value !== undefined));
+  expect(judgeServer(info as Record<string, string>, 'tokens')).toEqual(problems);
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { readUnverifiedJwt, whyUnknownIssuer } from './unverified-jwt.ts';
+
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const token = (claims: object) => `${part({ alg: 'ES256' })}.${part(claims)}.AAAA`;
+
+const idp = 'https://idp.example.com';
+const known = ['https://else.example.com', idp];
+const why = (issuer: string) => whyUnknownIssuer(token({ iss: issuer, sub: 'jane' }), known);
+
+describe('a JWT of an unknown issuer', () => {
+  test.each([
+    `${idp}/`,
+    'https://IDP.example.com',
+    'http://idp.example.com',
+    'idp.example.com',
+    ` ${idp}`,
+    `${idp}/realms/other`,
+  ])('%j is named with the nearest one of the config', (issuer) => {
+    expect(why(issuer)).toBe(
+      `is a JWT of the issuer "${issuer}" (iss), which is not in the options; the nearest one there is ${idp}`,
+    );
+  });
+
+  test('of no likeness is named alone', () => {
+    expect(why('https://third.example.com')).toBe(
+      'is a JWT of the issuer "https://third.example.com" (iss), which is not in the options',
+    );
+    expect(whyUnknownIssuer(token({ iss: idp }), [])).toContain(`"${idp}"`);
+  });
+
+  test('is quoted escaped and cut, since anyone may have written it, and nothing else of the token is', () => {
+    expect(why('x\n"; rm')).toContain(String.raw`"x\n\"; rm"`);
+    const long = why('/'.repeat(100_000)) ?? '';
+    expect(long).toContain(`"${'/'.repeat(200)}"...`);
+    expect(long.length).toBeLessThan(300);
+    expect(why('https://third.example.com')).not.toContain('jane');
+  });
+});
+
+test('a JWT that is cut off, or has no issuer, is named as one', () => {
+  const whole = token({ iss: idp });
+  for (const broken of [
+    whole.slice(0, 40),
+    whole.slice(0, whole.lastIndexOf('.')),
+    `${whole}A`,
+    token({ sub: 'jane' }),
+  ]) {
+    expect(readUnverifiedJwt(broken)).toBeUndefined();
+    expect(whyUnknownIssuer(broken, known)).toBe(
+      'begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?',
+    );
+  }
+});
+
+test.each(['alice:password', 'sp_AAAA', ''])('%j does not look like a JWT', (text) => {
+  expect(whyUnknownIssuer(text, known)).toBeUndefined();
+});

@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process';
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { readDocument } from './deployed.ts';
+import { temporaryFolder } from './folder.ts';
+import { rootFolder } from './pnpm.ts';
+
+const run = promisify(execFile);
+
+/** What deploy/systemd makes of a machine, in a folder that stands for its root. */
+export interface InstalledUnit {
+  /** The folder of the config. */
+  readonly folder: string;
+  /** The folder of the audit trail. */
+  readonly logs: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** What comes before a command that runs as the unit would run it, at /etc/sallyport. `root`: without its account. */
+  through(account?: 'root'): readonly string[];
+}
+
+/** @param files of /etc/sallyport, as root makes them: no one else may read them */
+export async function installUnit(files: Readonly<Record<string, string>>): Promise<InstalledUnit> {
+  const root = await temporaryFolder('unit');
+  const folder = join(root, 'etc/sallyport');
+  for (const name of ['etc/sallyport/tls', 'etc/sallyport/secrets', 'usr/lib']) {
+    await mkdir(join(root, name), { recursive: true });
+  }
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content, { mode: 0o600 });
+  }
+  const apply = (command: string, name: string, ...how: string[]) =>
+    run(command, [`--root=${root}`, ...how, join(rootFolder, 'deploy/systemd', name)]);
+  await apply('systemd-sysusers', 'sallyport.sysusers.conf');
+  await apply('systemd-tmpfiles', 'sallyport.tmpfiles.conf', '--create');
+  const unit = await readDocument('deploy/systemd/sallyport.service');
+  const setting = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
+  const user = setting('User');
+  const passwd = await readFile(join(root, 'etc/passwd'), 'utf8');
+  const [, uid = '', gid = ''] = new RegExp(`^${user}:x:(\\d+):(\\d+):`, 'm').exec(passwd) ?? [];
+  const logs = join(root, 'var/log', setting('LogsDirectory'));
+  await mkdir(logs, { recursive: true, mode: Number.parseInt(setting('LogsDirectoryMode'), 8) });
+  await chown(logs, Number(uid), Number(gid));
+  return {
+    folder,
+    logs,
+    uid: Number(uid),
+    gid: Number(gid),
+    through: (account) => ['unshare', '--mount', 'sh', '-c', enter, 'enter', root, logs, account ?? user],
+  };
+}
+
+/**
+ * No systemd runs where these tests run. A mount namespace does what matters for files: the account and its group, no rights
+ * of root, a /tmp of its own, and all else read-only but the folder of logs.
+ */
+const enter = `set -e
+root=$1 logs=$2 account=$3
+shift 3
+mount --make-rprivate /
+mount -t overlay overlay -o "lowerdir=$root/etc:/etc" /etc
+mount -t tmpfs -o mode=755 none /var/log
+mkdir "/var/log/\${logs##*/}"
+mount --bind "$logs" "/var/log/\${logs##*/}"
+mount -o remount,ro /var/log
+mount -t tmpfs -o mode=1777 none /tmp
+mount -o remount,bind,ro /
+cd /
+umask 077
+test "$account" != root || exec "$@"
+exec setpriv --reuid="$account" --regid="$account" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`;
