@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -158,6 +158,10 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
     expect([line, code]).toEqual([line, 0]);
     if (line.includes('create')) secret(stdout.trim());
   }
+  await symlink(folder, join(user.root, 'etc/sallyport'));
+  for (const region of ['eu', 'us']) await copyFile(join(folder, 'gateway.yaml'), join(folder, `${region}.yaml`));
+  const blocked = await user.run(await commandsIn('docs/install/regions.md', 'for region'));
+  expect(blocked.match(/confirmed by 1 of 1 replica/g)).toHaveLength(2);
   for (const name of ['robots', 'sessions']) await operator.json('token', 'list', '--authenticator', name);
   for (const words of [
     ['block', '--user', 'corp:alice', '--for', '1h'],

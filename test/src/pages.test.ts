@@ -75,8 +75,10 @@ test('the commands of the systemd page give the service what it needs, and nothi
   for (const folder of ['etc/systemd/system', 'usr/lib']) await mkdir(join(root, folder), { recursive: true });
   const lines = (await commandsIn('docs/install/systemd.md', 'install -D')).split('\n');
   expect(lines.at(-1)).toBe('systemctl enable --now sallyport');
-  // No systemd runs here, and the account is one of the system below this folder.
-  const commands = lines.slice(0, -1).map((line) => line.replace(/^systemd-\w+/, `$& --root=${root}`));
+  // No systemd runs here, and the account is one of the system below this folder, so no command can be run by it.
+  const commands = lines
+    .slice(0, -1)
+    .map((line) => line.replace(/^systemd-\w+/, `$& --root=${root}`).replace('runuser -u sallyport -- ', ''));
   await run(commands.join('\n'));
   const account = /^sallyport:x:\d+:(\d+):/m.exec(await readFile(join(root, 'etc/passwd'), 'utf8'));
   const rights = async (name: string) => {

@@ -19,11 +19,11 @@ import {
   webhookKubeconfig,
   webhookUrl,
 } from './init/layout.ts';
-import { type InitOptions, partsOf } from './init/options.ts';
+import { certifiedHosts, type InitOptions, partsOf } from './init/options.ts';
 import { missingSections, partFiles, partLines, partSteps, textOf } from './init/parts.ts';
 import { renewCertificates } from './init/renew.ts';
 import { authenticatorSections, fileSections, type Parts } from './init/sections.ts';
-import { exitCodes, UsageError } from './output.ts';
+import { exitCodes, printRemark, UsageError } from './output.ts';
 import { staticEntry } from './token-hash.ts';
 
 /** Makes a config, certificates and what kube-apiserver needs; or, with `--renew`, new certificates from the same CA. */
@@ -103,12 +103,17 @@ async function addParts(folder: string, hosts: readonly string[], parts: Parts, 
     throw new Error(`nothing was written: ${printable(folder)} has all of that already`);
   }
   await createFiles(filesIn(folder, files));
+  const certified = await certifiedHosts(folder);
+  if (certified.length > 0 && hosts.some((host) => !certified.includes(host))) {
+    const renew = commandLine(['init', folder, '--renew', '--host', ...hosts]);
+    printRemark(`the names of ${names.server} stay ${certified.join(', ')}. To change them, run: ${renew}`);
+  }
   const config = printable(join(folder, names.config));
   return [
     `Created in ${printable(folder)}: ${Object.keys(files).join(', ') || 'nothing'}\n`,
-    await partSteps(folder, parts),
     entries && `Add to the end of authenticators in ${config}:\n\n${entries}`,
     sections && `Add to the end of ${config}:\n\n${sections}`,
+    await partSteps(folder, parts),
     `Then run:\n\n  ${commandLine(['check'], join(folder, names.config))}\n`,
   ]
     .filter((one) => one !== '')

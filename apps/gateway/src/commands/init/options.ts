@@ -38,17 +38,17 @@ export async function partsOf(
   const url = parseRedisUrl(redis);
   const ca = redisCa === undefined ? {} : { authority: await readText(userPath(redisCa), mebibyte) };
   if (login === undefined) return { redis: { url, ...ca } };
-  const name = login === true ? (hosts[0] ?? (await certifiedHost(folder))) : parseHost(login, '--login');
+  const name = login === true ? (hosts[0] ?? (await certifiedHosts(folder))[0]) : parseHost(login, '--login');
   if (name === undefined || isLoopback(name)) {
     throw new UsageError('--login needs the name by which people reach this gateway: --login login.example.com');
   }
   return { redis: { url, ...ca }, login: { host: name, certificate: await loginCertificate(folder) } };
 }
 
-/** The first name of the server's certificate that is there. */
-async function certifiedHost(folder: string): Promise<string | undefined> {
+/** The names of the server's certificate that is there. */
+export async function certifiedHosts(folder: string): Promise<readonly string[]> {
   const text = await readText(join(folder, names.server), mebibyte).catch(() => undefined);
-  return text === undefined ? undefined : hostsOf(new X509Certificate(text))[0];
+  return text === undefined ? [] : hostsOf(new X509Certificate(text));
 }
 
 /** @throws Error when one file of the pair is there without the other */

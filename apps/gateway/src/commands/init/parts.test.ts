@@ -37,7 +37,7 @@ const create = async (given: Parameters<typeof partsOf>[2], at = hosts) =>
 /** Puts what a second run printed where it says. */
 async function addPrinted(printed: string): Promise<void> {
   const [, entries = ''] = /Add to the end of authenticators in [^\n]*:\n\n(.*?)\n\n\S/s.exec(printed) ?? [];
-  const [, sections = ''] = /Add to the end of [^\n ]*gateway\.yaml:\n\n(.*?)\n\nThen run/s.exec(printed) ?? [];
+  const [, sections = ''] = /Add to the end of [^\n ]*gateway\.yaml:\n\n(.*?)\n\nAdd this line/s.exec(printed) ?? [];
   const text = await read('gateway.yaml');
   const end = /^(?:cache|login):/m.exec(text)?.index ?? text.length;
   await writeFile(
@@ -87,6 +87,18 @@ test('further runs add files and show sections, and the outcome is that of one r
   const before = await contents();
   await expect(create({ redis, login: 'login.example.com' })).rejects.toThrow('has all of that already');
   expect(await contents()).toEqual(before);
+});
+
+test('a further run with other hosts says that the certificate keeps its names', async () => {
+  await create({});
+  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => shown.mockRestore());
+  await create({ redis }, ['gw.example.com']);
+  expect(shown).not.toHaveBeenCalled();
+  await create({ redis }, ['new.example.com']);
+  const remark =
+    /tls\/server\.crt stay gw\.example\.com, 192\.0\.2\.1\. To change them, run: .*--renew --host new\.example\.com/;
+  expect(shown.mock.calls).toEqual([[expect.stringMatching(remark)]]);
 });
 
 test('a run that shows the sections again shows the line of the same password', async () => {
