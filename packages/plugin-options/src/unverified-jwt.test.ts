@@ -24,8 +24,12 @@ describe('a JWT of an unknown issuer', () => {
 
   test('is named with the same one first, of several on one host', () => {
     const realms = [`${idp}/realms/a`, `${idp}/realms/b`];
-    expect(whyUnknownIssuer(token({ iss: `${idp}/realms/b/` }), realms)).toMatch(/the nearest one there is .*\/realms\/b$/);
-    expect(whyUnknownIssuer(token({ iss: `${idp}/realms/c` }), realms)).toMatch(/the nearest one there is .*\/realms\/a$/);
+    expect(whyUnknownIssuer(token({ iss: `${idp}/realms/b/` }), realms)).toMatch(
+      /the nearest one there is .*\/realms\/b$/,
+    );
+    expect(whyUnknownIssuer(token({ iss: `${idp}/realms/c` }), realms)).toMatch(
+      /the nearest one there is .*\/realms\/a$/,
+    );
   });
 
   test('of no likeness is named alone', () => {
