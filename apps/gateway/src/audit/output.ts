@@ -2,9 +2,9 @@ import { close, constants, fstat, fstatSync, open, read } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { howToWrite } from '../config/permission.ts';
 import { denied } from '../config/read-text.ts';
 import type { AuditConfig } from '../config/types.ts';
-import { howToWrite } from '../files/permission.ts';
 
 export interface AuditOutput {
   readonly fd: number;

@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../files/permission.ts';
+import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../config/permission.ts';
+import { shellQuoted } from '../shell-quoted.ts';
 import type { TrustedFile } from './check-files.ts';
-import { commandLine, shellQuoted } from './command-line.ts';
+import { commandLine } from './command-line.ts';
 import { printRemark } from './output.ts';
 
 /**

@@ -12,7 +12,7 @@ import { readLoginTls } from '../login/login-tls.ts';
 import { isTrustedChain } from '../login/trusted-chain.ts';
 import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
-import { shellQuoted } from './command-line.ts';
+import { shellQuoted } from '../shell-quoted.ts';
 
 /** One line of what `check` prints. */
 export interface Finding {

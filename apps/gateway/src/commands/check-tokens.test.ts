@@ -1,8 +1,7 @@
 import type { Authenticator, Caching, TokenAudiences } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
-import type { CheckedConfig } from './check-authenticators.ts';
-import { judgeTokens } from './check-tokens.ts';
+import { type CheckedConfig, judgeTokens } from './check-tokens.ts';
 
 interface Setup {
   readonly authenticator?: Partial<Authenticator>;

@@ -1,8 +1,18 @@
 import { causeOf } from '../config/problems.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
-import { type CheckedConfig, finding } from './check-authenticators.ts';
 import type { Finding } from './check-files.ts';
+
+export interface CheckedConfig
+  extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'server'> {
+  /** False: parts with errors are left out of it. */
+  readonly isWhole: boolean;
+}
+
+export function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
+  return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
+}
 
 /** Judges which tokens an authenticator is asked about, and which it accepts. A config with parts left out shows neither. */
 export function judgeTokens(created: CreatedAuthenticator, config: CheckedConfig): readonly Finding[] {

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { printable } from '../logging/printable.ts';
 import { packagePath } from '../package-files.ts';
+import { shellQuoted } from '../shell-quoted.ts';
 
 /** How this process was started, which says what a user types to start it again. */
 export type Start = ReturnType<typeof thisStart>;
@@ -18,11 +19,6 @@ function thisStart() {
 
 /** Commands that read a token from standard input. */
 const readers = [/^(block|unblock|revoke) .*--token( |$)/, /^explain\b/, /^token hash\b/, /^audit fingerprint\b/];
-
-/** Quotes a text as one word of a POSIX shell: single quotes keep all but themselves (POSIX.1-2024, Shell Command Language, 2.2.2). */
-export function shellQuoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
 
 /** Returns the words with which a user runs `command` (without `sallyport`) where this process runs. The hostname of a pod is its name. */
 function programFor(command: string, { environment, script = '', isCheckout, host }: Start = thisStart()): string {

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { createLogger } from '../logging/logger.ts';
 import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../runtime/gateway.ts';
-import { shellQuoted } from './command-line.ts';
+import { shellQuoted } from '../shell-quoted.ts';
 import { configFile } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes } from './output.ts';

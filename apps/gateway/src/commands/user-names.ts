@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
 import { printable } from '../logging/printable.ts';
-import { shellQuoted } from './command-line.ts';
+import { shellQuoted } from '../shell-quoted.ts';
 import { withAuthenticators } from './connections.ts';
 import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { columns, printRemark, UsageError } from './output.ts';

@@ -1,5 +1,5 @@
 import { constants, type FileHandle, open } from 'node:fs/promises';
-import { howToRead } from '../files/permission.ts';
+import { howToRead } from './permission.ts';
 
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;

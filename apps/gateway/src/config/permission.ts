@@ -1,7 +1,7 @@
 import { access, constants, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import { shellQuoted } from '../commands/command-line.ts';
+import { shellQuoted } from '../shell-quoted.ts';
 
 /*
  * How to give the account that runs this process access to a file that it is denied, as commands that root can paste. They
