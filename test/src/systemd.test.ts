@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { createAuthority } from './testing/certificates.ts';
@@ -57,8 +58,8 @@ test('the account is made, and can read each secret that the documents name, but
   expect([await state('tls/ca.key'), await state('secrets')]).toEqual(['tls/ca.key 600 0:0', `secrets 750 0:${gid}`]);
 });
 
-/** A config whose files are all those that the account must read. Nothing answers at its addresses. */
-const denied = {
+/** A config whose files are all those that the account must read. No directory answers at its address. @param url of a Redis */
+const configOf = (url: string) => ({
   server: { listen: '127.0.0.1:0', tls: { certFile: 'tls/a.crt', keyFile: 'tls/server.key', clientAuth: 'none' } },
   admin: { listen: '127.0.0.1:0' },
   audit: { output: '/var/log/sallyport/audit.log' },
@@ -68,8 +69,8 @@ const denied = {
       name: 'sessions',
       use: 'redis',
       options: {
-        url: 'rediss://127.0.0.1:1',
-        commandTimeout: '50ms',
+        url,
+        caFile: 'tls/redis-ca.crt',
         certFile: 'tls/a.crt',
         keyFile: 'tls/b-client.key',
       },
@@ -92,16 +93,18 @@ const denied = {
     sessions: 'sessions',
     clusters: { prod: { audience: 'https://prod', server: 'https://prod' } },
   },
-};
+});
 
 test('a file that the account may not read or write is reported with commands that fix it', async () => {
+  await using redis = await startRedis();
   const { certificate, key } = await (await createAuthority('unit')).issueServer();
   const keys = ['tls/server.key', 'tls/login.key', 'tls/b-client.key'];
   const files = {
-    'gateway.yaml': stringify(denied),
+    'gateway.yaml': stringify(configOf(redis.tlsUrl)),
     'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }),
     'secrets/ldap': randomToken(),
     'tls/a.crt': certificate,
+    'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     ...Object.fromEntries(keys.map((name) => [name, key])),
   };
   const { folder, logs, gid, through } = await installUnit(files);
@@ -111,25 +114,32 @@ test('a file that the account may not read or write is reported with commands th
     await chmod(join(folder, name), name.includes('.') || name.includes('/') ? 0o600 : 0o700);
   }
   await writeFile(join(logs, 'audit.log'), '', { mode: 0o600 });
-  const fixed = new Set<string>();
-  for (let isDenied = true; isDenied; ) {
+  const denials = async () => {
     const words = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
     const { stdout } = await runCommand(words, { cwd: logs, through: through() });
     const { findings } = JSON.parse(stdout) as { findings: { detail: string }[] };
-    const details = findings.map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
-    isDenied = details.length > 0;
-    for (const detail of details) {
-      const [, command = '', path = ''] =
-        /: run, as root: (chgrp sallyport (\S+) && chmod \S+ \S+)$/.exec(detail) ?? [];
-      // Each command is the right one, or the same would be found again.
-      expect([detail, fixed.has(command)]).toEqual([expect.stringContaining(path || 'a path'), false]);
+    return findings.map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
+  };
+  const fixed: string[] = [];
+  for (let found = await denials(); found.length > 0; found = await denials()) {
+    const commands = found.map((one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '');
+    // One that did not help would be there again.
+    expect([found, commands.filter((one) => one === '' || fixed.includes(one))]).toEqual([found, []]);
+    for (const command of new Set(commands)) {
       const here = command.replaceAll('/etc/sallyport', folder).replaceAll('/var/log/sallyport', logs);
       await run('sh', ['-c', here.replace('chgrp sallyport', `chgrp ${gid}`)]);
+      fixed.push(command);
     }
-    for (const detail of details) fixed.add(/run, as root: (.*)$/.exec(detail)?.[1] ?? '');
   }
-  const paths = [...fixed].map((command) => /chmod \S+ (\S+)$/.exec(command)?.[1]?.replace('/etc/sallyport/', ''));
+  const paths = fixed.map((command) => command.split(' ').at(-1)?.replace('/etc/sallyport/', ''));
   expect(paths.sort()).toEqual(['/var/log/sallyport/audit.log', ...Object.keys(files), 'secrets', 'tls'].sort());
+
+  const elsewhere = { ...configOf(redis.tlsUrl), audit: { output: '/srv/audit.log' } };
+  await writeFile(join(folder, 'gateway.yaml'), stringify(elsewhere));
+  expect(await denials()).toEqual([
+    'audit.output: cannot open /srv/audit.log: permission denied for the user that runs the gateway: name a file in a folder that ' +
+      'this user may write. To make one, run as root: install -d -o sallyport -g sallyport -m 750 /var/log/sallyport',
+  ]);
 });
 
 test("logrotate rotates a running gateway's audit trail without losing a line", async () => {
