@@ -10,7 +10,7 @@ import type { Finding } from './check-files.ts';
 import { judgeTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
-export interface CheckedConfig
+interface CheckedConfig
   extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'server'> {
   /** False: parts with errors are left out of it. */
   readonly isWhole: boolean;
@@ -53,7 +53,8 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const ofMaking = [...warnings(), ...judgeTokens(created, all)];
+    const ofTokens = judgeTokens(created, all).map(({ result, detail }) => finding(config, result, detail));
+    const ofMaking = [...warnings(), ...ofTokens];
     const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
     if (missing !== undefined) return problems(new Error(missing));
     const reached = await reach(created);
@@ -70,7 +71,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   }
 }
 
-export function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
+function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 
