@@ -15,8 +15,8 @@ export function judgeTokens(created: CreatedAuthenticator, config: JudgedConfig)
 }
 
 const compare =
-  'kube-apiserver refuses a token that is good for none of its own, and check can not compare: server.apiAudiences is empty. ' +
-  'Write its --api-audiences there, or without that flag its --service-account-issuer';
+  "kube-apiserver refuses a token that is good for none of its own, and check can't compare the two: " +
+  'server.apiAudiences is empty. Write its --api-audiences there, or without that flag its --service-account-issuer';
 
 /** Warns of tokens that no API server accepts, since each is bound to other audiences than it has. */
 function judgeAudiences({ authenticator, config }: CreatedAuthenticator, { server, login }: JudgedConfig): Judgement[] {
