@@ -60,10 +60,11 @@ test('sallyport check finds nothing in the mounted config, and no permission to 
   expect(await checkMounted(await renderOverlay(tools, 'service'), await secretsFrom(authority))).toEqual([]);
 });
 
-/** A Redis whose user has the rights of one line in a document, and what a pod needs for it. */
-async function startRedisFor(document: string) {
-  const text = await readFile(join(deployFolder, '..', document), 'utf8');
-  const [, rights = ''] = /^ *(user sallyport on .*)$/m.exec(text) ?? [];
+/** A Redis whose user has the documented rights, and what a pod needs for it. */
+async function startDocumentedRedis() {
+  const text = await readFile(join(deployFolder, '../docs/redis.md'), 'utf8');
+  const [, rights] = /^ *(user sallyport on .*)$/m.exec(text) ?? [];
+  if (rights === undefined) throw new Error('docs/redis.md has no line for a user of Redis');
   const password = randomBytes(16).toString('hex');
   const redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
   const files = {
@@ -85,7 +86,7 @@ function replaced(
 
 test('nor in that of the component redis, with a Redis whose user has the documented rights', async () => {
   await using authority = await createAuthority();
-  await using redis = await startRedisFor('docs/operations.md');
+  await using redis = await startDocumentedRedis();
   const objects = await renderOverlay(tools, 'service', ['redis']);
   const here = replaced(objects, { 'rediss://redis.example.com:6380': redis.url });
   const secrets = await secretsFrom(authority);
@@ -97,7 +98,7 @@ test.each(['service', 'control-plane'])(
   'nor in that of the component login of %s, with a directory, and a Redis whose user has the documented rights',
   async (way) => {
     await using authority = await createAuthority();
-    await using redis = await startRedisFor('docs/login.md');
+    await using redis = await startDocumentedRedis();
     await using slapd = await startSlapd();
     const here = replaced(await renderOverlay(tools, way, ['login']), {
       'rediss://redis.example.com:6380': redis.url,

@@ -195,6 +195,11 @@ test('check asks the issuer, and warns of one that signs with no algorithm of th
   expect(recorded.lines).toContainEqual(
     expect.objectContaining({ level: 'warn', message: 'the issuer signs with none of algorithms' }),
   );
+  const isPrivate = expect.objectContaining({ message: expect.stringContaining('have a private key among them') });
+  expect(recorded.lines).not.toContainEqual(isPrivate);
+  provider.behave('shows its private keys');
+  await authenticator.check?.(context.signal);
+  expect(recorded.lines).toContainEqual(isPrivate);
   provider.behave('fails');
   await expect(authenticator.check?.(context.signal)).rejects.toThrow('answers 500');
 });

@@ -2,7 +2,7 @@ import { errorOf } from '@sallyport/test-servers/error-of';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { describe, expect, test } from 'vitest';
 import { type LayoutName, layouts } from './layouts.ts';
-import { outcomeOf, startAuthenticator } from './testing/plugin.ts';
+import { never, outcomeOf, startAuthenticator } from './testing/plugin.ts';
 import { keyOf, store, storeToken } from './testing/records.ts';
 import { digestToken, makeToken } from './token.ts';
 
@@ -28,6 +28,22 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     await using started = await start();
     expect(await started.ask(token)).toEqual({ kind: 'authenticated', user, audiences: ['https://api'] });
     expect(await redis.client().exists(token, `sallyport:token:${token}`)).toBe(0);
+  });
+
+  test('that are unknown are shown to explain, with the mistake in one that Sallyport may have made', async () => {
+    await using started = await startAuthenticator({ url: redis.url, layout, tokenPrefix: 'sps_' });
+    const stepsOf = async (token: string) => {
+      const steps: string[] = [];
+      const trace = (step: string) => void steps.push(step);
+      await started.authenticator.authenticate(token, { audiences: [], signal: never, trace });
+      return steps;
+    };
+    const token = makeToken('sps_');
+    const none = 'Redis has no record of the token';
+    expect(await stepsOf(token)).toEqual([none]);
+    expect(await stepsOf(token.slice(0, 20))).toEqual([
+      expect.stringMatching(`^${none}\\. If Sallyport issued it: it begins with sps_, but has 20 characters`),
+    ]);
   });
 
   test('end at their own end or at that of the key, whichever comes first', async () => {

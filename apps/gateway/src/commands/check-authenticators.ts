@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { checkInTime } from '../admin/health.ts';
 import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
-import type { AuthenticatorConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
 import { printable } from '../logging/printable.ts';
 import { missingForLogin } from '../runtime/assemble-login.ts';
@@ -15,8 +15,14 @@ import {
   issuesTokens,
 } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
-import { type CheckedConfig, finding, judgeTokens } from './check-tokens.ts';
+import { judgeTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
+
+interface CheckedConfig
+  extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'server'> {
+  /** False: parts with errors are left out of it. */
+  readonly isWhole: boolean;
+}
 
 /** Creates each authenticator and reaches its backend. They run at the same time: a backend that is down delays no other. */
 export async function checkAuthenticators(config: CheckedConfig) {
@@ -55,7 +61,8 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const ofMaking = [...warnings(), ...judgeTokens(created, all)];
+    const ofTokens = judgeTokens(created, all).map(({ result, detail }) => finding(config, result, detail));
+    const ofMaking = [...warnings(), ...ofTokens];
     const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
     if (missing !== undefined) return problems(new Error(missing));
     const reached = await reach(created);
@@ -72,6 +79,10 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   } finally {
     await closeAuthenticator(created, logger);
   }
+}
+
+function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
+  return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 
 async function reach({ authenticator, config }: CreatedAuthenticator): Promise<Finding> {

@@ -1,7 +1,7 @@
 import type { Authenticator, Caching, TokenAudiences } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
-import { type CheckedConfig, judgeTokens } from './check-tokens.ts';
+import { type JudgedConfig, judgeTokens } from './check-tokens.ts';
 
 interface Setup {
   readonly authenticator?: Partial<Authenticator>;
@@ -21,7 +21,7 @@ function warnings({
   isWhole = true,
 }: Setup) {
   const withhold = (words: string) => words.replace('secret', 'withheld');
-  const config = { name: 'one', package: 'p', plugin: { caching }, withhold };
+  const config = { plugin: { caching }, withhold };
   const created = { config, authenticator: { recognizes: () => true, ...authenticator } };
   const checked = {
     server: { apiAudiences },
@@ -29,8 +29,8 @@ function warnings({
     authenticators: Array.from({ length: count }, () => ({})),
     isWhole,
   };
-  const findings = judgeTokens(created as unknown as CreatedAuthenticator, checked as unknown as CheckedConfig);
-  return findings.map(({ check, result, detail }) => `${result} ${check}: ${detail}`);
+  const findings = judgeTokens(created as unknown as CreatedAuthenticator, checked as unknown as JudgedConfig);
+  return findings.map(({ result, detail }) => `${result}: ${detail}`);
 }
 
 describe('tokens of audiences that no API server asks for', () => {
@@ -42,7 +42,7 @@ describe('tokens of audiences that no API server asks for', () => {
 
   test('are named by their source, with the audiences that are asked for', () => {
     expect(warnings({ authenticator, apiAudiences: ['b', 'x'] })).toEqual([
-      'warning authenticator one: p: the tokens of issuer c are good for the audiences c alone: the API server refuses each of ' +
+      'warning: the tokens of issuer c are good for the audiences c alone: the API server refuses each of ' +
         'them, since it asks for b, x. Correct the audiences',
     ]);
     expect(warnings({ authenticator, apiAudiences: ['b', 'c'] })).toEqual([]);
@@ -77,7 +77,7 @@ describe('tokens of audiences that no API server asks for', () => {
       throw new Error('no secret here');
     };
     expect(warnings({ authenticator: { tokenAudiences } })).toEqual([
-      'fault authenticator one: p: tokenAudiences() failed: no withheld here',
+      'fault: tokenAudiences() failed: no withheld here',
     ]);
   });
 });
@@ -87,9 +87,7 @@ describe('a plugin that does not say which tokens are its own', () => {
 
   test('is warned of: its backend gets passwords of others', () => {
     expect(warnings({ authenticator })).toEqual([
-      expect.stringMatching(
-        /^warning authenticator one: p: the plugin has no recognizes\(\), so its backend gets each token/,
-      ),
+      expect.stringMatching(/^warning: the plugin has no recognizes\(\), so its backend gets each token/),
     ]);
   });
 

@@ -14,7 +14,7 @@ describe('why a token is not recognized', () => {
 
   test('is the prefix, where the plugin says nothing', () => {
     const prefixed = whyUnrecognized({ tokenPrefix: 'sp_', whyUnrecognized: () => undefined }, 'sp_1');
-    expect(prefixed).toBe('the token begins with sp_ as its tokens do, but has not their shape: is it whole?');
+    expect(prefixed).toBe('the token begins with sp_ as its tokens do, but does not have their shape: is it whole?');
     expect(whyUnrecognized({ tokenPrefix: 'sp_' }, 'other')).toBe(shape);
     expect(whyUnrecognized({ tokenPrefix: '' }, 'other')).toBe(shape);
     expect(whyUnrecognized({}, 'other')).toBe(shape);

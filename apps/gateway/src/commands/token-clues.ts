@@ -18,7 +18,7 @@ export function whyUnrecognized(plugin: Pick<Authenticator, 'whyUnrecognized' | 
     // Its message may have the token in it.
   }
   if (typeof prefix === 'string' && prefix !== '' && token.startsWith(prefix)) {
-    return `the token begins with ${prefix} as its tokens do, but has not their shape: is it whole?`;
+    return `the token begins with ${prefix} as its tokens do, but does not have their shape: is it whole?`;
   }
   return 'not the shape of its tokens';
 }

@@ -118,8 +118,15 @@ describe('a session', () => {
     ['a cluster with another audience now', { cluster: 'staging' }],
   ])('is refused when it is for %s', async (_what, changed) => {
     const clusters = { production: { audience: 'prod' }, staging: { audience: 'staging' } };
-    const place = (more: Partial<Session>) => setUp({ inner: () => recorded(more), clusters }).ask();
+    const steps: string[] = [];
+    const place = async (more: Partial<Session>) => {
+      const { layer, context } = setUp({ inner: () => recorded(more), clusters });
+      return layer.authenticate(token, { ...context, trace: (step) => steps.push(step) });
+    };
     expect(await place(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });
+    const { cluster = 'none' } = changed as Partial<Session>;
+    const where = 'which is not in login.clusters';
+    expect(steps).toEqual([`the session is for the cluster ${cluster} with the audience prod, ${where}`]);
     expect(await place({ cluster: 'production' })).toMatchObject({ kind: 'authenticated' });
   });
 

@@ -79,7 +79,7 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
     if (!isForCluster(session, clusters)) {
       const { cluster = 'none', audience = 'none' } = session;
       context.trace?.(
-        `the session is for the cluster ${cluster} and its audience ${audience}, which login.clusters has not`,
+        `the session is for the cluster ${cluster} with the audience ${audience}, which is not in login.clusters`,
       );
       return refused('audience-mismatch');
     }

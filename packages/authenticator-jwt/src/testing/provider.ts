@@ -14,6 +14,7 @@ export type Behaviour =
   | 'redirects'
   | 'breaks off'
   | 'no JSON'
+  | 'shows its private keys'
   | 'upgrades';
 
 /** An OpenID provider on loopback, over TLS. */
@@ -58,10 +59,12 @@ export async function startProvider(
   const url = `https://localhost:${port}`;
   const asked: string[] = [];
   let behaviour: Behaviour = 'ok';
-  let handle = providerOf(url, clients, keys ?? [await newKey('first')]).callback();
+  let own = keys ?? [await newKey('first')];
+  let handle = providerOf(url, clients, own).callback();
   server.on('request', (incoming, answer) => {
     asked.push(incoming.url ?? '');
-    if (behaviour === 'ok') void handle(incoming, answer);
+    if (behaviour === 'shows its private keys' && incoming.url === '/jwks') answer.end(JSON.stringify({ keys: own }));
+    else if (behaviour === 'ok' || behaviour === 'shows its private keys') void handle(incoming, answer);
     else if (behaviour === 'fails') answer.writeHead(500).end();
     else if (behaviour === 'redirects') answer.writeHead(302, { location: `${url}/jwks` }).end();
     else if (behaviour === 'no JSON') answer.end('<html>');
@@ -84,7 +87,8 @@ export async function startProvider(
     },
     token: (client, audience = 'kubernetes') => askForToken(url, authority, client, audience),
     rotate: (next) => {
-      handle = providerOf(url, clients, next).callback();
+      own = next;
+      handle = providerOf(url, clients, own).callback();
     },
     stop,
     async start() {
