@@ -183,6 +183,14 @@ describe.concurrent('check of files', () => {
     ]);
   });
 
+  test('finds an address that this machine does not have', async () => {
+    const { objections } = await check({
+      // RFC 5737, section 3
+      config: { admin: { listen: '192.0.2.10:8081' }, authenticators: [staticAuthenticator] },
+    });
+    expect(objections).toContainEqual(expect.stringMatching(/^fault admin\.listen: .*192\.0\.2\.10/));
+  });
+
   test('warns of a password that is written in the config, of a port of the other scheme, and of addresses in use', async () => {
     const [server, admin] = [new URL(gateway.url).host, new URL(gateway.adminUrl).host];
     const { objections } = await check({

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../config/permission.ts';
 import { shellQuoted } from '../shell-quoted.ts';
 import type { TrustedFile } from './check-files.ts';
-import { commandLine } from './command-line.ts';
+import { commandLineOfOther } from './command-line.ts';
 import { printRemark } from './output.ts';
 
 /**
@@ -14,27 +14,27 @@ import { printRemark } from './output.ts';
  */
 export async function remarkOtherAccount(files: readonly TrustedFile[], config: string | undefined): Promise<void> {
   if (process.getuid?.() !== 0 || process.env.KUBERNETES_SERVICE_HOST) return;
-  for (const { file } of files.filter(({ secret }) => secret)) {
+  for (const { file, secret = false } of files) {
     const found = await stat(file).catch(() => undefined);
-    const reader = found && (await readerOf(found));
+    const reader = found && (await readerOf(found, secret));
     if (reader === undefined) continue;
     const { who, account } = reader;
     const again = account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
     printRemark(
-      `checked as root, who may read and write everything, while the secrets of this config are for ${who}. ` +
-        `To check what the gateway may, run ${again} ${commandLine(['check'], config)}`,
+      `checked as root, who may read and write everything, while files of this config are for ${who}. ` +
+        `To check what the gateway may, run ${again} ${commandLineOfOther(['check'], config)}`,
     );
     return;
   }
 }
 
-/** For whom root keeps a secret: its owner, or the group that may read it. Undefined: for root alone. */
-async function readerOf({ uid, gid, mode }: Stats): Promise<{ who: string; account: string | undefined } | undefined> {
+/** For whom root keeps a file: the owner of a secret, or the group that may read what others may not. Undefined: for no one else. */
+async function readerOf({ uid, gid, mode }: Stats, secret: boolean) {
   if (uid !== 0) {
     const account = await nameOfAccount(uid);
-    return { who: `the user ${account ?? uid}`, account };
+    return secret ? { who: `the user ${account ?? uid}`, account } : undefined;
   }
-  if (gid === 0 || (mode & 0o040) === 0) return undefined;
+  if (gid === 0 || (mode & 0o044) !== 0o040) return undefined;
   const [account, ...others] = await accountsOfGroup(gid);
   return {
     who: `the group ${(await nameOfGroup(gid)) ?? gid}`,

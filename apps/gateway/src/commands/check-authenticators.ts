@@ -100,7 +100,7 @@ async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Pro
   if (!issuesTokens(config)) return [];
   const logger = pino({ level: 'silent' });
   const sessions = all.login?.sessions === config.name;
-  const failure = sessions ? "can't issue, list and revoke sessions" : "can't issue, list and revoke tokens";
+  const failure = `not every command and request for its ${sessions ? 'sessions' : 'tokens'} works`;
   try {
     const { attempts } = joinAttempts(all);
     const issuer = await createTokenIssuer(config, all.baseDirectory, { logger, attempts });

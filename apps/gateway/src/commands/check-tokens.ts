@@ -23,7 +23,7 @@ function judgeAudiences({ authenticator, config }: CreatedAuthenticator, { serve
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const own = new Set([...server.apiAudiences, ...clusters]);
   const why =
-    own.size === 0
+    server.apiAudiences.length === 0
       ? compare
       : `the API server refuses each of them, since it asks for ${[...own].join(', ')}. Correct the audiences`;
   try {

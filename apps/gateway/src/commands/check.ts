@@ -74,7 +74,7 @@ async function inspectParts(
   return [...warnings, ...findings.flat(), ...authenticators.findings, ...permissions];
 }
 
-/** Checks whether the gateway could listen there. It only warns: the gateway itself may be running there. */
+/** Checks whether the gateway could listen there. An address in use is a warning: the gateway itself may be running there. */
 async function checkAddress(setting: string, address: ListenAddress): Promise<readonly Finding[]> {
   const server = createServer();
   try {
@@ -85,7 +85,9 @@ async function checkAddress(setting: string, address: ListenAddress): Promise<re
     const inUse =
       `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
       'stop the other process or take another port';
-    return [{ check: setting, result: 'warning', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) }];
+    // Other errors, such as a low port, may concern only the account of this command.
+    const result = code === 'EADDRNOTAVAIL' ? 'fault' : 'warning';
+    return [{ check: setting, result, detail: code === 'EADDRINUSE' ? inUse : causeOf(error) }];
   } finally {
     server.close();
   }

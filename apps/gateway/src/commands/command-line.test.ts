@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { commandLine, type Start } from './command-line.ts';
+import { commandLine, commandLineOfOther, type Start } from './command-line.ts';
 
 const installed: Start = { environment: {}, script: '/usr/bin/sallyport', isCheckout: false, host: 'gw-1' };
 const checkout: Start = { ...installed, script: '/src/apps/gateway/src/sallyport.js', isCheckout: true };
@@ -26,6 +26,12 @@ test.each([
   [['token', 'list'], false],
 ])('%j in a pod has a terminal where a token is read: %j', (words, hasTerminal) => {
   expect(commandLine(words, undefined, pod).includes(' -it ')).toBe(hasTerminal);
+});
+
+test('another account runs a checkout without pnpm', () => {
+  const direct = `${process.execPath} ${checkout.script} check --config a.yaml`;
+  expect(commandLineOfOther(['check'], 'a.yaml', checkout)).toBe(direct);
+  expect(commandLineOfOther(['check'], 'a.yaml', installed)).toBe('sallyport check --config a.yaml');
 });
 
 test('words are quoted for a shell, and --config is repeated as it was given', () => {

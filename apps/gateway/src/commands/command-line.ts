@@ -40,6 +40,14 @@ export function commandLine(words: readonly string[], config?: string, start?: S
   return printable(`${programFor(command, start)} ${command}`);
 }
 
+/** The same for another account. pnpm needs a home that it can write to, which the account of a service has not. */
+export function commandLineOfOther(words: readonly string[], config?: string, start: Start = thisStart()): string {
+  const { isCheckout, script = '' } = start;
+  const line = commandLine(words, config, start);
+  const program = programFor(words.join(' '), start);
+  return isCheckout ? line.replace(program, () => `${shellQuoted(process.execPath)} ${shellQuoted(script)}`) : line;
+}
+
 export function exampleText(command: string, input = ''): string {
   return `\nExample: ${input}${programFor(command)} ${command}`;
 }

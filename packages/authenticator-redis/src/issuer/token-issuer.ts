@@ -43,7 +43,7 @@ async function checkRights(uses: IssuerUses, options: RedisOptions, store: Store
     const isReaderAlone = !uses.sessions && options.admin === options.connection;
     if (!isReaderAlone || !(error instanceof RedisProblem) || error.kind !== 'permission') throwWithFix(error);
     return [
-      '`token create`, `token list` and `revoke` fail with this config, and it is unknown whether this Redis keeps its tokens: ' +
+      'some of `token create`, `token list` and `revoke` fail with this config, and it is unknown whether this Redis keeps its tokens: ' +
         `${error.message}; options.admin may name another user for them`,
     ];
   }

@@ -68,7 +68,7 @@ export async function partSteps(folder: string, { redis, login }: Parts): Promis
   if (redis === undefined) return '';
   const password = await readText(join(folder, redisNames.password), mebibyte);
   const path = (name: string) => printable(join(folder, name));
-  const redisStep = `Add this line to the ACL file of Redis, and run ACL LOAD. It has the SHA-256 of the password in ${path(redisNames.password)}:
+  const redisStep = `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It has the SHA-256 of the password in ${path(redisNames.password)}:
 
   ${aclLine(password.replace(/\r?\n$/, ''))}
 
