@@ -207,6 +207,11 @@ describe.concurrent('a session', () => {
     expect(explained.stdout).toContain(
       `it is a session for the cluster prod: asked for its audience, ${prod.audience}`,
     );
+    expect(explained.stdout).toMatch(/\nk8s-eve +corp:k8s-eve\n/);
+    const group = ['--group', 'corp:k8s-eve'];
+    expect(await operator.run(['block', ...group, '--for', '1m'])).toMatchObject({ code: 0 });
+    expect((await operator.run(['explain'], token)).stdout).toMatch(/\nBLOCKED\ngroup corp:k8s-eve, until /);
+    expect(await operator.run(['unblock', ...group])).toMatchObject({ code: 0 });
     const elsewhere = await operator.run(['explain', '--audience', staging.audience], token);
     expect(elsewhere.code).toBe(3);
     expect(elsewhere.stdout).toContain(

@@ -100,7 +100,7 @@ function print(looked: readonly LookedUp[], observed: Observed): void {
 function accountLines(looked: readonly LookedUp[]): readonly string[] {
   return looked.flatMap(({ authenticator, account }) => {
     if (account === null) return [];
-    return [`account in ${authenticator}: ${account === 'good' ? 'nothing against the user' : account}`];
+    return [`account in ${authenticator}: ${account === 'good' ? 'nothing known against the user' : account}`];
   });
 }
 

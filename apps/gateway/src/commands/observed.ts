@@ -24,9 +24,12 @@ export function createObserver({ authenticators }: GatewayConfig) {
     },
     onNames(authenticator, given, named, credential?) {
       ids = credential;
-      const prefix = authenticators.find(({ name }) => name === authenticator)?.groups.prefix ?? '';
       const allowed = new Set(named.groups);
       const backend = [...new Set(given.groups)];
+      // A session names a user of another authenticator, with the prefixes of that one.
+      const owners = authenticators.filter((one) => one.username.prefix + given.username === named.username);
+      const owner = owners.find(({ name }) => name === authenticator) ?? owners[0];
+      const prefix = owner?.groups.prefix ?? '';
       const leftOut = backend.filter((group) => !allowed.has(prefix + group));
       const final = backend.map((group) => prefix + group).filter((name) => allowed.has(name));
       groups.push({ authenticator, username: named.username, backend, leftOut, final });
