@@ -15,6 +15,7 @@ import {
   issuesTokens,
 } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
+import { checkSharedNames } from './check-shared-names.ts';
 import { judgeTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
@@ -32,6 +33,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
     findings: [
       ...checked.flatMap(({ findings }) => findings),
       ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
+      ...checkSharedNames(checked, config.login),
     ],
     /** Those that the plugins read. */
     files: checked.flatMap(({ files }) => files),
@@ -47,7 +49,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       const problem = config.problem(cause);
       return { check: `authenticator ${name}`, result: 'fault', detail: formatProblem(problem), problem };
     });
-    return { name, tokenPrefix: undefined, findings: [...warnings(), ...faults], files: [] };
+    return { name, authenticator: undefined, tokenPrefix: undefined, findings: [...warnings(), ...faults], files: [] };
   };
   let created: CreatedAuthenticator;
   try {
@@ -64,7 +66,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     const ofTokens = judgeTokens(created, all).map(({ result, detail }) => finding(config, result, detail));
     const ofMaking = [...warnings(), ...ofTokens];
     const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
-    if (missing !== undefined) return problems(new Error(missing));
+    if (missing !== undefined) return { ...problems(new Error(missing)), authenticator };
     const reached = await reach(created);
     // A warning beside an error says no more than the error. Nor does the issuer, which has the same backend.
     const isReached = reached.result === 'ok';
@@ -72,6 +74,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     const ofIssuer = isReached ? await checkIssuer(config, all) : [];
     return {
       name,
+      authenticator,
       tokenPrefix: authenticator.tokenPrefix,
       findings: [reached, ...ofMaking, ...ofReaching, ...ofIssuer, ...judgeKnownUsers(created, all)],
       files,

@@ -1,25 +1,34 @@
 import type { Authenticator } from '@sallyport/authenticator';
-import { pino } from 'pino';
-import type { GatewayConfig } from '../config/types.ts';
+import type { LoginConfig } from '../config/types.ts';
 import type { Finding } from './check-files.ts';
-import { withAuthenticators } from './connections.ts';
-import { namingAuthenticators } from './user-names.ts';
-
-/** Warns of authenticators that are asked about the same names and passwords: of two users with one name, one can't get in. */
-export async function checkSharedNames(config: GatewayConfig): Promise<readonly Finding[]> {
-  const authenticators = namingAuthenticators(config);
-  if (authenticators.length < 2) return [];
-  const found = await withAuthenticators({ ...config, authenticators }, pino({ level: 'silent' }), (created) => {
-    const named = created.map((one) => ({ name: one.config.name, authenticator: one.authenticator }));
-    return sharedNames(named, config.login?.authenticators);
-    // One that can't be made is an error of its own.
-  }).catch(() => []);
-  return found.map((detail) => ({ check: 'shared names', result: 'warning', detail }));
-}
 
 interface Named {
   readonly name: string;
   readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken'>;
+}
+
+/**
+ * Warns of authenticators that are asked about the same names and passwords: of two users with one name, one can't get in. It
+ * says nothing while one of them can't be made, which is an error of its own, or when a plugin throws.
+ *
+ * @param all in the order of the chain, also closed ones: both calls need no backend
+ */
+export function checkSharedNames(
+  all: readonly { readonly name: string; readonly authenticator: Named['authenticator'] | undefined }[],
+  login: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined,
+): readonly Finding[] {
+  // Sessions have the names of others.
+  const naming = all.filter(({ name }) => name !== login?.sessions);
+  const made = naming.flatMap(({ name, authenticator }) =>
+    authenticator === undefined ? [] : [{ name, authenticator }],
+  );
+  if (made.length < naming.length) return [];
+  try {
+    const found = sharedNames(made, login?.authenticators);
+    return found.map((detail) => ({ check: 'shared names', result: 'warning', detail }));
+  } catch {
+    return [];
+  }
 }
 
 /**

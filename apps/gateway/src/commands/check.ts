@@ -10,7 +10,6 @@ import { remarkOtherAccount } from './check-account.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
-import { checkSharedNames } from './check-shared-names.ts';
 import { configFile, loadNamedConfig } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
@@ -63,7 +62,6 @@ async function inspectParts(
     isWhole || server.tls !== undefined ? checkCertificates(server) : [],
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
-    checkSharedNames(config),
     checkCacheRedis(config),
     checkLogin(config, isWhole),
   ]);
