@@ -35,17 +35,20 @@ function programFor(command: string, { environment, script = '', isCheckout, hos
 
 /** Returns a command to paste into a shell. @param config the `--config` that this process was given, as it was given */
 export function commandLine(words: readonly string[], config?: string, start?: Start): string {
-  const all = config === undefined ? words : [...words, '--config', config];
-  const command = all.map(shellQuoted).join(' ');
+  const command = commandOf(words, config);
   return printable(`${programFor(command, start)} ${command}`);
+}
+
+function commandOf(words: readonly string[], config: string | undefined): string {
+  const all = config === undefined ? words : [...words, '--config', config];
+  return all.map(shellQuoted).join(' ');
 }
 
 /** The same for another account. pnpm needs a home that it can write to, which the account of a service has not. */
 export function commandLineOfOther(words: readonly string[], config?: string, start: Start = thisStart()): string {
   const { isCheckout, script = '' } = start;
-  const line = commandLine(words, config, start);
-  const program = programFor(words.join(' '), start);
-  return isCheckout ? line.replace(program, () => `${shellQuoted(process.execPath)} ${shellQuoted(script)}`) : line;
+  if (!isCheckout) return commandLine(words, config, start);
+  return printable(`${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config)}`);
 }
 
 export function exampleText(command: string, input = ''): string {
