@@ -144,10 +144,11 @@ function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) {
 
 /** Reads in pieces, so that no file fills the memory. */
 async function readFingerprint(file: string): Promise<Pick<Fingerprint, 'stamp' | 'digest' | 'changedAt'>> {
-  // A pipe may have replaced it since: without O_NONBLOCK, opening a pipe waits for a writer.
+  // A pipe or a device may have replaced it since: opening a pipe waits for a writer without O_NONBLOCK, and a device never ends.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  const { size } = await handle.stat();
-  const digest = size > largestFile ? 'too big' : await digestOf(handle, size);
+  const found = await handle.stat();
+  const read = () => (found.size > largestFile ? 'too big' : digestOf(handle, found.size));
+  const digest = found.isFile() ? await read() : 'no file';
   // Taken after reading. From before, it could be the time of older content, and the new content would pass for known.
   return { ...stampOf(await handle.stat({ bigint: true })), digest };
 }
