@@ -59,7 +59,7 @@ async function inspectParts(
   const addresses = Object.entries({ server, admin, ...(login && { login }) });
   const [authenticators, ...findings] = await Promise.all([
     checkAuthenticators({ ...config, isWhole }),
-    isWhole || server.tls !== undefined ? checkCertificates(server) : [],
+    isWhole || server.tls !== undefined ? checkCertificates(config) : [],
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
     checkCacheRedis(config),
