@@ -175,7 +175,7 @@ describe.concurrent('check of files', () => {
     expect(code).toBe(0);
     expect(objections.toSorted()).toEqual([
       expect.stringMatching(
-        /^warning TLS: the server certificate is not for 127\.0\.0\.1, .* DNS:gateway\.example\.com$/,
+        /^warning TLS: the server certificate is not for 127\.0\.0\.1, .* by DNS:gateway\.example\.com, .*: openssl req .*=DNS:gateway\.example\.com,IP:127\.0\.0\.1$/,
       ),
       'warning permissions: tls/server.key: everyone on this machine can read the secret in it (mode 0604): run chmod o-r tls/server.key',
       'warning permissions: tokens.csv: everyone on this machine can read the secret in it (mode 0604): run chmod o-r tokens.csv',

@@ -1,10 +1,11 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { http1Client, review } from './testing/clients.ts';
 import { type CommandResult, runCommand } from './testing/command.ts';
 import { configFolder } from './testing/config-folder.ts';
+import { temporaryFolder } from './testing/folder.ts';
 import { configText, startGateway } from './testing/gateway.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { awkwardToken, randomToken, secret, sha256 } from './testing/tokens.ts';
@@ -66,6 +67,26 @@ describe.concurrent('sallyport', () => {
     ]) {
       expect(stdout).toMatch(message);
     }
+  });
+
+  test('with an edit that is refused, a command says how to go on, and the copy of the last good file works', async () => {
+    const { run, folder, token } = await createPlace();
+    const good = await readFile(join(folder, 'gateway.yaml'), 'utf8');
+    await writeFile(join(folder, 'last-good.yaml'), good);
+    await writeFile(join(folder, 'gateway.yaml'), good.replace('listen:', 'lissten:'));
+    const refused = await run(['explain'], token);
+    expect([refused.code, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toMatch(
+      /gateway\.yaml:\d+:3: .*lissten.*\nGateways that run go on .* --config and a copy of its last good version/,
+    );
+    expect((await run(['explain', '--config', 'last-good.yaml'], token)).code).toBe(0);
+    expect((await run(['explain', '--config', 'missing.yaml'], token)).stderr).not.toContain('last good');
+  });
+
+  test('a command that was given no config says that it is about the demo', async () => {
+    const { stdout, stderr } = await runCommand(['check'], { cwd: await temporaryFolder('no-config') });
+    expect(stdout).toMatch(/^CHECK/);
+    expect(stderr).toMatch(/^sallyport: no --config and no SALLYPORT_CONFIG: this is about the demo .*gateway\.yaml\n/);
   });
 
   test('explain shows what each authenticator answers, and what kube-apiserver would get', async () => {

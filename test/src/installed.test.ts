@@ -165,7 +165,7 @@ test('by the commands of docs/install/npm.md', async () => {
   // What comes before is what this file does first.
   expect(lines.slice(1, 3)).toEqual([
     ...(await guideLines('pack')),
-    'npm install --global ~/sallyport-packages/sallyport-*.tgz',
+    'npm install --global --prefix /usr/local ~/sallyport-packages/sallyport-*.tgz',
   ]);
   const user = await userOf('apps/gateway');
   expect(await runLine(lines.at(-1) ?? '', user)).toContain('Usage: sallyport');

@@ -3,13 +3,11 @@ import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
 import { readTrail } from './testing/audit-trail.ts';
-import { sealingKey } from './testing/cache-gateway.ts';
 import { http1Client, http2Client, review } from './testing/clients.ts';
 import { codeFolder, gatewayFolder, runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
 import { startGateway } from './testing/gateway.ts';
 import { startPeople } from './testing/ldap-gateway.ts';
-import { createMutualTls } from './testing/mutual-tls.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { operatorIn } from './testing/redis-commands.ts';
 import { documentedLines } from './testing/redis-lines.ts';
@@ -38,33 +36,54 @@ async function makeTokensFile(config: string): Promise<{ emergency: string; toke
   return { emergency: secret(emergency), tokensFile: await readFile(join(folder, 'tokens.yaml'), 'utf8') };
 }
 
+/** Runs the `init` of the example. @returns how to read what it made, but for gateway.yaml, which the example takes the place of */
+async function makeFiles(config: string, caFile: string): Promise<(name: string) => Promise<string>> {
+  const [, command = ''] = /^# +sallyport (init .*)$/m.exec(config) ?? [];
+  const folder = await temporaryFolder('init');
+  const words = command
+    .replace('/etc/sallyport', join(folder, 'made'))
+    .replace('sallyport.example.com', '127.0.0.1')
+    .replace('redis-ca redis-ca.crt', `redis-ca ${caFile}`);
+  const { code, stdout } = await runCommand(words.split(' '), { cwd: folder });
+  expect(code).toBe(0);
+  secret(/"token":"([^"]+)"/.exec(stdout)?.[1] ?? '');
+  return (name) => readFile(join(folder, 'made', name), 'utf8');
+}
+
 test('the whole example checks green, starts as the unit starts it, and answers for each of its authenticators', async () => {
-  const [people, mutual] = [await startPeople(), await createMutualTls()];
+  const people = await startPeople();
   await using _ = people;
-  const password = secret(randomToken());
+  await using redis = await startRedis({ password: true });
+  const made = await makeFiles(await shipped({}), redis.caFile);
+  const password = secret((await made('secrets/redis-password')).trim());
   const [rights = ''] = await documentedLines('One user for everything');
-  await using redis = await startRedis({ users: [rights.replace('>PASSWORD', `>${password}`)], password: true });
+  const [, ...rule] = rights.replace('>PASSWORD', `>${password}`).split(' ');
+  await redis.client().call('ACL', 'SETUSER', ...rule);
   const config = await shipped({
     '0.0.0.0:8443': [1, '127.0.0.1:0'],
     '127.0.0.1:8081': [1, '127.0.0.1:0'],
-    'rediss://redis.example.com:6380': [2, redis.tlsUrl],
+    '    url: rediss://redis.example.com:6379': [2, `    url: ${redis.tlsUrl}`],
     'ldaps://ldap-a.example.com': [1, people.slapd.ldapsUrl],
     'ldaps://ldap-b.example.com': [1, people.slapd.ldapsUrl.replace('127.0.0.1', 'localhost')],
     'cn=sallyport,ou=services,dc=example,dc=com': [1, people.slapd.service.dn],
   });
   const { emergency, tokensFile } = await makeTokensFile(config);
+  const names = ['tls/server.crt', 'tls/server.key', 'tls/ca.crt', 'tls/redis-ca.crt'];
+  const secrets = ['secrets/redis-password', 'secrets/sealing-key'];
+  secret((await made('secrets/sealing-key')).trim());
+  const files = await Promise.all([...names, ...secrets].map(async (name) => [name, await made(name)] as const));
   const unit = await installUnit({
     'gateway.yaml': config,
-    'tls/server.crt': mutual.files['tls/server.crt'] ?? '',
-    'tls/server.key': mutual.files['tls/server.key'] ?? '',
-    'tls/client-ca.crt': mutual.files['tls/client-ca.crt'] ?? '',
+    ...Object.fromEntries(files),
     'tls/ldap-ca.crt': people.files['tls/ldap-ca.crt'] ?? '',
-    'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     'secrets/ldap-password': people.files['secrets/ldap'] ?? '',
-    'secrets/redis-password': password,
-    'secrets/sealing-key': sealingKey(),
     'tokens.yaml': tokensFile,
   });
+  const client = {
+    authority: await made('kube-apiserver/ca.crt'),
+    certificate: await made('kube-apiserver/client.crt'),
+    key: await made('kube-apiserver/client.key'),
+  };
   const place = ['--config', '/etc/sallyport/gateway.yaml'];
   const check = (account?: 'root') =>
     runCommand(['check', ...place], { cwd: unit.logs, through: unit.through(account) });
@@ -77,29 +96,29 @@ test('the whole example checks green, starts as the unit starts it, and answers 
   const operator = operatorIn(unit.folder, {});
 
   const robot = await operator.create('--user', 'ci', '--group', 'builders');
-  using http1 = http1Client(gateway.url, mutual.client);
-  using http2 = http2Client(gateway.url, mutual.client);
+  using http1 = http1Client(gateway.url, client);
+  using http2 = http2Client(gateway.url, client);
   const stamped = (authenticator: string) => ({
     'sallyport.example.com/authenticator': [authenticator],
     'sallyport.example.com/credential': [expect.stringMatching(/^[\w-]{22}$/)],
   });
-  for (const client of [http1, http2]) {
-    expect((await review(client, emergency)).user).toEqual({
+  for (const one of [http1, http2]) {
+    expect((await review(one, emergency)).user).toEqual({
       username: 'break-glass:ops',
       groups: ['system:masters'],
       extra: stamped('break-glass'),
     });
-    expect((await review(client, robot)).user).toEqual({
+    expect((await review(one, robot)).user).toEqual({
       username: 'robot:ci',
       groups: ['robot:builders'],
       extra: stamped('robots'),
     });
-    expect((await review(client, people.alice.token)).user).toEqual({
+    expect((await review(one, people.alice.token)).user).toEqual({
       username: 'corp:alice',
       groups: ['corp:k8s-admins'],
       extra: stamped('corp'),
     });
-    expect((await review(client, randomToken())).authenticated).toBe(false);
+    expect((await review(one, randomToken())).authenticated).toBe(false);
   }
   expect(await operator.run(['block', '--user', 'corp:alice', '--for', '1h'])).toMatchObject({ code: 0 });
   expect(await review(http2, people.alice.token)).toEqual({ authenticated: false });

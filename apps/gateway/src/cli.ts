@@ -50,12 +50,12 @@ add(program, 'init', {
     textOption('--redis-ca <file>', 'the CA of its certificate, PEM; left out: one that this machine knows'),
     textOption(
       '--login [host]',
-      'a login server for people, by this name; left out: the first of --host. Needs --redis',
+      'a login server for people, by this name; left out: the first of --host. Needs --redis. With --renew: another name for it',
     ),
     new Option(
       '--renew',
       'replace the certificates of the server, of the login server and of kube-apiserver by new ones from the same CA',
-    ).conflicts(['redis', 'redisCa', 'login']),
+    ).conflicts(['redis', 'redisCa']),
   ],
   load: async () => (await import('./commands/init.ts')).init,
   exitStatus: '0 success, 1 nothing was written, 2 wrong usage',

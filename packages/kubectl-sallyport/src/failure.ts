@@ -22,9 +22,6 @@ export class Failure extends Error {
   }
 }
 
-/** The login server has too much to do, or this machine asks too often. */
-export class BusyFailure extends Failure {}
-
 export function usageFailure(message: string, options?: ErrorOptions): Failure {
   return new Failure(message, exitCodes.usage, options);
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';
-import type { PromptLimit } from './cache/store.ts';
+import type { Store } from './cache/store.ts';
 import { reasonOf, usageFailure } from './failure.ts';
 import { quietly } from './files.ts';
 import type { Target } from './target.ts';
@@ -23,10 +23,10 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
     /** How the user finds the session in a list. */
     device: deviceName(given),
     /** @throws Failure when there is none */
-    async read(target: Target, prompts: PromptLimit) {
+    async read(target: Target, store: Store) {
       if (fromStdin) return fromText(target, () => text(process.stdin));
       if (file) return fromText(target, () => readPasswordFile(file));
-      const typed = await fromTerminal(target, prompts, lastName);
+      const typed = await fromTerminal(target, store, lastName);
       lastName = typed.username;
       return typed;
     },
@@ -58,12 +58,19 @@ async function fromText({ username }: Target, read: () => string | Promise<strin
   return { username, password };
 }
 
-async function fromTerminal(target: Target, prompts: PromptLimit, lastName?: string) {
+async function fromTerminal(target: Target, store: Store, lastName?: string) {
   using terminal = openTerminal();
   if (terminal === undefined) throw usageFailure('standard input is no terminal');
-  prompts.begin();
+  store.prompts.begin();
+  const known = store.sessionsOfServer().map(({ session }) => session);
   terminal.write(`Log in to cluster ${printable(target.cluster)} at ${target.url}\n`);
-  const username = target.username ?? (await askName(terminal, lastName ?? accountName()));
+  const others = known.filter(({ cluster, expiresAt }) => cluster !== target.cluster && expiresAt > Date.now());
+  if (others.length > 0) {
+    const clusters = [...new Set(others.map(({ cluster }) => printable(cluster)))].join(', ');
+    terminal.write(`Each cluster needs a login of its own. You stay logged in to ${clusters}\n`);
+  }
+  const usual = lastName ?? known[0]?.username ?? accountName();
+  const username = target.username ?? (await askName(terminal, usual));
   const password = await terminal.ask(`Password of ${printable(username)}: `, true);
   if (password === '') throw usageFailure('the password is empty: not logged in');
   return { username, password };

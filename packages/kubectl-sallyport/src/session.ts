@@ -58,7 +58,7 @@ export async function logInOnce(target: Target, store: Store, source: PasswordSo
 export async function newSession(target: Target, store: Store, source: PasswordSource): Promise<Session> {
   const { url, cluster } = target;
   for (let tries = source.isPrompt ? 3 : 1; tries > 0; tries--) {
-    const credentials = await source.read(target, store.prompts);
+    const credentials = await source.read(target, store);
     const login = await logIn(target, { ...credentials, cluster, device: source.device });
     if (login !== undefined) {
       const session = { url, cluster, username: credentials.username, ...login };

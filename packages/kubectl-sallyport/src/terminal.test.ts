@@ -53,6 +53,28 @@ test('the prompt says where the password goes, and shows nothing of it', async (
   );
 });
 
+test('the prompt for a second cluster says why it asks, and offers the name that was typed for the first', async () => {
+  await using home = await temporaryFolder('prompt');
+  const client = createClient(home.path);
+  const { url } = target;
+  client.cacheSession({ url, cluster: 'old', account: 'eve' }, { left: -1 });
+  client.cacheSession({ url: 'https://127.0.0.1:2', cluster: 'elsewhere', account: 'eve' });
+  const at = async (cluster: string) => {
+    const run = await atPrompt(client, between, execInfo({ ...config, cluster }, true));
+    run.type('\x03');
+    await run.ended;
+    return run.shown().split('\r\n').slice(0, -2);
+  };
+  // A session that has ended says the name, and no more.
+  expect(await at('staging')).toEqual([`Log in to cluster staging at ${url}`, 'Username [eve]: ']);
+  client.cacheSession({ url, cluster: 'prod' });
+  expect(await at('staging')).toEqual([
+    `Log in to cluster staging at ${url}`,
+    'Each cluster needs a login of its own. You stay logged in to prod',
+    'Username [ada]: ',
+  ]);
+});
+
 test('a name and a password that are pasted together are both taken, and neither is shown by the terminal', async () => {
   await using home = await temporaryFolder('prompt');
   const client = createClient(home.path);

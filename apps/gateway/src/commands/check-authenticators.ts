@@ -65,8 +65,6 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     if (unusable.length > 0) return problems(...unusable);
     const ofTokens = judgeTokens(created, all).map(({ result, detail }) => finding(config, result, detail));
     const ofMaking = [...warnings(), ...ofTokens];
-    const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
-    if (missing !== undefined) return { ...problems(new Error(missing)), authenticator };
     const reached = await reach(created);
     // A warning beside an error says no more than the error. Nor does the issuer, which has the same backend.
     const isReached = reached.result === 'ok';
@@ -76,7 +74,11 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       name,
       authenticator,
       tokenPrefix: authenticator.tokenPrefix,
-      findings: [reached, ...ofMaking, ...ofReaching, ...ofIssuer, ...judgeKnownUsers(created, all)],
+      findings: [
+        ...judgeLogin(created, all),
+        ...[reached, ...ofMaking, ...ofReaching, ...ofIssuer],
+        ...judgeKnownUsers(created, all),
+      ],
       files,
     };
   } finally {
@@ -86,6 +88,14 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
 
 function finding(of: AuthenticatorConfig, result: Finding['result'], detail: string): Finding {
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
+}
+
+/** The authenticators of `login.authenticators` must be able to log people in. */
+function judgeLogin({ authenticator, config }: CreatedAuthenticator, { login }: CheckedConfig): Finding[] {
+  const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
+  if (missing === undefined) return [];
+  const problem = config.loginProblem(missing);
+  return [{ check: 'login', result: 'fault', detail: formatProblem(problem), problem }];
 }
 
 async function reach({ authenticator, config }: CreatedAuthenticator): Promise<Finding> {

@@ -13,6 +13,9 @@ import { isTrustedChain } from '../login/trusted-chain.ts';
 import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from '../shell-quoted.ts';
+import { namesOf } from './init/hosts.ts';
+import { loginNames, names } from './init/layout.ts';
+import { reissue } from './reissue.ts';
 
 /** One line of what `check` prints. */
 export interface Finding {
@@ -40,18 +43,21 @@ export async function tryOut(
 }
 
 /** Reads the files of `server.tls` as `serve` does, and compares the certificate with the address. */
-export function checkCertificates({ tls, listen }: Pick<ServerConfig, 'tls' | 'listen'>) {
+export function checkCertificates({ server, baseDirectory }: Pick<GatewayConfig, 'server' | 'baseDirectory'>) {
+  const { tls } = server;
   const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
-  return checkTls('TLS', tls && readTlsMaterial(tls), (certificate) => judgeAddress(certificate, listen), compare);
+  const judgeServer = (certificate: X509Certificate) => judgeAddress(certificate, server, baseDirectory);
+  return checkTls('TLS', tls && readTlsMaterial(tls), judgeServer, compare);
 }
 
 /** Checks what the login server needs besides its authenticators. @param isWhole false: parts with errors are left out of the config */
-export async function checkLogin({ login, cache }: Pick<GatewayConfig, 'login' | 'cache'>, isWhole: boolean) {
+export async function checkLogin(
+  { login, cache, baseDirectory }: Pick<GatewayConfig, 'login' | 'cache' | 'baseDirectory'>,
+  isWhole: boolean,
+) {
   if (login === undefined) return [];
-  const host = new URL(login.publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
-  const advice = `the login certificate is not for ${host}, the host of login.publicUrl: clients would refuse it. Issue it anew with that name`;
   const read = login.tls && readLoginTls(login.tls);
-  const judgeHost = (certificate: X509Certificate) => (isFor(certificate, host) ? [] : [advice]);
+  const judgeHost = (certificate: X509Certificate) => judgeUrl(certificate, login, baseDirectory);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
     const look = async () => {
       const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
@@ -94,7 +100,7 @@ async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readon
 function checkTls(
   check: string,
   read: Promise<TlsMaterial> | undefined,
-  judge: (server: X509Certificate) => readonly string[],
+  judge: (server: X509Certificate) => Promise<readonly string[]>,
   advice = '',
 ) {
   return tryOut(check, async () => {
@@ -107,18 +113,38 @@ function checkTls(
         const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
         return { check: `${certificate} certificate`, result: 'ok', detail };
       }),
-      ...[...warnings, ...judge(server)].map((detail): Finding => ({ check, result: 'warning', detail })),
+      ...[...warnings, ...(await judge(server))].map((detail): Finding => ({ check, result: 'warning', detail })),
     ];
   });
 }
 
-function judgeAddress(certificate: X509Certificate, { host, port }: ServerConfig['listen']): string[] {
+async function judgeAddress(
+  certificate: X509Certificate,
+  { listen: { host, port }, tls }: ServerConfig,
+  folder: string,
+): Promise<string[]> {
   const hosts = isLoopback(host) ? ['127.0.0.1', '::1', 'localhost'] : [host];
   const isEvery = host === '::' || host === '0.0.0.0';
-  if (isEvery || hosts.some((each) => isFor(certificate, each))) return [];
+  if (tls === undefined || isEvery || hosts.some((each) => isFor(certificate, each))) return [];
+  const all = [...namesOf(certificate), host];
   return [
     `the server certificate is not for ${host}, where server.listen is: kube-apiserver would refuse it at ` +
-      `https://${authority(host, port)}. Issue it anew with that name too, or call the gateway by ${certificate.subjectAltName}`,
+      `https://${authority(host, port)}. Call the gateway by ${certificate.subjectAltName}, or get a certificate with that name too. ` +
+      (await reissue(tls, all, { folder, certificate: names.server, option: '--host' })),
+  ];
+}
+
+async function judgeUrl(
+  certificate: X509Certificate,
+  { publicUrl, tls }: LoginConfig,
+  folder: string,
+): Promise<string[]> {
+  const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
+  if (tls === undefined || isFor(certificate, host)) return [];
+  return [
+    `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would ` +
+      `refuse it. Correct login.publicUrl, or the certificate. ` +
+      (await reissue(tls, [host], { folder, certificate: loginNames.certificate, option: '--login' })),
   ];
 }
 

@@ -10,7 +10,7 @@ import { remarkOtherAccount } from './check-account.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
-import { configFile, loadNamedConfig } from './config-file.ts';
+import { configFile, configFileOfCommand } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
 
@@ -36,7 +36,7 @@ export async function check(options: ReadOptions): Promise<ExitCode> {
 /** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
 async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
   try {
-    const config = await loadNamedConfig(options);
+    const config = await loadConfig(configFileOfCommand(options), process.env);
     return [{ check: 'config', result: 'ok', detail: config.file }, ...(await inspectParts(config, true, options))];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -59,7 +59,7 @@ async function inspectParts(
   const addresses = Object.entries({ server, admin, ...(login && { login }) });
   const [authenticators, ...findings] = await Promise.all([
     checkAuthenticators({ ...config, isWhole }),
-    isWhole || server.tls !== undefined ? checkCertificates(server) : [],
+    isWhole || server.tls !== undefined ? checkCertificates(config) : [],
     ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
     checkAudit(config),
     checkCacheRedis(config),

@@ -1,8 +1,11 @@
 import { resolve } from 'node:path';
 import { loadConfig } from '../config/load.ts';
+import { ConfigError, type ConfigProblem } from '../config/problems.ts';
+import { denied } from '../config/read-text.ts';
 import type { GatewayConfig } from '../config/types.ts';
+import { printable } from '../logging/printable.ts';
 import { packagePath } from '../package-files.ts';
-import { UsageError } from './output.ts';
+import { printRemark, UsageError } from './output.ts';
 
 /** @param named `--config` or SALLYPORT_CONFIG: commander has looked at both. Left out: the shipped config, with its demo token */
 export function configFile(named: string | undefined) {
@@ -12,9 +15,37 @@ export function configFile(named: string | undefined) {
   return { file: isShipped ? packagePath('gateway.yaml') : userPath(named), isShipped };
 }
 
-export function loadNamedConfig({ config }: { readonly config?: string }): Promise<GatewayConfig> {
-  return loadConfig(configFile(config).file, process.env);
+/** The same for a command, which says so when it is about the shipped config: most likely another one was meant. */
+export function configFileOfCommand({ config }: { readonly config?: string }): string {
+  const { file, isShipped } = configFile(config);
+  if (isShipped) {
+    printRemark(
+      `no --config and no SALLYPORT_CONFIG: this is about the demo that comes with the gateway, ${printable(file)}`,
+    );
+  }
+  return file;
 }
+
+/** @throws ConfigError that says what to do until the file is correct */
+export async function loadNamedConfig(options: { readonly config?: string }): Promise<GatewayConfig> {
+  const file = configFileOfCommand(options);
+  try {
+    return await loadConfig(file, process.env);
+  } catch (error) {
+    throw error instanceof ConfigError && error.problems.some(isInFile)
+      ? new ConfigError(error.problems, error.files, lastGood)
+      : error;
+  }
+}
+
+/** Whether an edit of the file can have caused it. Without a line, the file itself could not be read. */
+function isInFile({ line, message }: ConfigProblem): boolean {
+  return line !== undefined && !message.includes(denied);
+}
+
+const lastGood =
+  'Gateways that run go on with the config that they have read last. Until this file is correct, run the same command with ' +
+  '--config and a copy of its last good version, in the same folder: paths in it start there';
 
 /** Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
 export function userPath(path: string): string {

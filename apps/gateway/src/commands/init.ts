@@ -20,7 +20,7 @@ import {
   webhookKubeconfig,
   webhookUrl,
 } from './init/layout.ts';
-import { certifiedHosts, type InitOptions, partsOf } from './init/options.ts';
+import { certifiedHosts, type InitOptions, newLoginHost, partsOf } from './init/options.ts';
 import { missingSections, partFiles, partLines, partSteps, textOf } from './init/parts.ts';
 import { renewCertificates } from './init/renew.ts';
 import { authenticatorSections, fileSections, type Parts } from './init/sections.ts';
@@ -33,7 +33,9 @@ export async function init({ dir, host = [], renew, ...more }: InitOptions) {
   const folder = userPath(dir);
   const hosts = [...new Set(host.map((one) => parseHost(one)))];
   process.stdout.write(
-    await (renew ? renewCertificates(folder, hosts) : createFolder(folder, hosts, await partsOf(folder, hosts, more))),
+    renew
+      ? await renewCertificates(folder, hosts, Date.now(), newLoginHost(more.login))
+      : await createFolder(folder, hosts, await partsOf(folder, hosts, more)),
   );
   return exitCodes.success;
 }

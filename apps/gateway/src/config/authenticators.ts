@@ -114,6 +114,9 @@ async function validate(schema: StandardSchemaV1.Props, options: unknown): Promi
   }
 }
 
+/** What to write into `login.authenticators`. */
+export const passwordsAdvice = 'write the name of one that checks passwords, such as one with use: ldap';
+
 /** Adds what follows from several values, and what plugins made of their options. @param prepared in the same order */
 export function completeAuthenticators(
   { authenticators, server, cache, login }: FileConfig,
@@ -148,6 +151,11 @@ export function completeAuthenticators(
       problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
         const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
         return locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
+      },
+      /** Why it can't log anyone in, as a problem at its name in `login.authenticators`. */
+      loginProblem: (reason: string) => {
+        const path = ['login', 'authenticators', login?.authenticators.indexOf(settings.name) ?? 0];
+        return locate({ path, message: `${title} can't log anyone in: ${reason}`, fix: passwordsAdvice });
       },
     };
   });

@@ -46,6 +46,7 @@ describe('a good config', () => {
           cache: 'off',
           fingerprint: expect.stringMatching(/^[\w-]{43}$/),
           problem: expect.any(Function),
+          loginProblem: expect.any(Function),
           withhold: expect.any(Function),
         },
       ],

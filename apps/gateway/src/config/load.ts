@@ -1,12 +1,8 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import {
-  authenticatorTitle,
-  completeAuthenticators,
-  type PreparedAuthenticator,
-  prepareAuthenticator,
-} from './authenticators.ts';
+import { completeAuthenticators, type PreparedAuthenticator, prepareAuthenticator } from './authenticators.ts';
 import { fillCache, withSecretProblems } from './cache/redis.ts';
+import { loginNameProblems } from './login-names.ts';
 import {
   ConfigError,
   type ConfigProblem,
@@ -15,7 +11,6 @@ import {
   overlaps,
   type Path,
   type Problem,
-  valueAt,
   wordIssue,
 } from './problems.ts';
 import { denied, readText, UnusableFileError } from './read-text.ts';
@@ -68,7 +63,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
   const problems = [
     ...withSecretProblems(parsed.problems, filled),
     ...prepared.flatMap((one) => one.problems),
-    ...sessionProblems(source.value, prepared),
+    ...loginNameProblems(source.value, prepared),
   ];
   if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared);
   const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
@@ -90,16 +85,6 @@ export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 function warningsOf(settings: Pick<FileConfig, 'authenticators'>, found: readonly PreparedAuthenticator[]): Problem[] {
   const places = found.map(({ index }) => index);
   return [...found.flatMap((one) => one.warnings), ...unlikelyPatterns(settings, places)];
-}
-
-/** Sessions are issued, so their plugin must be able to. */
-function sessionProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
-  const name = valueAt(file, ['login', 'sessions']);
-  const isTheirs = ({ index }: PreparedAuthenticator) => valueAt(file, ['authenticators', index, 'name']) === name;
-  const resolved = name === undefined ? undefined : prepared.find(isTheirs)?.resolved;
-  if (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined) return [];
-  const message = `${authenticatorTitle(name, resolved.package)} issues no tokens, so it has no sessions`;
-  return [{ path: ['login', 'sessions'], message, fix: 'name one with use: redis' }];
 }
 
 /** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */

@@ -27,7 +27,7 @@ export interface ConfigProblem extends Pick<Problem, 'message' | 'fix'> {
   readonly path: string;
 }
 
-/** Everything that is wrong with a config file, one problem a line. */
+/** Everything that is wrong with a config file, one problem a line, and in a last line what to do meanwhile. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   /** In the order of the file. Never empty. */
@@ -35,8 +35,8 @@ export class ConfigError extends Error {
   /** Absolute paths of the files read on the way: a change in one of them is a reason to try again. */
   readonly files: readonly string[];
 
-  constructor(problems: readonly ConfigProblem[], files: readonly string[]) {
-    super(problems.map(formatProblem).join('\n'));
+  constructor(problems: readonly ConfigProblem[], files: readonly string[], meanwhile?: string) {
+    super([...problems.map(formatProblem), ...(meanwhile === undefined ? [] : [meanwhile])].join('\n'));
     this.problems = problems;
     this.files = files;
   }

@@ -156,27 +156,15 @@ export function unlikelyPatterns(
 /** What `login` demands of authenticators, and its own values of each other. */
 function loginRules({ login, authenticators }: FileConfig): Rule[] {
   if (!isObject(login)) return [];
-  const all: Path = ['authenticators'];
-  const findUnknown = (name: string) =>
-    !authenticators.some((one) => one.name === name) && {
-      message: `"${name}" is no authenticator of this file`,
-      fix: `write one of ${authenticators.map((one) => one.name).join(', ')}`,
-    };
-  const checkers = Array.isArray(login.authenticators) ? login.authenticators : [];
   return [
-    ...checkers.map(
-      (name, index): Rule => ({
-        reads: [[...at('login.authenticators'), index], all],
-        judge: () => findUnknown(name),
-      }),
-    ),
     {
-      reads: [at('login.sessions'), at('login.authenticators'), all],
-      judge() {
-        const isChecker = login.authenticators.includes(login.sessions);
-        const fix = 'give sessions an authenticator of their own, with use: redis';
-        return findUnknown(login.sessions) || (isChecker && { message: 'checks passwords too', fix });
-      },
+      reads: [at('login.sessions'), at('login.authenticators'), at('authenticators')],
+      judge: () =>
+        authenticators.some(({ name }) => name === login.sessions) &&
+        login.authenticators.includes(login.sessions) && {
+          message: 'checks passwords too',
+          fix: 'give sessions an authenticator of their own, with use: redis',
+        },
     },
     ...audienceRules(login),
     ...sessionNameRules(authenticators, login.sessions),

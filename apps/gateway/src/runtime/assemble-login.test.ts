@@ -262,7 +262,12 @@ describe('a login', () => {
 test('what an authenticator lacks for login.authenticators is named', () => {
   const has = async (): Promise<Decision> => ({ kind: 'no-opinion' });
   const plain: Authenticator = { authenticate: has, close: async () => undefined };
-  expect(missingForLogin(plain)).toContain('no loginToken and no revalidate');
-  expect(missingForLogin({ ...plain, loginToken: () => undefined })).toContain('no revalidate');
+  expect(missingForLogin(plain)).toBe("it can't check a password (its plugin has no loginToken, no revalidate)");
+  expect(missingForLogin({ ...plain, revalidate: has })).toBe(
+    "it can't check a password (its plugin has no loginToken)",
+  );
+  expect(missingForLogin({ ...plain, loginToken: () => undefined })).toBe(
+    'it can check a password, but not follow the user while a session lasts (its plugin has no revalidate)',
+  );
   expect(missingForLogin({ ...plain, loginToken: () => undefined, revalidate: has })).toBeUndefined();
 });

@@ -25,18 +25,22 @@ export interface AssembleLoginOptions
   readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
 }
 
-/** Names what an authenticator lacks for `login.authenticators`; undefined: nothing. */
+/** Says what an authenticator lacks for `login.authenticators`; undefined: nothing. In brackets are words for the author of its plugin. */
 export function missingForLogin({ loginToken, revalidate }: Authenticator): string | undefined {
   const missing = Object.entries({ loginToken, revalidate }).filter(([, method]) => typeof method !== 'function');
   if (missing.length === 0) return undefined;
-  return `its plugin has no ${missing.map(([name]) => name).join(' and no ')}: take it out of login.authenticators`;
+  const what =
+    typeof loginToken === 'function'
+      ? 'it can check a password, but not follow the user while a session lasts'
+      : "it can't check a password";
+  return `${what} (its plugin has ${missing.map(([name]) => `no ${name}`).join(', ')})`;
 }
 
 /** @throws ConfigError when an authenticator of `login.authenticators` can log no one in */
 export function requireLogins({ login }: GatewayConfig, created: readonly CreatedAuthenticator[]): void {
   const problems = created.flatMap(({ config, authenticator }) => {
     const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
-    return missing === undefined ? [] : [config.problem(new Error(missing), "can't log anyone in")];
+    return missing === undefined ? [] : [config.loginProblem(missing)];
   });
   if (problems.length > 0) throw new ConfigError(problems, []);
 }

@@ -30,6 +30,7 @@ function configured(name: string, create: AuthenticatorPlugin<unknown>['create']
     package: `package-of-${name}`,
     withhold: (words) => words,
     problem: (cause) => ({ file: 'gateway.yaml', path: name, message: String(cause) }),
+    loginProblem: (message) => ({ file: 'gateway.yaml', path: 'login', message }),
     plugin: { specificationVersion: 1, name: 'scripted', caching: 'none', optionsSchema: z.unknown(), create },
     options: {},
     timeout: 3_000,

@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, utimesSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { codeOf, reasonOf } from '../failure.ts';
 import { quietly, replaceFile } from '../files.ts';
 import type { Target } from '../target.ts';
@@ -42,6 +43,22 @@ export function readSession(file: string, target: Target, warn: (why: string) =>
     if (codeOf(error) !== 'ENOENT') warn(`cannot read ${file}: ${reasonOf(error)}. It is not used. Delete it`);
   }
   return;
+}
+
+/** Reads the sessions of a login server in the cache folder, the one that was used last first. A file that can't be used is left out. */
+export function readSessions(folder: string, url: string) {
+  const found: { readonly file: string; readonly session: Session; readonly usedAt: number }[] = [];
+  quietly(() => {
+    for (const name of readdirSync(folder).filter((one) => one.endsWith('.json'))) {
+      const file = join(folder, name);
+      quietly(() => {
+        const { text, usedAt } = readOwn(file);
+        const session = parseSession(text);
+        if (session?.url === url) found.push({ file, session, usedAt });
+      });
+    }
+  });
+  return found.sort((one, other) => other.usedAt - one.usedAt);
 }
 
 /** @throws Error when it can't be read, or when others may have written or read it */

@@ -6,7 +6,7 @@ import { nameOf, type Target } from '../target.ts';
 import { parseObject } from '../text.ts';
 import { cacheFolder, prepareFolder } from './folder.ts';
 import { acquireLock } from './lock.ts';
-import { noteUse, readSession, type Session, writeSession } from './session-file.ts';
+import { noteUse, readSession, readSessions, type Session, writeSession } from './session-file.ts';
 
 export type Store = ReturnType<typeof openStore>;
 
@@ -28,6 +28,8 @@ export function openStore(target: Target) {
         warn(`${why}. kubectl needs a login each time. To fix it, set KUBECACHEDIR to another folder`);
       }
     },
+    /** The sessions for all clusters of the same login server, the one that was used last first. */
+    sessionsOfServer: () => (problem === undefined ? readSessions(folder, target.url) : []),
     noteUse: () => noteUse(file, Date.now()),
     /** Removes this session; one that another process has put in its place stays. */
     remove(session: Session): void {
@@ -51,8 +53,6 @@ export function openStore(target: Target) {
 /** Programs in the background, such as plugins of editors, run kubectl again and again, with no one to answer. */
 const mostPrompts = 3;
 const promptWindow = 15 * 60_000;
-
-export type PromptLimit = ReturnType<typeof createPromptLimit>;
 
 /**
  * Counts prompts that led to no login: no one answered, or the password was wrong. kubectl runs the plugin up to five times.

@@ -79,9 +79,10 @@ function choose(names: readonly string[], address: ServerAddress, caFile: string
   throw usageFailure(`${url}: it has several clusters: ${list}. Name one, or take all: ${takeAll}${withCa}`);
 }
 
-function report(context: string, { path, before }: ReturnType<typeof addContext>, isCurrent: boolean): void {
+function report(context: string, { path, isNew, before }: ReturnType<typeof addContext>, isCurrent: boolean): void {
   const word = shellWord(context);
-  const lines = [`added context ${printable(context)} to ${path}`];
+  const name = printable(context);
+  const lines = [isNew ? `added context ${name} to ${path}` : `updated context ${name} in ${path}`];
   if (!isCurrent) lines.push(`  to use it: kubectl config use-context ${word}`);
   else if (before !== undefined && before !== context) {
     lines.push(`  it is the current context now; to go back: kubectl config use-context ${shellWord(before)}`);

@@ -1,11 +1,9 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { parseWords, targetOptions, tokenOptions } from '../arguments.ts';
-import { cacheFolder } from '../cache/folder.ts';
-import { parseSession, type Session } from '../cache/session-file.ts';
+import type { Session } from '../cache/session-file.ts';
 import { openStore } from '../cache/store.ts';
 import { execCredential, readExecInfo } from '../exec-credential.ts';
-import { BusyFailure, Failure, usageFailure, warn } from '../failure.ts';
+import { Failure, usageFailure, warn } from '../failure.ts';
 import { passwordSource } from '../password.ts';
 import { logOut, logOutEverywhere } from '../server/login-server.ts';
 import { cachedSession, logInOnce, margin, newSession, notLoggedIn, usableSession } from '../session.ts';
@@ -60,7 +58,10 @@ export async function login(words: readonly string[]): Promise<void> {
   );
 }
 
-/** Ends the session at the server, and forgets it here. `--all` ends those of the user's other devices, too. */
+/**
+ * Ends the session at the server, and then removes it here: without its token it could not be ended. `--all` ends those of the user's
+ * other devices, too.
+ */
 export async function logout(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, { ...targetOptions, all: { type: 'boolean' } });
   const all = values.all ?? false;
@@ -75,10 +76,7 @@ export async function logout(words: readonly string[]): Promise<void> {
     return;
   }
   const ending = all ? logOutEverywhere(target, session.token) : logOut(target, session.token);
-  const ended = await ending.catch((error: unknown) => {
-    if (!(error instanceof BusyFailure)) store.remove(session);
-    return explain(error, session);
-  });
+  const ended = await ending.catch((error: unknown) => explain(error, session));
   store.remove(session);
   if (ended?.isUnconfirmed) warn(unconfirmedText(session));
   if (!all) {
@@ -86,7 +84,9 @@ export async function logout(words: readonly string[]): Promise<void> {
     return;
   }
   if (ended === undefined) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
-  forgetAll(target.url, session.user);
+  // Those for other clusters have ended as well.
+  const own = store.sessionsOfServer().filter((one) => one.session.user === session.user);
+  for (const { file } of own) rmSync(file, { force: true });
   const count = `${ended.ended} ${ended.ended === 1 ? 'session' : 'sessions'}`;
   process.stdout.write(`logged out ${printable(session.user)} everywhere: ${count} ended\n`);
 }
@@ -98,26 +98,14 @@ function unconfirmedText({ user, expiresAt }: Session): string {
   );
 }
 
-/** Unless the server was busy, the session is forgotten here, and may go on at the server. */
-function explain(error: unknown, { user, expiresAt }: Session): never {
+/** The session may go on at the server, so it is kept. @returns nothing when its time is over: there is nothing to end */
+function explain(error: unknown, { user, expiresAt }: Session): undefined {
   if (!(error instanceof Failure)) throw error;
-  if (error instanceof BusyFailure) {
-    throw new BusyFailure(`${error.message}. You are still logged in: run it again`, error.exitCode, { cause: error });
-  }
+  if (expiresAt <= Date.now()) return;
   throw new Failure(
-    `${error.message}. The session is forgotten here, but at the server it lasts until ${localTime(expiresAt)} at most. ` +
-      `To end it, log in again and run: kubectl sallyport logout --all; or ask your administrator to revoke ${user}`,
+    `${error.message}. The session is kept here, since it may go on until ${localTime(expiresAt)}. ` +
+      `To end it, run this again, or ask your administrator to revoke ${user}`,
     error.exitCode,
     { cause: error },
   );
-}
-
-/** The sessions of the user for other clusters have ended as well. */
-function forgetAll(url: string, user: string): void {
-  const folder = cacheFolder();
-  for (const name of readdirSync(folder).filter((one) => one.endsWith('.json'))) {
-    const file = join(folder, name);
-    const session = parseSession(readFileSync(file, 'utf8'));
-    if (session?.url === url && session.user === user) rmSync(file, { force: true });
-  }
 }

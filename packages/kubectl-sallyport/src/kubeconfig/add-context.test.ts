@@ -39,7 +39,7 @@ const exec = (args: readonly string[]) => ({
 test('kubectl reads what is added to nothing', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, '.kube/config');
-  expect(addContext([path], wanted, true)).toEqual({ path, before: undefined });
+  expect(addContext([path], wanted, true)).toEqual({ path, isNew: true, before: undefined });
   const extension = { login: 'https://login.example.com:8444', cluster: 'prod', ca: 'PEM\n' };
   expect(await view([path])).toMatchObject({
     clusters: [
@@ -72,7 +72,7 @@ test('what kubectl has written stays, with the rights of the file and a link to 
   await kubectl('set-context', 'old', '--cluster=old', '--user=old', '--namespace=apps');
   await kubectl('use-context', 'old');
   const before = await view([path]);
-  expect(addContext([path], wanted, false)).toEqual({ path, before: 'old' });
+  expect(addContext([path], wanted, false)).toEqual({ path, isNew: true, before: 'old' });
   const after = await view([path]);
   for (const kind of ['clusters', 'users', 'contexts']) {
     expect(after[kind]).toEqual(expect.arrayContaining(before[kind]));
@@ -90,6 +90,7 @@ test('of several files, each gets what it has already, and the first that exists
   addContext([b], wanted, true);
   expect(addContext([missing, a, b], { ...wanted, data: { server: 'https://new.example.com' } }, true)).toEqual({
     path: b,
+    isNew: false,
     before: 'prod',
   });
   expect(await readFile(a, 'utf8')).toBe('# a\n');

@@ -17,7 +17,7 @@ export interface NewContext extends ClusterConfig {
 /**
  * Adds a context, or brings it up to date. Nothing that this command has not written is replaced.
  *
- * @returns the file that has it, and the current context before
+ * @returns the file that has it, whether it was there, and the current context before
  * @throws Failure when a name is in use for something else; then nothing is written
  */
 export function addContext(paths: readonly string[], wanted: NewContext, makeCurrent: boolean) {
@@ -28,7 +28,8 @@ export function addContext(paths: readonly string[], wanted: NewContext, makeCur
   const account = username === undefined ? '' : `-${username}`;
   const userName = wanted.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
   refuseForeign(files, context, clusterName, userName);
-  const namespace = findEntry(files, 'contexts', context)?.value.namespace;
+  const old = findEntry(files, 'contexts', context);
+  const namespace = old?.value.namespace;
   // kubectl hands it to this command.
   const extensions = [{ name: extensionName, extension: { login, cluster, ca } }];
   const entries: readonly Entry[] = [
@@ -50,7 +51,7 @@ export function addContext(paths: readonly string[], wanted: NewContext, makeCur
     const current = makeCurrent && homeOfCurrent === each ? context : undefined;
     if (own.length > 0 || current !== undefined) editFile(each, { entries: own, currentContext: current });
   }
-  return { path: homeOf('contexts', context), before };
+  return { path: homeOf('contexts', context), isNew: old === undefined, before };
 }
 
 function refuseForeign(files: readonly KubeconfigFile[], context: string, clusterName: string, userName: string): void {

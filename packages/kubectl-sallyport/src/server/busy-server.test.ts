@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createClient } from '../testing/client.ts';
 import { localServer } from '../testing/local-server.ts';
 
@@ -59,15 +59,37 @@ test.each([
   expect(existsSync(file)).toBe(false);
 });
 
-test.each([[[]], [['--all']]])('logout %j at a server that stays busy keeps the session', async (all) => {
-  await using home = await temporaryFolder('busy');
-  const { url, requests, words } = await busyFor(['3600'], 204);
-  const client = createClient(home.path);
-  const file = client.cacheSession({ url, cluster: 'prod' });
-  expect(await client.run(['logout', ...all, ...words])).toEqual({
-    code: 3,
-    stdout: '',
-    stderr: `kubectl-sallyport: ${url}: too many requests. Try again in 3600 s. You are still logged in: run it again\n`,
+describe.each([[[]], [['--all']]])('logout %j', (all) => {
+  test.each([
+    ['is busy', 429, 'too many requests. Try again in 3600 s'],
+    ['can not reach its Redis', 503, 'it answered 503. Try again, or ask your administrator'],
+    ['has another name now', 403, 'it answered 403. Check the URL and the cluster, or ask your administrator'],
+  ])('at a server that %s keeps the session, and can be repeated', async (_what, status, problem) => {
+    await using home = await temporaryFolder('busy');
+    let answer = status;
+    const url = await localServer((_request, response) => {
+      response.writeHead(answer, { 'retry-after': '3600' }).end(answer === 200 ? '{"ended": 1}' : undefined);
+    });
+    const client = createClient(home.path);
+    const file = client.cacheSession({ url, cluster: 'prod' });
+    const logout = () => client.run(['logout', ...all, '--url', url, '--cluster', 'prod']);
+    const { code, stdout, stderr } = await logout();
+    expect([code, stdout, existsSync(file)]).toEqual([status === 403 ? 1 : 3, '', true]);
+    expect(stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d/, 'TIME')).toBe(
+      `kubectl-sallyport: ${url}: ${problem}. The session is kept here, since it may go on until TIME. ` +
+        'To end it, run this again, or ask your administrator to revoke corp:ada\n',
+    );
+    answer = 200;
+    expect(await logout()).toMatchObject({ code: 0, stderr: '' });
+    expect(existsSync(file)).toBe(false);
   });
-  expect([existsSync(file), requests.length]).toEqual([true, 1]);
+});
+
+test('a session whose time is over is forgotten, whether the server answers or not', async () => {
+  await using home = await temporaryFolder('busy');
+  const { url, words } = await busyFor(['3600'], 204);
+  const client = createClient(home.path);
+  const file = client.cacheSession({ url, cluster: 'prod' }, { left: -1 });
+  expect(await client.run(['logout', ...words])).toMatchObject({ code: 0, stderr: '' });
+  expect(existsSync(file)).toBe(false);
 });

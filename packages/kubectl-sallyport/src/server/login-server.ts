@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { BusyFailure, exitCodes, Failure } from '../failure.ts';
+import { exitCodes, Failure } from '../failure.ts';
 import { isObject, parseObject } from '../text.ts';
 import { type Answer, type Request, type ServerAddress, send } from './request.ts';
 
@@ -151,7 +151,7 @@ function refused({ url }: ServerAddress, { status, headers, text }: Answer): Fai
   const said = typeof message === 'string' ? `: ${message}` : '';
   if (status === 429) {
     const wait = /^\d+$/.test(headers['retry-after'] ?? '') ? `in ${headers['retry-after']} s` : 'later';
-    return new BusyFailure(`${url}: too many requests${said}. Try again ${wait}`, exitCodes.unavailable);
+    return new Failure(`${url}: too many requests${said}. Try again ${wait}`, exitCodes.unavailable);
   }
   const isAway = status >= 500;
   const fix = isAway ? 'Try again' : 'Check the URL and the cluster';

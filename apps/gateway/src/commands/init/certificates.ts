@@ -36,9 +36,12 @@ const backdating = 5 * 60_000;
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 
+/** The common name of the CA. */
+export const authorityName = 'Sallyport CA';
+
 /** Makes a CA that signs leaf certificates only. @param now milliseconds since 1970 */
 export function createAuthority(now: number): Promise<Authority> {
-  return certify('Sallyport CA', now, [
+  return certify(authorityName, now, [
     extension('2.5.29.19', new BasicConstraints({ cA: true, pathLenConstraint: 0 }), true),
     // RFC 5280, 4.2.1.3: keyCertSign and cRLSign. DER drops trailing zero bits.
     extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x06]), unusedBits: 1 }), true),

@@ -39,7 +39,12 @@ export function addressBytes(address: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
-/** Returns the DNS names and IP addresses that a certificate is for, as `parseHost` writes them. */
-export function hostsOf({ subjectAltName = '' }: Pick<X509Certificate, 'subjectAltName'>): string[] {
-  return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(([, host = '']) => parseHost(host));
+/** Returns the DNS names and IP addresses that a certificate is for, as it has them: one may be `*.example.com`. */
+export function namesOf({ subjectAltName = '' }: Pick<X509Certificate, 'subjectAltName'>): string[] {
+  return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(([, host = '']) => host);
+}
+
+/** The same as `parseHost` writes them. @throws UsageError for one that `init` makes no certificate for */
+export function hostsOf(certificate: Pick<X509Certificate, 'subjectAltName'>): string[] {
+  return namesOf(certificate).map((host) => parseHost(host));
 }

@@ -18,7 +18,7 @@ export interface InitOptions {
   readonly renew?: boolean;
   readonly redis?: string;
   readonly redisCa?: string;
-  /** True: by the first of `host`. */
+  /** True: by the first of `host`. With `renew`: another name than before. */
   readonly login?: string | true;
 }
 
@@ -39,10 +39,24 @@ export async function partsOf(
   const ca = redisCa === undefined ? {} : { authority: await readText(userPath(redisCa), mebibyte) };
   if (login === undefined) return { redis: { url, ...ca } };
   const name = login === true ? (hosts[0] ?? (await certifiedHosts(folder))[0]) : parseHost(login, '--login');
-  if (name === undefined || isLoopback(name)) {
-    throw new UsageError('--login needs the name by which people reach this gateway: --login login.example.com');
+  if (name === undefined) throw new UsageError(`--login needs the name ${byPeople}`);
+  if (isLoopback(name)) {
+    const given =
+      login === true ? `--login is left without a name, so it is the first of --host, ${name}` : `--login ${name}`;
+    throw new UsageError(`${given}: only programs of this machine reach that. Write the name ${byPeople}`);
   }
   return { redis: { url, ...ca }, login: { host: name, certificate: await loginCertificate(folder) } };
+}
+
+const byPeople = 'by which people reach this gateway from their machines: --login login.example.com';
+
+/** What `--renew --login HOST` asks for. @throws UsageError */
+export function newLoginHost(login: InitOptions['login']): string | undefined {
+  if (login === undefined) return undefined;
+  if (login !== true) return parseHost(login, '--login');
+  throw new UsageError(
+    '--renew keeps the name of the login server. Leave --login out, or write another name: --login login.example.com',
+  );
 }
 
 /** The names of the server's certificate that is there. */

@@ -8,7 +8,7 @@ import { loadConfig } from '../../config/load.ts';
 import { createFolder } from '../init.ts';
 import { createAuthority, issueServer } from './certificates.ts';
 import { hostsOf } from './hosts.ts';
-import { partsOf } from './options.ts';
+import { newLoginHost, partsOf } from './options.ts';
 import { redisRights } from './redis.ts';
 import { renewCertificates } from './renew.ts';
 
@@ -46,8 +46,11 @@ async function addPrinted(printed: string): Promise<void> {
   );
 }
 
-test('secrets are new, for their owner alone, and in nothing that is printed', async () => {
-  const printed = await create({ redis, login: true });
+test('secrets are new, for their owner alone, and in nothing that is printed; files are listed', async () => {
+  await writeFile(`${folder}.ca`, 'the CA of Redis');
+  onTestFinished(() => rm(`${folder}.ca`));
+  const printed = await create({ redis, redisCa: `${folder}.ca`, login: true });
+  expect(printed).toContain('\n  tls/redis-ca.crt  the CA of Redis, from --redis-ca\n');
   const secrets = ['secrets/redis-password', 'secrets/sealing-key', 'tls/login.key', 'secrets/ldap-password'];
   expect(await Promise.all(secrets.map(modeOf))).toEqual(secrets.map(() => '600'));
   for (const name of secrets.slice(0, 3)) expect(printed).not.toContain((await read(name)).trim());
@@ -138,6 +141,25 @@ test('--renew renews the login certificate, for its name', async () => {
   expect(hostsOf(renewed)).toEqual(['login.example.com']);
 });
 
+test('--renew --login gives the login certificate another name, where init has issued it', async () => {
+  const rename = () => renewCertificates(folder, [], now, 'new.example.com');
+  await create({ redis });
+  await expect(rename()).rejects.toThrow(/^nothing was renewed: .*tls\/login\.crt does not exist/);
+  await create({ redis, login: 'login.example.com' });
+  const line =
+    /tls\/login\.crt {3}until 2031-01-31, for new\.example\.com; new: new\.example\.com; no longer: login\.example\.com\n/;
+  expect(await rename()).toMatch(line);
+  expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['new.example.com']);
+  expect(hostsOf(new X509Certificate(await read('tls/server.crt')))).toEqual(hosts);
+  const pair = await issueServer(await createAuthority(now), ['login.example.com'], now);
+  await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
+  const before = await contents();
+  await expect(rename()).rejects.toThrow(/^nothing was renewed: .*tls\/login\.crt is from another CA/);
+  expect(await contents()).toEqual(before);
+  expect(newLoginHost('LOGIN.example.com')).toBe('login.example.com');
+  expect(() => newLoginHost(true)).toThrow('--renew keeps the name of the login server');
+});
+
 test('without the key of the CA no login certificate is made, and nothing is written', async () => {
   await create({});
   await rm(join(folder, 'tls/ca.key'));
@@ -155,10 +177,17 @@ test.each([
   [{ redis: 'redis://redis.example.com' }, /^--redis is clear text to another machine/],
   [{ redis: 'rediss://:secret-word@redis.example.com' }, /^--redis must have no user and no password(?!.*secret-word)/],
   [{ redis, login: 'https://login.example.com' }, /^--login: .* is a URL/],
-  [{ redis, login: 'localhost' }, /^--login needs the name by which people reach/],
+  [{ redis, login: 'localhost' }, /^--login localhost: only programs of this machine reach that\. Write the name/],
 ] as const)('%j is refused', async (given, message) => {
   await expect(create(given)).rejects.toThrow(message);
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('a login server without a name of its own needs a --host that people can reach', async () => {
+  await expect(create({ redis, login: true }, ['127.0.0.1', 'gw.example.com'])).rejects.toThrow(
+    /^--login is left without a name, so it is the first of --host, 127\.0\.0\.1: only programs of this machine/,
+  );
+  await expect(create({ redis, login: true }, [])).rejects.toThrow(/^--login needs the name by which people reach/);
 });
 
 const docs = new URL('../../../../../docs/', import.meta.url);

@@ -92,8 +92,10 @@ export function partLines({ redis, login }: Parts, files: Readonly<Record<string
   const until = certificate === undefined ? '' : dateOf({ notAfter: new X509Certificate(certificate).validToDate });
   const loginLine =
     until === '' ? '' : `  ${loginNames.certificate}     the login server's, until ${until}, for ${login?.host}\n`;
+  const redisCa =
+    files[redisNames.authority] === undefined ? '' : `  ${redisNames.authority}  the CA of Redis, from --redis-ca\n`;
   const toFill = login === undefined ? '' : '; ldap-password, for you to fill';
   const secrets =
     redis === undefined ? '' : `  secrets/          the password of the Redis user, the sealing key${toFill}\n`;
-  return loginLine + secrets;
+  return loginLine + redisCa + secrets;
 }

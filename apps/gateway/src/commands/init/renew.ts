@@ -20,8 +20,14 @@ const purpose =
  * CA. Until all of them are on disk, and when one can't be written, the old ones stay.
  *
  * @param given the names of the new server certificate; empty: those of the old
+ * @param loginHost the name of the new login certificate; left out: those of the old
  */
-export async function renewCertificates(folder: string, given: readonly string[], now = Date.now()): Promise<string> {
+export async function renewCertificates(
+  folder: string,
+  given: readonly string[],
+  now = Date.now(),
+  loginHost?: string,
+): Promise<string> {
   const authority = await openAuthority(folder, what, purpose, now);
   const before = await hostsBefore(folder, authority);
   if (given.length > 0) await requireCalledHost(folder, given);
@@ -33,7 +39,7 @@ export async function renewCertificates(folder: string, given: readonly string[]
   }
   const server = await issueServer(authority, hosts, now);
   const client = await issueClient(authority, clientName, now);
-  const login = await renewLogin(folder, authority, now);
+  const login = await renewLogin(folder, authority, now, loginHost);
   // A key goes first: whoever reads between the two finds a pair that does not match, and reads again.
   await replaceFiles(
     filesIn(folder, {
@@ -47,7 +53,9 @@ export async function renewCertificates(folder: string, given: readonly string[]
   await remarkOn(folder, authority, server);
   const path = (name: string) => printable(join(folder, name));
   const loginLine =
-    login === undefined ? '' : `\n  ${path(loginNames.certificate)}   until ${dateOf(login)}, for ${login.host}`;
+    login === undefined
+      ? ''
+      : `\n  ${path(loginNames.certificate)}   until ${dateOf(login)}, for ${login.hosts.join(', ')}${difference(login.hosts, login.before)}`;
   return `Renewed, with new keys, from the CA in ${path(names.authority)}:
   ${path(names.server)}   until ${dateOf(server)}, for ${hosts.join(', ')}${difference(hosts, before)}${loginLine}
   ${path(names.client)}   until ${dateOf(client)}
@@ -58,15 +66,25 @@ client certificate stays valid until it expires.
 `;
 }
 
-/** The new certificate of the login server, for the names of the old one. Undefined: there is none, or another CA has issued it. */
-async function renewLogin(folder: string, authority: Authority, now: number) {
-  const text = await readText(join(folder, loginNames.certificate), mebibyte).catch(() => undefined);
-  if (text === undefined) return undefined;
-  if (isIssuedBy(authority.certificate, text)) {
-    const hosts = hostsOf(new X509Certificate(text));
-    return { ...(await issueServer(authority, hosts, now)), host: hosts.join(', ') };
+/**
+ * Makes the new certificate of the login server. Undefined: there is none, or another CA has issued it.
+ *
+ * @param given its name; left out: those of the old one
+ * @throws Error when a name is given, and there is none to renew
+ */
+async function renewLogin(folder: string, authority: Authority, now: number, given?: string) {
+  const file = join(folder, loginNames.certificate);
+  const text = await readText(file, mebibyte).catch(() => undefined);
+  if (text !== undefined && isIssuedBy(authority.certificate, text)) {
+    const before = hostsOf(new X509Certificate(text));
+    const hosts = given === undefined ? before : [given];
+    return { ...(await issueServer(authority, hosts, now)), hosts, before };
   }
-  printRemark(`${loginNames.certificate} is from another CA, and is not renewed here: renew it where it was issued`);
+  const why = text === undefined ? 'does not exist' : 'is from another CA';
+  if (given !== undefined) throw new Error(`${what}: ${file} ${why}, so --renew --login can't replace it`);
+  if (text !== undefined) {
+    printRemark(`${loginNames.certificate} ${why}, and is not renewed here: renew it where it was issued`);
+  }
   return undefined;
 }
 

@@ -1,0 +1,56 @@
+import { authenticatorTitle, type PreparedAuthenticator, passwordsAdvice } from './authenticators.ts';
+import { nearest, type Problem, valueAt } from './problems.ts';
+import type { YamlSource } from './yaml.ts';
+
+type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string };
+
+/**
+ * Checks the names in `login`: an authenticator has each, and that of `login.sessions` can issue sessions. Values that are missing or of
+ * the wrong type are left to the schema of the file, and so is a file in which an authenticator has no name.
+ *
+ * @param file as it is written
+ */
+export function loginNameProblems(file: YamlSource['value'], prepared: readonly PreparedAuthenticator[]): Problem[] {
+  const named = prepared.flatMap(({ index, resolved }): Named[] => {
+    const name = valueAt(file, ['authenticators', index, 'name']);
+    return typeof name === 'string' ? [{ name, resolved }] : [];
+  });
+  if (named.length < prepared.length) return [];
+  const sessions = valueAt(file, ['login', 'sessions']);
+  const written = valueAt(file, ['login', 'authenticators']);
+  const checkers: readonly unknown[] = Array.isArray(written) ? written : [];
+  const forPasswords = named.map(({ name }) => name).filter((name) => name !== sessions);
+  return [
+    ...checkers.flatMap((name, index) => {
+      if (typeof name !== 'string' || named.some((one) => one.name === name)) return [];
+      return [unknown(['login', 'authenticators', index], name, forPasswords, passwordsAdvice)];
+    }),
+    ...(typeof sessions === 'string' ? sessionsProblem(sessions, named, checkers) : []),
+  ];
+}
+
+/** Sessions are issued, so their plugin must be able to. */
+function sessionsProblem(name: string, named: readonly Named[], checkers: readonly unknown[]): Problem[] {
+  const path = ['login', 'sessions'];
+  const found = named.find((one) => one.name === name);
+  if (found === undefined) {
+    // A plugin that could not be loaded may be able to.
+    const fitting = named.filter(({ name, resolved }) => {
+      return !checkers.includes(name) && (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined);
+    });
+    const names = fitting.map((one) => one.name);
+    const advice =
+      names.length > 0 ? `write one of ${names.join(', ')}` : 'add one with use: redis, and write its name';
+    return [unknown(path, name, names, advice)];
+  }
+  if (found.resolved === undefined || found.resolved.plugin.createTokenIssuer !== undefined) return [];
+  const message = `${authenticatorTitle(name, found.resolved.package)} issues no tokens, so it has no sessions`;
+  return [{ path, message, fix: 'name one with use: redis' }];
+}
+
+/** @param advice when no candidate is near */
+function unknown(path: Problem['path'], name: string, candidates: readonly string[], advice: string): Problem {
+  const near = nearest(name, candidates);
+  const fix = near === undefined ? advice : `did you mean ${near}?`;
+  return { path, message: `"${name}" is no authenticator of this file`, fix };
+}
