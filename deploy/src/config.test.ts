@@ -20,8 +20,17 @@ interface Finding {
   readonly detail: string;
 }
 
-/** Runs `sallyport check` on the volume of the pod. @returns what is not in order. The certificates are good for a day. */
-async function checkMounted(objects: readonly KubernetesObject[], secrets: Secrets): Promise<readonly Finding[]> {
+/**
+ * Runs `sallyport check` on the volume of the pod. The certificates are good for a day.
+ *
+ * @param more variables of its environment
+ * @returns what is not in order
+ */
+async function checkMounted(
+  objects: readonly KubernetesObject[],
+  secrets: Secrets,
+  more: Readonly<Record<string, string>> = {},
+): Promise<readonly Finding[]> {
   await using folder = await temporaryFolder('mounted');
   await mountConfig(objects, secrets, folder.path);
   const manifest = createRequire(import.meta.url).resolve('@sallyport/gateway/package.json');
@@ -34,7 +43,8 @@ async function checkMounted(objects: readonly KubernetesObject[], secrets: Secre
     '--config',
     join(folder.path, 'gateway.yaml'),
   ];
-  const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(deployFolder, 'node_modules/.cache/node-compile') };
+  const cache = join(deployFolder, 'node_modules/.cache/node-compile');
+  const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache, ...more };
   const { stdout } = await run(process.execPath, words, { env }).catch((error: { stdout: string }) => error);
   const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
   // Another process on this machine may use the ports.
@@ -104,6 +114,7 @@ test.each(['service', 'control-plane'])(
       'rediss://redis.example.com:6380': redis.url,
       'ldaps://ldap.example.com': slapd.ldapsUrl,
       'cn=sallyport,ou=services,dc=example,dc=com': slapd.service.dn,
+      '.example.com': '.corp.test',
     });
     const secrets = await secretsFrom(authority);
     const files = {
@@ -113,10 +124,12 @@ test.each(['service', 'control-plane'])(
       'ldap-password': slapd.service.password,
       'prod-ca.crt': authority.certificate,
     };
-    const { certificate, key } = await authority.issueServer({ names: ['DNS:login.example.com'] });
+    const { certificate, key } = await authority.issueServer({ names: ['DNS:login.corp.test'] });
     const login = { 'tls.crt': certificate, 'tls.key': key };
     const all = { ...secrets, 'sallyport-files': files, 'sallyport-login-tls': login };
-    expect(await checkMounted(here, all)).toEqual([]);
+    // The config has no login.caFile, since the CA is one that the machines of users know.
+    const knowing = { NODE_EXTRA_CA_CERTS: authority.certificateFile };
+    expect(await checkMounted(here, all, knowing)).toEqual([]);
   },
 );
 

@@ -23,6 +23,9 @@ export const policies: Readonly<Record<'lockout' | 'expiry' | 'grace' | 'warning
   mustChange: `cn=must-change,ou=policies,${suffix}`,
 };
 
+/** The `description` of a user whose account state the service account may not read. */
+export const locksHidden: string = 'locks-hidden';
+
 export interface SlapdSettings {
   readonly folder: string;
   readonly certificate: KeyPair;
@@ -60,6 +63,7 @@ export function slapdConfiguration(settings: SlapdSettings): string {
     // By default, a locked user hears only that the password is wrong.
     'ppolicy_use_lockout',
     'access to attrs=userPassword by anonymous auth by * none',
+    `access to filter=(description=${locksHidden}) attrs=pwdAccountLockedTime,pwdChangedTime by * none`,
     // Users read nothing: a search on the wrong connection finds no one.
     `access to * by dn.exact="${serviceDn}" read by anonymous ${settings.anonymousRead ? 'read' : 'none'} by * none`,
     '',

@@ -173,11 +173,7 @@ describe('sallyport check', () => {
       () => ({ groups: { base: 'ou=nowhere,dc=example,dc=com', filter: '(member={dn})' } }),
       /groups\.base "ou=nowhere/,
     ],
-    [
-      'no-server',
-      ({ slapd }) => ({ urls: [slapd.ldapsUrl, 'ldaps://127.0.0.1:1'] }),
-      /ldaps:\/\/127\.0\.0\.1:1\b.*refused/s,
-    ],
+    ['no-server', () => ({ urls: ['ldaps://127.0.0.1:1'] }), /ldaps:\/\/127\.0\.0\.1:1\b.*refused/s],
   ];
 
   async function check(authenticators: readonly object[]) {
@@ -205,6 +201,19 @@ describe('sallyport check', () => {
     for (const [name, , detail] of problems) {
       expect(of(name), name).toMatchObject({ result: 'fault', detail: expect.stringMatching(detail) });
     }
+  });
+
+  test('only warns of a server that is down while logins go on at another one', async () => {
+    const urls = [people.slapd.ldapsUrl, 'ldaps://127.0.0.1:1'];
+    const { code, of } = await check([people.authenticator({ options: { urls } })]);
+    expect(code).toBe(0);
+    expect(of('corp')).toEqual({
+      check: 'authenticator corp',
+      result: 'warning',
+      detail: expect.stringMatching(
+        /its backend works, but: 1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/127\.0\.0\.1:1: .*refused/,
+      ),
+    });
   });
 });
 

@@ -143,7 +143,7 @@ test('an edit of login takes effect, its address and its absence do at a restart
 });
 
 test('check reads the certificate, the CAs and the names of the login server', async () => {
-  const { gateway, config } = place;
+  const { authority, gateway, config } = place;
   const findings = async (login: object, more: object = {}) => {
     await gateway.write('check.yaml', configText({ ...config, ...more, login: { ...config.login, ...login } }));
     const { stdout } = await operatorIn(gateway.folder).run(['check', '--config', 'check.yaml', '-o', 'json']);
@@ -171,6 +171,23 @@ test('check reads the certificate, the CAs and the names of the login server', a
   });
   expect(await findings({ caFile: 'tls/foreign-ca.crt' })).toContainEqual(unsigned);
   expect(await findings({})).not.toContainEqual(unsigned);
+  const unknown = expect.objectContaining({
+    result: 'warning',
+    detail: expect.stringMatching(/^no login\.caFile is set, and no CA that this machine knows signed .*login\.crt/),
+  });
+  expect(await findings({ caFile: undefined })).toContainEqual(unknown);
+  expect(await findings({})).not.toContainEqual(unknown);
+  const { certificate } = await authority.issueServer({ names: ['DNS:prod'] });
+  await gateway.write('tls/prod.crt', certificate);
+  const ofServer = expect.objectContaining({
+    result: 'warning',
+    detail: expect.stringMatching(
+      /^login\.clusters\.prod\.caFile: .*prod\.crt has no CA, but the certificate of .*login-authority/,
+    ),
+  });
+  const prodWith = (caFile: string) => ({ clusters: { prod: { ...config.login.clusters.prod, caFile } } });
+  expect(await findings(prodWith('tls/prod.crt'))).toContainEqual(ofServer);
+  expect(await findings(prodWith('tls/login-ca.crt'))).not.toContainEqual(ofServer);
   const unsealed = expect.objectContaining({ detail: expect.stringContaining('sessions are not sealed') });
   expect(await findings({})).toContainEqual(unsealed);
   expect(await findings({}, { cache: { redis: { url: 'http://redis' } } })).not.toContainEqual(unsealed);

@@ -203,6 +203,14 @@ test('check finds what is wrong with each authenticator, and how to fix it', asy
     expect(finding).toMatchObject({ result: 'fault', detail: expect.stringMatching(detail) });
     expect(finding?.detail).not.toMatch(/ioredis|\n/);
   }
+  // Those of the same Redis, whoever logs in there.
+  const stores = findings.filter(({ check }) => check === 'token stores').map(({ detail }) => detail);
+  expect(stores.map((detail) => detail.replace(/ \([^)]*gateway\.yaml:\d+\)/g, '').split(' have ')[0])).toEqual([
+    'robots-0 and robots-1',
+    'robots-0 and robots-2',
+    'robots-1 and robots-2',
+  ]);
+  expect(stores[0]).toContain(`(redis://127.0.0.1:${redis.port}, database 0, keys sallyport:token:*)`);
 });
 
 test('a password that is changed in Redis and then in its file is followed without a restart', async () => {

@@ -24,12 +24,17 @@ const fixedKeys = (...keys: readonly JWK[]): KeySet => {
   return { current: async () => find, newer: async () => undefined, read: async () => undefined, close: () => {} };
 };
 
-async function judge(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
+async function verified(token: string, changed: object, keys = fixedKeys(key)) {
   const [issuer] = settled(writtenOptions(changed)).issuers;
   const unverified = readUnverifiedJwt(token);
-  if (issuer === undefined || unverified === undefined) return 'not recognised';
-  const verified = await verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
-  return 'reason' in verified ? verified.reason : verified.claims.sub;
+  if (issuer === undefined || unverified === undefined) return undefined;
+  return await verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
+}
+
+async function judge(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
+  const found = await verified(token, changed, keys);
+  if (found === undefined) return 'not recognised';
+  return 'reason' in found ? found.reason : found.claims.sub;
 }
 
 test.each<[string, object, string, object?]>([
@@ -54,6 +59,32 @@ test.each<[string, object, string, object?]>([
   ['of no tolerance', { exp: seconds }, 'expired', { clockTolerance: '0s' }],
 ])('a token that is %s', async (_name, claims, answer, changed) => {
   expect(await judge(await sign({ ...good, ...claims }), changed)).toBe(answer);
+});
+
+const clock = 'the clock here says 2030-01-01T00:00:00Z';
+test.each<[object, string, object?]>([
+  [{ exp: seconds - 180 }, `it has expired (exp): 3 min ago, at 2029-12-31T23:57:00Z; ${clock}`],
+  [{ exp: seconds - 31.5 }, `it has expired (exp): 32 s ago, at 2029-12-31T23:59:28Z; ${clock}`],
+  [{ exp: seconds - 7_200 }, `it has expired (exp): 2 h ago, at 2029-12-31T22:00:00Z; ${clock}`],
+  [{ exp: -1e300 }, expect.stringContaining(' days ago, at a time that no calendar has; ')],
+  [{ nbf: seconds + 300 }, `it is not valid yet (nbf): in 5 min, at 2030-01-01T00:05:00Z; ${clock}`],
+  [{ nbf: 'tomorrow' }, 'its nbf is not what the config demands'],
+  [
+    { iat: seconds + 60 },
+    `it was issued in the future (iat): in 60 s, at 2030-01-01T00:01:00Z; ${clock}. Check the clocks`,
+  ],
+  [
+    { iat: seconds + 60 },
+    expect.stringMatching(/^it was issued in the future \(iat\): in 60 s,/),
+    { maxTokenAge: '5m' },
+  ],
+  [
+    { iat: seconds - 3 * 86_400 },
+    `it is older than maxTokenAge (iat): 3 days ago, at 2029-12-29T00:00:00Z; ${clock}`,
+    { maxTokenAge: '5m' },
+  ],
+])('the words about the time of %j', async (claims, objection, changed = {}) => {
+  expect(await verified(await sign({ ...good, ...claims }), changed)).toMatchObject({ objection });
 });
 
 describe('the header', () => {

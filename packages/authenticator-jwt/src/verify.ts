@@ -4,12 +4,10 @@ import type { Claims, Objection } from './claims.ts';
 import type { KeySet } from './key-set.ts';
 import type { IssuerOptions } from './options.ts';
 
-/** Why a token is refused. The words quote nothing of it, except for the audiences of one whose signature is good. */
+/** Why a token is refused. The words quote nothing of it, except for its times, and the audiences of one whose signature is good. */
 export interface Refusal extends Objection {
   readonly reason: RejectionReason;
 }
-
-const expired: Refusal = { reason: 'expired', objection: 'it has expired (exp, or iat and maxTokenAge)' };
 
 /** The most keys that one token without a key id is tried with: each try costs as much as a signature does. */
 const mostTries = 4;
@@ -32,7 +30,7 @@ export async function verify(
   // What it says of itself is enough to refuse it, also while the issuer is down.
   const { token } = unverified;
   const { exp } = unverified.claims;
-  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) return expired;
+  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) return expiredAt(exp, at);
   const known = await verifyWith(await keys.current(signal), token, issuer, at);
   if (known !== 'unknown key') return known;
   const newer = await keys.newer(signal);
@@ -65,7 +63,7 @@ async function verifyWith(
     if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key';
     // Without a key id the key that was tried may be an old one.
     if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token)) return 'unknown key';
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error, issuer);
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error, issuer, at);
     let tries = 0;
     for await (const key of error) {
       if (tries++ === mostTries) break;
@@ -73,7 +71,7 @@ async function verifyWith(
         const { payload } = await jwtVerify(token, key, options);
         return judgeIssuedAt(payload, issuer, at) ?? { claims: payload };
       } catch (inner) {
-        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner, issuer);
+        if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner, issuer, at);
       }
     }
     return 'unknown key';
@@ -87,24 +85,65 @@ function hasKeyId(token: string): boolean {
 /** jose takes a token that was issued in the future. */
 function judgeIssuedAt({ iat }: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
   if (typeof iat !== 'number' || iat * 1000 <= at + clockTolerance) return undefined;
-  return { reason: 'not-yet-valid', objection: 'it was issued in the future (iat): check the clocks' };
+  return issuedLater(iat, at);
 }
 
-/** @throws AuthenticatorError for what says nothing of the token: a key that can't be used */
-function refusalOf(error: unknown, issuer: IssuerOptions): Refusal {
-  if (error instanceof errors.JWTExpired) return expired;
+const issuedLater = (iat: number, at: number): Refusal => ({
+  reason: 'not-yet-valid',
+  objection: `it was issued in the future (iat): ${differenceText(iat, at)}. Check the clocks`,
+});
+
+const expiredAt = (exp: number, at: number): Refusal => ({
+  reason: 'expired',
+  objection: `it has expired (exp): ${differenceText(exp, at)}`,
+});
+
+/** @param at milliseconds since 1970. @throws AuthenticatorError for what says nothing of the token: a key that can't be used */
+function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
+  if (error instanceof errors.JWTExpired) {
+    const { claim, payload } = error;
+    if (claim === 'exp') return expiredAt(Number(payload.exp), at);
+    return {
+      reason: 'expired',
+      objection: `it is older than maxTokenAge (iat): ${differenceText(Number(payload.iat), at)}`,
+    };
+  }
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason, payload } = error;
+    const { nbf, iat } = payload;
+    if (reason === 'check_failed' && claim === 'iat') return issuedLater(Number(iat), at);
+    if (reason === 'check_failed' && claim === 'nbf') {
+      return { reason: 'not-yet-valid', objection: `it is not valid yet (nbf): ${differenceText(Number(nbf), at)}` };
+    }
     const objection = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
     if (claim === 'aud') return wrongAudience(payload.aud, issuer) ?? { reason: 'audience-mismatch', objection };
-    const isTooEarly = claim === 'nbf' || (claim === 'iat' && reason === 'check_failed');
-    return { reason: isTooEarly ? 'not-yet-valid' : 'invalid-credentials', objection };
+    return { reason: claim === 'nbf' ? 'not-yet-valid' : 'invalid-credentials', objection };
   }
   if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', objection: `it is refused: ${error.code}` };
   }
   const problem = 'a key of the issuer can not be used for this token: RSA keys need 2048 bits';
   throw new AuthenticatorError('failed', problem, { cause: error });
+}
+
+/** `3 min ago, at 2030-01-01T00:00:00Z; the clock here says 2030-01-01T00:03:00Z`. @param time seconds since 1970, of a token */
+function differenceText(time: number, at: number): string {
+  const seconds = Math.round(Math.abs(at / 1000 - time));
+  const span = spanText(seconds);
+  const when = time * 1000 <= at ? `${span} ago` : `in ${span}`;
+  return `${when}, at ${timeText(time * 1000)}; the clock here says ${timeText(at)}`;
+}
+
+function spanText(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} days`;
+}
+
+/** In UTC. A token may have any number for a time. */
+function timeText(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  return Number.isNaN(date.getTime()) ? 'a time that no calendar has' : date.toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 /** Audiences that are listed, and characters of each. */

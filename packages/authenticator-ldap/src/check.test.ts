@@ -105,16 +105,28 @@ describe('check()', () => {
     await check(searching(peopleBase, { code: 10 }));
   });
 
+  const server = (host: string): Server => ({ url: `ldaps://${host}:636`, host, port: 636, security: 'ldaps' });
+  const reporting = (problems: Record<string, string | undefined>, isPassedOver = false): Directory => ({
+    ...memoryDirectory(),
+    check: async () =>
+      Object.entries(problems).map(([host, problem]) => ({
+        server: server(host),
+        ...(problem && { problem, isPassedOver }),
+      })),
+  });
+
+  test('only warns of servers that logins pass over, as long as another one works', async () => {
+    expect(await check(reporting({ a: undefined, b: undefined }))).toEqual([]);
+    expect(await check(reporting({ a: undefined, b: 'it is down', c: 'ldaps://c:636: busy' }, true))).toEqual([
+      '2 of 3 LDAP servers do not work:\n  ldaps://b:636: it is down\n  ldaps://c:636: busy',
+    ]);
+    await expect(check(reporting({ a: 'it is down' }, true))).rejects.toThrow('no LDAP server works:');
+    await expect(check(reporting({ a: 'x', b: 'y' }, true))).rejects.toThrow('no LDAP server works:');
+  });
+
   test('has one line for each server that is not well', async () => {
-    const server = (host: string): Server => ({ url: `ldaps://${host}:636`, host, port: 636, security: 'ldaps' });
-    const reporting = (problems: Record<string, string | undefined>): Directory => ({
-      ...memoryDirectory(),
-      check: async () =>
-        Object.entries(problems).map(([host, problem]) => ({ server: server(host), ...(problem && { problem }) })),
-    });
-    await check(reporting({ a: undefined, b: undefined }));
-    await expect(check(reporting({ a: undefined, b: 'it is down' }))).rejects.toThrow(
-      /^1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/b:636: it is down$/,
+    await expect(check(reporting({ a: undefined, b: 'it has no such base' }))).rejects.toThrow(
+      /^1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/b:636: it has no such base$/,
     );
     await expect(check(reporting({ a: 'x', b: 'y' }))).rejects.toThrow(
       /^no LDAP server works:\n {2}ldaps:\/\/a:636: x\n {2}ldaps:\/\/b:636: y$/,

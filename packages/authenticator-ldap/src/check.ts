@@ -10,6 +10,7 @@ import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts'
  * Asks every server for all that a login needs.
  *
  * @param further looks for more on each server that has all of it
+ * @returns a text with a line for each server that logins pass over, as long as another one works
  * @throws Error with a line for each problem, and how to fix it
  */
 export async function checkDirectory(
@@ -17,7 +18,7 @@ export async function checkDirectory(
   options: LdapOptions,
   signal: AbortSignal,
   further?: (search: Search) => Promise<void>,
-): Promise<void> {
+): Promise<readonly string[]> {
   const reports = await directory.check(async (connection) => {
     const search = (request: SearchRequest) => connection.search(request, signal);
     await lookForUsers(search, options.user.find);
@@ -26,14 +27,16 @@ export async function checkDirectory(
   }, signal);
   if (reports.length === 0) throw new Error('no LDAP server is known');
   const bad = reports.filter(({ problem }) => problem !== undefined);
-  if (bad.length === 0) return;
+  if (bad.length === 0) return [];
   const count = bad.length === reports.length ? undefined : `${bad.length} of ${reports.length}`;
   const head = count === undefined ? 'no LDAP server works' : `${count} LDAP servers do not work`;
   // Errors of the connection name the server already.
   const lines = bad.map(({ server: { url }, problem = '' }) =>
     problem.includes(url) ? problem : `${url}: ${problem}`,
   );
-  throw new Error([`${head}:`, ...lines.map((line) => `  ${line}`)].join('\n'));
+  const text = [`${head}:`, ...lines.map((line) => `  ${line}`)].join('\n');
+  if (count !== undefined && bad.every(({ isPassedOver }) => isPassedOver)) return [text];
+  throw new Error(text);
 }
 
 type Search = (request: SearchRequest) => Promise<SearchResult>;

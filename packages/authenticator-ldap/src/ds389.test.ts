@@ -200,4 +200,21 @@ function target(): RevalidationTarget {
 
 describe('revalidation in 389-DS', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
+
+  test('a state that the service account may not read is told from one that is not there', async () => {
+    const { dn, uid } = await addUser();
+    const warningsWithout = async (attributes: string) => {
+      const rule = `deny (read, search, compare) userdn = "ldap:///${server.service.dn}";`;
+      const aci = `(targetattr="${attributes}")(version 3.0; acl "hidden"; ${rule})`;
+      await server.modify(toReplacements([{ dn, attributes: { aci } }]));
+      await using made = await gateway();
+      expect(await made.revalidate({ username: uid })).toMatchObject({ kind: 'authenticated' });
+      return made.lines.filter(({ level }) => level === 'warn').map(({ message }) => message);
+    };
+    const others = 'passwordExpirationTime || pwdUpdateTime';
+    expect(await warningsWithout(others)).toEqual([]);
+    expect(await warningsWithout(`${others} || nsAccountLock`)).toEqual([
+      'account state not readable: a disabled account or a changed password ends no session',
+    ]);
+  });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
-import { policies } from '@sallyport/test-servers/slapd-configuration';
+import { locksHidden, policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
@@ -110,11 +110,18 @@ describe('revalidation in OpenLDAP', () => {
       kind: 'rejected',
       reason: 'unknown-user',
     });
+    // It has none of the attributes yet, and the service account could read them.
+    expect(user.made.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+    await user.modify({ userPassword: randomUUID() });
+    expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');
+  });
+
+  test('a state that the service account may not read is told from one that is not there', async () => {
+    await using user = await addUser({ description: locksHidden });
+    expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([
       { message: 'account state not readable: a disabled account or a changed password ends no session' },
     ]);
-    await user.modify({ userPassword: randomUUID() });
-    expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');
   });
 
   test('a lock counts until the next login, though its time has passed', async () => {

@@ -25,6 +25,7 @@ export async function createRedisAuthenticator(
   const extendSession = createSessionExtender(store, context.logger);
   return {
     ...(shape.prefix !== undefined && { tokenPrefix: shape.prefix }),
+    tokenStore: storeName(options, store),
     recognizes: shape.matches,
     whyUnrecognized: shape.whyNot,
     async authenticate(token, { signal, trace }) {
@@ -46,6 +47,11 @@ export async function createRedisAuthenticator(
     check: (signal) => checkServers(store, noteUse !== undefined, signal),
     close: () => store.connection.close(),
   };
+}
+
+function storeName({ connection: { servers }, keyPrefix }: RedisOptions, { connection }: Store): string {
+  const database = servers.kind === 'cluster' ? 0 : servers.database;
+  return `${connection.name}, database ${database}, keys ${keyPrefix}*`;
 }
 
 function noRecord(token: string, prefix: string | undefined): string {

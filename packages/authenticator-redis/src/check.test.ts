@@ -99,3 +99,15 @@ test('check() ends at once when it is aborted', async () => {
   await using started = await startAuthenticator({ url: redis.url });
   expect(await errorOf(started.authenticator.check?.(AbortSignal.abort(reason)) ?? Promise.resolve())).toBe(reason);
 });
+
+test('names the place of its tokens, without the user and the password', async () => {
+  const storeOf = async (written: object) => {
+    await using started = await startAuthenticator({ url: redis.url, ...written });
+    return started.authenticator.tokenStore;
+  };
+  const place = `redis://127.0.0.1:${redis.port}, database 0, keys sallyport:token:*`;
+  expect(await storeOf({})).toBe(place);
+  expect(await storeOf({ url: `redis://gateway:${password}@127.0.0.1:${redis.port}/0`, layout: 'hash' })).toBe(place);
+  expect(await storeOf({ keyPrefix: 'other:' })).toBe(place.replace('sallyport:token:', 'other:'));
+  expect(await storeOf({ database: 3 })).toBe(place.replace('database 0', 'database 3'));
+});

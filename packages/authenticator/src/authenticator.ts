@@ -53,6 +53,13 @@ export interface Authenticator {
   readonly tokenPrefix?: string;
 
   /**
+   * Where the records of its tokens are, such as the address of a store with the prefix of its keys; without a secret. By it
+   * `sallyport check` finds two authenticators with one such place: the commands for tokens of one then show and end those of the other.
+   * Left out: there are no records, or no one can name their place.
+   */
+  readonly tokenStore?: string;
+
+  /**
    * Returns whether the token has the shape of this authenticator's tokens, without any I/O and within microseconds. False
    * means no opinion: the token neither waits for this authenticator nor fails with it. Left out: it is asked about every
    * token.
@@ -101,8 +108,12 @@ export interface Authenticator {
   /**
    * Contacts the backend, and throws an error that says in plain words what is wrong. For `sallyport check` and
    * `/readyz?verbose`; it never decides readiness, since one backend that is down must not lock all users out.
+   *
+   * @returns what does not work although every user can log in, such as one of several servers that is down. Each text says how
+   *   to fix it, and contains no secret. Nothing, or an empty list: all is well
    */
-  check?(signal: AbortSignal): Promise<void>;
+  // biome-ignore lint/suspicious/noConfusingVoidType: a check that has nothing to say may be declared as Promise<void>
+  check?(signal: AbortSignal): Promise<readonly string[] | void>;
 
   /**
    * Lists the users that it knows without asking a backend. `sallyport check` applies the identity policy to each of them,

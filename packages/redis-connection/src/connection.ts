@@ -2,11 +2,12 @@ import type { PluginContext } from '@sallyport/authenticator';
 import { watchTlsFiles, within } from '@sallyport/plugin-options';
 import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
 import type { Link, Links, StateEvents } from './links.ts';
-import { isCluster, type RedisClient } from './nodes.ts';
+import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
 import {
   isReplyError,
   noAnswer,
   nodeUnreachable,
+  noHandshake,
   type Problem,
   type ProblemTerms,
   problemOf,
@@ -100,6 +101,7 @@ function explain(error: unknown, { client, problem }: Link, terms: ProblemTerms)
   if (isCluster(client) && client.status === 'ready') return nodeUnreachable;
   if (problem !== undefined) return notConnected(problem);
   const isConnecting = client.status === 'connecting' || client.status === 'connect';
+  if (isInHandshake(client)) return notConnected(noHandshake);
   return isConnecting ? notConnected(noAnswer) : own;
 }
 

@@ -2,8 +2,16 @@ import { type TlsSettings, within } from '@sallyport/plugin-options';
 import type { Redis } from 'ioredis';
 import { createClient, retryDelay } from './client.ts';
 import type { ConnectionOptions } from './connection-options.ts';
-import { isCluster, type RedisClient } from './nodes.ts';
-import { closed, isReplyError, type Problem, type ProblemTerms, problemOf } from './problems.ts';
+import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
+import {
+  closed,
+  closedUnanswered,
+  isEndOfConnection,
+  isReplyError,
+  type Problem,
+  type ProblemTerms,
+  problemOfAttempt,
+} from './problems.ts';
 
 /** A client with the state of its connection. */
 export interface Link {
@@ -47,6 +55,8 @@ export async function openLinks(
   events: StateEvents,
   signal: AbortSignal,
 ): Promise<Links> {
+  const { kind, secure } = options.servers;
+  const isInClear = !secure && (kind === 'server' || kind === 'sentinel');
   const clients = new Set<RedisClient>();
   let isClosed = false;
   let renewals = 0;
@@ -57,7 +67,7 @@ export async function openLinks(
     // ioredis ends a client forever when it hears of a failover during an attempt to connect.
     client.on('end', () => reconnectLater(client, clients));
     const link: Link = { client, isUp: undefined, problem: undefined };
-    watch(link, terms, {
+    watch(link, isInClear, terms, {
       onProblem: events.onProblem,
       onUp: () => link === current && events.onUp(),
       onDown: (problem) => link === current && !isClosed && events.onDown(problem),
@@ -111,11 +121,18 @@ function reconnectLater(client: RedisClient, clients: ReadonlySet<RedisClient>):
 }
 
 /** Listens to a client from the beginning: ioredis prints an error event without a listener to stderr. */
-function watch(link: Link, terms: ProblemTerms, events: StateEvents): void {
+function watch(link: Link, isInClear: boolean, terms: ProblemTerms, events: StateEvents): void {
   const { client } = link;
+  /** The connection of this attempt is there, in clear, and has neither an answer nor a problem yet. */
+  let isUnanswered = false;
+  function note(problem: Problem): void {
+    isUnanswered = false;
+    link.problem = problem;
+    events.onProblem(problem);
+  }
   function noteProblem(error: unknown): void {
-    link.problem = problemOf(error, terms);
-    events.onProblem(link.problem);
+    const isEnd = isUnanswered && isEndOfConnection(error);
+    note(isEnd ? closedUnanswered : problemOfAttempt(error, isInHandshake(client), terms));
   }
   function noteDown(): void {
     if (link.isUp === false) return;
@@ -124,10 +141,18 @@ function watch(link: Link, terms: ProblemTerms, events: StateEvents): void {
   }
   client.on('error', noteProblem);
   client.on('ready', () => {
+    isUnanswered = false;
     link.problem = undefined;
     link.isUp = true;
     events.onUp();
   });
+  if (isInClear) {
+    client.on('connect', () => {
+      isUnanswered = true;
+    });
+    // ioredis reports no error when the server closes a connection on which it has not answered.
+    client.on('close', () => isUnanswered && note(closedUnanswered));
+  }
   client.on('close', noteDown);
   if (isCluster(client)) {
     // The other nodes still work, so the connection is not down.

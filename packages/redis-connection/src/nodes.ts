@@ -10,6 +10,21 @@ export function isCluster(client: RedisClient): client is Cluster {
   return client.isCluster;
 }
 
+const accepted = new WeakSet<Socket>();
+
+/** Remembers a socket from the time that its server accepts the connection until it is closed. */
+export function noteAccepted(socket: Socket): void {
+  socket.on('connect', () => accepted.add(socket));
+  socket.on('close', () => accepted.delete(socket));
+}
+
+/** Whether the server has accepted the connection of an attempt, and has not ended the TLS handshake. */
+export function isInHandshake(client: RedisClient): boolean {
+  if (isCluster(client) || client.status !== 'connecting') return false;
+  const { stream } = client as { readonly stream?: Socket };
+  return stream !== undefined && accepted.has(stream);
+}
+
 /** Closes its connections at once, of a cluster those to all nodes. The client connects again by itself. */
 export function abandon(client: RedisClient, error: Error): void {
   const nodes = isCluster(client) ? client.nodes() : [client];

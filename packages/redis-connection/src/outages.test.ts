@@ -5,6 +5,7 @@ import { clientsOf, commandCalls } from '@sallyport/test-servers/redis-command-c
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { noHandshake } from './problems.ts';
 import { content, newKey, type Opened, open, outcomeOf, revealed, storeKey } from './testing/opened.ts';
 
 const redis = await redisForFile();
@@ -124,7 +125,7 @@ describe('a Redis that hangs', () => {
     await redis.hang();
     await using started = await open({ url: redis.tlsUrl, caFile: redis.caFile, commandTimeout: '100ms' });
     await waitFor(() => (started.values.get('faults_total{kind=timeout}') ?? 0) >= 3, 'three tries');
-    expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: no answer in time`);
+    expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: ${noHandshake.problem}`);
     await redis.start();
     await untilRead(started, key);
   });

@@ -62,6 +62,17 @@ export const closed: Problem = { kind: 'connection', problem: 'the connection wa
 
 export const noAnswer: Problem = { kind: 'timeout', problem: 'no answer in time' };
 
+const noTls = 'is this its tls-port, or should the URL begin with redis://?';
+
+/** A Redis without TLS waits for the end of a line, which most handshakes do not have. */
+export const noHandshake: Problem = { kind: 'timeout', problem: `no answer in time to the TLS handshake: ${noTls}` };
+
+/** A Redis closes a connection that does not begin with a TLS handshake, without a word. */
+export const closedUnanswered: Problem = {
+  kind: 'connection',
+  problem: 'the connection was closed before it answered: is this its tls-port? Then the URL must begin with rediss://',
+};
+
 /** The other nodes of the cluster work. */
 export const nodeUnreachable: Problem = { kind: 'node', problem: 'the node that has this key is unreachable' };
 
@@ -117,13 +128,26 @@ const byShortage: Readonly<Record<string, string>> = {
   EAI_MEMORY: 'this machine has no memory left to ask DNS (EAI_MEMORY): give it more, or raise its limit',
 };
 
-const noTls = 'is this its tls-port, or should the URL begin with redis://?';
-
 /** What messages need besides the error. */
 export interface ProblemTerms {
   /** The name or address that a certificate must have. */
   readonly name: string;
   readonly wording: Wording;
+}
+
+/** A problem of an attempt to connect. @param isInHandshake the server has accepted the connection, and TLS is not there yet */
+export function problemOfAttempt(error: unknown, isInHandshake: boolean, terms: ProblemTerms): Problem {
+  const own = problemOf(error, terms);
+  if (!isInHandshake) return own;
+  if (own === noAnswer) return noHandshake;
+  if (!isEndOfConnection(error)) return own;
+  return { kind: 'tls', problem: explainTls(error, { name: terms.name, noTls }).problem };
+}
+
+/** Whether the other side ended the connection. */
+export function isEndOfConnection(error: unknown): error is Error {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
 export function problemOf(error: unknown, { name, wording }: ProblemTerms): Problem {

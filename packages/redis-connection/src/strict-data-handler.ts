@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
+import { noteAccepted } from './nodes.ts';
 import { WireError } from './problems.ts';
 import { createReplyScanner } from './reply-scanner.ts';
 
@@ -123,6 +124,7 @@ for (const { prototype } of [connectors.StandaloneConnector, connectors.Sentinel
   const { connect } = prototype;
   prototype.connect = async function (reportError) {
     const socket = await connect.call(this, reportError);
+    noteAccepted(socket);
     return socket.on('error', () => {});
   };
 }

@@ -2,8 +2,9 @@ import { createAuthority } from '@sallyport/test-servers/certificates';
 import { errorOf } from '@sallyport/test-servers/error-of';
 import { listenForNoise } from '@sallyport/test-servers/noise';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { content, open, storeKey } from './testing/opened.ts';
+import { content, type Opened, open, storeKey } from './testing/opened.ts';
 
 const resources = new AsyncDisposableStack();
 afterAll(() => resources.disposeAsync());
@@ -101,20 +102,26 @@ describe('a server with TLS', () => {
     expect(await login(servers.strict, others)).toMatch(refused);
   });
 
-  test('is not mistaken for one without TLS, nor the other way round', async () => {
+  test('is not mistaken for one without TLS, nor the other way round, and both are named as the likely cause', async () => {
     const { plain } = servers;
     const key = await storeKey(plain);
+    const noise = listenForNoise();
+    const problem = async ({ read }: Opened, expected: RegExp) =>
+      await waitFor(async () => expected.test((await errorOf(read(key))).message), String(expected));
     await using clear = await open({
       url: `rediss://127.0.0.1:${plain.port}`,
       caFile: plain.caFile,
       commandTimeout: '200ms',
     });
     // Redis answers only if the random bytes of the handshake happen to contain an end of line.
-    expect((await errorOf(clear.read(key))).message).toMatch(
-      /: (not connected: )?(no answer in time|the connection was (reset|closed)|the server answers, but not in TLS: is this its)/,
+    const why = 'no answer in time to the TLS handshake|the server answers, but not in TLS|the server closed .*';
+    await problem(
+      clear,
+      RegExp(`: not connected: (${why}): is this its tls-port, or should the URL begin with redis://\\?$`),
     );
     await using secure = await open({ url: `redis://127.0.0.1:${plain.tlsPort}` });
-    await expect(secure.read(key)).rejects.toMatchObject({ name: 'RedisProblem' });
+    await problem(secure, /: not connected: .* is this its tls-port\? Then the URL must begin with rediss:\/\/$/);
+    expect(noise).toEqual([]);
   });
 
   test('with files that cannot be read makes no connection', async () => {

@@ -1,3 +1,4 @@
+import type { Authenticator } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { CircuitState } from '../chain/circuit.ts';
 import type { GuardedLink } from '../chain/guard.ts';
@@ -20,7 +21,7 @@ describe('healthAnswer', () => {
   });
 });
 
-function link(name: string, circuitState: CircuitState, check?: (signal: AbortSignal) => Promise<void>): GuardedLink {
+function link(name: string, circuitState: CircuitState, check?: Authenticator['check']): GuardedLink {
   const guard = {
     authenticate: async () => ({ kind: 'no-opinion' as const }),
     close: async () => undefined,
@@ -74,15 +75,19 @@ describe('the health of authenticators', () => {
     vi.useRealTimers();
   });
 
-  test('has the result of each check; one without a check is healthy', async () => {
+  test('has the result of each check; one without a check is healthy, and one that warns', async () => {
     const links = [
       link('break-glass', 'closed'),
       link('robots', 'closed', async () => undefined),
+      link('partner', 'closed', async () => ['a is down', 'b is down']),
+      link('odd', 'closed', async () => ({ status: 'up' }) as never),
       link('corp', 'closed', () => Promise.reject(new Error('no such base'))),
     ];
     expect(await createHealth(() => links).authenticators()).toEqual([
       { name: 'break-glass', ok: true },
       { name: 'robots', ok: true },
+      { name: 'partner', ok: true, reason: 'a is down\nb is down' },
+      { name: 'odd', ok: true },
       { name: 'corp', ok: false, reason: 'no such base' },
     ]);
   });

@@ -7,7 +7,7 @@ import { withTimeLimit } from '../deadlines.ts';
 export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
-  /** For the log. The answer leaves it out, since anyone may ask. */
+  /** What does not work; of one that is ok, what users do not notice. For the log and the status page. The answer leaves it out, since anyone may ask. */
   readonly reason?: string;
 }
 
@@ -64,8 +64,8 @@ export function createHealth(links: () => readonly GuardedLink[], isUnknown: () 
 async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthCheck> {
   if (guard.circuitState !== 'closed') return { name, ok: false, reason: `circuit ${guard.circuitState}` };
   try {
-    await checkInTime(guard, checkTimeout);
-    return { name, ok: true };
+    const warnings = await checkInTime(guard, checkTimeout);
+    return { name, ok: true, ...(warnings.length > 0 && { reason: warnings.join('\n') }) };
   } catch (error) {
     return { name, ok: false, reason: causeOf(error) };
   }
@@ -74,10 +74,16 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
 /**
  * Has an authenticator check its backend. One without a `check` has nothing that could fail.
  *
+ * @returns what its plugin says against a backend that works; a plugin may return anything
  * @throws Error from the check, or after `limit` milliseconds
  */
-export async function checkInTime(authenticator: Pick<Authenticator, 'check'>, limit: number): Promise<void> {
-  await withTimeLimit(limit, `no answer within ${limit / 1000}s`, (signal) => authenticator.check?.(signal));
+export async function checkInTime(
+  authenticator: Pick<Authenticator, 'check'>,
+  limit: number,
+): Promise<readonly string[]> {
+  const look = async (signal: AbortSignal): Promise<unknown> => await authenticator.check?.(signal);
+  const found = await withTimeLimit(limit, `no answer within ${limit / 1000}s`, look);
+  return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
 }
 
 /**

@@ -12,7 +12,9 @@ export function layer(
   return {
     authenticate,
     // Left out where `inner` has none: whoever calls it must be able to say "there is nothing to check".
-    ...(inner.check === undefined ? {} : { check: async (signal: AbortSignal) => inner.check?.(signal) }),
+    ...(inner.check === undefined
+      ? {}
+      : { check: (signal: AbortSignal) => inner.check?.(signal) ?? Promise.resolve() }),
     close: async () => inner.close(),
   };
 }

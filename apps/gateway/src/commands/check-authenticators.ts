@@ -16,6 +16,7 @@ import {
 } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
 import { checkSharedNames } from './check-shared-names.ts';
+import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
 import { judgeTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
@@ -29,10 +30,15 @@ interface CheckedConfig
 export async function checkAuthenticators(config: CheckedConfig) {
   const checked = await Promise.all(config.authenticators.map((one) => checkAuthenticator(one, config)));
   const shared = sharedTokenPrefixes(checked);
+  const stored = config.authenticators.map((one, index) => {
+    const { file, line } = one.problem(undefined);
+    return { name: one.name, place: `${file}:${line}`, tokenStore: checked[index]?.authenticator?.tokenStore };
+  });
   return {
     findings: [
       ...checked.flatMap(({ findings }) => findings),
       ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
+      ...sharedTokenStores(stored).map((detail): Finding => ({ check: 'token stores', result: 'warning', detail })),
       ...checkSharedNames(checked, config.login),
     ],
     /** Those that the plugins read. */
@@ -67,7 +73,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     const ofMaking = [...warnings(), ...ofTokens];
     const reached = await reach(created);
     // A warning beside an error says no more than the error. Nor does the issuer, which has the same backend.
-    const isReached = reached.result === 'ok';
+    const isReached = reached.every(({ result }) => result !== 'fault');
     const ofReaching = isReached ? warnings() : [];
     const ofIssuer = isReached ? await checkIssuer(config, all) : [];
     return {
@@ -76,7 +82,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       tokenPrefix: authenticator.tokenPrefix,
       findings: [
         ...judgeLogin(created, all),
-        ...[reached, ...ofMaking, ...ofReaching, ...ofIssuer],
+        ...[...reached, ...ofMaking, ...ofReaching, ...ofIssuer],
         ...judgeKnownUsers(created, all),
       ],
       files,
@@ -98,14 +104,18 @@ function judgeLogin({ authenticator, config }: CreatedAuthenticator, { login }: 
   return [{ check: 'login', result: 'fault', detail: formatProblem(problem), problem }];
 }
 
-async function reach({ authenticator, config }: CreatedAuthenticator): Promise<Finding> {
+/** @returns one finding, or one for each warning */
+async function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
   try {
-    await checkInTime(authenticator, 10_000);
+    const warnings = await checkInTime(authenticator, 10_000);
+    if (warnings.length > 0) {
+      return warnings.map((one) => finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)));
+    }
   } catch (error) {
-    return finding(config, 'fault', `its backend can't be used: ${causeOf(error)}`);
+    return [finding(config, 'fault', `its backend can't be used: ${causeOf(error)}`)];
   }
   const hasBackend = authenticator.check !== undefined;
-  return finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach');
+  return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
 }
 
 /** Tries what `token create`, `token list` and `revoke` do, and what a login does with its sessions. */
@@ -167,29 +177,4 @@ function collectWarnings(config: AuthenticatorConfig) {
     return finding(config, 'warning', config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
   };
   return { logger, warnings: () => lines.splice(0).map(toFinding) };
-}
-
-/** Describes each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, means none. */
-export function sharedTokenPrefixes(
-  authenticators: readonly { readonly name: string; readonly tokenPrefix?: unknown }[],
-): string[] {
-  const marked = authenticators.flatMap(({ name, tokenPrefix: prefix }) =>
-    typeof prefix === 'string' && prefix !== '' ? [{ name, prefix }] : [],
-  );
-  return marked.flatMap((first, index) => {
-    const others = marked.slice(index + 1).filter(({ prefix }) => {
-      return prefix.startsWith(first.prefix) || first.prefix.startsWith(prefix);
-    });
-    return others.map(({ name, prefix }) => {
-      const prefixes =
-        first.prefix === prefix
-          ? `tokens of both begin with ${prefix}`
-          : `their tokens begin with ${first.prefix} and ${prefix}, of which one begins with the other`;
-      return (
-        `${first.name} and ${name}: ${prefixes}, so a token of one is also sent to the other, a request for nothing; ` +
-        `and when ${first.name} refuses tokens that it does not know, ${name} is never asked. ` +
-        'Give them prefixes of their own'
-      );
-    });
-  });
 }

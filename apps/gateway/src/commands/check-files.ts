@@ -3,13 +3,14 @@ import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
+import { getCACertificates } from 'node:tls';
 import { isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { type ConfigProblem, causeOf } from '../config/problems.ts';
 import { readBytes, withFix } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watcher.ts';
 import { readLoginTls } from '../login/login-tls.ts';
-import { isTrustedChain } from '../login/trusted-chain.ts';
+import { isSelfSigned, isTrustedChain } from '../login/trusted-chain.ts';
 import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from '../shell-quoted.ts';
@@ -63,8 +64,9 @@ export async function checkLogin(
       const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
         throw withFix(error);
       });
-      parseCertificates(await read);
-      return [];
+      const certificates = parseCertificates(await read);
+      // login.caFile is compared with the certificate of the login server.
+      return setting === 'login.caFile' ? [] : judgeAuthority(certificates, `${setting}: ${file}`);
     };
     return tryOut('login', look, (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`);
   });
@@ -79,21 +81,61 @@ export async function checkLogin(
   ];
 }
 
-/** Compares the CA that kubeconfigs get with the certificate that they meet. A file that can't be read is reported elsewhere. */
+/**
+ * Warns of the certificate of a server in the place of a CA. kubectl trusts it (Go takes a root as it is), but only until the API server
+ * gets another one. A certificate that has signed itself has no CA above it.
+ */
+function judgeAuthority(certificates: readonly X509Certificate[], place: string): readonly Finding[] {
+  const [first] = certificates;
+  if (first === undefined || certificates.some((one) => one.ca || isSelfSigned(one))) return [];
+  const detail =
+    `${place} has no CA, but the certificate of ${first.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
+    `certificate is renewed, and no other one. Write the certificate of the CA that signed it (${first.issuer.replaceAll('\n', ', ')})`;
+  return [{ check: 'login', result: 'warning', detail }];
+}
+
+/**
+ * Compares the CA that kubeconfigs get, or the CAs that this machine knows where they get none, with the certificate that they meet. A
+ * file that can't be read is reported elsewhere.
+ */
 async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readonly Finding[]> {
-  if (tls === undefined || caFile === undefined) return [];
+  if (tls === undefined) return [];
   try {
-    const [chain, trusted] = [await readBytes(tls.certFile, tlsFileLimit), await readBytes(caFile, tlsFileLimit)];
-    if (isTrustedChain(parseCertificates(chain), parseCertificates(trusted))) return [];
+    const chain = parseCertificates(await readBytes(tls.certFile, tlsFileLimit));
+    const trusted =
+      caFile === undefined ? knownAuthorities() : parseCertificates(await readBytes(caFile, tlsFileLimit));
+    if (isTrustedChain(chain, trusted)) return [];
   } catch {
     return [];
   }
-  const detail =
-    `login.caFile: the CAs in ${caFile} did not sign the certificate in ${tls.certFile} (login.tls.certFile), or its chain is not ` +
+  const detail = caFile === undefined ? unknownAuthority(tls) : otherAuthority(tls, caFile);
+  return [{ check: 'login', result: 'warning', detail }];
+}
+
+/** Those that `kubectl sallyport` trusts if its kubeconfig has no CA. */
+function knownAuthorities(): readonly X509Certificate[] {
+  const pems = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
+  return [...pems].map((pem) => new X509Certificate(pem));
+}
+
+type LoginTls = Pick<NonNullable<LoginConfig['tls']>, 'certFile'>;
+
+function unknownAuthority({ certFile }: LoginTls): string {
+  return (
+    `no login.caFile is set, and no CA that this machine knows signed the certificate in ${certFile} (login.tls.certFile), or its chain ` +
+    'is not complete: kubectl sallyport would refuse it. Write the root CA of that certificate into login.caFile, and its intermediate ' +
+    'CAs, if it has some, into login.tls.certFile below it. If the machines of your users know that CA, or a proxy with another ' +
+    'certificate is in front of this server, nothing is wrong'
+  );
+}
+
+function otherAuthority({ certFile }: LoginTls, caFile: string): string {
+  return (
+    `login.caFile: the CAs in ${caFile} did not sign the certificate in ${certFile} (login.tls.certFile), or its chain is not ` +
     'complete: kubectl sallyport would refuse it. Write the root CA of that certificate into login.caFile, and its ' +
     'intermediate CAs, if it has some, into login.tls.certFile below it. If a proxy with another certificate is in front of this ' +
-    'server, nothing is wrong';
-  return [{ check: 'login', result: 'warning', detail }];
+    'server, nothing is wrong'
+  );
 }
 
 /** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */

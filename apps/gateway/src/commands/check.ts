@@ -9,6 +9,7 @@ import { authority, listen } from '../server/http-server.ts';
 import { remarkOtherAccount } from './check-account.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
+import { checkExamples } from './check-examples.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
 import { configFile, configFileOfCommand } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
@@ -69,7 +70,7 @@ async function inspectParts(
   const permissions = await checkPermissions(files);
   await remarkOtherAccount(files, options.config);
   const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
-  return [...warnings, ...findings.flat(), ...authenticators.findings, ...permissions];
+  return [...warnings, ...checkExamples(config), ...findings.flat(), ...authenticators.findings, ...permissions];
 }
 
 /** Checks whether the gateway could listen there. An address in use is a warning: the gateway itself may be running there. */

@@ -175,7 +175,10 @@ describe('the file itself', () => {
   test.each<[string | Uint8Array, unknown[]]>([
     [new Uint8Array([0x61, 0x3a, 0x20, 0xff]), [expect.stringContaining('is not valid UTF-8')]],
     [`# ${'x'.repeat(1024 * 1024)}`, [expect.stringContaining('is bigger than 1 MiB')]],
-    ['a: 1\na: 2\nb: 1\nb: 2', [2, 4].map((line) => `gateway.yaml:${line}:1: duplicate key: remove one`)],
+    [
+      'a: 1\na: 2\nb: 1\nb: 2',
+      [2, 4].map((line) => `gateway.yaml:${line}:1: duplicate key, which line ${line - 1} has too: remove one`),
+    ],
   ])('its own problems, all of them: %#', async (content, problems) => {
     expect(await problemsOf(content)).toEqual(problems);
   });

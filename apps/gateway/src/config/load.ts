@@ -61,7 +61,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
   });
   const parsed = parseFile(filled.value);
   const problems = [
-    ...withSecretProblems(parsed.problems, filled),
+    ...withSecretProblems(parsed.problems, filled, source.value),
     ...prepared.flatMap((one) => one.problems),
     ...loginNameProblems(source.value, prepared),
   ];

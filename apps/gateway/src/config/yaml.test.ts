@@ -35,8 +35,8 @@ describe('refused', () => {
     ['only a comment', '# nothing\n', '1:1: is empty: it needs at least one entry under authenticators'],
     ['a list at the top', '- a', '1:1: must be keys and values at its top, such as "authenticators:"'],
     ['a text at the top', 'hello', '1:1: must be keys and values at its top, such as "authenticators:"'],
-    ['a duplicate key', 'a: 1\nb: 2\na: 3', '3:1: duplicate key: remove one'],
-    ['a number and a text of one key', '1: x\n"1": y', '2:1: duplicate key: remove one'],
+    ['a duplicate key', 'a: 1\nb: 2\na: 3', '3:1: duplicate key, which line 1 has too: remove one'],
+    ['a number and a text of one key', '1: x\n"1": y', '2:1: duplicate key, which line 1 has too: remove one'],
     ['several documents', 'a: 1\n---\nb: 2', '2:1: a second document begins here: keep one and remove the "---" line'],
     [
       'an unknown tag',

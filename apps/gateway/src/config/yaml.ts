@@ -62,9 +62,26 @@ function mistakesIn(text: string, document: Document.Parsed) {
     const hasColon = /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) && /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
     const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
     const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
-    found.push({ offset: place?.(text, offset, document) ?? offset, message, fix });
+    const twin = code === 'DUPLICATE_KEY' ? firstOfTwo(offset, document) : undefined;
+    const also = twin === undefined ? '' : `, which line ${text.slice(0, twin).split('\n').length} has too`;
+    found.push({ offset: place?.(text, offset, document) ?? offset, message: message + also, fix });
     if (!independent.test(kind)) break;
   }
+  return found;
+}
+
+/** Where the first of two equal keys is. @param offset of the second one */
+function firstOfTwo(offset: number, document: Document): number | undefined {
+  let found: number | undefined;
+  visit(document, {
+    Map(_key, { items }) {
+      const keys = items.map(({ key }) => key as Node | null);
+      const second = keys.find((key) => key?.range?.[0] === offset);
+      if (!isScalar(second)) return undefined;
+      found = keys.find((key) => isScalar(key) && String(key.value) === String(second.value))?.range?.[0];
+      return visit.BREAK;
+    },
+  });
   return found;
 }
 

@@ -13,10 +13,15 @@ export function isTrustedChain(chain: readonly X509Certificate[], trusted: reado
   // A chain has no certificate twice.
   for (let steps = 0; at !== undefined && steps <= pool.length; steps++) {
     const one: X509Certificate = at;
-    if (isIssuedBy(one, one)) return trusted.some(({ fingerprint256 }) => fingerprint256 === one.fingerprint256);
+    if (isSelfSigned(one)) return trusted.some(({ fingerprint256 }) => fingerprint256 === one.fingerprint256);
     at = pool.find((other) => other !== one && isIssuedBy(one, other));
   }
   return false;
+}
+
+/** A root, or the certificate of a server that no CA signed. */
+export function isSelfSigned(certificate: X509Certificate): boolean {
+  return isIssuedBy(certificate, certificate);
 }
 
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {

@@ -155,14 +155,15 @@ describe('check', () => {
       if (++calls === 2) throw new AuthenticatorError('failed', 'the base ou=people is not there');
     };
     const reports = await directory.check(look, never);
-    expect(reports.map((report) => [report.server.host, report.problem])).toEqual([
-      ['a', undefined],
+    expect(reports.map((report) => [report.server.host, report.problem, report.isPassedOver])).toEqual([
+      ['a', undefined, undefined],
       [
         'b',
         'the service account cn=service was refused by ldaps://b:636 (49 invalidCredentials): check bind.dn and bind.password',
+        true,
       ],
-      ['c', 'ldaps://c:636: connect: tls'],
-      ['d', 'the base ou=people is not there'],
+      ['c', 'ldaps://c:636: connect: tls', true],
+      ['d', 'the base ou=people is not there', false],
     ]);
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(2);
     expect(server(3).openConnections).toBe(0);

@@ -41,7 +41,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
     },
     async check(look, signal) {
       closing.signal.throwIfAborted();
-      const checkOne = async (one: DirectoryServer) => ({ server: one.server, problem: await one.check(look, signal) });
+      const checkOne = async (one: DirectoryServer) => ({ server: one.server, ...(await one.check(look, signal)) });
       const reports = await Promise.all((await inOrder({ signal })).map(checkOne));
       closing.signal.throwIfAborted();
       return reports;

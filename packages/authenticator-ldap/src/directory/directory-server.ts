@@ -13,7 +13,7 @@ import {
   searchesOf,
   type Work,
 } from './service-account.ts';
-import type { SearchConnection } from './types.ts';
+import type { SearchConnection, ServerReport } from './types.ts';
 import { createUserBinds } from './user-binds.ts';
 
 export type DirectoryServer = ReturnType<typeof createDirectoryServer>;
@@ -114,14 +114,15 @@ async function checkServer(
   look: Work<void>,
   signal: AbortSignal,
   closing: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Omit<ServerReport, 'server'>> {
   try {
     const both = AbortSignal.any([signal, closing]);
     await onFresh(open, (connection) => look(searchesOf(connection, access)), both);
-    return undefined;
+    return {};
   } catch (error) {
     signal.throwIfAborted();
-    return messageOf(error);
+    const isPassedOver = error instanceof ServerError || error instanceof ServerSkipped;
+    return { problem: messageOf(error), isPassedOver };
   }
 }
 

@@ -66,6 +66,8 @@ export interface ServerReport {
   readonly server: Server;
   /** The problem and how to fix it. Undefined: there is none. */
   readonly problem?: string | undefined;
+  /** Whether logins pass this server over because of the problem, and ask the next one. */
+  readonly isPassedOver?: boolean;
 }
 
 export interface DirectoryDependencies {

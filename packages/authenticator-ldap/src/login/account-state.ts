@@ -1,5 +1,6 @@
 import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
 import type { Entry } from '../connection/types.ts';
+import type { Filter } from '../filter/filter.ts';
 import { onlyText } from './entry-values.ts';
 
 /** What the entry of a user says about the account. */
@@ -125,6 +126,25 @@ function shows({ attributes }: Entry, attribute: string): boolean {
 
 /** The attributes that {@link judgeAccount} reads. A server leaves out those that it does not have. */
 export const accountAttributes: readonly string[] = [...new Set(rules.map(([attribute]) => attribute))];
+
+/** An entry of the server that has `mark` in each of its entries, and in this one no `lock`. */
+const withoutLock = (mark: string, lock: string): Filter => ({
+  kind: 'and',
+  filters: [
+    { kind: 'present', attribute: mark },
+    { kind: 'not', filter: { kind: 'present', attribute: lock } },
+  ],
+});
+
+/**
+ * Matches the entry of a user who is not locked, where the service account may search for locks: OpenLDAP with its password policy, and
+ * 389-DS. A filter on an attribute that the account may not search, or that the server does not know, is neither true nor false, and nor is
+ * its opposite (RFC 4511 section 4.5.1.7). Only 389-DS takes an attribute that it does not know as absent, so each server has a mark.
+ */
+export const visiblyUnlocked: Filter = {
+  kind: 'or',
+  filters: [withoutLock('entryCSN', 'pwdAccountLockedTime'), withoutLock('nsUniqueId', 'nsAccountLock')],
+};
 
 /** Judges an account by its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
 export function judgeAccount(entry: Entry, moments: Moments): AccountState {

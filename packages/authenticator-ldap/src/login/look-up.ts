@@ -9,7 +9,7 @@ import { namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
-import { type AccountState, accountAttributes, accountText, judgeAccount } from './account-state.ts';
+import { type AccountState, accountAttributes, accountText, judgeAccount, visiblyUnlocked } from './account-state.ts';
 import { isUsername } from './credentials.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
@@ -135,6 +135,14 @@ function tracedSearch(connection: SearchConnection, what: string, trace: (step: 
   };
 }
 
+/** A search that fails settles nothing, so the warning comes. */
+async function isVisiblyUnlocked(directory: Directory, entry: string, call: DirectoryCall): Promise<boolean> {
+  const request = { base: entry, scope: 'base', filter: visiblyUnlocked, attributes: ['1.1'], sizeLimit: 1 } as const;
+  const look = ({ search }: SearchConnection) => search(request, call.signal);
+  const found = await directory.withService(look, call).catch(() => undefined);
+  return found !== undefined && found.value.entries.length > 0;
+}
+
 type Revalidate = NonNullable<Authenticator['revalidate']>;
 
 const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown-user' });
@@ -144,13 +152,14 @@ const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown
  * so a user who was renamed has to log in again.
  */
 export function createRevalidate(directory: Directory, options: LdapOptions, logger: Logger): Revalidate {
-  let isWarned = false;
+  let isSettled = false;
 
-  /** Warns once: what the service account may not read ends no session. */
-  function warnOfUnread(entry: string, { seen, hidden }: AccountState): void {
-    if (isWarned || (seen.length > 0 && hidden.length === 0)) return;
-    isWarned = true;
+  /** Warns once: what the service account may not read ends no session. An entry that only has nothing yet is no reason. */
+  async function warnOfUnread(entry: string, { seen, hidden }: AccountState, call: DirectoryCall): Promise<void> {
+    if (isSettled || (seen.length > 0 && hidden.length === 0)) return;
+    isSettled = true;
     if (seen.length === 0) {
+      if (await isVisiblyUnlocked(directory, entry, call)) return;
       const fix = 'let the service account read its attributes, or turn on the password policy of the directory';
       logger.warn(
         { entry, fix },
@@ -183,8 +192,8 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
     trace?.(accountText(state));
     if (state.refusal?.reason === 'unknown-user') return unknownUser;
     if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
-    warnOfUnread(user.dn, state);
     const call = { signal, trace, prefer: server, subject: user.dn };
+    await warnOfUnread(user.dn, state, call);
     const decision: Decision = { kind: 'authenticated', user: await withGroups(directory, options, user, call) };
     signal.throwIfAborted();
     return decision;

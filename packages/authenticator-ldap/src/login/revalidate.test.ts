@@ -156,6 +156,17 @@ describe('revalidate', () => {
     expect(readable.warnings).toEqual([]);
   });
 
+  test.each([
+    ['OpenLDAP', 'entryCSN'],
+    ['389-DS', 'nsUniqueId'],
+  ])('does not warn where a search shows that an entry of %s has no lock, and asks once', async (_server, mark) => {
+    const { directory, revalidate, warnings } = made({ entries: [person('alice', one, { [mark]: ['x'] })] });
+    for (const _ of [1, 2]) expect(await revalidate('alice', one)).toMatchObject({ kind: 'authenticated' });
+    expect(warnings).toEqual([]);
+    const asked = directory.searches.filter(({ filter }) => filterText(filter).includes('(!('));
+    expect(asked.map(({ base, scope }) => [base, scope])).toEqual([[`uid=alice,${peopleBase}`, 'base']]);
+  });
+
   test('warns once when the entry shows a part of its account alone', async () => {
     const shown = { userAccountControl: ['512'], 'msDS-User-Account-Control-Computed': ['0'] };
     const { revalidate, warnings } = made({ entries: [person('alice', one, shown)] });

@@ -18,7 +18,7 @@ export interface Traces extends AsyncDisposable, Pick<RecordingContext, 'touch' 
 export interface StartedAuthenticator extends Traces {
   readonly authenticator: Authenticator;
   ask(token: string, signal?: AbortSignal): Promise<Decision>;
-  check(): Promise<void>;
+  check(): Promise<unknown>;
 }
 
 /** Longer than any answer takes. */

@@ -59,6 +59,13 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
       got: `it is ${kit.show(tokenPrefix)}`,
       why: "With it `sallyport check` finds authenticators that recognise each other's tokens.",
     });
+    const { tokenStore }: { readonly tokenStore?: unknown } = authenticator;
+    verify(tokenStore === undefined || (typeof tokenStore === 'string' && tokenStore.trim() !== ''), {
+      expected: 'tokenStore to be a text, or left out',
+      got: `it is ${kit.show(tokenStore)}`,
+      why: 'With it `sallyport check` finds authenticators whose tokens have their records in one place.',
+    });
+    kit.mustBeSilent('tokenStore', tokenStore);
   }),
 ];
 

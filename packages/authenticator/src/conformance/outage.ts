@@ -5,13 +5,17 @@ import { AuthenticatorError } from '../decision.ts';
 import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
 import { fail, type Outcome, verify } from './verdict.ts';
 
-async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<void>> {
+async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<unknown>> {
   verify(authenticator.check, {
     expected: 'the authenticator to have check()',
     got: 'it is left out',
     why: 'Without it, no one can see whether this backend is reached; skip the case with a reason if it can not be checked.',
   });
   return await kit.timed('the end of check()', () => authenticator.check?.(new AbortController().signal));
+}
+
+function isListOfTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string' && one.trim() !== '');
 }
 
 /** The tokens that can't be decided without the backend. */
@@ -117,6 +121,11 @@ export const outageCases: readonly CaseDefinition[] = [
       const up = await checkOf(kit, authenticator);
       const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
       if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
+      verify(up.value === undefined || isListOfTexts(up.value), {
+        expected: 'check() to resolve to nothing, or to a list of texts that say what does not work',
+        got: `it resolved to ${kit.show(up.value)}`,
+        why: 'The gateway shows each text as a warning, and ignores everything else.',
+      });
       await backend.stop();
       const down = await checkOf(kit, authenticator);
       verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });

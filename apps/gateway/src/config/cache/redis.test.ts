@@ -6,8 +6,8 @@ import { folderWithProbe, problemsOf, yaml } from '../testing/config-folder.ts';
 import { sealingKeys } from './redis.ts';
 
 const newKey = (bytes = 32) => randomBytes(bytes).toString('base64');
-const keyFix =
-  'write { env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }, and make a key with: openssl rand -base64 32';
+const makeKey = 'make a key with: openssl rand -base64 32';
+const keyFix = `write { env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }, and ${makeKey}`;
 const good = 'url: rediss://redis, sealingKeys: [{ env: KEY }]';
 
 /** A config with these keys of `cache.redis`, in one line. */
@@ -216,7 +216,21 @@ describe('a sealing key', () => {
     ['a number', 7, 'must be a secret'],
     ['a map', { env: 'A', file: 'B' }, 'must be a secret'],
   ])('is refused with %s, and not quoted', (_name, written, problem) => {
-    expect(complaints([newKey(), written])).toEqual([`1: ${problem}: ${keyFix}`]);
+    const fix = typeof written === 'string' ? makeKey : keyFix;
+    expect(complaints([newKey(), written])).toEqual([`1: ${problem}: ${fix}`]);
+  });
+
+  test('that is refused or missing is named by its own file or variable, and by no other', async () => {
+    await using folder = await folderWithProbe();
+    await folder.write('secrets/seal', `${newKey(16)}\n`);
+    const keys = 'sealingKeys: [{ file: secrets/seal }, { env: SEAL }, { file: secrets/none }]';
+    const problems = await folder.problems(withRedis(`url: rediss://redis, ${keys}`), { SEAL: 'no base64' });
+    expect(problems.map((problem) => problem.slice(problem.indexOf('cache.redis.')))).toEqual([
+      `cache.redis.sealingKeys[0]: has 16 bytes, which is too short: ${makeKey}, and write it into secrets/seal`,
+      `cache.redis.sealingKeys[1]: is not base64: ${makeKey}, and set SEAL to it where the gateway is started`,
+      expect.stringMatching(`secrets/none can't be read: there is no such file: .*; ${makeKey}$`),
+    ]);
+    expect(problems.join()).not.toContain('cache-key');
   });
 
   test('is there once, in whatever spelling', () => {

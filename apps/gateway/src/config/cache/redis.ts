@@ -22,7 +22,8 @@ const leastKeyBytes = 32;
 const mostKeys = 8;
 
 const keyReference = '{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }';
-const keyFix = `write ${keyReference}, and make a key with: openssl rand -base64 32`;
+const makeKey = 'make a key with: openssl rand -base64 32';
+const keyFix = `write ${keyReference}, and ${makeKey}`;
 
 /** `sealingKeys`, secrets in place. No problem quotes anything of a key. */
 export const sealingKeys = list(
@@ -51,8 +52,8 @@ function parseKey(input: unknown): Parsed<Uint8Array> {
   // openssl breaks the line of a key of more than 48 bytes.
   const text = input.replaceAll(/\r?\n/g, '');
   const bytes = Buffer.from(text, 'base64');
-  if (!spellings(bytes).includes(text)) return { problem: 'is not base64', fix: keyFix };
-  if (bytes.length < leastKeyBytes) return { problem: `has ${bytes.length} bytes, which is too short`, fix: keyFix };
+  if (!spellings(bytes).includes(text)) return { problem: 'is not base64', fix: makeKey };
+  if (bytes.length < leastKeyBytes) return { problem: `has ${bytes.length} bytes, which is too short`, fix: makeKey };
   return { value: new Uint8Array(bytes) };
 }
 
@@ -114,7 +115,7 @@ export async function fillCache(value: Written, sources: SecretSources): Promise
 
 /** An operator whose key is missing most likely has none yet. */
 function withKeyFix(problem: Problem): Problem {
-  return problem.path[place.length] === 'sealingKeys' ? { ...problem, fix: `${problem.fix}; ${keyFix}` } : problem;
+  return problem.path[place.length] === 'sealingKeys' ? { ...problem, fix: `${problem.fix}; ${makeKey}` } : problem;
 }
 
 const fixes: Readonly<Record<string, string>> = {
@@ -127,10 +128,19 @@ function writtenOut(path: Path): Problem {
   return { path, message: 'is a secret, which must not be in this file', fix };
 }
 
-/** Adds the problems of secrets, and keeps the secrets out of the others. */
-export function withSecretProblems(problems: readonly Problem[], filled: Filled): Problem[] {
+/** Where a new key belongs, when there is one already. */
+function placeOf(reference: unknown): string {
+  const { file, env }: Written = isObject(reference) ? reference : {};
+  if (typeof file === 'string') return `, and write it into ${file}`;
+  return typeof env === 'string' ? `, and set ${env} to it where the gateway is started` : '';
+}
+
+/** Adds the problems of secrets, and keeps the secrets out of the others. @param written the file, with references in place of secrets */
+export function withSecretProblems(problems: readonly Problem[], filled: Filled, written: Written): Problem[] {
   const isWithin = ({ path }: Problem) => place.every((step, index) => path[index] === step);
   const instead = 'is refused; what is wrong with it quotes a secret and is withheld';
-  const reported = withoutSecrets(problems.filter(isWithin), filled, instead);
+  const reported = withoutSecrets(problems.filter(isWithin), filled, instead).map((problem) =>
+    problem.fix === makeKey ? { ...problem, fix: makeKey + placeOf(valueAt(written, problem.path)) } : problem,
+  );
   return [...problems.filter((problem) => !isWithin(problem)), ...reported, ...filled.problems];
 }

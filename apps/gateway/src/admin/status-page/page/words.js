@@ -52,7 +52,7 @@ export function stateOf(one, now) {
   if (!one.healthy) return { level: 'bad', word: 'Check fails', why: one.reason };
   const hasFailed = one.outage !== undefined && now - one.outage.seenAt < checkedWithin;
   if (hasFailed) return { level: 'bad', word: 'Reviews fail', why: one.outage?.reason };
-  return { level: 'good', word: 'Healthy', why: undefined };
+  return { level: 'good', word: 'Healthy', why: one.reason };
 }
 
 /** @param {AuthenticatorStatus} one */

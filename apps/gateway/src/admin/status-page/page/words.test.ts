@@ -55,6 +55,7 @@ test('says who is not asked any more, and who is healthy; a shutdown comes befor
 
 test.each([
   [healthy, 'Healthy', undefined],
+  [{ ...healthy, reason: 'one of two servers is down' }, 'Healthy', 'one of two servers is down'],
   [open, 'Circuit open', 'connect ECONNREFUSED'],
   [{ ...open, circuit: 'half-open' }, 'Circuit half-open', 'connect ECONNREFUSED'],
   [{ ...healthy, healthy: false, reason: 'no such base' }, 'Check fails', 'no such base'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sharedTokenPrefixes } from './check-authenticators.ts';
+import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
 
 const named = (...prefixes: unknown[]) =>
   prefixes.map((tokenPrefix, index) => ({ name: 'abc'.charAt(index), tokenPrefix }));
@@ -32,4 +32,17 @@ test.each([
   { prefixes: [1, 1, {}] },
 ])('nothing is said of $prefixes', ({ prefixes }) => {
   expect(sharedTokenPrefixes(named(...prefixes))).toEqual([]);
+});
+
+test('authenticators that have the records of their tokens in one place are named with their lines', () => {
+  const stored = (...stores: unknown[]) =>
+    stores.map((tokenStore, index) => ({ name: 'abc'.charAt(index), place: `gateway.yaml:${index + 1}`, tokenStore }));
+  expect(sharedTokenStores(stored('redis://a, keys t:*', 'redis://a, keys s:*', 'redis://a, keys t:*'))).toEqual([
+    expect.stringMatching(
+      /^a \(gateway\.yaml:1\) and c \(gateway\.yaml:3\) have .* in one place \(redis:\/\/a, keys t:\*\), .*such as another keyPrefix/,
+    ),
+  ]);
+  expect(sharedTokenStores(stored(undefined, undefined))).toEqual([]);
+  expect(sharedTokenStores(stored('', ''))).toEqual([]);
+  expect(sharedTokenStores(stored(1, 1))).toEqual([]);
 });
