@@ -7,6 +7,8 @@ import type { IssuerOptions } from './options.ts';
 /** Why a token is refused. The words quote nothing of it, except for the audiences of one whose signature is good. */
 export interface Refusal extends Objection {
   readonly reason: RejectionReason;
+  /** Left out: it is not known whether the issuer has signed the token. */
+  readonly claims?: Claims;
 }
 
 const expired: Refusal = { reason: 'expired', objection: 'it has expired (exp, or iat and maxTokenAge)' };
@@ -19,7 +21,7 @@ const mostTries = 4;
  *
  * @param unverified the token, with what it says of itself
  * @param at milliseconds since 1970
- * @returns its claims, or why it is refused
+ * @returns its claims, or why it is refused: a refusal has a `reason`
  * @throws AuthenticatorError when the keys of its issuer could not be read
  */
 export async function verify(
@@ -32,7 +34,10 @@ export async function verify(
   // What it says of itself is enough to refuse it, also while the issuer is down.
   const { token } = unverified;
   const { exp } = unverified.claims;
-  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) return expired;
+  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) {
+    const claims = await claimsIfSigned(token, issuer, keys, at);
+    return { ...expired, ...(claims && { claims }) };
+  }
   const known = await verifyWith(await keys.current(signal), token, issuer, at);
   if (known !== 'unknown key') return known;
   const newer = await keys.newer(signal);
@@ -40,6 +45,13 @@ export async function verify(
   return found === 'unknown key'
     ? { reason: 'invalid-credentials', objection: 'its signature is of no key of the issuer' }
     : found;
+}
+
+/** The claims of a token that is refused in any case. It asks the issuer nothing. @returns undefined unless a key in force has signed it */
+async function claimsIfSigned(token: string, issuer: IssuerOptions, keys: KeySet, at: number) {
+  const held = keys.held();
+  const verified = held && (await verifyWith(held, token, issuer, at).catch(() => 'unknown key' as const));
+  return verified === undefined || verified === 'unknown key' ? undefined : verified.claims;
 }
 
 async function verifyWith(
@@ -85,20 +97,24 @@ function hasKeyId(token: string): boolean {
 }
 
 /** jose takes a token that was issued in the future. */
-function judgeIssuedAt({ iat }: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
+function judgeIssuedAt(claims: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
+  const { iat } = claims;
   if (typeof iat !== 'number' || iat * 1000 <= at + clockTolerance) return undefined;
-  return { reason: 'not-yet-valid', objection: 'it was issued in the future (iat): check the clocks' };
+  return { reason: 'not-yet-valid', objection: 'it was issued in the future (iat): check the clocks', claims };
 }
 
 /** @throws AuthenticatorError for what says nothing of the token: a key that can't be used */
 function refusalOf(error: unknown, issuer: IssuerOptions): Refusal {
-  if (error instanceof errors.JWTExpired) return expired;
+  // jose checks the signature before it reads any claim, so `payload` is what the issuer has signed.
+  if (error instanceof errors.JWTExpired) return { ...expired, claims: error.payload };
   if (error instanceof errors.JWTClaimValidationFailed) {
-    const { claim, reason, payload } = error;
+    const { claim, reason, payload: claims } = error;
     const objection = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
-    if (claim === 'aud') return wrongAudience(payload.aud, issuer) ?? { reason: 'audience-mismatch', objection };
+    if (claim === 'aud') {
+      return { reason: 'audience-mismatch', objection: wrongAudience(claims.aud, issuer) ?? objection, claims };
+    }
     const isTooEarly = claim === 'nbf' || (claim === 'iat' && reason === 'check_failed');
-    return { reason: isTooEarly ? 'not-yet-valid' : 'invalid-credentials', objection };
+    return { reason: isTooEarly ? 'not-yet-valid' : 'invalid-credentials', objection, claims };
   }
   if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', objection: `it is refused: ${error.code}` };
@@ -111,10 +127,9 @@ function refusalOf(error: unknown, issuer: IssuerOptions): Refusal {
 const [mostAudiences, longestAudience] = [20, 256];
 
 /** @returns undefined for an `aud` that is not a text or a list of texts */
-function wrongAudience(aud: unknown, { audiences }: IssuerOptions): Refusal | undefined {
+function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | undefined {
   const own = [aud].flat();
   if (own.length === 0 || !own.every((one) => typeof one === 'string')) return undefined;
   const listed = own.slice(0, mostAudiences).map((one) => JSON.stringify(one.slice(0, longestAudience)));
-  const objection = `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
-  return { reason: 'audience-mismatch', objection };
+  return `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
 }
