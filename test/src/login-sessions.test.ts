@@ -215,6 +215,7 @@ describe.concurrent('a session', () => {
       `it is a session for the cluster prod: asked for its audience, ${prod.audience}`,
     );
     expect(explained.stdout).toMatch(/\nk8s-eve +corp:k8s-eve\n/);
+    expect((await operator.run(['explain'], people.bob.token)).stdout).toContain('\nSTEPS\ncorp: user search below ');
     const group = ['--group', 'corp:k8s-eve'];
     expect(await operator.run(['block', ...group, '--for', '1m'])).toMatchObject({ code: 0 });
     expect((await operator.run(['explain'], token)).stdout).toMatch(/\nBLOCKED\ngroup corp:k8s-eve, until /);
@@ -488,8 +489,30 @@ describe('in an outage, a session', () => {
     const { name: username, password } = await people.add('stale');
     const token = await logIn({ name: username, password });
     expect(await reviews(token)).toEqual([expect.objectContaining({ authenticated: true })]);
+    const direct = ldapToken(username, password);
+    expect(await reviews(direct)).toMatchObject([{ authenticated: true }]);
     await people.slapd.stop();
     await untilStale(token);
+    // explain says both: what the directory answers now, and what the gateways go on with.
+    const operator = operatorIn(gateway.folder, replicas.operator.env);
+    for (const [name, one] of [
+      ['sessions', token],
+      ['corp', direct],
+    ] as const) {
+      const explained = await operator.run(['explain'], one);
+      expect([name, explained.code, explained.stderr]).toEqual([name, 0, '']);
+      expect(explained.stdout).toMatch(
+        new RegExp(
+          `\\n${name} +could not be checked .*"authenticated": true.*\\nCACHED ANSWERS\\n${name} could not be asked now\\. Until \\S+Z at the latest, `,
+          's',
+        ),
+      );
+    }
+    const unknown = await operator.run(['explain'], ldapToken(username, randomToken()));
+    expect(unknown.code).toBe(1);
+    expect(unknown.stdout).toMatch(
+      /"error": "authenticator corp unavailable".*\nCACHED ANSWERS\ncorp could not be asked now\. No answer to this token is /s,
+    );
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
       status: 503,
       json: { code: 'unavailable' },
