@@ -7,6 +7,7 @@ import { readDocument } from './testing/deployed.ts';
 import { codeBlocksOf } from './testing/documents.ts';
 import { startGateway } from './testing/gateway.ts';
 import { createJwtIssuer } from './testing/jwt-issuer.ts';
+import { randomToken, secret } from './testing/tokens.ts';
 
 const apiServer = 'https://kubernetes.default.svc.cluster.local';
 
@@ -30,9 +31,20 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
   expect(await ask(jane, ['vault'])).toEqual({ authenticated: false });
   expect(await ask({ ...jane, exp: 1 })).toEqual({ authenticated: false });
   expect(await ask({ ...jane, iss: 'https://else.example.com' })).toEqual({ authenticated: false });
+  const [header, claims] = issuer.token({ ...jane, exp: 1 }).split('.');
+  const forged = secret([header, claims, randomToken()].join('.'));
+  expect(await review(client, forged, 'v1', [apiServer])).toEqual({ authenticated: false });
   await gateway.stop();
-  const outcomes = gateway.output.lines.filter(({ msg }) => msg === 'token review').map(({ outcome }) => outcome);
-  expect(outcomes).toEqual(['authenticated', 'authenticated', 'rejected', 'rejected', 'unknown']);
+  const reviews = gateway.output.lines.filter(({ msg }) => msg === 'token review');
+  // Only who has a good signature is named.
+  expect(reviews.map(({ outcome, reason, username, subject }) => [outcome, reason, username, subject])).toEqual([
+    ['authenticated', undefined, 'oidc:jane', undefined],
+    ['authenticated', undefined, 'oidc:jane', undefined],
+    ['rejected', 'audience-mismatch', undefined, 'jane'],
+    ['rejected', 'expired', undefined, 'jane'],
+    ['unknown', undefined, undefined, undefined],
+    ['rejected', 'expired', undefined, undefined],
+  ]);
 });
 
 test('the first example of the README lets a user in as it is, and check finds an audience for its tokens', async () => {

@@ -191,9 +191,16 @@ describe.concurrent('a session', () => {
     const { operator } = replicas;
     const eve = await people.add('eve', 'k8s-eve');
     const token = await logIn(eve, { device: 'laptop' });
+    const elsewhere = await logIn(eve, { device: 'phone' });
+    const ended = await operator.run(['revoke', '--token'], elsewhere);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toMatch(
+      /1 session revoked\.\nThe session has ended for good\. A replica that confirms .*\nconfirmed by (\d) of \1 replicas\.\n.*\nOther sessions of user corp:eve go on, .*: .*sallyport revoke --user corp:eve --authenticator sessions --config .*: .*sallyport block --user corp:eve --for 8h --config \S+\n$/s,
+    );
+    expect(await place.reviews(elsewhere)).toEqual([refused, refused]);
     const listed = (await operator.json('token', 'list', '--authenticator', 'sessions')) as { tokens: ListedToken[] };
     const session = { authenticator: 'corp', device: 'laptop', cluster: 'prod' };
-    const own = listed.tokens.filter(({ user }) => user.username === 'corp:eve');
+    const own = listed.tokens.filter(({ user, state }) => user.username === 'corp:eve' && state === 'good');
     expect(own).toMatchObject([{ state: 'good', session }]);
     expect(await operator.json('explain', '--user', 'corp:eve')).toMatchObject({
       authenticators: [
@@ -208,13 +215,14 @@ describe.concurrent('a session', () => {
       `it is a session for the cluster prod: asked for its audience, ${prod.audience}`,
     );
     expect(explained.stdout).toMatch(/\nk8s-eve +corp:k8s-eve\n/);
+    expect((await operator.run(['explain'], people.bob.token)).stdout).toContain('\nSTEPS\ncorp: user search below ');
     const group = ['--group', 'corp:k8s-eve'];
     expect(await operator.run(['block', ...group, '--for', '1m'])).toMatchObject({ code: 0 });
     expect((await operator.run(['explain'], token)).stdout).toMatch(/\nBLOCKED\ngroup corp:k8s-eve, until /);
     expect(await operator.run(['unblock', ...group])).toMatchObject({ code: 0 });
-    const elsewhere = await operator.run(['explain', '--audience', staging.audience], token);
-    expect(elsewhere.code).toBe(3);
-    expect(elsewhere.stdout).toContain(
+    const wrong = await operator.run(['explain', '--audience', staging.audience], token);
+    expect(wrong.code).toBe(3);
+    expect(wrong.stdout).toContain(
       `the token is good for the audiences ${prod.audience}, and asked for is ${staging.audience} (the review)`,
     );
     expect(await operator.run(['block', '--user', 'corp:eve', '--for', '1m'])).toMatchObject({ code: 0 });
@@ -242,16 +250,42 @@ describe.concurrent('a session', () => {
       line.startsWith('sudo '),
     );
     expect(more).toEqual([]);
-    expect(await said(helpdesk.runLine(explain))).toMatch(
-      /\nnot blocked\nnot locked out: 1 refused try .*\n1 session .* on laptop,.*\n\nLAST/s,
-    );
+    const explained = await said(helpdesk.runLine(explain));
+    expect(explained).toMatch(/\nnot blocked\nnot locked out: 1 refused try .*\n1 session .* on laptop,.*\n\nLAST/s);
     expect(await said(helpdesk.run(['lockouts']))).toContain('corp:jane');
-    expect(await said(helpdesk.run(['sessions', 'corp:jane']))).toMatch(/ corp:jane .* good +login +laptop\n/);
+    for (const name of ['jane', 'corp:jane']) {
+      expect(await said(helpdesk.run(['sessions', name]))).toMatch(
+        /^DIGEST +USER +AGE +EXPIRES +LAST USE +STATE +CLUSTER +DEVICE +ADDRESS\n\S+ +corp:jane .* good +prod +laptop +127\.0\.0\.1\n$/,
+      );
+    }
+    expect(await helpdesk.run(['sessions', 'corp:nobody'])).toEqual({
+      ...{ code: 3, stdout: '' },
+      stderr: 'sallyport: authenticator sessions has no session of user corp:nobody\n',
+    });
     expect(await said(helpdesk.runLine(unlock))).toContain('forgot 1 refused try of user corp:jane');
-    expect(await said(helpdesk.runLine(block))).toContain('(8h)');
+    const blocked = await said(helpdesk.runLine(block));
+    expect(blocked).toContain('(8h)');
+    // What another command is for, and not one of the script, is a matter of an administrator.
+    expect(blocked).toMatch(/: ask an administrator to run: .*sallyport unblock --user corp:jane --config \S+\n$/);
     expect(await said(helpdesk.run(['blocks']))).toMatch(/corp:jane .* helen .* laptop stolen, ticket 4712\n/);
-    expect(await said(helpdesk.runLine(logout))).toContain('1 session revoked');
+    const loggedOut = await said(helpdesk.runLine(logout));
+    expect(loggedOut).toContain('1 session revoked');
     await untilRefused(place, token);
+    // The commands that are printed are those of the script, and work as they are.
+    const printed = [explained, loggedOut].flatMap((text) =>
+      text.split('\n').flatMap((line) => line.match(/sudo -u sallyport sallyport-helpdesk .*/) ?? []),
+    );
+    const words = printed.map((line) => line.split(' ').slice(4).join(' '));
+    expect(words).toEqual(['unlock corp:jane', 'logout corp:jane', 'block corp:jane REASON']);
+    const codes = [];
+    for (const line of printed) codes.push((await helpdesk.runLine(line)).code);
+    // 3: nothing is left to unlock or to end.
+    expect(codes).toEqual([3, 3, 0]);
+    const bare = await helpdesk.run(['logout', 'jane']);
+    expect(bare).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/\. Write one of these:\n {2}corp:jane +# known: corp\n$/),
+    });
     // What is in place of a user or a reason is no option, and nothing else is taken.
     expect(await helpdesk.run(['explain', '--config=other.yaml'])).toMatchObject({ code: 3 });
     for (const words of [
@@ -329,10 +363,30 @@ describe.concurrent('a session', () => {
       ...{ check: 'shared names', result: 'warning' },
       detail: expect.stringMatching(/^corp, partner: .* in a token or at a login, .*docs\/configuration\.md$/),
     });
+    // A user of the directory is known by a session, a block or a lockout as well, when the directory has deleted the account.
+    const hank = await people.add('hank');
+    expect(await logInAs('hank', hank.password)).toMatchObject(named('corp:hank'));
+    expect(await logInAs('hank', randomToken())).toMatchObject({ status: 401 });
+    await people.slapd.modify(`dn: ${hank.dn}\nchangetype: delete\n`);
+    for (const name of ['corp:hank', 'partner:hank']) {
+      expect(await operator.run(['block', '--user', name, '--for', '1h'])).toMatchObject({ code: 0 });
+    }
+    expect(await operator.run(['explain', '--user', 'hank'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /\n {2}--user corp:hank +# not known: corp, known: sessions, known: blocks, known: lockouts\n {2}--user partner:hank +# not known: partner, known: blocks\n$/,
+      ),
+    });
+    expect(await operator.run(['unblock', '--user', 'partner:hank'])).toMatchObject({ code: 0 });
+    expect(await operator.run(['explain', '--user', 'hank'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/\nsessions +known +sessions +1\ncorp +not known\n/),
+      stderr: 'sallyport: hank is corp:hank\n',
+    });
     expect(await operator.run(['explain', '--user', 'gina'])).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(
-        /several users.*\n {2}--user corp:gina +# known: corp\n {2}--user partner:gina +# known: partner\n$/s,
+        /several users.*\n {2}--user corp:gina +# known: corp\b.*\n {2}--user partner:gina +# known: partner\b.*\n$/,
       ),
     });
   });
@@ -435,8 +489,30 @@ describe('in an outage, a session', () => {
     const { name: username, password } = await people.add('stale');
     const token = await logIn({ name: username, password });
     expect(await reviews(token)).toEqual([expect.objectContaining({ authenticated: true })]);
+    const direct = ldapToken(username, password);
+    expect(await reviews(direct)).toMatchObject([{ authenticated: true }]);
     await people.slapd.stop();
     await untilStale(token);
+    // explain says both: what the directory answers now, and what the gateways go on with.
+    const operator = operatorIn(gateway.folder, replicas.operator.env);
+    for (const [name, one] of [
+      ['sessions', token],
+      ['corp', direct],
+    ] as const) {
+      const explained = await operator.run(['explain'], one);
+      expect([name, explained.code, explained.stderr]).toEqual([name, 0, '']);
+      expect(explained.stdout).toMatch(
+        new RegExp(
+          `\\n${name} +could not be checked .*"authenticated": true.*\\nCACHED ANSWERS\\n${name} could not be asked now\\. Until \\S+Z at the latest, `,
+          's',
+        ),
+      );
+    }
+    const unknown = await operator.run(['explain'], ldapToken(username, randomToken()));
+    expect(unknown.code).toBe(1);
+    expect(unknown.stdout).toMatch(
+      /"error": "authenticator corp unavailable".*\nCACHED ANSWERS\ncorp could not be asked now\. No answer to this token is /s,
+    );
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
       status: 503,
       json: { code: 'unavailable' },

@@ -100,7 +100,7 @@ describe.concurrent('token list', () => {
     expect(JSON.parse(stdout).tokens.map(({ user }: StoredToken) => user.username)).toEqual(users);
   });
 
-  test('an empty list is reported as such, and exits 0', async () => {
+  test('an empty list is reported as such, and exits 3 where a user or a digest was asked for', async () => {
     const { run } = await createPlace();
     expect(await run(['list'])).toEqual({
       code: 0,
@@ -108,8 +108,13 @@ describe.concurrent('token list', () => {
       stderr: 'sallyport: authenticator robots has no tokens\n',
     });
     expect(await run(['list', '--user', 'x'])).toEqual({
-      code: 0,
+      code: 3,
       stdout: '',
+      stderr: 'sallyport: authenticator robots has no token of user robot:x\n',
+    });
+    expect(await run(['list', '--digest', 'a', '-o', 'json'])).toEqual({
+      code: 3,
+      stdout: '{\n  "tokens": [],\n  "unreadable": []\n}\n',
       stderr: 'sallyport: authenticator robots has no such token\n',
     });
     expect(await run(['list', '-o', 'json'])).toMatchObject({

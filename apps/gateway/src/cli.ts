@@ -12,7 +12,7 @@ const program = new Command('sallyport')
   .addHelpText(
     'after',
     '\nExit status: 0 success, 1 something is wrong with the config, a file or a backend, 2 wrong usage,' +
-      '\n3 explain: refused or unknown; revoke, unlock: there was nothing to revoke or unlock.' +
+      '\n3 explain: refused or unknown; revoke, unlock, token list: there was nothing to revoke, unlock or list.' +
       exampleText('serve --config /etc/sallyport/gateway.yaml'),
   )
   .exitOverride();
@@ -217,11 +217,12 @@ add(token, 'list', {
     option.config,
     issuer,
     textOption('--user <name>', 'of this user only, with the username prefix or without'),
+    option.exact,
     digestOption('of this SHA-256 digest only, or of those that begin with it', 1),
     option.output,
   ],
   load: async () => (await import('./commands/issued-tokens.ts')).listTokens,
-  exitStatus: issuerStatus,
+  exitStatus: `${issuerStatus}, 3 there is none of that user or digest`,
 });
 
 add(token, 'hash', {

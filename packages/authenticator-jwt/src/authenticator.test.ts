@@ -68,7 +68,28 @@ test('the audiences of the API server come to those of the token, where the conf
   expect(await authenticator.authenticate(await sign({ aud: 'https://kubernetes.default.svc' }), context)).toEqual({
     kind: 'rejected',
     reason: 'audience-mismatch',
+    subject: 'jane',
   });
+});
+
+test('a refusal names the user as the config maps them, if the signature is good and the name may be one', async () => {
+  write(key);
+  const username = { claim: 'email', prefix: 'mail:' };
+  const { authenticator } = await open({
+    claimMappings: { username },
+    claimValidationRules: [{ claim: 'hd', requiredValue: 'example.com' }],
+  });
+  const subjectOf = async (claims: object, by?: JWK) => {
+    const decision = await authenticator.authenticate(await sign({ exp: 1, ...claims }, by), context);
+    return decision.kind === 'rejected' ? decision.subject : decision.kind;
+  };
+  const email = 'jane@example.com';
+  expect(await subjectOf({ email })).toBe('mail:jane@example.com');
+  expect(await subjectOf({ email, exp: at / 1000 + 60, hd: 'else' })).toBe('mail:jane@example.com');
+  expect(await subjectOf({ email }, await newKey('one'))).toBeUndefined();
+  for (const unnamed of [{}, { email: 7 }, { email, email_verified: false }, { email: 'jane\ud800' }]) {
+    expect(await subjectOf(unnamed)).toBeUndefined();
+  }
 });
 
 test('keys in a file are followed, and a bad file leaves the old ones in force', async () => {
@@ -150,6 +171,7 @@ test('what a mapping refuses is a refusal, and explain says why without the toke
   expect(await authenticator.authenticate(token, { ...context, trace })).toEqual({
     kind: 'rejected',
     reason: 'invalid-credentials',
+    subject: 'jane',
   });
   expect(await authenticator.authenticate(await sign({ exp: 1 }), { ...context, trace })).toMatchObject({
     reason: 'expired',

@@ -1,4 +1,4 @@
-import type { Authenticator, Decision, Metrics, PluginContext } from '@sallyport/authenticator';
+import type { Authenticator, Decision, Metrics, PluginContext, RejectionReason } from '@sallyport/authenticator';
 import {
   parseCertificates,
   parseJson,
@@ -7,7 +7,7 @@ import {
   whyUnknownIssuer,
 } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
-import { type Claims, credentialOf, userOf, whyNoGroups } from './claims.ts';
+import { type Claims, credentialOf, nameOf, userOf, whyNoGroups } from './claims.ts';
 import { createFetchedKeys, hasPrivateKey, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
@@ -61,7 +61,7 @@ export async function createJwtAuthenticator(
       const verified = await verify(said, issuer.options, issuer.keys, signal, clocks.date());
       if ('reason' in verified) {
         trace?.(`issuer ${issuer.options.url}: ${verified.objection}`);
-        return { kind: 'rejected', reason: verified.reason };
+        return refused(verified.reason, verified.claims, issuer.options);
       }
       return decide(verified.claims, issuer.options, trace);
     },
@@ -76,7 +76,7 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
   const user = userOf(claims, options);
   if ('objection' in user) {
     trace?.(`issuer ${options.url}: ${user.objection}`);
-    return { kind: 'rejected', reason: 'invalid-credentials' };
+    return refused('invalid-credentials', claims, options);
   }
   trace?.(`issuer ${options.url}: the signature is good`);
   const noGroups = trace && whyNoGroups(claims, options.mappings);
@@ -90,6 +90,14 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
     audiences: [...new Set([...(own as string[]), ...options.apiAudiences])],
     expiresAt: new Date(Number(claims.exp) * 1000 + options.clockTolerance),
   };
+}
+
+/** @param claims left out: the signature is not known to be good, and anyone may have written the name */
+function refused(reason: RejectionReason, claims: Claims | undefined, { mappings }: IssuerOptions): Decision {
+  const subject = claims && nameOf(claims, mappings);
+  // A refusal must not become an error because of a name that no record takes.
+  const isNamed = typeof subject === 'string' && subject.isWellFormed();
+  return { kind: 'rejected', reason, ...(isNamed && { subject }) };
 }
 
 interface OpenKeysOptions {
@@ -142,6 +150,7 @@ async function openFile(
   });
   await watchFile(file, load, { limit: keyFileLimit });
   return {
+    held: () => keys,
     async current() {
       // Only `sallyport check` goes on with a file that could not be loaded, and asks nothing.
       if (keys === undefined) throw new Error('jwksFile was not loaded');

@@ -26,13 +26,9 @@ export function userOf(
     if (found === undefined) return { objection: missingClaim(claims, claim) };
     if (found !== requiredValue) return { objection: `claim ${claim} has not the required value` };
   }
-  const { username, groups, uid, extra } = issuer.mappings;
-  const name = claimOf(claims, username.claim);
-  if (name === undefined) return { objection: missingClaim(claims, username.claim) };
-  if (typeof name !== 'string' || name === '') return { objection: `claim ${username.claim} is no text` };
-  if (username.claim === 'email' && (claimOf(claims, 'email_verified') ?? true) !== true) {
-    return { objection: 'the e-mail address is not verified (email_verified)' };
-  }
+  const { groups, uid, extra } = issuer.mappings;
+  const username = nameOf(claims, issuer.mappings);
+  if (typeof username !== 'string') return username;
   const members = groups === undefined ? undefined : textsOf(claimOf(claims, groups.claim));
   if (members === null) return { objection: `claim ${groups?.claim} is neither a text nor a list of texts` };
   const id = uid === undefined ? undefined : claimOf(claims, uid.claim);
@@ -41,11 +37,26 @@ export function userOf(
   const more = extraOf(claims, extra, issuer.credentialId);
   if ('objection' in more) return more;
   return {
-    username: username.prefix + name,
+    username,
     ...(typeof id === 'string' && { uid: id }),
     ...(members && groups && { groups: members.filter(Boolean).map((group) => groups.prefix + group) }),
     ...(Object.keys(more.extra).length > 0 && { extra: more.extra }),
   };
+}
+
+/**
+ * Maps claims to the name of a user.
+ *
+ * @param claims of a token whose signature is good: what others wrote names no one
+ */
+export function nameOf(claims: Claims, { username }: Pick<IssuerOptions['mappings'], 'username'>): string | Objection {
+  const name = claimOf(claims, username.claim);
+  if (name === undefined) return { objection: missingClaim(claims, username.claim) };
+  if (typeof name !== 'string' || name === '') return { objection: `claim ${username.claim} is no text` };
+  if (username.claim === 'email' && (claimOf(claims, 'email_verified') ?? true) !== true) {
+    return { objection: 'the e-mail address is not verified (email_verified)' };
+  }
+  return username.prefix + name;
 }
 
 function extraOf(

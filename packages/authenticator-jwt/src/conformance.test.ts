@@ -44,7 +44,7 @@ const cases = conformanceCases({
   get rejectedTokens() {
     const [one, other] = users.map(({ token }) => token.split('.'));
     return [
-      { token: misplaced, reason: 'audience-mismatch' as const },
+      { token: misplaced, reason: 'audience-mismatch' as const, subject: 'robot-0' },
       { token: [one?.[0], other?.[1], one?.[2]].join('.'), reason: 'invalid-credentials' as const },
     ];
   },

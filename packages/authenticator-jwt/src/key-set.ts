@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { KeyLimits } from './options.ts';
 
 /** The keys of one issuer. */
-export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'current' | 'newer' | 'close'> & {
+export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'held' | 'current' | 'newer' | 'close'> & {
   /** Undefined: there is no discovery document, the keys are in a file. */
   read(
     signal: AbortSignal,
@@ -85,6 +85,8 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
   };
   void read();
   return {
+    /** Returns the keys in force without asking the issuer; undefined when none are. */
+    held: (): JWTVerifyGetKey | undefined => inForce()?.find,
     /**
      * Returns the keys in force.
      *

@@ -21,20 +21,21 @@ async function sign(claims: object, header: object = {}, by: JWK = key): Promise
 
 const fixedKeys = (...keys: readonly JWK[]): KeySet => {
   const find = createLocalJWKSet({ keys: keys.map(({ d: _, ...rest }) => rest) });
-  return { current: async () => find, newer: async () => undefined, read: async () => undefined, close: () => {} };
+  const none = async () => undefined;
+  return { held: () => find, current: async () => find, newer: none, read: none, close: () => {} };
 };
 
-async function verified(token: string, changed: object, keys = fixedKeys(key)) {
+async function verdict(token: string, changed: object, keys = fixedKeys(key)) {
   const [issuer] = settled(writtenOptions(changed)).issuers;
   const unverified = readUnverifiedJwt(token);
   if (issuer === undefined || unverified === undefined) return undefined;
-  return await verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
+  return verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
 }
 
 async function judge(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
-  const found = await verified(token, changed, keys);
-  if (found === undefined) return 'not recognised';
-  return 'reason' in found ? found.reason : found.claims.sub;
+  const verified = await verdict(token, changed, keys);
+  if (verified === undefined) return 'not recognised';
+  return 'reason' in verified ? verified.reason : verified.claims.sub;
 }
 
 test.each<[string, object, string, object?]>([
@@ -84,7 +85,37 @@ test.each<[object, string, object?]>([
     { maxTokenAge: '5m' },
   ],
 ])('the words about the time of %j', async (claims, objection, changed = {}) => {
-  expect(await verified(await sign({ ...good, ...claims }), changed)).toMatchObject({ objection });
+  expect(await verdict(await sign({ ...good, ...claims }), changed)).toMatchObject({ objection });
+});
+
+describe('the claims of a refused token', () => {
+  test.each<[string, object, object?]>([
+    ['has expired', { exp: seconds - 30 }],
+    ['is too old', { iat: seconds - 331 }, { maxTokenAge: '5m' }],
+    ['is not valid yet', { nbf: seconds + 31 }],
+    ['was issued in the future', { iat: seconds + 31 }],
+    ['is for another audience', { aud: 'else' }],
+    ['has no end', { exp: undefined }],
+  ])('that %s are known if its signature is good, and only then', async (_name, claims, changed = {}) => {
+    const token = await sign({ ...good, ...claims });
+    expect(await verdict(token, changed, fixedKeys(key))).toMatchObject({ claims: { sub: 'jane' } });
+    for (const keys of [fixedKeys(await newKey('one')), fixedKeys(await newKey('two'))]) {
+      const refusal = await verdict(token, changed, keys);
+      expect(refusal).toMatchObject({ reason: expect.any(String) });
+      expect(refusal).not.toHaveProperty('claims');
+    }
+    const [header, , signature] = token.split('.');
+    const [, other] = (await sign({ ...good, ...claims, sub: 'bob' })).split('.');
+    const forged = await verdict([header, other, signature].join('.'), changed, fixedKeys(key));
+    expect(forged).not.toHaveProperty('claims');
+  });
+
+  test('that has expired are not worth a question to the issuer', async () => {
+    const ask = () => Promise.reject(new Error('asked'));
+    const keys: KeySet = { held: () => undefined, current: ask, newer: ask, read: ask, close: () => {} };
+    const refusal = await verdict(await sign({ ...good, exp: 1 }), {}, keys);
+    expect(refusal).toEqual({ reason: 'expired', objection: expect.any(String) });
+  });
 });
 
 describe('the header', () => {

@@ -7,6 +7,8 @@ import type { IssuerOptions } from './options.ts';
 /** Why a token is refused. The words quote nothing of it, except for its times, and the audiences of one whose signature is good. */
 export interface Refusal extends Objection {
   readonly reason: RejectionReason;
+  /** Left out: it is not known whether the issuer has signed the token. */
+  readonly claims?: Claims;
 }
 
 /** The most keys that one token without a key id is tried with: each try costs as much as a signature does. */
@@ -17,7 +19,7 @@ const mostTries = 4;
  *
  * @param unverified the token, with what it says of itself
  * @param at milliseconds since 1970
- * @returns its claims, or why it is refused
+ * @returns its claims, or why it is refused: a refusal has a `reason`
  * @throws AuthenticatorError when the keys of its issuer could not be read
  */
 export async function verify(
@@ -30,7 +32,9 @@ export async function verify(
   // What it says of itself is enough to refuse it, also while the issuer is down.
   const { token } = unverified;
   const { exp } = unverified.claims;
-  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) return expiredAt(exp, at);
+  if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) {
+    return expiredAt(exp, at, await claimsIfSigned(token, issuer, keys, at));
+  }
   const known = await verifyWith(await keys.current(signal), token, issuer, at);
   if (known !== 'unknown key') return known;
   const newer = await keys.newer(signal);
@@ -38,6 +42,13 @@ export async function verify(
   return found === 'unknown key'
     ? { reason: 'invalid-credentials', objection: 'its signature is of no key of the issuer' }
     : found;
+}
+
+/** The claims of a token that is refused in any case. It asks the issuer nothing. @returns undefined unless a key in force has signed it */
+async function claimsIfSigned(token: string, issuer: IssuerOptions, keys: KeySet, at: number) {
+  const held = keys.held();
+  const verified = held && (await verifyWith(held, token, issuer, at).catch(() => 'unknown key' as const));
+  return verified === undefined || verified === 'unknown key' ? undefined : verified.claims;
 }
 
 async function verifyWith(
@@ -83,41 +94,46 @@ function hasKeyId(token: string): boolean {
 }
 
 /** jose takes a token that was issued in the future. */
-function judgeIssuedAt({ iat }: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
+function judgeIssuedAt(claims: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
+  const { iat } = claims;
   if (typeof iat !== 'number' || iat * 1000 <= at + clockTolerance) return undefined;
-  return issuedLater(iat, at);
+  return issuedLater(iat, at, claims);
 }
 
-const issuedLater = (iat: number, at: number): Refusal => ({
+const issuedLater = (iat: number, at: number, claims: Claims): Refusal => ({
   reason: 'not-yet-valid',
   objection: `it was issued in the future (iat): ${differenceText(iat, at)}. Check the clocks`,
+  claims,
 });
 
-const expiredAt = (exp: number, at: number): Refusal => ({
+const expiredAt = (exp: number, at: number, claims: Claims | undefined): Refusal => ({
   reason: 'expired',
   objection: `it has expired (exp): ${differenceText(exp, at)}`,
+  ...(claims && { claims }),
 });
 
 /** @param at milliseconds since 1970. @throws AuthenticatorError for what says nothing of the token: a key that can't be used */
 function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
+  // jose checks the signature before it reads any claim, so `payload` is what the issuer has signed.
   if (error instanceof errors.JWTExpired) {
-    const { claim, payload } = error;
-    if (claim === 'exp') return expiredAt(Number(payload.exp), at);
-    return {
-      reason: 'expired',
-      objection: `it is older than maxTokenAge (iat): ${differenceText(Number(payload.iat), at)}`,
-    };
+    const { claim, payload: claims } = error;
+    if (claim === 'exp') return expiredAt(Number(claims.exp), at, claims);
+    const objection = `it is older than maxTokenAge (iat): ${differenceText(Number(claims.iat), at)}`;
+    return { reason: 'expired', objection, claims };
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
-    const { claim, reason, payload } = error;
-    const { nbf, iat } = payload;
-    if (reason === 'check_failed' && claim === 'iat') return issuedLater(Number(iat), at);
+    const { claim, reason, payload: claims } = error;
+    const { nbf, iat } = claims;
+    if (reason === 'check_failed' && claim === 'iat') return issuedLater(Number(iat), at, claims);
     if (reason === 'check_failed' && claim === 'nbf') {
-      return { reason: 'not-yet-valid', objection: `it is not valid yet (nbf): ${differenceText(Number(nbf), at)}` };
+      const objection = `it is not valid yet (nbf): ${differenceText(Number(nbf), at)}`;
+      return { reason: 'not-yet-valid', objection, claims };
     }
     const objection = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
-    if (claim === 'aud') return wrongAudience(payload.aud, issuer) ?? { reason: 'audience-mismatch', objection };
-    return { reason: claim === 'nbf' ? 'not-yet-valid' : 'invalid-credentials', objection };
+    if (claim === 'aud') {
+      return { reason: 'audience-mismatch', objection: wrongAudience(claims.aud, issuer) ?? objection, claims };
+    }
+    return { reason: claim === 'nbf' ? 'not-yet-valid' : 'invalid-credentials', objection, claims };
   }
   if (error instanceof errors.JOSEError) {
     return { reason: 'invalid-credentials', objection: `it is refused: ${error.code}` };
@@ -150,10 +166,9 @@ function timeText(milliseconds: number): string {
 const [mostAudiences, longestAudience] = [20, 256];
 
 /** @returns undefined for an `aud` that is not a text or a list of texts */
-function wrongAudience(aud: unknown, { audiences }: IssuerOptions): Refusal | undefined {
+function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | undefined {
   const own = [aud].flat();
   if (own.length === 0 || !own.every((one) => typeof one === 'string')) return undefined;
   const listed = own.slice(0, mostAudiences).map((one) => JSON.stringify(one.slice(0, longestAudience)));
-  const objection = `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
-  return { reason: 'audience-mismatch', objection };
+  return `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
 }

@@ -2,6 +2,7 @@ import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import {
   authenticated,
+  createClocks,
   createReplica,
   lifetimes,
   minute,
@@ -29,6 +30,12 @@ describe('an answer is cached', () => {
     expect(await replica.outcome()).toBe(`backend: ${answered}`);
     expect(replica.asked).toBe(2);
     expect(replica.looks).toEqual(['memory miss', 'memory hit', 'memory miss']);
+  });
+
+  test('not at all where the backend is always asked', async () => {
+    const replica = createReplica({ asksAlways: true });
+    for (const _ of [1, 2]) expect(await replica.outcome()).toBe('backend: jane');
+    expect(replica.asked).toBe(2);
   });
 
   test('counted from when the backend gave it, however often it is used', async () => {
@@ -80,8 +87,8 @@ describe('while the backend is unavailable', () => {
     await replica.ask();
     replica.answer = down;
     replica.clocks.pass(authenticatedTtl);
-    const { source, failure } = await replica.ask();
-    expect([source, failure]).toEqual(['stale', new Error('down')]);
+    const { source, failure, until } = await replica.ask();
+    expect([source, failure, until]).toEqual(['stale', new Error('down'), replica.clocks.wall() + staleTtl]);
     // To use it makes it no younger.
     for (const time of [10 * minute, staleTtl - 10 * minute - 1]) {
       replica.clocks.pass(time);
@@ -90,6 +97,15 @@ describe('while the backend is unavailable', () => {
     replica.clocks.pass(1);
     await expect(replica.ask()).rejects.toThrow('down');
     expect(replica.looks.filter((look) => look.endsWith('stale'))).toHaveLength(3);
+  });
+
+  test('a stale answer says the end of its token where that comes first', async () => {
+    const clocks = createClocks();
+    const expiresAt = new Date(clocks.wall() + authenticatedTtl);
+    const replica = createReplica({ clocks, asksAlways: true, answer: () => authenticated('jane', { expiresAt }) });
+    await replica.ask();
+    replica.answer = down;
+    expect(await replica.ask()).toMatchObject({ source: 'stale', until: +expiresAt });
   });
 
   test.each([rejected, noOpinion])('no answer is used that a later one replaced: $kind', async (later) => {

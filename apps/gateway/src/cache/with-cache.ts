@@ -7,7 +7,7 @@ import type { Revocations } from '../revocation/list.ts';
 import { inSpan, isTracing } from '../tracing/in-span.ts';
 import type { MemoryTier } from './memory-tier.ts';
 import type { Question } from './names.ts';
-import { ageOf, detached, isFresh, isUsable, type PositiveEntry, toEntry } from './record.ts';
+import { ageOf, detached, endOfUse, isFresh, isUsable, type PositiveEntry, toEntry } from './record.ts';
 import type { Found, RedisTier } from './redis-tier.ts';
 import { createSingleFlight } from './single-flight.ts';
 
@@ -28,6 +28,8 @@ export interface CacheDependencies {
   readonly revocations: Revocations;
   readonly clocks: Clocks;
   readonly metrics: CacheMetrics;
+  /** For `explain`: the backend is always asked, and what is cached is used only where it can't be. Left out: false. */
+  readonly asksAlways?: boolean;
 }
 
 export type CacheTier = Exclude<Source, 'stale'>;
@@ -38,13 +40,15 @@ export interface CacheMetrics {
   coalesced(): void;
 }
 
-type Lookup = Pick<LinkContext, 'signal' | 'hops'>;
+type Lookup = Pick<LinkContext, 'signal' | 'hops' | 'trace'>;
 
 interface Answered {
   readonly decision: Decision;
   /** Left out: the backend's. */
   readonly source?: Source;
   readonly failure?: unknown;
+  /** When a stale one can be used no more. */
+  readonly until?: number;
 }
 
 /**
@@ -54,7 +58,7 @@ interface Answered {
  * used, wherever it is cached.
  */
 export function withCache(inner: Authenticator, settings: CacheSettings, dependencies: CacheDependencies) {
-  const { memory, metrics, revocations } = dependencies;
+  const { memory, metrics, revocations, clocks } = dependencies;
   const store = createStore(settings, dependencies);
   const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
 
@@ -66,16 +70,18 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
   }
 
   async function ask(question: Question, name: string, found: Found, context: Lookup): Promise<Answered> {
-    const { signal, hops } = context;
+    const { signal, hops, trace } = context;
     const { revision } = revocations;
     let decision: Decision;
     try {
-      decision = await inner.authenticate(question.token, { audiences: question.audiences, signal, hops });
+      const own = { audiences: question.audiences, signal, hops, ...(trace && { trace }) };
+      decision = await inner.authenticate(question.token, own);
     } catch (error) {
       const last = signal.aborted ? undefined : store.lastPositive(question, name, found);
       if (last === undefined) throw error;
       metrics.lookup(settings.name, last.tier, 'stale');
-      return { decision: last.entry.decision, source: 'stale', failure: error };
+      const until = endOfUse(last.entry, settings, clocks);
+      return { decision: last.entry.decision, source: 'stale', failure: error, until };
     }
     store.save(question, name, decision, revision, found);
     return { decision };
@@ -90,8 +96,9 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
     // A review that came back here would wait for its own lookup.
     const flight = hops === undefined ? name : `${name} ${hops}`;
+    const { trace } = context;
     return singleFlight.join(flight, revocations.revision, context.signal, (signal) =>
-      lookUp(question, name, { signal, hops }),
+      lookUp(question, name, { signal, hops, ...(trace && { trace }) }),
     );
   }
   const answerInSpan = (token: string, context: LinkContext): Promise<Answered> =>
@@ -100,8 +107,8 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
       span.set({ 'sallyport.source': answered.source ?? 'backend' });
       return answered;
     });
-  const decide = ({ decision, source, failure }: Answered, context: LinkContext): Decision => {
-    if (source !== undefined) context.onCached?.(source, failure);
+  const decide = ({ decision, source, failure, until }: Answered, context: LinkContext): Decision => {
+    if (source !== undefined) context.onCached?.(source, failure, until);
     return decision;
   };
 
@@ -112,14 +119,14 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
 }
 
 /** What keeps an answer from being used. */
-function createRules(settings: CacheSettings, { revocations, clocks }: CacheDependencies) {
+function createRules(settings: CacheSettings, { revocations, clocks, asksAlways = false }: CacheDependencies) {
   const isRevoked = ({ decision, revision }: { decision: Decision; revision: number }, token: string) => {
     const subject = subjectOf(decision);
     return revocations.isRevoked(revision, subject === undefined ? subject : settings.usernamePrefix + subject, token);
   };
   return {
     isRevoked,
-    isFresh: (entry: PositiveEntry) => isFresh(entry, settings, clocks, revocations.isCutOff),
+    isFresh: (entry: PositiveEntry) => !asksAlways && isFresh(entry, settings, clocks, revocations.isCutOff),
     // An entry whose writer knew of more revocations than this replica is not used until this one knows them too. And an
     // entry may have stayed in Redis after a later refusal, because Redis was unavailable then.
     isOutdated: (entry: PositiveEntry, token: string, { negative }: ReturnType<MemoryTier['get']>) =>

@@ -22,6 +22,8 @@ export type Answer = { readonly authenticator: string; readonly seconds: number 
       readonly source?: Source;
       /** Why the backend was unavailable, when the source is `stale`. */
       readonly failure?: Error;
+      /** When a stale answer can be used no more: wall clock, milliseconds since 1970. */
+      readonly until?: number;
     }
   | { readonly error: Error }
 );
@@ -44,8 +46,8 @@ export interface ChainContext extends AuthenticateContext {
 
 /** The context of one authenticator with its layers, which say more than a plugin does. */
 export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
-  /** Called when the answer came from a cache. @param failure why the backend was unavailable, when it is `stale` */
-  readonly onCached?: (source: Source, failure?: unknown) => void;
+  /** Called when the answer came from a cache. @param failure why the backend was unavailable, when it is `stale`. @param until see `Answer` */
+  readonly onCached?: (source: Source, failure?: unknown, until?: number) => void;
   readonly onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
 }
 
@@ -165,7 +167,7 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
 
 interface OwnContext extends LinkContext {
   readonly review: ChainContext;
-  cached: { readonly source: Source; readonly failure?: Error } | undefined;
+  cached: { readonly source: Source; readonly failure?: Error; readonly until?: number } | undefined;
 }
 
 /** A prototype: a getter in an object of its own costs more than all else that a cached answer takes here. */
@@ -182,8 +184,9 @@ const ownContext = {
   get isAborted() {
     return this.review.isAborted;
   },
-  onCached(source: Source, failure?: unknown) {
-    this.cached = { source, ...(failure !== undefined && { failure: asError(failure) }) };
+  onCached(source: Source, failure?: unknown, until?: number) {
+    const stale = failure !== undefined && { failure: asError(failure), ...(until !== undefined && { until }) };
+    this.cached = { source, ...stale };
   },
 } as OwnContext;
 

@@ -39,3 +39,28 @@ test('words are quoted for a shell, and --config is repeated as it was given', (
     String.raw`sallyport unblock --user 'corp:o'\''neil $x' --config '../my config.yaml'`,
   );
 });
+
+const helpdesk: Start = { ...installed, environment: { SALLYPORT_HELPDESK: 'sudo -u sallyport sallyport-helpdesk' } };
+
+test.each([
+  [['unlock', '--user', 'corp:jane'], 'unlock corp:jane'],
+  [['unlock', '--user', "corp:o'neil $x"], String.raw`unlock 'corp:o'\''neil $x'`],
+  [['revoke', '--user', '--exact', '--authenticator', 'sessions'], 'logout --exact'],
+  [['block', '--user', 'corp:jane', '--for', '8h'], 'block corp:jane REASON'],
+  [['lockouts'], 'lockouts'],
+  [['blocks'], 'blocks'],
+])('for the helpdesk, %j is a command of its script', (words, own) => {
+  expect(commandLine(words, '/etc/gw.yaml', helpdesk)).toBe(`sudo -u sallyport sallyport-helpdesk ${own}`);
+});
+
+test.each([
+  [['unblock', '--user', 'corp:jane']],
+  [['unlock', '--user', 'jane', '--exact']],
+  [['block', '--group', 'corp:ops', '--for', '8h']],
+  [['revoke', '--user', 'corp:jane']],
+  [['token', 'list', '--user', 'corp:jane', '--authenticator', 'robots']],
+  [['constructor']],
+])('for the helpdesk, %j is a matter of an administrator', (words) => {
+  const line = `sallyport ${words.join(' ')} --config /etc/gw.yaml`;
+  expect(commandLine(words, '/etc/gw.yaml', helpdesk)).toBe(`ask an administrator to run: ${line}`);
+});

@@ -33,10 +33,38 @@ function programFor(command: string, { environment, script = '', isCheckout, hos
   return 'npx -y pnpm@10 sallyport';
 }
 
-/** Returns a command to paste into a shell. @param config the `--config` that this process was given, as it was given */
-export function commandLine(words: readonly string[], config?: string, start?: Start): string {
+/**
+ * The script through which people who help users run this process (deploy/systemd/sallyport-helpdesk), as they call it; undefined for everyone
+ * else. It changes what is printed, and nothing that is done.
+ */
+export function helpdeskScript({ environment }: Pick<Start, 'environment'> = thisStart()): string | undefined {
+  return environment.SALLYPORT_HELPDESK || undefined;
+}
+
+/** The words of that script, by the command that they run and its options. What is not here needs an administrator. */
+const helpdeskWords = new Map<string, (name: string) => readonly string[]>([
+  ['lockouts', () => ['lockouts']],
+  ['blocks', () => ['blocks']],
+  ['unlock --user', (name) => ['unlock', name]],
+  ['revoke --user --authenticator', (name) => ['logout', name]],
+  ['block --user --for', (name) => ['block', name, 'REASON']],
+]);
+
+/** @param words with a name in the third place, if there is one: it may look like an option */
+function helpdeskLine(script: string, words: readonly string[]): string | undefined {
+  const [verb, option, name = '', ...more] = words;
+  const options = [verb, option, ...more.filter((_, at) => at % 2 === 0)].filter((word) => word !== undefined);
+  const own = helpdeskWords.get(options.join(' '))?.(name);
+  return own && `${script} ${own.map(shellQuoted).join(' ')}`;
+}
+
+/** Returns a command to paste into a shell, after a colon. @param config the `--config` that this process was given, as it was given */
+export function commandLine(words: readonly string[], config?: string, start: Start = thisStart()): string {
   const command = commandOf(words, config);
-  return printable(`${programFor(command, start)} ${command}`);
+  const line = `${programFor(command, start)} ${command}`;
+  const script = helpdeskScript(start);
+  if (script === undefined) return printable(line);
+  return printable(helpdeskLine(script, words) ?? `ask an administrator to run: ${line}`);
 }
 
 function commandOf(words: readonly string[], config: string | undefined): string {

@@ -7,8 +7,9 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { commandLine } from './command-line.ts';
 import { withAuthenticators } from './connections.ts';
 import { issuingOf, type SeenToken, toJson } from './issuer.ts';
-import { lockoutJson, lockoutLines } from './lockouts.ts';
+import { lockoutLines } from './lockouts.ts';
 import { type LookedUp, lookUpUser } from './look-up-user.ts';
+import { lockoutJson } from './named-lockouts.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
@@ -29,7 +30,7 @@ export async function explainUser(
   options: UserOptions,
   redis?: ProbedRedis,
 ): Promise<ExitCode> {
-  const { name, isExact } = await findUser(config, given, options.exact);
+  const { name, isExact } = await findUser(config, given, { isExact: options.exact, redis });
   const observed = createObserver(config);
   const looked = await lookUpAll(config, name, observed);
   const groups = observed.seen.groups.flatMap(({ final }) => final);

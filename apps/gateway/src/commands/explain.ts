@@ -7,17 +7,20 @@ import type { Entry, RevocationList } from '../revocation/list.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { longestUse, readOnlyCaching } from './cached-answers.ts';
 import { loadNamedConfig } from './config-file.ts';
+
 import { joinAttempts, readBlocks, withCacheRedis } from './connections.ts';
 import { explainUser } from './explain-user.ts';
 import { readToken } from './input.ts';
-import { lockoutJson, lockoutLines, type NamedLockout, namedLockouts } from './lockouts.ts';
+import { lockoutLines } from './lockouts.ts';
+import { lockoutJson, type NamedLockout, namedLockouts } from './named-lockouts.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, printTable } from './output.ts';
 import { entryJson } from './report.ts';
 import { nameSubject } from './subject.ts';
-import { momentText } from './times.ts';
+import { humanDuration, momentText } from './times.ts';
 import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
 
 type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
@@ -40,6 +43,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
     logger: await createLogger('warn'),
     attempts,
     blocks: { ...blocks, isUnknown: false },
+    ...(isRead && redis && { caching: readOnlyCaching(config, redis, blocks, options.audience) }),
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
@@ -71,7 +75,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const block = isBlocked ? findBlock(blocks, token, observed) : undefined;
   const subject = refusedUser(config, answers);
   const locks = isRead && redis && subject ? await readLockoutsOf(redis, config, subject) : [];
-  const found = { observed, block, locks, result };
+  const found = { observed, block, locks, result, uses: usesOf(config, answers, isRead) };
   const whyNot = (name: string) => {
     const one = generation.created.find(({ config: { name: its } }) => its === name);
     return whyUnrecognized(one?.authenticator ?? {}, token);
@@ -95,7 +99,11 @@ function rowsOf(
     if ('error' in answer) {
       return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
     }
-    const { decision, recognized } = answer;
+    const { decision, recognized, failure, until } = answer;
+    if (failure !== undefined) {
+      const cached = { until: until === undefined ? null : new Date(until) };
+      return { authenticator, answer: 'could not be checked', reason: failure.message, milliseconds, cached };
+    }
     const unknown = recognized ? 'does not know the token' : whyNot(authenticator);
     const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
     const reason = decision.kind === 'authenticated' ? decision.user.username : rejected;
@@ -127,6 +135,26 @@ function findBlock(blocks: RevocationList, token: string, { seen, credential }: 
   return found.find((block) => block !== undefined);
 }
 
+/** What the gateways do while an authenticator can't be asked. @param isShared the cache that they share was looked at */
+function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boolean): readonly string[] {
+  return answers.flatMap((answer) => {
+    const { authenticator } = answer;
+    const first = `${authenticator} could not be asked now.`;
+    if ('until' in answer && answer.until !== undefined) {
+      return [
+        `${first} Until ${momentText(answer.until)} at the latest, the gateways use an answer to this token that they have cached, ` +
+          `as above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
+      ];
+    }
+    const longest = 'error' in answer ? longestUse(config, authenticator) : 0;
+    if (longest === 0) return [];
+    return [
+      `${first}${isShared ? ' No answer to this token is in the cache that the gateways share.' : ''} A gateway that has one in its ` +
+        `memory, which this command can't see, uses it for up to ${humanDuration(longest)} after ${authenticator} gave it (staleTtl)`,
+    ];
+  });
+}
+
 type Rows = ReturnType<typeof rowsOf>;
 
 interface Found {
@@ -134,9 +162,10 @@ interface Found {
   readonly block: Entry | undefined;
   readonly locks: readonly NamedLockout[];
   readonly result: ReviewResult;
+  readonly uses: readonly string[];
 }
 
-function print(authenticators: Rows, { observed, block, locks, result }: Found, options: ReadOptions) {
+function print(authenticators: Rows, { observed, block, locks, result, uses }: Found, options: ReadOptions) {
   const { status } = toTokenReview('authentication.k8s.io/v1', result);
   const { credential = {} } = observed;
   if (options.output === 'json') {
@@ -157,4 +186,5 @@ function print(authenticators: Rows, { observed, block, locks, result }: Found, 
   }
   if (locks.length > 0) process.stdout.write(`\nREFUSED TRIES\n${lockoutLines(locks, options).join('\n')}\n`);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
+  if (uses.length > 0) process.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
 }

@@ -2,10 +2,13 @@ import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/auth
 import { z } from 'zod';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
+import { commandLine } from './command-line.ts';
 import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import type { ReadOptions, TokenOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest, UsageError } from './output.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
+import { printTokens } from './token-table.ts';
+import { findUser } from './user-names.ts';
 
 export interface RequestOptions extends TokenOptions {
   readonly authenticator?: string;
@@ -129,26 +132,49 @@ function description({ issued, user }: SeenToken, now: number): string {
   return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
 }
 
-export async function listTokens(options: ReadOptions & Partial<Record<'authenticator' | 'user' | 'digest', string>>) {
+type ListOptions = ReadOptions &
+  Partial<Record<'authenticator' | 'user' | 'digest', string>> & { readonly exact?: boolean };
+
+/** Exits 3 where none is of the user, or has the digest, that is asked for. */
+export async function listTokens(options: ListOptions): Promise<ExitCode> {
   const { user, digest, output } = options;
   const issuing = await loadIssuer(options);
   const { name } = issuing.authenticator;
-  const filter = {
-    ...(user !== undefined && { username: withoutPrefix(user, issuing.authenticator) }),
-    ...(digest !== undefined && { digest }),
-  };
+  const username = user === undefined ? undefined : await usernameOf(user, issuing, options.exact);
+  const filter = { ...(username !== undefined && { username }), ...(digest !== undefined && { digest }) };
   const now = Date.now();
   const { tokens, unreadable } = await collect(issuing, filter, now);
   if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
-  else {
-    const what = Object.keys(filter).length === 0 ? 'tokens' : 'such token';
-    printTokens(tokens, unreadable, now, `authenticator ${name} has no ${what}`);
-  }
+  else printTokens(issuing, tokens, unreadable, now);
   const { length } = unreadable;
+  if (tokens.length + length === 0) printRemark(emptyRemark(issuing, filter, options));
   const subject =
     length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
   if (length > 0) printRemark(`${subject} no one: fix or delete what is stored there`);
-  return exitCodes.success;
+  const isMissing = Object.keys(filter).length > 0 && tokens.length + length === 0;
+  return isMissing ? exitCodes.negative : exitCodes.success;
+}
+
+/** The name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
+async function usernameOf(user: string, { authenticator, config }: Issuing, isExact?: boolean): Promise<string> {
+  const hasSessions = authenticator.name === config.login?.sessions;
+  return hasSessions ? (await findUser(config, user, { isExact })).name : withoutPrefix(user, authenticator);
+}
+
+function emptyRemark(
+  { authenticator, config }: Issuing,
+  { username, digest }: TokenFilter,
+  options: ListOptions,
+): string {
+  const { name } = authenticator;
+  const sessions = config.login?.sessions;
+  if (digest !== undefined) return `authenticator ${name} has no such token`;
+  const what = name === sessions ? 'session' : 'token';
+  if (username === undefined) return `authenticator ${name} has no ${what}s`;
+  const nothing = `authenticator ${name} has no ${what} of user ${printable(authenticator.username.prefix + username)}`;
+  if (sessions === undefined || options.authenticator !== undefined) return nothing;
+  const words = ['token', 'list', '--authenticator', sessions, '--user', options.user ?? username];
+  return `${nothing}. To list their sessions: ${commandLine(words, options.config)}`;
 }
 
 /** Takes a name as `token create` does, and with the prefix, as Kubernetes and this list show it. @throws UsageError for the prefix alone */
@@ -192,24 +218,4 @@ async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
     tokens: tokens.sort((one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued)),
     unreadable: unreadable.sort(byDigest),
   };
-}
-
-function printTokens(tokens: readonly SeenToken[], unreadable: readonly UnreadableToken[], now: number, empty: string) {
-  const tracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
-  const lastUse = (text: string) => (tracked ? [text] : []);
-  const ago = (time: Date) => `${humanDuration(now - time.getTime())} ago`;
-  const rows = [
-    ...tokens.map(({ issued, user: { username, groups = [] }, state }) => {
-      const { digest, issuedAt, issuedBy = '', reason = '', expiresAt, lastUsedAt } = issued;
-      const age = issuedAt === undefined ? '' : humanDuration(now - +issuedAt);
-      const left = expiresAt && (+expiresAt <= now ? ago(expiresAt) : humanDuration(+expiresAt - now));
-      const used = lastUse(lastUsedAt ? ago(lastUsedAt) : lastUsedAt === null ? 'never' : '');
-      return [shortDigest(digest), username, groups.join(','), age, left ?? 'never', ...used, state, issuedBy, reason];
-    }),
-    ...unreadable.map(({ digest, fault }) => {
-      return [shortDigest(digest), '', '', '', '', ...lastUse(''), `unreadable: ${fault}`];
-    }),
-  ];
-  const head = ['DIGEST', 'USER', 'GROUPS', 'AGE', 'EXPIRES', ...lastUse('LAST USE'), 'STATE', 'BY', 'REASON'];
-  printTable(head, rows, empty);
 }

@@ -1,10 +1,9 @@
-import type { GatewayConfig } from '../config/types.ts';
-import { clearLockout, readLockouts } from '../lockout/shared-lockouts.ts';
+import { clearLockout } from '../lockout/shared-lockouts.ts';
 import { printable } from '../logging/printable.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withCacheRedis } from './connections.ts';
+import { lockoutJson, type NamedLockout, namedLockouts } from './named-lockouts.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
 import { mayStillBeRefused, publish, report } from './report.ts';
@@ -26,21 +25,6 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
     printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
   }
   return exitCodes.success;
-}
-
-export type NamedLockout = Awaited<ReturnType<typeof namedLockouts>>[number];
-
-/** Reads lockouts, with the names that Kubernetes sees. Leaves out those of authenticators that the config does not have. */
-export async function namedLockouts(redis: ProbedRedis, { authenticators, lockout }: GatewayConfig, name?: string) {
-  const all = (await readLockouts(redis, lockout)).flatMap((one) => {
-    const owner = authenticators.find((each) => each.name === one.authenticator);
-    return owner === undefined ? [] : [{ ...one, user: owner.username.prefix + one.username }];
-  });
-  return name === undefined ? all : all.filter(({ user }) => user === name);
-}
-
-export function lockoutJson({ user, authenticator, subject, refused, isLockedOut, until }: NamedLockout): object {
-  return { user, authenticator, subject, refused, lockedOut: isLockedOut, until: new Date(until) };
 }
 
 type LineOptions = ReadOptions & { readonly exact?: boolean };

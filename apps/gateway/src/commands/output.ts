@@ -5,7 +5,7 @@ export const exitCodes = {
   /** Something is wrong with the config, a file or a backend. */
   failure: 1,
   usage: 2,
-  /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`: there was nothing to revoke or unlock. */
+  /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`, `token list`: there was nothing to revoke, unlock or list. */
   negative: 3,
 } as const;
 

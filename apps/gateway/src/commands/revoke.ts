@@ -1,6 +1,5 @@
 import type { RevokedToken, TokenSelection } from '@sallyport/authenticator';
 import { causeOf } from '../config/problems.ts';
-import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { issuesTokens } from '../runtime/authenticators.ts';
 import { commandLine } from './command-line.ts';
@@ -8,6 +7,7 @@ import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson
 import { digestLength, jtiText } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
 import { mayStillPass, publish, report } from './report.ts';
+import { advice, effectText, lingeringText } from './revoke-texts.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
 import { remarkUnknownUser } from './unknown-user.ts';
@@ -23,10 +23,10 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   const isText = options.output === 'text';
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   const at = new Date();
-  if (found) await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText)));
+  const ended = found ? await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText))) : [];
   if (isText && kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
   const inJson = (replicas?: object) => ({ ...outcome, replicas });
-  const forgotten = found ? await forget(found, options, inJson) : exitCodes.success;
+  const forgotten = found ? await forget(found, options, ended.flat(), inJson) : exitCodes.success;
   if (!found && !isText) printJson(inJson());
   const revoked = outcome.revoked.length;
   const known = revoked + outcome.already.length + outcome.unreadable.length;
@@ -90,11 +90,16 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
 /** What became of the tokens, in JSON: revoked now or before, and why not all of an authenticator could be revoked. */
 type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
-/** Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost. */
+/**
+ * Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost.
+ *
+ * @returns those that are revoked, now or before
+ */
 async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcome: Outcome, isText: boolean) {
   const authenticator = issuing.authenticator.name;
   const { kind, by, reason } = prepared.draft;
   const revocation = { at, by, ...(reason !== undefined && { reason }) };
+  const ended: SeenToken[] = [];
   let unconfirmed = 0;
   try {
     await withIssuer(issuing, async (issuer) => {
@@ -109,6 +114,7 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
           );
         } else {
           const seen = seeToken(one.token, issuing.judge, at.getTime());
+          ended.push(seen);
           const { already, unconfirmed: isUnconfirmed } = one;
           (already ? outcome.already : outcome.revoked).push({
             ...toJson(seen, authenticator),
@@ -125,6 +131,7 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
     printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${problem}`);
   }
   if (unconfirmed > 0) printRemark(unconfirmedRemark(authenticator, unconfirmed));
+  return ended;
 }
 
 function unconfirmedRemark(authenticator: string, count: number): string {
@@ -174,7 +181,12 @@ function nothingRemark({ draft }: Prepared, issuers: readonly Issuing[]): string
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 
 /** Prints what becomes of the answers that replicas have cached. Never rejects: the tokens are revoked in any case. */
-async function forget(prepared: Prepared, options: EntryOptions, inJson: (replicas?: object) => object) {
+async function forget(
+  prepared: Prepared,
+  options: EntryOptions,
+  ended: readonly SeenToken[],
+  inJson: (replicas?: object) => object,
+) {
   const { config, draft } = prepared;
   const print = (text: string) => {
     if (options.output === 'json') printJson(inJson());
@@ -185,32 +197,13 @@ async function forget(prepared: Prepared, options: EntryOptions, inJson: (replic
     print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
     return exitCodes.success;
   }
-  const next = advice(prepared, options);
+  const next = advice(prepared, ended, options);
   try {
     const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + rememberedFor }));
-    const first = `Replicas forget what they have cached of ${nameSubject(draft)}, and ask the backend at the next review.\n`;
-    return report(publication, options.output, [first, mayStillPass + next], inJson);
+    return report(publication, options.output, [effectText(draft, ended), mayStillPass + next], inJson);
   } catch (error) {
     print(lingering + mayStillPass + next);
     printRemark(`the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`);
     return exitCodes.failure;
   }
-}
-
-function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepared['draft']): string {
-  const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
-  const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));
-  const most = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...caches.map((cache) => cache[key]));
-  const [authenticatedTtl, staleTtl] = [most('authenticatedTtl'), most('staleTtl')];
-  if (authenticatedTtl === 0) return 'This config caches nothing of it.\n';
-  const stale = staleTtl === 0 ? '' : `, and ${humanDuration(staleTtl)} beyond while the backend is down (staleTtl)`;
-  return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;
-}
-
-function advice({ draft: { kind, name }, token }: Prepared, { config, exact }: EntryOptions): string {
-  if (kind === 'all') return 'No token was revoked: whoever has a good one, or a good password, gets in again.\n';
-  if (kind === 'token' && token === undefined) return '';
-  const words = kind === 'user' ? ['--user', name, ...(exact ? ['--exact'] : [])] : ['--token'];
-  const command = commandLine(['block', ...words, '--for', '8h'], config);
-  return `The backend decides who gets in again. To refuse them whatever it says: ${command}\n`;
 }

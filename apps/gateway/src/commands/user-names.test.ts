@@ -1,5 +1,5 @@
 import type { Authenticator, UserInfo } from '@sallyport/authenticator';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { GatewayConfig } from '../config/types.ts';
 import { corpConfig } from '../runtime/testing/link-parts.ts';
 import { candidatesFor, findUser, requirePrefix } from './user-names.ts';
@@ -101,6 +101,14 @@ describe('a command that changes something', () => {
     );
     expect(await refusal('ops', { corp: knows }, 'group')).toBe('  --group g:ops');
   });
+
+  test('lists them for the helpdesk as its script takes them', async () => {
+    vi.stubEnv('SALLYPORT_HELPDESK', 'sallyport-helpdesk');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(await refusal('jane', { corp: knows, plain: knows })).toBe(
+      '  corp:jane   # known: corp\n  jane        # known: plain. An administrator can name this user, with --exact',
+    );
+  });
 });
 
 describe('a command that shows a user', () => {
@@ -126,7 +134,7 @@ describe('a command that shows a user', () => {
   test('takes a name with its prefix, or that is exact, as it is', async () => {
     const two = config({ corp: isDown, partner: isDown });
     expect(await findUser(two, 'corp:jane')).toEqual({ name: 'corp:jane', isExact: false });
-    expect(await findUser(two, 'jane', true)).toEqual({ name: 'jane', isExact: true });
+    expect(await findUser(two, 'jane', { isExact: true })).toEqual({ name: 'jane', isExact: true });
     expect(remarks).not.toHaveBeenCalled();
   });
 

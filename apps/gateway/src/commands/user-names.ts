@@ -2,10 +2,13 @@ import { pino } from 'pino';
 import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
 import { printable } from '../logging/printable.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { shellQuoted } from '../shell-quoted.ts';
+import { helpdeskScript } from './command-line.ts';
 import { withAuthenticators } from './connections.ts';
 import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { columns, printRemark, UsageError } from './output.ts';
+import { readTraces } from './user-traces.ts';
 
 /** Those that give users their names: sessions have the names of others. */
 export function namingAuthenticators({ authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>) {
@@ -51,30 +54,39 @@ export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
   // An authenticator that can't be made must not stop a block: the names are listed without answers then.
-  const answers = kind === 'user' ? await whoKnows(config, name, longest.message).catch(() => []) : [];
+  const answers = kind === 'user' ? await whoKnows(config, name, candidates, longest.message).catch(() => []) : [];
+  const exact =
+    candidates.some((one) => one.isExact) || helpdeskScript() ? '' : ', or add --exact if the name is right as it is';
   throw new UsageError(
     `nothing was done: --${kind} ${printable(name)} begins with no prefix of this config, and names are as Kubernetes ` +
-      `sees them. Write one of these${candidates.some((one) => one.isExact) ? '' : ', or add --exact if the name is right as it is'}:` +
-      listing(kind, candidates, answers),
+      `sees them. Write one of these${exact}:${listing(kind, candidates, answers)}`,
   );
 }
 
+interface FindOptions {
+  /** The name is right as it is. */
+  readonly isExact?: boolean | undefined;
+  /** Left out: blocks and lockouts are not looked at. */
+  readonly redis?: ProbedRedis | undefined;
+}
+
 /**
- * For a command that only shows something: takes the one name that authenticators know.
+ * For a command that only shows something: takes the one name that is known, to an authenticator or by a session, a block or a lockout.
  *
  * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
  */
-export async function findUser(config: GatewayConfig, name: string, isExact = false): Promise<Candidate> {
+export async function findUser(config: GatewayConfig, name: string, { isExact = false, redis }: FindOptions = {}) {
   const candidates = candidatesFor('user', name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return { name, isExact };
-  const answers = candidates.length === 1 ? [] : await whoKnows(config, name, longest.search);
+  const answers = candidates.length === 1 ? [] : await whoKnows(config, name, candidates, longest.search, redis);
   const known = candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
   const [found, ...others] = known;
   if (found !== undefined && others.length === 0) {
     const unasked = answers.filter(
       ({ answer }) => answer === 'could not be checked' || answer === 'cannot be looked up',
     );
-    const doubt = unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`).join(', ');
+    const doubts = new Set(unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`));
+    const doubt = [...doubts].join(', ');
     printRemark(`${printable(name)} is ${printable(found.name)}${doubt === '' ? '' : ` (not looked up: ${doubt})`}`);
     return found;
   }
@@ -95,8 +107,25 @@ function knows({ answer, tokens }: Pick<LookedUp, 'answer' | 'tokens'>): boolean
   return answer === 'known' || answer === 'refused by policy' || (tokens ?? 0) > 0;
 }
 
-/** Asks each authenticator about a name without a prefix. @throws ConfigError when one of them can't be made */
-function whoKnows(config: GatewayConfig, username: string, limit: number): Promise<Answers> {
+/** Asks who knows a name without a prefix. @throws ConfigError when an authenticator can't be made */
+async function whoKnows(
+  config: GatewayConfig,
+  username: string,
+  candidates: readonly Candidate[],
+  limit: number,
+  redis?: ProbedRedis,
+): Promise<Answers> {
+  const names = candidates.map(({ name }) => name);
+  const [answers, traces] = await Promise.all([
+    askAuthenticators(config, username, limit),
+    withTimeLimit(limit, 'late', () => readTraces(config, names, redis)).catch(() => []),
+  ]);
+  const others = traces.map(({ name, where, answer }) => ({ name, authenticator: where, answer, tokens: null }));
+  return [...answers, ...others];
+}
+
+/** @throws ConfigError when one of them can't be made */
+function askAuthenticators(config: GatewayConfig, username: string, limit: number): Promise<Answers> {
   const authenticators = namingAuthenticators(config);
   const observer = { onStep: () => undefined, onNames: () => undefined };
   return withAuthenticators({ ...config, authenticators }, pino({ level: 'silent' }), (created) => {
@@ -115,13 +144,20 @@ function whoKnows(config: GatewayConfig, username: string, limit: number): Promi
   });
 }
 
-/** Lists names to paste, those that are known first; what is behind `#` is a comment for a shell. */
+/** Lists names to paste, those that are known first; what is after `#` is a comment for a shell. */
 function listing(kind: 'user' | 'group', candidates: readonly Candidate[], answers: Answers): string {
   const sorted = candidates.toSorted((one, other) => Number(isKnown(other, answers)) - Number(isKnown(one, answers)));
+  const isHelpdesk = helpdeskScript() !== undefined;
   const rows = sorted.map(({ name, isExact }) => {
-    const option = `--${kind} ${printable(shellQuoted(name))}${isExact ? ' --exact' : ''}`;
-    const theirs = answers.filter((one) => one.name === name);
-    return [option, ...(theirs.length === 0 ? [] : [`# ${theirs.map(wording).join(', ')}`])];
+    const word = printable(shellQuoted(name));
+    const answered = answers.filter((one) => one.name === name).map(wording);
+    const remarks = [
+      ...(answered.length > 0 ? [answered.join(', ')] : []),
+      ...(isHelpdesk && isExact ? ['An administrator can name this user, with --exact'] : []),
+    ];
+    // The script for the helpdesk takes a name, and no option.
+    const option = isHelpdesk ? word : `--${kind} ${word}${isExact ? ' --exact' : ''}`;
+    return [option, ...(remarks.length > 0 ? [`# ${remarks.join('. ')}`] : [])];
   });
   return `\n${columns(rows)}`.replaceAll('\n', '\n  ');
 }

@@ -3,11 +3,10 @@ import { findLastLines } from '../audit/last-lines.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import type { Entry } from '../revocation/list.ts';
-import { issuesTokens } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { readBlockList } from './connections.ts';
-import { issuingOf, type SeenToken, seeToken, withIssuer } from './issuer.ts';
-import { namedLockouts } from './lockouts.ts';
+import { namedLockouts } from './named-lockouts.ts';
+import { readSessions } from './user-traces.ts';
 
 /** What was read, or why it could not be read. */
 type Part<Value> = { readonly value: Value } | { readonly unread: string };
@@ -51,22 +50,6 @@ function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
 function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, name: string, groups: readonly string[]) {
   const names: Readonly<Partial<Record<Entry['kind'], readonly string[]>>> = { user: [name], group: groups };
   return blocks.filter((block) => names[block.kind]?.includes(block.name));
-}
-
-/** @returns the sessions that would be accepted, the newest first; undefined without `login` */
-async function readSessions(config: GatewayConfig, name: string): Promise<readonly SeenToken[] | undefined> {
-  const one = config.authenticators.find((each) => each.name === config.login?.sessions);
-  if (one === undefined || !issuesTokens(one)) return undefined;
-  const issuing = issuingOf(config, one);
-  const now = Date.now();
-  const all: SeenToken[] = [];
-  await withIssuer(issuing, async (issuer) => {
-    for await (const issued of issuer.list({ username: name, sessions: true })) {
-      if (!('fault' in issued)) all.push(seeToken(issued, issuing.judge, now));
-    }
-  });
-  const since = ({ session }: SeenToken) => session?.since ?? 0;
-  return all.filter(({ state }) => state === 'good').sort((one, other) => since(other) - since(one));
 }
 
 /** How many lines of the audit trail are shown. */

@@ -115,7 +115,7 @@ describe('a login', () => {
   });
 
   test.each([
-    ['no one knows the name', { a: unknown, b: unknown }, 401, ['a', 'b'], {}],
+    ['no one knows the name', { a: unknown, b: unknown }, 401, ['a', 'b'], { reason: 'unknown-user' }],
     [
       'the first one refuses it',
       { a: wrong, b: loggedIn },

@@ -168,6 +168,8 @@ async function checkPassword(
     }
   }
   if (isUnchecked) throw unavailable('the directory', isChecked);
+  // For the operator. The name is not reported: what was typed may be a password.
+  progress.reason ??= 'unknown-user';
   // One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists.
   throw new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
 }

@@ -23,7 +23,11 @@ import { createLoginParts } from './login.ts';
 
 export interface GenerationDependencies extends CreateDependencies, Pick<SharedParts, 'onAbandoned'> {
   /** What the caches of all generations share. Left out: nothing is cached. */
-  readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & { readonly redis: RedisPool };
+  readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & {
+    readonly redis: RedisPool;
+    /** Left out: `createRedisTier`. */
+    readonly tierOf?: typeof createRedisTier;
+  };
   readonly blocks: Blocks;
   /** Left out: no session is known to have ended. */
   readonly ended?: Pick<EndedSessions, 'has' | 'add'>;
@@ -117,7 +121,7 @@ function assembleChain(
     ...{ logger, clocks, blocks, onAbandoned: dependencies.onAbandoned },
     prefixes: identityPrefixes(config.authenticators),
     apiAudiences: () => config.server.apiAudiences,
-    cache: caching && { ...caching, redis: redis && createRedisTier(redis, clocks) },
+    cache: caching && { ...caching, redis: redis && (caching.tierOf ?? createRedisTier)(redis, clocks) },
     provenance: config.provenance && { ...config.provenance, fingerprint: createTokenFingerprint(sealingKeys[0]) },
   };
   const logins = new Map<string, ReturnType<typeof assembleLogin>>();

@@ -141,14 +141,15 @@ describe('a session', () => {
     let source: 'memory' | 'stale' = 'memory';
     const { ask, sources } = setUp({
       users: async (_text, context) => {
-        context.onCached?.(source, source === 'stale' ? failure : undefined);
+        if (source === 'stale') context.onCached?.(source, failure, 7);
+        else context.onCached?.(source);
         return today;
       },
     });
     await ask();
     source = 'stale';
     await ask();
-    expect(sources).toEqual([['stale', failure]]);
+    expect(sources).toEqual([['stale', failure, 7]]);
   });
 
   test('whose user and record are at hand needs no promise, and gives the same object', () => {

@@ -121,9 +121,9 @@ function contextOf(context: LinkContext, onCached: () => void): LinkContext {
     },
     ...(context.trace && { trace: context.trace }),
     ...(context.onNames && { onNames: context.onNames }),
-    onCached(source, failure) {
+    onCached(source, failure, until) {
       onCached();
-      if (source === 'stale') context.onCached?.(source, failure);
+      if (source === 'stale') context.onCached?.(source, failure, until);
     },
   };
 }

@@ -59,6 +59,7 @@ export interface ReplicaOptions {
   readonly memory?: MemoryTier;
   /** The backend behind the cache. `answer` of the replica can replace it. */
   readonly answer?: Answer;
+  readonly asksAlways?: boolean;
 }
 
 type Answer = (token: string, audiences: readonly string[], signal: AbortSignal) => Decision | Promise<Decision>;
@@ -68,6 +69,7 @@ interface Answered {
   /** Undefined: the backend's. */
   readonly source: Source | undefined;
   readonly failure: unknown;
+  readonly until: unknown;
 }
 
 /** One process with one authenticator, its cache, and what is behind it. */
@@ -105,7 +107,7 @@ export const noOpinion: Decision = { kind: 'no-opinion' };
 export const rejected: Decision = { kind: 'rejected', reason: 'invalid-credentials', subject: 'jane' };
 
 export function createReplica(options: ReplicaOptions = {}): Replica {
-  const { clocks = createClocks(), memory = createMemoryTier(1_000), shared } = options;
+  const { clocks = createClocks(), memory = createMemoryTier(1_000), shared, asksAlways = false } = options;
   const revocations = createRevocations();
   const looks: string[] = [];
   const labels = new Set<string>();
@@ -125,7 +127,7 @@ export function createReplica(options: ReplicaOptions = {}): Replica {
     close: async () => {},
   };
   const redis = shared && createRedisTier(shared, clocks);
-  const dependencies = { memory, redis, revocations, clocks, metrics };
+  const dependencies = { memory, redis, revocations, clocks, metrics, asksAlways };
   const authenticator = withCache(inner, { ...settings, ...options.settings }, dependencies);
   let asked = 0;
   const replica: Replica = {
@@ -149,12 +151,12 @@ export function createReplica(options: ReplicaOptions = {}): Replica {
 }
 
 async function ask(authenticator: Authenticator, token: string, context: LinkContext): Promise<Answered> {
-  let [source, failure]: [Source | undefined, unknown] = [undefined, undefined];
+  let [source, failure, until]: [Source | undefined, unknown, unknown] = [undefined, undefined, undefined];
   const decision = await authenticator.authenticate(token, {
     ...context,
-    onCached(from: Source, why?: unknown) {
-      [source, failure] = [from, why];
+    onCached(...given: [Source, unknown, unknown]) {
+      [source, failure, until] = given;
     },
   } as LinkContext);
-  return { decision, source, failure };
+  return { decision, source, failure, until };
 }

@@ -1,0 +1,62 @@
+import { createMemoryTier } from '../cache/memory-tier.ts';
+import { createRedisTier, type RedisTier } from '../cache/redis-tier.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import type { RevocationList } from '../revocation/list.ts';
+import type { GenerationDependencies } from '../runtime/generation.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+
+type Caching = NonNullable<GenerationDependencies['caching']>;
+
+/** The memory is that of this process: it has nothing before, and one question is asked. */
+const memoryEntries = 16;
+
+/**
+ * What a chain needs to use the answers that the gateways share where a backend can't be asked, as a gateway would. Each backend is asked
+ * first, and nothing is written.
+ *
+ * @param audiences those that were asked for; undefined: they are not known, so those of the API servers in the config are tried
+ */
+export function readOnlyCaching(
+  { server, login }: Pick<GatewayConfig, 'server' | 'login'>,
+  redis: ProbedRedis,
+  blocks: RevocationList,
+  audiences: readonly string[] | undefined,
+): Caching {
+  const ofClusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
+  const single = [...new Set([...server.apiAudiences, ...ofClusters])].map((one) => [one]);
+  const others = audiences === undefined ? [server.apiAudiences, ...single] : [];
+  return {
+    memory: createMemoryTier(memoryEntries),
+    revocations: { ...blocks, isCutOff: false },
+    metrics: { lookup: () => undefined, coalesced: () => undefined },
+    asksAlways: true,
+    redis: { acquire: async () => ({ redis, files: [], release: async () => undefined }) },
+    tierOf: (shared, clocks) => readOnlyTier(createRedisTier(shared, clocks), others),
+  };
+}
+
+function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[]): RedisTier {
+  return {
+    async get(question) {
+      let found = await tier.get(question);
+      for (const audiences of others) {
+        if (found.result !== 'miss') break;
+        found = await tier.get({ ...question, audiences });
+      }
+      return found;
+    },
+    set: () => undefined,
+    delete: () => undefined,
+  };
+}
+
+/** Milliseconds for which a gateway may use an answer of an authenticator, the time in which it can't be asked included; 0: it caches none. */
+export function longestUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
+  const lifetimeOf = ({ cache: own }: AuthenticatorConfig) => (own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl);
+  const one = authenticators.find((each) => each.name === name);
+  if (one === undefined) return 0;
+  if (login === undefined || name !== login.sessions) return lifetimeOf(one);
+  // The user of a session is looked up at the authenticator that logged them in.
+  const users = authenticators.filter((each) => login.authenticators.includes(each.name));
+  return Math.max(...users.map((each) => login.revalidate + (each.cache === 'off' ? cache : each.cache).staleTtl));
+}
