@@ -80,15 +80,17 @@ function setUp(proxies: readonly string[] = []) {
         answer.destroyed = true;
         socket.emit('close');
       };
-      const request = { socket, method, headers, on: () => undefined, resume: () => undefined, push: () => true };
+      const pushed: (Buffer | null)[] = [];
+      const push = (piece: Buffer | null) => pushed.push(piece) > 0;
+      const request = { socket, method, headers, on: () => undefined, resume: () => undefined, push };
       come(request, answer);
-      return { request: request as unknown as ServerRequest, socket, answer, hangUp: close };
+      return { request: request as unknown as ServerRequest, socket, answer, hangUp: close, pushed };
     },
-    askOverHttp2(remoteAddress: string) {
+    askOverHttp2(remoteAddress: string, headers: Record<string, string> = {}) {
       const stream = createStream(remoteAddress);
       const request = Object.assign(stream, {
         session: { destroy: () => stream.close() },
-        headers: {},
+        headers,
         resume: () => undefined,
         push: () => true,
       });
@@ -137,6 +139,17 @@ test('after 64 answers of 429 within a second, further requests of an address en
   expect(ask('192.0.2.1').answer).toMatchObject({ statusCode: 429, body: expect.any(String) });
 });
 
+test('after 256 answers of 429 within a second to any addresses, further requests that would get one end their connection', () => {
+  const { ask, later } = setUp();
+  const addresses = Array.from({ length: 12 }, (_, index) => `192.0.2.${index}`);
+  for (const address of addresses) for (let count = 0; count < 64; count++) ask(address);
+  const all = Array.from({ length: 30 }, () => addresses.map((address) => ask(address))).flat();
+  expect(all.filter(({ answer }) => answer.statusCode === 429)).toHaveLength(256);
+  expect(all.slice(256).every(({ socket }) => socket.destroyed)).toBe(true);
+  later(1_000);
+  expect(ask('192.0.2.1').answer.statusCode).toBe(429);
+});
+
 test('the connection of a proxy is not ended for one of its clients', () => {
   const { ask } = setUp(['10.0.0.0/8']);
   const all = Array.from({ length: 200 }, () => ask('10.0.0.1', { 'x-forwarded-for': '192.0.2.1' }));
@@ -150,13 +163,22 @@ test.each(['HTTP/1.1', 'HTTP/2'])(
     const { ask, askOverHttp2 } = setUp();
     const asked = protocol === 'HTTP/2' ? askOverHttp2('192.0.2.1') : ask('192.0.2.1');
     const isEnded = () => ('stream' in asked ? asked.stream.destroyed : asked.socket.destroyed);
-    for (let count = 0; count < 256; count++) expect(asked.request.push('x')).toBe(true);
+    const piece = Buffer.from('x');
+    for (let count = 0; count < 256; count++) expect(asked.request.push(piece)).toBe(true);
     expect(isEnded()).toBe(false);
-    for (let count = 0; count < 2; count++) expect(asked.request.push('x')).toBe(false);
+    for (let count = 0; count < 2; count++) expect(asked.request.push(piece)).toBe(false);
     await turns(1);
     expect(isEnded()).toBe(true);
   },
 );
+
+test('a piece of a body that waits is held without what arrived with it', () => {
+  const { ask } = setUp();
+  const { request, pushed } = ask('192.0.2.1');
+  request.push(Buffer.alloc(16_384).subarray(0, 1));
+  request.push(null);
+  expect(pushed.map((piece) => piece?.buffer.byteLength)).toEqual([1, undefined]);
+});
 
 test('a request of a proxy is one of the address that it names', async () => {
   const { ask, letIn } = setUp(['10.0.0.0/8']);
@@ -208,11 +230,27 @@ test('beyond 1,000 in progress the oldest of the address with the most is cut of
   for (let count = 0; count < 2; count++) ask('192.0.2.3');
   const [overHttp1, overHttp2] = many;
   expect(overHttp1 && 'socket' in overHttp1 && overHttp1.socket.destroyed).toBe(true);
-  expect(overHttp2 && 'stream' in overHttp2 && overHttp2.stream.code).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  await turns(1);
+  // With all that is on its session.
+  expect(overHttp2 && 'stream' in overHttp2 && [overHttp2.stream.destroyed, overHttp2.stream.code]).toEqual([
+    true,
+    undefined,
+  ]);
   expect(many.filter(({ request }) => isCutOff(request))).toEqual([overHttp1, overHttp2]);
   expect(few.some(({ request }) => isCutOff(request))).toBe(false);
   // They were let in: whoever answers them reports them.
   expect(reports).toEqual([]);
+});
+
+test('of requests that a proxy sends over one session, those beyond 1,000 are reset alone', async () => {
+  const { askOverHttp2 } = setUp(['10.0.0.0/8']);
+  const all = Array.from({ length: 1_001 }, (_, index) => {
+    return askOverHttp2('10.0.0.1', { 'x-forwarded-for': `192.0.${index >> 8}.${index & 255}` }).stream;
+  });
+  await turns(1);
+  const codes = all.map(({ code }) => code);
+  expect(codes).toEqual([constants.NGHTTP2_ENHANCE_YOUR_CALM, ...Array(1_000).fill(undefined)]);
+  expect(all.filter(({ destroyed }) => destroyed)).toHaveLength(1);
 });
 
 test('of many addresses no more than 1,000 wait; those that are cut off get no turn and are reported', async () => {

@@ -4,8 +4,9 @@ import { BlockList } from 'node:net';
 import { discardBody } from '../server/answer-errors.ts';
 import { createFairTurns } from '../server/fair-turns.ts';
 import { endConnection, isClosed, onceClosed, type ServerAnswer, type ServerRequest } from '../server/http-server.ts';
+import { withoutRest } from '../server/read-body.ts';
 import { createFairLimit, networkOf, plain } from '../server/socket-limit.ts';
-import { clientAddress, createAddressLimit } from './bounds.ts';
+import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts';
 import { errorBody } from './login-error.ts';
 import type { OnLogin } from './login-report.ts';
 
@@ -15,8 +16,11 @@ const maxInProgress = 1_000;
 const maxWaiting = 64;
 /** Pieces of one body, which has 16 KiB at most: see `maxPieces`. */
 const maxBodyPieces = 256;
-/** Such answers to one address. Each takes a tenth of a millisecond, so one more ends its connection instead. */
-const refusals = { count: 64, per: 1_000 };
+/** Such answers to one address, and to all. Each takes a tenth of a millisecond, so one more ends its connection instead. */
+const [refusals, allRefusals] = [
+  { count: 64, per: 1_000 },
+  { count: 256, per: 1_000 },
+];
 
 export interface DoorOptions {
   /** `login.trustedProxies`, read at each request. */
@@ -46,6 +50,8 @@ export function isCutOff(request: ServerRequest): boolean {
 interface Visit {
   readonly request: ServerRequest;
   readonly response: ServerAnswer;
+  /** Whether no proxy sent it, whose connection is that of others as well. */
+  readonly isDirect: boolean;
   /** Takes it out of the queue. Undefined: it is not there. */
   leave?: (() => void) | undefined;
 }
@@ -57,7 +63,7 @@ function limitPieces(request: ServerRequest): void {
   request.push = (piece, encoding) => {
     left -= 1;
     if (left === -1) endConnection(request);
-    return left >= 0 && push.call(request, piece, encoding);
+    return left >= 0 && push.call(request, piece && withoutRest(piece), encoding);
   };
 }
 
@@ -90,17 +96,18 @@ export function createDoor(
   const noProxies = new BlockList();
   const turn = createFairTurns({ waiting: maxWaiting, inProgress: Number.POSITIVE_INFINITY });
   const refused = createAddressLimit(() => refusals, now);
+  const allRefused = createRateLimit(() => allRefusals, now);
   const limited = (address: string) =>
     report({ ...{ at: Date.now(), seconds: 0 }, action: 'none', outcome: 'limited', address });
-  const inProgress = createFairLimit<Visit>(maxInProgress, ({ request, response, leave }) => {
+  const inProgress = createFairLimit<Visit>(maxInProgress, ({ request, response, isDirect, leave }) => {
     // One that was let in is reported by whoever answers it.
     if (leave === undefined) cutOff.add(request);
     else {
       leave();
       limited(addressOf(request));
     }
-    if ('stream' in response) response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-    else request.socket.destroy();
+    if (isDirect || !('stream' in response)) endConnection(request);
+    else response.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
   function refuse(request: ServerRequest, response: ServerAnswer): void {
     response.statusCode = 429;
@@ -114,7 +121,8 @@ export function createDoor(
     const address = clientAddress(request, proxies() ?? noProxies);
     addresses.set(request, address);
     limitPieces(request);
-    const visit: Visit = { request, response };
+    const isDirect = address === plain(request.socket.remoteAddress ?? '');
+    const visit: Visit = { request, response, isDirect };
     onceGone(visit, () => {
       visit.leave?.();
       inProgress.delete(visit);
@@ -129,9 +137,8 @@ export function createDoor(
     inProgress.add(visit, address);
     if (isQueued) return;
     limited(address);
-    // The connection of a proxy is that of others as well.
-    const isDirect = address === plain(request.socket.remoteAddress ?? '');
-    if (isDirect && typeof refused.take(address) === 'number') endConnection(request);
+    const isTooMany = [refused.take(address), allRefused.take('')].some((taken) => typeof taken === 'number');
+    if (isTooMany && isDirect) endConnection(request);
     else refuse(request, response);
   };
 }

@@ -2,18 +2,26 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { spreadHandshakes } from './http-listener.ts';
+import { spreadHandshakes } from './handshakes.ts';
 import { anHour } from './testing/server.ts';
 
+/** A TLS record with a ClientHello, which has this text instead of what a client says. */
+function hello(text: string): Buffer {
+  const header = Buffer.from([22, 3, 1, 0, 4 + text.length, 1, 0, 0, text.length]);
+  return Buffer.concat([header, Buffer.from(text)]);
+}
+
 /** A server that notes what each connection began with, and in which turn of the event loop. */
-async function start({ timeout = anHour, share = anHour, ends = true } = {}) {
+async function start({ timeout = anHour, share = anHour, ends = true, most = 1_000 } = {}) {
   let turn = 0;
   const begun: { readonly text: string; readonly turn: number; readonly end: () => void }[] = [];
   const server = createServer((socket) => {
-    begun.push({ text: String(socket.read()), turn, end: () => end(socket) });
+    begun.push({ text: String(socket.read().subarray(9)), turn, end: () => end(socket) });
     if (ends) end(socket);
   });
-  const end = spreadHandshakes(server, timeout, share);
+  const refused: string[] = [];
+  server.on('tlsClientError', ({ message }: Error) => refused.push(message));
+  const end = spreadHandshakes(server, timeout, share, most);
   let accepted = 0;
   server.on('connection', () => {
     accepted += 1;
@@ -44,16 +52,16 @@ async function start({ timeout = anHour, share = anHour, ends = true } = {}) {
   const settled = async () => {
     const seen = begun.length;
     const [last] = await open(1, '127.0.0.9');
-    last?.write('last');
+    last?.write(hello('last'));
     await until(() => begun.at(-1)?.text === 'last');
     for (let count = 0; count < 100; count++) await nextTurn();
     return begun.length - seen - 1;
   };
-  return { begun, open, until, settled };
+  return { begun, refused, open, until, settled };
 }
 
 const write = (sockets: readonly Socket[], name = '') => {
-  for (const [index, socket] of sockets.entries()) socket.write(`${name}${index}`);
+  for (const [index, socket] of sockets.entries()) socket.write(hello(`${name}${index}`));
 };
 
 test('connections whose first bytes come at once begin one after the other, with these bytes', async () => {
@@ -117,8 +125,58 @@ test('one that waits for others of its address for too long is closed', async ()
   write(first);
   await until(() => begun.length === 8);
   const [waiting] = await open(1);
-  waiting?.write('9');
+  waiting?.write(hello('9'));
   await expect.poll(() => waiting?.closed).toBe(true);
   expect(begun).toHaveLength(8);
   expect(first.every(({ closed }) => !closed)).toBe(true);
+});
+
+test('none begins before the whole ClientHello is there, whose bytes TLS gets', async () => {
+  const { begun, open, until, settled } = await start();
+  const [early] = await open(1);
+  const bytes = hello('in pieces');
+  for (const at of bytes.subarray(0, -1).keys()) {
+    early?.write(bytes.subarray(at, at + 1));
+    if ([0, 5, bytes.length - 2].includes(at)) expect(await settled()).toBe(0);
+  }
+  early?.write(bytes.subarray(-1));
+  await until(() => begun.at(-1)?.text === 'in pieces');
+});
+
+test('one that keeps its ClientHello back is closed in time, however often it sends a byte', async () => {
+  const { begun, open } = await start({ timeout: 100 });
+  const [slow] = await open(1);
+  slow?.write(hello('a'.repeat(200)).subarray(0, 9));
+  const sendMore = () => {
+    slow?.write('a');
+    return slow?.closed;
+  };
+  await expect.poll(sendMore, { interval: 10 }).toBe(true);
+  expect(begun).toEqual([]);
+});
+
+test.each([
+  ['this is no TLS', Buffer.from('GET / HTTP/1.1')],
+  ['the first TLS record has no ClientHello', Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0])],
+  ['the first TLS record has no possible length', Buffer.from([22, 3, 1, 0x40, 1, 1, 0, 0, 1])],
+  ['the first TLS record has no possible length', Buffer.from([22, 3, 1, 0, 3, 1, 0, 0, 0])],
+  ['the ClientHello is longer than its TLS record', Buffer.from([22, 3, 1, 0, 8, 1, 2, 0, 0, 0, 0, 0, 0])],
+])('"%s": such a connection is closed, and TLS never sees it', async (problem, bytes) => {
+  const { begun, refused, open } = await start();
+  const [socket] = await open(1);
+  socket?.write(bytes);
+  await expect.poll(() => socket?.closed).toBe(true);
+  expect([refused, begun]).toEqual([[problem], []]);
+});
+
+test('of all handshakes so many are in progress; one more ends the oldest of the address that has the most', async () => {
+  const { begun, open, until } = await start({ ends: false, most: 10 });
+  const [many, few] = [await open(8, '127.0.0.3'), await open(2, '127.0.0.4')];
+  write([...many, ...few]);
+  await until(() => begun.length === 10);
+  const [newcomer] = await open(1, '127.0.0.5');
+  newcomer?.write(hello('newcomer'));
+  await until(() => begun.at(-1)?.text === 'newcomer');
+  await expect.poll(() => many.filter(({ closed }) => closed).length).toBe(1);
+  expect([...few, newcomer].map((socket) => socket?.closed)).toEqual([false, false, false]);
 });

@@ -6,8 +6,8 @@ import type { Logger } from '@sallyport/authenticator';
 import type { ListenAddress } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
 import { answerUnreadable, answerWithoutHost } from './answer-errors.ts';
-import { afterUnlessClosed, type Connections, createConnections } from './connections.ts';
-import { createFairTurns } from './fair-turns.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { spreadHandshakes } from './handshakes.ts';
 import {
   applyTls,
   authority,
@@ -20,7 +20,7 @@ import {
 } from './http-server.ts';
 import type { StatusCode } from './kubernetes-status.ts';
 import { type ConnectionLimits, connectionLimits } from './limits.ts';
-import { createSocketLimit, networkOf } from './socket-limit.ts';
+import { createSocketLimit } from './socket-limit.ts';
 import type { TlsMaterial } from './tls.ts';
 
 export interface HttpListenerOptions {
@@ -182,45 +182,6 @@ function handleErrors(server: Server, connections: Connections, { logger, unread
   server.on('drop', (drop?: { remoteAddress?: string }) => {
     logger.debug({ peer: drop?.remoteAddress }, 'connection dropped: too many are open');
   });
-}
-
-/** TLS handshakes of one address that are in progress. Each costs a millisecond when it begins, and some of one at its end. */
-const maxHandshakes = 8;
-
-/** Milliseconds after which a handshake does not count: its client is far away or silent, and costs no time. */
-const handshakeShare = 100;
-
-/**
- * Begins at most one TLS handshake in a turn of the event loop, addresses in turn, and few of one address at a time: those
- * of 500 connections, a millisecond each, would make all other clients of the process wait.
- *
- * @param server over TLS, to which no one else has added a listener of `connection` yet
- * @param timeout milliseconds, until a handshake has begun
- * @returns to be called with a socket whose handshake has ended
- */
-export function spreadHandshakes(server: Server, timeout: number, share = handshakeShare): (socket: Socket) => void {
-  const begin = server.listeners('connection') as readonly ((this: Server, socket: Socket) => void)[];
-  server.removeAllListeners('connection');
-  const turn = createFairTurns({ waiting: Number.POSITIVE_INFINITY, inProgress: maxHandshakes });
-  const inProgress = new WeakMap<Socket, () => void>();
-  server.on('connection', (socket: Socket) => {
-    const address = networkOf(socket.remoteAddress ?? '');
-    socket.setTimeout(timeout, () => socket.destroy());
-    // TLS takes these bytes from the socket when it begins.
-    socket.once('readable', () => {
-      const leave = turn(address, (end) => {
-        socket.setTimeout(0);
-        inProgress.set(socket, end);
-        socket.once('close', end);
-        afterUnlessClosed(socket, share, end);
-        if (!socket.destroyed) for (const each of begin) each.call(server, socket);
-      });
-      if (leave) socket.once('close', leave);
-    });
-    // A client may leave before its handshake has begun. From then on, TLS reports its errors.
-    socket.on('error', () => socket.destroy());
-  });
-  return (socket) => inProgress.get(socket)?.();
 }
 
 /**

@@ -83,6 +83,8 @@ export function createHttpServer(tls: TlsMaterial | undefined, limits: Connectio
     : createServer(options, handle);
   // An unknown expectation is ignored, as RFC 9110, section 10.1.1, allows.
   server.on('checkExpectation', handle);
+  // No proxy is here. Over HTTP/2, Node would answer such requests by itself, and count none of them.
+  server.on('connect', endConnection);
   server.maxConnections = limits.maxConnections;
   return server;
 }

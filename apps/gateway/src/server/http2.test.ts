@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import { text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
 import type { Decision } from '@sallyport/authenticator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChainError } from '../chain/chain.ts';
@@ -202,13 +203,47 @@ describe('over HTTP/2', () => {
     await alive(server);
   });
 
-  test('CONNECT gets no tunnel', async () => {
+  test('CONNECT gets neither a tunnel nor an answer that nothing counts: it ends its connection', async () => {
     const server = await startTestServer({ tls });
-    const stream = open(server).request({ ':method': 'CONNECT', ':authority': 'evil.example:443' });
-    const [headers] = await once(stream, 'response');
-    expect(headers[':status']).toBe(405);
-    stream.close();
+    const session = open(server);
+    const stream = session.request({ ':method': 'CONNECT', ':authority': 'evil.example:443' });
+    const answers: unknown[] = [];
+    stream.on('response', (headers) => answers.push(headers)).on('error', () => {});
+    await once(
+      session.on('error', () => {}),
+      'close',
+    );
+    expect(answers).toEqual([]);
     await alive(server);
+  });
+
+  test.each([
+    ['X25519MLKEM768', true],
+    ['X25519', true],
+    ['P-256', true],
+    ['P-384', false],
+    ['P-521', false],
+    ['ffdhe3072', false],
+  ])(
+    'without client certificates, a client that has only %s for its key exchange is served: %s',
+    async (group, isServed) => {
+      const server = await startTestServer({ tls });
+      const socket = connectTls({ port: server.port, host: '127.0.0.1', ca: authority.cert, ecdhCurve: group });
+      const end = await Promise.race([once(socket, 'secureConnect'), once(socket, 'error')]).catch((error) => error);
+      expect(end instanceof Error ? false : socket.authorized).toBe(isServed);
+      socket.destroy();
+    },
+  );
+
+  test('a handshake on an open connection of TLS 1.2 is refused', async () => {
+    const server = await startTestServer({ tls });
+    const options = { port: server.port, host: '127.0.0.1', ca: authority.cert, maxVersion: 'TLSv1.2' } as const;
+    const socket = connectTls(options);
+    await once(socket, 'secureConnect');
+    const refused = new Promise((resolve) => socket.on('error', resolve));
+    socket.renegotiate({}, () => {});
+    expect(String(await refused)).toMatch(/no.renegotiation/);
+    socket.destroy();
   });
 
   test('a session without requests ends after the idle timeout', async () => {

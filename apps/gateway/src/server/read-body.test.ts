@@ -1,11 +1,11 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import Koa, { type Context } from 'koa';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { StatusError } from './kubernetes-status.ts';
-import { createArrivingBodies, createBodyReader } from './read-body.ts';
+import { createArrivingBodies, createBodyReader, withoutRest } from './read-body.ts';
 import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
 
 /** A server of one middleware. */
@@ -49,6 +49,30 @@ test.each([
   if (code === 429) openRaw(port).socket.write(half);
   await expect.poll(() => refused).toHaveLength(1);
   expect(refused).toMatchObject([{ error: { code }, listeners: 0 }]);
+});
+
+test('a piece of a body keeps at most twice its length in memory', () => {
+  const arrived = Buffer.from(new Uint8Array(16_384).fill(97).buffer);
+  for (const length of [0, 1, 100, 8_191, 8_192, 16_384]) {
+    const piece = withoutRest(arrived.subarray(100, 100 + length));
+    expect(piece.equals(arrived.subarray(100, 100 + length))).toBe(true);
+    expect(piece.buffer.byteLength).toBeLessThanOrEqual(2 * length);
+  }
+});
+
+test('pieces of a body that arrive with much else are held without it', async () => {
+  const concat = vi.spyOn(Buffer, 'concat');
+  onTestFinished(() => concat.mockRestore());
+  const readBody = createBodyReader(() => 1000, 1000);
+  const req = Object.assign(new EventEmitter(), { headers: { 'content-type': 'application/json' } });
+  const reading = readBody({ req, request: { type: 'application/json' } } as unknown as Context);
+  const arrived = Buffer.from(new Uint8Array(16_384).fill(32).buffer);
+  for (const at of [0, 1, 2]) req.emit('data', arrived.subarray(at, at + 1));
+  req.emit('data', Buffer.from('{}'));
+  req.emit('end');
+  expect(await reading).toEqual({});
+  const held = concat.mock.calls.flatMap(([pieces]) => pieces).filter(({ length }) => length === 1);
+  expect(held.map(({ buffer }) => buffer.byteLength)).toEqual([1, 1, 1]);
 });
 
 describe('bodies that are arriving', () => {
