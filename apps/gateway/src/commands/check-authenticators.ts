@@ -51,10 +51,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { logger, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
-    const faults = causes.map((cause): Finding => {
-      const problem = config.problem(cause);
-      return { check: `authenticator ${name}`, result: 'fault', detail: formatProblem(problem), problem };
-    });
+    const faults = causes.map((cause) => faultOf(config, cause));
     return { name, authenticator: undefined, tokenPrefix: undefined, findings: [...warnings(), ...faults], files: [] };
   };
   let created: CreatedAuthenticator;
@@ -94,6 +91,12 @@ function finding(of: AuthenticatorConfig, result: Finding['result'], detail: str
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 
+/** A fault at the place of the authenticator in the config. */
+function faultOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
+  const problem = config.problem(cause, failure);
+  return { check: `authenticator ${config.name}`, result: 'fault', detail: formatProblem(problem), problem };
+}
+
 /** @returns one finding, or one for each warning */
 async function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
   try {
@@ -102,7 +105,7 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<r
       return warnings.map((one) => finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)));
     }
   } catch (error) {
-    return [finding(config, 'fault', `its backend can't be used: ${causeOf(error)}`)];
+    return [faultOf(config, error, "can't use its backend")];
   }
   const hasBackend = authenticator.check !== undefined;
   return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
