@@ -48,7 +48,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
 
 async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfig) {
   const { name } = config;
-  const { logger, warnings } = collectWarnings(config);
+  const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
     const faults = causes.map((cause) => faultOf(config, cause));
@@ -67,19 +67,19 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   try {
     if (unusable.length > 0) return problems(...unusable);
     const ofTokens = judgeTokens(created, all).map(({ result, detail }) => finding(config, result, detail));
-    const ofMaking = [...warnings(), ...ofTokens];
     const missing = all.login?.authenticators.includes(name) ? missingForLogin(authenticator) : undefined;
     if (missing !== undefined) return { ...problems(new Error(missing)), authenticator };
+    const made = logged();
     const reached = await reach(created);
-    // A warning beside an error says no more than the error. Nor does the issuer, which has the same backend.
-    const isReached = reached.every(({ result }) => result !== 'fault');
-    const ofReaching = isReached ? warnings() : [];
-    const ofIssuer = isReached ? await checkIssuer(config, all) : [];
+    const fault = reached.find(({ result }) => result === 'fault');
+    // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
+    const ofLog = fault === undefined ? warnings() : warnings(made, fault.detail);
+    const ofIssuer = fault === undefined ? await checkIssuer(config, all) : [];
     return {
       name,
       authenticator,
       tokenPrefix: authenticator.tokenPrefix,
-      findings: [...reached, ...ofMaking, ...ofReaching, ...ofIssuer, ...judgeKnownUsers(created, all)],
+      findings: [...reached, ...ofLog, ...ofTokens, ...ofIssuer, ...judgeKnownUsers(created, all)],
       files,
     };
   } finally {
@@ -157,7 +157,11 @@ function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, { auth
   return [finding(config, 'fault', detail)];
 }
 
-/** Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same. */
+/**
+ * Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same.
+ *
+ * @returns `warnings`: those that are collected so far, or the first `count` of them, without those whose `problem` is `said` already
+ */
 function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];
   const options = { level: 'warn', base: null, timestamp: false };
@@ -169,5 +173,16 @@ function collectWarnings(config: AuthenticatorConfig) {
     });
     return finding(config, 'warning', config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
   };
-  return { logger, warnings: () => lines.splice(0).map(toFinding) };
+  const isSaid = (line: string, said: string) => {
+    const { problem } = JSON.parse(line);
+    return typeof problem === 'string' && said.includes(problem);
+  };
+  return {
+    logger,
+    logged: () => lines.length,
+    warnings(count = lines.length, said = '') {
+      const first = lines.splice(0).slice(0, count);
+      return first.filter((line) => !isSaid(line, said)).map(toFinding);
+    },
+  };
 }
