@@ -183,11 +183,20 @@ describe.concurrent('check of files', () => {
     ]);
   });
 
-  test('finds an address that this machine does not have', async () => {
+  test('finds an address that this machine does not have, and a name that no one has', async () => {
     const { objections } = await check({
-      // RFC 5737, section 3
-      config: { admin: { listen: '192.0.2.10:8081' }, authenticators: [staticAuthenticator] },
+      config: {
+        server: { apiAudiences: ['https://api.example.com'] },
+        // RFC 5737, section 3
+        admin: { listen: '192.0.2.10:8081' },
+        authenticators: [staticAuthenticator],
+      },
     });
+    expect(objections).toContainEqual(
+      expect.stringMatching(
+        /^warning config: names of an example are left: server\.apiAudiences \(https:\/\/api\.example\.com\)/,
+      ),
+    );
     expect(objections).toContainEqual(expect.stringMatching(/^fault admin\.listen: .*192\.0\.2\.10/));
   });
 

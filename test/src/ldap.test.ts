@@ -198,8 +198,12 @@ describe('sallyport check', () => {
     const { code, of } = await check([people.authenticator(), ...authenticators]);
     expect(code).toBe(1);
     expect(of('corp')?.result).toBe('ok');
-    for (const [name, , detail] of problems) {
-      expect(of(name), name).toMatchObject({ result: 'fault', detail: expect.stringMatching(detail) });
+    for (const [index, [name, , detail]] of problems.entries()) {
+      expect(of(name), name).toMatchObject({
+        result: 'fault',
+        detail: expect.stringMatching(detail),
+        problem: { path: `authenticators[${index + 1}]`, line: expect.any(Number) },
+      });
     }
   });
 

@@ -203,6 +203,10 @@ test('check finds what is wrong with each authenticator, and how to fix it', asy
     expect(finding).toMatchObject({ result: 'fault', detail: expect.stringMatching(detail) });
     expect(finding?.detail).not.toMatch(/ioredis|\n/);
   }
+  // The plugin logs the same problem when it starts.
+  expect(
+    findings.filter(({ detail }) => detail.includes('127.0.0.1:1: ') || detail.includes('127.0.0.1:1;')),
+  ).toHaveLength(1);
   // Those of the same Redis, whoever logs in there.
   const stores = findings.filter(({ check }) => check === 'token stores').map(({ detail }) => detail);
   expect(stores.map((detail) => detail.replace(/ \([^)]*gateway\.yaml:\d+\)/g, '').split(' have ')[0])).toEqual([

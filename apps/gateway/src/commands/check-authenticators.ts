@@ -48,13 +48,10 @@ export async function checkAuthenticators(config: CheckedConfig) {
 
 async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfig) {
   const { name } = config;
-  const { logger, warnings } = collectWarnings(config);
+  const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
-    const faults = causes.map((cause): Finding => {
-      const problem = config.problem(cause);
-      return { check: `authenticator ${name}`, result: 'fault', detail: formatProblem(problem), problem };
-    });
+    const faults = causes.map((cause) => faultOf(config, cause));
     return { name, authenticator: undefined, tokenPrefix: undefined, findings: [...warnings(), ...faults], files: [] };
   };
   let created: CreatedAuthenticator;
@@ -70,19 +67,19 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   try {
     if (unusable.length > 0) return problems(...unusable);
     const ofTokens = judgeTokens(created, all).map(({ result, detail }) => finding(config, result, detail));
-    const ofMaking = [...warnings(), ...ofTokens];
+    const made = logged();
     const reached = await reach(created);
-    // A warning beside an error says no more than the error. Nor does the issuer, which has the same backend.
-    const isReached = reached.every(({ result }) => result !== 'fault');
-    const ofReaching = isReached ? warnings() : [];
-    const ofIssuer = isReached ? await checkIssuer(config, all) : [];
+    const fault = reached.find(({ result }) => result === 'fault');
+    // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
+    const ofLog = fault === undefined ? warnings() : warnings(made, fault.detail);
+    const ofIssuer = fault === undefined ? await checkIssuer(config, all) : [];
     return {
       name,
       authenticator,
       tokenPrefix: authenticator.tokenPrefix,
       findings: [
         ...judgeLogin(created, all),
-        ...[...reached, ...ofMaking, ...ofReaching, ...ofIssuer],
+        ...[...reached, ...ofLog, ...ofTokens, ...ofIssuer],
         ...judgeKnownUsers(created, all),
       ],
       files,
@@ -104,6 +101,12 @@ function judgeLogin({ authenticator, config }: CreatedAuthenticator, { login }: 
   return [{ check: 'login', result: 'fault', detail: formatProblem(problem), problem }];
 }
 
+/** A fault at the place of the authenticator in the config. */
+function faultOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
+  const problem = config.problem(cause, failure);
+  return { check: `authenticator ${config.name}`, result: 'fault', detail: formatProblem(problem), problem };
+}
+
 /** @returns one finding, or one for each warning */
 async function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
   try {
@@ -112,7 +115,7 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<r
       return warnings.map((one) => finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)));
     }
   } catch (error) {
-    return [finding(config, 'fault', `its backend can't be used: ${causeOf(error)}`)];
+    return [faultOf(config, error, "can't use its backend")];
   }
   const hasBackend = authenticator.check !== undefined;
   return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
@@ -164,7 +167,11 @@ function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, { auth
   return [finding(config, 'fault', detail)];
 }
 
-/** Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same. */
+/**
+ * Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same.
+ *
+ * @returns `warnings`: those that are collected so far, or the first `count` of them, without those whose `problem` is `said` already
+ */
 function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];
   const options = { level: 'warn', base: null, timestamp: false };
@@ -176,5 +183,16 @@ function collectWarnings(config: AuthenticatorConfig) {
     });
     return finding(config, 'warning', config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
   };
-  return { logger, warnings: () => lines.splice(0).map(toFinding) };
+  const isSaid = (line: string, said: string) => {
+    const { problem } = JSON.parse(line);
+    return typeof problem === 'string' && said.includes(problem);
+  };
+  return {
+    logger,
+    logged: () => lines.length,
+    warnings(count = lines.length, said = '') {
+      const first = lines.splice(0).slice(0, count);
+      return first.filter((line) => !isSaid(line, said)).map(toFinding);
+    },
+  };
 }

@@ -10,7 +10,7 @@ import { readBytes, withFix } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watcher.ts';
 import { readLoginTls } from '../login/login-tls.ts';
-import { isSelfSigned, isTrustedChain } from '../login/trusted-chain.ts';
+import { isAnchor, isTrustedChain } from '../login/trusted-chain.ts';
 import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from '../shell-quoted.ts';
@@ -87,7 +87,7 @@ export async function checkLogin(
  */
 function judgeAuthority(certificates: readonly X509Certificate[], place: string): readonly Finding[] {
   const [first] = certificates;
-  if (first === undefined || certificates.some((one) => one.ca || isSelfSigned(one))) return [];
+  if (first === undefined || certificates.some(isAnchor)) return [];
   const detail =
     `${place} has no CA, but the certificate of ${first.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
     `certificate is renewed, and no other one. Write the certificate of the CA that signed it (${first.issuer.replaceAll('\n', ', ')})`;

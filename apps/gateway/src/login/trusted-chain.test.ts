@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Authority, createAuthority, type Pair } from '../server/testing/certificates.ts';
-import { isTrustedChain } from './trusted-chain.ts';
+import { isAnchor, isTrustedChain } from './trusted-chain.ts';
 
 type Names = 'root' | 'foreign' | 'middle' | 'leaf' | 'low' | 'own';
 
@@ -62,4 +62,10 @@ test.each<[readonly Names[], readonly Names[], boolean]>([
   expect(isTrustedChain(read(sent), read(trusted))).toBe(isTrusted);
   const [first = 'leaf'] = sent;
   expect(await isAccepted(pem(sent), pairs[first].key, pem(trusted))).toBe(isTrusted);
+});
+
+test('a client has to trust a CA, or a server that no CA signed', () => {
+  const names: readonly Names[] = ['root', 'middle', 'own', 'leaf', 'low'];
+  const anchors = names.filter((name) => isAnchor(new X509Certificate(pairs[name].cert)));
+  expect(anchors).toEqual(['root', 'middle', 'own']);
 });

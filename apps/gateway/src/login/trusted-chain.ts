@@ -19,8 +19,12 @@ export function isTrustedChain(chain: readonly X509Certificate[], trusted: reado
   return false;
 }
 
-/** A root, or the certificate of a server that no CA signed. */
-export function isSelfSigned(certificate: X509Certificate): boolean {
+/** Whether a certificate is what a client has to trust: that of a CA, or that of a server which no CA signed. */
+export function isAnchor(certificate: X509Certificate): boolean {
+  return certificate.ca || isSelfSigned(certificate);
+}
+
+function isSelfSigned(certificate: X509Certificate): boolean {
   return isIssuedBy(certificate, certificate);
 }
 
