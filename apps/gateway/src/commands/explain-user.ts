@@ -4,6 +4,7 @@ import { printable } from '../logging/printable.ts';
 import type { Entry } from '../revocation/list.ts';
 import { issuesTokens } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { cachedLines, readCached } from './cached-of-user.ts';
 import { commandLine } from './command-line.ts';
 import { withAuthenticators } from './connections.ts';
 import { issuingOf, type SeenToken, toJson } from './issuer.ts';
@@ -37,11 +38,16 @@ export async function explainUser(
   const parts = await readUserParts(config, name, groups, redis);
   const rows = [...looked, ...sessionRow(config, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
+  const cached = await readCached(config, name, looked, redis);
   if (options.output === 'json') {
-    printJson({ user: name, authenticators: known, ...observed.seen, ...partsJson(config, parts) });
+    printJson({ user: name, authenticators: known, ...observed.seen, cached, ...partsJson(config, parts) });
   } else {
     print(known, observed);
-    const lines = [...accountLines(known), ...partLines(config, name, parts, { ...options, exact: isExact })];
+    const lines = [
+      ...accountLines(known),
+      ...cachedLines(name, cached),
+      ...partLines(config, name, parts, { ...options, exact: isExact }),
+    ];
     process.stdout.write(`\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`);
     printTrail(parts);
   }
