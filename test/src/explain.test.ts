@@ -204,7 +204,7 @@ describe('explain', () => {
     });
     const { stdout } = await run('explain', '--user', 'corp:alice');
     expect(stdout).toMatch(
-      /\nblocked: not known, since .*\nlocked out: not known, since .*\naudit trail: not read, since /,
+      /\nblocked: not known, since .*refused.*\nlocked out: not known, for the same reason\naudit trail: not read, since /,
     );
   });
 

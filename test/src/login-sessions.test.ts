@@ -508,6 +508,14 @@ describe('in an outage, a session', () => {
         ),
       );
     }
+    const ofUser = await operator.run(['explain', '--user', `corp:${username}`]);
+    expect(ofUser.code).toBe(1);
+    expect(ofUser.stdout).toMatch(
+      /\ncorp could not be asked now\. The gateways still let corp:stale in by 2 cached answers, until \S+Z at the latest/,
+    );
+    expect((await operator.run(['explain', '--user', 'corp:bob'])).stdout).toMatch(
+      /\ncorp could not be asked now, and no answer about corp:bob is in the cache that the gateways share\n/,
+    );
     const unknown = await operator.run(['explain'], ldapToken(username, randomToken()));
     expect(unknown.code).toBe(1);
     expect(unknown.stdout).toMatch(

@@ -132,6 +132,13 @@ async function useAll({ ask, logIn, people: { alice, bob }, replicas, reviews }:
   expect((await replicas.ask(robot))[0]).toMatchObject({ user: { username: 'robot:ci' } });
   await run('token list');
   await run('token list --user ci');
+  expect(await operator.run(['token', 'list', '--user', 'corp:alice'])).toMatchObject({
+    code: 3,
+    stderr: expect.stringMatching(
+      /^sallyport: authenticator robots has no token of user robot:corp:alice\. To list their sessions: .* token list --authenticator sessions --user corp:alice --config \S+\n$/,
+    ),
+  });
+  await run('token list --authenticator sessions --user corp:alice');
   await run('explain', robot);
   await run('explain', bob.token);
   for (const name of ['robot:ci', 'corp:alice']) await run(`explain --user ${name}`);

@@ -5,9 +5,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey, seal } from '../sealing/seal.ts';
 import { keyPrefix } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { nameOf, type Question } from './names.ts';
+import { nameOf, nameOfUser, type Question } from './names.ts';
 import { toEntry } from './record.ts';
-import { createRedisTier, type RedisTier } from './redis-tier.ts';
+import { createRedisTier, type RedisTier, readAnswersOfUser } from './redis-tier.ts';
 import { anyYes } from './testing/arbitrary-decisions.ts';
 import { createClocks, hour, minute, type TestClocks } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
@@ -108,6 +108,42 @@ describe('what is stored', () => {
     tier.delete(question);
     await file.opened.quiet();
     expect(await recordsIn(file.redis)).toEqual([]);
+  });
+});
+
+describe('the answers of a user', () => {
+  const bob: Authenticated = { kind: 'authenticated', user: { username: 'bob' } };
+  const answersOf = async (username: string) => {
+    const found = await readAnswersOfUser(file.opened.redis, clocks, { fingerprint: 'one', username });
+    return found.map(({ decision }) => decision.user.username);
+  };
+  const noteOf = (username: string) => {
+    const key = createSealingKey(secret, keyPrefix).derive('cache users');
+    return `${keyPrefix}cache-user:${nameOfUser(key, { fingerprint: 'one', username })}`;
+  };
+
+  test('are found by the name, for that config of the authenticator alone', async () => {
+    for (const token of ['a', 'b']) await store({ ...question, token });
+    await store({ ...question, token: 'c', fingerprint: 'two' });
+    await store({ ...question, token: 'd' }, bob);
+    expect([await answersOf('jane'), await answersOf('bob'), await answersOf('eve')]).toEqual([
+      ['jane', 'jane'],
+      ['bob'],
+      [],
+    ]);
+  });
+
+  test('are not those that a writer of that Redis notes, whatever it writes', async () => {
+    const client = file.redis.client();
+    await store();
+    await store({ ...question, token: 'd' }, bob);
+    const [ofBob] = Object.keys(await client.hgetall(noteOf('bob')));
+    await client.hset(noteOf('jane'), { [String(ofBob)]: '1', 'no name': '1', ['x'.repeat(43)]: '1' });
+    expect(await answersOf('jane')).toEqual(['jane']);
+    await client.hset(noteOf('jane'), Object.fromEntries(Array.from({ length: 1_000 }, (_, at) => [`f${at}`, '1'])));
+    expect(await answersOf('jane')).toEqual([]);
+    await client.set(noteOf('bob'), 'text');
+    expect(await answersOf('bob')).toEqual([]);
   });
 });
 

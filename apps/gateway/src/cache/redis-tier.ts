@@ -2,7 +2,7 @@ import { type RedisClient, readValue, type StoredValue, stringUpTo } from '@sall
 import type { Clocks } from '../clocks.ts';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { maxAnswersOfUser, nameOf, nameOfUser, type Question } from './names.ts';
+import { type CachedUser, maxAnswersOfUser, nameOf, nameOfUser, type Question } from './names.ts';
 import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
 
 /** The result of a lookup in Redis. `invalid`: there was something that must not be believed. */
@@ -22,7 +22,7 @@ const sealedRecord = stringUpTo(Math.ceil((largestRecord + 64) / 3) * 4);
 
 /** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
 export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
-  const keyOf = (name: string) => `${redis.keyPrefix}cache:${name}`;
+  const keyOf = (name: string) => keyOfAnswer(redis, name);
   // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
   const namesOf = (question: Question) =>
     redis.sealingKeys.map((key) => ({ key, name: nameOf(key.derive('cache names'), question) }));
@@ -56,8 +56,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(keyOf(name), sealed, 'PX', keptFor);
         try {
-          const userKey = `${redis.keyPrefix}cache-user:${nameOfUser(key.derive('cache users'), cachedUser)}`;
-          const surplus = await noteAnswerOfUser(client, userKey, [name, keptFor, most]);
+          const surplus = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [name, keptFor, most]);
           await Promise.all(surplus.map((other) => client.del(keyOf(other))));
         } catch (error) {
           await client.del(keyOf(name));
@@ -70,6 +69,34 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
       redis.send('cache', (client) => Promise.all(keys.map((key) => client.del(key))));
     },
   };
+}
+
+type Keys = Pick<SharedRedis, 'keyPrefix'>;
+
+const keyOfAnswer = ({ keyPrefix }: Keys, name: string) => `${keyPrefix}cache:${name}`;
+
+/** The key of the names of a user's answers. */
+function userKeyOf({ keyPrefix }: Keys, key: SealingKey, user: CachedUser): string {
+  return `${keyPrefix}cache-user:${nameOfUser(key.derive('cache users'), user)}`;
+}
+
+/** Reads all answers about a user, for `explain`. @throws RedisProblem */
+export async function readAnswersOfUser(redis: SharedRedis, clocks: Clocks, user: CachedUser) {
+  const found = await redis.ask('cache', (client) =>
+    Promise.all(
+      redis.sealingKeys.map(async (key) => {
+        const names = answerNames(await client.eval(listScript, 1, userKeyOf(redis, key, user), mostListed));
+        const values = await Promise.all(
+          names.map((name) => readValue(client, sealedRecord, keyOfAnswer(redis, name))),
+        );
+        return names.map((name, at) => readRecord({ key, name, ...(values[at] as StoredValue) }, clocks));
+      }),
+    ),
+  );
+  // A writer of Redis may have noted the answer of another user.
+  return found.flat().flatMap((one): PositiveEntry[] => {
+    return one.result === 'hit' && one.entry.decision.user.username === user.username ? [one.entry] : [];
+  });
 }
 
 interface Value extends StoredValue {
@@ -126,6 +153,22 @@ const namePattern = /^[\w-]{43}$/;
 
 /** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
 async function noteAnswerOfUser(client: RedisClient, userKey: string, note: readonly (string | number)[]) {
-  const surplus = await client.eval(noteScript, 1, userKey, ...note);
-  return (surplus as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
+  return answerNames(await client.eval(noteScript, 1, userKey, ...note));
 }
+
+function answerNames(reply: unknown): readonly string[] {
+  return (reply as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
+}
+
+/** More answers than any user may have. */
+const mostListed = 1_000;
+
+/** Lists the names of a user's answers. KEYS: as in the script above. ARGV: how many there may be; a key with more has foreign data. */
+const listScript = `
+local size = redis.pcall('HLEN', KEYS[1])
+if type(size) ~= 'number' or size > tonumber(ARGV[1]) then return {} end
+local all, names = redis.call('HGETALL', KEYS[1]), {}
+for i = 1, #all, 2 do
+  if #all[i] <= 64 then names[#names + 1] = all[i] end
+end
+return names`;

@@ -4,6 +4,7 @@ import { printable } from '../logging/printable.ts';
 import type { Entry } from '../revocation/list.ts';
 import { issuesTokens } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { cachedLines, readCached } from './cached-of-user.ts';
 import { commandLine } from './command-line.ts';
 import { withAuthenticators } from './connections.ts';
 import { issuingOf, type SeenToken, toJson } from './issuer.ts';
@@ -37,11 +38,16 @@ export async function explainUser(
   const parts = await readUserParts(config, name, groups, redis);
   const rows = [...looked, ...sessionRow(config, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
+  const cached = await readCached(config, name, looked, redis);
   if (options.output === 'json') {
-    printJson({ user: name, authenticators: known, ...observed.seen, ...partsJson(config, parts) });
+    printJson({ user: name, authenticators: known, ...observed.seen, cached, ...partsJson(config, parts) });
   } else {
     print(known, observed);
-    const lines = [...accountLines(known), ...partLines(config, name, parts, { ...options, exact: isExact })];
+    const lines = [
+      ...accountLines(known),
+      ...cachedLines(name, cached),
+      ...partLines(config, name, parts, { ...options, exact: isExact }),
+    ];
     process.stdout.write(`\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`);
     printTrail(parts);
   }
@@ -113,14 +119,25 @@ function partLines(
   options: UserOptions,
 ): readonly string[] {
   const lines: string[] = [];
-  if ('unread' in blocks) lines.push(`blocked: not known, since ${blocks.unread}`);
+  const unreadLine = createUnreadLines();
+  if ('unread' in blocks) lines.push(unreadLine('blocked', blocks.unread));
   else
     lines.push(...(blocks.value.length === 0 ? ['not blocked'] : blocks.value.map((one) => blockLine(one, options))));
-  if ('unread' in lockouts) lines.push(`locked out: not known, since ${lockouts.unread}`);
+  if ('unread' in lockouts) lines.push(unreadLine('locked out', lockouts.unread));
   else lines.push(...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)));
-  if ('unread' in sessions) lines.push(`sessions: not known, since ${sessions.unread}`);
+  if ('unread' in sessions) lines.push(unreadLine('sessions', sessions.unread));
   else if (login !== undefined) lines.push(sessionLine(name, login.sessions, sessions.value ?? [], options));
   return lines;
+}
+
+/** One Redis that is down keeps several parts from being read: its error is printed once. */
+function createUnreadLines() {
+  const said = new Set<string>();
+  return (part: string, why: string): string => {
+    const reason = said.has(why) ? 'for the same reason' : `since ${why}`;
+    said.add(why);
+    return `${part}: not known, ${reason}`;
+  };
 }
 
 function blockLine({ kind, name, until, by, reason }: Entry, { config, exact = false }: UserOptions): string {

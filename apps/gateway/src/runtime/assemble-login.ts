@@ -1,11 +1,11 @@
 import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
 import { maxAnswersOfUser } from '../cache/names.ts';
-import { withCache } from '../cache/with-cache.ts';
+import { type CacheSettings, withCache } from '../cache/with-cache.ts';
 import { withSoundDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { identityPolicy, withIdentityPolicy } from '../chain/identity-policy.ts';
 import { ConfigError } from '../config/problems.ts';
-import type { AuthenticatorConfig, GatewayConfig, LoginConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig, LoginConfig } from '../config/types.ts';
 import { asError, withoutToken } from '../logging/error-fields.ts';
 import type { LoginLink } from '../login/login-service.ts';
 import { requireKnown } from '../revocation/with-blocks.ts';
@@ -100,29 +100,34 @@ function withhold(error: unknown, token: string): never {
   throw message.includes(token) ? new AuthenticatorError('failed', withoutToken(message, token)) : error;
 }
 
+/** How the answers about users of sessions are cached. @param lifetimes of the file */
+export function sessionUsersCache(
+  { name, fingerprint, username, cache }: AuthenticatorConfig,
+  login: LoginConfig,
+  lifetimes: CacheLifetimes,
+): CacheSettings {
+  const { rejectedTtl, unknownTtl, staleTtl } = cache === 'off' ? lifetimes : cache;
+  return {
+    ...{ store: 'shared', unknownTtl, staleTtl, name, usernamePrefix: username.prefix },
+    authenticatedTtl: login.revalidate,
+    rejectedTtl: Math.min(rejectedTtl, login.revalidate),
+    fingerprint: `${fingerprint} users of sessions`,
+    // Each session asks about its user by itself.
+    mostOfUser: Math.max(maxAnswersOfUser, login.maxSessions),
+  };
+}
+
 function aroundUsers(users: Authenticator, options: AssembleLoginOptions): Authenticator {
   const { config, login, lifetimes, cache, clocks, onRevalidated } = options;
   if (cache === undefined) return users;
-  const { name, fingerprint, username } = config;
-  const { rejectedTtl, unknownTtl, staleTtl } = config.cache === 'off' ? lifetimes : config.cache;
-  return withCache(
-    users,
-    {
-      ...{ store: 'shared', unknownTtl, staleTtl, name, usernamePrefix: username.prefix },
-      authenticatedTtl: login.revalidate,
-      rejectedTtl: Math.min(rejectedTtl, login.revalidate),
-      fingerprint: `${fingerprint} users of sessions`,
-      // Each session asks about its user by itself.
-      mostOfUser: Math.max(maxAnswersOfUser, login.maxSessions),
-    },
-    {
-      ...{ ...cache, clocks },
-      metrics: {
-        lookup(_name, _tier, result) {
-          if (result === 'stale') onRevalidated(name, 'stale');
-        },
-        coalesced: () => undefined,
+  const { name } = config;
+  return withCache(users, sessionUsersCache(config, login, lifetimes), {
+    ...{ ...cache, clocks },
+    metrics: {
+      lookup(_name, _tier, result) {
+        if (result === 'stale') onRevalidated(name, 'stale');
       },
+      coalesced: () => undefined,
     },
-  );
+  });
 }
