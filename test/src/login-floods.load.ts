@@ -8,8 +8,8 @@ import { peakMemory, residentMemory } from './testing/process-memory.ts';
 let login: FloodedLogin;
 beforeAll(async () => {
   login = await startFloodedLogin({ env: { NODE_OPTIONS: await podHeap() } });
-  // What code and caches take for their first use is not that of a flood. One user may log in 30 times a minute.
-  for (let count = 0; count < 20; count += 1) await login.expectServed();
+  // What code and caches take for their first use is not that of a flood.
+  for (let count = 0; count < 50; count += 1) await login.expectServed();
 });
 afterAll(() => login[Symbol.asyncDispose]());
 
