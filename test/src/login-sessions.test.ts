@@ -500,7 +500,7 @@ describe('in an outage, a session', () => {
       ['corp', direct],
     ] as const) {
       const explained = await operator.run(['explain'], one);
-      expect([name, explained.code, explained.stderr]).toEqual([name, 0, '']);
+      expect([name, explained.code, explained.stderr], explained.stdout).toEqual([name, 0, '']);
       expect(explained.stdout).toMatch(
         new RegExp(
           `\\n${name} +could not be checked .*"authenticated": true.*\\nCACHED ANSWERS\\n${name} could not be asked now\\. Until \\S+Z at the latest, `,

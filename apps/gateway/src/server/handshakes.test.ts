@@ -28,10 +28,14 @@ async function start({ timeout = anHour, share = anHour, ends = true, most = 1_0
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  onTestFinished(() => void server.close());
+  let isOver = false;
+  onTestFinished(() => {
+    isOver = true;
+    server.close();
+  });
   const { port } = server.address() as AddressInfo;
   const until = async (isDone: () => boolean) => {
-    while (!isDone()) {
+    while (!isDone() && !isOver) {
       await nextTurn();
       turn += 1;
     }
