@@ -141,12 +141,16 @@ function connect(socket: string, password: string | undefined): Redis {
 
 async function answers(socket: string, password: string | undefined): Promise<boolean> {
   const client = new Redis({ ...optionsFor(socket, password), retryStrategy: null, lazyConnect: true });
-  client.on('error', () => {});
+  // So it answers, if its user `default` is off.
+  let isClosedToDefault = false;
+  client.on('error', ({ message }) => {
+    isClosedToDefault ||= message.includes('NOAUTH');
+  });
   try {
     await client.connect();
     return true;
   } catch {
-    return false;
+    return isClosedToDefault;
   } finally {
     client.disconnect();
   }

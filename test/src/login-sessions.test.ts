@@ -398,12 +398,12 @@ describe.concurrent('a session', () => {
     const operator = operatorIn(folder, replicas.operator.env);
     const fay = await people.add('fay', 'k8s-fay');
     await logIn(fay, { device: 'laptop' });
-    expect(await ask({ body: { username: 'fay', password: randomToken(), cluster: 'prod' } })).toMatchObject({
-      status: 401,
-    });
-    await people.slapd.modify(toReplacements([{ dn: fay.dn, attributes: { pwdAccountLockedTime: '000001010000Z' } }]));
     const block = ['block', '--group', 'corp:k8s-fay', '--for', '1h', '--by', 'eve', '--reason', 'stolen'];
     expect(await operator.run(block)).toMatchObject({ code: 0 });
+    for (const password of [fay.password, randomToken()]) {
+      expect(await ask({ body: { username: 'fay', password, cluster: 'prod' } })).toMatchObject({ status: 401 });
+    }
+    await people.slapd.modify(toReplacements([{ dn: fay.dn, attributes: { pwdAccountLockedTime: '000001010000Z' } }]));
     const known = { answer: 'known', tokens: 1, account: null };
     expect(await operator.json('explain', '--user', 'fay')).toMatchObject({
       user: 'corp:fay',
@@ -416,6 +416,7 @@ describe.concurrent('a session', () => {
       sessions: { count: 1, newest: { session: { device: 'laptop', cluster: 'prod', address: '127.0.0.1' } } },
       audit: [
         { event: 'login', outcome: 'refused', reason: 'invalid-credentials', authenticator: 'corp', subject: 'fay' },
+        { event: 'login', outcome: 'refused', reason: 'blocked', authenticator: 'corp', subject: 'fay' },
         { event: 'login', outcome: 'ok', username: 'corp:fay', device: 'laptop' },
       ],
       unread: {},
@@ -424,7 +425,7 @@ describe.concurrent('a session', () => {
     expect([code, stderr]).toEqual([0, 'sallyport: fay is corp:fay\n']);
     expect(stdout).toContain('\naccount in corp: locked\nblocked as group corp:k8s-fay until ');
     expect(stdout).toMatch(
-      /\nTIME .*\n\S+Z +login +refused +invalid-credentials +corp +127\.0\.0\.1\n\S+Z +login +ok /,
+      /\nTIME .*\n\S+Z +login +refused +invalid-credentials +corp +127\.0\.0\.1\n\S+Z +login +refused +blocked .*\n\S+Z +login +ok /,
     );
     // Each of the commands does what it says.
     const commands = [...stdout.matchAll(/To (?:end|forget) \w+(?: now)?: .*?sallyport (.*)/g)].map(

@@ -14,6 +14,8 @@ import {
 } from './testing/redis-gateway.ts';
 import { documentedLines, loginOf } from './testing/redis-lines.ts';
 import { issue, newToken } from './testing/redis-tokens.ts';
+import { replicasConfig, startReplicas } from './testing/replicas.ts';
+import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const keys = '~sallyport:token:*';
@@ -163,6 +165,26 @@ test.each(allUses)('the rights in docs/redis.md are enough for everything: %s', 
   const ofRedis = findings.filter(({ check }) => /^(cache Redis|authenticator (robots|sessions))$/.test(check));
   expect(ofRedis.map(({ result }) => result)).toEqual(['ok', 'ok', 'ok']);
   expect(await denied(place.redis)).toEqual([]);
+});
+
+test('blocks survive a restart of a Redis whose user default is off as in docs/redis.md', async () => {
+  const [everything = ''] = await documentedLines('One user for everything');
+  const password = secret(randomToken());
+  await using own = await startRedis({
+    users: [...(await documentedLines('Rights')), everything.replace('PASSWORD', password)],
+  });
+  const place = { url: own.url, username: 'sallyport', password: { file: redisPassword }, timeout: '5s' };
+  const config = replicasConfig([staticAuthenticator], place);
+  const files = { [redisPassword]: password, 'tokens.yaml': tokensFile({ [randomToken()]: 'robot' }) };
+  await using replicas = await startReplicas(1, config, files);
+  expect(await replicas.operator.run(['block', '--user', 'jane', '--for', '1h'])).toMatchObject({ code: 0 });
+  // No gateway is there that could write it back.
+  for (const gateway of replicas.gateways) await gateway.stop();
+  await own.stop();
+  await own.start();
+  const blocks = async () => (await replicas.operator.run(['blocks'])).stdout;
+  await waitFor(async () => /jane|no one is blocked/.test(await blocks()), 'Redis');
+  expect(await blocks()).toMatch(/^user +jane /m);
 });
 
 test('without the rights commands fail in plain words that name options.admin, and change nothing', async () => {

@@ -37,7 +37,9 @@ describe('check of the cache Redis', () => {
   let server: RedisServer;
   beforeAll(async () => {
     const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
-    server = await startRedis({ users: [least.replace('>PASSWORD', '>secret'), ...lacking] });
+    const line = least.replace('>PASSWORD', '>secret');
+    const noLockouts = line.replace('sallyport-cache', 'no-lockouts').replace(' ~sallyport:lockout:*', '');
+    server = await startRedis({ users: [line, noLockouts, ...lacking] });
   });
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -50,6 +52,10 @@ describe('check of the cache Redis', () => {
       finding('ok', 'reached, and may be written to; no one is blocked'),
     );
     expect(await server.client().keys('*')).toEqual([]);
+  });
+
+  test('without the keys of the lockout guard is a fault', async () => {
+    expect(await check(server, 'no-lockouts')).toEqual(finding('fault', expect.stringMatching(/may not do this/)));
   });
 
   test('is left out where the config has no cache.redis', async () => {

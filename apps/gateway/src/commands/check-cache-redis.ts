@@ -32,6 +32,12 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
   return await tryOut(check, () => withCacheRedis(config, look));
 }
 
+/** Does what the scripts of the lockout guard do. KEYS: of one user. */
+const lockoutScript = `
+redis.call('HSET', KEYS[1], 'check', '')
+redis.call('PEXPIRE', KEYS[1], 60000)
+return { redis.call('TIME'), redis.call('HLEN', KEYS[1]), redis.call('HGETALL', KEYS[1]), redis.call('HDEL', KEYS[1], 'check') }`;
+
 /** Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. */
 async function tryRights(redis: ProbedRedis): Promise<void> {
   const id = `check-${randomBytes(8).toString('hex')}`;
@@ -40,13 +46,13 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   const other = replicas.replace(/replicas$/, id);
   await redis.probe('cache', (client) => client.set(key, '', 'PX', 60_000));
   await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
-  await redis.probe('lockout', (client) => client.pexpire(key, 60_000));
   await redis.probe('cache', (client) => client.del(key));
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
   // The script itself goes on when it can't write, since it must read in any case.
   if ((await redis.probe('revocations', (client) => client.hdel(other, id))) === 0) {
     throw new Error("the poll of the revocation list can't write: the gateway could not confirm what it has read");
   }
+  await redis.probe('lockout', (client) => client.eval(lockoutScript, 1, `${redis.keyPrefix}lockout:{${id}}`));
 }
 
 /** @param now of this host, milliseconds since 1970, as `redis` is of Redis */

@@ -140,7 +140,10 @@ describe('a command that shows a user', () => {
 
   test.each([
     [{ corp: knows, partner: knows }, '--user jane is several users, since names are as Kubernetes sees them'],
-    [{ corp: isDown, partner: knowsNot }, 'no authenticator of this config is known to have a user jane'],
+    [
+      { corp: isDown, partner: knowsNot },
+      'no authenticator of this config is known to have a user jane. But corp could not be asked, so the name may be right',
+    ],
   ])('lists the names when it is not one', async (lookUps, problem) => {
     await expect(findUser(config(lookUps), 'jane')).rejects.toThrow(
       `${problem}. Write one of these:\n  --user corp:jane`,

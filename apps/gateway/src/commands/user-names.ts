@@ -90,9 +90,13 @@ export async function findUser(config: GatewayConfig, name: string, { isExact = 
     printRemark(`${printable(name)} is ${printable(found.name)}${doubt === '' ? '' : ` (not looked up: ${doubt})`}`);
     return found;
   }
+  const down = [
+    ...new Set(answers.filter(({ answer }) => answer === 'could not be checked').map((one) => one.authenticator)),
+  ];
+  const unsure = down.length === 0 ? '' : `. But ${down.join(', ')} could not be asked, so the name may be right`;
   const problem =
     known.length === 0
-      ? `no authenticator of this config is known to have a user ${printable(name)}`
+      ? `no authenticator of this config is known to have a user ${printable(name)}${unsure}`
       : `--user ${printable(name)} is several users, since names are as Kubernetes sees them`;
   throw new UsageError(`${problem}. Write one of these:${listing('user', candidates, answers)}`);
 }

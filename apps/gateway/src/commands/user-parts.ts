@@ -80,13 +80,14 @@ async function readTrail({ audit, authenticators }: GatewayConfig, name: string)
   return { lines: lines.map(texts), isPartial };
 }
 
-/** Whether a line of the trail is about a user. One who was refused has the name of the backend there, unless it was by a block. */
+/** Whether a line of the trail is about a user. One who was refused has the name of the backend there, unless a block refused a token. */
 function isAbout(
-  { username, subject, authenticator, reason, kind, name: named }: Readonly<Record<string, unknown>>,
+  { event, username, subject, authenticator, reason, kind, name: named }: Readonly<Record<string, unknown>>,
   name: string,
   prefixes: ReadonlyMap<unknown, string>,
 ): boolean {
   if (username === name || (kind === 'user' && named === name)) return true;
   if (typeof subject !== 'string') return false;
-  return (reason === 'blocked' ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;
+  const isPrefixed = reason === 'blocked' && event !== 'login';
+  return (isPrefixed ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { isLoopback } from '@sallyport/plugin-options';
+import { isLoopback, parseCertificates } from '@sallyport/plugin-options';
 import { readText } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { userPath } from '../config-file.ts';
@@ -36,7 +36,7 @@ export async function partsOf(
     );
   }
   const url = parseRedisUrl(redis);
-  const ca = redisCa === undefined ? {} : { authority: await readText(userPath(redisCa), mebibyte) };
+  const ca = redisCa === undefined ? {} : { authority: await authorityOfRedis(url, userPath(redisCa)) };
   if (login === undefined) return { redis: { url, ...ca } };
   const name = login === true ? (hosts[0] ?? (await certifiedHosts(folder))[0]) : parseHost(login, '--login');
   if (name === undefined) throw new UsageError(`--login needs the name ${byPeople}`);
@@ -46,6 +46,34 @@ export async function partsOf(
     throw new UsageError(`${given}: only programs of this machine reach that. Write the name ${byPeople}`);
   }
   return { redis: { url, ...ca }, login: { host: name, certificate: await loginCertificate(folder) } };
+}
+
+/** @throws UsageError for a file that must not be copied to where all may read it, or would do nothing there */
+async function authorityOfRedis(url: string, file: string): Promise<string> {
+  if (!url.startsWith('rediss://')) {
+    throw new UsageError(
+      `--redis-ca is for a Redis that is reached with TLS: write --redis rediss://…, or leave it out`,
+    );
+  }
+  const text = await readText(file, mebibyte);
+  const problem = problemOfAuthority(text);
+  if (problem !== undefined) {
+    throw new UsageError(
+      `--redis-ca: ${file} ${problem}: write the file of the CA that signed the certificate of Redis`,
+    );
+  }
+  return text;
+}
+
+function problemOfAuthority(text: string): string | undefined {
+  if (text.includes('PRIVATE KEY-----')) return 'has a private key';
+  try {
+    // A certificate that is its own CA may be pinned.
+    const isAuthority = ({ ca, subject, issuer }: X509Certificate) => ca || subject === issuer;
+    return parseCertificates(Buffer.from(text)).some(isAuthority) ? undefined : 'has no CA certificate';
+  } catch {
+    return 'has no PEM certificate';
+  }
 }
 
 const byPeople = 'by which people reach this gateway from their machines: --login login.example.com';

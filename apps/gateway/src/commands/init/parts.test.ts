@@ -47,7 +47,7 @@ async function addPrinted(printed: string): Promise<void> {
 }
 
 test('secrets are new, for their owner alone, and in nothing that is printed; files are listed', async () => {
-  await writeFile(`${folder}.ca`, 'the CA of Redis');
+  await writeFile(`${folder}.ca`, (await createAuthority(now)).certificate);
   onTestFinished(() => rm(`${folder}.ca`));
   const printed = await create({ redis, redisCa: `${folder}.ca`, login: true });
   expect(printed).toContain('\n  tls/redis-ca.crt  the CA of Redis, from --redis-ca\n');
@@ -180,6 +180,28 @@ test.each([
   [{ redis, login: 'localhost' }, /^--login localhost: only programs of this machine reach that\. Write the name/],
 ] as const)('%j is refused', async (given, message) => {
   await expect(create(given)).rejects.toThrow(message);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('what is no CA is not copied as that of Redis, least of all a key; nor one that would do nothing', async () => {
+  const redisCa = `${folder}.ca`;
+  onTestFinished(() => rm(redisCa));
+  const authority = await createAuthority(now);
+  const { certificate, key } = authority;
+  const leaf = await issueServer(authority, ['redis.example.com'], now);
+  for (const [text, problem] of [
+    [key, /^--redis-ca: .* has a private key: write the file of the CA/],
+    [certificate + key, /^--redis-ca: .* has a private key/],
+    ['no certificate', /^--redis-ca: .* has no PEM certificate/],
+    [leaf.certificate, /^--redis-ca: .* has no CA certificate/],
+  ] as const) {
+    await writeFile(redisCa, text);
+    await expect(create({ redis, redisCa })).rejects.toThrow(problem);
+  }
+  await writeFile(redisCa, certificate);
+  await expect(create({ redis: 'redis://127.0.0.1', redisCa })).rejects.toThrow(
+    /^--redis-ca is for a Redis .* with TLS/,
+  );
   expect(await readdir(folder)).toEqual([]);
 });
 
