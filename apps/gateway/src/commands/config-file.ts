@@ -44,8 +44,9 @@ function isInFile({ line, message }: ConfigProblem): boolean {
 }
 
 const lastGood =
-  'Gateways that run go on with the config that they have read last. Until this file is correct, run the same command with ' +
-  '--config and a copy of its last good version, in the same folder: paths in it start there';
+  'Gateways that run go on with the config that they have read last. If this file was edited, run the same command with ' +
+  '--config and a copy of its last good version, in the same folder: paths in it start there. If the problem is in a ' +
+  'file that it names, put the last good one back: every command reads those';
 
 /** Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
 export function userPath(path: string): string {

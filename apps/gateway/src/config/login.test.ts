@@ -23,7 +23,10 @@ test('the least that a login server needs is good, and has the defaults', () => 
 
 describe('login is refused with', () => {
   test.each([
-    [{ authenticators: ['corp', 'sessions'] }, 'login.sessions: checks passwords too'],
+    [
+      { authenticators: ['corp', 'sessions'] },
+      'login.sessions: is in login.authenticators too, which names those that check passwords',
+    ],
     [{ listen: '0.0.0.0:8444' }, 'login.listen: passwords would cross the network in clear'],
     [{ listen: '127.0.0.1:8080' }, 'login.listen: is the address of server.listen too'],
     [{ listen: '127.0.0.1:8081' }, 'login.listen: is the address of admin.listen too'],

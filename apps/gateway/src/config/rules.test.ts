@@ -4,6 +4,16 @@ import { folderWithProbe, pluginSource, problemsOf, yaml } from './testing/confi
 describe('problems of the gateway’s own settings, with place and fix', () => {
   test.each([
     [
+      'a prefix of Kubernetes itself',
+      { authenticator: '    username: { prefix: "system:" }' },
+      '7:25: authenticators[0].username.prefix: begins with system:, as only names of Kubernetes itself do: the identity policy would refuse every user: write another one, such as corp:',
+    ],
+    [
+      'a prefix of Kubernetes itself, of groups',
+      { authenticator: '    groups: { prefix: "system:team-" }' },
+      '7:23: authenticators[0].groups.prefix: begins with system:',
+    ],
+    [
       'a duration without a unit',
       { authenticator: '    timeout: 3' },
       '7:14: authenticators[0].timeout: "3" has no unit: write 3s, 500ms, 2m or 1h',

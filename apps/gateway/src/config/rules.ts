@@ -106,9 +106,27 @@ function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: P
         };
       },
     },
+    systemPrefixRule(file, index, 'username'),
+    systemPrefixRule(file, index, 'groups'),
     lessRule(file, written, ofEntry(index, 'timeout'), 'server.reviewTimeout', timeLeft),
     lessRule(file, written, ofEntry(index, 'maxConcurrent'), 'server.maxInFlight', slotsLeft),
   ]);
+}
+
+/** Else no one is let in, which shows only in the log. */
+function systemPrefixRule({ authenticators }: FileConfig, index: number, key: 'username' | 'groups'): Rule {
+  return {
+    reads: [ofEntry(index, `${key}.prefix`), ofEntry(index, 'allowSystemNames')],
+    judge() {
+      const { [key]: names, allowSystemNames = [] } = authenticators[index] ?? {};
+      if (!names?.prefix.startsWith('system:') || allowSystemNames.length > 0) return undefined;
+      return {
+        message:
+          'begins with system:, as only names of Kubernetes itself do: the identity policy would refuse every user',
+        fix: 'write another one, such as corp:',
+      };
+    },
+  };
 }
 
 const timeLeft = 'it would leave the next authenticators no time';
@@ -162,8 +180,8 @@ function loginRules({ login, authenticators }: FileConfig): Rule[] {
       judge: () =>
         authenticators.some(({ name }) => name === login.sessions) &&
         login.authenticators.includes(login.sessions) && {
-          message: 'checks passwords too',
-          fix: 'give sessions an authenticator of their own, with use: redis',
+          message: 'is in login.authenticators too, which names those that check passwords',
+          fix: 'name there those with use: ldap, and here one with use: redis that has nothing but sessions',
         },
     },
     ...audienceRules(login),
@@ -199,7 +217,7 @@ function sessionNameRules(authenticators: FileConfig['authenticators'], sessions
       value !== undefined &&
       value !== '' && {
         message: 'has no effect on sessions, whose names are those of login.authenticators',
-        fix: 'remove it here; set it there',
+        fix: 'if this one is for sessions alone, remove it here and set it there; otherwise name another one in login.sessions',
         at: 'key',
       },
   }));
