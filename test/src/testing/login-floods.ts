@@ -34,7 +34,7 @@ export async function startFloodedLogin(setup: LoginSetup = {}): Promise<Flooded
   const place = resources.use(
     await startLogin({
       ...setup,
-      // One user may log in three times as often in a minute: whoever is served here does so before, in and after each flood.
+      // One user may log in three times as often in a minute. The one who is served logs in before, during and after each flood.
       login: { maxSessions: 100, tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' }, ...setup.login },
       files: { 'tls/login.crt': certificate, 'tls/login.key': key },
     }),

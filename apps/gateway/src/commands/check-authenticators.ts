@@ -79,7 +79,10 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       tokenPrefix: authenticator.tokenPrefix,
       findings: [
         ...judgeLogin(created, all),
-        ...[...reached, ...ofLog, ...ofTokens, ...ofIssuer],
+        ...reached,
+        ...ofLog,
+        ...ofTokens,
+        ...ofIssuer,
         ...judgeKnownUsers(created, all),
       ],
       files,

@@ -16,11 +16,10 @@ const maxInProgress = 1_000;
 const maxWaiting = 64;
 /** Pieces of one body, which has 16 KiB at most: see `maxPieces`. */
 const maxBodyPieces = 256;
-/** Such answers to one address, and to all. Each takes a tenth of a millisecond, so one more ends its connection instead. */
-const [refusals, allRefusals] = [
-  { count: 64, per: 1_000 },
-  { count: 256, per: 1_000 },
-];
+/** Such answers to one address. Each takes a tenth of a millisecond, so one more ends its connection instead. */
+const refusals = { count: 64, per: 1_000 };
+/** Such answers to all addresses together. */
+const allRefusals = { count: 256, per: 1_000 };
 
 export interface DoorOptions {
   /** `login.trustedProxies`, read at each request. */
@@ -50,7 +49,7 @@ export function isCutOff(request: ServerRequest): boolean {
 interface Visit {
   readonly request: ServerRequest;
   readonly response: ServerAnswer;
-  /** Whether no proxy sent it, whose connection is that of others as well. */
+  /** False: a proxy sent it, and its connection also carries requests of other clients. */
   readonly isDirect: boolean;
   /** Takes it out of the queue. Undefined: it is not there. */
   leave?: (() => void) | undefined;

@@ -39,7 +39,7 @@ export type LoginServer = Awaited<ReturnType<typeof startLoginServer>>;
  */
 const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_000];
 
-/** What one connection may hold: one of kubectl sends one request after the other, and a browser waits for a free stream. */
+/** What one connection may hold. `kubectl sallyport` sends one request after the other, and a browser waits for a free stream. */
 const perConnection = { maxPipelined: 2, maxStreams: 2, maxHeaderSize: 4096 };
 
 /** Milliseconds for a client to end a body over HTTP/2 that was refused: its stream holds memory. */
