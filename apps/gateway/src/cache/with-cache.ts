@@ -1,4 +1,5 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
+import { after } from '../chain/answer.ts';
 import type { LinkContext, Source } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
 import type { Clocks } from '../clocks.ts';
@@ -114,7 +115,7 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
 
   return layer(inner, (token, context) => {
     const answered = isTracing() ? answerInSpan(token, context) : answer(token, context);
-    return answered instanceof Promise ? answered.then((late) => decide(late, context)) : decide(answered, context);
+    return after(answered, (given) => decide(given, context));
   });
 }
 

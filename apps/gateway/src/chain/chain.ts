@@ -9,6 +9,7 @@ import {
 import { bounded } from '../deadlines.ts';
 import { asError } from '../logging/error-fields.ts';
 import { inSpan, isTracing } from '../tracing/in-span.ts';
+import { after, isLate } from './answer.ts';
 
 /** Where an answer came from if no backend gave it now. `stale`: an earlier one, since the backend was unavailable. */
 export type Source = 'memory' | 'redis' | 'stale';
@@ -83,17 +84,11 @@ const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
 
 /** All authenticators as one. An empty chain knows no token. @param now monotonic milliseconds */
 export function chain(links: readonly Link[], now: () => number) {
-  function ask(token: string, context: ChainContext, failures: Failure[], first: number): Decision | Promise<Decision> {
-    for (let at = first; at < links.length; at++) {
-      const link = links[at] as Link;
-      const answer = isTracing() ? askInSpan(link, token, context, now) : askLink(link, token, context, now);
-      if (answer instanceof Promise) {
-        return answer.then((late) => decide(link, late, context, failures) ?? ask(token, context, failures, at + 1));
-      }
-      const decision = decide(link, answer, context, failures);
-      if (decision !== undefined) return decision;
-    }
-    return failures.length > 0 ? Promise.reject(new ChainError(failures)) : noOpinion;
+  function ask(token: string, context: ChainContext, failures: Failure[], at: number): Decision | Promise<Decision> {
+    const link = links[at];
+    if (link === undefined) return failures.length > 0 ? Promise.reject(new ChainError(failures)) : noOpinion;
+    const answer = isTracing() ? askInSpan(link, token, context, now) : askLink(link, token, context, now);
+    return after(answer, (given) => decide(link, given, context, failures) ?? ask(token, context, failures, at + 1));
   }
   /** Undefined: the next one is asked. */
   function decide(link: Link, answer: Answer, context: ChainContext, failures: Failure[]) {
@@ -146,7 +141,7 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
   try {
     if (!recognizes(link, token)) return { authenticator, seconds: seconds(), decision: noOpinion, recognized: false };
     if (isAborted(review)) return failed(callerGone(review.signal));
-    const own = createLinkContext(link, review);
+    const own = new OwnContext(link, review);
     const answered = (decision: Decision): Answer => ({
       authenticator,
       seconds: seconds(),
@@ -154,54 +149,52 @@ function askLink(link: Link, token: string, review: ChainContext, now: () => num
       recognized: true,
       ...own.cached,
     });
-    const decision = link.authenticator.authenticate(token, own);
-    if (!(decision instanceof Promise)) return answered(decision);
-    // It holds for a layer that does not look at its signal, too.
-    const { signal } = review;
-    const untilAborted = { signal, aborted: () => callerGone(signal) };
-    return bounded<Decision>(untilAborted, (resolve, reject) => decision.then(resolve, reject)).then(answered, failed);
+    return after(untilAborted(link.authenticator.authenticate(token, own), review), answered, failed);
   } catch (error) {
     return failed(error);
   }
 }
 
-interface OwnContext extends LinkContext {
-  readonly review: ChainContext;
-  cached: { readonly source: Source; readonly failure?: Error; readonly until?: number } | undefined;
+/** Waits no longer than the review does. It holds for a layer that does not look at its signal, too. */
+function untilAborted(decision: Decision | Promise<Decision>, review: ChainContext): Decision | Promise<Decision> {
+  if (!isLate(decision)) return decision;
+  const { signal } = review;
+  const bounds = { signal, aborted: () => callerGone(signal) };
+  return bounded<Decision>(bounds, (resolve, reject) => decision.then(resolve, reject));
 }
 
-/** A prototype: a getter in an object of its own costs more than all else that a cached answer takes here. */
-const ownContext = {
-  get audiences() {
-    return this.review.audiences;
-  },
-  get hops() {
-    return this.review.hops;
-  },
+/** What one authenticator is given of the review. The signal is made when it is read, so nothing here reads it. */
+// biome-ignore lint/plugin: a getter in an object literal takes 1.4 µs, of which a cached answer takes 45 in all.
+class OwnContext implements LinkContext {
+  readonly #review: ChainContext;
+  readonly audiences: readonly string[];
+  readonly hops: number | undefined;
+  trace?: (step: string) => void;
+  onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
+  cached: { readonly source: Source; readonly failure?: Error; readonly until?: number } | undefined;
+
+  constructor({ name }: Link, review: ChainContext) {
+    const { audiences, hops, observer } = review;
+    this.#review = review;
+    this.audiences = audiences;
+    this.hops = hops;
+    if (observer === undefined) return;
+    this.trace = (step) => observer.onStep(name, step);
+    this.onNames = (given, named, credential) => observer.onNames(name, given, named, credential);
+  }
+
   get signal() {
-    return this.review.signal;
-  },
+    return this.#review.signal;
+  }
+
   get isAborted() {
-    return this.review.isAborted;
-  },
+    return this.#review.isAborted;
+  }
+
   onCached(source: Source, failure?: unknown, until?: number) {
     const stale = failure !== undefined && { failure: asError(failure), ...(until !== undefined && { until }) };
     this.cached = { source, ...stale };
-  },
-} as OwnContext;
-
-function createLinkContext(link: Link, review: ChainContext): OwnContext {
-  const own: OwnContext = Object.create(ownContext);
-  const { observer } = review;
-  return Object.assign(
-    own,
-    { review, cached: undefined },
-    observer && {
-      trace: (step: string) => observer.onStep(link.name, step),
-      onNames: (given: UserInfo, named: UserInfo, credential?: Credential) =>
-        observer.onNames(link.name, given, named, credential),
-    },
-  );
+  }
 }
 
 /** Strict: the promise of a `recognizes` that is `async` by mistake would always read as true. */

@@ -10,7 +10,7 @@ import {
   rejectionReasons,
   type UserInfo,
 } from '@sallyport/authenticator';
-import { judgingLayer } from './layer.ts';
+import { decidingLayer } from './layer.ts';
 
 /**
  * Checks the plugin's answer and rebuilds it as a frozen decision of our own: a mistake in a plugin never reads as
@@ -31,40 +31,7 @@ export function withSoundDecision(inner: Authenticator, now: () => number, sessi
     if (sessions || decision.kind !== 'authenticated' || decision.session === undefined) return decision;
     throw unsound('it is about a session, which only the authenticator of login.sessions has');
   };
-  const known = new WeakMap<Decision, Decision>();
-  return judgingLayer(
-    inner,
-    (answer) => inTime(read(answer)),
-    (answer) => {
-      const last = known.get(answer);
-      if (last !== undefined && endOf(last) === endOf(answer)) return inTime(last);
-      const decision = read(answer);
-      if (isUnchangeable(answer)) known.set(answer, decision);
-      return inTime(decision);
-    },
-  );
-}
-
-/** A Date can be changed, also in a frozen object. */
-function endOf(decision: Decision): number | undefined {
-  return decision.kind === 'authenticated' ? decision.expiresAt?.getTime() : undefined;
-}
-
-/** Whether nothing that a decision is read from can ever be different, except for its `expiresAt`. */
-function isUnchangeable(decision: Decision): boolean {
-  if (decision.kind !== 'authenticated') return isFixed(decision);
-  const { user, credential, audiences } = decision;
-  const { groups, extra } = user;
-  return [decision, user, credential, audiences, groups, extra, ...Object.values(extra ?? {})].every(isFixed);
-}
-
-/** Frozen, with values of its own: what a getter or a prototype says can change. */
-function isFixed(value: object | undefined): boolean {
-  if (value === undefined) return true;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  const isPlain = prototype === null || prototype === Object.prototype || prototype === Array.prototype;
-  const descriptors: Record<string, PropertyDescriptor> = Object.getOwnPropertyDescriptors(value);
-  return isPlain && Object.isFrozen(value) && Object.values(descriptors).every((one) => 'value' in one);
+  return decidingLayer(inner, (answer) => inTime(read(answer)));
 }
 
 type Writable<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };

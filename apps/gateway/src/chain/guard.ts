@@ -8,6 +8,7 @@ import {
 import type { AuthenticatorConfig } from '../config/types.ts';
 import { bounded, type WaitBounds } from '../deadlines.ts';
 import { createAdmission, createProvenTokens, type ProvenTokens } from './admission.ts';
+import { after, isLate } from './answer.ts';
 import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
 import {
   type CallOutcome,
@@ -68,9 +69,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   ): Decision | Promise<Decision> => {
     if (isAborted(context)) return Promise.reject(callerGone(context.signal));
     return attempt(() => {
-      const permit = admit(token, context);
-      if (!(permit instanceof Promise)) return call(permit, context, ask, onGood);
-      return permit.then((late) => call(late, context, ask, onGood));
+      return after(admit(token, context), (permit) => call(permit, context, ask, onGood));
     });
   };
   const { revalidate } = plugin;
@@ -103,7 +102,7 @@ function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned
     };
     const own = { audiences, hops, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
     const answer = attempt(() => ask(own));
-    if (!(answer instanceof Promise)) {
+    if (!isLate(answer)) {
       // No one waited, so there is nothing to bound, and no backend that the token could be proven to.
       leave();
       permit.settle('answered');

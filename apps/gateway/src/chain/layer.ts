@@ -1,4 +1,5 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
+import { after } from './answer.ts';
 import type { LinkContext } from './chain.ts';
 
 /**
@@ -19,48 +20,13 @@ export function layer(
   };
 }
 
-type Judge = (decision: Decision, token: string, context: LinkContext) => Decision;
-
-/**
- * A layer that judges each answer of `inner`: at once, when it is there at once.
- *
- * @param judgeAtHand judges an answer that was at hand: it may come again, as the same object. Default: `judge`
- */
-export function judgingLayer(inner: Authenticator, judge: Judge, judgeAtHand: Judge = judge): Authenticator {
-  return layer(inner, (token, context) => {
-    const answer = inner.authenticate(token, context);
-    return answer instanceof Promise
-      ? answer.then((decision) => judge(decision, token, context))
-      : judgeAtHand(answer, token, context);
-  });
-}
-
-/**
- * A layer that judges each answer of `inner` by a basis, and remembers the last judgement of each decision that was at hand,
- * for as long as there is that decision: decisions are frozen, so the same object is the same answer. A judgement that
- * refuses is not remembered, since each is logged.
- *
- * @param judge judges by the decision and its basis, and by nothing else that changes
- */
-export function judgingOnceLayer<Basis>(
+/** A layer that makes its own decision of each answer of `inner`. */
+export function decidingLayer(
   inner: Authenticator,
-  basisOf: (token: string, context: LinkContext) => Basis,
-  judge: (decision: Decision, basis: Basis) => Decision,
-  isSame: (one: Basis, other: Basis) => boolean = Object.is,
+  decide: (decision: Decision, token: string, context: LinkContext) => Decision,
 ): Authenticator {
-  const known = new WeakMap<Decision, { readonly basis: Basis; readonly judgement: Decision }>();
-  const judgeOnce = (decision: Decision, basis: Basis): Decision => {
-    const last = known.get(decision);
-    if (last !== undefined && isSame(last.basis, basis)) return last.judgement;
-    const judgement = judge(decision, basis);
-    // One that stays as it is needs no memory.
-    if (judgement.kind === 'authenticated' && judgement !== decision) known.set(decision, { basis, judgement });
-    return judgement;
-  };
-  return judgingLayer(
-    inner,
-    (decision, token, context) => judge(decision, basisOf(token, context)),
-    (decision, token, context) => judgeOnce(decision, basisOf(token, context)),
+  return layer(inner, (token, context) =>
+    after(inner.authenticate(token, context), (decision) => decide(decision, token, context)),
   );
 }
 
@@ -73,16 +39,11 @@ export function judgingOnceLayer<Basis>(
  * @param apiAudiences `server.apiAudiences`, read at each answer
  */
 export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
-  const askedBy = (_token: string, { audiences }: LinkContext) => (audiences.length > 0 ? audiences : apiAudiences());
-  const bound = judgingOnceLayer(inner, askedBy, bind, isSameList);
-  const traced = judgingLayer(inner, (decision, token, context) => {
-    const asked = askedBy(token, context);
-    const judged = bind(decision, asked);
-    if (judged !== decision && judged.kind === 'rejected') context.trace?.(mismatchOf(decision, asked, context));
-    return judged;
-  });
-  return layer(inner, (token, context) => {
-    return (context.trace === undefined ? bound : traced).authenticate(token, context);
+  return decidingLayer(inner, (decision, _token, context) => {
+    const asked = context.audiences.length > 0 ? context.audiences : apiAudiences();
+    const bound = bind(decision, asked);
+    if (bound !== decision && bound.kind === 'rejected') context.trace?.(mismatchOf(decision, asked, context));
+    return bound;
   });
 }
 
@@ -99,14 +60,10 @@ function mismatchOf(decision: Decision, asked: readonly string[], { audiences }:
 
 function bind(decision: Decision, asked: readonly string[]): Decision {
   if (decision.kind !== 'authenticated' || decision.audiences === undefined) return decision;
-  const bound = new Set(decision.audiences);
-  const audiences = [...new Set(asked)].filter((audience) => bound.has(audience));
+  const { audiences: own, user } = decision;
+  const audiences = asked.filter((audience, at) => own.includes(audience) && asked.indexOf(audience) === at);
   if (audiences.length > 0) return { ...decision, audiences };
-  return { kind: 'rejected', reason: 'audience-mismatch', subject: decision.user.username };
-}
-
-function isSameList(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((audience, at) => audience === other[at]);
+  return { kind: 'rejected', reason: 'audience-mismatch', subject: user.username };
 }
 
 /** What is put beside each identity, so that kube-apiserver's audit log can be joined with ours. */
@@ -123,14 +80,13 @@ export interface Provenance {
  */
 export function withProvenance(inner: Authenticator, authenticator: string, provenance: Provenance): Authenticator {
   const { keyPrefix, fingerprint } = provenance;
-  const stamp = (decision: Decision, credential: string): Decision => {
+  return decidingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;
     const extra = {
       ...decision.user.extra,
       [`${keyPrefix}/authenticator`]: [authenticator],
-      [`${keyPrefix}/credential`]: [credential],
+      [`${keyPrefix}/credential`]: [fingerprint(token)],
     };
     return { ...decision, user: { ...decision.user, extra } };
-  };
-  return judgingOnceLayer(inner, fingerprint, stamp);
+  });
 }

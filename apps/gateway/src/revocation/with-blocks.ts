@@ -1,11 +1,5 @@
-import {
-  type Authenticator,
-  AuthenticatorError,
-  type Decision,
-  type Logger,
-  type Rejected,
-} from '@sallyport/authenticator';
-import { judgingLayer, layer } from '../chain/layer.ts';
+import { type Authenticator, AuthenticatorError, type Logger, type Rejected } from '@sallyport/authenticator';
+import { decidingLayer, layer } from '../chain/layer.ts';
 import type { Blocks, Entry } from './list.ts';
 
 /**
@@ -19,7 +13,7 @@ export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, l
     log.info({ authenticator: name, subject, blocked: kind, by, reason }, 'blocked');
     return { kind: 'rejected', reason: 'blocked', ...(subject !== undefined && { subject }) };
   };
-  const judge = (decision: Decision, token?: string): Decision => {
+  const decided = decidingLayer(inner, (decision, token) => {
     if (decision.kind !== 'authenticated') return decision;
     requireKnown(blocks);
     const { user, credential } = decision;
@@ -27,14 +21,13 @@ export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, l
     const block =
       blocks.ofUser(username, groups) ??
       (credential && blocks.ofCredential(credential)) ??
-      (token === undefined ? undefined : blocks.ofToken(token));
+      // Again, since the token may have been blocked while its answer was waited for.
+      blocks.ofToken(token);
     return block ? refuse(block, username) : decision;
-  };
-  // The token may have been blocked while its answer was waited for.
-  const judged = judgingLayer(inner, judge, (decision) => judge(decision));
+  });
   return layer(inner, (token, context) => {
     const blocked = blocks.ofToken(token);
-    return blocked ? refuse(blocked) : judged.authenticate(token, context);
+    return blocked ? refuse(blocked) : decided.authenticate(token, context);
   });
 }
 

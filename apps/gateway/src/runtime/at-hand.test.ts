@@ -62,23 +62,21 @@ const frozenJane = (): Decision => {
   return Object.freeze({ kind: 'authenticated', user, audiences: Object.freeze(['b', 'c']) });
 };
 
-test('an answer in memory is the same object each time, without a promise and without a signal', async () => {
+test('an answer in memory takes neither a promise nor a signal', async () => {
   const { now, wait } = setUp(async () => ({
     ...authenticated('jane', { groups: ['dev'] }),
     audiences: ['b'],
   })).generation();
   const first = await wait();
-  const hit = now();
-  expect(hit).toEqual(first);
-  expect(now()).toBe(hit);
+  for (const _ of [1, 2]) expect(now()).toEqual(first);
 });
 
-test('so is a frozen decision of a plugin that has it at hand', () => {
+test('nor does a decision that a plugin has at once', () => {
   const jane = frozenJane();
   const { now } = setUp(() => jane, false).generation();
-  const decision = now();
-  expect(decision).toMatchObject({ user: { username: 'corp:jane', groups: ['corp:dev'] }, audiences: ['b'] });
-  expect(now()).toBe(decision);
+  for (const _ of [1, 2]) {
+    expect(now()).toMatchObject({ user: { username: 'corp:jane', groups: ['corp:dev'] }, audiences: ['b'] });
+  }
 });
 
 test('the same decision for another token or another audience is another answer', () => {

@@ -3,6 +3,7 @@ import { createTokenFingerprint } from '../audit/entry.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/with-cache.ts';
 import type { ProvenTokens } from '../chain/admission.ts';
+import { isLate } from '../chain/answer.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
 import { systemClocks } from '../clocks.ts';
@@ -85,7 +86,7 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
     /** Decides as the chain does, and stays open until it has. */
     authenticate(token: string, context: ChainContext) {
       const decision = authenticate(token, context);
-      if (decision instanceof Promise) work.add(decision);
+      if (isLate(decision)) work.add(decision);
       return decision;
     },
     /**

@@ -10,29 +10,54 @@ export interface ReviewContext extends ChainContext {
   end(): void;
 }
 
-type Review = { -readonly [Key in keyof ReviewContext]: ReviewContext[Key] } & {
-  answer: ServerAnswer;
-  timeout: number;
-  answers: Answer[];
-  controller: AbortController | undefined;
-  timer: NodeJS.Timeout | undefined;
-};
+/** A review whose answer is there at once makes neither a signal nor a timer nor a function. */
+// biome-ignore lint/plugin: a getter in an object literal takes 1.4 µs, of which a cached answer takes 45 in all.
+class Review implements ReviewContext {
+  readonly audiences: readonly string[];
+  readonly hops: number | undefined;
+  readonly answers: Answer[] = [];
+  readonly #answer: ServerAnswer;
+  readonly #timeout: number;
+  #controller: AbortController | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-/** A prototype, so that a review whose answer is at hand makes neither a signal nor a timer nor a function. */
-const methods = {
+  constructor(answer: ServerAnswer, timeout: number, audiences: readonly string[], hops: number | undefined) {
+    this.#answer = answer;
+    this.#timeout = timeout;
+    this.audiences = audiences;
+    this.hops = hops;
+  }
+
   get isAborted() {
-    return isClosed(this.answer) || this.controller?.signal.aborted === true;
-  },
+    return isClosed(this.#answer) || this.#controller?.signal.aborted === true;
+  }
+
   get signal() {
-    return (this.controller ?? createController(this)).signal;
-  },
+    this.#controller ??= this.#createController();
+    return this.#controller.signal;
+  }
+
   onAnswer(answer: Answer) {
     this.answers.push(answer);
-  },
+  }
+
   end() {
-    clearTimeout(this.timer);
-  },
-} as Review;
+    clearTimeout(this.#timer);
+  }
+
+  /** The answer's 'close' reports the end on both protocols. The request's 'aborted' does not, once the body was read. */
+  #createController(): AbortController {
+    const answer = this.#answer;
+    const controller = new AbortController();
+    const leave = () => {
+      if (!answer.writableEnded) controller.abort(new Error('the caller has gone'));
+    };
+    this.#timer = setTimeout(() => controller.abort(new Error('the review took too long')), this.#timeout);
+    if (isClosed(answer)) leave();
+    else onceClosed(answer, leave);
+    return controller;
+  }
+}
 
 /**
  * Creates the context of a review. Its signal aborts when the caller has gone, and after the time.
@@ -46,15 +71,7 @@ export function createReviewContext(
   audiences: readonly string[],
   hops?: number,
 ): ReviewContext {
-  const review: Review = Object.create(methods);
-  review.answer = answer;
-  review.timeout = timeout;
-  review.audiences = audiences;
-  review.hops = hops;
-  review.answers = [];
-  review.controller = undefined;
-  review.timer = undefined;
-  return review;
+  return new Review(answer, timeout, audiences, hops);
 }
 
 /**
@@ -65,17 +82,4 @@ export function createReviewContext(
 export function hopsOf(header: string | readonly string[] | undefined): number | undefined {
   if (header === undefined) return undefined;
   return typeof header === 'string' && /^\d$/.test(header) ? Number(header) : Number.POSITIVE_INFINITY;
-}
-
-/** The answer's 'close' reports the end on both protocols. The request's 'aborted' does not, once the body was read. */
-function createController(review: Review): AbortController {
-  const controller = new AbortController();
-  const leave = () => {
-    if (!review.answer.writableEnded) controller.abort(new Error('the caller has gone'));
-  };
-  review.controller = controller;
-  review.timer = setTimeout(() => controller.abort(new Error('the review took too long')), review.timeout);
-  if (isClosed(review.answer)) leave();
-  else onceClosed(review.answer, leave);
-  return controller;
 }

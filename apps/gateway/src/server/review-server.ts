@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import Router from '@koa/router';
 import type { Decision, Logger } from '@sallyport/authenticator';
 import Koa, { type Context } from 'koa';
+import { isLate } from '../chain/answer.ts';
 import { type ChainContext, ChainError } from '../chain/chain.ts';
 import type { ServerConfig } from '../config/types.ts';
 import { asError } from '../logging/error-fields.ts';
@@ -124,7 +125,7 @@ function createReviewHandler(options: ReviewServerOptions, bodyTimeout: number):
       if (isCheckable(request.token, maxTokenSize)) {
         asked = createReviewContext(res, reviewTimeout, request.audiences, hopsOf(req.headers['sallyport-hops']));
         const decision = authenticate(request.token, asked);
-        end = decision instanceof Promise ? await decision.catch(unchecked) : decision;
+        end = isLate(decision) ? await decision.catch(unchecked) : decision;
       }
       res.setHeader('Content-Type', 'application/json; charset=utf-8');
       context.body = JSON.stringify(toTokenReview(request.apiVersion, end));

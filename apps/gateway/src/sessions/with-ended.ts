@@ -1,5 +1,5 @@
 import type { Authenticator, Decision } from '@sallyport/authenticator';
-import { judgingLayer, layer } from '../chain/layer.ts';
+import { decidingLayer, layer } from '../chain/layer.ts';
 
 const revoked: Decision = Object.freeze({ kind: 'rejected', reason: 'revoked' });
 
@@ -8,8 +8,7 @@ const revoked: Decision = Object.freeze({ kind: 'rejected', reason: 'revoked' })
  * used there, and it may be older than the logout.
  */
 export function withEnded(inner: Authenticator, hasEnded: (token: string) => boolean): Authenticator {
-  const judge = (decision: Decision, token: string): Decision => (hasEnded(token) ? revoked : decision);
-  // The session may have ended while its answer was waited for.
-  const judged = judgingLayer(inner, judge, (decision) => decision);
-  return layer(inner, (token, context) => (hasEnded(token) ? revoked : judged.authenticate(token, context)));
+  // Again, since the session may have ended while its answer was waited for.
+  const decided = decidingLayer(inner, (decision, token) => (hasEnded(token) ? revoked : decision));
+  return layer(inner, (token, context) => (hasEnded(token) ? revoked : decided.authenticate(token, context)));
 }

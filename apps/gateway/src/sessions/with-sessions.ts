@@ -5,6 +5,7 @@ import {
   type Decision,
   type RejectionReason,
 } from '@sallyport/authenticator';
+import { after, remembering } from '../chain/answer.ts';
 import type { LinkContext } from '../chain/chain.ts';
 import { layer } from '../chain/layer.ts';
 import { digestOf } from '../revocation/list.ts';
@@ -28,18 +29,11 @@ export interface SessionDependencies {
    * with {@link writeSessionUser} in place of a token. Undefined: its users may not log in, and their sessions are refused.
    */
   readonly usersOf: (authenticator: string) => Authenticator | undefined;
-  /** Called each time. */
   readonly onRefused: (refused: RefusedSession) => void;
   /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
   readonly keyPrefix?: string | undefined;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
-}
-
-interface Opened {
-  readonly session: Session;
-  /** The last answer about its user, and what was made of it: a layer outside of this one judges the same object once. */
-  last?: { readonly today: Decision; readonly decision: Decision };
 }
 
 /**
@@ -49,31 +43,13 @@ interface Opened {
  */
 export function withSessions(inner: Authenticator, dependencies: SessionDependencies): Authenticator {
   const { texts, clusters, usersOf, onRefused, keyPrefix, now } = dependencies;
-  const known = new WeakMap<Authenticated, Opened>();
-
-  function open(decision: Authenticated, token: string): Opened {
-    const before = known.get(decision);
-    if (before !== undefined) return before;
-    const opened = { session: readSession(texts, decision.session, digestOf(token)) };
-    known.set(decision, opened);
-    return opened;
-  }
-
-  function judge(decision: Authenticated, opened: Opened, today: Decision, newFor: string | undefined): Decision {
-    if (opened.last?.today === today) return opened.last.decision;
-    const { session } = opened;
-    const end = Math.min(session.until, decision.expiresAt?.getTime() ?? session.until);
-    const judged = judgeUser(today, decision, session, end, keyPrefix);
-    if (judged.kind === 'rejected' && newFor !== undefined)
-      onRefused({ session, token: newFor, reason: judged.reason });
-    opened.last = { today, decision: judged };
-    return judged;
-  }
+  const open = remembering((decision: Authenticated, token: string) =>
+    readSession(texts, decision.session, digestOf(token)),
+  );
 
   function decide(decision: Decision, token: string, context: LinkContext): Decision | Promise<Decision> {
     if (decision.kind !== 'authenticated') return decision;
-    const opened = open(decision, token);
-    const { session } = opened;
+    const session = open(decision, token);
     if (session.until <= now()) return { kind: 'rejected', reason: 'expired', subject: decision.user.username };
     const refused = (reason: RejectionReason): Decision => ({ kind: 'rejected', reason, subject: session.name });
     if (!isForCluster(session, clusters)) {
@@ -86,20 +62,19 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
     const users = usersOf(session.authenticator);
     // It left login.authenticators. A refusal has its user log in again.
     if (users === undefined) return refused('unknown-user');
-    let newFor: string | undefined = token;
+    let isNew = true;
     const own = contextOf(context, () => {
-      newFor = undefined;
+      isNew = false;
     });
-    const today = users.authenticate(writeSessionUser(session), own);
-    if (!(today instanceof Promise)) return judge(decision, opened, today, newFor);
-    return today.then((late) => judge(decision, opened, late, newFor));
+    return after(users.authenticate(writeSessionUser(session), own), (today) => {
+      const decided = decideAboutUser(today, decision, session, keyPrefix);
+      if (decided.kind === 'rejected' && isNew) onRefused({ session, token, reason: decided.reason });
+      return decided;
+    });
   }
 
   return layer(inner, (token, context) => {
-    const decision = inner.authenticate(token, context);
-    return decision instanceof Promise
-      ? decision.then((late) => decide(late, token, context))
-      : decide(decision, token, context);
+    return after(inner.authenticate(token, context), (decision) => decide(decision, token, context));
   });
 }
 
@@ -128,11 +103,10 @@ function contextOf(context: LinkContext, onCached: () => void): LinkContext {
   };
 }
 
-function judgeUser(
+function decideAboutUser(
   today: Decision,
-  { session: text }: Authenticated,
+  { session: text, expiresAt }: Authenticated,
   session: Session,
-  end: number,
   keyPrefix: string | undefined,
 ): Decision {
   if (today.kind === 'rejected') return today;
@@ -143,7 +117,8 @@ function judgeUser(
   if (today.user.username !== session.name) {
     return { kind: 'rejected', reason: 'unknown-user', subject: session.name };
   }
-  const { audience, since } = session;
+  const { audience, since, until } = session;
+  const end = Math.min(until, expiresAt?.getTime() ?? until);
   // It is outside of the identity policy, which lets no backend set this key.
   const extra = keyPrefix && { [`${keyPrefix}/authenticated-at`]: [new Date(since).toISOString()] };
   return Object.freeze({
