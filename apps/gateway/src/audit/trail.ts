@@ -18,6 +18,8 @@ const endLimit = 2_000;
 
 type Settings = Pick<GatewayConfig, 'audit' | 'cache'>;
 
+export type AuditTrail = ReturnType<typeof createAuditTrail>;
+
 /** The audit trail: a line for each decision and each act of an administrator, or a line that says how many are missing before it. */
 export function createAuditTrail(logger: Logger, onDropped: (lines: number) => void) {
   const boot = randomUUID();

@@ -69,29 +69,32 @@ export function createAuthenticatorMetrics(
   };
 }
 
-/**
- * @param names the authenticators of the config in force
- * @param lockedOut the number of users who are locked out of one
- * @returns counts foreign records that were removed from Redis
- */
-export function createLockoutMetrics(
-  registry: Registry,
-  names: () => readonly string[],
-  lockedOut: (authenticator: string) => number,
-): (foreignRecords: number) => void {
+/** @returns counts foreign records that were removed from Redis */
+export function createLockoutMetrics(registry: Registry): (foreignRecords: number) => void {
   let foreign = 0;
-  const { counter, gauge } = createFamilies(registry);
-  counter(
+  createFamilies(registry).counter(
     'sallyport_lockout_foreign_records_total',
     'Records of refused tries and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
     () => [[{}, foreign]],
   );
-  gauge(
+  return (count) => {
+    foreign += count;
+  };
+}
+
+/**
+ * Shows how many users are locked out.
+ *
+ * @param names of the authenticators, read at each scrape
+ */
+export function createLockoutGauge(
+  registry: Registry,
+  names: () => readonly string[],
+  lockedOut: (authenticator: string) => number,
+): void {
+  createFamilies(registry).gauge(
     'sallyport_lockout_subjects',
     'Users who are locked out now: they have lockout.maxFailures refused tries, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
     () => names().map((authenticator) => [{ authenticator }, lockedOut(authenticator)]),
   );
-  return (count) => {
-    foreign += count;
-  };
 }

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../config/types.ts';
-import { createCacheMetrics } from './cache-metrics.ts';
+import { createCacheGauges, createCacheMetrics } from './cache-metrics.ts';
 import { seriesOf } from './testing/series.ts';
 
 type CacheMetrics = ReturnType<typeof createCacheMetrics>;
@@ -24,7 +24,7 @@ describe('lookups in the cache', () => {
 
   beforeEach(() => {
     registry = new Registry();
-    metrics = createCacheMetrics(registry, () => ({ memoryEntries: 3, revocationListAge: undefined, blocks: 1 }));
+    metrics = createCacheMetrics(registry);
   });
 
   const lookups = async () =>
@@ -60,7 +60,8 @@ describe('lookups in the cache', () => {
 
 test('the other counters of the cache begin at 0', async () => {
   const registry = new Registry();
-  createCacheMetrics(registry, () => ({ memoryEntries: 3, revocationListAge: undefined, blocks: 1 }));
+  createCacheMetrics(registry);
+  createCacheGauges(registry, () => ({ memoryEntries: 3, revocationListAge: undefined, blocks: 1 }));
   expect(await seriesOf(registry)).toEqual({
     sallyport_coalesced_lookups_total: 0,
     'sallyport_revocations_total{kind="user"}': 0,

@@ -14,15 +14,12 @@ const results = {
 /** The lookups of one authenticator, by tier and result. */
 type Lookups = { readonly [Tier in CacheTier]?: Record<string, number> };
 
-/** What a scrape reads. The age is in seconds; undefined without `cache.redis`. */
-type ReadState = () => { memoryEntries: number; revocationListAge: number | undefined; blocks: number };
-
 /** Counts what caches, the revocation list and their Redis do. */
-export function createCacheMetrics(registry: Registry, state: ReadState) {
+export function createCacheMetrics(registry: Registry) {
   let foreignKeys = 0;
   const revocations: Partial<Record<Entry['kind'], number>> = { user: 0, token: 0, all: 0 };
   const errors: Record<RedisUse, number> = { cache: 0, revocations: 0, lockout: 0 };
-  const { counter, gauge } = createFamilies(registry);
+  const { counter } = createFamilies(registry);
   counter(
     'sallyport_revocations_total',
     'Revocations that this replica has read from the revocation list, by kind: user, token or all.',
@@ -38,6 +35,32 @@ export function createCacheMetrics(registry: Registry, state: ReadState) {
     'Keys of the revocation list that had data of another type; they were removed, and the list was written back from memory. A rise means that another client writes to the cache Redis.',
     () => [[{}, foreignKeys]],
   );
+  return {
+    ...createLookupMetrics(registry),
+    redisError(use: RedisUse): void {
+      errors[use] += 1;
+    },
+    adopted({ action, kind }: Entry): void {
+      if (action === 'revoke') revocations[kind] = (revocations[kind] ?? 0) + 1;
+    },
+    /** Counts keys of another type that were removed. */
+    foreignKeys(count: number): void {
+      foreignKeys += count;
+    },
+  };
+}
+
+/** Shows what is in the cache and in the revocation list. @param state is read at each scrape */
+export function createCacheGauges(
+  registry: Registry,
+  state: () => {
+    readonly memoryEntries: number;
+    /** Seconds; undefined without `cache.redis`. */
+    readonly revocationListAge: number | undefined;
+    readonly blocks: number;
+  },
+): void {
+  const { gauge } = createFamilies(registry);
   gauge(
     'sallyport_cache_entries',
     'Answers in the memory cache of this process, at most cache.memory.maxEntries. A rise means that more tokens are in use.',
@@ -53,19 +76,6 @@ export function createCacheMetrics(registry: Registry, state: ReadState) {
     'Users, groups, tokens and sessions that are blocked now. A rise means that an operator has blocked one.',
     () => [[{}, state().blocks]],
   );
-  return {
-    ...createLookupMetrics(registry),
-    redisError(use: RedisUse): void {
-      errors[use] += 1;
-    },
-    adopted({ action, kind }: Entry): void {
-      if (action === 'revoke') revocations[kind] = (revocations[kind] ?? 0) + 1;
-    },
-    /** Counts keys of another type that were removed. */
-    foreignKeys(count: number): void {
-      foreignKeys += count;
-    },
-  };
 }
 
 function createLookupMetrics(registry: Registry) {

@@ -9,7 +9,7 @@ import { answer, failure } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
 function create(names: readonly string[]) {
-  const metrics = createGatewayMetrics(() => ({ links: [] }), { count: 0 });
+  const metrics = createGatewayMetrics({ links: [] }, { count: 0 });
   metrics.follow({ authenticators: names.map((name) => ({ name }) as AuthenticatorConfig) });
   return metrics;
 }

@@ -7,19 +7,21 @@ import type { TlsMaterial } from '../server/tls.ts';
 import { createAuthenticatorMetrics } from './authenticator-metrics.ts';
 import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
 
+export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
+
 /**
  * The gateway's metrics. Those of its caches, its lockout guard and its logins are created beside what they count.
  *
  * @param inFlight its count is what `server.maxInFlight` limits
  */
 export function createGatewayMetrics(
-  inForce: () => { readonly links: readonly GuardedLink[] },
+  running: { readonly links: readonly GuardedLink[] },
   inFlight: { readonly count: number },
 ) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const reviews = createReviewMetrics(registry, () => inFlight.count);
-  const authenticators = createAuthenticatorMetrics(registry, () => inForce().links);
+  const authenticators = createAuthenticatorMetrics(registry, () => running.links);
   return {
     registry,
     ...createProcessMetrics(registry),

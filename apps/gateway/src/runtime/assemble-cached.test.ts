@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { authenticated, lifetimes, minute, never } from '../cache/testing/cached-replica.ts';
 import type { LinkContext, Source } from '../chain/chain.ts';
 import type { GuardedLink } from '../chain/guard.ts';
-import { assembleLink } from './assemble.ts';
-import { linkParts } from './testing/link-parts.ts';
+import { linkOf, linkParts } from './testing/link-parts.ts';
 
 /** A whole link, as the gateway stacks it, around a backend that the test plays. */
 function setUp() {
@@ -14,7 +13,7 @@ function setUp() {
     return backend.answer(token);
   };
   const parts = linkParts();
-  const link = assembleLink({ ...parts, authenticator: { authenticate, close: async () => {} } });
+  const link = linkOf({ ...parts, authenticator: { authenticate, close: async () => {} } });
   const answer = async (_token: string): Promise<Decision> => authenticated();
   const backend = { answer, clocks: parts.clocks, link, asked: () => asked };
   return backend;

@@ -4,8 +4,8 @@ import { createMemoryTier } from '../cache/memory-tier.ts';
 import type { Entry } from '../revocation/list.ts';
 import { noBlocks } from '../revocation/testing/no-blocks.ts';
 import { writeSessionUser } from '../sessions/session-user.ts';
-import { assembleLink } from './assemble.ts';
 import { assembleLogin, missingForLogin } from './assemble-login.ts';
+import { linkOf } from './testing/link-parts.ts';
 
 const config = {
   name: 'corp',
@@ -57,7 +57,7 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   const prefixes = { usernames: ['corp:'], groups: ['corp:'] };
   const warned: string[] = [];
   const logger = { info: () => undefined, warn: (_: unknown, message?: string) => void warned.push(message ?? '') };
-  const link = assembleLink({
+  const link = linkOf({
     ...{ config, authenticator, prefixes, clocks, logger, blocks },
     apiAudiences: () => [],
     onAbandoned: () => undefined,

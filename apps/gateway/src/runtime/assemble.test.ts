@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { createMemoryTier } from '../cache/memory-tier.ts';
 import { chain } from '../chain/chain.ts';
 import type { Entry } from '../revocation/list.ts';
-import { type AssembleOptions, assembleLink } from './assemble.ts';
+import type { AssembleOptions } from './assemble.ts';
+import { linkOf } from './testing/link-parts.ts';
 
 const config: AssembleOptions['config'] = {
   name: 'corp',
@@ -59,7 +60,7 @@ function setUp(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
   }
   const plugin = new Plugin();
   const logged: [string, object][] = [];
-  const link = assembleLink({
+  const link = linkOf({
     config,
     authenticator: plugin,
     prefixes: { usernames: ['corp:'], groups: ['corp:'] },
@@ -179,7 +180,7 @@ describe('the layers of one authenticator', () => {
 });
 
 test('a plugin without a check has none behind the layers either', () => {
-  const link = assembleLink({
+  const link = linkOf({
     config,
     authenticator: { authenticate: async () => ({ kind: 'no-opinion' }), close: async () => {} },
     prefixes: { usernames: [], groups: [] },

@@ -2,7 +2,14 @@ import type { Authenticator, Logger } from '@sallyport/authenticator';
 import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
 import type { CircuitState } from '../chain/circuit.ts';
 import { withSoundDecision } from '../chain/decision.ts';
-import { type GuardDependencies, type GuardedLink, type GuardSettings, inWords, withGuard } from '../chain/guard.ts';
+import {
+  type Guard,
+  type GuardDependencies,
+  type GuardedLink,
+  type GuardSettings,
+  inWords,
+  withGuard,
+} from '../chain/guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from '../chain/identity-policy.ts';
 import { type Provenance, withAudiences, withProvenance } from '../chain/layer.ts';
 import type { Clocks } from '../clocks.ts';
@@ -29,9 +36,14 @@ export interface SharedParts extends Pick<GuardDependencies, 'onAbandoned'> {
   readonly provenance?: Provenance | undefined;
 }
 
-export interface AssembleOptions extends SharedParts, Pick<GuardDependencies, 'proven'> {
+/** One authenticator, before its layers. */
+export interface LinkParts extends SharedParts {
   readonly config: LinkConfig;
   readonly authenticator: Authenticator;
+}
+
+export interface AssembleOptions extends LinkParts {
+  readonly guard: Guard;
   /** It is `login.sessions`: its tokens are sessions, and nothing else. */
   readonly sessions?: LinkSessions | undefined;
 }
@@ -41,29 +53,29 @@ interface LinkSessions extends SessionDependencies {
   readonly hasEnded: (token: string) => boolean;
 }
 
+/** Makes the innermost layer of one authenticator, which its link and its logins share. */
+export function assembleGuard(parts: LinkParts, proven?: GuardDependencies['proven']): Guard {
+  const { config, authenticator, clocks, logger, onAbandoned } = parts;
+  const onStateChange = (state: CircuitState) => logCircuit(config, state, logger);
+  return withGuard(authenticator, config, { now: clocks.monotonic, onAbandoned, proven, onStateChange });
+}
+
 /**
  * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(soundDecision(guard(plugin))))))).
  *
- * The cache holds sound decisions. Audiences, policy and blocks judge cached answers as well as fresh ones. Before the
+ * The cache holds sound decisions. Audiences, policy and blocks check cached answers as well as fresh ones. Before the
  * policy, the subject of a refusal is the name as the backend knows it; blocks have the names that the policy makes.
- * Provenance adds no name, so nothing judges what it adds.
+ * Provenance adds no name, so nothing checks what it adds.
  *
  * The users of sessions are those of other authenticators: a layer around the cache asks for them, and they come with the names
  * that the policies of those authenticators make (`assemble-login.ts`). So there is no policy here.
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
-  const { config, clocks, logger, sessions, provenance } = options;
-  const plugin = options.authenticator;
-  const guard = withGuard(plugin, config, {
-    now: clocks.monotonic,
-    onAbandoned: options.onAbandoned,
-    proven: options.proven,
-    onStateChange: (state) => logCircuit(config, state, logger),
-  });
+  const { config, authenticator: plugin, guard, clocks, logger, sessions, provenance } = options;
   const cached = aroundCache(withSoundDecision(guard, clocks.wall, sessions !== undefined), options);
   const known = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
-  const judged = withAudiences(known, options.apiAudiences);
-  const named = sessions ? judged : withIdentityPolicy(judged, config, options.prefixes, logger, provenance?.keyPrefix);
+  const bound = withAudiences(known, options.apiAudiences);
+  const named = sessions ? bound : withIdentityPolicy(bound, config, options.prefixes, logger, provenance?.keyPrefix);
   const stamped = provenance ? withProvenance(named, config.name, provenance) : named;
   const authenticator = withBlocks(stamped, config.name, options.blocks, logger);
   const recognizes = (token: string) => plugin.recognizes === undefined || plugin.recognizes(token);
@@ -73,10 +85,12 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
 function aroundCache(inner: Authenticator, { config, cache, clocks, sessions }: AssembleOptions): Authenticator {
   if (cache === undefined || config.cache === 'off') return inner;
   const { name, fingerprint, username } = config;
-  // What was cached before an authenticator had sessions was judged by other layers.
+  // What was cached before an authenticator had sessions has passed other layers.
   const settings = {
     ...config.cache,
-    ...{ name, fingerprint: sessions ? `${fingerprint} sessions` : fingerprint, usernamePrefix: username.prefix },
+    name,
+    fingerprint: sessions ? `${fingerprint} sessions` : fingerprint,
+    usernamePrefix: username.prefix,
   };
   return withCache(inner, settings, { ...cache, clocks });
 }

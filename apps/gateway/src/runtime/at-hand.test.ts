@@ -3,8 +3,7 @@ import { expect, test } from 'vitest';
 import { authenticated, lifetimes } from '../cache/testing/cached-replica.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
 import type { Entry } from '../revocation/list.ts';
-import { assembleLink } from './assemble.ts';
-import { corpConfig, linkParts } from './testing/link-parts.ts';
+import { corpConfig, linkOf, linkParts } from './testing/link-parts.ts';
 
 const audiences = ['a', 'b'];
 
@@ -30,7 +29,7 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
   const isBlocked = (name: string) => (blocked.has(name) ? entry : undefined);
   const parts = linkParts();
   const generation = ({ usernamePrefix = 'corp:', apiAudiences = () => [] }: SetUp = {}) => {
-    const link = assembleLink({
+    const link = linkOf({
       ...parts,
       config: { ...corpConfig, username: { prefix: usernamePrefix }, ...(cached ? {} : { cache: 'off' as const }) },
       authenticator: { authenticate: (token) => answer(token), close: async () => {} },

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { startAdminServer } from '../admin/admin.ts';
 import { createHealth } from '../admin/health.ts';
 import { probeOutput } from '../audit/output.ts';
+import { createAuditTrail } from '../audit/trail.ts';
 import { createProvenTokens } from '../chain/admission.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
@@ -10,13 +11,21 @@ import { pause, within } from '../deadlines.ts';
 import { createFileWatcher } from '../files/watcher.ts';
 import { startLoginServer } from '../login/login-server.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
+import { createGatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { renderMetrics } from '../metrics/plugin-metrics.ts';
-import { connectionsWithin, createInFlight, loginConnectionsWithin, openFileLimit } from '../server/limits.ts';
+import {
+  connectionsWithin,
+  createInFlight,
+  type InFlight,
+  loginConnectionsWithin,
+  openFileLimit,
+} from '../server/limits.ts';
 import { startReviewServer } from '../server/review-server.ts';
 import { createGeneration } from './generation.ts';
-import { createObservers } from './observers.ts';
-import { createReloader, logCertificateWarnings, logConfigWarnings, type Running } from './reload.ts';
-import { createSharedState } from './shared-state.ts';
+import { createObservers, type Observers } from './observers.ts';
+import { createReloader, logCertificateWarnings, logConfigWarnings } from './reload.ts';
+import { createRunning } from './running.ts';
+import { createSharedState, type SharedState } from './shared-state.ts';
 
 export interface GatewayOptions {
   /** Absolute. */
@@ -62,7 +71,7 @@ export async function startGateway(options: GatewayOptions) {
     watcher.close();
     logger.info({ delay }, 'shutting down: unready, still answering');
     await pause(delay);
-    const drained = { timeout: running.generation.config.server.drainTimeout };
+    const drained = { timeout: running.config.server.drainTimeout };
     await Promise.all([reviews.drain(drained), logins?.drain(drained)]);
     await within({ limit: reloadGrace }, reloader.settled).catch(() => undefined);
     await owned.disposeAsync();
@@ -83,7 +92,7 @@ export async function startGateway(options: GatewayOptions) {
      * Ends without losing a review: unready at once, still answering for `delay` milliseconds (left out:
      * `server.shutdownDelay`), then drained. Later calls wait for the first.
      */
-    shutdown(delay: number = running.generation.config.server.shutdownDelay): Promise<void> {
+    shutdown(delay: number = running.config.server.shutdownDelay): Promise<void> {
       ended ??= stop(delay);
       return ended;
     },
@@ -106,48 +115,54 @@ function withListen(config: GatewayConfig, { listen, adminListen }: GatewayOptio
 
 /** Makes all that answers reviews, and starts what it needs. What must be closed again is in `opened`. */
 async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: Logger, opened: AsyncDisposableStack) {
+  const running = createRunning(config);
   const inFlight = createInFlight();
-  let running: Running | undefined;
-  const inForce = () => running?.generation ?? { config, links: [], redis: undefined };
+  const metrics = createGatewayMetrics(running, inFlight);
+  const audit = createAuditTrail(logger, metrics.auditLinesDropped);
+  const shared = createSharedState(running, metrics.registry, audit.act, logger);
   const health = createHealth(
-    () => inForce().links,
+    () => running.links,
     () => shared.blocks.isUnknown,
   );
-  const observers = createObservers({ tls, inForce, health, inFlight, shared: () => shared, logger });
-  const { registry, act, sessions } = observers;
-  const shared: ReturnType<typeof createSharedState> = createSharedState(inForce, registry, act, logger);
-  const { caching, blocks, ended, attempts } = shared;
-  const own = { proven: createProvenTokens(), onAbandoned: inFlight.hold, issuing: true };
-  const create = async (next: GatewayConfig) => {
-    // An audit trail that can't be written is an error in the config, as an authenticator that can't be made.
-    if (next.audit !== undefined) await probeOutput(next.audit);
-    return createGeneration(next, { ...own, caching, blocks, ended, attempts, sessions, logger });
-  };
-  const started: Running = { generation: await create(config) };
-  running = started;
+  const observers = createObservers({ running, tls, inFlight, metrics, audit, shared, health, logger });
+  const create = createGenerations(inFlight, shared, observers, logger);
+  const first = await create(config);
+  running.generation = first;
   opened.defer(observers.close);
-  opened.defer(() => started.generation.retire(0));
+  opened.defer(() => first.retire(0));
   opened.defer(shared.stop);
   await observers.start();
   await shared.start();
-  return { running: started, create, health, observers, shared, inFlight };
+  return { running, create, health, metrics, observers, shared, inFlight };
+}
+
+/** @returns makes the generation of a config. All of them share what outlives a reload */
+function createGenerations(inFlight: InFlight, shared: SharedState, { sessions }: Observers, logger: Logger) {
+  const { caching, blocks, ended, attempts } = shared;
+  const proven = createProvenTokens();
+  const dependencies = { caching, blocks, ended, attempts, proven, sessions, onAbandoned: inFlight.hold, logger };
+  return async (config: GatewayConfig) => {
+    // An audit trail that can't be written is an error in the config, as an authenticator that can't be made.
+    if (config.audit !== undefined) await probeOutput(config.audit);
+    return createGeneration(config, { ...dependencies, issuing: true });
+  };
 }
 
 /** Opens all addresses, or none. */
 async function listen(
-  { running, inFlight, health, observers }: Awaited<ReturnType<typeof createParts>>,
+  { running, inFlight, health, metrics, observers }: Awaited<ReturnType<typeof createParts>>,
   tls: TlsOfAddresses,
   logger: Logger,
 ) {
-  const { config } = running.generation;
+  const { config } = running;
   await using opened = new AsyncDisposableStack();
   const admin = await startAdminServer({
     listen: config.admin.listen,
     readiness: health.readiness,
     authenticators: health.authenticators,
     metrics: async () => ({
-      contentType: observers.registry.contentType,
-      body: await renderMetrics(observers.registry, running.generation.registries),
+      contentType: metrics.registry.contentType,
+      body: await renderMetrics(metrics.registry, running.generation.registries),
     }),
     statusPage: observers.statusPage,
     logger,
@@ -168,7 +183,7 @@ async function listen(
     }));
   if (logins) opened.defer(() => logins.close());
   const reviews = await startReviewServer({
-    settings: () => running.generation.config.server,
+    settings: () => running.config.server,
     authenticate: (token, context) => running.generation.authenticate(token, context),
     inFlight,
     observers: observers.reviews,

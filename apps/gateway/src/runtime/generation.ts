@@ -17,8 +17,8 @@ import type { RevalidationResult } from '../sessions/session-user.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { assembleLink, type SharedParts } from './assemble.ts';
-import { assembleLogin, requireLogins } from './assemble-login.ts';
+import { assembleGuard, assembleLink, type SharedParts } from './assemble.ts';
+import { type AssembleLoginOptions, assembleLogin, requireLogins } from './assemble-login.ts';
 import { type CreateDependencies, closeAuthenticator, createAuthenticators } from './authenticators.ts';
 import { createLoginParts } from './login.ts';
 
@@ -113,42 +113,56 @@ function assembleChain(
   redis: ProbedRedis | undefined,
   dependencies: GenerationDependencies,
 ) {
-  const { logger, caching, blocks, ended, sessions: observer = unobserved } = dependencies;
+  const { logger, caching, blocks, onAbandoned, ended, sessions: observer = unobserved } = dependencies;
+  const { login, provenance } = config;
   const clocks = systemClocks;
-  const { login } = config;
   const sealingKeys = config.cache.redis?.sealingKeys ?? [];
-  const texts = createSessionTexts(sealingKeys);
   const shared: SharedParts = {
-    ...{ logger, clocks, blocks, onAbandoned: dependencies.onAbandoned },
+    logger,
+    clocks,
+    blocks,
+    onAbandoned,
     prefixes: identityPrefixes(config.authenticators),
     apiAudiences: () => config.server.apiAudiences,
     cache: caching && { ...caching, redis: redis && (caching.tierOf ?? createRedisTier)(redis, clocks) },
-    provenance: config.provenance && { ...config.provenance, fingerprint: createTokenFingerprint(sealingKeys[0]) },
+    provenance: provenance && { ...provenance, fingerprint: createTokenFingerprint(sealingKeys[0]) },
   };
-  const logins = new Map<string, ReturnType<typeof assembleLogin>>();
+  const guarded = created.map(({ config: one, authenticator, followConnection }) => {
+    const parts = { ...shared, config: one, authenticator };
+    const guard = assembleGuard(parts, dependencies.proven?.(one.fingerprint));
+    followConnection(guard.reconnected);
+    return { ...parts, guard };
+  });
+  const { onRefused, onRevalidated } = observer;
+  const logins = login ? assembleLogins(guarded, { login, lifetimes: config.cache, onRevalidated }) : [];
+  const users = new Map(logins.map((one) => [one.link.name, one.users]));
+  const texts = createSessionTexts(sealingKeys);
   const sessions = {
     texts,
     clusters: login?.clusters ?? {},
     hasEnded: (token: string) => ended?.has(token) === true,
-    usersOf: (name: string) => logins.get(name)?.users,
-    onRefused: observer.onRefused,
-    keyPrefix: config.provenance?.keyPrefix,
+    usersOf: (name: string) => users.get(name),
+    onRefused,
+    keyPrefix: provenance?.keyPrefix,
     now: clocks.wall,
   };
-  const links = created.map(({ config: one, authenticator, followConnection }) => {
-    const parts = { ...shared, config: one, authenticator };
-    const proven = dependencies.proven?.(one.fingerprint);
-    const link = assembleLink({ ...parts, proven, sessions: one.name === login?.sessions ? sessions : undefined });
-    followConnection(link.guard.reconnected);
-    if (login?.authenticators.includes(one.name)) {
-      const { onRevalidated } = observer;
-      const { guard } = link;
-      logins.set(one.name, assembleLogin({ ...parts, guard, login, lifetimes: config.cache, onRevalidated }));
-    }
-    return link;
-  });
-  return { links, logins: (login?.authenticators ?? []).flatMap((name) => logins.get(name)?.link ?? []), texts };
+  const links = guarded.map((parts) =>
+    assembleLink({ ...parts, sessions: parts.config.name === login?.sessions ? sessions : undefined }),
+  );
+  return { links, logins: logins.map(({ link }) => link), texts };
 }
+
+/** Assembles the logins of `login.authenticators`, in the order of that list. */
+function assembleLogins(
+  guarded: readonly Omit<AssembleLoginOptions, keyof LoginSettings>[],
+  settings: LoginSettings,
+): ReturnType<typeof assembleLogin>[] {
+  return settings.login.authenticators.flatMap((name) =>
+    guarded.filter(({ config }) => config.name === name).map((parts) => assembleLogin({ ...parts, ...settings })),
+  );
+}
+
+type LoginSettings = Pick<AssembleLoginOptions, 'login' | 'lifetimes' | 'onRevalidated'>;
 
 /** The calls of a chain, to be waited for. */
 function createWork() {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Health } from '../admin/health.ts';
 import { createLoginCounts, createStatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
-import { createAuditTrail } from '../audit/trail.ts';
+import type { AuditTrail } from '../audit/trail.ts';
 import { createFailureLog } from '../chain/failure-log.ts';
 import { systemClocks } from '../clocks.ts';
 import { causeOf } from '../config/problems.ts';
@@ -12,44 +12,44 @@ import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { createTurns } from '../deadlines.ts';
 import { createLoginLog } from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
-import { createGatewayMetrics, type ReloadSource } from '../metrics/gateway-metrics.ts';
+import type { GatewayMetrics, ReloadSource } from '../metrics/gateway-metrics.ts';
 import { createLoginMetrics } from '../metrics/login-metrics.ts';
 import { manifest } from '../package-files.ts';
 import { createInFlight, type InFlight } from '../server/limits.ts';
 import { createReviewLog } from '../server/review-report.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';
 import { type Tracer, useTracer } from '../tracing/in-span.ts';
-import type { Generation } from './generation.ts';
-import type { createSharedState } from './shared-state.ts';
+import type { Running } from './running.ts';
+import type { SharedState } from './shared-state.ts';
 
-/** What is observed. */
+/** What is observed, and what of the observers is made before them. */
 export interface ObservedGateway {
+  readonly running: Running;
   readonly tls: TlsOfAddresses;
-  readonly inForce: () => Pick<Generation, 'config' | 'links' | 'redis'>;
-  readonly health: Health;
   readonly inFlight: Pick<InFlight, 'count'>;
-  /** Its metrics are in the registry of the observers, so it is made after them. */
-  readonly shared: () => ReturnType<typeof createSharedState>;
+  readonly metrics: GatewayMetrics;
+  readonly audit: AuditTrail;
+  readonly shared: SharedState;
+  readonly health: Health;
   readonly logger: Logger;
 }
 
+export type Observers = ReturnType<typeof createObservers>;
+
 /** Makes what logs, counts, records and shows what the gateway does. */
 export function createObservers(gateway: ObservedGateway) {
-  const { inForce, inFlight, logger } = gateway;
-  const { config } = inForce();
-  const metrics = createGatewayMetrics(inForce, inFlight);
-  const { registry } = metrics;
-  const audit = createAuditTrail(logger, metrics.auditLinesDropped);
-  const { counts: logins, follow: followLogins, ...ofLogins } = createLoginObservers(registry, audit, logger);
-  const status = createStatusCollector(config, { ...statusSources(gateway), logins });
+  const { running, tls, metrics, audit, logger } = gateway;
+  const { config } = running;
+  const logins = createLoginObservers(metrics.registry, audit, logger);
+  const status = createStatusCollector(config, { ...statusSources(gateway), logins: logins.counts });
   const tracing = createTracing(logger);
-  const certificates = (given: ReturnType<typeof certificatesOf>) => {
-    metrics.certificates(given);
-    status.certificates(given);
+  const certificates = (inForce: ReturnType<typeof certificatesOf>) => {
+    metrics.certificates(inForce);
+    status.certificates(inForce);
   };
-  certificates(certificatesOf(gateway.tls));
+  certificates(certificatesOf(tls));
   metrics.follow(config);
-  followLogins(config);
+  logins.follow(config);
   return {
     /** Each is called with each review, in this order. */
     reviews: [
@@ -59,10 +59,10 @@ export function createObservers(gateway: ObservedGateway) {
       audit.review,
       status.record,
     ],
-    ...ofLogins,
-    registry,
-    statusPage: { isShown: () => isPageShown(inForce().config), document: status.document },
-    act: audit.act,
+    logins: logins.observers,
+    loginsInFlight: logins.inFlight,
+    sessions: logins.sessions,
+    statusPage: { isShown: () => isPageShown(running.config), document: status.document },
     /** @param problems why the reload was refused; none when it is in force */
     reloaded(source: ReloadSource, problems: readonly string[]): void {
       metrics.reloaded(source, problems.length === 0);
@@ -77,7 +77,7 @@ export function createObservers(gateway: ObservedGateway) {
     /** Uses another config. What it can't use is logged, and what was in force stays. */
     follow(next: GatewayConfig): void {
       metrics.follow(next);
-      followLogins(next);
+      logins.follow(next);
       status.follow(next);
       void audit.follow(next);
       void tracing(next.tracing);
@@ -91,14 +91,14 @@ export function createObservers(gateway: ObservedGateway) {
 }
 
 /** The same for the login server, and for sessions. */
-function createLoginObservers(registry: Registry, audit: ReturnType<typeof createAuditTrail>, logger: Logger) {
-  const loginsInFlight = createInFlight();
-  const metrics = createLoginMetrics(registry, () => loginsInFlight.count);
+function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Logger) {
+  const inFlight = createInFlight();
+  const metrics = createLoginMetrics(registry, () => inFlight.count);
   const { record, revalidated, counts } = createLoginCounts();
   return {
     /** Each is called with each request to the login server, in this order. */
-    logins: [createLoginLog(logger, systemClocks.monotonic), metrics.onLogin, audit.login, record],
-    loginsInFlight,
+    observers: [createLoginLog(logger, systemClocks.monotonic), metrics.onLogin, audit.login, record],
+    inFlight,
     sessions: {
       onRefused: audit.refusedSession,
       onRevalidated(authenticator: string, result: RevalidationResult): void {
@@ -106,7 +106,7 @@ function createLoginObservers(registry: Registry, audit: ReturnType<typeof creat
         revalidated(result);
       },
     },
-    counts: () => ({ ...counts, inFlight: loginsInFlight.count }),
+    counts: () => ({ ...counts, inFlight: inFlight.count }),
     follow: metrics.follow,
   };
 }
@@ -115,7 +115,7 @@ function isPageShown({ admin: { listen, statusPage = isLoopback(listen.host) } }
   return statusPage;
 }
 
-function statusSources({ inForce, health, inFlight, shared }: ObservedGateway): Omit<StatusSources, 'logins'> {
+function statusSources({ running, health, inFlight, shared }: ObservedGateway): Omit<StatusSources, 'logins'> {
   const startedAt = Date.now();
   return {
     gateway: () => ({
@@ -123,19 +123,19 @@ function statusSources({ inForce, health, inFlight, shared }: ObservedGateway): 
       state: health.state,
       startedAt,
       inFlight: inFlight.count,
-      maxInFlight: inForce().config.server.maxInFlight,
+      maxInFlight: running.config.server.maxInFlight,
     }),
-    links: () => inForce().links,
+    links: () => running.links,
     health: health.authenticators,
     cache() {
-      const { redis } = inForce();
-      const { entries } = shared().caching.memory;
+      const { redis } = running;
+      const { entries } = shared.caching.memory;
       return { entries, ...(redis && { redis: { circuitOpen: redis.isCircuitOpen } }) };
     },
     blocking() {
-      const { countBlocks, attempts, caching, listAge: age } = shared();
+      const { countBlocks, attempts, caching, listAge: age } = shared;
       const read = age === undefined ? {} : { listAge: Number.isFinite(age) ? age / 1000 : null };
-      const lockedOut = inForce().config.authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
+      const lockedOut = running.config.authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
       return { blocked: countBlocks(), lockedOut, ...read, cutOff: caching.revocations.isCutOff };
     },
     clocks: systemClocks,

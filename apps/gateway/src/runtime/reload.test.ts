@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GatewayConfig } from '../config/types.ts';
 import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import type { Generation } from './generation.ts';
-import { createReloader, type Running } from './reload.ts';
+import { createReloader } from './reload.ts';
+import { createRunning } from './running.ts';
 
 function generation(name: string): Generation {
   const listen = { host: '127.0.0.1', port: 0 };
@@ -43,7 +44,9 @@ describe('a reload that hangs', () => {
   });
 
   test('is abandoned after 30 s, the next one goes on, and the first can not replace it afterwards', async () => {
-    const running: Running = { generation: generation('old') };
+    const old = generation('old');
+    const running = createRunning(old.config);
+    running.generation = old;
     const [late, next] = [generation('late'), generation('next')];
     const hanging = Promise.withResolvers<Generation>();
     const create = vi.fn<() => Promise<Generation>>().mockReturnValueOnce(hanging.promise).mockResolvedValueOnce(next);

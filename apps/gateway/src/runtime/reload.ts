@@ -8,13 +8,9 @@ import type { LoginServer } from '../login/login-server.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { ReviewServer } from '../server/review-server.ts';
 import type { Generation } from './generation.ts';
-import type { createObservers } from './observers.ts';
-import type { createSharedState } from './shared-state.ts';
-
-/** What runs now. A reload replaces it as a whole. */
-export interface Running {
-  generation: Generation;
-}
+import type { Observers } from './observers.ts';
+import type { Running } from './running.ts';
+import type { SharedState } from './shared-state.ts';
 
 export interface ReloadDependencies {
   readonly running: Running;
@@ -26,8 +22,8 @@ export interface ReloadDependencies {
   readonly logins: Pick<LoginServer, 'updateTls'> | undefined;
   readonly watcher: FileWatcher;
   readonly logger: Logger;
-  readonly observers: Pick<ReturnType<typeof createObservers>, 'reloaded' | 'certificates' | 'follow'>;
-  readonly shared: Pick<ReturnType<typeof createSharedState>, 'resize'>;
+  readonly observers: Pick<Observers, 'reloaded' | 'certificates' | 'follow'>;
+  readonly shared: Pick<SharedState, 'resize'>;
 }
 
 /** What is reloaded: the config and all that it names, the certificates alone, or one file of a plugin. */
@@ -77,7 +73,7 @@ export function createReloader(dependencies: ReloadDependencies) {
     let next: GatewayConfig | undefined;
     let refusedFor: Problems = [];
     try {
-      next = keepListening(await dependencies.load(), running.generation.config, logger);
+      next = keepListening(await dependencies.load(), running.config, logger);
       await swap(next, cause, dependencies, signal);
       await watches.others(since);
     } catch (error) {
@@ -86,7 +82,7 @@ export function createReloader(dependencies: ReloadDependencies) {
       others = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
       refusedFor = error instanceof ConfigError ? error.problems.map(formatProblem) : [causeOf(error)];
-      logger.error({ file: running.generation.config.file, cause, problems }, 'config reload refused');
+      logger.error({ file: running.config.file, cause, problems }, 'config reload refused');
     }
     await watches.config(since, others);
     return refusedFor;
@@ -116,7 +112,7 @@ function createWatches({ running, watcher }: ReloadDependencies, onChange: (sour
   return {
     /** Watches the config, its secrets, and `more`: files that a refused config names. */
     async config(since: number, more: readonly string[] = []): Promise<void> {
-      const { file, secretFiles } = running.generation.config;
+      const { file, secretFiles } = running.config;
       endConfig();
       endConfig = await watcher.watch([file, ...secretFiles, ...more], since, () => onChange('config'));
     },
@@ -137,7 +133,7 @@ function createWatches({ running, watcher }: ReloadDependencies, onChange: (sour
 
 async function reloadCertificates(dependencies: ReloadDependencies): Promise<Problems> {
   const { running, logger } = dependencies;
-  const { server, login } = running.generation.config;
+  const { server, login } = running.config;
   const certFiles = [server.tls?.certFile, login?.tls?.certFile].filter((file) => file !== undefined);
   if (certFiles.length === 0) return [];
   const load = async () => putInForce(await readTls({ server, ...(login && { login }) }), dependencies);

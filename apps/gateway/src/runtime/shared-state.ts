@@ -5,16 +5,18 @@ import { isUsable } from '../cache/record.ts';
 import { systemClocks } from '../clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
-import { createLockoutMetrics } from '../metrics/authenticator-metrics.ts';
-import { createCacheMetrics } from '../metrics/cache-metrics.ts';
+import { createLockoutGauge, createLockoutMetrics } from '../metrics/authenticator-metrics.ts';
+import { createCacheGauges, createCacheMetrics } from '../metrics/cache-metrics.ts';
 import type { Entry } from '../revocation/list.ts';
 import { createSharedRevocations, pollInterval } from '../revocation/reader.ts';
 import { nameReplica } from '../revocation/replicas.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
-import type { Generation } from './generation.ts';
+import type { Running } from './running.ts';
 
 /** Milliseconds between two sweeps of memory, which drop what is too old to be used. */
 const sweepInterval = 30_000;
+
+export type SharedState = ReturnType<typeof createSharedState>;
 
 /**
  * What outlives a reload of the config: the cache in memory, who is blocked, which sessions have ended, and counts of refused
@@ -22,36 +24,32 @@ const sweepInterval = 30_000;
  *
  * @param onAct called with each entry of the revocation list that this process did not know
  */
-export function createSharedState(
-  inForce: () => Pick<Generation, 'config' | 'redis'>,
-  registry: Registry,
-  onAct: (entry: Entry) => void,
-  logger: Logger,
-) {
-  const config = () => inForce().config;
-  const redis = () => inForce().redis;
-  const names = () => config().authenticators.map(({ name }) => name);
-  const onForeign = createLockoutMetrics(registry, names, (authenticator) => attempts.lockedOut(authenticator));
-  const attempts = createAttempts(() => config().lockout, { now: systemClocks.monotonic, shared: redis, onForeign });
-  const memory = createMemoryTier(config().cache.memory.maxEntries);
-  const metrics = createCacheMetrics(registry, () => ({
+export function createSharedState(running: Running, registry: Registry, onAct: (entry: Entry) => void, logger: Logger) {
+  const attempts = createCountedAttempts(running, registry);
+  const memory = createMemoryTier(running.config.cache.memory.maxEntries);
+  const metrics = createCacheMetrics(registry);
+  metrics.follow(running.config);
+  // An address that is held until this process ends: the admin server is the last to close.
+  const { id: replicaId, place } = nameReplica(running.config.admin.listen);
+  const { list, reader, revocations, blocks, ended } = createSharedRevocations({
+    redis: () => running.redis,
+    clocks: systemClocks,
+    replicaId,
+    logger,
+    onForeign: metrics.foreignKeys,
+    startsWithoutBlocks: () => running.config.cache.redis?.startWithoutBlocks !== false,
+    hasSessions: () => running.config.login !== undefined,
+    onAdopted(entry) {
+      metrics.adopted(entry);
+      onAct(entry);
+      if (entry.action === 'unlock') unlock(entry, attempts, running.config, logger);
+    },
+  });
+  createCacheGauges(registry, () => ({
     memoryEntries: memory.entries,
     revocationListAge: reader.age === undefined ? undefined : reader.age / 1000,
     blocks: list.blocks.length,
   }));
-  metrics.follow(config());
-  // An address that is held until this process ends: the admin server is the last to close.
-  const { id: replicaId, place } = nameReplica(config().admin.listen);
-  const { list, reader, revocations, blocks, ended } = createSharedRevocations({
-    ...{ redis, clocks: systemClocks, replicaId, logger, onForeign: metrics.foreignKeys },
-    startsWithoutBlocks: () => config().cache.redis?.startWithoutBlocks !== false,
-    hasSessions: () => config().login !== undefined,
-    onAdopted(entry) {
-      metrics.adopted(entry);
-      onAct(entry);
-      if (entry.action === 'unlock') unlock(entry, attempts, config(), logger);
-    },
-  });
   const timers: NodeJS.Timeout[] = [];
 
   return {
@@ -73,7 +71,7 @@ export function createSharedState(
     async start(): Promise<void> {
       await reader.begin();
       const sweep = () => {
-        const lifetimes = longestLifetimes(config());
+        const lifetimes = maxLifetimes(running.config);
         memory.sweep((entry) => isUsable(entry, lifetimes, systemClocks));
       };
       timers.push(setInterval(reader.poll, pollInterval).unref(), setInterval(sweep, sweepInterval).unref());
@@ -88,6 +86,18 @@ export function createSharedState(
   };
 }
 
+/** Creates the lockout guard, with its metrics. */
+function createCountedAttempts(running: Running, registry: Registry) {
+  const attempts = createAttempts(() => running.config.lockout, {
+    now: systemClocks.monotonic,
+    shared: () => running.redis,
+    onForeign: createLockoutMetrics(registry),
+  });
+  const names = () => running.config.authenticators.map(({ name }) => name);
+  createLockoutGauge(registry, names, attempts.lockedOut);
+  return attempts;
+}
+
 function unlock(
   { name: subject, by, reason }: Entry,
   attempts: ReturnType<typeof createAttempts>,
@@ -98,9 +108,9 @@ function unlock(
   logger.info({ subject, by, reason }, 'refused tries forgotten: an operator unlocked the user');
 }
 
-/** The longest lifetimes that any answer has. */
-function longestLifetimes({ cache, authenticators }: GatewayConfig): typeof cache {
+/** Returns the maximum of each lifetime over all authenticators. */
+function maxLifetimes({ cache, authenticators }: GatewayConfig): typeof cache {
   const all = authenticators.flatMap((one) => (one.cache === 'off' ? [] : [one.cache]));
-  const most = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...all.map((one) => one[key]));
-  return { ...cache, authenticatedTtl: most('authenticatedTtl'), staleTtl: most('staleTtl') };
+  const max = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...all.map((one) => one[key]));
+  return { ...cache, authenticatedTtl: max('authenticatedTtl'), staleTtl: max('staleTtl') };
 }

@@ -6,8 +6,9 @@ import {
   minute,
   type TestClocks,
 } from '../../cache/testing/cached-replica.ts';
+import type { GuardedLink } from '../../chain/guard.ts';
 import { noBlocks } from '../../revocation/testing/no-blocks.ts';
-import type { AssembleOptions } from '../assemble.ts';
+import { type AssembleOptions, assembleGuard, assembleLink } from '../assemble.ts';
 
 /** The config of one authenticator named `corp`, whose answers are cached in memory. Its backend takes one lookup at a time. */
 export const corpConfig: AssembleOptions['config'] = {
@@ -28,7 +29,7 @@ export const corpConfig: AssembleOptions['config'] = {
 /** What else a link is assembled from, except for its authenticator: no one is blocked, and nothing is logged. */
 export function linkParts(clocks: TestClocks = createClocks()): Omit<
   AssembleOptions,
-  'authenticator' | 'cache' | 'clocks'
+  'authenticator' | 'cache' | 'clocks' | 'guard'
 > & {
   readonly cache: NonNullable<AssembleOptions['cache']> & {
     readonly revocations: ReturnType<typeof createRevocations>;
@@ -49,4 +50,9 @@ export function linkParts(clocks: TestClocks = createClocks()): Omit<
     blocks: noBlocks,
     onAbandoned: () => {},
   };
+}
+
+/** Assembles a link with a guard of its own. */
+export function linkOf(options: Omit<AssembleOptions, 'guard'>): GuardedLink {
+  return assembleLink({ ...options, guard: assembleGuard(options) });
 }

@@ -1,0 +1,29 @@
+import type { GatewayConfig } from '../config/types.ts';
+import type { Generation } from './generation.ts';
+
+/** What is in force now. A reload replaces the generation as a whole. */
+export type Running = ReturnType<typeof createRunning>;
+
+/** Holds what is in force. What is made before the first generation can read it already. @param first the config of the start */
+export function createRunning(first: GatewayConfig) {
+  let generation: Generation | undefined;
+  return {
+    get config(): GatewayConfig {
+      return generation?.config ?? first;
+    },
+    get links(): Generation['links'] {
+      return generation?.links ?? [];
+    },
+    /** The Redis that all replicas share. */
+    get redis(): Generation['redis'] {
+      return generation?.redis;
+    },
+    get generation(): Generation {
+      if (generation === undefined) throw new Error('no generation is in force yet');
+      return generation;
+    },
+    set generation(next: Generation) {
+      generation = next;
+    },
+  };
+}
