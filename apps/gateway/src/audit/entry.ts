@@ -64,7 +64,11 @@ export function administrativeAct({ action, kind, name, by, reason, at, until }:
   // Of a token the first digits of its SHA-256, as `blocks` and `token list` show it.
   const shown = kind === 'token' ? name.slice(0, shortDigest) : name;
   return {
-    ...{ event: action, kind, name: kind === 'all' ? undefined : shown, by, reason },
+    event: action,
+    kind,
+    name: kind === 'all' ? undefined : shown,
+    by,
+    reason,
     at: new Date(at).toISOString(),
     until: action === 'block' ? new Date(until).toISOString() : undefined,
     // An earlier process may have written a line about it too.

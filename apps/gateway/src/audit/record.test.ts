@@ -131,8 +131,16 @@ test('reviews before a change of the key have the fingerprint of the old key', (
 test('an act has one line, among those of reviews, however often this process learns of it', () => {
   const record = createRecord();
   const block: Entry = {
-    ...{ id: 'i1', action: 'block', kind: 'user', name: 'corp:ja\u202ene', by: 'eve', reason: 'stolen "laptop"' },
-    ...{ revision: 1, at: Date.now() + 1_000, until: Date.now() + 61_000, keptUntil: Date.now() + 3_600_000 },
+    id: 'i1',
+    action: 'block',
+    kind: 'user',
+    name: 'corp:ja\u202ene',
+    by: 'eve',
+    reason: 'stolen "laptop"',
+    revision: 1,
+    at: Date.now() + 1_000,
+    until: Date.now() + 61_000,
+    keptUntil: Date.now() + 3_600_000,
   };
   record.act(block);
   record.use((token) => token.toUpperCase());
@@ -157,8 +165,15 @@ test('a dropped act is counted in the next line, and an act from before the star
   record.use((token) => token);
   hasCapacity = false;
   const revoke: Entry = {
-    ...{ id: 'i1', action: 'revoke', kind: 'token', name: 'abcdef0123456789'.repeat(4), by: 'eve' },
-    ...{ revision: 1, at: Date.now() - 1, until: Date.now() + 60_000, keptUntil: Date.now() + 3_600_000 },
+    id: 'i1',
+    action: 'revoke',
+    kind: 'token',
+    name: 'abcdef0123456789'.repeat(4),
+    by: 'eve',
+    revision: 1,
+    at: Date.now() - 1,
+    until: Date.now() + 60_000,
+    keptUntil: Date.now() + 3_600_000,
   };
   record.act(revoke);
   expect(onDropped).toHaveBeenCalledOnce();

@@ -16,7 +16,14 @@ const outputs = new Map<number, TestOutput>();
 function createOutput(limits: (number | string)[] = [], endsTorn = false): TestOutput {
   const fd = 1_000 + outputs.size;
   const output: TestOutput = {
-    ...{ fd, maxWrite: 20, endsTorn, identity: '', text: '', closed: false, writes: [], limits },
+    fd,
+    maxWrite: 20,
+    endsTorn,
+    identity: '',
+    text: '',
+    closed: false,
+    writes: [],
+    limits,
     close() {
       this.closed = true;
     },

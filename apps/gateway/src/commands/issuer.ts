@@ -156,8 +156,12 @@ export function toJson({ issued, user, state, breach, session }: SeenToken, auth
   const identity = ['username', 'uid', 'groups', 'extra'] as const;
   const dates = session && { since: new Date(session.since), until: new Date(session.until) };
   return {
-    ...{ authenticator, digest: issued.digest, state, breach },
-    ...{ user: only(user, ...identity), record: only(issued.user, ...identity) },
+    authenticator,
+    digest: issued.digest,
+    state,
+    breach,
+    user: only(user, ...identity),
+    record: only(issued.user, ...identity),
     ...only(issued, 'audiences', 'notBefore', 'expiresAt', 'issuedAt', 'issuedBy', 'reason', 'lastUsedAt'),
     ...(issued.revoked && { revoked: only(issued.revoked, 'at', 'by', 'reason') }),
     ...(session && { session: { ...only(session, 'authenticator', 'cluster', 'device', 'address'), ...dates } }),

@@ -36,7 +36,9 @@ test('another CA gets a request for all of the hosts, which OpenSSL prints', asy
   await writeFile(pair.certFile, certificate);
   await writeFile(pair.keyFile, key);
   const text = await reissue(pair, ['*.example.com', '192.0.2.1', '::1'], {
-    ...{ folder, certificate: 'tls/server.crt', option: '--host' },
+    folder,
+    certificate: 'tls/server.crt',
+    option: '--host',
   });
   const command = text.replace('For a new one, give its CA what this prints: ', '');
   const { stdout } = await promisify(execFile)('sh', ['-c', `${command} | openssl req -noout -verify -text`]);

@@ -5,8 +5,15 @@ import { confirmationLine, entryJson, exitCodeOf, publicationJson, remarks } fro
 
 const now = Date.parse('2030-01-01T00:00:00.250Z');
 const entry: Entry = {
-  ...{ id: 'x', action: 'block', kind: 'user', name: 'jane', revision: 7 },
-  ...{ at: now, until: now + 1_000, keptUntil: now + 1_000, by: 'ada' },
+  id: 'x',
+  action: 'block',
+  kind: 'user',
+  name: 'jane',
+  revision: 7,
+  at: now,
+  until: now + 1_000,
+  keptUntil: now + 1_000,
+  by: 'ada',
 };
 const publication = (confirmation: object = {}, more: object = {}): Publication => ({
   entry,
@@ -75,8 +82,12 @@ test('an entry that another operator superseded is no success', () => {
 test('JSON has the entry without its place in the list, and who has confirmed', () => {
   expect(JSON.parse(JSON.stringify(publicationJson(publication({ unconfirmed: [silent] }))))).toEqual({
     entry: {
-      ...{ action: 'block', kind: 'user', name: 'jane', by: 'ada' },
-      ...{ at: '2030-01-01T00:00:00.250Z', until: '2030-01-01T00:00:01.250Z' },
+      action: 'block',
+      kind: 'user',
+      name: 'jane',
+      by: 'ada',
+      at: '2030-01-01T00:00:00.250Z',
+      until: '2030-01-01T00:00:01.250Z',
     },
     confirmed: ['a', 'b'],
     unconfirmed: [{ replica: silent.id, lastHeardAt: '2029-12-31T23:59:48.250Z', problem: 'silent' }],

@@ -16,7 +16,10 @@ test('the least that a login server needs is good, and has the defaults', () => 
   const { config, problems } = parseFile({ authenticators: [corp, sessions], login });
   expect(problems).toEqual([]);
   expect(config?.login).toMatchObject({
-    ...{ listen: { host: '127.0.0.1', port: 8444 }, ttl: 28_800_000, idle: 7_200_000, revalidate: 300_000 },
+    listen: { host: '127.0.0.1', port: 8444 },
+    ttl: 28_800_000,
+    idle: 7_200_000,
+    revalidate: 300_000,
     ...{ maxSessions: 10, clusters: {}, limits: { perAddress: { count: 10, per: 60_000 }, inFlight: 50 } },
   });
 });

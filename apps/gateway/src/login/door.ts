@@ -97,7 +97,7 @@ export function createDoor(
   const refused = createAddressLimit(() => refusals, now);
   const allRefused = createRateLimit(() => allRefusals, now);
   const limited = (address: string) =>
-    report({ ...{ at: Date.now(), seconds: 0 }, action: 'none', outcome: 'limited', address });
+    report({ at: Date.now(), seconds: 0, action: 'none', outcome: 'limited', address });
   const inProgress = createFairLimit<Visit>(maxInProgress, ({ request, response, isDirect, leave }) => {
     // One that was let in is reported by whoever answers it.
     if (leave === undefined) cutOff.add(request);

@@ -84,7 +84,12 @@ function setUp(setup: Setup = {}) {
   );
   const origin = { address: '192.0.2.1', signal: client.signal, logins: limit };
   return {
-    ...{ asked, lines, issued, revoked, deleted, progress },
+    asked,
+    lines,
+    issued,
+    revoked,
+    deleted,
+    progress,
     logIn: (changed: object = {}) => logIn(service, { ...request, ...changed }, origin, progress),
   };
 }
@@ -95,8 +100,14 @@ describe('a login', () => {
     const { logIn, issued } = setUp();
     const { session, user, token } = await logIn();
     expect(session).toMatchObject({
-      ...{ authenticator: 'corp', username: 'jane', uid: '7', name: 'corp:jane', cluster: 'prod' },
-      ...{ audience: 'https://prod', device: 'laptop', address: '192.0.2.1' },
+      authenticator: 'corp',
+      username: 'jane',
+      uid: '7',
+      name: 'corp:jane',
+      cluster: 'prod',
+      audience: 'https://prod',
+      device: 'laptop',
+      address: '192.0.2.1',
     });
     expect(session.since).toBeGreaterThanOrEqual(before);
     expect(session.until).toBe(session.since + 3_600_000);

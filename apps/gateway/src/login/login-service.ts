@@ -98,8 +98,16 @@ export async function logIn(
   const { audience } = (cluster === undefined ? undefined : config.clusters[cluster]) ?? {};
   const until = since + config.ttl;
   const session: Session = {
-    ...{ authenticator: link.name, username: given.username, uid: given.uid, name: named.username },
-    ...{ since, until, cluster, audience, device: request.device, address },
+    authenticator: link.name,
+    username: given.username,
+    uid: given.uid,
+    name: named.username,
+    since,
+    until,
+    cluster,
+    audience,
+    device: request.device,
+    address,
   };
   const create = {
     user: { username: named.username },

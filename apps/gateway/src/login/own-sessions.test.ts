@@ -7,8 +7,12 @@ import { logOut, logOutEverywhere } from './own-sessions.ts';
 
 const texts = createSessionTexts([]);
 const session: Session = {
-  ...{ authenticator: 'corp', username: 'alice', name: 'corp:alice' },
-  ...{ since: 1_000, until: Date.now() + 3_600_000, address: '192.0.2.1' },
+  authenticator: 'corp',
+  username: 'alice',
+  name: 'corp:alice',
+  since: 1_000,
+  until: Date.now() + 3_600_000,
+  address: '192.0.2.1',
 };
 const { signal } = new AbortController();
 

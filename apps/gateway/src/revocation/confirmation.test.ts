@@ -194,7 +194,12 @@ test('each replica confirms, does not, or does not count, by what it has merged 
 describe('what became of an entry', () => {
   const draft: Draft = { action: 'block', kind: 'user', name: 'jane', by: 'ada', until: now + 1_000 };
   const entry = (id: string, revision: number, more: Partial<Entry> = {}): Entry => ({
-    ...{ ...draft, id, revision, at: now - 10, until: now + 500, keptUntil: more.until ?? now + 500 },
+    ...draft,
+    id,
+    revision,
+    at: now - 10,
+    until: now + 500,
+    keptUntil: more.until ?? now + 500,
     ...more,
   });
   const mine = entry('mine', 10);

@@ -5,7 +5,12 @@ import { type Draft, placeEntry } from './publish.ts';
 const now = 1_000_000;
 const draft: Draft = { action: 'block', kind: 'user', name: 'jane', by: 'ada', until: now + 1_000 };
 const entry = (id: string, revision: number, more: Partial<Entry> = {}): Entry => ({
-  ...{ ...draft, id, revision, at: now - 10, until: now + 500, keptUntil: more.until ?? now + 500 },
+  ...draft,
+  id,
+  revision,
+  at: now - 10,
+  until: now + 500,
+  keptUntil: more.until ?? now + 500,
   ...more,
 });
 

@@ -59,7 +59,9 @@ export function createSharedRevocations({ hasSessions = () => false, ...dependen
   const sharedClock = createSharedClock(clocks);
   const list = createRevocationList(sharedClock.now, clocks.wall);
   const reader = createRevocationReader({
-    ...{ ...dependencies, list, sharedClock },
+    ...dependencies,
+    list,
+    sharedClock,
     async afterPoll(redis) {
       if (hasSessions()) await ended.synchronize(redis);
     },

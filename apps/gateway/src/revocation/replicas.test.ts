@@ -19,7 +19,9 @@ const file = redisOfFile();
 function replica(replicaId: string, redis: ProbedRedis) {
   const clock = { now: 50_000 };
   const { reader } = createSharedRevocations({
-    ...{ redis: () => redis, replicaId, startsWithoutBlocks: () => true },
+    redis: () => redis,
+    replicaId,
+    startsWithoutBlocks: () => true,
     clocks: { monotonic: () => clock.now, wall: () => Date.now() },
     onAdopted: () => undefined,
     onForeign: () => undefined,

@@ -50,7 +50,8 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
     close: async () => undefined,
   };
   const blocks = {
-    ...{ ...noBlocks, isUnknown },
+    ...noBlocks,
+    isUnknown,
     ofUser: (username: string) => (username === 'corp:mallory' ? block : undefined),
   };
   const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
@@ -58,7 +59,12 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   const warned: string[] = [];
   const logger = { info: () => undefined, warn: (_: unknown, message?: string) => void warned.push(message ?? '') };
   const link = linkOf({
-    ...{ config, authenticator, prefixes, clocks, logger, blocks },
+    config,
+    authenticator,
+    prefixes,
+    clocks,
+    logger,
+    blocks,
     apiAudiences: () => [],
     onAbandoned: () => undefined,
   });
@@ -78,7 +84,13 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
     config: config as never,
     login: { revalidate: 60_000, maxSessions } as never,
     lifetimes: lifetimes as never,
-    ...{ authenticator, guard: link.guard, prefixes, blocks, clocks, logger, cache },
+    authenticator,
+    guard: link.guard,
+    prefixes,
+    blocks,
+    clocks,
+    logger,
+    cache,
     onRevalidated: (_name, result) => results.push(result),
   });
   const context = { audiences: [], signal: new AbortController().signal };

@@ -108,7 +108,11 @@ export function sessionUsersCache(
 ): CacheSettings {
   const { rejectedTtl, unknownTtl, staleTtl } = cache === 'off' ? lifetimes : cache;
   return {
-    ...{ store: 'shared', unknownTtl, staleTtl, name, usernamePrefix: username.prefix },
+    store: 'shared',
+    unknownTtl,
+    staleTtl,
+    name,
+    usernamePrefix: username.prefix,
     authenticatedTtl: login.revalidate,
     rejectedTtl: Math.min(rejectedTtl, login.revalidate),
     fingerprint: `${fingerprint} users of sessions`,
@@ -122,7 +126,8 @@ function aroundUsers(users: Authenticator, options: AssembleLoginOptions): Authe
   if (cache === undefined) return users;
   const { name } = config;
   return withCache(users, sessionUsersCache(config, login, lifetimes), {
-    ...{ ...cache, clocks },
+    ...cache,
+    clocks,
     metrics: {
       lookup(_name, _tier, result) {
         if (result === 'stale') onRevalidated(name, 'stale');

@@ -22,8 +22,16 @@ const session: Session = {
 const name = fc.string({ unit: anyCharacter, minLength: 1, maxLength: 20 });
 const anySession: fc.Arbitrary<Session> = fc.record(
   {
-    ...{ authenticator: name, username: name, uid: name, name, since: fc.nat(), until: fc.nat() },
-    ...{ cluster: name, audience: name, device: name, address: name },
+    authenticator: name,
+    username: name,
+    uid: name,
+    name,
+    since: fc.nat(),
+    until: fc.nat(),
+    cluster: name,
+    audience: name,
+    device: name,
+    address: name,
   },
   { requiredKeys: ['authenticator', 'username', 'name', 'since', 'until', 'address'] },
 );

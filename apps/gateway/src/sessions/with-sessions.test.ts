@@ -8,8 +8,14 @@ import { type RefusedSession, withSessions } from './with-sessions.ts';
 const token = 'sps_token';
 const texts = createSessionTexts([]);
 const session: Session = {
-  ...{ authenticator: 'corp', username: 'alice', uid: '7', name: 'corp:alice' },
-  ...{ since: 1_000, until: 9_000, audience: 'prod', address: '192.0.2.1' },
+  authenticator: 'corp',
+  username: 'alice',
+  uid: '7',
+  name: 'corp:alice',
+  since: 1_000,
+  until: 9_000,
+  audience: 'prod',
+  address: '192.0.2.1',
 };
 const recorded = (changed: Partial<Session> = {}): Decision => ({
   kind: 'authenticated',
