@@ -9,7 +9,6 @@ import { type ConfigProblem, causeOf } from '../config/problems.ts';
 import { readBytes, withFix } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watcher.ts';
-import { readLoginTls } from '../login/login-tls.ts';
 import { isAnchor, isTrustedChain } from '../login/trusted-chain.ts';
 import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
@@ -57,7 +56,7 @@ export async function checkLogin(
   isWhole: boolean,
 ) {
   if (login === undefined) return [];
-  const read = login.tls && readLoginTls(login.tls);
+  const read = login.tls && readTlsMaterial(login.tls, 'login');
   const judgeHost = (certificate: X509Certificate) => judgeUrl(certificate, login, baseDirectory);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
     const look = async () => {

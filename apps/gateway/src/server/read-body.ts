@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import bodyParser from 'koa-bodyparser';
 import type { ServerRequest } from './http-server.ts';
@@ -69,16 +70,14 @@ const parser = bodyParser({
 
 /** The parser gets a request of its own, with what has arrived: the token must not stay in that of the review. */
 async function parseJson(text: string): Promise<unknown> {
-  const request: { body?: unknown } = {};
-  const req = {
-    headers: {},
-    on(event: string, listener: (chunk?: string) => void) {
-      if (event === 'data') listener(text);
-      if (event === 'end') listener();
-      return req;
+  const body = new Readable({
+    read() {
+      this.push(text);
+      this.push(null);
     },
-    removeListener: () => req,
-  };
+  });
+  const request: { body?: unknown } = {};
+  const req = Object.assign(body, { headers: {} });
   await parser({ req, request } as unknown as Context, async () => undefined);
   return request.body;
 }

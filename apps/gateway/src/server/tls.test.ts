@@ -157,18 +157,18 @@ describe('readTlsMaterial', () => {
   });
 
   test('an expired server certificate is refused, even if a CA is current', async () => {
-    await expect(readTlsMaterial(config(), Date.now() + 31 * day)).rejects.toThrow(
+    await expect(readTlsMaterial(config(), 'server', Date.now() + 31 * day)).rejects.toThrow(
       /certFile: renew the certificate: "CN=gateway" in .* expired at 20/,
     );
   });
 
   test('warns of a certificate that ends soon, and of one that is not yet valid', async () => {
-    const soon = await readTlsMaterial(config(), Date.now() + 20 * day);
+    const soon = await readTlsMaterial(config(), 'server', Date.now() + 20 * day);
     expect(soon.warnings).toEqual([
       expect.stringMatching(/^the server certificate "CN=gateway" .* expires at .*: renew it$/),
       expect.stringMatching(/^the client-ca certificate "CN=front CA" .* expires at/),
     ]);
-    const early = await readTlsMaterial(config(), Date.now() - day);
+    const early = await readTlsMaterial(config(), 'server', Date.now() - day);
     expect(early.warnings[0]).toMatch(/is not valid before .*: check the clock/);
   });
 });

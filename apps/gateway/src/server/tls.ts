@@ -21,35 +21,44 @@ export interface TlsMaterial {
 /** How long before its end a certificate causes a warning at each load. Milliseconds: 14 days. */
 const expiryWarning = 14 * 24 * 60 * 60 * 1000;
 
+/** Whose TLS it is: that of the review server, or of the login server. */
+type Owner = 'server' | 'login';
+
 /**
- * Reads the files of `server.tls`. A server certificate that has expired is refused. One that is not yet valid is only a
+ * Reads the files of `server.tls`, or of `login.tls`. A server certificate that has expired is refused. One that is not yet valid is only a
  * warning, since it becomes valid by itself, while a refusal would last until the next change.
  *
+ * @param owner for messages, and the label of its certificate
  * @param now wall clock, milliseconds since 1970
  * @throws Error naming the file, the problem and how to fix it
  */
-export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()): Promise<TlsMaterial> {
+export async function readTlsMaterial(
+  tls: TlsConfig,
+  owner: Owner = 'server',
+  now: number = Date.now(),
+): Promise<TlsMaterial> {
+  const setting = `${owner}.tls`;
   const { certFile, keyFile, minVersion, client } = tls;
   const caFile = client?.caFile ?? '';
-  const { cert, key, ca } = await readFiles(tls);
-  const chain = parse('certFile', certFile, () => parseCertificates(cert));
-  const privateKey = parse('keyFile', keyFile, () => parsePrivateKey(key));
+  const { cert, key, ca } = await readFiles(tls, setting);
+  const chain = parse(`${setting}.certFile`, certFile, () => parseCertificates(cert));
+  const privateKey = parse(`${setting}.keyFile`, keyFile, () => parsePrivateKey(key));
   if (!chain[0]?.checkPrivateKey(privateKey)) {
     const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
-    throw new Error(`server.tls: ${problem}: if that is a chain, the server's own certificate must come first in it`);
+    throw new Error(`${setting}: ${problem}: if that is a chain, the server's own certificate must come first in it`);
   }
-  requireHostName(chain, certFile);
-  const trusted = ca ? parse('clientCAFile', caFile, () => parseCertificates(ca)) : [];
-  const warnings = [...warnOfChain(chain, certFile), ...checkAuthorities(trusted, caFile)];
-  const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', certFile));
+  requireHostName(chain, certFile, owner);
+  const trusted = ca ? parse(`${setting}.clientCAFile`, caFile, () => parseCertificates(ca)) : [];
+  const warnings = [...warnOfChain(chain, certFile, setting), ...checkAuthorities(trusted, caFile, setting)];
+  const server = chain.slice(0, 1).map((certificate) => describe(certificate, owner, certFile));
   const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
-  requireCurrent(server, now, 'certFile: renew the certificate');
-  if (ca) requireCurrent(authorities, now, 'clientCAFile: put the current CA there');
+  requireCurrent(server, now, `${setting}.certFile: renew the certificate`);
+  if (ca) requireCurrent(authorities, now, `${setting}.clientCAFile: put the current CA there`);
   const certificates = [...server, ...authorities];
   warnings.push(...certificates.flatMap((each) => warnOfTime(each, now)));
   const trust = ca && client && { client: { ca, names: client.names } };
   const material = { minVersion, cert, key, ...trust, certificates, warnings };
-  requireContext(material, tls);
+  requireContext(material, tls, setting);
   return material;
 }
 
@@ -80,13 +89,13 @@ export function secureContext({ cert, key, minVersion, client }: TlsMaterial): S
 }
 
 /** @throws AggregateError with an error for each file that can't be read */
-async function readFiles({ certFile, keyFile, client }: TlsConfig) {
+async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: string) {
   const failures: Error[] = [];
-  const read = async (setting: string, file: string) => {
+  const read = async (key: string, file: string) => {
     try {
       return await readBytes(file, tlsFileLimit);
     } catch (error) {
-      failures.push(new Error(`server.tls.${setting}: ${causeOf(withFix(error))}`, { cause: error }));
+      failures.push(new Error(`${setting}.${key}: ${causeOf(withFix(error))}`, { cause: error }));
       return Buffer.alloc(0);
     }
   };
@@ -101,16 +110,16 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
   try {
     return read();
   } catch (error) {
-    throw new Error(`server.tls.${setting}: ${file} ${causeOf(error)}`);
+    throw new Error(`${setting}: ${file} ${causeOf(error)}`);
   }
 }
 
-/** @throws Error for a certificate without an alternative name of a host: kube-apiserver (Go) always refuses it */
-function requireHostName([server]: X509Certificate[], file: string): void {
+/** @throws Error for a certificate without an alternative name of a host: Go's clients, such as kube-apiserver, always refuse it */
+function requireHostName([server]: X509Certificate[], file: string, owner: Owner): void {
   if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
   throw new Error(
-    `server.tls.certFile: the certificate "${subjectOf(server)}" in ${file} has no subject alternative name of a host, and ` +
-      'kube-apiserver would refuse it: issue a new one with subjectAltName=DNS:… or IP:…',
+    `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} has no subject alternative name of a host, and ` +
+      `${owner === 'login' ? 'clients' : 'kube-apiserver'} would refuse it: issue a new one with subjectAltName=DNS:… or IP:…`,
   );
 }
 
@@ -120,11 +129,11 @@ function requireHostName([server]: X509Certificate[], file: string): void {
  * @returns a warning if that is the certificate of one client, or the wrong one
  * @throws Error if the file has none: no client would be accepted
  */
-function checkAuthorities(certificates: readonly X509Certificate[], file: string): string[] {
+function checkAuthorities(certificates: readonly X509Certificate[], file: string, setting: string): string[] {
   const authority = certificates.find(({ ca }) => ca);
   const named = authority ?? certificates[0];
   if (named === undefined) return [];
-  const what = `server.tls.clientCAFile: "${subjectOf(named)}" in ${file}`;
+  const what = `${setting}.clientCAFile: "${subjectOf(named)}" in ${file}`;
   if (!certificates.some(({ subject, issuer }) => subject === issuer)) {
     const problem =
       authority === undefined
@@ -142,24 +151,22 @@ function checkAuthorities(certificates: readonly X509Certificate[], file: string
 function requireCurrent(certificates: TlsMaterial['certificates'], now: number, remedy: string): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
   const [first] = certificates;
-  throw new Error(
-    `server.tls.${remedy}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`,
-  );
+  throw new Error(`${remedy}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`);
 }
 
 /** Reports what only OpenSSL knows, for example a key that is too weak for its security level. */
-function requireContext(material: TlsMaterial, tls: TlsConfig): void {
+function requireContext(material: TlsMaterial, tls: TlsConfig, setting: string): void {
   try {
     createSecureContext(secureContext(material));
   } catch (error) {
     const reason = error instanceof Error && 'reason' in error ? String(error.reason) : 'unknown reason';
-    throw new Error(`server.tls: TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`);
+    throw new Error(`${setting}: TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`);
   }
 }
 
-function warnOfChain(chain: readonly X509Certificate[], file: string): string[] {
+function warnOfChain(chain: readonly X509Certificate[], file: string, setting: string): string[] {
   const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
-  const what = `server.tls.certFile: ${file} is out of order`;
+  const what = `${setting}.certFile: ${file} is out of order`;
   return strays.map((stray) => `${what}: "${subjectOf(stray)}" did not issue the certificate before it`);
 }
 
@@ -173,8 +180,8 @@ function warnOfTime(
   return notAfter.getTime() - now < expiryWarning ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`] : [];
 }
 
-/** @param certificate the label of the expiry metric, which the login server replaces */
-function describe(x509: X509Certificate, certificate: 'server' | 'client-ca' | 'login', file: string) {
+/** @param certificate the label of the expiry metric */
+function describe(x509: X509Certificate, certificate: Owner | 'client-ca', file: string) {
   return { certificate, file, subject: subjectOf(x509), notBefore: x509.validFromDate, notAfter: x509.validToDate };
 }
 
