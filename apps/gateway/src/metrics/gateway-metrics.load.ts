@@ -8,7 +8,7 @@ import { createPluginMetrics, renderMetrics } from './plugin-metrics.ts';
 import { answer, decisions, failure } from './testing/answers.ts';
 
 function create(names: readonly string[]) {
-  const metrics = createGatewayMetrics({ links: [] }, { count: 0 });
+  const metrics = createGatewayMetrics({ links: [] }, { count: 0 }, { count: 0 });
   metrics.follow({ authenticators: names.map((name) => ({ name }) as AuthenticatorConfig) });
   return metrics;
 }

@@ -13,10 +13,12 @@ export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
  * The gateway's metrics. Those of its caches, its lockout guard and its logins are created beside what they count.
  *
  * @param inFlight its count is what `server.maxInFlight` limits
+ * @param refused its count is that of the sources whose files on disk are not in force
  */
 export function createGatewayMetrics(
   running: { readonly links: readonly GuardedLink[] },
   inFlight: { readonly count: number },
+  refused: { readonly count: number },
 ) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -24,7 +26,7 @@ export function createGatewayMetrics(
   const authenticators = createAuthenticatorMetrics(registry, () => running.links);
   return {
     registry,
-    ...createProcessMetrics(registry),
+    ...createProcessMetrics(registry, refused),
     /** Counts a review, and the answer of each authenticator. Never throws. */
     onReview(report: ReviewReport): void {
       reviews.record(report);
@@ -75,14 +77,10 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
 
 type Certificates = TlsMaterial['certificates'];
 
-/** The config and all that it names, the certificates alone, or one file of a plugin. */
-export type ReloadSource = 'config' | 'certificates' | { readonly file: string };
-
-export function createProcessMetrics(registry: Registry) {
+/** @param refused its count is that of the sources whose files on disk are not in force */
+export function createProcessMetrics(registry: Registry, refused: { readonly count: number }) {
   const { node, openssl = 'none' } = process.versions;
   let certificates: Certificates = [];
-  // Each refused source by itself: when certificates are renewed, a refused edit of the config is still not in force.
-  const refused = new Set<ReloadSource>();
   const reloads = { success: 0, failure: 0 };
   let dropped = 0;
   const { counter, gauge } = createFamilies(registry);
@@ -104,7 +102,7 @@ export function createProcessMetrics(registry: Registry) {
   gauge(
     'sallyport_config_last_reload_successful',
     '1 when the files on disk are in force, as far as they were read. 0 when the last reload of the config, of its certificates or of a file of an authenticator was refused; then a restart would most likely fail too.',
-    () => [[{}, refused.size === 0 ? 1 : 0]],
+    () => [[{}, refused.count === 0 ? 1 : 0]],
   );
   counter(
     'sallyport_audit_lines_dropped_total',
@@ -116,12 +114,8 @@ export function createProcessMetrics(registry: Registry) {
       certificates = inForce;
     },
     /** @param accepted whether it is in force; otherwise what was in force before still is */
-    reloaded(source: ReloadSource, accepted: boolean): void {
+    reloaded(accepted: boolean): void {
       reloads[accepted ? 'success' : 'failure'] += 1;
-      if (!accepted) refused.add(source);
-      // It was built with everything that it names.
-      else if (source === 'config') refused.clear();
-      else refused.delete(source);
     },
     auditLinesDropped(count: number): void {
       dropped += count;

@@ -5,6 +5,7 @@ import { createHealth } from '../admin/health.ts';
 import { probeOutput } from '../audit/output.ts';
 import { createAuditTrail } from '../audit/trail.ts';
 import { createProvenTokens } from '../chain/admission.ts';
+import { systemClocks } from '../clocks.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
 import { pause, within } from '../deadlines.ts';
@@ -13,6 +14,7 @@ import { startLoginServer } from '../login/login-server.ts';
 import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
 import { createGatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { renderMetrics } from '../metrics/plugin-metrics.ts';
+import { createRefusedReloads } from '../metrics/refused-reloads.ts';
 import {
   connectionsWithin,
   createInFlight,
@@ -117,14 +119,15 @@ function withListen(config: GatewayConfig, { listen, adminListen }: GatewayOptio
 async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: Logger, opened: AsyncDisposableStack) {
   const running = createRunning(config);
   const inFlight = createInFlight();
-  const metrics = createGatewayMetrics(running, inFlight);
+  const refused = createRefusedReloads(systemClocks.wall);
+  const metrics = createGatewayMetrics(running, inFlight, refused);
   const audit = createAuditTrail(logger, metrics.auditLinesDropped);
   const shared = createSharedState(running, metrics.registry, audit.act, logger);
   const health = createHealth(
     () => running.links,
     () => shared.blocks.isUnknown,
   );
-  const observers = createObservers({ running, tls, inFlight, metrics, audit, shared, health, logger });
+  const observers = createObservers({ running, tls, inFlight, refused, metrics, audit, shared, health, logger });
   const create = createGenerations(inFlight, shared, observers, logger);
   const first = await create(config);
   running.generation = first;

@@ -12,8 +12,9 @@ import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { createTurns } from '../deadlines.ts';
 import { createLoginLog } from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
-import type { GatewayMetrics, ReloadSource } from '../metrics/gateway-metrics.ts';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { createLoginMetrics } from '../metrics/login-metrics.ts';
+import type { RefusedReloads, ReloadSource } from '../metrics/refused-reloads.ts';
 import { manifest } from '../package-files.ts';
 import { createInFlight, type InFlight } from '../server/limits.ts';
 import { createReviewLog } from '../server/review-report.ts';
@@ -27,6 +28,7 @@ export interface ObservedGateway {
   readonly running: Running;
   readonly tls: TlsOfAddresses;
   readonly inFlight: Pick<InFlight, 'count'>;
+  readonly refused: RefusedReloads;
   readonly metrics: GatewayMetrics;
   readonly audit: AuditTrail;
   readonly shared: SharedState;
@@ -38,7 +40,7 @@ export type Observers = ReturnType<typeof createObservers>;
 
 /** Makes what logs, counts, records and shows what the gateway does. */
 export function createObservers(gateway: ObservedGateway) {
-  const { running, tls, metrics, audit, logger } = gateway;
+  const { running, tls, refused, metrics, audit, logger } = gateway;
   const { config } = running;
   const logins = createLoginObservers(metrics.registry, audit, logger);
   const status = createStatusCollector(config, { ...statusSources(gateway), logins: logins.counts });
@@ -65,8 +67,8 @@ export function createObservers(gateway: ObservedGateway) {
     statusPage: { isShown: () => isPageShown(running.config), document: status.document },
     /** @param problems why the reload was refused; none when it is in force */
     reloaded(source: ReloadSource, problems: readonly string[]): void {
-      metrics.reloaded(source, problems.length === 0);
-      status.reloaded(source, problems);
+      refused.reloaded(source, problems);
+      metrics.reloaded(problems.length === 0);
     },
     certificates,
     /** @throws Error when the audit trail can't be written */
@@ -115,7 +117,7 @@ function isPageShown({ admin: { listen, statusPage = isLoopback(listen.host) } }
   return statusPage;
 }
 
-function statusSources({ running, health, inFlight, shared }: ObservedGateway): Omit<StatusSources, 'logins'> {
+function statusSources({ running, health, inFlight, refused, shared }: ObservedGateway): Omit<StatusSources, 'logins'> {
   const startedAt = Date.now();
   return {
     gateway: () => ({
@@ -138,6 +140,7 @@ function statusSources({ running, health, inFlight, shared }: ObservedGateway): 
       const lockedOut = running.config.authenticators.reduce((sum, { name }) => sum + attempts.lockedOut(name), 0);
       return { blocked: countBlocks(), lockedOut, ...read, cutOff: caching.revocations.isCutOff };
     },
+    refused: refused.list,
     clocks: systemClocks,
   };
 }

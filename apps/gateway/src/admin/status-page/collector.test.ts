@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { GatewayConfig } from '../../config/types.ts';
 import { StatusError } from '../../server/kubernetes-status.ts';
 import type { HealthCheck } from '../health.ts';
-import { createRecentReviews, createRefusedReloads, createStatusCollector, type StatusSources } from './collector.ts';
+import { createRecentReviews, createStatusCollector, type StatusSources } from './collector.ts';
 import { report } from './testing/report.ts';
 
 function configOf(...names: string[]): GatewayConfig {
@@ -26,6 +26,7 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
     cache: () => ({ entries: 7 }),
     blocking: () => ({ blocked: 1, lockedOut: 0, cutOff: false }),
     logins: () => ({ inFlight: 1, loggedIn: 2, refused: 3, unanswered: 4, loggedOut: 5, sessionsRefused: 6 }),
+    refused: () => [],
     clocks: { monotonic: () => 123_456, wall: () => 1_700_000_000_000 },
     ...changes,
   });
@@ -82,11 +83,9 @@ describe('the document of the page', () => {
   test('makes control characters and changes of direction visible', async () => {
     const collector = start(['corp'], [{ name: 'corp', ok: false, reason: 'a\u202eb\nsecond line' }]);
     collector.record(report({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }));
-    collector.reloaded('config', ['first\nsecond\u0007']);
-    const { authenticators, recent, config } = await collector.document();
+    const { authenticators, recent } = await collector.document();
     expect(authenticators[0]?.reason).toBe(`${String.raw`a\u{202e}b`}\nsecond line`);
     expect(recent[0]?.username).toBe(String.raw`root\u{1b}[2J\u{202e}`);
-    expect(config.refused[0]?.problems).toEqual([`first\n${String.raw`second\u{7}`}`]);
   });
 
   test('does not grow with the number of callers', async () => {
@@ -111,31 +110,6 @@ describe('the document of the page', () => {
     expect(certificates).toEqual([{ certificate: 'server', subject: 'CN=a', endsAt: notAfter.getTime() }]);
     expect([authenticators[0]?.name, config.digest]).toEqual(['robots', 'ba9876543210']);
   });
-});
-
-const file = { file: '/etc/sallyport/tokens.yaml', reload: async () => {} };
-
-test('a refused reload is remembered for each source, until the source is loaded', () => {
-  let now = 100;
-  const refused = createRefusedReloads(() => now++);
-  refused.reloaded('config', ['gateway.yaml:1:1: is empty']);
-  refused.reloaded(file, ['is bad']);
-  refused.reloaded('certificates', []);
-  expect(refused.list()).toEqual([
-    { what: '/etc/sallyport/tokens.yaml', at: 101, problems: ['is bad'] },
-    { what: 'config', at: 100, problems: ['gateway.yaml:1:1: is empty'] },
-  ]);
-  refused.reloaded(file, []);
-  expect(refused.list().map(({ what }) => what)).toEqual(['config']);
-});
-
-test('the last refusal of a source counts, and a config that is loaded clears all', () => {
-  const refused = createRefusedReloads(() => 1);
-  refused.reloaded('certificates', ['first']);
-  refused.reloaded('certificates', ['second']);
-  expect(refused.list()).toEqual([{ what: 'certificates', at: 1, problems: ['second'] }]);
-  refused.reloaded('config', []);
-  expect(refused.list()).toEqual([]);
 });
 
 test('shows a review without its token', () => {

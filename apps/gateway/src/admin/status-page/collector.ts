@@ -4,7 +4,7 @@ import type { Clocks } from '../../clocks.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { printable, printableLines } from '../../logging/printable.ts';
 import type { OnLogin } from '../../login/login-report.ts';
-import type { ReloadSource } from '../../metrics/gateway-metrics.ts';
+import type { RefusedReloads } from '../../metrics/refused-reloads.ts';
 import { isUnread, type ReviewReport } from '../../server/review-report.ts';
 import type { TlsMaterial } from '../../server/tls.ts';
 import type { RevalidationResult } from '../../sessions/session-user.ts';
@@ -36,6 +36,8 @@ export interface StatusSources {
     readonly cutOff: boolean;
   };
   readonly logins: () => ReturnType<typeof createLoginCounts>['counts'] & { readonly inFlight: number };
+  /** The reloads whose files are not in force, newest first. */
+  readonly refused: RefusedReloads['list'];
   readonly clocks: Clocks;
 }
 
@@ -50,7 +52,6 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
   const { wall } = sources.clocks;
   const histories = createHistories(sources.clocks);
   const recent = createRecentReviews();
-  const refused = createRefusedReloads(wall);
   let running = { config: first, loadedAt: wall() };
   let certificates: TlsMaterial['certificates'] = [];
   /** Sets the config that runs from now on. */
@@ -67,7 +68,6 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
       for (const answer of report.answers) histories.record(answer, report.token);
     },
     follow,
-    reloaded: refused.reloaded,
     /** Sets the certificates that are in force from now on. */
     certificates(inForce: TlsMaterial['certificates']) {
       certificates = inForce;
@@ -81,7 +81,7 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
         at: wall(),
         gateway: sources.gateway(),
         /** Refused: what is on disk and not in force, newest first. */
-        config: { file: printable(config.file), digest: config.digest, loadedAt, refused: refused.list() },
+        config: { file: printable(config.file), digest: config.digest, loadedAt, refused: sources.refused() },
         history: histories.times(),
         /** In the order in which they are asked. */
         authenticators: config.authenticators.map((one) => {
@@ -123,25 +123,6 @@ function statusOf(
     history,
     /** Left out if its backend has answered since it last failed. */
     outage: outage && { ...outage, reason: shown(outage.reason) },
-  };
-}
-
-/**
- * Remembers the last refusal of each source. A config that is loaded clears all of them, since everything that it names
- * was loaded with it. `createReloadMetrics` has the same rule, but counts and knows no reasons.
- */
-export function createRefusedReloads(wall: () => number) {
-  const refused = new Map<ReloadSource, { what: string; at: number; problems: string[] }>();
-  return {
-    /** @param problems empty if the reload succeeded */
-    reloaded(source: ReloadSource, problems: readonly string[]) {
-      refused.delete(source);
-      const what = printable(typeof source === 'string' ? source : source.file);
-      if (problems.length > 0) refused.set(source, { what, at: wall(), problems: problems.map(printableLines) });
-      else if (source === 'config') refused.clear();
-    },
-    /** Newest first. */
-    list: () => [...refused.values()].reverse(),
   };
 }
 
