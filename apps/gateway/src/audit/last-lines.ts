@@ -13,7 +13,7 @@ interface Search {
 const mebibyte = 1024 * 1024;
 
 /** Bytes of all files together. They take a second or two at most, and a busy gateway writes as many in some minutes. */
-const mostBytes = 256 * mebibyte;
+const maxBytes = 256 * mebibyte;
 
 /**
  * Finds the last lines of the trail that match: in its file and, where that has too few, in the one before it (`audit.log.1`).
@@ -21,7 +21,7 @@ const mostBytes = 256 * mebibyte;
  * @returns the newest first. `isPartial`: they are fewer than `count`, and earlier lines were not read
  * @throws Error that says why the trail can't be read
  */
-export async function findLastLines({ output }: AuditConfig, search: Search, limit: number = mostBytes) {
+export async function findLastLines({ output }: AuditConfig, search: Search, limit: number = maxBytes) {
   if (output === 'stdout') throw new Error('audit.output is stdout: look where that is kept');
   const { file } = output;
   const lines: Line[] = [];

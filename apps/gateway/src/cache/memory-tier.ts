@@ -12,9 +12,9 @@ export interface NegativeEntry extends Pick<PositiveEntry, 'answeredAt' | 'answe
 export type MemoryTier = ReturnType<typeof createMemoryTier>;
 
 /** Bytes that a positive entry counts for at least: of users in a hundred groups each, fewer than `maxEntries` fit. */
-const leastSize = 4_096;
+const minSize = 4_096;
 /** Bytes that a negative entry counts for at least. Names of people need less; longer ones of a plugin count for more. */
-const leastNegativeSize = 512;
+const minNegativeSize = 512;
 
 /** A positive entry, and the authenticator that gave it. */
 interface Owned {
@@ -78,8 +78,8 @@ function createPositives(maxEntries: number) {
   const users = createUserIndex();
   const cache = new LRUCache<string, Owned>({
     // Not `max`: it would allocate all slots at once, which takes 10 ms of each start.
-    maxSize: maxEntries * leastSize,
-    sizeCalculation: ({ entry }) => Math.max(leastSize, sizeOf(entry.decision)),
+    maxSize: maxEntries * minSize,
+    sizeCalculation: ({ entry }) => Math.max(minSize, sizeOf(entry.decision)),
     onInsert: (one, name) => users.add(userOf(one), name),
     dispose: (one, name) => users.remove(userOf(one), name),
   });
@@ -88,10 +88,10 @@ function createPositives(maxEntries: number) {
 
 function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
   return new LRUCache({
-    maxSize: maxEntries * leastNegativeSize,
+    maxSize: maxEntries * minNegativeSize,
     sizeCalculation: ({ decision }) => {
       const subject = 'subject' in decision ? (decision.subject ?? '') : '';
-      return Math.max(leastNegativeSize, 256 + subject.length * 2);
+      return Math.max(minNegativeSize, 256 + subject.length * 2);
     },
   });
 }

@@ -97,7 +97,7 @@ function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boole
 }
 
 /** A replica that is cut off from the revocation list believes a positive entry no longer than this. Milliseconds. */
-const longestCutOff = 10_000;
+const maxAgeCutOff = 10_000;
 
 /** When it can be used no more, fresh or stale: wall clock, milliseconds since 1970. */
 export function endOfUse(entry: PositiveEntry, { authenticatedTtl, staleTtl }: CacheLifetimes, clocks: Clocks): number {
@@ -111,7 +111,7 @@ export function endOfUse(entry: PositiveEntry, { authenticatedTtl, staleTtl }: C
 /** Whether it may be used in place of asking the backend. */
 export function isFresh(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks, isCutOff: boolean): boolean {
   const { authenticatedTtl } = lifetimes;
-  const lifetime = isCutOff ? Math.min(authenticatedTtl, longestCutOff) : authenticatedTtl;
+  const lifetime = isCutOff ? Math.min(authenticatedTtl, maxAgeCutOff) : authenticatedTtl;
   return isWithin(lifetime, entry, clocks);
 }
 

@@ -15,10 +15,10 @@ export type RedisTier = ReturnType<typeof createRedisTier>;
 const sealedFor = 'cache records';
 
 /** Bytes. A user in a thousand groups with long names has less. */
-const largestRecord = 256 * 1024;
+const maxRecordBytes = 256 * 1024;
 
 /** `set` writes nothing longer: in base64 three bytes are four, and sealing adds less than 64. */
-const sealedRecord = stringUpTo(Math.ceil((largestRecord + 64) / 3) * 4);
+const sealedRecord = stringUpTo(Math.ceil((maxRecordBytes + 64) / 3) * 4);
 
 /** The cache that all replicas share. It holds positive entries, sealed, and nothing else. */
 export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
@@ -48,7 +48,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
       const keptFor = Math.floor(Math.min(lifetime, end - clocks.wall()));
       const plain = encodeRecord({ ...entry, keptFor });
-      if (first === undefined || keptFor < 1 || Buffer.byteLength(plain) > largestRecord) return;
+      if (first === undefined || keptFor < 1 || Buffer.byteLength(plain) > maxRecordBytes) return;
       const { key, name } = first;
       const sealed = sealText(key, sealedFor, name, plain);
       const cachedUser = { fingerprint: question.fingerprint, username: user.username };
@@ -85,7 +85,7 @@ export async function readAnswersOfUser(redis: SharedRedis, clocks: Clocks, user
   const found = await redis.ask('cache', (client) =>
     Promise.all(
       redis.sealingKeys.map(async (key) => {
-        const names = answerNames(await client.eval(listScript, 1, userKeyOf(redis, key, user), mostListed));
+        const names = answerNames(await client.eval(listScript, 1, userKeyOf(redis, key, user), maxListed));
         const values = await Promise.all(
           names.map((name) => readValue(client, sealedRecord, keyOfAnswer(redis, name))),
         );
@@ -161,7 +161,7 @@ function answerNames(reply: unknown): readonly string[] {
 }
 
 /** More answers than any user may have. */
-const mostListed = 1_000;
+const maxListed = 1_000;
 
 /** Lists the names of a user's answers. KEYS: as in the script above. ARGV: how many there may be; a key with more has foreign data. */
 const listScript = `

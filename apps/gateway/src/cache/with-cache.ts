@@ -17,7 +17,7 @@ export interface CacheSettings extends AuthenticatorCacheConfig {
   readonly name: string;
   readonly fingerprint: string;
   /** How many answers one user may have. Left out: `maxAnswersOfUser`. */
-  readonly mostOfUser?: number;
+  readonly maxOfUser?: number;
   /** What makes the backend's name the one that Kubernetes sees: revocations name users by it. */
   readonly usernamePrefix: string;
 }
@@ -66,7 +66,7 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
   async function lookUp(question: Question, name: string, context: Lookup): Promise<Answered> {
     const found = await store.fetch(question, name);
     if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, context);
-    memory.add(name, found.entry, question.fingerprint, settings.mostOfUser);
+    memory.add(name, found.entry, question.fingerprint, settings.maxOfUser);
     return { decision: found.entry.decision, source: 'redis' };
   }
 
@@ -172,8 +172,8 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       if (decision.kind === 'authenticated') {
         const entry = toEntry({ ...record, decision }, clocks, { left: lifetime });
         if (rules.isRevoked(entry, question.token)) return;
-        memory.add(name, entry, question.fingerprint, settings.mostOfUser);
-        redis?.set(question, entry, lifetime, settings.mostOfUser);
+        memory.add(name, entry, question.fingerprint, settings.maxOfUser);
+        redis?.set(question, entry, lifetime, settings.maxOfUser);
         return;
       }
       // Where Redis could not be read, it may hold a positive entry.

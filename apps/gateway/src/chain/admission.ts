@@ -27,7 +27,7 @@ export function createAdmission(
     name !== undefined && isTooMany(`${isProven(token) ? '+' : '-'}${name}`);
   const refuseLater = async (signal: AbortSignal): Promise<never> => {
     await slots.holdBack(signal);
-    throw refusal(signal, `more than ${mostOfOneName} lookups of one name in a second`);
+    throw refusal(signal, `more than ${maxLookupsOfName} lookups of one name in a second`);
   };
   const waitForSlot = async (token: string | undefined, signal: AbortSignal): Promise<CircuitPermit> => {
     try {
@@ -128,7 +128,7 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
  * Lookups of one claimed name in a second, of tokens that are not proven. More than a person's tools ask for at one time,
  * and few enough to cost the backend and this process little.
  */
-const mostOfOneName = 20;
+const maxLookupsOfName = 20;
 
 /** Counts the lookups of each name, also of unknown ones: it must not show which exist. @returns whether it is too many */
 function createNameLimit(now: () => number): (name: string) => boolean {
@@ -141,7 +141,7 @@ function createNameLimit(now: () => number): (name: string) => boolean {
     }
     const count = (counts.get(name) ?? 0) + 1;
     counts.set(name, count);
-    return count > mostOfOneName;
+    return count > maxLookupsOfName;
   };
 }
 

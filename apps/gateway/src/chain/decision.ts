@@ -65,14 +65,14 @@ function readCredential(value: unknown): Credential {
 }
 
 /** Characters of a `jti` or `sid`. Real ones have some 40. */
-const longestId = 256;
+const maxIdLength = 256;
 
 /**
  * Puts a digest in the place of an id that is very long: an issuer may write ids of any length, and each must fit into the
  * revocation list, and into many cached answers. Commands name an id in the same way.
  */
 export function boundedId(id: string): string {
-  return id.length <= longestId ? id : `sha256:${hash('sha256', id, 'hex')}`;
+  return id.length <= maxIdLength ? id : `sha256:${hash('sha256', id, 'hex')}`;
 }
 
 function readRejected({ reason, subject }: Fields): Rejected {

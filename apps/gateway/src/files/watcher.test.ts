@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { createFileWatcher, type FileWatcher, fileClockLag, largestFile, loadWatchedFile } from './watcher.ts';
+import { createFileWatcher, type FileWatcher, fileClockLag, loadWatchedFile, maxFileSize } from './watcher.ts';
 
 describe('createFileWatcher', () => {
   let folder: string;
@@ -108,7 +108,7 @@ describe('createFileWatcher', () => {
 
   test('reports a file that became too big to be used, and again once it is not, whatever its content was between', async () => {
     await watcher.watch([file], later, count);
-    await truncate(file, largestFile + 1);
+    await truncate(file, maxFileSize + 1);
     await watcher.scan();
     expect(changes).toBe(1);
     await appendFile(file, 'more');
@@ -126,7 +126,7 @@ describe('createFileWatcher', () => {
   });
 
   test('takes a file that is written while the watch begins for changed', async () => {
-    await truncate(file, largestFile / 2);
+    await truncate(file, maxFileSize / 2);
     const { ctimeMs } = await stat(file);
     await waitFor(() => Date.now() > ctimeMs + 2 * fileClockLag, 'the file to be old');
     const watched = watcher.watch([file], Date.now(), count);
@@ -277,7 +277,7 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
       'one over 256 MiB',
       async (file) => {
         await writeFile(file, '');
-        await truncate(file, largestFile + 1);
+        await truncate(file, maxFileSize + 1);
       },
       'FILE is bigger than 256 MiB: is it the right file?',
     ],
@@ -302,7 +302,7 @@ describe('a file that can’t be read is named, with what is wrong and the fix',
     await writeFile(file, Buffer.alloc(2048));
     await loadWatchedFile(file, ignore, 2048);
     await expect(loadWatchedFile(file, ignore, 1024)).rejects.toThrow(`${file} is bigger than 1 KiB`);
-    await truncate(file, largestFile + 1);
+    await truncate(file, maxFileSize + 1);
     await expect(loadWatchedFile(file, ignore, Number.MAX_SAFE_INTEGER)).rejects.toThrow('is bigger than 256 MiB');
   });
 });

@@ -17,7 +17,7 @@ const settleTime = 100;
 export const fileClockLag = 10;
 
 /** Bytes of the biggest file that the gateway reads, far above any list of tokens. */
-export const largestFile = 256 * 1024 * 1024;
+export const maxFileSize = 256 * 1024 * 1024;
 
 /** Bytes that are hashed at once: less than a millisecond, in which no review is answered. */
 const chunkSize = 256 * 1024;
@@ -147,7 +147,7 @@ async function readFingerprint(file: string): Promise<Pick<Fingerprint, 'stamp' 
   // A pipe or a device may have replaced it since: opening a pipe waits for a writer without O_NONBLOCK, and a device never ends.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   const found = await handle.stat();
-  const read = () => (found.size > largestFile ? 'too big' : digestOf(handle, found.size));
+  const read = () => (found.size > maxFileSize ? 'too big' : digestOf(handle, found.size));
   const digest = found.isFile() ? await read() : 'no file';
   // Taken after reading. From before, it could be the time of older content, and the new content would pass for known.
   return { ...stampOf(await handle.stat({ bigint: true })), digest };
@@ -156,7 +156,7 @@ async function readFingerprint(file: string): Promise<Pick<Fingerprint, 'stamp' 
 async function digestOf(handle: FileHandle, size: number): Promise<string> {
   const hash = createHash('sha256');
   const highWaterMark = pieceOf(size, chunkSize);
-  const content = handle.createReadStream({ autoClose: false, end: largestFile, highWaterMark });
+  const content = handle.createReadStream({ autoClose: false, end: maxFileSize, highWaterMark });
   for await (const chunk of content) hash.update(chunk);
   return hash.digest('base64');
 }
@@ -183,9 +183,9 @@ export interface WatchedFile {
 export async function loadWatchedFile(
   file: string,
   load: (content: Buffer) => void | Promise<void>,
-  limit = largestFile,
+  limit = maxFileSize,
 ): Promise<WatchedFile> {
-  const reload = async () => load(await read(file, Math.min(limit, largestFile)));
+  const reload = async () => load(await read(file, Math.min(limit, maxFileSize)));
   await reload();
   return { file, reload };
 }

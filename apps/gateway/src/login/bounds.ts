@@ -6,7 +6,7 @@ import { createInFlight, type InFlight } from '../server/limits.ts';
 import { networkOf, plain } from '../server/socket-limit.ts';
 
 /** Beyond it the names that tried longest ago begin anew: whoever has as many is not stopped by their number. */
-const mostNames = 50_000;
+const maxNames = 50_000;
 
 export type RateLimit = ReturnType<typeof createRateLimit>;
 export type AddressLimit = RateLimit;
@@ -21,7 +21,7 @@ export function createAddressLimit(rate: () => Rate, now: () => number): Address
 export function createRateLimit(rate: () => Rate, now: () => number) {
   // `max` would allocate all slots at once.
   const buckets = new LRUCache<string, { left: number; at: number }>({
-    maxSize: mostNames,
+    maxSize: maxNames,
     sizeCalculation: () => 1,
   });
   return {
@@ -44,7 +44,7 @@ export function createRateLimit(rate: () => Rate, now: () => number) {
 }
 
 /** The part of all slots that one address may take. */
-const largestShare = 0.2;
+const maxShare = 0.2;
 
 export type Shares = ReturnType<typeof createShares>;
 
@@ -57,7 +57,7 @@ export function createShares() {
     enter(address: string, limit: number): (() => void) | undefined {
       const network = networkOf(address);
       const share = shares.get(network) ?? createInFlight();
-      const leaveShare = share.enter(Math.ceil(limit * largestShare));
+      const leaveShare = share.enter(Math.ceil(limit * maxShare));
       const leave = leaveShare && all.enter(limit);
       if (leave === undefined) {
         leaveShare?.();
@@ -74,7 +74,7 @@ export function createShares() {
 }
 
 /** More of a header is not looked at: each proxy adds one. */
-const mostHops = 16;
+const maxHops = 16;
 
 /**
  * The address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`, so
@@ -83,7 +83,7 @@ const mostHops = 16;
 export function clientAddress(request: ServerRequest, proxies: BlockList): string {
   let address = plain(request.socket?.remoteAddress ?? '');
   const header = request.headers['x-forwarded-for'];
-  const hops = typeof header === 'string' ? header.split(',').slice(-mostHops) : [];
+  const hops = typeof header === 'string' ? header.split(',').slice(-maxHops) : [];
   while (isIP(address) !== 0 && proxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) {
     // Some proxies write `192.0.2.1:5678`, or `[2001:db8::1]:5678`.
     const hop = hops

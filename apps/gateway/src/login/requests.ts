@@ -24,7 +24,7 @@ export interface Exchange {
 type Handler = (exchange: Exchange) => Promise<void>;
 
 /** Bytes. */
-const largestBody = 16 * 1024;
+const maxBodyBytes = 16 * 1024;
 
 /** Milliseconds. A refused login takes a multiple of it, so that its time does not show how many directories were asked. */
 const refusalStep = 500;
@@ -42,7 +42,7 @@ export function createLoginRouter(
   passwords: AddressLimit,
   logins: RateLimit,
 ): Router {
-  const readBody = createBodyReader(() => largestBody, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
+  const readBody = createBodyReader(() => maxBodyBytes, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
   const router = new Router({ strict: true, sensitive: true });
   const route = (method: 'get' | 'post' | 'delete', path: string, action: LoginAction, handle: Handler) => {
     router[method](path, async (context) => {

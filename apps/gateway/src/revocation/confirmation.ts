@@ -14,7 +14,7 @@ export interface Publication extends Omit<Awaited<ReturnType<typeof publish>>, '
 }
 
 /** A Redis that fails over or is flushed in between loses the entry. More often than this it has another problem. */
-const mostRounds = 3;
+const maxRounds = 3;
 
 /**
  * Puts an entry into the list, and waits until all replicas have it and it has stayed.
@@ -29,7 +29,7 @@ export async function publishAndConfirm(
   { wait, signal }: { readonly wait: number; readonly signal: AbortSignal },
 ): Promise<Publication> {
   let next = draft;
-  for (let round = 0; round < mostRounds; round++) {
+  for (let round = 0; round < maxRounds; round++) {
     const published = await publish(redis, next);
     const { entry } = published;
     const confirmation = await waitForConfirmation(redis, entry, performance.now() + wait, signal);
@@ -43,7 +43,7 @@ export async function publishAndConfirm(
     next = () => again;
   }
   throw new Error(
-    `Redis lost the entry ${mostRounds} times in a row, each time shortly after it was written. Fix Redis, and run the command again`,
+    `Redis lost the entry ${maxRounds} times in a row, each time shortly after it was written. Fix Redis, and run the command again`,
   );
 }
 

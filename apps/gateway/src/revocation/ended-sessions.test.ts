@@ -6,7 +6,7 @@ import { keyPrefix, openShared } from '../shared-redis/testing/opened-shared-red
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createEndedSessions, type EndedSessions } from './ended-sessions.ts';
 import { digestOf } from './list.ts';
-import { mostEndedShared, revocationKeys } from './scripts.ts';
+import { maxEndedShared, revocationKeys } from './scripts.ts';
 
 const file = redisOfFile();
 const keys = revocationKeys(keyPrefix);
@@ -104,7 +104,7 @@ describe('the cost', () => {
 
   test('is bounded in Redis: the oldest go first, and all that is there expires', async () => {
     const one = createEndedSessions();
-    const tokens = numbered(mostEndedShared + 50, 'session');
+    const tokens = numbered(maxEndedShared + 50, 'session');
     await end(one, file.opened.redis, ...tokens.slice(0, 100));
     await end(one, file.opened.redis, ...tokens.slice(100, 1_000));
     await end(one, file.opened.redis, ...tokens.slice(1_000));
@@ -217,6 +217,6 @@ describe('a Redis', () => {
     await isLearned(one, other, 'first');
     for (const token of ['second', 'third']) expect(await isLearned(one, other, token)).toBe(true);
     expect(await learned(file.opened.redis, ['second', 'third'])).toEqual(['second', 'third']);
-    expect(await file.redis.client().hlen(keys.ended)).toBeLessThanOrEqual(mostEndedShared);
+    expect(await file.redis.client().hlen(keys.ended)).toBeLessThanOrEqual(maxEndedShared);
   });
 });

@@ -4,13 +4,13 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { digestOf } from './list.ts';
 import { endedReply } from './replies.ts';
-import { endedAboveLimitScript, endedScript, mostEndedShared, revocationKeys } from './scripts.ts';
+import { endedAboveLimitScript, endedScript, maxEndedShared, revocationKeys } from './scripts.ts';
 
 // Redis has a member `digest.mac` for each session. Only a gateway can make the mac: another writer of that Redis ends no
 // session. The digest is the SHA-256 of a random token, so it shows nothing of the token.
 
 /** Sessions that one process remembers. Redis has the newest 1,000 of all. */
-const mostRemembered = 10_000;
+const maxRemembered = 10_000;
 
 /** Milliseconds. A slow Redis must not delay the next poll of the revocation list. */
 const callLimit = 1_000;
@@ -35,7 +35,7 @@ export function createEndedSessions() {
   function remember(digest: string): void {
     digests.add(digest);
     const [oldest] = digests;
-    if (digests.size > mostRemembered && oldest !== undefined) digests.delete(oldest);
+    if (digests.size > maxRemembered && oldest !== undefined) digests.delete(oldest);
   }
 
   /** Runs the script, and remembers what it returns. @returns the state of what was sent */
@@ -60,7 +60,7 @@ export function createEndedSessions() {
     add(digest: string): void {
       if (digests.has(digest)) return;
       remember(digest);
-      unshared = [...unshared, digest].slice(-mostEndedShared);
+      unshared = [...unshared, digest].slice(-maxEndedShared);
     },
     /**
      * Publishes what ended here, and learns what ended elsewhere since the last call. That is one call of Redis, which reads

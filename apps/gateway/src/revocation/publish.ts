@@ -8,13 +8,13 @@ import { applyChange, changeTowards, type Listing, newEntryId, readListing } fro
 export type Draft = Pick<Entry, 'action' | 'kind' | 'name' | 'by' | 'reason' | 'until'>;
 
 /** Milliseconds that an entry is remembered at least: a replica that was cut off may still hold what it superseded. */
-const leastKept = 3_600_000;
+const minRetention = 3_600_000;
 
 /** Bytes of one entry: what is longer would not be read. */
-const largestEntry = 4_096;
+const maxEntryBytes = 4_096;
 
 /** Every replica holds all entries in memory, and checks each review against them. */
-const mostEntries = 10_000;
+const maxEntries = 10_000;
 
 /**
  * Puts an entry last. Entries that it supersedes or that have ended are dropped: the new entry holds the highest revision.
@@ -25,14 +25,14 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
   const highest = entries.reduce((most, { revision }) => Math.max(most, revision), 0);
   const current = currentEntries(entries);
   const superseded = current.filter((one) => subjectOf(one) === subjectOf(draft));
-  const keptUntil = Math.max(draft.until, now + leastKept, ...superseded.map((one) => one.keptUntil));
+  const keptUntil = Math.max(draft.until, now + minRetention, ...superseded.map((one) => one.keptUntil));
   // At least Redis' time: a list that was lost begins above all revisions that it had.
   const entry = { ...draft, revision: Math.max(highest + 1, now), at: now, keptUntil };
-  if (Buffer.byteLength(JSON.stringify(entry)) > largestEntry) {
-    throw new Error(`the name, --reason and --by are too long together: at most ${largestEntry} bytes`);
+  if (Buffer.byteLength(JSON.stringify(entry)) > maxEntryBytes) {
+    throw new Error(`the name, --reason and --by are too long together: at most ${maxEntryBytes} bytes`);
   }
   const others = current.filter((one) => one.keptUntil > now && !superseded.includes(one));
-  if (others.length >= mostEntries) {
+  if (others.length >= maxEntries) {
     throw new Error(
       `the revocation list is full: ${others.length} entries are in force, which is the limit. ` +
         'Block a group instead of its users, or end a block; the command "blocks" lists them',
@@ -46,7 +46,7 @@ export const writeBackLimit = 2_000;
 const pause = 100;
 
 /** Each failed try means that another command succeeded: this many may run at one time. */
-const mostTries = 20;
+const maxAttempts = 20;
 
 /**
  * Puts an entry into the list in Redis.
@@ -57,7 +57,7 @@ const mostTries = 20;
  */
 export async function publish(redis: ProbedRedis, draft: (listing: Listing) => Draft) {
   let listing = await readWrittenBack(redis);
-  for (let tries = 0; tries < mostTries; tries++) {
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const placed = placeEntry(draft(listing), listing);
     const entry: Entry = { ...placed.entry, id: newEntryId() };
     const change = changeTowards([...placed.others, entry], listing, redis.sealingKeys);

@@ -88,8 +88,8 @@ export async function readListing(redis: ProbedRedis) {
 }
 
 /** Fields that one change removes and adds; the rest waits for the next change. A call with very many breaks. */
-const mostRemoved = 5_000;
-const mostAdded = 1_000;
+const maxRemoved = 5_000;
+const maxAdded = 1_000;
 
 /** Milliseconds after its time at which an entry is removed whose key is not known any more. */
 const graceOfUnknown = 86_400_000;
@@ -101,7 +101,7 @@ const graceOfUnknown = 86_400_000;
 export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
   const newestFirst = wanted.toSorted((one, other) => other.revision - one.revision);
   const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
-  const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, mostAdded);
+  const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
   const ids = new Set(wanted.map(({ id }) => id));
   const remove = [...fields].flatMap(([field, isOpened]) => {
     const name = parseFieldName(field);
@@ -110,7 +110,7 @@ export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing
     return isOpened || name.keptUntil + graceOfUnknown < now ? [field] : [];
   });
   return {
-    remove: remove.slice(0, mostRemoved),
+    remove: remove.slice(0, maxRemoved),
     add: new Map(missing.map(({ field, entry, key }) => [field, sealEntry(entry, key)])),
   };
 }

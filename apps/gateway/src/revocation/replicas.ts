@@ -94,12 +94,12 @@ export async function readReplicas(redis: ProbedRedis) {
 }
 
 /** Replicas that one call forgets or writes back: a call with very many breaks. */
-const mostAtOnce = 1_000;
+const maxAtOnce = 1_000;
 
 /** Removes replicas that are gone for good. One that is not comes back by itself. */
 export async function forgetReplicas(redis: ProbedRedis, ids: readonly string[]): Promise<void> {
   const { replicas } = revocationKeys(redis.keyPrefix);
-  await redis.probe('revocations', (client) => client.hdel(replicas, ...ids.slice(0, mostAtOnce)));
+  await redis.probe('revocations', (client) => client.hdel(replicas, ...ids.slice(0, maxAtOnce)));
 }
 
 /** What a poll has found out about the notes of replicas. */
@@ -130,7 +130,7 @@ export function createReplicaMemory(ownId: string) {
   async function writeBack(redis: ProbedRedis, time: number): Promise<void> {
     const { replicas } = revocationKeys(redis.keyPrefix);
     // A note of another client may have any time.
-    const counted = known.filter(([, note]) => Math.abs(time - heardAtOf(note)) <= countsFor).slice(0, mostAtOnce);
+    const counted = known.filter(([, note]) => Math.abs(time - heardAtOf(note)) <= countsFor).slice(0, maxAtOnce);
     if (counted.length === 0) return;
     const scripts = [writeBackScript, writeBackAboveLimitScript] as const;
     await redis.probe('revocations', (client) => evalAboveLimit(client, scripts, [replicas], counted.flat()));

@@ -19,12 +19,12 @@ export function revocationKeys(keyPrefix: string) {
  * Bytes of a hash that are read: more than 10,000 entries under eight sealing keys have, and less than the longest reply
  * that a connection takes (64 MiB).
  */
-const mostBytes = 48 * 1024 * 1024;
+const maxBytes = 48 * 1024 * 1024;
 
 /**
  * The beginning of all scripts. Other clients may have written to these keys: a key of another type is removed, a
  * revision that is longer than ours counts as none, and a field too long to be ours is removed. A hash of far too many
- * fields, or of more bytes than `mostBytes`, is removed as a whole, since every replica has what belongs there. `own`
+ * fields, or of more bytes than `maxBytes`, is removed as a whole, since every replica has what belongs there. `own`
  * returns `empty` for a key of another type.
  */
 const common = `
@@ -48,7 +48,7 @@ local function pairsOf(key, most, longest)
   for i = 1, #all, 2 do
     if #all[i] <= 320 and #all[i + 1] <= longest then
       bytes = bytes + #all[i] + #all[i + 1]
-      if bytes > ${mostBytes} then redis.pcall('DEL', key) return {} end
+      if bytes > ${maxBytes} then redis.pcall('DEL', key) return {} end
       ours[#ours + 1] = all[i]
       ours[#ours + 1] = all[i + 1]
     else
@@ -110,7 +110,7 @@ export const replicasScript: string = `${common}
 return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 10000, 1024)}`;
 
 /** Ended sessions in Redis. The oldest go first: anyone with a password can end as many sessions as they begin. */
-export const mostEndedShared = 1_000;
+export const maxEndedShared = 1_000;
 
 /**
  * Adds ended sessions, and returns those that the replica does not know. KEYS: the newest, and a hash of the place of each.
@@ -148,7 +148,7 @@ for i = 3, #ARGV do
 end
 if #added == 0 then return {newest, found, state} end
 for member, place in pairs(places) do
-  if place <= highest - ${mostEndedShared} then old[#old + 1] = member end
+  if place <= highest - ${maxEndedShared} then old[#old + 1] = member end
 end
 local done = redis.pcall('SET', KEYS[1], added[#added - 1], 'PX', ARGV[2])
 if not done.err then done = redis.pcall('HSET', KEYS[2], unpack(added)) end

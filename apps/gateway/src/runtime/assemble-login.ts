@@ -117,7 +117,7 @@ export function sessionUsersCache(
     rejectedTtl: Math.min(rejectedTtl, login.revalidate),
     fingerprint: `${fingerprint} users of sessions`,
     // Each session asks about its user by itself.
-    mostOfUser: Math.max(maxAnswersOfUser, login.maxSessions),
+    maxOfUser: Math.max(maxAnswersOfUser, login.maxSessions),
   };
 }
 

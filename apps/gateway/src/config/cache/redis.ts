@@ -18,8 +18,8 @@ const terms: ClearTextTerms = {
 const prefixPattern = String.raw`^(?:(?![{}*?[\\])[!-~]){1,64}$`;
 
 /** A key of AES-256 has 32 bytes. */
-const leastKeyBytes = 32;
-const mostKeys = 8;
+const minKeyBytes = 32;
+const maxKeys = 8;
 
 const keyReference = '{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key }';
 const makeKey = 'make a key with: openssl rand -base64 32';
@@ -29,12 +29,12 @@ const keyFix = `write ${keyReference}, and ${makeKey}`;
 export const sealingKeys = list(
   {
     description:
-      `1 to ${mostKeys} keys that seal what is stored in Redis, each ${keyReference} of at least 32 random bytes as base64 (openssl rand -base64 32). ` +
+      `1 to ${maxKeys} keys that seal what is stored in Redis, each ${keyReference} of at least 32 random bytes as base64 (openssl rand -base64 32). ` +
       'The first seals, all open: to change it, add the new one as the second on every replica, then move it first, then drop the old one.',
     example: `[${keyReference}], and make a key with: openssl rand -base64 32`,
     items: { writeOnly: true },
   },
-  { least: 1, most: mostKeys },
+  { least: 1, most: maxKeys },
   parseKey,
 )
   .superRefine((keys, context) => {
@@ -53,7 +53,7 @@ function parseKey(input: unknown): Parsed<Uint8Array> {
   const text = input.replaceAll(/\r?\n/g, '');
   const bytes = Buffer.from(text, 'base64');
   if (!spellings(bytes).includes(text)) return { problem: 'is not base64', fix: makeKey };
-  if (bytes.length < leastKeyBytes) return { problem: `has ${bytes.length} bytes, which is too short`, fix: makeKey };
+  if (bytes.length < minKeyBytes) return { problem: `has ${bytes.length} bytes, which is too short`, fix: makeKey };
   return { value: new Uint8Array(bytes) };
 }
 
