@@ -607,11 +607,11 @@ describe('a session that has ended', () => {
     const { ask, logIn, reviews } = own;
     const { token: one } = await logInAs('one');
     const { person, token: first } = await logInAs('all');
-    const { person: many, token: surplus } = await logInAs('many');
+    const { person: many, token: excess } = await logInAs('many');
     const { token: other } = await logInAs('other');
     const second = await logIn(person, {}, 1);
     await logIn(many);
-    const ended = [one, first, second, surplus];
+    const ended = [one, first, second, excess];
     for (const token of [...ended, other]) {
       await waitFor(
         async () => (await reviews(token)).every(({ authenticated }) => authenticated),

@@ -66,14 +66,14 @@ test.each([
 test('a flood of made-up names keeps out neither those who logged in before nor those who come for the first time', async () => {
   const { people, crowd, gateway, client } = place;
   const usual = await place.usual();
-  const newcomers = await addCrowd(people, 'newcomer', 200);
+  const newConnections = await addCrowd(people, 'newcomer', 200);
   using attacker = http1Client(gateway.url, undefined, 150);
   using first = http1Client(gateway.url);
   const attack = startGuessing(attacker, 150, () => ldapToken(randomToken(), randomToken()));
   const end = performance.now() + duration;
   const [known, fresh] = await Promise.all([
     logInEach(client, crowd, until(end)),
-    logInEach(first, newcomers, until(end)),
+    logInEach(first, newConnections, until(end)),
   ]);
   await attack.stop();
   const { value } = await scrape(gateway);

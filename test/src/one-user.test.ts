@@ -52,8 +52,8 @@ test('one name that is guessed a hundred times at once reaches the directory a f
 
 test('a flood of made-up names keeps out neither those who logged in before nor those who come for the first time', async () => {
   const { people, client } = place;
-  const [known, newcomers] = [await addCrowd(people, 'known', 10), await addCrowd(people, 'newcomer', 10)];
+  const [known, newConnections] = [await addCrowd(people, 'known', 10), await addCrowd(people, 'newcomer', 10)];
   for (const { token } of known) expect(await review(client, token)).toMatchObject({ authenticated: true });
   const attack = Array.from({ length: 150 }, () => ldapToken(randomToken(), randomToken()));
-  await logInBeside(attack, [...known, ...newcomers]);
+  await logInBeside(attack, [...known, ...newConnections]);
 });

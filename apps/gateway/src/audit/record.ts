@@ -4,7 +4,7 @@ import { createLogLimiter } from '../logging/log-limiter.ts';
 import type { LoginReport } from '../login/login-report.ts';
 import { detailsOf } from '../login/login-report.ts';
 import type { Entry } from '../revocation/list.ts';
-import { isUnread, type ReviewReport } from '../server/review-report.ts';
+import { isWithoutReview, type ReviewReport } from '../server/review-report.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { administrativeAct, auditEntry, auditLine, type LineOrigin, toMicroseconds } from './entry.ts';
 
@@ -36,7 +36,7 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   function writeReview(report: ReviewReport): void {
     // A request that is refused unread has no decision. With a line for each, a client could fill the disk faster by
     // sending rubbish than by sending tokens.
-    const skipped = isUnread(report.outcome) ? limit(report.outcome) : 0;
+    const skipped = isWithoutReview(report.outcome) ? limit(report.outcome) : 0;
     if (skipped === undefined) return;
     const { at, token, id: review } = report;
     const unwritten = skipped || undefined;

@@ -30,8 +30,8 @@ export function decodeRecord(text: string): StoredRecord | undefined {
     const { answeredAt, revision, keptFor, user, credential, audiences, expiresAt, session } = JSON.parse(text);
     const end = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) };
     const decision = readDecision({ kind: 'authenticated', user, credential, audiences, session, ...end });
-    const isSound = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
-    return isSound && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
+    const isValid = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
+    return isValid && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
   } catch {
     return undefined;
   }

@@ -56,8 +56,8 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
         await client.set(keyOf(name), sealed, 'PX', keptFor);
         try {
-          const surplus = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [name, keptFor, most]);
-          await Promise.all(surplus.map((other) => client.del(keyOf(other))));
+          const excess = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [name, keptFor, most]);
+          await Promise.all(excess.map((other) => client.del(keyOf(other))));
         } catch (error) {
           await client.del(keyOf(name));
           throw error;
@@ -134,7 +134,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local size = redis.pcall('HLEN', KEYS[1])
 if type(size) ~= 'number' or size > 8 * tonumber(ARGV[3]) then redis.call('DEL', KEYS[1]) end
-local all, others, surplus = redis.call('HGETALL', KEYS[1]), {}, {}
+local all, others, excess = redis.call('HGETALL', KEYS[1]), {}, {}
 for i = 1, #all, 2 do
   local at = tonumber(all[i + 1]) or 0
   if all[i] ~= ARGV[1] then others[#others + 1] = {all[i], at <= now and at or 0} end
@@ -142,11 +142,11 @@ end
 table.sort(others, function(one, other) return one[2] < other[2] end)
 for i = 1, #others + 1 - tonumber(ARGV[3]) do
   redis.call('HDEL', KEYS[1], others[i][1])
-  if #others[i][1] <= 64 then surplus[#surplus + 1] = others[i][1] end
+  if #others[i][1] <= 64 then excess[#excess + 1] = others[i][1] end
 end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now))
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return surplus`;
+return excess`;
 
 /** The form of an answer's name: whatever else is noted there was not noted by a gateway, and is no part of a key. */
 const namePattern = /^[\w-]{43}$/;

@@ -14,24 +14,24 @@ export function createAdmission(
   plugin: Authenticator,
   settings: SlotSettings,
   circuit: Circuit,
-  proven: ProvenTokens,
+  knownGood: KnownGoodTokens,
   now: () => number,
 ) {
   const slots = createSlots(settings);
   const isTooMany = createNameLimit(now);
 
   // Without a token it is about a user who has a session, and so was let in before.
-  const isProven = (token: string | undefined) => token === undefined || proven.has(token);
-  /** Proven tokens of a name have a count of their own: whoever only knows the name can't use it up. */
+  const isKnownGood = (token: string | undefined) => token === undefined || knownGood.has(token);
+  /** Known-good tokens of a name have a count of their own: whoever only knows the name can't use it up. */
   const isOneTooMany = (name: string | undefined, token: string | undefined): boolean =>
-    name !== undefined && isTooMany(`${isProven(token) ? '+' : '-'}${name}`);
+    name !== undefined && isTooMany(`${isKnownGood(token) ? '+' : '-'}${name}`);
   const refuseLater = async (signal: AbortSignal): Promise<never> => {
     await slots.holdBack(signal);
     throw refusal(signal, `more than ${maxLookupsOfName} lookups of one name in a second`);
   };
   const waitForSlot = async (token: string | undefined, signal: AbortSignal): Promise<CircuitPermit> => {
     try {
-      await slots.wait(isProven(token), signal);
+      await slots.wait(isKnownGood(token), signal);
     } catch {
       throw refusal(signal, `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`);
     }
@@ -46,7 +46,7 @@ export function createAdmission(
     const name = token === undefined ? undefined : plugin.claimedName?.(token);
     const permit = circuit.admit();
     const isTooMuch = isOneTooMany(name, token);
-    if (!isTooMuch && slots.tryTake(() => isProven(token))) return permit;
+    if (!isTooMuch && slots.tryTake(() => isKnownGood(token))) return permit;
     permit.settle('nothing');
     return isTooMuch ? refuseLater(context.signal) : waitForSlot(token, context.signal);
   };
@@ -64,13 +64,13 @@ const heldFor = 1_000;
 type SlotSettings = Pick<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'timeout'>;
 
 interface Waiting {
-  readonly isProven: boolean;
+  readonly isKnownGood: boolean;
   start: () => void;
 }
 
 /**
  * The calls of one authenticator that may run at the same time, and the queue of those that wait for a slot. A flood of
- * made-up tokens can't take the slots from those who were let in before: the last quarter of them is only for proven
+ * forged tokens can't take the slots from those who were let in before: the last quarter of them is only for known-good
  * tokens. Below that, calls start in the order in which they came, so a first login gets its turn as well.
  */
 function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
@@ -82,21 +82,21 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
 
   const nextInLine = (): Waiting | undefined => {
     if (taken >= maxConcurrent) return undefined;
-    for (const waiting of queue) if (waiting.isProven || taken < forAnyToken) return waiting;
+    for (const waiting of queue) if (waiting.isKnownGood || taken < forAnyToken) return waiting;
     return undefined;
   };
   return {
-    /** @param isProven whether the token was good before: asked only when that matters @returns false: no slot is free */
-    tryTake(isProven: () => boolean): boolean {
+    /** @param isKnownGood whether the token was good before: asked only when that matters @returns false: no slot is free */
+    tryTake(isKnownGood: () => boolean): boolean {
       // None of these is for a call that waits: `leave` gives a slot straight to the next in line.
-      if (taken >= forAnyToken && !(taken < maxConcurrent && isProven())) return false;
+      if (taken >= forAnyToken && !(taken < maxConcurrent && isKnownGood())) return false;
       taken++;
       return true;
     },
     /** Waits in the queue. Rejects when the queue is full, at the timeout, and when the signal is aborted. */
-    wait(isProven: boolean, signal: AbortSignal): Promise<void> {
+    wait(isKnownGood: boolean, signal: AbortSignal): Promise<void> {
       if (isFull()) return Promise.reject(new Error('the queue is full'));
-      const waiting: Waiting = { isProven, start: () => undefined };
+      const waiting: Waiting = { isKnownGood, start: () => undefined };
       return bounded<void>(
         { limit: timeout, signal },
         (start) => {
@@ -125,7 +125,7 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
 }
 
 /**
- * Lookups of one claimed name in a second, of tokens that are not proven. More than a person's tools ask for at one time,
+ * Lookups of one claimed name in a second, of tokens that are not known good. More than a person's tools ask for at one time,
  * and few enough to cost the backend and this process little.
  */
 const maxLookupsOfName = 20;
@@ -146,10 +146,10 @@ function createNameLimit(now: () => number): (name: string) => boolean {
 }
 
 /** Tokens that were good the last time that the backend was asked about them. */
-export type ProvenTokens = ReturnType<ReturnType<typeof createProvenTokens>>;
+export type KnownGoodTokens = ReturnType<ReturnType<typeof createKnownGoodTokens>>;
 
 /** Of all authenticators. About 100 bytes each. */
-const maxProven = 50_000;
+const maxKnownGood = 50_000;
 
 /**
  * Keeps digests of the tokens used last, under a random key of this process. It is no HMAC: it is made for each answer of
@@ -157,16 +157,16 @@ const maxProven = 50_000;
  *
  * @returns those of the authenticator whose config has this fingerprint: they outlive a reload that does not change it
  */
-export function createProvenTokens() {
+export function createKnownGoodTokens() {
   const key = randomBytes(32).toString('base64');
   // `max` would allocate all slots at once: 10 ms of each start.
-  const proven = new LRUCache<string, true>({ maxSize: maxProven, sizeCalculation: () => 1 });
+  const knownGood = new LRUCache<string, true>({ maxSize: maxKnownGood, sizeCalculation: () => 1 });
   return (fingerprint: string) => {
     const prefix = `${key}${fingerprint} `;
     const digest = (token: string) => hash('sha256', prefix + token, 'base64url');
     return {
-      has: (token: string) => proven.get(digest(token)) === true,
-      add: (token: string) => void proven.set(digest(token), true),
+      has: (token: string) => knownGood.get(digest(token)) === true,
+      add: (token: string) => void knownGood.set(digest(token), true),
     };
   };
 }

@@ -170,7 +170,7 @@ test('whatever the authenticators say, those in reach are asked in order, and th
         (error: ChainError) => error.message,
       );
       const askedFirst = asked.splice(0);
-      // Answers that are at hand, and synchronous throws, make no difference, except that a decision needs no promise.
+      // Answers that are there already, and synchronous throws, make no difference, except that a decision needs no promise.
       const atHand = scripts.map(({ recognizes, says, onError }, index) =>
         link(String(index), says === 'throws' ? throwing : () => answers[says], {
           onError,

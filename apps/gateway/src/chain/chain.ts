@@ -101,7 +101,7 @@ export function chain(links: readonly Link[], now: () => number) {
   return {
     /**
      * Asks in order until one says `authenticated` or `rejected`; `no-opinion` when none knows the token. The decision is
-     * returned at once when all who were asked had their answers at hand, and is a promise otherwise. It rejects with
+     * returned immediately when all who were asked had their answers already, and is a promise otherwise. It rejects with
      * ChainError when none decided and at least one could not check, or when `context.signal` aborted first.
      */
     authenticate: (token: string, context: ChainContext) => ask(token, context, [], 0),

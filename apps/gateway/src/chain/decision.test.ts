@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { type Authenticator, AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readDecision, withSoundDecision } from './decision.ts';
+import { readDecision, withCheckedDecision } from './decision.ts';
 
 const context = { audiences: [], signal: new AbortController().signal };
 
 /** What the layer makes of whatever a plugin returned, at the wall time 1000. */
 async function sound(answer: unknown): Promise<Decision> {
   const plugin = { authenticate: async () => answer as Decision, close: async () => {} };
-  return withSoundDecision(plugin, () => 1000).authenticate('t', context);
+  return withCheckedDecision(plugin, () => 1000).authenticate('t', context);
 }
 
 const loneSurrogate = '\uD800';
@@ -154,7 +154,7 @@ describe('a decision about a session', () => {
   const signal = new AbortController().signal;
   const ask = async (sessions: boolean, answer: Decision | Promise<Decision>) => {
     const inner: Authenticator = { authenticate: () => answer, close: async () => undefined };
-    return withSoundDecision(inner, Date.now, sessions).authenticate('token', { audiences: [], signal });
+    return withCheckedDecision(inner, Date.now, sessions).authenticate('token', { audiences: [], signal });
   };
 
   test('is sound where sessions are looked at', async () => {

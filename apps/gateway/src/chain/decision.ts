@@ -20,7 +20,7 @@ import { decidingLayer } from './layer.ts';
  * @param now wall clock, milliseconds since 1970, for `expiresAt`
  * @param sessions whether a decision may be about a session. Without a layer that has its user looked up again, it must not
  */
-export function withSoundDecision(inner: Authenticator, now: () => number, sessions = false): Authenticator {
+export function withCheckedDecision(inner: Authenticator, now: () => number, sessions = false): Authenticator {
   const inTime = (decision: Decision): Decision => {
     if (decision.kind !== 'authenticated' || decision.expiresAt === undefined) return decision;
     if (decision.expiresAt.getTime() > now()) return decision;
@@ -29,7 +29,7 @@ export function withSoundDecision(inner: Authenticator, now: () => number, sessi
   const read = (answer: Decision): Decision => {
     const decision = readDecision(answer);
     if (sessions || decision.kind !== 'authenticated' || decision.session === undefined) return decision;
-    throw unsound('it is about a session, which only the authenticator of login.sessions has');
+    throw invalid('it is about a session, which only the authenticator of login.sessions has');
   };
   return decidingLayer(inner, (answer) => inTime(read(answer)));
 }
@@ -38,12 +38,12 @@ type Writable<Thing> = { -readonly [Key in keyof Thing]: Thing[Key] };
 
 /** Checks every field of what should be a decision, and copies it into a frozen one. @throws AuthenticatorError `failed` */
 export function readDecision(value: unknown): Decision {
-  if (!isObject(value)) throw unsound('it is not an object');
+  if (!isObject(value)) throw invalid('it is not an object');
   const { kind } = value;
   if (kind === 'authenticated') return readAuthenticated(value);
   if (kind === 'rejected') return readRejected(value);
   if (kind === 'no-opinion') return Object.freeze({ kind });
-  throw unsound('kind is not one of authenticated, rejected, no-opinion');
+  throw invalid('kind is not one of authenticated, rejected, no-opinion');
 }
 
 function readAuthenticated({ user, credential, audiences, expiresAt, session }: Fields): Authenticated {
@@ -56,7 +56,7 @@ function readAuthenticated({ user, credential, audiences, expiresAt, session }: 
 }
 
 function readCredential(value: unknown): Credential {
-  if (!isObject(value)) throw unsound('credential is not an object');
+  if (!isObject(value)) throw invalid('credential is not an object');
   const { jti, sid } = value;
   const credential: Writable<Credential> = {};
   if (jti !== undefined) credential.jti = boundedId(string(jti, 'credential.jti'));
@@ -77,14 +77,14 @@ export function boundedId(id: string): string {
 
 function readRejected({ reason, subject }: Fields): Rejected {
   const known = rejectionReasons.find((one) => one === reason);
-  if (known === undefined) throw unsound('reason is not one of the known reasons');
+  if (known === undefined) throw invalid('reason is not one of the known reasons');
   const decision: Writable<Rejected> = { kind: 'rejected', reason: known };
   if (subject !== undefined) decision.subject = string(subject, 'subject');
   return Object.freeze(decision);
 }
 
 function readUser(value: unknown): UserInfo {
-  if (!isObject(value)) throw unsound('user is not an object');
+  if (!isObject(value)) throw invalid('user is not an object');
   const { username, uid, groups, extra } = value;
   // The identity policy refuses an empty username.
   const user: Writable<UserInfo> = { username: string(username, 'user.username') };
@@ -95,7 +95,7 @@ function readUser(value: unknown): UserInfo {
 }
 
 function readExtra(value: unknown): Readonly<Record<string, readonly string[]>> {
-  if (!isPlainObject(value)) throw unsound('user.extra is not a plain object');
+  if (!isPlainObject(value)) throw invalid('user.extra is not a plain object');
   const entries = Object.entries(value).map(
     ([key, values]) => [string(key, 'a key of user.extra'), strings(values, 'a value of user.extra')] as const,
   );
@@ -122,7 +122,7 @@ function string(value: unknown, field: string): string {
 }
 
 function strings(value: unknown, field: string): readonly string[] {
-  if (!Array.isArray(value)) throw unsound(`${field} is not an array`);
+  if (!Array.isArray(value)) throw invalid(`${field} is not an array`);
   const copy = new Array<string>(value.length);
   for (let index = 0; index < value.length; index++) {
     const item: unknown = value[index];
@@ -137,16 +137,16 @@ function isText(value: unknown): value is string {
 }
 
 function notText(value: unknown, field: string): AuthenticatorError {
-  return unsound(`${field} is not ${typeof value === 'string' ? 'well-formed Unicode' : 'a string'}`);
+  return invalid(`${field} is not ${typeof value === 'string' ? 'well-formed Unicode' : 'a string'}`);
 }
 
 function date(value: unknown, field: string): Date {
   const time = types.isDate(value) ? value.getTime() : Number.NaN;
-  if (Number.isNaN(time)) throw unsound(`${field} is not a valid Date`);
+  if (Number.isNaN(time)) throw invalid(`${field} is not a valid Date`);
   return new Date(time);
 }
 
 /** Names a field, never its value: that may be a token. */
-function unsound(problem: string): AuthenticatorError {
+function invalid(problem: string): AuthenticatorError {
   return new AuthenticatorError('failed', `the plugin's answer: ${problem}`);
 }

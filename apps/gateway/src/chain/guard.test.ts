@@ -6,7 +6,7 @@ import {
   type Decision,
 } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createProvenTokens, type ProvenTokens } from './admission.ts';
+import { createKnownGoodTokens, type KnownGoodTokens } from './admission.ts';
 import { type GuardSettings, withGuard } from './guard.ts';
 
 const jane: Decision = { kind: 'authenticated', user: { username: 'jane' } };
@@ -24,7 +24,7 @@ function setUp(
   answer: Answer,
   settings: Partial<GuardSettings> = {},
   claimedName?: Authenticator['claimedName'],
-  proven?: ProvenTokens,
+  knownGood?: KnownGoodTokens,
 ) {
   const calls: { token: string; signal: AbortSignal }[] = [];
   const abandoned: Promise<unknown>[] = [];
@@ -39,7 +39,7 @@ function setUp(
   const guard = withGuard(
     plugin,
     { timeout: 3000, maxConcurrent: 100, maxWaiting: 0, circuit: { minimumCalls: 5, openFor: 5000 }, ...settings },
-    { now: () => Date.now(), onAbandoned: (work) => abandoned.push(work), proven },
+    { now: () => Date.now(), onAbandoned: (work) => abandoned.push(work), knownGood },
   );
   /** The decision's kind, or the error's code and message; undefined while there is none. */
   const ask = (caller: AbortSignal = new AbortController().signal, token = 't') => {
@@ -350,9 +350,9 @@ describe('lookups of one name', () => {
 
   test('that were good before a reload are known after it, as long as the options stay', async () => {
     const answer: Answer = async () => jane;
-    const proven = createProvenTokens();
+    const knownGood = createKnownGoodTokens();
     const start = (fingerprint: string) =>
-      setUp(answer, { maxWaiting: 100 }, (token) => token.split(':')[0], proven(fingerprint));
+      setUp(answer, { maxWaiting: 100 }, (token) => token.split(':')[0], knownGood(fingerprint));
     expect(await start('a').askNow(undefined, 'jane:right')).toBe('authenticated');
     for (const [fingerprint, outcome] of [
       ['a', 'authenticated'],

@@ -7,7 +7,7 @@ import {
 } from '@sallyport/authenticator';
 import type { AuthenticatorConfig } from '../config/types.ts';
 import { bounded, type WaitBounds } from '../deadlines.ts';
-import { createAdmission, createProvenTokens, type ProvenTokens } from './admission.ts';
+import { createAdmission, createKnownGoodTokens, type KnownGoodTokens } from './admission.ts';
 import { after, isLate } from './answer.ts';
 import { callerGone, isAborted, type Link, type LinkContext } from './chain.ts';
 import {
@@ -29,7 +29,7 @@ export interface GuardDependencies extends CircuitDependencies {
    */
   readonly onAbandoned: (work: Promise<unknown>) => void;
   /** Left out: those of this guard alone. */
-  readonly proven?: ProvenTokens | undefined;
+  readonly knownGood?: KnownGoodTokens | undefined;
 }
 
 /** The plugin within its bounds. */
@@ -57,8 +57,8 @@ export interface GuardedLink extends Link {
  */
 export function withGuard(plugin: Authenticator, settings: GuardSettings, dependencies: GuardDependencies): Guard {
   const circuit = createCircuit(settings.circuit, dependencies);
-  const { proven = createProvenTokens()('') } = dependencies;
-  const { admit, leave } = createAdmission(plugin, settings, circuit, proven, dependencies.now);
+  const { knownGood = createKnownGoodTokens()('') } = dependencies;
+  const { admit, leave } = createAdmission(plugin, settings, circuit, knownGood, dependencies.now);
   const call = createCall(leave, settings, dependencies);
 
   const admitted = (
@@ -76,7 +76,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
   return {
     ...layer(plugin, (token, context) => {
       const ask = (own: AuthenticateContext) => plugin.authenticate(token, own);
-      return admitted(token, context, ask, () => proven.add(token));
+      return admitted(token, context, ask, () => knownGood.add(token));
     }),
     ...(revalidate && {
       revalidateWithin: async (user: LoggedIn, since: Date, context: LinkContext) =>

@@ -17,7 +17,7 @@ interface Case {
   groupPrefixes?: string[];
 }
 
-async function judge(user: UserInfo, options: Case = {}): Promise<{ decision: Decision; logged: object[] }> {
+async function decide(user: UserInfo, options: Case = {}): Promise<{ decision: Decision; logged: object[] }> {
   const logged: object[] = [];
   const plugin = {
     authenticate: async (): Promise<Decision> => ({ kind: 'authenticated', user }),
@@ -37,12 +37,12 @@ async function judge(user: UserInfo, options: Case = {}): Promise<{ decision: De
 }
 
 async function passes(user: UserInfo, options: Case, expected: UserInfo): Promise<void> {
-  const { decision, logged } = await judge(user, options);
+  const { decision, logged } = await decide(user, options);
   expect({ decision, logged }).toStrictEqual({ decision: { kind: 'authenticated', user: expected }, logged: [] });
 }
 
 async function breaks(rule: string, user: UserInfo, options: Case = {}): Promise<void> {
-  const { decision, logged } = await judge(user, options);
+  const { decision, logged } = await decide(user, options);
   expect(decision).toStrictEqual({ kind: 'rejected', reason: 'identity-policy', subject: user.username });
   expect(logged).toMatchObject([
     { authenticator: 'corp', rule: expect.stringContaining(rule), subject: user.username },
@@ -204,7 +204,7 @@ describe('characters', () => {
   });
 
   test('are named in the log so that they can be read there, and those of a value not at all', async () => {
-    const named = async (user: UserInfo) => (await judge(user)).logged.map((fields) => Reflect.get(fields, 'name'));
+    const named = async (user: UserInfo) => (await decide(user)).logged.map((fields) => Reflect.get(fields, 'name'));
     expect(await named({ username: 'ada\nroot' })).toEqual([String.raw`ada\u{a}root`]);
     expect(await named({ ...jane, extra: { phone: ['1\r'] } })).toEqual(['phone']);
   });
@@ -229,7 +229,7 @@ describe('characters', () => {
     });
     await fc.assert(
       fc.asyncProperty(user, async (given) => {
-        const { decision } = await judge(given, { groups: { max: 100 } });
+        const { decision } = await decide(given, { groups: { max: 100 } });
         const texts = [given.username, given.uid, ...given.groups, ...Object.entries(given.extra).flat(2)];
         const isRefused = texts.some(
           (one) => !one.isWellFormed() || refused.some((character) => one.includes(character)),
@@ -255,13 +255,13 @@ test('other decisions pass as they are', async () => {
 test('a user who is refused has final names too', () => {
   const identity = { username: { prefix: 'p:' }, groups: { prefix: 'g:', max: 1, allow: ['a'] }, ...nothingAllowed };
   const other = { ...identity, username: { prefix: 'p:q:' } };
-  const judged = identityPolicy(identity, identityPrefixes([identity, other]));
-  expect(judged({ username: 'jane', groups: ['a', 'b'] })).toStrictEqual({
+  const policy = identityPolicy(identity, identityPrefixes([identity, other]));
+  expect(policy({ username: 'jane', groups: ['a', 'b'] })).toStrictEqual({
     user: { username: 'p:jane', groups: ['g:a'] },
   });
-  expect(judged({ username: 'q:x' })).toStrictEqual({
+  expect(policy({ username: 'q:x' })).toStrictEqual({
     user: { username: 'p:q:x' },
-    breach: { rule: 'the prefix p:q: belongs to another authenticator', name: 'p:q:x' },
+    violation: { rule: 'the prefix p:q: belongs to another authenticator', name: 'p:q:x' },
   });
 });
 

@@ -15,16 +15,16 @@ export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
 }
 
 /** A rule that an identity broke, for the log. `name` is what broke it. */
-interface Breach {
+interface Violation {
   readonly rule: string;
   readonly name?: string;
 }
 
 /** A user with the names that Kubernetes sees, and the rule that they break. */
-export interface JudgedUser {
+export interface NamedUser {
   readonly user: UserInfo;
   /** Left out: they pass. */
-  readonly breach?: Breach;
+  readonly violation?: Violation;
 }
 
 /**
@@ -36,19 +36,19 @@ export function identityPolicy(
   identity: IdentityConfig,
   prefixes: IdentityPrefixes,
   reservedDomain?: string,
-): (user: UserInfo) => JudgedUser {
+): (user: UserInfo) => NamedUser {
   const finish = finalNames(identity);
-  const findBreach = rules(identity, prefixes, reservedDomain);
+  const findViolation = rules(identity, prefixes, reservedDomain);
   return (given) => {
     const user = finish(given);
-    const breach = given.username === '' ? { rule: 'the username is empty' } : findBreach(user);
-    return breach === undefined ? { user } : { user, breach };
+    const violation = given.username === '' ? { rule: 'the username is empty' } : findViolation(user);
+    return violation === undefined ? { user } : { user, violation };
   };
 }
 
 /**
  * Gives each user the names that the policy makes. It is outside of the cache, so an edit of the config holds for
- * cached answers too. A breach is `rejected: identity-policy`, and the log says which rule.
+ * cached answers too. A violation is `rejected: identity-policy`, and the log says which rule.
  */
 export function withIdentityPolicy(
   inner: Authenticator,
@@ -61,11 +61,11 @@ export function withIdentityPolicy(
   const nameUser = remembering(identityPolicy(identity, prefixes, reservedDomain));
   return decidingLayer(inner, (decision, _token, { onNames }) => {
     if (decision.kind !== 'authenticated') return decision;
-    const { user, breach } = nameUser(decision.user);
+    const { user, violation } = nameUser(decision.user);
     onNames?.(decision.user, user, decision.credential);
-    if (breach === undefined) return { ...decision, user };
+    if (violation === undefined) return { ...decision, user };
     const subject = decision.user.username;
-    log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');
+    log.warn({ authenticator: identity.name, subject, ...violation }, 'identity refused by policy');
     return { kind: 'rejected', reason: 'identity-policy', subject };
   });
 }
@@ -85,12 +85,12 @@ function rules(
   identity: IdentityConfig,
   prefixes: IdentityPrefixes,
   reservedDomain: string | undefined,
-): (user: UserInfo) => Breach | undefined {
-  const extraKeyBreach = extraKeyRule(identity.allowCredentialId, reservedDomain);
+): (user: UserInfo) => Violation | undefined {
+  const extraKeyViolation = extraKeyRule(identity.allowCredentialId, reservedDomain);
   const foreignUsername = foreignPrefix(identity.username.prefix, prefixes.usernames);
   const foreignGroup = foreignPrefix(identity.groups.prefix, prefixes.groups);
   const systemNameAllowed = anyGlob(identity.allowSystemNames);
-  const nameBreach = (name: string, prefix: string | undefined): Breach | undefined => {
+  const nameViolation = (name: string, prefix: string | undefined): Violation | undefined => {
     if (prefix !== undefined) return { rule: `the prefix ${prefix} belongs to another authenticator`, name };
     if (name.startsWith('system:') && !systemNameAllowed(name)) {
       return { rule: 'a system: name is not in allowSystemNames', name };
@@ -103,36 +103,39 @@ function rules(
       return { rule: `${groups.length} groups, over groups.max ${identity.groups.max}` };
     }
     return (
-      characterBreach(user) ??
-      nameBreach(user.username, foreignUsername(user.username)) ??
-      firstBreach(groups, (group) => nameBreach(group, foreignGroup(group))) ??
-      firstBreach(Object.keys(user.extra ?? {}), extraKeyBreach)
+      characterViolation(user) ??
+      nameViolation(user.username, foreignUsername(user.username)) ??
+      firstViolation(groups, (group) => nameViolation(group, foreignGroup(group))) ??
+      firstViolation(Object.keys(user.extra ?? {}), extraKeyViolation)
     );
   };
 }
 
-function firstBreach<Item>(items: readonly Item[], find: (item: Item) => Breach | undefined): Breach | undefined {
+function firstViolation<Item>(
+  items: readonly Item[],
+  find: (item: Item) => Violation | undefined,
+): Violation | undefined {
   for (const item of items) {
-    const breach = find(item);
-    if (breach) return breach;
+    const violation = find(item);
+    if (violation) return violation;
   }
   return undefined;
 }
 
 /** Names end up in audit logs, in consoles and in admission webhooks, which may take one such name for another. */
-function characterBreach({ username, uid = '', groups = [], extra = {} }: UserInfo): Breach | undefined {
+function characterViolation({ username, uid = '', groups = [], extra = {} }: UserInfo): Violation | undefined {
   const rule = 'a control character, a line end or a mark that turns the direction of writing';
-  const breach = (what: string, text: string, name: string = text): Breach | undefined =>
+  const violation = (what: string, text: string, name: string = text): Violation | undefined =>
     isMisleading(text) ? { rule: `${what} has ${rule}`, name: printable(name) } : undefined;
   return (
-    breach('the username', username) ??
-    breach('the uid', uid) ??
-    firstBreach(groups, (group) => breach('a group', group)) ??
+    violation('the username', username) ??
+    violation('the uid', uid) ??
+    firstViolation(groups, (group) => violation('a group', group)) ??
     // A value may be anything, so the log gets its key alone.
-    firstBreach(
+    firstViolation(
       Object.entries(extra),
       ([key, values]) =>
-        breach('an extra key', key) ?? firstBreach(values, (value) => breach('an extra value', value, key)),
+        violation('an extra key', key) ?? firstViolation(values, (value) => violation('an extra value', value, key)),
     )
   );
 }
@@ -142,7 +145,7 @@ const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 /** kubernetes/apiserver pkg/authentication/user/user.go: keys are lowercase; the two domains are Kubernetes' own. */
 function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undefined) {
-  return (key: string): Breach | undefined => {
+  return (key: string): Violation | undefined => {
     if (key === '') return { rule: 'an extra key is empty' };
     if (key !== key.toLowerCase()) return { rule: 'an extra key is not lowercase', name: key };
     const domain = key.split('/', 1)[0] ?? '';

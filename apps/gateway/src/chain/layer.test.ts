@@ -5,7 +5,7 @@ import { withAudiences, withProvenance } from './layer.ts';
 const { signal } = new AbortController();
 const user = { username: 'jane' };
 
-async function judge(decision: Decision, asked: string[], apiAudiences: string[] = []): Promise<Decision> {
+async function decide(decision: Decision, asked: string[], apiAudiences: string[] = []): Promise<Decision> {
   const plugin = { authenticate: async () => decision, close: async () => {} };
   return withAudiences(plugin, () => apiAudiences).authenticate('t', { audiences: asked, signal });
 }
@@ -20,7 +20,7 @@ describe('audiences', () => {
     ['nothing twice', ['a', 'a'], ['a', 'a'], [], ['a']],
     ["the API server's own, where the review names none", ['a', 'b'], [], ['b', 'x'], ['b']],
   ])('that pass are %s', async (_case, named, asked, api, expected) => {
-    expect(await judge(bound(...named), asked, api)).toStrictEqual({
+    expect(await decide(bound(...named), asked, api)).toStrictEqual({
       kind: 'authenticated',
       user,
       audiences: expected,
@@ -34,7 +34,7 @@ describe('audiences', () => {
     ['the review names none and no apiAudiences are configured', ['a'], [], []],
     ['all lists are empty', [], [], []],
   ])('do not pass when %s', async (_case, named, asked, api) => {
-    expect(await judge(bound(...named), asked, api)).toStrictEqual(mismatch);
+    expect(await decide(bound(...named), asked, api)).toStrictEqual(mismatch);
   });
 
   test.each([
@@ -61,14 +61,14 @@ describe('audiences', () => {
 
   test('left out by the plugin are left out of the answer, whatever the review asks', async () => {
     const unbound: Decision = { kind: 'authenticated', user };
-    expect(await judge(unbound, ['a'], ['b'])).toStrictEqual(unbound);
-    expect(await judge(unbound, [])).toStrictEqual(unbound);
+    expect(await decide(unbound, ['a'], ['b'])).toStrictEqual(unbound);
+    expect(await decide(unbound, [])).toStrictEqual(unbound);
   });
 
   test.each<Decision>([{ kind: 'no-opinion' }, { kind: 'rejected', reason: 'revoked', subject: 'x' }])(
     'leave $kind as it is',
     async (decision) => {
-      expect(await judge(decision, ['a'])).toStrictEqual(decision);
+      expect(await decide(decision, ['a'])).toStrictEqual(decision);
     },
   );
 });

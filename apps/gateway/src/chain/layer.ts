@@ -51,11 +51,11 @@ export function withAudiences(inner: Authenticator, apiAudiences: () => readonly
 function mismatchOf(decision: Decision, asked: readonly string[], { audiences }: LinkContext): string {
   const own = decision.kind === 'authenticated' ? (decision.audiences ?? []) : [];
   const from = audiences.length > 0 ? 'the review' : 'server.apiAudiences';
-  const wanted =
+  const asking =
     asked.length > 0
       ? `${asked.join(', ')} (${from})`
       : 'none: the review names none, and server.apiAudiences is empty';
-  return `the token is good for the audiences ${own.join(', ') || 'none'}, and asked for is ${wanted}`;
+  return `the token is good for the audiences ${own.join(', ') || 'none'}, and asked for is ${asking}`;
 }
 
 function bind(decision: Decision, asked: readonly string[]): Decision {

@@ -152,10 +152,10 @@ function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, { auth
   let count = 0;
   try {
     for (const user of authenticator.knownUsers?.() ?? []) {
-      const { breach } = judge(user);
-      if (breach === undefined) continue;
+      const { violation } = judge(user);
+      if (violation === undefined) continue;
       count += 1;
-      const { rule, name = user.username } = breach;
+      const { rule, name = user.username } = violation;
       const who = name === user.username ? '' : ` (${printable(name)})`;
       if (refused.length < 5) refused.push(`${printable(user.username)}: ${rule}${who}`);
     }

@@ -101,15 +101,15 @@ function judgeRequest({ authenticator, config, judge }: Issuing, { user }: Token
     const rest = name.slice(prefix.length) || 'NAME';
     throw new UsageError(`${flag} is without the prefix ${prefix}; write ${flag} ${rest}`);
   }
-  const judged = judge(user);
-  if (judged.breach !== undefined) {
-    const { rule, name } = judged.breach;
+  const { user: seen, violation } = judge(user);
+  if (violation !== undefined) {
+    const { rule, name } = violation;
     throw new Error(
       `no token was made, since each use of it would be refused: ${name === undefined ? rule : `${rule}: ${name}`}. ` +
         `Give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
     );
   }
-  const allowed = new Set(judged.user.groups);
+  const allowed = new Set(seen.groups);
   const dropped = groups.filter((group) => !allowed.has(authenticator.groups.prefix + group));
   if (dropped.length === 0) return;
   printRemark(

@@ -1,6 +1,6 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import type { JudgedUser } from '../chain/identity-policy.ts';
+import type { NamedUser } from '../chain/identity-policy.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { chooseIssuer, seeToken, toJson } from './issuer.ts';
 import { UsageError } from './output.ts';
@@ -87,12 +87,12 @@ const now = 1_000_000;
 const past = new Date(now);
 const future = new Date(now + 1);
 const digest = 'ab'.repeat(32);
-const passes = (): JudgedUser => ({ user: { username: 'robot:jane' } });
-const breaks = (): JudgedUser => ({ user: { username: 'robot:jane' }, breach: { rule: 'a rule', name: 'x' } });
+const passes = (): NamedUser => ({ user: { username: 'robot:jane' } });
+const breaks = (): NamedUser => ({ user: { username: 'robot:jane' }, violation: { rule: 'a rule', name: 'x' } });
 const issued = (more: Partial<IssuedToken>): IssuedToken => ({ digest, user: { username: 'jane' }, ...more });
 
 describe('the state', () => {
-  test.each<[string, Partial<IssuedToken>, () => JudgedUser]>([
+  test.each<[string, Partial<IssuedToken>, () => NamedUser]>([
     ['good', {}, passes],
     ['good', { expiresAt: future, notBefore: past }, passes],
     ['expired', { expiresAt: past }, passes],

@@ -1,5 +1,5 @@
 import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticator';
-import { identityPolicy, identityPrefixes, type JudgedUser } from '../chain/identity-policy.ts';
+import { identityPolicy, identityPrefixes, type NamedUser } from '../chain/identity-policy.ts';
 import { formatProblem, nearest } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
@@ -34,7 +34,7 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
 }
 
 /** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
-type JudgeToken = (user: UserInfo, issued?: IssuedToken) => JudgedUser & { readonly session?: Session };
+type JudgeToken = (user: UserInfo, issued?: IssuedToken) => NamedUser & { readonly session?: Session };
 
 /** The names in a session are those that Kubernetes sees already. */
 function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
@@ -42,7 +42,7 @@ function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
   return (user, issued) => {
     const session = issued?.session === undefined ? undefined : texts.read(issued.digest, issued.session);
     if (session !== undefined) return { user, session };
-    return { user, breach: { rule: 'the session was not written by a gateway with these sealing keys' } };
+    return { user, violation: { rule: 'the session was not written by a gateway with these sealing keys' } };
   };
 }
 
@@ -140,10 +140,10 @@ export function seeToken(issued: IssuedToken, judge: JudgeToken, now: number) {
 }
 
 /** Of several states, the one that no edit of the config changes comes first. */
-function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { breach }: JudgedUser, now: number) {
+function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { violation }: NamedUser, now: number) {
   if (revoked !== undefined) return 'revoked';
   if (expiresAt !== undefined && expiresAt.getTime() <= now) return 'expired';
-  if (breach !== undefined) return 'refused by policy';
+  if (violation !== undefined) return 'refused by policy';
   if (notBefore !== undefined && notBefore.getTime() > now) return 'not yet valid';
   return 'good';
 }
@@ -152,14 +152,14 @@ function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { breach }: Jud
  * A token in JSON: `user` as Kubernetes sees them, `record` as the backend knows them. What is not known is left out, as
  * in the contract of plugins, and so is what else a plugin may put on its objects.
  */
-export function toJson({ issued, user, state, breach, session }: SeenToken, authenticator: string): object {
+export function toJson({ issued, user, state, violation, session }: SeenToken, authenticator: string): object {
   const identity = ['username', 'uid', 'groups', 'extra'] as const;
   const dates = session && { since: new Date(session.since), until: new Date(session.until) };
   return {
     authenticator,
     digest: issued.digest,
     state,
-    breach,
+    breach: violation,
     user: only(user, ...identity),
     record: only(issued.user, ...identity),
     ...only(issued, 'audiences', 'notBefore', 'expiresAt', 'issuedAt', 'issuedBy', 'reason', 'lastUsedAt'),

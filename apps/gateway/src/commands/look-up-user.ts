@@ -31,10 +31,10 @@ export async function lookUpUser(
     const user = authenticator.lookUp ? await authenticator.lookUp(username, { signal, trace }) : issued?.user;
     if (user === undefined) return found(tokens, 'not known');
     const account = await accountState(authenticator, user, one.timeout);
-    const judged = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
-    observer.onNames(one.name, user, judged.user);
-    if (judged.breach) return found(tokens, 'refused by policy', judged.breach.rule, account);
-    return found(tokens, 'known', judged.user.username, account);
+    const named = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
+    observer.onNames(one.name, user, named.user);
+    if (named.violation) return found(tokens, 'refused by policy', named.violation.rule, account);
+    return found(tokens, 'known', named.user.username, account);
   } catch (error) {
     return found(null, 'could not be checked', causeOf(error));
   }

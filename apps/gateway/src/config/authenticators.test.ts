@@ -117,7 +117,7 @@ describe('secrets never appear in a problem', () => {
     expect((await folder.problems(text, { A: secret })).join('\n')).not.toContain(secret);
   });
 
-  test('a secret that is missing is reported once, also where the schema judges the options as a whole', async () => {
+  test('a secret that is missing is reported once, also where the schema checks the options as a whole', async () => {
     await using folder = await folderWithProbe(
       pluginSource(
         'z.strictObject({ url: z.string().optional(), size: z.int() }).refine(({ url }) => url, "no url is given")',

@@ -33,7 +33,7 @@ async function compiled() {
 const compiling = compiled();
 
 /** What that schema says of a config. */
-async function judge(yaml: string): Promise<string[]> {
+async function errorsOf(yaml: string): Promise<string[]> {
   const validate = await compiling;
   validate(parse(yaml));
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
@@ -100,7 +100,7 @@ log: { level: info }
 
 describe('the JSON Schema of the whole file', () => {
   test('takes the example, secrets in place of texts', async () => {
-    expect(await judge(example)).toEqual([]);
+    expect(await errorsOf(example)).toEqual([]);
   });
 
   test.each([
@@ -144,7 +144,7 @@ describe('the JSON Schema of the whole file', () => {
     ['a prefix of keys', '"sallyport:"', '"sallyport*"', '/cache/redis/keyPrefix must match pattern'],
   ])('refuses %s that is wrong', async (_name, good, bad, expected) => {
     expect(example).toContain(good);
-    const errors = await judge(example.replace(good, bad));
+    const errors = await errorsOf(example.replace(good, bad));
     expect(errors).toContainEqual(expect.stringContaining(expected));
   });
 

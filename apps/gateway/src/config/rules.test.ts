@@ -191,7 +191,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     ]);
   });
 
-  test('a rule that needs a wrong value is not judged', async () => {
+  test('a rule that needs a wrong value is not checked', async () => {
     await using folder = await folderWithProbe();
     const parts = {
       server: '  reviewTimeout: 31s\n  maxInFlight: 0.5',

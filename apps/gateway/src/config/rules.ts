@@ -5,10 +5,10 @@ import { type FileConfig, fileJsonSchema } from './schema.ts';
 
 /** What one value demands of others. */
 interface Rule {
-  /** The values that it needs: it is judged when each of them is good by itself. */
+  /** The values that it needs: it is checked when each of them is good by itself. */
   readonly reads: readonly [Path, ...Path[]];
   /** What breaks the rule, if anything does. A problem without a path is at the first value that the rule reads. */
-  readonly judge: () => (Omit<Problem, 'path'> & { readonly path?: Path }) | false | undefined;
+  readonly check: () => (Omit<Problem, 'path'> & { readonly path?: Path }) | false | undefined;
 }
 
 /**
@@ -30,8 +30,8 @@ export function checkRules(file: FileConfig, written: unknown, isGood: (path: Pa
       ? [...authenticatorRules(file, written, isGood), slotRule(file), ...loginRules(file)]
       : []),
   ];
-  return rules.flatMap(({ reads, judge }) => {
-    const problem = reads.every(isGood) && judge();
+  return rules.flatMap(({ reads, check }) => {
+    const problem = reads.every(isGood) && check();
     return problem ? [{ path: reads[0], ...problem }] : [];
   });
 }
@@ -48,7 +48,7 @@ function ofEntry(index: number, keys: string): Path {
 function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: string): Rule {
   return {
     reads: [at(`${section}.listen`), at(`${section}.tls`)],
-    judge() {
+    check() {
       const { tls, listen } = file[section] ?? {};
       if (tls !== undefined || listen === undefined || isLoopback(listen.host)) return undefined;
       return {
@@ -62,7 +62,7 @@ function clearTextRule(file: FileConfig, section: 'server' | 'login', secrets: s
 function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'server' | 'admin'): Rule {
   return {
     reads: [at(`${section}.listen`), at(`${other}.listen`)],
-    judge() {
+    check() {
       const listen = file[section]?.listen;
       if (listen === undefined || !collide(listen, file[other].listen)) return undefined;
       return { message: `is the address of ${other}.listen too`, fix: 'give it another port' };
@@ -74,7 +74,7 @@ function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'serve
 function lessRule(file: FileConfig, written: unknown, path: Path, most: string, why: string): Rule {
   return {
     reads: [path, at(most)],
-    judge() {
+    check() {
       const [value, bound] = [valueAt(file, path), valueAt(file, at(most))];
       if (typeof value !== 'number' || value < Number(bound)) return undefined;
       return {
@@ -96,7 +96,7 @@ function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: P
   return [...authenticators.keys()].flatMap((index): Rule[] => [
     {
       reads: [ofEntry(index, 'name')],
-      judge() {
+      check() {
         const name = authenticators[index]?.name;
         const first = authenticators.findIndex((one, place) => one?.name === name && isGood(ofEntry(place, 'name')));
         if (first === index) return undefined;
@@ -117,7 +117,7 @@ function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: P
 function systemPrefixRule({ authenticators }: FileConfig, index: number, key: 'username' | 'groups'): Rule {
   return {
     reads: [ofEntry(index, `${key}.prefix`), ofEntry(index, 'allowSystemNames')],
-    judge() {
+    check() {
       const { [key]: names, allowSystemNames = [] } = authenticators[index] ?? {};
       if (!names?.prefix.startsWith('system:') || allowSystemNames.length > 0) return undefined;
       return {
@@ -137,7 +137,7 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
   const own = [...authenticators.keys()].map((index) => ofEntry(index, 'maxConcurrent'));
   return {
     reads: [at('server.maxInFlight'), ...own],
-    judge() {
+    check() {
       const { maxInFlight } = server;
       const limits = concurrencyLimits(authenticators, maxInFlight);
       const sum = limits.reduce((total, limit) => total + limit, 0);
@@ -177,7 +177,7 @@ function loginRules({ login, authenticators }: FileConfig): Rule[] {
   return [
     {
       reads: [at('login.sessions'), at('login.authenticators'), at('authenticators')],
-      judge: () =>
+      check: () =>
         authenticators.some(({ name }) => name === login.sessions) &&
         login.authenticators.includes(login.sessions) && {
           message: 'is in login.authenticators too, which names those that check passwords',
@@ -194,7 +194,7 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
   const path = at('login.clusters');
   return Object.keys(isObject(clusters) ? clusters : {}).map((name) => ({
     reads: [[...path, name, 'audience'], path],
-    judge() {
+    check() {
       const first = Object.keys(clusters).find((one) => clusters[one]?.audience === clusters[name]?.audience);
       return (
         first !== name && {
@@ -206,14 +206,14 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
   }));
 }
 
-/** The names in a session are those of the authenticator that checked the password, and its rules have judged them. */
+/** The names in a session are those of the authenticator that checked the password, and its rules have checked them. */
 function sessionNameRules(authenticators: FileConfig['authenticators'], sessions: string): Rule[] {
   const index = authenticators.findIndex((one) => one?.name === sessions);
   const { username, groups, allowSystemNames } = authenticators[index] ?? {};
   const set = { 'username.prefix': username?.prefix, 'groups.prefix': groups?.prefix, 'groups.allow': groups?.allow };
   return Object.entries({ ...set, allowSystemNames: allowSystemNames?.[0] }).map(([keys, value]) => ({
     reads: [ofEntry(index, keys)],
-    judge: () =>
+    check: () =>
       value !== undefined &&
       value !== '' && {
         message: 'has no effect on sessions, whose names are those of login.authenticators',

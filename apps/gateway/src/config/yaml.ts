@@ -174,9 +174,9 @@ function offsetOf(document: Document, { path, at }: Problem): number | undefined
     const pair = pairs.find(({ key }) => isScalar(key) && String(key.value) === String(step));
     const child = (isSeq(collection) ? collection.items[Number(step)] : pair?.value) as Node | null | undefined;
     const key = pair?.key as Node | undefined;
-    const wanted = at === 'key' && index === path.length - 1 ? key : (child ?? key);
-    if (!wanted?.range) break;
-    offset = wanted.range[0];
+    const place = at === 'key' && index === path.length - 1 ? key : (child ?? key);
+    if (!place?.range) break;
+    offset = place.range[0];
     node = child ?? null;
   }
   return offset;

@@ -55,7 +55,7 @@ function setUp(proxies: readonly string[] = []) {
     proxies: () => createNetworks(proxies),
     headers: () => ({ 'X-Content-Type-Options': 'nosniff' }),
     report: (report) => reports.push(report),
-    unreadTimeout: 1_000,
+    discardTimeout: 1_000,
     now: () => now,
   });
   const come = (request: object, answer: object) => door(request as ServerRequest, answer as ServerAnswer);

@@ -28,7 +28,7 @@ export interface DoorOptions {
   readonly headers: () => Readonly<Record<string, string>>;
   readonly report: OnLogin;
   /** Milliseconds for a client to end a body over HTTP/2 that was refused. */
-  readonly unreadTimeout: number;
+  readonly discardTimeout: number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -90,7 +90,7 @@ function onceGone({ request: { socket }, response }: Visit, act: () => void): vo
  */
 export function createDoor(
   answer: (request: IncomingMessage, response: ServerResponse) => unknown,
-  { proxies, headers, report, unreadTimeout, now }: DoorOptions,
+  { proxies, headers, report, discardTimeout, now }: DoorOptions,
 ): (request: ServerRequest, response: ServerAnswer) => void {
   const noProxies = new BlockList();
   const turn = createFairTurns({ waiting: maxWaiting, inProgress: Number.POSITIVE_INFINITY });
@@ -114,7 +114,7 @@ export function createDoor(
     const all = { ...headers(), 'Retry-After': '1', 'Content-Type': 'application/json; charset=utf-8' };
     for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
     response.end(request.method === 'HEAD' ? undefined : body);
-    discardBody({ req: request as IncomingMessage, res: response as ServerResponse }, 429, unreadTimeout);
+    discardBody({ req: request as IncomingMessage, res: response as ServerResponse }, 429, discardTimeout);
   }
   return (request, response) => {
     const address = clientAddress(request, proxies() ?? noProxies);

@@ -43,7 +43,7 @@ const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_0
 const perConnection = { maxPipelined: 2, maxStreams: 2, maxHeaderSize: 4096 };
 
 /** Milliseconds for a client to end a body over HTTP/2 that was refused: its stream holds memory. */
-const unreadTimeout = 1_000;
+const discardTimeout = 1_000;
 
 /**
  * Listens on `login.listen`. Anyone may connect, so no connection ever counts as that of a known client: one too many closes the oldest of the
@@ -96,13 +96,13 @@ function createLoginApp(options: LoginServerOptions, { isLastAnswer }: Connectio
     context.set(headers());
     return next();
   });
-  app.use(answerErrors(logger, unreadTimeout, answerOf));
+  app.use(answerErrors(logger, discardTimeout, answerOf));
   app.use(createExchanges(options, { requests, logouts }, report));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   const proxies = () => service()?.proxies;
-  return { callback: () => createDoor(app.callback(), { proxies, headers, report, unreadTimeout, now }) };
+  return { callback: () => createDoor(app.callback(), { proxies, headers, report, discardTimeout, now }) };
 }
 
 /** Follows the router: answers requests whose path or method it does not have. */

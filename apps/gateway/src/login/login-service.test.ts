@@ -197,7 +197,7 @@ describe('a login', () => {
     expect([other.deleted, other.revoked]).toEqual([[], [other.issued[0]?.digest]]);
   });
 
-  test('ends the surplus although its client has hung up', async () => {
+  test('ends the excess although its client has hung up', async () => {
     const { logIn, issued, deleted } = setUp({ hangsUp: true });
     for (let count = 0; count < 3; count++) await logIn();
     expect(deleted).toEqual([issued[0]?.digest]);

@@ -121,7 +121,7 @@ export async function logIn(
     const { token, issued } = await issuer.create(create, signal);
     // Such a token would be accepted nowhere.
     if (issued.session === undefined) throw new Error('its plugin has stored no session with the token');
-    await endSurplus(service, named.username);
+    await endExcessSessions(service, named.username);
     return { token, session, user: named };
   });
 }
@@ -187,13 +187,13 @@ async function checkPassword(
  * It is not part of the login itself: a session too many is no reason to refuse one. And it has a deadline of its own: a client
  * that hangs up must not leave a session too many behind.
  */
-async function endSurplus(service: LoginService, username: string): Promise<void> {
+async function endExcessSessions(service: LoginService, username: string): Promise<void> {
   const { issuer, config, logger, problemOf } = service;
   const signal = AbortSignal.timeout(service.timeout);
   try {
     const all = await sessionsOf(service, username, signal);
-    const surplus = all.slice(0, Math.max(0, all.length - config.maxSessions));
-    for (const one of surplus) {
+    const excess = all.slice(0, Math.max(0, all.length - config.maxSessions));
+    for (const one of excess) {
       // What stays of a revoked session takes memory for as long as it would have lasted.
       if (issuer.delete) await issuer.delete(one, signal);
       else await consume(issuer.revoke(one, { at: new Date(), by: 'login', reason: 'login.maxSessions' }, signal));

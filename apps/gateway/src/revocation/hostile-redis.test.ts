@@ -40,8 +40,8 @@ function replica(replicaId: string, { redis }: OpenedShared, ownClocks = clocks)
 async function begin({ redis }: OpenedShared, next: ReturnType<typeof draft>): Promise<void> {
   const listing = await readListing(redis);
   const { entry, others } = placeEntry(next(listing), listing);
-  const wanted = [...others, { ...entry, id: newEntryId() }];
-  await applyChange(redis, listing, changeTowards(wanted, listing, redis.sealingKeys));
+  const target = [...others, { ...entry, id: newEntryId() }];
+  await applyChange(redis, listing, changeTowards(target, listing, redis.sealingKeys));
 }
 
 /** Runs a command while replicas poll every 20 ms. */

@@ -95,14 +95,14 @@ const maxAdded = 1_000;
 const graceOfUnknown = 86_400_000;
 
 /**
- * What must change in Redis so that the list there is the wanted one: a copy of each entry for each key, the newest entry
+ * What must change in Redis so that the list there is the target: a copy of each entry for each key, the newest entry
  * first, and nothing that is forgotten or superseded.
  */
-export function changeTowards(wanted: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
-  const newestFirst = wanted.toSorted((one, other) => other.revision - one.revision);
+export function changeTowards(target: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
+  const newestFirst = target.toSorted((one, other) => other.revision - one.revision);
   const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
   const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
-  const ids = new Set(wanted.map(({ id }) => id));
+  const ids = new Set(target.map(({ id }) => id));
   const remove = [...fields].flatMap(([field, isOpened]) => {
     const name = parseFieldName(field);
     if (name === undefined) return [field];
@@ -189,11 +189,11 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList) {
 /** @returns whether there was nothing to repair. Otherwise the list must be read again, also when someone else was faster */
 async function repair(redis: ProbedRedis, listing: Listing, list: RevocationList, outOfOrder: ReadonlySet<string>) {
   let { revision } = list;
-  const wanted = list.entries.map((entry) =>
+  const target = list.entries.map((entry) =>
     outOfOrder.has(entry.id) ? { ...entry, id: newEntryId(), revision: ++revision } : entry,
   );
-  const change = changeTowards(wanted, listing, redis.sealingKeys);
-  const hasRevision = listing.revision !== '' || wanted.length === 0;
+  const change = changeTowards(target, listing, redis.sealingKeys);
+  const hasRevision = listing.revision !== '' || target.length === 0;
   if (hasRevision && change.add.size === 0 && change.remove.length === 0) return true;
   await applyChange(redis, listing, change).catch(() => undefined);
   return false;

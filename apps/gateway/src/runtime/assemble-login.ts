@@ -1,7 +1,7 @@
 import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
 import { maxAnswersOfUser } from '../cache/names.ts';
 import { type CacheSettings, withCache } from '../cache/with-cache.ts';
-import { withSoundDecision } from '../chain/decision.ts';
+import { withCheckedDecision } from '../chain/decision.ts';
 import type { Guard } from '../chain/guard.ts';
 import { identityPolicy, withIdentityPolicy } from '../chain/identity-policy.ts';
 import { ConfigError } from '../config/problems.ts';
@@ -46,17 +46,17 @@ export function requireLogins({ login }: GatewayConfig, created: readonly Create
 }
 
 /**
- * Stacks the layers for logins, blocks(policy(soundDecision(guard))), and for users of sessions,
- * policy(cache(soundDecision(guard))).
+ * Stacks the layers for logins, blocks(policy(checkedDecision(guard))), and for users of sessions,
+ * policy(cache(checkedDecision(guard))).
  *
  * @returns `users`: see `SessionDependencies.usersOf`
  */
 export function assembleLogin(options: AssembleLoginOptions) {
   const { config, authenticator, guard, prefixes, provenance, blocks, clocks, logger, onRevalidated } = options;
-  const passwords = withSoundDecision(guard, clocks.wall);
-  const judge = identityPolicy(config, prefixes, provenance?.keyPrefix);
+  const passwords = withCheckedDecision(guard, clocks.wall);
+  const nameUser = identityPolicy(config, prefixes, provenance?.keyPrefix);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
-  const cached = aroundUsers(withSoundDecision(users, clocks.wall), options);
+  const cached = aroundUsers(withCheckedDecision(users, clocks.wall), options);
   let isUidMissingLogged = false;
   const warnWithoutUid = (uid: string | undefined) => {
     if (uid !== undefined || isUidMissingLogged) return;
@@ -78,10 +78,10 @@ export function assembleLogin(options: AssembleLoginOptions) {
         .catch((error: unknown) => withhold(error, token));
       if (decision.kind !== 'authenticated') return decision;
       const given = decision.user;
-      const { user: named, breach } = judge(given);
+      const { user: named, violation } = nameUser(given);
       const subject = given.username;
-      if (breach !== undefined) {
-        logger.warn({ authenticator: config.name, subject, ...breach }, 'identity refused by policy');
+      if (violation !== undefined) {
+        logger.warn({ authenticator: config.name, subject, ...violation }, 'identity refused by policy');
         return { kind: 'rejected', reason: 'identity-policy', subject };
       }
       requireKnown(blocks);

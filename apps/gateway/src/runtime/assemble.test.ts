@@ -109,7 +109,7 @@ describe('the layers of one authenticator', () => {
     }
   });
 
-  test('judge cached answers like fresh ones: by audiences, by the policy of now, and by blocks', async () => {
+  test('check cached answers like fresh ones: by audiences, by the policy of now, and by blocks', async () => {
     const lifetimes = { authenticatedTtl: 1000, rejectedTtl: 1000, unknownTtl: 1000, staleTtl: 0 };
     const caching = {
       memory: createMemoryTier(100),

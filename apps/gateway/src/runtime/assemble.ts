@@ -1,7 +1,7 @@
 import type { Authenticator, Logger } from '@sallyport/authenticator';
 import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
 import type { CircuitState } from '../chain/circuit.ts';
-import { withSoundDecision } from '../chain/decision.ts';
+import { withCheckedDecision } from '../chain/decision.ts';
 import {
   type Guard,
   type GuardDependencies,
@@ -54,14 +54,14 @@ interface LinkSessions extends SessionDependencies {
 }
 
 /** Makes the innermost layer of one authenticator, which its link and its logins share. */
-export function assembleGuard(parts: LinkParts, proven?: GuardDependencies['proven']): Guard {
+export function assembleGuard(parts: LinkParts, knownGood?: GuardDependencies['knownGood']): Guard {
   const { config, authenticator, clocks, logger, onAbandoned } = parts;
   const onStateChange = (state: CircuitState) => logCircuit(config, state, logger);
-  return withGuard(authenticator, config, { now: clocks.monotonic, onAbandoned, proven, onStateChange });
+  return withGuard(authenticator, config, { now: clocks.monotonic, onAbandoned, knownGood, onStateChange });
 }
 
 /**
- * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(soundDecision(guard(plugin))))))).
+ * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(checkedDecision(guard(plugin))))))).
  *
  * The cache holds sound decisions. Audiences, policy and blocks check cached answers as well as fresh ones. Before the
  * policy, the subject of a refusal is the name as the backend knows it; blocks have the names that the policy makes.
@@ -72,7 +72,7 @@ export function assembleGuard(parts: LinkParts, proven?: GuardDependencies['prov
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
   const { config, authenticator: plugin, guard, clocks, logger, sessions, provenance } = options;
-  const cached = aroundCache(withSoundDecision(guard, clocks.wall, sessions !== undefined), options);
+  const cached = aroundCache(withCheckedDecision(guard, clocks.wall, sessions !== undefined), options);
   const known = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
   const bound = withAudiences(known, options.apiAudiences);
   const named = sessions ? bound : withIdentityPolicy(bound, config, options.prefixes, logger, provenance?.keyPrefix);

@@ -4,7 +4,7 @@ import { startAdminServer } from '../admin/admin.ts';
 import { createHealth } from '../admin/health.ts';
 import { probeOutput } from '../audit/output.ts';
 import { createAuditTrail } from '../audit/trail.ts';
-import { createProvenTokens } from '../chain/admission.ts';
+import { createKnownGoodTokens } from '../chain/admission.ts';
 import { systemClocks } from '../clocks.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
@@ -142,8 +142,8 @@ async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: L
 /** @returns makes the generation of a config. All of them share what outlives a reload */
 function createGenerations(inFlight: InFlight, shared: SharedState, { sessions }: Observers, logger: Logger) {
   const { caching, blocks, ended, attempts } = shared;
-  const proven = createProvenTokens();
-  const dependencies = { caching, blocks, ended, attempts, proven, sessions, onAbandoned: inFlight.hold, logger };
+  const knownGood = createKnownGoodTokens();
+  const dependencies = { caching, blocks, ended, attempts, knownGood, sessions, onAbandoned: inFlight.hold, logger };
   return async (config: GatewayConfig) => {
     // An audit trail that can't be written is an error in the config, as an authenticator that can't be made.
     if (config.audit !== undefined) await probeOutput(config.audit);

@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import { createTokenFingerprint } from '../audit/entry.ts';
 import { createRedisTier } from '../cache/redis-tier.ts';
 import type { CacheDependencies } from '../cache/with-cache.ts';
-import type { ProvenTokens } from '../chain/admission.ts';
+import type { KnownGoodTokens } from '../chain/admission.ts';
 import { isLate } from '../chain/answer.ts';
 import { type ChainContext, chain } from '../chain/chain.ts';
 import { identityPrefixes } from '../chain/identity-policy.ts';
@@ -39,7 +39,7 @@ export interface GenerationDependencies extends CreateDependencies, Pick<SharedP
     readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
   };
   /** By the fingerprint of an authenticator's config. Left out: none outlives the generation. */
-  readonly proven?: (fingerprint: string) => ProvenTokens;
+  readonly knownGood?: (fingerprint: string) => KnownGoodTokens;
   /** Whether people may log in. Left out: sessions are checked, and none is issued. */
   readonly issuing?: boolean;
 }
@@ -129,7 +129,7 @@ function assembleChain(
   };
   const guarded = created.map(({ config: one, authenticator, followConnection }) => {
     const parts = { ...shared, config: one, authenticator };
-    const guard = assembleGuard(parts, dependencies.proven?.(one.fingerprint));
+    const guard = assembleGuard(parts, dependencies.knownGood?.(one.fingerprint));
     followConnection(guard.reconnected);
     return { ...parts, guard };
   });

@@ -30,12 +30,12 @@ const statusOf: AnswerOf = (error) =>
  * The outermost middleware. It answers whatever is thrown further in; nothing else does. An error that has no answer is a bug
  * of ours: the caller gets no detail, the log gets its name and place.
  *
- * @param unreadTimeout milliseconds for a client to end a body over HTTP/2 that was refused before it was read
+ * @param discardTimeout milliseconds for a client to end a body over HTTP/2 that was refused before it was read
  * @param answerOf left out: errors are answered as a v1 `Status`
  */
 export function answerErrors(
   logger: Logger,
-  unreadTimeout: number = connectionLimits.bodyTimeout,
+  discardTimeout: number = connectionLimits.bodyTimeout,
   answerOf: AnswerOf = statusOf,
 ): Middleware {
   const logBug = createBugLog(logger);
@@ -50,7 +50,7 @@ export function answerErrors(
       context.status = code;
       context.set(headers);
       context.body = body;
-      discardBody(context, code, unreadTimeout);
+      discardBody(context, code, discardTimeout);
     }
   };
 }

@@ -9,7 +9,7 @@ import { openSession, rawPost, review, sendOn } from './testing/clients.ts';
 import { startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
-const limits = { maxNewcomers: 3, maxConnections: 100 };
+const limits = { maxNewConnections: 3, maxConnections: 100 };
 
 let authority: Authority;
 let apiServer: Pair;
@@ -41,7 +41,7 @@ async function openSilent(server: TestServer): Promise<{ readonly socket: Socket
 /** Opens silent connections until one more has closed the first of them. */
 async function flood(server: TestServer): Promise<void> {
   const silent = [];
-  for (let count = 0; count <= limits.maxNewcomers; count++) silent.push(await openSilent(server));
+  for (let count = 0; count <= limits.maxNewConnections; count++) silent.push(await openSilent(server));
   await silent[0]?.closed;
   expect(silent.slice(1).every(({ socket }) => socket.readyState === 'open')).toBe(true);
 }
@@ -85,12 +85,12 @@ test('a client with a wrong name stays among those that are closed', async () =>
   const session = openSession(server.url, as(kubelet));
   const closed = once(session, 'close');
   expect((await sendOn(session)).status).toBe(403);
-  for (let count = 0; count < limits.maxNewcomers; count++) await openSilent(server);
+  for (let count = 0; count < limits.maxNewConnections; count++) await openSilent(server);
   await closed;
 });
 
 test('connections beyond maxConnections are dropped', async () => {
-  const server = await startTestServer({ limits: { maxNewcomers: 3, maxConnections: 2 } });
+  const server = await startTestServer({ limits: { maxNewConnections: 3, maxConnections: 2 } });
   const [first, , third] = [await openSilent(server), await openSilent(server), await openSilent(server)];
   await third.closed;
   expect(await ask(first.socket)).toMatch(/^HTTP\/1.1 200 /);

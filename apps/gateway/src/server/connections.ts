@@ -16,7 +16,7 @@ export interface Connection {
    * Ends a connection on which nothing more can be parsed. Requests that arrived whole get their answers first.
    * @returns false if the next answer is the one to what could not be parsed: the caller must write it
    */
-  endUnread(): boolean;
+  endWithoutReading(): boolean;
   /** Whether the answer that is being written must say that the connection ends. */
   isLastAnswer(): boolean;
   /** Makes the client send its next requests elsewhere. A second call does nothing. */
@@ -132,7 +132,7 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
     restrict() {
       limit = Math.min(limit, maxRestricted);
     },
-    endUnread() {
+    endWithoutReading() {
       const isWhole = newest?.complete === true;
       if (pending === 0 || (pending === 1 && !isWhole)) return false;
       isAnnounced = true;
@@ -208,7 +208,7 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     restrict() {
       limit = maxRestricted;
     },
-    endUnread: () => false,
+    endWithoutReading: () => false,
     isLastAnswer: () => false,
     announceEnd() {
       if (isAnnounced || session.closed || session.destroyed) return;

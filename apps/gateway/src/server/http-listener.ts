@@ -113,7 +113,7 @@ function accessTo(connections: Connections, admit: (socket: Socket) => void) {
 function followSockets(
   server: Server,
   connections: Connections,
-  { maxNewcomers }: ConnectionLimits,
+  { maxNewConnections }: ConnectionLimits,
   { tls, logger }: HttpListenerOptions,
   endHandshake: (socket: Socket) => void,
 ) {
@@ -122,13 +122,13 @@ function followSockets(
   const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
     `${remoteAddress} ${remotePort} ${localAddress}`;
   const handshakes = new Set<Socket | undefined>();
-  const newcomers = createSocketLimit(maxNewcomers, (peer) => {
+  const newConnections = createSocketLimit(maxNewConnections, (peer) => {
     logger.debug({ peer }, 'connection closed: too many connections wait for their first review');
   });
   server.on('connection', (socket: Socket) => {
     const ends = endsOf(socket);
     sockets.set(ends, socket);
-    newcomers.add(socket);
+    newConnections.add(socket);
     if (tls) handshakes.add(socket);
     else connections.addSocket(socket);
     socket.once('close', () => {
@@ -146,7 +146,7 @@ function followSockets(
   return {
     admit(socket: Socket) {
       const known = sockets.get(endsOf(socket));
-      if (known !== undefined) newcomers.delete(known);
+      if (known !== undefined) newConnections.delete(known);
     },
     /** @returns how many connections were open; sockets whose TLS handshake has not ended do not count */
     destroyAll(): number {
@@ -171,7 +171,7 @@ function handleErrors(server: Server, connections: Connections, { logger, unread
       return;
     }
     logger.debug({ peer: socket.remoteAddress, code: error.code }, 'request could not be parsed');
-    if (!connection.endUnread()) answerUnreadable(error, socket, unreadableBody);
+    if (!connection.endWithoutReading()) answerUnreadable(error, socket, unreadableBody);
   });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
     logger.debug({ peer: socket.remoteAddress, code: error.code }, 'TLS handshake failed');

@@ -39,9 +39,9 @@ describe('connections', () => {
     [4095, 2047, 512],
     [1024, 512, 256],
     [256, 128, 64],
-  ])('take at most half of %d open files', (openFiles, maxConnections, maxNewcomers) => {
+  ])('take at most half of %d open files', (openFiles, maxConnections, maxNewConnections) => {
     const { lines, logger } = createLog();
-    expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewcomers });
+    expect(connectionsWithin(openFiles, logger)).toEqual({ maxConnections, maxNewConnections });
     expect(lines.map(({ level }) => level)).toEqual(openFiles < 4096 ? ['warn'] : []);
   });
 
@@ -49,8 +49,8 @@ describe('connections', () => {
     [Number.POSITIVE_INFINITY, 1536, 1024],
     [4096, 1024, 682],
     [256, 64, 42],
-  ])('of the login server take at most a quarter of %d open files', (openFiles, maxConnections, maxNewcomers) => {
-    expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewcomers });
+  ])('of the login server take at most a quarter of %d open files', (openFiles, maxConnections, maxNewConnections) => {
+    expect(loginConnectionsWithin(openFiles)).toEqual({ maxConnections, maxNewConnections });
   });
 });
 

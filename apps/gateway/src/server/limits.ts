@@ -24,7 +24,7 @@ export const connectionLimits = {
   /** All connections; more are dropped. HTTP/1.1 needs one for each review in progress, 1,000 by default. */
   maxConnections: 2048,
   /** Without a request of an allowed client yet: see `createSocketLimit`. One turn of the event loop accepts fewer. */
-  maxNewcomers: 512,
+  maxNewConnections: 512,
   /** In bytes. kube-apiserver's headers have some 400; a bearer token in its kubeconfig may add some KiB. */
   maxHeaderSize: 16 * 1024,
   /** Requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends one at a time. */
@@ -42,7 +42,7 @@ export const maxPieces = 1_000;
  */
 export function connectionsWithin(openFiles: number, logger: Logger) {
   const maxConnections = Math.min(connectionLimits.maxConnections, Math.floor(openFiles / 2));
-  const maxNewcomers = Math.min(connectionLimits.maxNewcomers, Math.floor(maxConnections / 2));
+  const maxNewConnections = Math.min(connectionLimits.maxNewConnections, Math.floor(maxConnections / 2));
   if (maxConnections < connectionLimits.maxConnections) {
     const enough = 2 * connectionLimits.maxConnections;
     const remedy = `set LimitNOFILE=${enough} in the systemd unit, or run: ulimit -n ${enough}`;
@@ -51,16 +51,16 @@ export function connectionsWithin(openFiles: number, logger: Logger) {
       'the limit of open files is low: fewer connections are accepted',
     );
   }
-  return { maxConnections, maxNewcomers };
+  return { maxConnections, maxNewConnections };
 }
 
 /**
- * The connections of the login server, beside those of `connectionsWithin`. All of them are newcomers, and a thousand
+ * The connections of the login server, beside those of `connectionsWithin`. All of them are newConnections, and a thousand
  * people may log in at once. One turn of the event loop accepts up to 511 more, before the oldest are closed.
  */
 export function loginConnectionsWithin(openFiles: number) {
   const maxConnections = Math.min(1536, Math.floor(openFiles / 4));
-  return { maxConnections, maxNewcomers: Math.floor((maxConnections * 2) / 3) };
+  return { maxConnections, maxNewConnections: Math.floor((maxConnections * 2) / 3) };
 }
 
 /**

@@ -9,7 +9,7 @@ import type { ReviewResult, TokenReviewRequest } from './token-review.ts';
 export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
 
 /** Whether a request was refused before its token was looked at. Such requests are cheap to send in any number. */
-export function isUnread(outcome: ReviewOutcome): boolean {
+export function isWithoutReview(outcome: ReviewOutcome): boolean {
   return outcome === 'invalid' || outcome === 'overloaded';
 }
 

@@ -26,7 +26,7 @@ const schema = z.strictObject({
   address: text,
 });
 
-/** What a session stands on. It is made when a user logs in, and never changed. */
+/** The facts of the login that a session is based on. They are written when a user logs in, and never changed. */
 export type Session = Readonly<z.infer<typeof schema>>;
 
 /** The first characters of a text, which say how the rest is to be read. */
@@ -36,7 +36,7 @@ const plain = 'p1.';
 export type SessionTexts = ReturnType<typeof createSessionTexts>;
 
 /**
- * Writes what a session stands on into its record, and reads it again.
+ * Writes the facts of a login into the record of its session, and reads them again.
  *
  * With a key, who can write the Redis of sessions can neither make one nor move one to a token of their own. Without one,
  * they can: then that Redis decides who gets in, as it does for all tokens in it.

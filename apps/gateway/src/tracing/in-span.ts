@@ -30,7 +30,7 @@ export function useTracer(next: Tracer | undefined): void {
   tracer = next;
 }
 
-/** Whether there is a tracer: without one, an answer that is at hand needs no promise. */
+/** Whether there is a tracer: without one, an answer that is there already needs no promise. */
 export function isTracing(): boolean {
   return tracer !== undefined;
 }

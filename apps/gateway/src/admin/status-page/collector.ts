@@ -5,7 +5,7 @@ import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
 import { printable, printableLines } from '../../logging/printable.ts';
 import type { OnLogin } from '../../login/login-report.ts';
 import type { RefusedReloads } from '../../metrics/refused-reloads.ts';
-import { isUnread, type ReviewReport } from '../../server/review-report.ts';
+import { isWithoutReview, type ReviewReport } from '../../server/review-report.ts';
 import type { TlsMaterial } from '../../server/tls.ts';
 import type { RevalidationResult } from '../../sessions/session-user.ts';
 import type { Health, HealthChecks } from '../health.ts';
@@ -137,7 +137,7 @@ export function createRecentReviews() {
     /** Never throws. */
     record(report: ReviewReport) {
       // Thousands a second can be refused unread. They are one line, so that the reviews before them stay.
-      if (isUnread(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
+      if (isWithoutReview(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
       if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
     },
     /** Newest first. */

@@ -2,7 +2,7 @@ import type { Authenticator } from '@sallyport/authenticator';
 import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
 import type { CacheLifetimes, ReviewHistory } from '@sallyport/test-servers/cache-model';
 import type { LinkContext, Source } from '../../chain/chain.ts';
-import { withSoundDecision } from '../../chain/decision.ts';
+import { withCheckedDecision } from '../../chain/decision.ts';
 import { createSharedRevocations, type RevocationReader } from '../../revocation/reader.ts';
 import { listScript, pollScript } from '../../revocation/scripts.ts';
 import { withBlocks } from '../../revocation/with-blocks.ts';
@@ -66,7 +66,7 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
     const settings = { ...lifetimes, store: 'shared', name: 'corp', fingerprint: 'one', usernamePrefix: '' } as const;
     const metrics = { lookup: () => {}, coalesced: () => {} };
     const tier = createRedisTier(redis, clocks);
-    const sound = withSoundDecision(backend, clocks.wall);
+    const sound = withCheckedDecision(backend, clocks.wall);
     const cached = withCache(sound, settings, { memory, redis: tier, revocations, clocks, metrics });
     return withBlocks(cached, 'corp', blocks, silent);
   }

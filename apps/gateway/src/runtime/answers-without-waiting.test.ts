@@ -8,7 +8,7 @@ import { corpConfig, linkOf, linkParts } from './testing/link-parts.ts';
 const audiences = ['a', 'b'];
 
 /** The context of a review that no one needs to wait for: to read its signal is an error. */
-const atHand: ChainContext = {
+const withoutWaiting: ChainContext = {
   audiences,
   isAborted: false,
   get signal(): never {
@@ -21,7 +21,7 @@ interface SetUp {
   readonly apiAudiences?: () => readonly string[];
 }
 
-/** Chains over one cache, each as a generation has it, around a backend whose answer is at hand or is not. */
+/** Chains over one cache, each as a generation has it, around a backend whose answer is there already or is not. */
 function setUp(answer: (token: string) => Decision | Promise<Decision>, cached = true) {
   const blocked = new Set<string>();
   const list = { isUnknown: false };
@@ -46,7 +46,10 @@ function setUp(answer: (token: string) => Decision | Promise<Decision>, cached =
       provenance: { keyPrefix: 'sallyport.example.com', fingerprint: (token) => `digest of ${token}` },
     });
     const { authenticate } = chain([link], parts.clocks.monotonic);
-    return { now: (token = 'token', context = atHand) => authenticate(token, context), wait: waitFor(authenticate) };
+    return {
+      now: (token = 'token', context = withoutWaiting) => authenticate(token, context),
+      wait: waitFor(authenticate),
+    };
   };
   return { generation, revocations: parts.cache.revocations, blocked, list, clocks: parts.clocks };
 }
@@ -97,7 +100,7 @@ const withoutSignal: Omit<ChainContext, 'signal'> & { signal: AbortSignal } = {
   signal: new AbortController().signal,
 };
 
-test("another generation judges by its own rules, and the API server's audiences are read each time", async () => {
+test("another generation has its own rules, and the API server's audiences are read each time", async () => {
   const { generation } = setUp(async () => ({ ...authenticated(), audiences: ['x', 'y'] }));
   let own = ['x'];
   const asked = { ...withoutSignal, audiences: [] };
@@ -112,7 +115,7 @@ test("another generation judges by its own rules, and the API server's audiences
   expect(other.now('token', asked)).toMatchObject({ kind: 'rejected', reason: 'identity-policy' });
 });
 
-test('a block of a user, token or session, a revocation and an end hold at once for what was judged before', async () => {
+test('a block of a user, token or session, a revocation and an end hold immediately for what was answered before', async () => {
   const { generation, blocked, revocations, clocks } = setUp(async () => ({
     ...authenticated(),
     credential: { sid: 'session' },
