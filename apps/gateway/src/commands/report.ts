@@ -116,6 +116,6 @@ export function publicationJson({ entry, confirmation, unreadable, isAboveLimit,
     gone: gone.map(heard),
     unreadable,
     ...(isAboveLimit && { redisIsFull: true }),
-    ...(supersededBy && { overruledBy: entryJson(supersededBy) }),
+    ...(supersededBy && { supersededBy: entryJson(supersededBy) }),
   };
 }

@@ -15,7 +15,7 @@ import { addressOf, createDoor, isCutOff } from './door.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
 import { createRequestLogs, type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
 import type { LoginService } from './login-service.ts';
-import { createLoginRouter, type Exchange } from './requests.ts';
+import { createLoginRouter, type LoginRequest } from './requests.ts';
 
 interface LoginServerOptions {
   /** At the start: an address needs a restart. */
@@ -97,7 +97,7 @@ function createLoginApp(options: LoginServerOptions, { isLastAnswer }: Connectio
     return next();
   });
   app.use(answerErrors(logger, discardTimeout, answerOf));
-  app.use(createExchanges(options, { requests, logouts }, report));
+  app.use(createRequests(options, { requests, logouts }, report));
   app.use(router.routes());
   app.use(refuseOthers(router));
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
@@ -144,7 +144,7 @@ function createReport({ logger, observers }: LoginServerOptions): OnLogin {
  *
  * @param limits of logouts their own, so that whoever shares an address with others can end a session
  */
-function createExchanges(
+function createRequests(
   { service, logger }: LoginServerOptions,
   limits: Readonly<Record<'requests' | 'logouts', AddressLimit>>,
   report: OnLogin,
@@ -157,8 +157,8 @@ function createExchanges(
     const [start, at] = [performance.now(), Date.now()];
     const address = addressOf(context.req);
     const review = createReviewContext(context.res, current.timeout, []);
-    const known: Exchange['known'] = { action: 'none' };
-    context.state.exchange = { context, service: current, address, signal: review.signal, known } satisfies Exchange;
+    const known: LoginRequest['known'] = { action: 'none' };
+    context.state.request = { context, service: current, address, signal: review.signal, known } satisfies LoginRequest;
     const taken = (context.method === 'DELETE' ? limits.logouts : limits.requests).take(address);
     const end = (status: number) => {
       const outcome = outcomeOf(status, isClosed(context.res));

@@ -12,7 +12,7 @@ import { type LoginService, logIn, parseLoginRequest } from './login-service.ts'
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
 
 /** One request to the login server, and what is found out about it for its report. */
-export interface Exchange {
+export interface LoginRequest {
   readonly context: Context;
   readonly service: LoginService;
   readonly address: string;
@@ -21,7 +21,7 @@ export interface Exchange {
   readonly known: { -readonly [Key in keyof LoginReport]?: LoginReport[Key] } & { action: LoginAction };
 }
 
-type Handler = (exchange: Exchange) => Promise<void>;
+type Handler = (request: LoginRequest) => Promise<void>;
 
 /** Bytes. */
 const maxBodyBytes = 16 * 1024;
@@ -30,7 +30,7 @@ const maxBodyBytes = 16 * 1024;
 const refusalStep = 500;
 
 /**
- * The requests of the login server. Each finds its `Exchange` in `context.state`.
+ * The requests of the login server. Each finds its `LoginRequest` in `context.state`.
  *
  * @param bodyTimeout milliseconds
  * @param passwords refused ones of each address
@@ -46,30 +46,30 @@ export function createLoginRouter(
   const router = new Router({ strict: true, sensitive: true });
   const route = (method: 'get' | 'post' | 'delete', path: string, action: LoginAction, handle: Handler) => {
     router[method](path, async (context) => {
-      const { exchange } = context.state as { readonly exchange: Exchange };
-      exchange.known.action = action;
-      await handle(exchange);
+      const { request } = context.state as { readonly request: LoginRequest };
+      request.known.action = action;
+      await handle(request);
     });
   };
   // No password waits for these, and no one can guess a token: so logins in progress or refused never stop them.
   const [questions, logouts] = [createShares(), createShares()];
   const withToken =
-    (counted: Shares, work: (exchange: Exchange, token: string) => Promise<void>): Handler =>
-    async (exchange) => {
-      const { context, known, address, service } = exchange;
+    (counted: Shares, work: (request: LoginRequest, token: string) => Promise<void>): Handler =>
+    async (request) => {
+      const { context, known, address, service } = request;
       const token = bearerOf(context);
       known.token = token;
       const leave = entered(counted.enter(address, service.config.limits.inFlight));
-      await work(exchange, token).finally(leave);
+      await work(request, token).finally(leave);
     };
 
-  route('post', '/v1/sessions', 'login', async (exchange) => {
+  route('post', '/v1/sessions', 'login', async (request) => {
     const begun = performance.now();
     try {
-      const body = await readBody(exchange.context);
-      await withinLimits(exchange, inFlight, passwords, () => createSession(exchange, body, logins));
+      const body = await readBody(request.context);
+      await withinLimits(request, inFlight, passwords, () => createSession(request, body, logins));
     } catch (error) {
-      if (error instanceof LoginError && error.isGuess) await untilStep(begun, exchange.signal);
+      if (error instanceof LoginError && error.isGuess) await untilStep(begun, request.signal);
       throw error;
     }
   });
@@ -95,19 +95,19 @@ function entered(leave: (() => void) | undefined): () => void {
  * work that the client did not wait for: it costs the backend as much, and the limits of its user.
  */
 async function withinLimits(
-  exchange: Exchange,
+  request: LoginRequest,
   inFlight: InFlight,
   passwords: AddressLimit,
   work: () => Promise<void>,
 ) {
-  const taken = passwords.take(exchange.address);
+  const taken = passwords.take(request.address);
   if (typeof taken === 'number') throw tooMany('too many refused logins from this address', taken);
   let isGuess = false;
   try {
-    const leave = entered(inFlight.enter(exchange.service.config.limits.inFlight));
+    const leave = entered(inFlight.enter(request.service.config.limits.inFlight));
     await work().finally(leave);
   } catch (error) {
-    isGuess = isClosed(exchange.context.res) || (error instanceof LoginError && error.isGuess);
+    isGuess = isClosed(request.context.res) || (error instanceof LoginError && error.isGuess);
     throw error;
   } finally {
     if (!isGuess) taken();
@@ -127,31 +127,31 @@ function bearerOf({ req }: Context): string {
   return token;
 }
 
-async function createSession(exchange: Exchange, body: unknown, logins: RateLimit): Promise<void> {
-  const { context, service, address, signal, known } = exchange;
-  const request = parseLoginRequest(body);
-  known.device = request.device;
-  const { token, session, user } = await logIn(service, request, { address, signal, logins }, known);
+async function createSession(request: LoginRequest, body: unknown, logins: RateLimit): Promise<void> {
+  const { context, service, address, signal, known } = request;
+  const asked = parseLoginRequest(body);
+  known.device = asked.device;
+  const { token, session, user } = await logIn(service, asked, { address, signal, logins }, known);
   Object.assign(known, { token, session });
   context.status = 201;
   context.body = { token, expiresAt: new Date(session.until), user };
 }
 
-async function current({ service, signal, known }: Exchange, token: string) {
+async function current({ service, signal, known }: LoginRequest, token: string) {
   const found = await currentSession(service, token, signal);
   known.session = found.session;
   return found;
 }
 
-async function showSession(exchange: Exchange, token: string): Promise<void> {
-  const { session, user, digest } = await current(exchange, token);
-  exchange.context.body = { ...describe(session, digest), user };
+async function showSession(request: LoginRequest, token: string): Promise<void> {
+  const { session, user, digest } = await current(request, token);
+  request.context.body = { ...describe(session, digest), user };
 }
 
-async function showSessions(exchange: Exchange, token: string): Promise<void> {
-  const own = await current(exchange, token);
-  const all = await listOwn(exchange.service, own.session.name, exchange.signal);
-  exchange.context.body = {
+async function showSessions(request: LoginRequest, token: string): Promise<void> {
+  const own = await current(request, token);
+  const all = await listOwn(request.service, own.session.name, request.signal);
+  request.context.body = {
     sessions: all.map(({ session, digest, lastUsedAt }) => {
       return { ...describe(session, digest), lastUsedAt, current: digest === own.digest };
     }),
@@ -162,7 +162,7 @@ function describe({ cluster, device, since, until }: Session, digest: string): o
   return { id: shortDigest(digest), cluster, device, since: new Date(since), expiresAt: new Date(until) };
 }
 
-async function endSession({ context, service, signal, known }: Exchange, token: string): Promise<void> {
+async function endSession({ context, service, signal, known }: LoginRequest, token: string): Promise<void> {
   const { session, wasInForce, unconfirmed } = await logOut(service, token, signal);
   const ended = wasInForce ? 1 : 0;
   Object.assign(known, { session, ended });
@@ -170,13 +170,13 @@ async function endSession({ context, service, signal, known }: Exchange, token: 
   else context.status = 204;
 }
 
-async function endSessions({ context, service, signal, known }: Exchange, token: string): Promise<void> {
+async function endSessions({ context, service, signal, known }: LoginRequest, token: string): Promise<void> {
   const { session, count, unconfirmed } = await logOutEverywhere(service, token, signal);
   Object.assign(known, { session, ended: count });
   context.body = { ended: count, ...(unconfirmed > 0 && { unconfirmed }) };
 }
 
-async function showKubeconfig({ context, service }: Exchange): Promise<void> {
+async function showKubeconfig({ context, service }: LoginRequest): Promise<void> {
   const { name } = context.params as { readonly name: string };
   const text = service.kubeconfig(name);
   if (text === undefined) throw new LoginError(404, 'unknown-cluster', 'there is no such cluster: see /v1/clusters');

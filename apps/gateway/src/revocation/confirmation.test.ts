@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { fateOf, judgeReplicas, publishAndConfirm } from './confirmation.ts';
+import { confirmationOf, publishAndConfirm, stateOfEntry } from './confirmation.ts';
 import { blocksIn, digestOfList, type Entry } from './list.ts';
 import type { Draft } from './publish.ts';
 import { type Listing, readListing } from './redis-list.ts';
@@ -174,7 +174,7 @@ test('each replica confirms, does not, or does not count, by what it has merged 
     heard('gone-too', 3_600_000, 'older'),
     heard('forgotten', 3_600_001, 'good'),
   ];
-  expect(judgeReplicas({ now, replicas }, (revision) => revision === 'good')).toEqual({
+  expect(confirmationOf({ now, replicas }, (revision) => revision === 'good')).toEqual({
     now,
     confirmed: ['a', 'b'],
     unconfirmed: [
@@ -228,7 +228,7 @@ describe('what became of an entry', () => {
       [entry('shorter', 12, { until: now + 499, at: now })],
       { supersededBy: entry('shorter', 12, { until: now + 499, at: now }) },
     ],
-  ])('%s', (_name, entries, fate) => {
-    expect(fateOf(mine, entries)).toEqual(fate);
+  ])('%s', (_name, entries, state) => {
+    expect(stateOfEntry(mine, entries)).toEqual(state);
   });
 });

@@ -34,10 +34,10 @@ export async function publishAndConfirm(
     const { entry } = published;
     const confirmation = await waitForConfirmation(redis, entry, performance.now() + wait, signal);
     const { entries } = await readListing(redis);
-    const fate = fateOf(entry, entries);
-    if (fate !== 'lost') {
+    const state = stateOfEntry(entry, entries);
+    if (state !== 'lost') {
       const hasNewKinds = entries.some((one) => one.kind === 'jti' || one.kind === 'sid');
-      return { ...published, confirmation, hasNewKinds, ...(fate !== 'present' && fate) };
+      return { ...published, confirmation, hasNewKinds, ...(state !== 'present' && state) };
     }
     const { id, ...again } = entry;
     next = () => again;
@@ -48,10 +48,10 @@ export async function publishAndConfirm(
 }
 
 /** What became of an entry. `lost`: it is gone, and no one has superseded it since it was made. */
-export type Fate = 'present' | 'lost' | { readonly supersededBy: Entry };
+export type EntryState = 'present' | 'lost' | { readonly supersededBy: Entry };
 
 /** A replica that knew more than Redis puts an entry in its place with another id and a higher revision. */
-export function fateOf(entry: Entry, entries: readonly Entry[]): Fate {
+export function stateOfEntry(entry: Entry, entries: readonly Entry[]): EntryState {
   const current = currentEntries(entries).find((one) => subjectOf(one) === subjectOf(entry));
   if (current === undefined || current.revision < entry.revision) return 'lost';
   if (current.id === entry.id) return 'present';
@@ -67,7 +67,7 @@ export function fateOf(entry: Entry, entries: readonly Entry[]): Fate {
  */
 type Absence = 'behind' | 'silent' | 'other keys';
 
-export type Confirmation = Readonly<ReturnType<typeof judgeReplicas>>;
+export type Confirmation = Readonly<ReturnType<typeof confirmationOf>>;
 
 /** Milliseconds since a replica last reported: until then it is healthy, and it is remembered. */
 const aliveFor = 5_000;
@@ -79,19 +79,19 @@ const pause = 100;
 async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number, signal: AbortSignal) {
   // A replica reports the digest of its list: it has the entry when that list has it. The list may change during the wait,
   // by other commands, and by replicas that find something missing.
-  const fates = new Map<string, Fate>();
+  const states = new Map<string, EntryState>();
   let revision: string | undefined;
-  let fate: Fate = 'present';
+  let state: EntryState = 'present';
   for (;;) {
     const seen = await readReplicas(redis);
     if (revision !== seen.revision) {
       const listing = await readListing(redis);
       revision = listing.revision;
-      fate = fateOf(entry, listing.entries);
-      fates.set(digestOfList(listing.entries), fate);
+      state = stateOfEntry(entry, listing.entries);
+      states.set(digestOfList(listing.entries), state);
     }
-    const confirmation = judgeReplicas(seen, (applied) => fates.get(applied) === 'present');
-    const isOver = performance.now() >= end || signal.aborted || fate !== 'present';
+    const confirmation = confirmationOf(seen, (applied) => states.get(applied) === 'present');
+    const isOver = performance.now() >= end || signal.aborted || state !== 'present';
     if (confirmation.unconfirmed.length === 0 || isOver) {
       const old = seen.replicas.filter(({ heardAt }) => seen.now - heardAt > rememberedFor).map(({ id }) => id);
       // Nothing depends on it: the next command tries again.
@@ -103,7 +103,7 @@ async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number
 }
 
 /** @param hasEntry whether the list of that digest has the entry */
-export function judgeReplicas(
+export function confirmationOf(
   { now, replicas }: { readonly now: number; readonly replicas: readonly KnownReplica[] },
   hasEntry: (digest: string) => boolean,
 ) {

@@ -39,7 +39,7 @@ export function createEndedSessions() {
   }
 
   /** Runs the script, and remembers what it returns. @returns the state of what was sent */
-  async function exchange(redis: ProbedRedis, script: string, sent: readonly string[]): Promise<string> {
+  async function swap(redis: ProbedRedis, script: string, sent: readonly string[]): Promise<string> {
     const { endedNewest, ended } = revocationKeys(redis.keyPrefix);
     const given = [newest.get(redis) ?? '', String(sharedFor), ...sent];
     const reply = await redis.askWithin('revocations', callLimit, (client) =>
@@ -73,9 +73,9 @@ export function createEndedSessions() {
       if (key === undefined) return;
       const publishing = new Set(unshared);
       const members = unshared.map((digest) => memberOf(digest, key));
-      let state = await exchange(redis, endedScript, members);
+      let state = await swap(redis, endedScript, members);
       // The list is bounded, and must be writable when others have filled Redis.
-      if (state === 'full') state = await exchange(redis, endedAboveLimitScript, members);
+      if (state === 'full') state = await swap(redis, endedAboveLimitScript, members);
       if (state === 'written') unshared = unshared.filter((digest) => !publishing.has(digest));
     },
   };

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createSecureServer, type Http2SecureServer, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { ListenAddress } from '../config/types.ts';
-import { type Http2Answer, type Http2Request, http2Exchange } from './http2-exchange.ts';
+import { type Http2Answer, type Http2Request, http2Classes } from './http2-stream.ts';
 import type { ConnectionLimits } from './limits.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
 
@@ -65,7 +65,7 @@ export function createHttpServer(tls: TlsMaterial | undefined, limits: Connectio
     ...options,
     ...secureContext(tls),
     ...clientOptions(tls),
-    ...http2Exchange,
+    ...http2Classes,
     allowHTTP1: true,
     settings: { maxConcurrentStreams: limits.maxStreams, maxHeaderListSize: limits.maxHeaderSize },
     maxSessionMemory: 10,

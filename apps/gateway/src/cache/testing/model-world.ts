@@ -8,7 +8,7 @@ import {
   newReplicaFacts,
   type ReplicaFacts,
 } from '@sallyport/test-servers/cache-model';
-import { fateOf } from '../../revocation/confirmation.ts';
+import { stateOfEntry } from '../../revocation/confirmation.ts';
 import { digestOf, subjectOf } from '../../revocation/list.ts';
 import { placeEntry } from '../../revocation/publish.ts';
 import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/redis-list.ts';
@@ -171,7 +171,7 @@ export class ModelWorld {
       const placed = placeEntry({ ...change, name, by: 'model', until }, listing);
       const entry = { ...placed.entry, id: newEntryId() };
       await applyChange(redis, listing, changeTowards([...placed.others, entry], listing, redis.sealingKeys));
-      if (fateOf(entry, (await readListing(redis)).entries) === 'present') break;
+      if (stateOfEntry(entry, (await readListing(redis)).entries) === 'present') break;
     }
     const listed: ListedEntry = { ...change, until, at: this.now };
     for (const other of this.#listed) if (subjectOf(other) === subjectOf(listed)) this.#present.delete(other);
