@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fingerprint, recordFormat } from './authenticators.ts';
+import { fingerprintOf, recordFormat } from './authenticators.ts';
 import { formatProblem } from './problems.ts';
 import { configFolder, folderWithProbe, pluginSource, problemsOf } from './testing/config-folder.ts';
 
@@ -136,7 +136,7 @@ describe('secrets never appear in a problem', () => {
 });
 
 const plugin = { use: 'corp', package: '@sallyport/authenticator-corp', digest: 'one' };
-const of = (options: unknown) => fingerprint('a', plugin, options);
+const of = (options: unknown) => fingerprintOf('a', plugin, options);
 
 describe('the fingerprint of an authenticator', () => {
   test('is a SHA-256 of its configuration in one order of keys', () => {
@@ -176,7 +176,7 @@ describe('the fingerprint of an authenticator', () => {
     ['package', 'a', { ...plugin, package: 'other' }],
     ['code', 'a', { ...plugin, digest: 'other' }],
   ])('is another for another %s', (_what, name, changed) => {
-    expect(fingerprint(name, changed, {})).not.toBe(of({}));
+    expect(fingerprintOf(name, changed, {})).not.toBe(of({}));
   });
 });
 

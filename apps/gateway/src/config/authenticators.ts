@@ -141,7 +141,7 @@ export function completeAuthenticators(
       /** How many lookups may wait for one of `maxConcurrent`. */
       maxWaiting,
       cache: completeCache(settings.cache, plugin.caching, cache, settings.name === login?.sessions),
-      fingerprint: fingerprint(settings.name, resolved, settings.options),
+      fingerprint: fingerprintOf(settings.name, resolved, settings.options),
       /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
       withhold: (words: string) => withholdSecrets(words, secrets, withheld),
       /**
@@ -175,7 +175,7 @@ export const recordFormat = 2;
  * @param options as written, secrets as references: a renewed password is no other configuration
  * @returns SHA-256, base64url
  */
-export function fingerprint(
+export function fingerprintOf(
   name: string,
   plugin: Pick<ResolvedPlugin, 'use' | 'package' | 'digest'>,
   options: unknown,

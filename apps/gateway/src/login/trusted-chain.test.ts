@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Authority, createAuthority, type Pair } from '../server/testing/certificates.ts';
+import { type Authority, createTestAuthority, type Pair } from '../server/testing/certificates.ts';
 import { isAnchor, isTrustedChain } from './trusted-chain.ts';
 
 type Names = 'root' | 'foreign' | 'middle' | 'leaf' | 'low' | 'own';
@@ -11,9 +11,9 @@ const localhost = ['DNS.1 = localhost'];
 let authorities: readonly Authority[] = [];
 let pairs: Readonly<Record<Names, Pair>>;
 beforeAll(async () => {
-  const root = await createAuthority();
+  const root = await createTestAuthority();
   // Of the same name, and with another key.
-  const foreign = await createAuthority();
+  const foreign = await createTestAuthority();
   authorities = [root, foreign];
   const middle = await root.issue({ commonName: 'middle', isAuthority: true });
   const leaf = await root.issue({ commonName: 'leaf', alternativeNames: localhost });

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasName } from './client-certificate.ts';
-import { type Authority, createAuthority } from './testing/certificates.ts';
+import { type Authority, createTestAuthority } from './testing/certificates.ts';
 
 let authority: Authority;
 beforeAll(async () => {
-  authority = await createAuthority();
+  authority = await createTestAuthority();
 });
 afterAll(() => authority.remove());
 

@@ -4,7 +4,7 @@ import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createResetCount } from './connections.ts';
 import { connectionLimits } from './limits.ts';
-import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
+import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from './testing/clients.ts';
 import { startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
@@ -17,7 +17,7 @@ let kubelet: Pair;
 let tls: TlsMaterial;
 let serverTls: TlsMaterial;
 beforeAll(async () => {
-  authority = await createAuthority();
+  authority = await createTestAuthority();
   const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
   apiServer = await authority.issue({ commonName: 'kube-apiserver' });
   kubelet = await authority.issue({ commonName: 'kubelet' });

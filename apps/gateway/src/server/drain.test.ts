@@ -5,7 +5,7 @@ import { Agent } from 'node:https';
 import { connect } from 'node:net';
 import { connect as secure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Authority, createAuthority } from './testing/certificates.ts';
+import { type Authority, createTestAuthority } from './testing/certificates.ts';
 import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
 import { alice, anHour, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
@@ -13,7 +13,7 @@ import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 let authority: Authority;
 let tls: TlsMaterial;
 beforeAll(async () => {
-  authority = await createAuthority();
+  authority = await createTestAuthority();
   const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
   tls = await readTlsMaterial({ ...pair, minVersion: 'TLSv1.2' });
 });

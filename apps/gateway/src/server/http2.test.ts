@@ -6,7 +6,7 @@ import type { Decision } from '@sallyport/authenticator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChainError } from '../chain/chain.ts';
 import { connectionLimits } from './limits.ts';
-import { type Authority, createAuthority } from './testing/certificates.ts';
+import { type Authority, createTestAuthority } from './testing/certificates.ts';
 import { openSession, review, send, sendOn } from './testing/clients.ts';
 import { alice, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
@@ -14,7 +14,7 @@ import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 let authority: Authority;
 let tls: TlsMaterial;
 beforeAll(async () => {
-  authority = await createAuthority();
+  authority = await createTestAuthority();
   const pair = await authority.issue({ commonName: 'gateway', alternativeNames: ['IP.1 = 127.0.0.1'] });
   tls = await readTlsMaterial({ ...pair, minVersion: 'TLSv1.2' });
 });

@@ -3,7 +3,7 @@ import { Agent } from 'node:https';
 import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
+import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
 import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
 import { anHour, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
@@ -16,7 +16,7 @@ let apiServer: Pair;
 let kubelet: Pair;
 let forged: Pair;
 beforeAll(async () => {
-  [authority, foreign] = await Promise.all([createAuthority(), createAuthority('foreign CA')]);
+  [authority, foreign] = await Promise.all([createTestAuthority(), createTestAuthority('foreign CA')]);
   const loopback = { alternativeNames: ['IP.1 = 127.0.0.1'] };
   [server, renewed, apiServer, kubelet, forged] = await Promise.all([
     authority.issue({ commonName: 'gateway', ...loopback }),

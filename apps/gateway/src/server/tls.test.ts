@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TlsConfig } from '../config/types.ts';
-import { type Authority, createAuthority, type Pair } from './testing/certificates.ts';
+import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
 import { readTlsMaterial } from './tls.ts';
 
 const names = { alternativeNames: ['DNS.1 = gateway.example.com', 'IP.1 = 192.0.2.1'] };
@@ -12,7 +12,7 @@ let authority: Authority;
 let pair: Pair;
 let other: Pair;
 beforeAll(async () => {
-  authority = await createAuthority('front CA');
+  authority = await createTestAuthority('front CA');
   [pair, other] = await Promise.all([
     authority.issue({ commonName: 'gateway', ...names }),
     authority.issue({ commonName: 'other', ...names }),

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createCircuit } from './shared-redis.ts';
+import { createRedisCircuit } from './shared-redis.ts';
 
 function setUp() {
   const changes: boolean[] = [];
   let time = 1_000_000;
-  const circuit = createCircuit(
+  const circuit = createRedisCircuit(
     () => time,
     (isOpen) => changes.push(isOpen),
   );

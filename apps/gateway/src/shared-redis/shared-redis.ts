@@ -50,7 +50,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   const { connection, now, logger } = dependencies;
   const { timeout } = settings;
   const { run, runTraced } = createCalls(dependencies);
-  const circuit = createCircuit(now, (isOpen) => logCircuit(isOpen, connection.name, logger));
+  const circuit = createRedisCircuit(now, (isOpen) => logCircuit(isOpen, connection.name, logger));
   let inBackground = 0;
   /** Probes in a row without an answer. */
   let unanswered = 0;
@@ -152,7 +152,7 @@ const failedProbes = 2;
 const successfulProbes = 3;
 
 /** Keeps reviews from calling a Redis that is down or slow. @param now monotonic milliseconds */
-export function createCircuit(now: () => number, onChange: (isOpen: boolean) => void) {
+export function createRedisCircuit(now: () => number, onChange: (isOpen: boolean) => void) {
   const window = createCircuitWindow(now);
   let isOpen = false;
   let inARow = 0;

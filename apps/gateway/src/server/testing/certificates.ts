@@ -31,7 +31,7 @@ export interface Authority extends Pair {
   remove(): Promise<void>;
 }
 
-export async function createAuthority(commonName = 'test CA'): Promise<Authority> {
+export async function createTestAuthority(commonName = 'test CA'): Promise<Authority> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-tls-'));
   const authority = await make(directory, { commonName }, ['basicConstraints = critical, CA:true'], []);
   const signedBy = ({ certFile, keyFile }: Pair) => ['-CA', certFile, '-CAkey', keyFile];
