@@ -2,7 +2,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createAttempts } from './attempts.ts';
 import { abandonedAfter } from './local-guard.ts';
-import { keyPrefix, openLockoutRedis } from './testing/opened-redis.ts';
+import { keyPrefix, openGuardRedis } from './testing/opened-redis.ts';
 import { type Begun, type Replicas, socketOf, startReplicas, window } from './testing/replicas.ts';
 
 let redis: RedisServer;
@@ -266,7 +266,7 @@ describe('a try whose replica has died', () => {
 
 describe('a try that waits for another replica', () => {
   test('finds out by itself that a slot is free', async () => {
-    await using opened = await openLockoutRedis(socketOf(redis));
+    await using opened = await openGuardRedis(socketOf(redis));
     const [first, second] = [0, 1].map(() =>
       createAttempts(() => ({ maxFailures: 1, window }), { now: () => performance.now(), shared: () => opened.shared }),
     );

@@ -3,16 +3,16 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { createAttempts } from './attempts.ts';
 import { clearLockout, readLockouts } from './shared-lockouts.ts';
-import { type OpenedLockoutRedis, openLockoutRedis } from './testing/opened-redis.ts';
+import { type OpenedGuardRedis, openGuardRedis } from './testing/opened-redis.ts';
 import { socketOf } from './testing/replicas.ts';
 
 const settings = { maxFailures: 2, window: 600_000 };
 
 let server: RedisServer;
-let opened: OpenedLockoutRedis;
+let opened: OpenedGuardRedis;
 beforeAll(async () => {
   server = await startRedis();
-  opened = await openLockoutRedis(socketOf(server));
+  opened = await openGuardRedis(socketOf(server));
 });
 beforeEach(async () => {
   await server.client().flushall();
