@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { after, isLate, remembering } from './answer.ts';
+import { after, isDeeplyFrozen, isLate, remembering } from './answer.ts';
 
 test('an answer that is there is used at once, a promise when it settles', async () => {
   const double = (given: number) => given * 2;
@@ -30,4 +30,26 @@ test('what was made of an object is remembered, undefined too, and of another on
   ]);
   expect(make({ name: 'jane' }, '?')).toBe('jane?');
   expect(asked).toEqual([jane, nobody, { name: 'jane' }]);
+});
+
+test('what can change is made anew each time', () => {
+  let made = 0;
+  const make = remembering((_given: object) => ++made, isDeeplyFrozen);
+  const { freeze } = Object;
+  const fixed = freeze({ user: freeze({ groups: freeze(['a']), uid: undefined }), no: null });
+  expect([make(fixed), make(fixed)]).toEqual([1, 1]);
+  const changing = [
+    { user: 1 },
+    freeze({ user: { name: 'a' } }),
+    freeze({ groups: ['a'] }),
+    freeze({
+      get user() {
+        return 1;
+      },
+    }),
+    freeze(Object.create({ user: 1 })),
+    freeze({ expiresAt: freeze(new Date()) }),
+    freeze({ call: () => 1 }),
+  ];
+  for (const one of changing) expect(make(one)).not.toBe(make(one));
 });
