@@ -39,8 +39,10 @@ export async function prepareAuthenticator(
     /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
     pluginFiles: [pluginFile(use, around.configFile)].filter((file) => file !== undefined),
     problems: attribute(filled.problems, authenticatorTitle(name)),
-    /** Secrets that are written in the file: it works, but should be changed. */
-    warnings: [] as Problem[],
+    /** What works, but should be changed. */
+    warnings: attribute(filled.warnings, authenticatorTitle(name)),
+    /** Whether a secret is written in the file. */
+    hasSecrets: false,
   };
   if (use === '') return prepared;
   try {
@@ -49,8 +51,9 @@ export async function prepareAuthenticator(
     const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
     const found = [...idleCache(cache, resolved.plugin.caching, [...path, 'cache']), ...validated.problems];
     const problems = [...prepared.problems, ...attribute(found, title)];
-    const warnings = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
-    return { ...prepared, resolved, options: validated.options, problems, warnings };
+    const written = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
+    const warnings = [...prepared.warnings, ...written];
+    return { ...prepared, resolved, options: validated.options, problems, warnings, hasSecrets: written.length > 0 };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };

@@ -56,9 +56,9 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     /** Plugins that are named by path, absolute. */
     pluginFiles,
     /** What works but should be changed. */
-    warnings: warningsOf(settings, found, source.value).map(source.locate),
+    warnings: [...filled.warnings, ...warningsOf(settings, found, source.value)].map(source.locate),
     /** Whether a secret is written in it. */
-    hasSecrets: found.some((one) => one.warnings.length > 0),
+    hasSecrets: found.some((one) => one.hasSecrets),
   });
   const parsed = parseFile(filled.value);
   const problems = [

@@ -62,8 +62,14 @@ test('secrets are new, for their owner alone, and in nothing that is printed; fi
 test.each([
   ['both', { redis, login: 'login.example.com' }],
   ['a Redis alone', { redis }],
-])('the config with %s loads', async (_name, given) => {
+])('the config with %s loads, once the password that only the operator knows is there', async (_name, given) => {
   await create(given);
+  if ('login' in given) {
+    const place =
+      /\/gateway\.yaml:\d+:\d+: authenticators\[3\]\.options\.bind\.password: authenticator corp: the file /;
+    await expect(loadConfig(join(folder, 'gateway.yaml'), {})).rejects.toThrow(place);
+    await writeFile(join(folder, 'secrets/ldap-password'), 'a password\n');
+  }
   const { authenticators, cache, login } = await loadConfig(join(folder, 'gateway.yaml'), {});
   const names = ['tokens', 'robots', ...('login' in given ? ['sessions', 'corp'] : [])];
   expect(authenticators.map(({ name }) => name)).toEqual(names);
