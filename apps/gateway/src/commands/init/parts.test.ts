@@ -110,6 +110,23 @@ test('a further run with other hosts says that the certificate keeps its names',
   expect(shown.mock.calls).toEqual([[expect.stringMatching(remark)]]);
 });
 
+test.each([
+  ['sallyport.auth.svc', 1],
+  ['sallyport.auth.svc.cluster.local', 1],
+  ['sallyport.svc.example.com', 0],
+])('the name %s has %i remarks where kube-apiserver would call it', async (name, count) => {
+  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => shown.mockRestore());
+  await create({}, [name, 'gw.example.com']);
+  const remark = expect.stringMatching(
+    `${name} is the name of a Service, and .* not ask the cluster's DNS.*first --host`,
+  );
+  expect(shown.mock.calls).toEqual(Array.from({ length: count }, () => [remark]));
+  await rm(folder, { recursive: true });
+  await create({}, ['gw.example.com', name]);
+  expect(shown).toHaveBeenCalledTimes(count);
+});
+
 test('a run that shows the sections again shows the line of the same password', async () => {
   const line = /^ {2}user sallyport on #[0-9a-f]{64} .*$/m;
   const first = line.exec(await create({ redis }))?.[0];
