@@ -7,7 +7,7 @@ import {
   type RejectionReason,
 } from '@sallyport/authenticator';
 import {
-  parseCertificates,
+  parseAuthorities,
   parseJson,
   readUnverifiedJwt,
   tlsFileLimit,
@@ -123,7 +123,7 @@ async function openKeys(
   const { caFile, ...fetched } = source;
   let ca: Buffer | undefined;
   const load = naming(`${place}.certificateAuthorityFile: ${caFile}`, (pem) => {
-    parseCertificates(pem);
+    parseAuthorities(pem);
     ca = pem;
   });
   if (caFile !== undefined) await watchFile(caFile, load, { limit: tlsFileLimit });
