@@ -79,6 +79,12 @@ test('check() warns of attributes that are not in the schema of OpenLDAP, and of
   await expectUnknownAttributes(unknown, ['user.filter uidd', 'groups.filter memberr', 'groups.name samName']);
 });
 
+test('check() without bind says that OpenLDAP shows nothing to an anonymous search', async () => {
+  const { bind: _, ...options } = target().options as Record<string, unknown>;
+  await using anonymous = await pluginGateway(plugin, options);
+  await expect(anonymous.check()).rejects.toThrow(/may see it: give bind\.dn and bind\.password$/);
+});
+
 describe('revalidation in OpenLDAP', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
