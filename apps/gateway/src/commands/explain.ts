@@ -178,9 +178,9 @@ function print(authenticators: Rows, { observed, block, locks, result, uses }: F
     return;
   }
   const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
-    return [authenticator, answer, reason, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`];
+    return [authenticator, answer, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`, reason];
   });
-  printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TIME'], rows);
+  printTable(['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
   printObserved(observed);
   const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
   if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
