@@ -218,7 +218,8 @@ describe('explain', () => {
       people.authenticator({ options: { caFile: 'gone.crt' }, entry: { name: 'old', username: { prefix: 'old:' } } }),
     ];
     const run = await place({ authenticators: entries }, people.files);
-    const missing = /gateway\.yaml:\d+:\d+: authenticators\[2\].*: authenticator old .*gone\.crt can't be read/;
+    const missing =
+      /gateway\.yaml:\d+:\d+: authenticators\[2\]\.options\.caFile: authenticator old .*gone\.crt can't be read/;
     const found = await run(['explain', '--user', 'alice']);
     expect([found.code, found.stdout]).toEqual([0, expect.stringMatching(/\ncorp +known +corp:alice\n/)]);
     expect(found.stderr).toMatch(missing);
