@@ -35,10 +35,10 @@ export async function explainUser(
   const observed = createObserver(config);
   const looked = await lookUpAll(config, name, observed);
   const groups = observed.seen.groups.flatMap(({ final }) => final);
-  const parts = await readUserParts(config, name, groups, redis);
+  const { parts, revocations } = await readUserParts(config, name, groups, redis);
   const rows = [...looked, ...sessionRow(config, name, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
-  const cached = await readCached(config, name, looked, redis);
+  const cached = await readCached(config, name, looked, revocations, redis);
   if (options.output === 'json') {
     printJson({ user: name, authenticators: known, ...observed.seen, cached, ...partsJson(config, parts) });
   } else {
