@@ -33,7 +33,9 @@ export interface ChainObserver {
   /** See `AuthenticateContext.trace`. */
   onStep(authenticator: string, step: string): void;
   /** A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass. */
-  onNames(authenticator: string, given: UserInfo, named: UserInfo, credential?: Credential): void;
+  onNames(authenticator: string, given: UserInfo, named: UserInfo): void;
+  /** The ids of a token that the plugin accepts, whether or not it is bound to the audiences asked for. */
+  onCredential?(authenticator: string, credential: Credential): void;
 }
 
 /** The context of a review. Its signal may be made when it is read, so only who waits reads it, and no one copies it. */
@@ -48,7 +50,8 @@ export interface ChainContext extends AuthenticateContext {
 export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
   /** Called when the answer came from a cache. @param failure why the backend was unavailable, when it is `stale`. @param until see `Answer` */
   readonly onCached?: (source: Source, failure?: unknown, until?: number) => void;
-  readonly onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
+  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
+  readonly onCredential?: (credential: Credential) => void;
 }
 
 export interface Link {
@@ -198,8 +201,8 @@ function createLinkContext(link: Link, review: ChainContext): OwnContext {
     { review, cached: undefined },
     observer && {
       trace: (step: string) => observer.onStep(link.name, step),
-      onNames: (given: UserInfo, named: UserInfo, credential?: Credential) =>
-        observer.onNames(link.name, given, named, credential),
+      onNames: (given: UserInfo, named: UserInfo) => observer.onNames(link.name, given, named),
+      onCredential: (credential: Credential) => observer.onCredential?.(link.name, credential),
     },
   );
 }

@@ -61,7 +61,7 @@ export function withIdentityPolicy(
   const name = (decision: Decision, onNames: LinkContext['onNames']): Decision => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, breach } = judge(decision.user);
-    onNames?.(decision.user, user, decision.credential);
+    onNames?.(decision.user, user);
     if (breach === undefined) return { ...decision, user };
     const subject = decision.user.username;
     log.warn({ authenticator: identity.name, subject, ...breach }, 'identity refused by policy');

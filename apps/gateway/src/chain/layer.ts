@@ -77,6 +77,7 @@ export function withAudiences(inner: Authenticator, apiAudiences: () => readonly
   const bound = judgingOnceLayer(inner, askedBy, bind, isSameList);
   const traced = judgingLayer(inner, (decision, token, context) => {
     const asked = askedBy(token, context);
+    if (decision.kind === 'authenticated' && decision.credential) context.onCredential?.(decision.credential);
     const judged = bind(decision, asked);
     if (judged !== decision && judged.kind === 'rejected') context.trace?.(mismatchOf(decision, asked, context));
     return judged;

@@ -44,7 +44,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     ...withAbsolutePaths(settings, baseDirectory),
     cache,
     /** In the order they are asked. Never empty. */
-    authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate),
+    authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate, baseDirectory),
     /** The config file, absolute. */
     file: configFile,
     /** Where relative paths start: the folder of `file`. */
