@@ -117,10 +117,13 @@ test('explain shows the ids of a token, and the block that refuses it', async ()
     [['--user', 'oidc:bob'], ofUser, 'user oidc:bob'],
   ] as const) {
     await block(words, token);
-    const { code, stdout } = await operator.run(['explain'], token);
-    const [, shown = ''] = /\nBLOCKED\n(.*)\n/.exec(stdout) ?? [];
-    expect([code, shown.replace(/until \S+Z/, 'until T')]).toEqual([3, `${name}, until T, by eve: leaked`]);
-    if (token === ofSid) expect(stdout).toContain("\nIDS OF THE TOKEN\njti ann\nsid ann's lap\\u{1b}top\n");
+    for (const asked of [[], ['--audience', 'of-another-cluster']]) {
+      const { code, stdout } = await operator.run(['explain', ...asked], token);
+      const [, shown = ''] = /\nBLOCKED\n(.*)\n/.exec(stdout) ?? [];
+      expect([code, shown.replace(/until \S+Z/, 'until T')]).toEqual([3, `${name}, until T, by eve: leaked`]);
+      expect(stdout.includes('audience-mismatch')).toBe(asked.length > 0);
+      if (token === ofSid) expect(stdout).toContain("\nIDS OF THE TOKEN\njti ann\nsid ann's lap\\u{1b}top\n");
+    }
   }
   await block(['--token'], ofToken);
   const { code, stdout } = await operator.run(['explain', '-o', 'json'], ofToken);

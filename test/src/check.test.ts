@@ -162,6 +162,36 @@ describe.concurrent('check of files', () => {
     );
   });
 
+  test('has one line for a file that a plugin can not use, and none for what follows from that', async () => {
+    const plugin = `export default {
+      specificationVersion: 1,
+      name: 'probe',
+      optionsSchema: {
+        '~standard': {
+          version: 1,
+          vendor: 'x',
+          validate: (value) => ({ value }),
+          jsonSchema: { input: () => ({ type: 'object', additionalProperties: false }) },
+        },
+      },
+      caching: 'none',
+      async create(_options, { logger, watchFile }) {
+        logger.warn({ problem: 'the connection was refused' }, 'no connection');
+        logger.warn({}, 'another');
+        await watchFile('garbage', () => { throw new Error('caFile: garbage has no PEM certificate'); });
+        return { recognizes: () => false, authenticate: async () => ({ kind: 'no-opinion' }), close: async () => {} };
+      },
+    };`;
+    const { objections } = await check({
+      config: { authenticators: [{ name: 'probe', use: './probe.js' }] },
+      files: { 'probe.js': plugin, garbage: 'garbage' },
+    });
+    expect(objections).toEqual([
+      expect.stringMatching(/^warning authenticator probe: .*: another$/),
+      expect.stringMatching(/^fault authenticator probe: .* caFile: garbage has no PEM certificate$/),
+    ]);
+  });
+
   test('warns of keys and secrets that others can read, of files that they can change, and of a certificate of another host', async () => {
     const { certificate, key } = await mutual.serverAuthority.issueServer({ names: ['DNS:gateway.example.com'] });
     const pair = { 'tls/server.crt': certificate, 'tls/server.key': key };

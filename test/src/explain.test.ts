@@ -172,7 +172,7 @@ describe('explain', () => {
     const text = await run('explain', '--user', 'corp:eve');
     expect([text.code, text.stderr]).toEqual([3, '']);
     expect(text.stdout).toMatch(/corp +not known\n/);
-    expect(text.stdout).toMatch(/\nnot blocked\nnot locked out\n/);
+    expect(text.stdout).toMatch(/\naccount in corp: not found\nnot blocked\nnot locked out\n/);
 
     // Without the prefix, the one name that is known is meant, but for a command that changes something.
     const bare = await run('explain', '--user', 'ci', '-o', 'json');
@@ -206,6 +206,32 @@ describe('explain', () => {
     expect(stdout).toMatch(
       /\nblocked: not known, since .*refused.*\nlocked out: not known, for the same reason\naudit trail: not read, since /,
     );
+  });
+
+  test('of a user goes on without an authenticator that is down or that lacks a file, and says why it was not asked', async () => {
+    const entries = [
+      people.authenticator(patient),
+      people.authenticator({
+        options: { urls: ['ldaps://127.0.0.1:1'] },
+        entry: { name: 'down', username: { prefix: 'down:' } },
+      }),
+      people.authenticator({ options: { caFile: 'gone.crt' }, entry: { name: 'old', username: { prefix: 'old:' } } }),
+    ];
+    const run = await place({ authenticators: entries }, people.files);
+    const missing =
+      /gateway\.yaml:\d+:\d+: authenticators\[2\]\.options\.caFile: authenticator old .*gone\.crt can't be read/;
+    const found = await run(['explain', '--user', 'alice']);
+    expect([found.code, found.stdout]).toEqual([0, expect.stringMatching(/\ncorp +known +corp:alice\n/)]);
+    expect(found.stderr).toMatch(missing);
+    const unknown = await run(['explain', '--user', 'nobody']);
+    expect([unknown.code, unknown.stdout]).toEqual([2, '']);
+    expect(unknown.stderr).toMatch(
+      /But down \(no directory server could answer: .*connection refused.*\), old \(it can't be made\) could not be asked/,
+    );
+    const old = await run(['explain', '--user', 'old:alice']);
+    expect([old.code, old.stdout]).toEqual([1, expect.stringMatching(missing)]);
+    // No account is not found where no directory has answered.
+    expect(old.stdout).not.toContain('account in');
   });
 
   test('of a user of issued tokens reads those tokens, and counts the valid ones', async () => {

@@ -113,7 +113,7 @@ async function logIn(gateway: Gateway): Promise<string> {
 test('what it makes is a gateway with logins and robots, once Redis has its user and the directory is filled in', async () => {
   await addPrintedUser();
   await allowTime();
-  expect(await faults()).toEqual(['authenticator corp']);
+  expect(await faults()).toEqual(['config']);
   await fillIn();
   expect(await faults()).toEqual([]);
   await using gateway = await startGateway({

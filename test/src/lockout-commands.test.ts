@@ -124,6 +124,21 @@ test('unlock of a user without refused tries exits 3, and of what replicas count
   }
 });
 
+test('a user whom Redis no longer names is listed again when they are refused, and can be unlocked', async () => {
+  const { redis, one } = place;
+  const { bob } = await place.newUsers('unnamed');
+  for (let time = 0; time < maxFailures; time++) expect(await one.ask(wrong(bob.name))).toEqual(refused);
+  const untilListed = () => expect.poll(() => place.lockouts('unnamed')).toHaveLength(1);
+  await untilListed();
+  // As after a restart with a part of its data.
+  await redis.client().del(await redis.client().keys('sallyport:lockout:{names}:*'));
+  expect(await place.lockouts('unnamed')).toEqual([]);
+  expect(await one.ask(bob.token)).toEqual(refused);
+  await untilListed();
+  expect(await place.run(['unlock', '--user', `corp:${bob.name}`])).toMatchObject({ code: 0, stderr: '' });
+  expect(await one.ask(bob.token)).toHaveProperty('user.username', `corp:${bob.name}`);
+});
+
 test('unlock that a replica has not confirmed exits 1, and without a user 2', async () => {
   const { one, other, run } = place;
   const { bob } = await place.newUsers('halted');

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AuthenticatorError } from '@sallyport/authenticator';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -226,6 +227,28 @@ test('check asks the issuer, and warns of one that signs with no algorithm of th
   expect(recorded.lines).toContainEqual(isPrivate);
   provider.behave('fails');
   await expect(authenticator.check?.(context.signal)).rejects.toThrow('answers 500');
+});
+
+test('check names all issuers that are down, also one that does not answer', async () => {
+  await using failing = await startProvider({});
+  await using hanging = await startProvider({});
+  await using healthy = await startProvider({});
+  failing.behave('fails');
+  await hanging.hang();
+  const recorded = recordingContext({ pluginName: 'jwt', baseDirectory: folder });
+  const jwks = { timeout: '100ms' };
+  const issuers = [optionsFor(failing), optionsFor(hanging, { jwks }), optionsFor(healthy)].map(
+    (one) => (one as { issuers: object[] }).issuers[0],
+  );
+  const authenticator = await plugin.create(settled({ issuers }), recorded.context);
+  onTestFinished(() => authenticator.close());
+  const path = '/.well-known/openid-configuration';
+  await expect(authenticator.check?.(context.signal)).rejects.toThrow(
+    new AuthenticatorError(
+      'unavailable',
+      `${failing.url}${path}: answers 500; ${hanging.url}${path}: no answer in time (jwks.timeout)`,
+    ),
+  );
 });
 
 test('metrics say when the keys of each issuer were read, how many there are, and what failed', async () => {

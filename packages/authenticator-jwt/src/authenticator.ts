@@ -1,6 +1,13 @@
-import type { Authenticator, Decision, Metrics, PluginContext, RejectionReason } from '@sallyport/authenticator';
 import {
-  parseCertificates,
+  type Authenticator,
+  AuthenticatorError,
+  type Decision,
+  type Metrics,
+  type PluginContext,
+  type RejectionReason,
+} from '@sallyport/authenticator';
+import {
+  parseAuthorities,
   parseJson,
   readUnverifiedJwt,
   tlsFileLimit,
@@ -65,9 +72,7 @@ export async function createJwtAuthenticator(
       }
       return decide(verified.claims, issuer.options, trace);
     },
-    async check(signal) {
-      await Promise.all([...issuers.values()].map((issuer) => checkIssuer(issuer, context, signal)));
-    },
+    check: (signal) => checkIssuers([...issuers.values()], context, signal),
     close,
   };
 }
@@ -118,7 +123,7 @@ async function openKeys(
   const { caFile, ...fetched } = source;
   let ca: Buffer | undefined;
   const load = naming(`${place}.certificateAuthorityFile: ${caFile}`, (pem) => {
-    parseCertificates(pem);
+    parseAuthorities(pem);
     ca = pem;
   });
   if (caFile !== undefined) await watchFile(caFile, load, { limit: tlsFileLimit });
@@ -175,6 +180,13 @@ function naming(file: string, load: (content: Buffer) => void): (content: Buffer
       throw new Error(`${file} ${error instanceof Error ? error.message : 'cannot be read'}`);
     }
   };
+}
+
+/** @throws AuthenticatorError with the problems of all issuers: an operator must not find them one by one */
+async function checkIssuers(issuers: readonly Issuer[], context: PluginContext, signal: AbortSignal): Promise<void> {
+  const checked = await Promise.allSettled(issuers.map((issuer) => checkIssuer(issuer, context, signal)));
+  const problems = checked.flatMap((one) => (one.status === 'rejected' ? [String(one.reason?.message)] : []));
+  if (problems.length > 0) throw new AuthenticatorError('unavailable', problems.join('; '));
 }
 
 /** Compares the config with what the issuer says of itself. */

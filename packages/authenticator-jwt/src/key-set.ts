@@ -111,8 +111,8 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
       if (state.failure !== undefined) throw unchecked('failed');
       return state.keys === before ? undefined : state.keys?.find;
     },
-    /** Reads the discovery document and the keys now, for `check`. */
-    read: (signal: AbortSignal) => readIssuer(options, signal),
+    /** Reads the discovery document and the keys now, for `check`. An issuer without an answer must not use up the time of all. */
+    read: (signal: AbortSignal) => readIssuer(options, AbortSignal.any([signal, AbortSignal.timeout(limits.timeout)])),
     close,
   };
 }

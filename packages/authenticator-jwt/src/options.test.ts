@@ -96,3 +96,7 @@ test('an issuer is there once, compared byte for byte', () => {
   const slash = writtenOptions({ issuer: { ...issuer, url: `${issuer.url}/` } }).issuers;
   expect(complaints({ issuers: [one, ...slash] })).toEqual([]);
 });
+
+test('no issuers at all', () => {
+  expect(complaints({ issuers: [] })).toEqual(['issuers: must not be empty: write [{ issuer: …, claimMappings: … }]']);
+});

@@ -229,7 +229,7 @@ export const optionsSchema = section(
   {
     issuers: z
       .array(entry, { error: 'must be a list: write [{ issuer: …, claimMappings: … }]' })
-      .min(1, 'must not be empty')
+      .min(1, 'must not be empty: write [{ issuer: …, claimMappings: … }]')
       .max(64, 'must have at most 64 entries')
       .describe('The issuers whose tokens are accepted, each with its own rules.'),
   },

@@ -8,6 +8,7 @@ import type {
 import { type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
+import { accountText, judgeReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
@@ -85,6 +86,11 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
         if (bound.reason === 'invalid-credentials') decoys.noteRefusal(user.dn, performance.now() - begun);
         return { kind: 'rejected', reason: bound.reason, subject };
       }
+      const account = judgeReset(user.entry);
+      if (account.refusal) {
+        call.trace?.(accountText(account));
+        return { kind: 'rejected', reason: account.refusal.reason, subject };
+      }
       const found = { ...call, prefer: bound.server, subject: user.dn };
       return { kind: 'authenticated', user: await withGroups(directory, options, user, found) };
     });
@@ -97,10 +103,11 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
-    const { value: finding, server } = await findEntry(directory, options, { username }, { signal, trace });
+    const asked = { signal, trace };
+    const { value: finding, server } = await findEntry(directory, options, { username }, asked, [resetFlag]);
     // The directory has answered: if the rest takes long, that concerns only this login.
     backendAnswered?.();
-    const call = { signal, trace, prefer: server };
+    const call = { ...asked, prefer: server };
     return finding.kind === 'found' ? await logIn(finding.user, password, call) : await notFound(finding, call);
   };
 }

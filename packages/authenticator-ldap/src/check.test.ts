@@ -17,7 +17,9 @@ import { entry, type MemoryDirectory, memoryDirectory } from './testing/memory-d
 
 const signal = new AbortController().signal;
 const bases = [entry(peopleBase), entry(groupsBase)];
-const options = ldapOptions({ groups: searchedGroups() });
+const bind = { dn: 'cn=sallyport,dc=example,dc=com', password: 'a password' };
+const options = ldapOptions({ groups: searchedGroups(), bind });
+const { bind: _bind, ...anonymous } = options;
 
 const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
   checkDirectory(directory, { ...options, ...changed }, signal);
@@ -69,7 +71,26 @@ describe('check()', () => {
   });
 
   test.each([
-    [1, 'the server wants the service account to be bound first: give bind.dn and bind.password (1 operationsError)'],
+    [1, '1 operationsError'],
+    [8, '8 strongerAuthRequired'],
+    [48, '48 inappropriateAuthentication'],
+    [50, '50 insufficientAccessRights'],
+  ])('says what to do where an anonymous search is refused with %i', async (code, named) => {
+    await expect(checkDirectory(memoryDirectory({ onSearch: () => ({ code }) }), anonymous, signal)).rejects.toThrow(
+      `the server refuses an anonymous search (${named}): give bind.dn and bind.password`,
+    );
+  });
+
+  test.each([{ code: 32 }, { code: 0 }])(
+    'says that a base may be hidden from an anonymous search: %j',
+    async (result) => {
+      await expect(checkDirectory(memoryDirectory({ onSearch: () => result }), anonymous, signal)).rejects.toThrow(
+        `user.base "${peopleBase}" does not exist there, or only a service account may see it: give bind.dn and bind.password`,
+      );
+    },
+  );
+
+  test.each([
     [10, 'is on another server: it answered with a referral'],
     [50, 'cannot be read: the service account may not search there: give it the right to'],
     [4096, 'cannot be read: 4096 other'],

@@ -20,9 +20,12 @@ export async function checkDirectory(
   further?: (search: Search) => Promise<void>,
 ): Promise<readonly string[]> {
   const reports = await directory.check(async (connection) => {
-    const search = (request: SearchRequest) => connection.search(request, signal);
-    await lookForUsers(search, options.user.find);
-    if (options.groups !== undefined) await lookForGroups(search, options.groups);
+    const asked = (request: SearchRequest) => connection.search(request, signal);
+    const isAnonymous = options.bind === undefined;
+    const search = isAnonymous ? anonymously(asked) : asked;
+    const reader = isAnonymous ? 'only a service account may see it: give bind.dn and bind.password' : accountMaySee;
+    await lookForUsers(search, options.user.find, reader);
+    if (options.groups !== undefined) await lookForGroups(search, options.groups, reader);
     await further?.(search);
   }, signal);
   if (reports.length === 0) throw new Error('no LDAP server is known');
@@ -41,16 +44,32 @@ export async function checkDirectory(
 
 type Search = (request: SearchRequest) => Promise<SearchResult>;
 
-async function lookForUsers(search: Search, find: UserOptions['find']): Promise<void> {
-  if (find.by === 'dn') return await findBase(search, 'the parent in user.dnTemplate', find.template.parent);
-  for (const base of find.bases) await findBase(search, 'user.base', base);
+const accountMaySee = 'the service account may not see it';
+
+/** How servers refuse an anonymous search: Active Directory, OpenLDAP (`require authc`), 389-DS, and one whose rules forbid it. */
+const refusalsOfAnonymous: ReadonlySet<number> = new Set([1, 8, 48, 50]);
+
+function anonymously(search: Search): Search {
+  return async (request) => {
+    const result = await search(request);
+    if (!refusalsOfAnonymous.has(result.code)) return result;
+    throw new Error(
+      `the server refuses an anonymous search (${namedCode(result.code)}): give bind.dn and bind.password`,
+    );
+  };
+}
+
+/** @param reader why a base may be hidden */
+async function lookForUsers(search: Search, find: UserOptions['find'], reader: string): Promise<void> {
+  if (find.by === 'dn') return await findBase(search, 'the parent in user.dnTemplate', find.template.parent, reader);
+  for (const base of find.bases) await findBase(search, 'user.base', base, reader);
   const filter = find.filter.fill(() => [unknownName()]);
   const found = await tryFilter(search, 'a search for a user', find.bases, { scope: find.scope, filter, sizeLimit: 2 });
   if (found > 0) throw new Error('a search for a user finds entries for a name that no one has: correct user.filter');
 }
 
-async function lookForGroups(search: Search, groups: GroupOptions): Promise<void> {
-  for (const base of groups.bases) await findBase(search, 'groups.base', base);
+async function lookForGroups(search: Search, groups: GroupOptions, reader: string): Promise<void> {
+  for (const base of groups.bases) await findBase(search, 'groups.base', base, reader);
   const searching = groups.by === 'search' ? groups : groups.nested;
   if (searching === undefined) return;
   const { bases, maxGroups } = groups;
@@ -60,11 +79,11 @@ async function lookForGroups(search: Search, groups: GroupOptions): Promise<void
   await tryFilter(search, 'a search for groups', bases, request);
 }
 
-async function findBase(search: Search, option: string, base: string): Promise<void> {
+async function findBase(search: Search, option: string, base: string, reader: string): Promise<void> {
   const request = { base, scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 1 } as const;
   const { code, entries } = await search(request);
   if (code === 32 || (code === 0 && entries.length === 0)) {
-    throw new Error(`${option} "${base}" does not exist there, or the service account may not see it`);
+    throw new Error(`${option} "${base}" does not exist there, or ${reader}`);
   }
   if (code === 10) throw new Error(`${option} "${base}" is on another server: it answered with a referral`);
   if (code !== 0) throw new Error(`${option} "${base}" cannot be read: ${explained(code)}`);
@@ -89,7 +108,6 @@ async function tryFilter(
 }
 
 const explanations: ReadonlyMap<number, string> = new Map([
-  [1, 'the server wants the service account to be bound first: give bind.dn and bind.password'],
   [3, 'it takes too long: index the attributes of the filter'],
   [4, 'even a name that no one has finds more entries than the size limit: correct the filter, or raise the limit'],
   [11, "it costs more than the server's limits allow: index the attributes of the filter, or raise the limits"],

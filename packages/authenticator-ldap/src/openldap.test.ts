@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { tryBind } from '@sallyport/test-servers/ldap-tools';
 import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { locksHidden, policies } from '@sallyport/test-servers/slapd-configuration';
@@ -79,6 +80,12 @@ test('check() warns of attributes that are not in the schema of OpenLDAP, and of
   await expectUnknownAttributes(unknown, ['user.filter uidd', 'groups.filter memberr', 'groups.name samName']);
 });
 
+test('check() without bind says that OpenLDAP shows nothing to an anonymous search', async () => {
+  const { bind: _, ...options } = target().options as Record<string, unknown>;
+  await using anonymous = await pluginGateway(plugin, options);
+  await expect(anonymous.check()).rejects.toThrow(/may see it: give bind\.dn and bind\.password$/);
+});
+
 describe('revalidation in OpenLDAP', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
@@ -98,7 +105,8 @@ describe('revalidation in OpenLDAP', () => {
       await made.lookUp(name, (step) => steps.push(step));
       return steps.at(-1);
     };
-    return { name, made, modify, state, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
+    const login = { url: slapd.url, dn: entry.dn, password };
+    return { name, login, made, modify, state, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
   }
 
   test('without the age of a password in its policy, the server records only its changes', async () => {
@@ -122,6 +130,20 @@ describe('revalidation in OpenLDAP', () => {
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([
       { message: 'account state not readable: a disabled account or a changed password ends no session' },
     ]);
+  });
+
+  test('a password that was reset is refused at the login as in a session, also where no policy has the bind say so', async () => {
+    const rejected = { kind: 'rejected', reason: 'password-expired' };
+    for (const policy of [{}, { pwdPolicySubentry: policies.mustChange }, { pwdPolicySubentry: policies.warning }]) {
+      await using user = await addUser({ ...policy, pwdReset: 'TRUE' });
+      const [binding, decision] = [await tryBind(user.login), await user.made.logIn(user.name, password)];
+      expect([binding.code, decision]).toEqual([0, { ...rejected, subject: user.name }]);
+      expect(user.made.attempts.at(-1)).toMatchObject({ admitted: true, outcome: 'accepted' });
+      expect(await user.made.revalidate({ username: user.name })).toMatchObject(rejected);
+      await user.modify({ pwdReset: 'FALSE' });
+      expect(await user.made.logIn(user.name, password)).toMatchObject({ kind: 'authenticated' });
+      expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
+    }
   });
 
   test('a lock counts until the next login, though its time has passed', async () => {

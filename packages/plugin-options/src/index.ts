@@ -2,7 +2,16 @@ export { bounded, pause, type WaitBounds, within } from './deadlines.ts';
 export { AnswerTooBig, exchange, explainExchange, type HttpAnswer, parseJson, type Reading } from './exchange.ts';
 export { isHostName, isLoopback, oneLine, type Parsed, parseDuration, parseText } from './text.ts';
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
-export { parseCertificates, parsePrivateKey, type TlsSettings, tlsFileLimit, watchTlsFiles } from './tls-files.ts';
+export {
+  isAnchor,
+  isIssuedBy,
+  parseAuthorities,
+  parseCertificates,
+  parsePrivateKey,
+  type TlsSettings,
+  tlsFileLimit,
+  watchTlsFiles,
+} from './tls-files.ts';
 export { explainTls, isTlsError, type TlsPeer } from './tls-problem.ts';
 export { readUnverifiedJwt, type UnverifiedJwt, whyUnknownIssuer } from './unverified-jwt.ts';
 export {

@@ -58,7 +58,9 @@ describe('TLS files', () => {
     expect(await touch()).toEqual([]);
     expect(settings().ca?.toString()).toBe(next.certificate);
     expect(changes).toHaveLength(2);
+    const leaf = (await next.issueClient('a server')).certificate;
     for (const [text, problem] of [
+      [leaf, 'caFile: ca.crt has no CA, but the certificate of CN=a server, which makes no server trusted: write '],
       ['', 'caFile: ca.crt has no PEM certificate'],
       ['garbage', 'caFile: ca.crt has no PEM certificate'],
       [next.certificate + next.certificate.replace(/MI/, 'IM'), 'caFile: ca.crt is damaged in certificate 2'],

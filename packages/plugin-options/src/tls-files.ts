@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { PluginContext } from '@sallyport/authenticator';
+import { oneLine } from './text.ts';
 import type { TlsOptions } from './tls.ts';
 
 type Pair = Pick<TlsSettings, 'certificate' | 'key'>;
@@ -62,7 +63,7 @@ export async function watchTlsFiles(
   }
 
   await watch('caFile', caFile, (pem) => {
-    parseCertificates(pem);
+    parseAuthorities(pem);
     ca = pem;
   });
   await watch('certFile', certFile, (pem) => {
@@ -97,6 +98,36 @@ export function parseCertificates(pem: Buffer): X509Certificate[] {
       throw new Error(`is damaged in certificate ${index + 1}: copy it again`);
     }
   });
+}
+
+/**
+ * Parses the CAs that a server's certificate must be from. No server is trusted by its own certificate alone, unless that has signed
+ * itself.
+ *
+ * @throws Error as {@link parseCertificates}, and for a file without a CA
+ */
+export function parseAuthorities(pem: Buffer): X509Certificate[] {
+  const certificates = parseCertificates(pem);
+  const [first] = certificates;
+  if (first === undefined || certificates.some(isAnchor)) return certificates;
+  throw new Error(
+    `has no CA, but the certificate of ${nameOf(first.subject)}, which makes no server trusted: write the certificate of ` +
+      `the CA that signed it (${nameOf(first.issuer)})`,
+  );
+}
+
+/** Whether a certificate is what a client has to trust: that of a CA, or that of a server which no CA signed. */
+export function isAnchor(certificate: X509Certificate): boolean {
+  return certificate.ca || isIssuedBy(certificate, certificate);
+}
+
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+/** A name as Node writes it, its parts on one line. */
+function nameOf(name: string): string {
+  return oneLine(name.replaceAll('\n', ', '));
 }
 
 /**

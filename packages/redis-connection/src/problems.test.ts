@@ -132,6 +132,9 @@ describe('a key that the user may not use', () => {
     ['SET', [`sallyport:token:${digest}:last-use`, 'x'], 'SET on keys sallyport:token:*'],
     ['eval_ro', ['return 1', '1', `a:${digest}`], 'EVAL_RO on keys a:*'],
     ['get', ['sallyport:cache:0123456789-_abcdefghijABCDEFGHIJxyzXYZ01234'], 'GET on keys sallyport:cache:*'],
+    ['eval', ['return 1', '1', 'a:lockout:{0123456789-_abcdefghijABCDEFGHIJxy}'], 'EVAL on keys a:lockout:*'],
+    ['hdel', ['sallyport:{revocations}:ended-newest', 'x'], 'HDEL on keys sallyport:{revocations}:*'],
+    ['evalsha', ['1f', '1', 'sallyport:lockout:{names}:497000'], 'EVALSHA on keys sallyport:lockout:{names}:*'],
   ])('is named by the command %s and a pattern', (name, args, what) => {
     expect(problem(name, args)).toBe(onKeys(what));
   });

@@ -201,12 +201,15 @@ function replyProblem(word: string, error: Error, { leastAcl, wrongType }: Wordi
 
 /** Where a command has its first key, for those that have one and no secret. */
 const firstKey: Readonly<Record<string, number>> = {
-  ...{ get: 0, getrange: 0, hmget: 0, hgetall: 0, hlen: 0, set: 0, hset: 0, del: 0, unlink: 0, pttl: 0, pexpire: 0 },
+  ...{ get: 0, getrange: 0, hmget: 0, hgetall: 0, hlen: 0, set: 0, hset: 0, hdel: 0, del: 0, unlink: 0, pttl: 0 },
+  ...{ pexpire: 0 },
   ...{ eval: 2, evalsha: 2, eval_ro: 2, evalsha_ro: 2 },
 };
 
 const digestAtEnd = /^([\w:{}.-]{1,100}?)[0-9a-f]{64}/;
-const digestInPart = /^((?:[\w{}.-]{1,60}:){1,6})[\w-]{32}/;
+const digestInPart = /^((?:[\w{}.-]{1,60}:){1,6})\{?[\w-]{32}/;
+/** Keys without a digest, which have one hash tag for all of them. */
+const ofHashTag = /^((?:[\w.-]{1,60}:){0,6}\{[a-z]{1,40}\}:)[a-z\d-]{1,40}$/;
 
 /** Names the command that may not use a key, and the pattern of such keys: a digest in a key stands for all others. */
 function refusedKey(error: Error): string {
@@ -215,7 +218,7 @@ function refusedKey(error: Error): string {
   const command = name.toLowerCase();
   const key = Object.hasOwn(firstKey, command) ? args[firstKey[command] ?? 0] : undefined;
   const text = typeof key === 'string' ? key : '';
-  const [, prefix] = digestAtEnd.exec(text) ?? digestInPart.exec(text) ?? [];
+  const [, prefix] = digestAtEnd.exec(text) ?? digestInPart.exec(text) ?? ofHashTag.exec(text) ?? [];
   return prefix === undefined ? '' : ` (${command.toUpperCase()} on keys ${prefix}*)`;
 }
 

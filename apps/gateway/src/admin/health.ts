@@ -82,8 +82,13 @@ export async function checkInTime(
   limit: number,
 ): Promise<readonly string[]> {
   const look = async (signal: AbortSignal): Promise<unknown> => await authenticator.check?.(signal);
-  const found = await withTimeLimit(limit, `no answer within ${limit / 1000}s`, look);
+  const found = await withTimeLimit(limit, noAnswerWithin(limit), look);
   return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
+}
+
+/** @param limit milliseconds */
+export function noAnswerWithin(limit: number): string {
+  return `no answer within ${limit / 1000}s`;
 }
 
 /**

@@ -34,7 +34,9 @@ export interface ChainObserver {
   /** See `AuthenticateContext.trace`. */
   onStep(authenticator: string, step: string): void;
   /** A user as the backend names them, and with the names that Kubernetes sees, whether or not the policy lets them pass. */
-  onNames(authenticator: string, given: UserInfo, named: UserInfo, credential?: Credential): void;
+  onNames(authenticator: string, given: UserInfo, named: UserInfo): void;
+  /** The ids of a token that the plugin accepts, whether or not it is bound to the audiences asked for. */
+  onCredential?(authenticator: string, credential: Credential): void;
 }
 
 /** The context of a review. Its signal may be made when it is read, so only who waits reads it, and no one copies it. */
@@ -49,7 +51,8 @@ export interface ChainContext extends AuthenticateContext {
 export interface LinkContext extends AuthenticateContext, Pick<ChainContext, 'isAborted'> {
   /** Called when the answer came from a cache. @param failure why the backend was unavailable, when it is `stale`. @param until see `Answer` */
   readonly onCached?: (source: Source, failure?: unknown, until?: number) => void;
-  readonly onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
+  readonly onNames?: (given: UserInfo, named: UserInfo) => void;
+  readonly onCredential?: (credential: Credential) => void;
 }
 
 export interface Link {
@@ -170,7 +173,8 @@ class OwnContext implements LinkContext {
   readonly audiences: readonly string[];
   readonly hops: number | undefined;
   trace?: (step: string) => void;
-  onNames?: (given: UserInfo, named: UserInfo, credential?: Credential) => void;
+  onNames?: (given: UserInfo, named: UserInfo) => void;
+  onCredential?: (credential: Credential) => void;
   cached: { readonly source: Source; readonly failure?: Error; readonly until?: number } | undefined;
 
   constructor({ name }: Link, review: ChainContext) {
@@ -180,7 +184,8 @@ class OwnContext implements LinkContext {
     this.hops = hops;
     if (observer === undefined) return;
     this.trace = (step) => observer.onStep(name, step);
-    this.onNames = (given, named, credential) => observer.onNames(name, given, named, credential);
+    this.onNames = (given, named) => observer.onNames(name, given, named);
+    this.onCredential = (credential) => observer.onCredential?.(name, credential);
   }
 
   get signal() {

@@ -62,7 +62,7 @@ export function withIdentityPolicy(
   return decidingLayer(inner, (decision, _token, { onNames }) => {
     if (decision.kind !== 'authenticated') return decision;
     const { user, violation } = nameUser(decision.user);
-    onNames?.(decision.user, user, decision.credential);
+    onNames?.(decision.user, user);
     if (violation === undefined) return { ...decision, user };
     const subject = decision.user.username;
     log.warn({ authenticator: identity.name, subject, ...violation }, 'identity refused by policy');

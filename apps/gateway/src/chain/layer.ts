@@ -41,6 +41,7 @@ export function decidingLayer(
 export function withAudiences(inner: Authenticator, apiAudiences: () => readonly string[]): Authenticator {
   return decidingLayer(inner, (decision, _token, context) => {
     const asked = context.audiences.length > 0 ? context.audiences : apiAudiences();
+    if (decision.kind === 'authenticated' && decision.credential) context.onCredential?.(decision.credential);
     const bound = bind(decision, asked);
     if (bound !== decision && bound.kind === 'rejected') context.trace?.(mismatchOf(decision, asked, context));
     return bound;

@@ -3,18 +3,19 @@ import { readAnswersOfUser } from '../cache/redis-tier.ts';
 import { systemClocks } from '../clocks.ts';
 import { causeOf } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
-import { createRevocationList } from '../revocation/list.ts';
-import { readListing } from '../revocation/redis-list.ts';
+import type { RevocationList } from '../revocation/list.ts';
 import { sessionUsersCache } from '../runtime/assemble-login.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import type { LookedUp } from './look-up-user.ts';
 import { momentText } from './times.ts';
+import type { Part } from './user-parts.ts';
 
 /** What the gateways go on with where an authenticator can't be asked now. `unread`: why it is not known. */
 export async function readCached(
   config: GatewayConfig,
   name: string,
   looked: readonly LookedUp[],
+  revocations: Part<RevocationList>,
   redis?: ProbedRedis,
 ) {
   const isDown = ({ answer, account }: LookedUp) => [answer, account].some((text) => text?.startsWith(unavailable));
@@ -25,8 +26,9 @@ export async function readCached(
     away.map(async (one) => {
       const authenticator = one.name;
       if (redis === undefined) return { authenticator, unread: 'the config has no cache.redis' };
+      if ('unread' in revocations) return { authenticator, unread: revocations.unread };
       try {
-        const ends = await readCachedAnswers(config, one, name, redis);
+        const ends = await readCachedAnswers(config, one, name, redis, revocations.value);
         return { authenticator, answers: ends.length, until: ends.length === 0 ? null : new Date(Math.max(...ends)) };
       } catch (error) {
         return { authenticator, unread: causeOf(error) };
@@ -60,14 +62,12 @@ async function readCachedAnswers(
   one: AuthenticatorConfig,
   name: string,
   redis: ProbedRedis,
+  revocations: RevocationList,
 ): Promise<readonly number[]> {
   const { cache, fingerprint } = one;
   const tokens = cache !== 'off' && cache.store === 'shared' ? [{ ...cache, fingerprint }] : [];
   const isForLogins = config.login?.authenticators.includes(one.name) === true;
   const sessions = config.login && isForLogins ? [sessionUsersCache(one, config.login, config.cache)] : [];
-  const { entries, now } = await readListing(redis);
-  const revocations = createRevocationList(() => now, Date.now);
-  revocations.merge(entries);
   const username = name.slice(one.username.prefix.length);
   const ends = await Promise.all(
     [...tokens, ...sessions].map(async (settings) => {

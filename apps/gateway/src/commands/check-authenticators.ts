@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { checkInTime } from '../admin/health.ts';
+import { checkInTime, noAnswerWithin } from '../admin/health.ts';
 import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
@@ -19,6 +19,9 @@ import { checkSharedNames } from './check-shared-names.ts';
 import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
 import { judgeTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
+
+/** How long a backend may take to answer, in milliseconds. */
+const answerLimit = 10_000;
 
 interface CheckedConfig
   extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'server'> {
@@ -52,7 +55,9 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
     const faults = causes.map((cause) => faultOf(config, cause));
-    return { name, authenticator: undefined, tokenPrefix: undefined, findings: [...warnings(), ...faults], files: [] };
+    // Without its file, an attempt to reach the backend says nothing new.
+    const findings = [...warnings(() => unusable.length > 0), ...faults];
+    return { name, authenticator: undefined, tokenPrefix: undefined, findings, files: [] };
   };
   let created: CreatedAuthenticator;
   try {
@@ -71,7 +76,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
     const reached = await reach(created);
     const fault = reached.find(({ result }) => result === 'fault');
     // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
-    const ofLog = fault === undefined ? warnings() : warnings(made, fault.detail);
+    const ofLog = fault === undefined ? warnings() : warnings((problem) => fault.detail.includes(problem), made);
     const ofIssuer = fault === undefined ? await checkIssuer(config, all) : [];
     return {
       name,
@@ -113,7 +118,7 @@ function faultOf(config: AuthenticatorConfig, cause: unknown, failure?: string):
 /** @returns one finding, or one for each warning */
 async function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
   try {
-    const warnings = await checkInTime(authenticator, 10_000);
+    const warnings = await checkInTime(authenticator, answerLimit);
     if (warnings.length > 0) {
       return warnings.map((one) => finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)));
     }
@@ -135,7 +140,7 @@ async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Pro
     const issuer = await createTokenIssuer(config, all.baseDirectory, { logger, attempts });
     try {
       const look = (signal: AbortSignal) => issuer.check?.({ sessions }, signal);
-      const warnings = (await withTimeLimit(10_000, 'no answer within 10s', look)) ?? [];
+      const warnings = (await withTimeLimit(answerLimit, noAnswerWithin(answerLimit), look)) ?? [];
       return warnings.map((warning) => finding(config, 'warning', config.withhold(warning)));
     } finally {
       await closeMade('token issuer', issuer, config.name, logger);
@@ -173,7 +178,7 @@ function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, { auth
 /**
  * Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same.
  *
- * @returns `warnings`: those that are collected so far, or the first `count` of them, without those whose `problem` is `said` already
+ * @returns `warnings`: those that are collected so far, or the first `count` of them, without those whose `problem` is said already
  */
 function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];
@@ -186,16 +191,16 @@ function collectWarnings(config: AuthenticatorConfig) {
     });
     return finding(config, 'warning', config.withhold(details.length === 0 ? msg : `${msg} (${details.join('; ')})`));
   };
-  const isSaid = (line: string, said: string) => {
-    const { problem } = JSON.parse(line);
-    return typeof problem === 'string' && said.includes(problem);
-  };
   return {
     logger,
     logged: () => lines.length,
-    warnings(count = lines.length, said = '') {
+    warnings(isSaid: (problem: string) => boolean = () => false, count = lines.length) {
       const first = lines.splice(0).slice(0, count);
-      return first.filter((line) => !isSaid(line, said)).map(toFinding);
+      const isNew = (line: string) => {
+        const { problem } = JSON.parse(line);
+        return typeof problem !== 'string' || !isSaid(problem);
+      };
+      return first.filter(isNew).map(toFinding);
     },
   };
 }

@@ -23,14 +23,23 @@ const [least = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
 
 /** The result for a user who may do all but this. */
 const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
-  ['set', 'fault', /may not do this/],
-  ['del', 'fault', /may not do this/],
+  ['set', 'fault', /may not do this \(SET\): /],
+  ['del', 'fault', /may not do this \(DEL\): /],
   // `unlock` and the lockout guard need it.
-  ['pexpire', 'fault', /may not do this/],
-  ['hset', 'fault', /the poll of the revocation list can't write/],
-  ['hlen', 'fault', /may not/],
-  ['hgetall', 'fault', /may not/],
+  ['pexpire', 'fault', /may not do this \(PEXPIRE\): /],
+  ['hset', 'fault', /may not do this \(HSET\): /],
+  ['hdel', 'fault', /may not do this \(HDEL\): /],
+  ['hlen', 'fault', /may not do this \(HLEN\): /],
+  ['hgetall', 'fault', /may not do this \(HGETALL\): /],
   ['info', 'warning', /^INFO failed/],
+];
+
+/** What a user may not do whose patterns of keys are those of the least rights, but for one that is replaced. */
+const withoutKeys: readonly (readonly [what: string, pattern: string, instead: string])[] = [
+  ['SET on keys sallyport:cache:*', ' ~sallyport:cache*', ''],
+  ['EVAL on keys sallyport:cache-user:*', 'cache*', 'cache:*'],
+  ['EVAL on keys sallyport:lockout:*', ' ~sallyport:lockout:*', ''],
+  ['EVAL on keys sallyport:{revocations}:*', ' ~sallyport:{revocations}:*', ''],
 ];
 
 describe('check of the cache Redis', () => {
@@ -38,8 +47,10 @@ describe('check of the cache Redis', () => {
   beforeAll(async () => {
     const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
     const line = least.replace('>PASSWORD', '>secret');
-    const noLockouts = line.replace('sallyport-cache', 'no-lockouts').replace(' ~sallyport:lockout:*', '');
-    server = await startRedis({ users: [line, noLockouts, ...lacking] });
+    const others = withoutKeys.map(([_what, pattern, instead], index) => {
+      return line.replace('sallyport-cache', `lacks-${index}`).replace(pattern, instead);
+    });
+    server = await startRedis({ users: [line, ...others, ...lacking] });
   });
   afterAll(() => server[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -54,8 +65,11 @@ describe('check of the cache Redis', () => {
     expect(await server.client().keys('*')).toEqual([]);
   });
 
-  test('without the keys of the lockout guard is a fault', async () => {
-    expect(await check(server, 'no-lockouts')).toEqual(finding('fault', expect.stringMatching(/may not do this/)));
+  test.each(withoutKeys)('without the right to %s is a fault', async (what) => {
+    const index = withoutKeys.findIndex((one) => one[0] === what);
+    expect(await check(server, `lacks-${index}`)).toEqual(
+      finding('fault', expect.stringContaining(`the user may not do this (${what}): compare its ACL with`)),
+    );
   });
 
   test('is left out where the config has no cache.redis', async () => {

@@ -4,7 +4,7 @@ import type { GatewayConfig } from '../config/types.ts';
 import { blocksIn } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
 import { pollScript, revocationKeys } from '../revocation/scripts.ts';
-import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import type { ProbedRedis, RedisUse } from '../shared-redis/shared-redis.ts';
 import { type Finding, tryOut } from './check-files.ts';
 import { withCacheRedis } from './connections.ts';
 import { unreadableRemark } from './report.ts';
@@ -32,27 +32,31 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
   return await tryOut(check, () => withCacheRedis(config, look));
 }
 
-/** Does what the scripts of the lockout guard do. KEYS: of one user. */
-const lockoutScript = `
+/** Does what the scripts of the lockout guard do, and those that note which answers a user has. KEYS: a hash. */
+const hashScript = `
 redis.call('HSET', KEYS[1], 'check', '')
 redis.call('PEXPIRE', KEYS[1], 60000)
 return { redis.call('TIME'), redis.call('HLEN', KEYS[1]), redis.call('HGETALL', KEYS[1]), redis.call('HDEL', KEYS[1], 'check') }`;
 
-/** Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. */
+/**
+ * Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. The keys are as long as real
+ * ones, since a message about missing rights shows the pattern of such keys.
+ */
 async function tryRights(redis: ProbedRedis): Promise<void> {
-  const id = `check-${randomBytes(8).toString('hex')}`;
+  const id = `check-${randomBytes(16).toString('hex')}`;
   const key = `${redis.keyPrefix}cache:${id}`;
   const { revision, list, replicas } = revocationKeys(redis.keyPrefix);
   const other = replicas.replace(/replicas$/, id);
+  const tryHash = (use: RedisUse, hash: string) => redis.probe(use, (client) => client.eval(hashScript, 1, hash));
   await redis.probe('cache', (client) => client.set(key, '', 'PX', 60_000));
   await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('cache', (client) => client.del(key));
+  await tryHash('cache', `${redis.keyPrefix}cache-user:${id}`);
+  // The script goes on when it can't write, since it must read in any case. So this has the answer of Redis.
+  await redis.probe('revocations', (client) => client.hset(other, id, ''));
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
-  // The script itself goes on when it can't write, since it must read in any case.
-  if ((await redis.probe('revocations', (client) => client.hdel(other, id))) === 0) {
-    throw new Error("the poll of the revocation list can't write: the gateway could not confirm what it has read");
-  }
-  await redis.probe('lockout', (client) => client.eval(lockoutScript, 1, `${redis.keyPrefix}lockout:{${id}}`));
+  await redis.probe('revocations', (client) => client.hdel(other, id));
+  await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
 }
 
 /** @param now of this host, milliseconds since 1970, as `redis` is of Redis */

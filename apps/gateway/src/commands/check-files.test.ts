@@ -50,6 +50,15 @@ describe('check', () => {
     expect(await details({ file: key, secret: true }, { file: key, secret: false })).toHaveLength(1);
   });
 
+  test('says nothing of a certificate in the place of a key, which is no secret', async () => {
+    const certificate = '-----BEGIN CERTIFICATE-----\n';
+    await writeFile(key, certificate);
+    await chmod(key, 0o644);
+    expect(await details({ file: key, secret: true })).toEqual([]);
+    await writeFile(key, `${certificate}-----BEGIN PRIVATE KEY-----\n`);
+    expect(await details({ file: key, secret: true })).toHaveLength(1);
+  });
+
   test('warns of any file that others can change', async () => {
     await chmod(key, 0o646);
     expect(await details({ file: key, secret: false })).toEqual([

@@ -4,12 +4,12 @@ import { realpath, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname } from 'node:path';
 import { getCACertificates } from 'node:tls';
-import { isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
+import { isAnchor, isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
 import { type ConfigProblem, causeOf } from '../config/problems.ts';
 import { readBytes, withFix } from '../config/read-text.ts';
 import type { GatewayConfig, LoginConfig, ServerConfig } from '../config/types.ts';
 import type { WatchedFile } from '../files/watcher.ts';
-import { isAnchor, isTrustedChain } from '../login/trusted-chain.ts';
+import { isTrustedChain } from '../login/trusted-chain.ts';
 import { authority } from '../server/http-server.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 import { shellQuoted } from '../shell-quoted.ts';
@@ -234,12 +234,21 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   }
   const folders = new Set([...targets.keys()].map((target) => dirname(target)));
   const findings = await Promise.all([
-    ...[...targets].map(([file, secret]) =>
-      judge(file, 'file', { r: secret && 'read the secret in it', w: 'change it' }),
+    ...[...targets].map(async ([file, secret]) =>
+      judge(file, 'file', {
+        r: secret && !(await isCertificate(file)) && 'read the secret in it',
+        w: 'change it',
+      }),
     ),
     ...[...folders].map((folder) => judge(folder, 'folder', { r: false, w: 'replace the files in it' })),
   ]);
   return findings.flat();
+}
+
+/** A certificate in the place of a key is no secret. The check that reads it reports it. */
+async function isCertificate(file: string): Promise<boolean> {
+  const text = await readBytes(file, tlsFileLimit).then(String, () => '');
+  return text.includes('-----BEGIN CERTIFICATE-----') && !text.includes('PRIVATE KEY-----');
 }
 
 const called = { g: 'its group', o: 'everyone on this machine' } as const;

@@ -1,11 +1,16 @@
 import type { Logger } from 'pino';
-import { causeOf } from '../config/problems.ts';
-import type { GatewayConfig } from '../config/types.ts';
+import { causeOf, formatProblem } from '../config/problems.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { createAttempts } from '../lockout/attempts.ts';
 import { createLogger } from '../logging/logger.ts';
 import { createRevocationList } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
-import { type CreatedAuthenticator, closeAuthenticator, createAuthenticators } from '../runtime/authenticators.ts';
+import {
+  type CreatedAuthenticator,
+  closeAuthenticator,
+  createAuthenticator,
+  createAuthenticators,
+} from '../runtime/authenticators.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis, SharedRedis } from '../shared-redis/shared-redis.ts';
 import { printRemark } from './output.ts';
@@ -80,6 +85,7 @@ export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?
   return { attempts, written: () => Promise.all(writes) };
 }
 
+/** Works with all authenticators, or with none. @throws ConfigError when one can't be made */
 export async function withAuthenticators<Result>(
   config: GatewayConfig,
   logger: Logger,
@@ -91,4 +97,32 @@ export async function withAuthenticators<Result>(
   } finally {
     await Promise.all(created.map((one) => closeAuthenticator(one, logger)));
   }
+}
+
+/**
+ * Asks each authenticator by itself: one that can't be made, since a file of its own is missing, keeps no other from its answer.
+ *
+ * @param unmade makes the answer of such a one. `problem` names its line in the config
+ */
+export function askEach<Result>(
+  config: GatewayConfig,
+  logger: Logger,
+  ask: (created: CreatedAuthenticator) => Promise<Result>,
+  unmade: (one: AuthenticatorConfig, problem: string) => Result,
+): Promise<Result[]> {
+  const { attempts } = joinAttempts(config);
+  const askOne = async (one: AuthenticatorConfig) => {
+    let created: CreatedAuthenticator;
+    try {
+      created = await createAuthenticator(one, config.baseDirectory, { logger, attempts });
+    } catch (error) {
+      return unmade(one, formatProblem(one.problem(error)));
+    }
+    try {
+      return await ask(created);
+    } finally {
+      await closeAuthenticator(created, logger);
+    }
+  };
+  return Promise.all(config.authenticators.map(askOne));
 }

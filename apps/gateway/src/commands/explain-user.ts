@@ -2,11 +2,11 @@ import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
 import type { Entry } from '../revocation/list.ts';
-import { issuesTokens } from '../runtime/authenticators.ts';
+import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { cachedLines, readCached } from './cached-of-user.ts';
 import { commandLine } from './command-line.ts';
-import { withAuthenticators } from './connections.ts';
+import { askEach } from './connections.ts';
 import { issuingOf, type SeenToken, toJson } from './issuer.ts';
 import { lockoutLines } from './lockouts.ts';
 import { type LookedUp, lookUpUser } from './look-up-user.ts';
@@ -35,10 +35,10 @@ export async function explainUser(
   const observed = createObserver(config);
   const looked = await lookUpAll(config, name, observed);
   const groups = observed.seen.groups.flatMap(({ final }) => final);
-  const parts = await readUserParts(config, name, groups, redis);
-  const rows = [...looked, ...sessionRow(config, parts)];
+  const { parts, revocations } = await readUserParts(config, name, groups, redis);
+  const rows = [...looked, ...sessionRow(config, name, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
-  const cached = await readCached(config, name, looked, redis);
+  const cached = await readCached(config, name, looked, revocations, redis);
   if (options.output === 'json') {
     printJson({ user: name, authenticators: known, ...observed.seen, cached, ...partsJson(config, parts) });
   } else {
@@ -61,24 +61,23 @@ async function lookUpAll(config: GatewayConfig, name: string, observed: Observed
     return name.startsWith(prefix) && name !== prefix;
   });
   const logger = await createLogger('error');
-  return withAuthenticators({ ...config, authenticators: theirs }, logger, (created) => {
-    return Promise.all(
-      created.map((one) => lookUpUser(config, one, name.slice(one.config.username.prefix.length), observed)),
-    );
+  const lookUp = (one: CreatedAuthenticator) =>
+    lookUpUser(config, one, name.slice(one.config.username.prefix.length), observed);
+  return askEach({ ...config, authenticators: theirs }, logger, lookUp, ({ name: authenticator }, reason) => {
+    return { authenticator, answer: 'could not be checked', reason, tokens: null, account: null };
   });
 }
 
 /** The authenticator of sessions. Their names are those of who logged in, and were judged then. */
-function sessionRow({ login }: GatewayConfig, { sessions }: UserParts): readonly LookedUp[] {
+function sessionRow({ login }: GatewayConfig, name: string, { sessions }: UserParts): readonly LookedUp[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };
   if ('unread' in sessions) return [{ ...row, answer: 'could not be checked', reason: sessions.unread }];
   const tokens = sessions.value?.length ?? 0;
-  return [{ ...row, tokens, ...(tokens > 0 ? known : unknown) }];
+  return [
+    { ...row, tokens, ...(tokens > 0 ? { answer: 'known', reason: name } : { answer: 'not known', reason: '' }) },
+  ];
 }
-
-const known = { answer: 'known', reason: 'sessions' } as const;
-const unknown = { answer: 'not known', reason: '' } as const;
 
 /** A part that can't be read is null, and has its reason in `unread`. */
 function partsJson({ login }: GatewayConfig, parts: UserParts): object {
@@ -98,9 +97,9 @@ function partsJson({ login }: GatewayConfig, parts: UserParts): object {
 
 function print(looked: readonly LookedUp[], observed: Observed): void {
   const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
-    return [authenticator, answer, reason, tokens === null ? '' : String(tokens)];
+    return [authenticator, answer, tokens === null ? '' : String(tokens), reason];
   });
-  printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TOKENS'], rows);
+  printTable(['AUTHENTICATOR', 'ANSWER', 'TOKENS', 'REASON'], rows);
   printObserved(observed);
 }
 

@@ -71,10 +71,12 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
   const note = options.audience === undefined && audiences.length > 0 ? clusterNote(result, config) : undefined;
   if (note !== undefined) observed.onStep(config.login?.sessions ?? '', note);
-  const isBlocked = result.kind === 'rejected' && result.reason === 'blocked';
-  const block = isBlocked ? findBlock(blocks, token, observed) : undefined;
-  const subject = refusedUser(config, answers);
-  const locks = isRead && redis && subject ? await readLockoutsOf(redis, config, subject) : [];
+  const refused = refusedUser(config, answers);
+  // Whether a token for another audience is blocked is not known yet: blocks are looked at after audiences.
+  const mayBeBlocked = refused?.reason === 'blocked' || refused?.reason === 'audience-mismatch';
+  const block = mayBeBlocked ? findBlock(blocks, token, observed, refused.user) : undefined;
+  const isGuess = refused?.reason === 'invalid-credentials' || refused?.reason === 'throttled';
+  const locks = isRead && redis && isGuess && refused.user ? await readLockoutsOf(redis, config, refused.user) : [];
   const found = { observed, block, locks, result, uses: usesOf(config, answers, isRead) };
   const whyNot = (name: string) => {
     const one = generation.created.find(({ config: { name: its } }) => its === name);
@@ -111,13 +113,13 @@ function rowsOf(
   });
 }
 
-/** The user, as Kubernetes sees them, whose password was refused or not sent. */
-function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer[]): string | undefined {
+/** Why the token was refused, and to whom: as Kubernetes sees them, where the authenticator names a user. */
+function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer[]) {
   const last = answers.at(-1);
   if (!last || !('decision' in last) || last.decision.kind !== 'rejected') return undefined;
   const { reason, subject } = last.decision;
-  if (subject === undefined || (reason !== 'invalid-credentials' && reason !== 'throttled')) return undefined;
-  return authenticators.find(({ name }) => name === last.authenticator)?.username.prefix + subject;
+  const prefix = authenticators.find(({ name }) => name === last.authenticator)?.username.prefix;
+  return { reason, user: subject === undefined ? undefined : prefix + subject };
 }
 
 async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: string) {
@@ -129,9 +131,11 @@ async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: s
   }
 }
 
-function findBlock(blocks: RevocationList, token: string, { seen, credential }: Observed): Entry | undefined {
+/** @param user who was refused. Their groups are known only after the identity policy */
+function findBlock(blocks: RevocationList, token: string, { seen, credential }: Observed, user?: string) {
   const ofUsers = seen.groups.map(({ username, final }) => blocks.ofUser(username, final));
-  const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential)];
+  const ofRefused = user === undefined ? undefined : blocks.ofUser(user, []);
+  const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential), ofRefused];
   return found.find((block) => block !== undefined);
 }
 
@@ -174,9 +178,9 @@ function print(authenticators: Rows, { observed, block, locks, result, uses }: F
     return;
   }
   const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
-    return [authenticator, answer, reason, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`];
+    return [authenticator, answer, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`, reason];
   });
-  printTable(['AUTHENTICATOR', 'ANSWER', 'REASON', 'TIME'], rows);
+  printTable(['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
   printObserved(observed);
   const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
   if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);

@@ -8,7 +8,7 @@ import { userPath } from './config-file.ts';
 import { openAuthority } from './init/authority.ts';
 import { createAuthority, issueClient, issueServer } from './init/certificates.ts';
 import { createFiles, exists } from './init/files.ts';
-import { parseHost } from './init/hosts.ts';
+import { isServiceName, parseHost } from './init/hosts.ts';
 import {
   clientName,
   dateOf,
@@ -55,6 +55,13 @@ export async function createFolder(folder: string, hosts: readonly string[], par
     );
   }
   await refuseExisting(folder);
+  const [first = ''] = hosts;
+  if (isServiceName(first)) {
+    printRemark(
+      `${first} is the name of a Service, and a kube-apiserver on the network of its host does not ask the cluster's DNS. ` +
+        'If yours does not run in a pod, make another folder, with an address or another name as the first --host',
+    );
+  }
   return createAll(folder, hosts, parts, now);
 }
 

@@ -65,6 +65,7 @@ function unlockText(name: string, cleared: readonly NamedLockout[], maxFailures:
   if (cleared.length === 0) {
     return (
       `no refused tries of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +
+      'Replicas forget what they counted by themselves all the same. ' +
       `To list all lockouts: ${commandLine(['lockouts'], config)}\n`
     );
   }

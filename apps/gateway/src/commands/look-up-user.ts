@@ -17,7 +17,7 @@ export async function lookUpUser(
   username: string,
   observer: ChainObserver,
 ) {
-  // Issued tokens that are neither revoked nor expired; null where none are issued. `account`: see `accountState`.
+  // Issued tokens that are neither revoked nor expired; null where none are issued. `account`: see `accountState`, or `not found`.
   const found = (tokens: number | null, answer: Answer, reason = '', account: string | null = null) => {
     return { authenticator: one.name, tokens, reason, answer, account };
   };
@@ -29,7 +29,7 @@ export async function lookUpUser(
     const trace = (step: string) => observer.onStep(one.name, step);
     // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
     const user = authenticator.lookUp ? await authenticator.lookUp(username, { signal, trace }) : issued?.user;
-    if (user === undefined) return found(tokens, 'not known');
+    if (user === undefined) return found(tokens, 'not known', '', authenticator.revalidate ? 'not found' : null);
     const account = await accountState(authenticator, user, one.timeout);
     const named = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
     observer.onNames(one.name, user, named.user);

@@ -1,3 +1,4 @@
+import type { Credential } from '@sallyport/authenticator';
 import type { ChainObserver } from '../chain/chain.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
@@ -11,7 +12,7 @@ export function createObserver({ authenticators }: GatewayConfig) {
   const groups: { authenticator: string; username: string; backend: string[]; leftOut: string[]; final: string[] }[] =
     [];
   const steps: { authenticator: string; step: string }[] = [];
-  let ids: Parameters<ChainObserver['onNames']>[3];
+  let ids: Credential | undefined;
   return {
     /** For JSON. */
     seen: { groups, steps },
@@ -22,8 +23,10 @@ export function createObserver({ authenticators }: GatewayConfig) {
     onStep(authenticator, step) {
       steps.push({ authenticator, step: String(step) });
     },
-    onNames(authenticator, given, named, credential?) {
+    onCredential(_authenticator, credential) {
       ids = credential;
+    },
+    onNames(authenticator, given, named) {
       const allowed = new Set(named.groups);
       const backend = [...new Set(given.groups)];
       // A session names a user of another authenticator, with the prefixes of that one.

@@ -4,7 +4,7 @@ import { withTimeLimit } from '../deadlines.ts';
 import { printable } from '../logging/printable.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
-import { withAuthenticators } from './connections.ts';
+import { askEach } from './connections.ts';
 import { printRemark } from './output.ts';
 import { namingAuthenticators } from './user-names.ts';
 
@@ -18,20 +18,15 @@ const longestLookUp = 2_000;
 export async function remarkUnknownUser(config: GatewayConfig, { kind, name }: Pick<Draft, 'kind' | 'name'>) {
   if (kind !== 'user') return;
   const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => name.startsWith(prefix));
-  const isKnown = await withAuthenticators(
-    { ...config, authenticators: theirs },
-    pino({ level: 'silent' }),
-    async (created) => {
-      if (created.some(({ authenticator }) => authenticator.lookUp === undefined)) return true;
-      return (await Promise.all(created.map((one) => knows(one, name)))).includes(true);
-    },
-  ).catch(() => true);
+  const ask = (one: CreatedAuthenticator) => knows(one, name).catch(() => true);
+  const answers = await askEach({ ...config, authenticators: theirs }, pino({ level: 'silent' }), ask, () => true);
   const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
-  if (!isKnown) printRemark(`${doubt} It is done all the same`);
+  if (!answers.includes(true)) printRemark(`${doubt} It is done all the same`);
 }
 
-/** @throws unknown when the backend can't be asked */
+/** True also of one that can't look users up. @throws unknown when the backend can't be asked */
 async function knows({ config, authenticator }: CreatedAuthenticator, name: string): Promise<boolean> {
+  if (authenticator.lookUp === undefined) return true;
   const username = name.slice(config.username.prefix.length);
   const look = async (signal: AbortSignal) => authenticator.lookUp?.(username, { signal });
   return (await withTimeLimit(longestLookUp, 'no answer in time', look)) !== undefined;

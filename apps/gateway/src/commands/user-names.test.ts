@@ -95,9 +95,9 @@ describe('a command that changes something', () => {
     expect(await listed).toContain('--user hung:carol   # could not be checked: hung');
   });
 
-  test('lists them without that when an authenticator can not be made, and for groups', async () => {
+  test('goes on where an authenticator can not be made, and asks no one about groups', async () => {
     expect(await refusal("o'neil $x", { corp: knows, broken: 'broken' })).toBe(
-      `  --user 'corp:o'\\''neil $x'\n  --user 'broken:o'\\''neil $x'`,
+      `  --user 'corp:o'\\''neil $x'     # known: corp\n  --user 'broken:o'\\''neil $x'   # could not be checked: broken`,
     );
     expect(await refusal('ops', { corp: knows }, 'group')).toBe('  --group g:ops');
   });
@@ -142,7 +142,7 @@ describe('a command that shows a user', () => {
     [{ corp: knows, partner: knows }, '--user jane is several users, since names are as Kubernetes sees them'],
     [
       { corp: isDown, partner: knowsNot },
-      'no authenticator of this config is known to have a user jane. But corp could not be asked, so the name may be right',
+      'no authenticator of this config is known to have a user jane. But corp (down) could not be asked, so the name may be right',
     ],
   ])('lists the names when it is not one', async (lookUps, problem) => {
     await expect(findUser(config(lookUps), 'jane')).rejects.toThrow(

@@ -1,11 +1,13 @@
 import { pino } from 'pino';
-import type { GatewayConfig, IdentityConfig } from '../config/types.ts';
+import { causeOf } from '../config/problems.ts';
+import type { AuthenticatorConfig, GatewayConfig, IdentityConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
 import { printable } from '../logging/printable.ts';
+import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { shellQuoted } from '../shell-quoted.ts';
 import { helpdeskScript } from './command-line.ts';
-import { withAuthenticators } from './connections.ts';
+import { askEach } from './connections.ts';
 import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { columns, printRemark, UsageError } from './output.ts';
 import { readTraces } from './user-traces.ts';
@@ -53,8 +55,7 @@ const longest = { message: 2_000, search: 10_000 };
 export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group', name: string, isExact = false) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
-  // An authenticator that can't be made must not stop a block: the names are listed without answers then.
-  const answers = kind === 'user' ? await whoKnows(config, name, candidates, longest.message).catch(() => []) : [];
+  const answers = kind === 'user' ? await whoKnows(config, name, candidates, longest.message) : [];
   const exact =
     candidates.some((one) => one.isExact) || helpdeskScript() ? '' : ', or add --exact if the name is right as it is';
   throw new UsageError(
@@ -90,10 +91,9 @@ export async function findUser(config: GatewayConfig, name: string, { isExact = 
     printRemark(`${printable(name)} is ${printable(found.name)}${doubt === '' ? '' : ` (not looked up: ${doubt})`}`);
     return found;
   }
-  const down = [
-    ...new Set(answers.filter(({ answer }) => answer === 'could not be checked').map((one) => one.authenticator)),
-  ];
-  const unsure = down.length === 0 ? '' : `. But ${down.join(', ')} could not be asked, so the name may be right`;
+  const unchecked = answers.filter(({ answer }) => answer === 'could not be checked');
+  const down = new Set(unchecked.map(({ authenticator, reason }) => printable(`${authenticator} (${reason})`)));
+  const unsure = down.size === 0 ? '' : `. But ${[...down].join(', ')} could not be asked, so the name may be right`;
   const problem =
     known.length === 0
       ? `no authenticator of this config is known to have a user ${printable(name)}${unsure}`
@@ -101,7 +101,7 @@ export async function findUser(config: GatewayConfig, name: string, { isExact = 
   throw new UsageError(`${problem}. Write one of these:${listing('user', candidates, answers)}`);
 }
 
-type Answers = readonly (Pick<LookedUp, 'authenticator' | 'answer' | 'tokens'> & { readonly name: string })[];
+type Answers = readonly (Omit<LookedUp, 'account'> & { readonly name: string })[];
 
 function isKnown({ name }: Candidate, answers: Answers): boolean {
   return answers.some((one) => one.name === name && knows(one));
@@ -111,7 +111,7 @@ function knows({ answer, tokens }: Pick<LookedUp, 'answer' | 'tokens'>): boolean
   return answer === 'known' || answer === 'refused by policy' || (tokens ?? 0) > 0;
 }
 
-/** Asks who knows a name without a prefix. @throws ConfigError when an authenticator can't be made */
+/** Asks who knows a name without a prefix. */
 async function whoKnows(
   config: GatewayConfig,
   username: string,
@@ -124,27 +124,29 @@ async function whoKnows(
     askAuthenticators(config, username, limit),
     withTimeLimit(limit, 'late', () => readTraces(config, names, redis)).catch(() => []),
   ]);
-  const others = traces.map(({ name, where, answer }) => ({ name, authenticator: where, answer, tokens: null }));
+  const others = traces.map(({ where, ...trace }) => ({ ...trace, authenticator: where, tokens: null }));
   return [...answers, ...others];
 }
 
-/** @throws ConfigError when one of them can't be made */
+/** Prints a remark for each that can't be made. */
 function askAuthenticators(config: GatewayConfig, username: string, limit: number): Promise<Answers> {
   const authenticators = namingAuthenticators(config);
   const observer = { onStep: () => undefined, onNames: () => undefined };
-  return withAuthenticators({ ...config, authenticators }, pino({ level: 'silent' }), (created) => {
-    return Promise.all(
-      created.map(async (one) => {
-        const {
-          name: authenticator,
-          username: { prefix },
-        } = one.config;
-        const unanswered = { answer: 'could not be checked', tokens: null } as const;
-        const look = () => lookUpUser(config, one, username, observer);
-        const { answer, tokens } = await withTimeLimit(limit, 'late', look).catch(() => unanswered);
-        return { authenticator, answer, tokens, name: prefix + username };
-      }),
-    );
+  const unanswered = ({ name: authenticator, username: { prefix } }: AuthenticatorConfig, reason: string) => {
+    return { authenticator, answer: 'could not be checked', reason, tokens: null, name: prefix + username } as const;
+  };
+  const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
+    const late = `no answer in ${limit / 1_000} s`;
+    try {
+      const looked = await withTimeLimit(limit, late, () => lookUpUser(config, one, username, observer));
+      return { ...looked, name: one.config.username.prefix + username };
+    } catch (error) {
+      return unanswered(one.config, causeOf(error));
+    }
+  };
+  return askEach({ ...config, authenticators }, pino({ level: 'silent' }), ask, (one, problem) => {
+    printRemark(printable(problem));
+    return unanswered(one, "it can't be made");
   });
 }
 

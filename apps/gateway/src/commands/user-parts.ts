@@ -9,9 +9,9 @@ import { namedLockouts } from './named-lockouts.ts';
 import { readSessions } from './user-traces.ts';
 
 /** What was read, or why it could not be read. */
-type Part<Value> = { readonly value: Value } | { readonly unread: string };
+export type Part<Value> = { readonly value: Value } | { readonly unread: string };
 
-export type UserParts = Awaited<ReturnType<typeof readUserParts>>;
+export type UserParts = Awaited<ReturnType<typeof readUserParts>>['parts'];
 
 /**
  * Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one.
@@ -24,13 +24,14 @@ export async function readUserParts(
   groups: readonly string[],
   redis: ProbedRedis | undefined,
 ) {
-  const [blocks, lockouts, sessions, audit] = await Promise.all([
-    partOf(async () => blocksOf(await readBlockList(needRedis(redis)), name, groups)),
+  const [revocations, lockouts, sessions, audit] = await Promise.all([
+    partOf(() => readBlockList(needRedis(redis))),
     partOf(async () => namedLockouts(needRedis(redis), config, name)),
     partOf(() => readSessions(config, name)),
     partOf(() => readTrail(config, name)),
   ]);
-  return { blocks, lockouts, sessions, audit };
+  const blocks = 'unread' in revocations ? revocations : { value: blocksOf(revocations.value, name, groups) };
+  return { parts: { blocks, lockouts, sessions, audit }, revocations };
 }
 
 async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {

@@ -1,3 +1,4 @@
+import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { blocksIn } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
@@ -26,6 +27,8 @@ interface Trace {
   readonly name: string;
   readonly where: string;
   readonly answer: 'known' | 'could not be checked';
+  /** Why it could not be checked. */
+  readonly reason: string;
 }
 
 /**
@@ -34,26 +37,29 @@ interface Trace {
  * @param redis left out: no blocks and no lockouts are looked for
  */
 export async function readTraces(config: GatewayConfig, names: readonly string[], redis?: ProbedRedis) {
-  const unread = (where: string) => names.map((name): Trace => ({ name, where, answer: 'could not be checked' }));
+  const unread = (where: string) => (error: unknown) =>
+    names.map((name): Trace => ({ name, where, answer: 'could not be checked', reason: causeOf(error) }));
   const sessions = config.login?.sessions ?? '';
   const [ofSessions, ofFleet] = await Promise.all([
-    readSessionNames(config, names, sessions).catch(() => unread(sessions)),
-    redis ? readFleet(redis, config).catch(() => unread('blocks and lockouts')) : [],
+    readSessionNames(config, names, sessions).catch(unread(sessions)),
+    redis ? readFleet(redis, config).catch(unread('blocks and lockouts')) : [],
   ]);
   return [...ofSessions, ...ofFleet].filter(({ name }) => names.includes(name));
 }
 
 async function readSessionNames(config: GatewayConfig, names: readonly string[], where: string) {
   const counts = await Promise.all(names.map(async (name) => (await readSessions(config, name))?.length ?? 0));
-  return names.flatMap((name, at): Trace[] => (counts[at] ? [{ name, where, answer: 'known' }] : []));
+  return names.flatMap((name, at): Trace[] => (counts[at] ? [{ name, where, ...known }] : []));
 }
+
+const known = { answer: 'known', reason: '' } as const;
 
 /** Whom the running gateways refuse. */
 async function readFleet(redis: ProbedRedis, config: GatewayConfig): Promise<readonly Trace[]> {
   const [listing, lockouts] = await Promise.all([readListing(redis), namedLockouts(redis, config)]);
   const blocks = blocksIn(listing).filter(({ kind }) => kind === 'user');
   return [
-    ...blocks.map(({ name }) => ({ name, where: 'blocks', answer: 'known' }) as const),
-    ...lockouts.map(({ user }) => ({ name: user, where: 'lockouts', answer: 'known' }) as const),
+    ...blocks.map(({ name }) => ({ name, where: 'blocks', ...known })),
+    ...lockouts.map(({ user }) => ({ name: user, where: 'lockouts', ...known })),
   ];
 }

@@ -62,9 +62,12 @@ describe('problems of plugins name the authenticator, the package and the fix', 
   });
 
   test('create() that throws, reported by the config', async () => {
-    await using folder = await folderWithProbe();
+    await using folder = await folderWithProbe(
+      pluginSource('z.object({ a: z.string(), b: z.array(z.object({ c: z.string() })) })'),
+    );
     const secret = randomBytes(16).toString('hex');
-    const text = 'authenticators:\n  - name: corp\n    use: ./probe.js\n    options: { a: { env: A } }';
+    const text =
+      'authenticators:\n  - name: corp\n    use: ./probe.js\n    options: { a: { env: A }, b: [{ c: ./ca.crt }] }';
     const [corp] = (await folder.load(text, { A: secret })).authenticators;
     const report = (cause: unknown, ...more: [failure?: string, secrets?: string[]]) =>
       corp ? formatProblem(corp.problem(cause, ...more)).replaceAll(`${folder.path}/`, '') : '';
@@ -73,6 +76,9 @@ describe('problems of plugins name the authenticator, the package and the fix', 
     );
     expect(report(new Error('down'), "can't issue tokens")).toMatch(
       /authenticator corp \(probe\.js\) can't issue tokens: down$/,
+    );
+    expect(report(new Error(`${folder.path}/ca.crt can't be read`))).toBe(
+      "gateway.yaml:4:40: authenticators[0].options.b[0].c: authenticator corp (probe.js) can't be made: ca.crt can't be read",
     );
     const withheld = / can't be made: what the plugin says of it quotes a secret and is withheld$/;
     expect(report(new Error(`no server at ${secret}`))).toMatch(withheld);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isAbsolute } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { completeCache, idleCache } from './cache/lifetimes.ts';
 import { PluginError, pluginFile } from './plugin-location.ts';
@@ -39,8 +39,10 @@ export async function prepareAuthenticator(
     /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
     pluginFiles: [pluginFile(use, around.configFile)].filter((file) => file !== undefined),
     problems: attribute(filled.problems, authenticatorTitle(name)),
-    /** Secrets that are written in the file: it works, but should be changed. */
-    warnings: [] as Problem[],
+    /** What works, but should be changed. */
+    warnings: attribute(filled.warnings, authenticatorTitle(name)),
+    /** Whether a secret is written in the file. */
+    hasSecrets: false,
   };
   if (use === '') return prepared;
   try {
@@ -49,8 +51,9 @@ export async function prepareAuthenticator(
     const validated = await validateOptions(resolved, options, filled, [...path, 'options']);
     const found = [...idleCache(cache, resolved.plugin.caching, [...path, 'cache']), ...validated.problems];
     const problems = [...prepared.problems, ...attribute(found, title)];
-    const warnings = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
-    return { ...prepared, resolved, options: validated.options, problems, warnings };
+    const written = attribute(writtenSecrets(resolved, options, [...path, 'options']), title);
+    const warnings = [...prepared.warnings, ...written];
+    return { ...prepared, resolved, options: validated.options, problems, warnings, hasSecrets: written.length > 0 };
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     const problem = { path: [...path, 'use'], message: error.message, fix: error.fix };
@@ -122,6 +125,7 @@ export function completeAuthenticators(
   { authenticators, server, cache, login }: FileConfig,
   prepared: readonly PreparedAuthenticator[],
   locate: YamlSource['locate'],
+  baseDirectory: string,
 ) {
   const limits = concurrencyLimits(authenticators, server.maxInFlight);
   const maxWaiting = queueLimit(limits, server.maxInFlight);
@@ -145,12 +149,13 @@ export function completeAuthenticators(
       /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
       withhold: (words: string) => withholdSecrets(words, secrets, withheld),
       /**
-       * What its plugin threw, as a problem at this authenticator's line of the file, naming it and its package. A message
-       * that quotes a secret of its options, or one of `more`, is withheld.
+       * What its plugin threw, as a problem at this authenticator's line of the file, or at the line of the file that the message begins
+       * with, naming it and its package. A message that quotes a secret of its options, or one of `more`, is withheld.
        */
       problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
         const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
-        return locate({ path: ['authenticators', index], message: `${title} ${failure}: ${message}` });
+        const path = ['authenticators', index, ...pathOfFile({ options: settings.options }, message, baseDirectory)];
+        return locate({ path, message: `${title} ${failure}: ${message}` });
       },
       /** Why it can't log anyone in, as a problem at its name in `login.authenticators`. */
       loginProblem: (reason: string) => {
@@ -159,6 +164,17 @@ export function completeAuthenticators(
       },
     };
   });
+}
+
+/** Finds the option whose file a message begins with: its plugin has read the file by itself. Empty: there is none. */
+function pathOfFile(options: object, message: string, baseDirectory: string): Path {
+  for (const [key, value] of Object.entries(options)) {
+    const step = Array.isArray(options) ? Number(key) : key;
+    if (typeof value === 'string' && message.startsWith(`${resolve(baseDirectory, value)} `)) return [step];
+    const rest = typeof value === 'object' && value !== null ? pathOfFile(value, message, baseDirectory) : [];
+    if (rest.length > 0) return [step, ...rest];
+  }
+  return [];
 }
 
 /**

@@ -227,6 +227,20 @@ describe('a secret that is written in the file', () => {
   });
 });
 
+test('a secret of a file with empty lines at its end is a warning at its line, for authenticators and cache.redis', async () => {
+  await using folder = await folderWithProbe();
+  await folder.write('s', `${randomBytes(32).toString('base64')}\n\n`);
+  await folder.write('password', 'hunter2222\n\n');
+  const more = `cache: { redis: { url: "redis://127.0.0.1", password: { file: password }, sealingKeys: [{ env: KEY }] } }`;
+  const text = yaml({ authenticator: '    options: { a: { file: s } }', more });
+  const { warnings, hasSecrets } = await folder.load(text, { KEY: randomBytes(32).toString('base64') });
+  expect(hasSecrets).toBe(false);
+  expect(warnings).toMatchObject([
+    { path: 'cache.redis.password', line: expect.any(Number) },
+    { path: 'authenticators[0].options.a', line: expect.any(Number) },
+  ]);
+});
+
 describe('a pattern of groups that begins with the prefix of its own authenticator', () => {
   const withGroups = (groups: string) => yaml({ authenticator: `    groups: ${groups}` });
 

@@ -14,9 +14,10 @@ import {
   wordIssue,
 } from './problems.ts';
 import { denied, readText, UnusableFileError } from './read-text.ts';
-import { checkRules, unlikelyPatterns } from './rules.ts';
+import { checkRules } from './rules.ts';
 import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
 import { unknownKeys } from './unknown-keys.ts';
+import { unlikelyValues } from './unlikely.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
@@ -43,7 +44,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     ...withAbsolutePaths(settings, baseDirectory),
     cache,
     /** In the order they are asked. Never empty. */
-    authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate),
+    authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate, baseDirectory),
     /** The config file, absolute. */
     file: configFile,
     /** Where relative paths start: the folder of `file`. */
@@ -55,9 +56,9 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     /** Plugins that are named by path, absolute. */
     pluginFiles,
     /** What works but should be changed. */
-    warnings: warningsOf(settings, found).map(source.locate),
+    warnings: [...filled.warnings, ...warningsOf(settings, found, source.value)].map(source.locate),
     /** Whether a secret is written in it. */
-    hasSecrets: found.some((one) => one.warnings.length > 0),
+    hasSecrets: found.some((one) => one.hasSecrets),
   });
   const parsed = parseFile(filled.value);
   const problems = [
@@ -82,9 +83,13 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
 /** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
 export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 
-function warningsOf(settings: Pick<FileConfig, 'authenticators'>, found: readonly PreparedAuthenticator[]): Problem[] {
+function warningsOf(
+  settings: Pick<FileConfig, 'authenticators'>,
+  found: readonly PreparedAuthenticator[],
+  written: YamlSource['value'],
+): Problem[] {
   const places = found.map(({ index }) => index);
-  return [...found.flatMap((one) => one.warnings), ...unlikelyPatterns(settings, places)];
+  return [...found.flatMap((one) => one.warnings), ...unlikelyValues(settings, places, written)];
 }
 
 /** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */

@@ -26,6 +26,10 @@ test.each([
   ]);
 });
 
+test('nothing is said of names while two authenticators have one: it may be that which one of them lacks', async () => {
+  expect(await problemsOf({}, ['corp', 'corp'])).toEqual([]);
+});
+
 test('one that checks passwords is not proposed for login.sessions', async () => {
   expect(await problemsOf({ authenticators: ['robots'], sessions: 'robot' })).toEqual([
     expect.stringMatching(/login\.sessions: "robot" is no authenticator of this file: write one of sessions$/),

@@ -6,7 +6,8 @@ type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string }
 
 /**
  * Checks the names in `login`: an authenticator has each, and that of `login.sessions` can issue sessions. Values that are missing or of
- * the wrong type are left to the schema of the file, and so is a file in which an authenticator has no name.
+ * the wrong type are left to the schema of the file, and so is a file in which an authenticator has no name, or two have one: a name in
+ * `login` may be that which one of them lacks.
  *
  * @param file as it is written
  */
@@ -15,7 +16,7 @@ export function loginNameProblems(file: YamlSource['value'], prepared: readonly 
     const name = valueAt(file, ['authenticators', index, 'name']);
     return typeof name === 'string' ? [{ name, resolved }] : [];
   });
-  if (named.length < prepared.length) return [];
+  if (new Set(named.map(({ name }) => name)).size < prepared.length) return [];
   const sessions = valueAt(file, ['login', 'sessions']);
   const written = valueAt(file, ['login', 'authenticators']);
   const checkers: readonly unknown[] = Array.isArray(written) ? written : [];

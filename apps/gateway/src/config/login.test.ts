@@ -74,6 +74,19 @@ describe('login is refused with', () => {
     expect(problemsOf({}, [corp, { ...sessions, ...own }])).toEqual([expect.stringContaining(expected)]);
   });
 
+  const port = ', with its port unless that is 443';
+  test.each([
+    ['login.corp.net', `https://login.corp.net${port}`],
+    ['login.corp.net:9444', 'https://login.corp.net:9444'],
+    ['https://ada:secret@login.corp.net:9444/login', 'https://login.corp.net:9444'],
+    ['http://login.corp.net', `https://login.corp.net${port}`],
+    ['ldaps://login.corp.net', `https://login.corp.net${port}`],
+    ...['', 'a b', 7].map((text) => [text, `https://login.example.com${port}`]),
+  ])('the publicUrl %j, and what to write keeps its host and port', (publicUrl, written) => {
+    const { problems } = parseFile({ authenticators: [corp, sessions], login: { ...login, publicUrl } });
+    expect(problems).toMatchObject([{ path: ['login', 'publicUrl'], fix: `write ${written}` }]);
+  });
+
   test.each([null, 7, 'on', []])('something else in its place: %j', (value) => {
     const { problems } = parseFile({ authenticators: [corp, sessions], login: value });
     expect(problems).toMatchObject([{ path: ['login'] }]);

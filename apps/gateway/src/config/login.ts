@@ -23,10 +23,15 @@ function parseRate(input: unknown): Parsed<Rate> {
   return { value: { count: Number(tries), per } };
 }
 
+const anOrigin = { origin: 'https://login.example.com', port: '' };
+
 /** The address by which people reach the login server: its origin and nothing more. */
 function parsePublicUrl(input: unknown): Parsed<string> {
-  const fix = 'write https://login.example.com:8444';
-  const url = typeof input === 'string' ? URL.parse(input) : null;
+  const text = typeof input === 'string' ? input : '';
+  const url = URL.parse(text);
+  // The origin has neither a user nor a password.
+  const { origin, port } = URL.parse(`https://${text.replace(/^\w+:\/\//, '')}`) ?? anOrigin;
+  const fix = `write ${origin}${port === '' ? ', with its port unless that is 443' : ''}`;
   if (url === null || !/^https?:$/.test(url.protocol)) return { problem: 'must be a URL', fix };
   if (url.href !== `${url.origin}/`) return { problem: 'must have no path, user or query', fix };
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');

@@ -175,7 +175,8 @@ function writeList(input: unknown): string {
 function wordBound(bound: string, origin: string, limit: number | bigint): string {
   const unit = { array: 'entries', string: 'characters' }[origin];
   if (unit === undefined) return `must be ${bound} ${limit}`;
-  return limit === 1 ? 'must not be empty' : `must have ${bound} ${limit} ${unit}`;
+  if (limit !== 1) return `must have ${bound} ${limit} ${unit}`;
+  return `must not be empty: ${origin === 'array' ? 'write at least one entry' : 'give it a value'}`;
 }
 
 /** An issue of a Standard Schema, with what zod adds. */

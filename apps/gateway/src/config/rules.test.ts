@@ -123,7 +123,12 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     [
       'no names',
       { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: [] }' },
-      'server.tls.clientNames: must not be empty',
+      'server.tls.clientNames: must not be empty: write at least one entry',
+    ],
+    [
+      'a name without letters',
+      { server: '  tls: { certFile: c, keyFile: k, clientCAFile: a, clientNames: [""] }' },
+      'server.tls.clientNames[0]: must not be empty: give it a value',
     ],
     [
       'both',
@@ -209,7 +214,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
   });
 
   test.each([
-    ['authenticators: []', '1:17: authenticators: must not be empty'],
+    ['authenticators: []', '1:17: authenticators: must not be empty: write at least one entry'],
     [
       'server: { maxInFlight: 1 }\nauthenticators: [{ name: a, use: ./probe.js }]',
       '1:24: server.maxInFlight: must be a whole number from 2 to 100000',

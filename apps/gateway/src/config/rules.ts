@@ -153,24 +153,6 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
   };
 }
 
-/** Finds what may be meant, but most likely lets nothing pass: patterns of groups with the prefix that only Kubernetes sees. */
-export function unlikelyPatterns(
-  { authenticators }: Pick<FileConfig, 'authenticators'>,
-  places: readonly number[],
-): Problem[] {
-  return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) => {
-    const wrong = [...allow.entries()].filter(([, pattern]) => prefix !== '' && pattern.startsWith(prefix));
-    return wrong.map(([index, pattern]) => ({
-      path: [...ofEntry(places[position] ?? position, 'groups.allow'), index],
-      message: `"${pattern}" begins with groups.prefix, and is compared with the names of the backend, which come before the prefix`,
-      fix:
-        pattern === prefix
-          ? 'write the name of a group there'
-          : `write ${JSON.stringify(pattern.slice(prefix.length))}`,
-    }));
-  });
-}
-
 /** What `login` demands of authenticators, and its own values of each other. */
 function loginRules({ login, authenticators }: FileConfig): Rule[] {
   if (!isObject(login)) return [];

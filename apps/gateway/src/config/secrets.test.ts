@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fillSecrets, withholdSecrets } from './secrets.ts';
+import { fillSecrets, placeholder, withholdSecrets } from './secrets.ts';
 import { type ConfigFolder, configFolder } from './testing/config-folder.ts';
 
 const path = ['authenticators', 0, 'options'];
@@ -19,27 +19,36 @@ describe('references', () => {
     expect(await fill(folder, options, { URL: inEnvironment })).toEqual({
       value: { url: inEnvironment, deep: [{ password: inFile }], port: 1 },
       problems: [],
+      warnings: [],
       files: [join(folder.path, 'secrets/ldap')],
       secrets: [inEnvironment, inFile],
     });
   });
 
   test.each([
-    ['a\n', 'a'],
-    ['a\r\n', 'a'],
-    ['a\n\n', 'a\n'],
-    [' a ', ' a '],
-    ['a\nb', 'a\nb'],
-  ])('of the file content %j the secret is %j', async (content, secret) => {
+    ['a\n', 'a', 0],
+    ['a\r\n', 'a', 0],
+    ['a\n\n', 'a\n', 1],
+    ['a\r\n\r\n', 'a\r\n', 1],
+    [' a ', ' a ', 0],
+    ['a\nb', 'a\nb', 0],
+  ])('of the file content %j the secret is %j, with %i warnings', async (content, secret, count) => {
     await using folder = await configFolder();
     await folder.write('s', content);
-    expect(await fill(folder, { a: { file: 's' } })).toMatchObject({ value: { a: secret } });
+    const { value, warnings } = await fill(folder, { a: { file: 's' } });
+    expect(value).toEqual({ a: secret });
+    const message = `the file ${join(folder.path, 's')} ends with several line ends, and all but the last one are part of the secret`;
+    const warning = { path: [...path, 'a'], message, fix: 'remove the empty lines at its end' };
+    expect(warnings).toEqual(count === 0 ? [] : [warning]);
   });
 
   test('are maps of exactly one key with a text: others are the plugin’s own', async () => {
     await using folder = await configFolder();
     const options = { a: { env: 'A', more: 1 }, b: { file: 1 }, c: { env: null }, d: { other: 'A' }, e: {}, f: [] };
-    expect(await fill(folder, options, { A: 'x' })).toEqual({ value: options, problems: [], files: [], secrets: [] });
+    expect(await fill(folder, options, { A: 'x' })).toEqual({
+      value: options,
+      ...{ problems: [], warnings: [], files: [], secrets: [] },
+    });
   });
 
   test('are never the options as a whole', async () => {
@@ -58,6 +67,7 @@ describe('problems name the path and what is missing', () => {
     ['no file', { file: 'none' }, "FOLDER/none can't be read: there is no such file"],
     ['an empty file', { file: 'empty' }, 'the file FOLDER/empty is empty'],
     ['only a newline', { file: 'newline' }, 'the file FOLDER/newline is empty'],
+    ['the text of init', { file: 'init' }, 'the file FOLDER/init still has the text that init wrote'],
     ['a folder', { file: '.' }, 'FOLDER is a folder'],
     ['a big file', { file: 'big' }, 'FOLDER/big is bigger than 64 KiB'],
     ['no UTF-8', { file: 'binary' }, 'FOLDER/binary is not valid UTF-8: save it as UTF-8 text'],
@@ -65,6 +75,7 @@ describe('problems name the path and what is missing', () => {
     await using folder = await configFolder();
     await folder.write('empty', '');
     await folder.write('newline', '\n');
+    await folder.write('init', `${placeholder}\n`);
     await folder.write('big', 'x'.repeat(64 * 1024 + 1));
     await folder.write('binary', new Uint8Array([0xff, 0xfe]));
     const { problems } = await fill(folder, { bind: [{ password: reference }] }, { EMPTY: '' });

@@ -16,6 +16,8 @@ export interface SecretSources {
 export interface Filled<Value = unknown> {
   readonly value: Value;
   readonly problems: readonly Problem[];
+  /** Secrets that work, but most likely are not what was meant. */
+  readonly warnings: readonly Problem[];
   /** Absolute, read or not: a change in one is a change of the config. */
   readonly files: readonly string[];
   /** The secrets themselves, to keep them out of messages. */
@@ -30,6 +32,7 @@ export interface Filled<Value = unknown> {
  */
 export async function fillSecrets(options: unknown, path: Path, sources: SecretSources): Promise<Filled> {
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   const files: string[] = [];
   const secrets: string[] = [];
 
@@ -47,15 +50,25 @@ export async function fillSecrets(options: unknown, path: Path, sources: SecretS
     }
     if (kind === 'file') files.push(resolve(sources.baseDirectory, name));
     const found = await (kind === 'env' ? findInEnvironment : findInFile)(name, sources);
-    if ('secret' in found) secrets.push(found.secret);
-    else problems.push({ path: at, ...found });
-    return 'secret' in found ? found.secret : undefined;
+    if (!('secret' in found)) {
+      problems.push({ path: at, ...found });
+      return undefined;
+    }
+    secrets.push(found.secret);
+    if (found.warning !== undefined) warnings.push({ path: at, ...found.warning });
+    return found.secret;
   }
 
-  return { value: await fillWithin(options, path), problems, files, secrets };
+  return { value: await fillWithin(options, path), problems, warnings, files, secrets };
 }
 
-type Found = { readonly secret: string } | { readonly message: string; readonly fix: string };
+/** What `init` writes into the file of a password that only the operator knows. */
+export const placeholder = 'replace this by the password of the service account';
+
+const fillIn = 'write the password of the service account into it';
+
+type Objection = Pick<Required<Problem>, 'message' | 'fix'>;
+type Found = { readonly secret: string; readonly warning?: Objection } | Objection;
 
 function findInEnvironment(name: string, { environment }: SecretSources): Found {
   if (name === '') return { message: 'env is empty', fix: 'name a variable' };
@@ -70,7 +83,11 @@ async function findInFile(name: string, { baseDirectory }: SecretSources): Promi
   const file = resolve(baseDirectory, name);
   try {
     const secret = (await readText(file, secretFileLimit)).replace(/\r?\n$/, '');
-    return secret === '' ? { message: `the file ${file} is empty`, fix: 'write the secret into it' } : { secret };
+    if (secret === placeholder) return { message: `the file ${file} still has the text that init wrote`, fix: fillIn };
+    if (secret === '') return { message: `the file ${file} is empty`, fix: 'write the secret into it' };
+    if (!/[\r\n]$/.test(secret)) return { secret };
+    const message = `the file ${file} ends with several line ends, and all but the last one are part of the secret`;
+    return { secret, warning: { message, fix: 'remove the empty lines at its end' } };
   } catch (error) {
     if (!(error instanceof UnusableFileError)) throw error;
     return { message: error.message, fix: error.fix ?? 'make it a file that holds the secret alone' };

@@ -2,7 +2,9 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { createAttempts } from './attempts.ts';
-import { clearLockout, readLockouts } from './shared-lockouts.ts';
+import { abandonedAfter } from './local-guard.ts';
+import { clearLockout, readLockouts, subjectKey } from './shared-lockouts.ts';
+import { createRecords } from './shared-records.ts';
 import { type OpenedGuardRedis, openGuardRedis } from './testing/opened-redis.ts';
 import { socketOf } from './testing/replicas.ts';
 
@@ -74,4 +76,18 @@ test('names and tries that no gateway wrote are not listed, and no name is there
   const hash = (await client.keys('*lockout:*')).find((key) => key !== names) ?? '';
   await client.hset(hash, 'try:made-up', 'refused 1 a b');
   expect(await list()).toEqual([['jane', 1, false]]);
+});
+
+test('tries that were never settled are listed once they keep a user out, and can be cleared', async () => {
+  // As a Redis leaves them that has lost the last second of its append-only file.
+  const key = subjectKey(opened.shared, { authenticator: 'corp', subject: 'uid=jane' });
+  const begun = Date.now() - abandonedAfter - 60_000;
+  for (const secret of ['a', 'b']) {
+    const record = createRecords(opened.shared, key).write(`try:${secret}`, 'pending', begun, secret.repeat(43));
+    await server.client().hset(key, ...record);
+  }
+  expect(await send('jane', 'c')).toBe('throttled');
+  expect(await list()).toEqual([['jane', 2, true]]);
+  for (const one of await readLockouts(probed(), settings)) await clearLockout(probed(), one);
+  expect([await list(), await send('jane', 'c', 'accepted')]).toEqual([[], 'sent']);
 });

@@ -8,7 +8,7 @@ import { changeScript, readScript } from './shared-scripts.ts';
 
 /*
  * The hash of a subject is named by a digest (see `shared-records.ts`), so nothing in it shows whose tries it counts. For
- * `sallyport lockouts`, a replica whose try was refused also writes the name, sealed, into a hash of that hour:
+ * `sallyport lockouts`, a replica whose try was refused, or not sent, also writes the name, sealed, into a hash of that hour:
  *
  *   lockout:{names}:<hour>    <digest of the subject> → [authenticator, subject, username], sealed
  *

@@ -83,6 +83,8 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
       const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
       const { verdict, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit, begunAt, mayDouble });
       if (verdict !== 'admit' && hasSlot) settle('unavailable');
+      // Its tries may be counted under no name: they were never settled, or Redis has lost the name. Commands find it from now on.
+      if (verdict === 'throttled' || verdict === 'invalid-credentials') hash.note();
       if (verdict !== 'wait') return verdict;
       until ??= now() + maxWait;
       if (!isOver) return 'wait';
@@ -164,8 +166,8 @@ async function inquire(
 const knownFor = 30 * 24 * 60 * 60 * 1000;
 /** Of one subject: a password, and as many more as a directory accepts beside it (such as tokens of applications). */
 const maxKnown = 8;
-/** Fields that a hash may have, besides two for each refused try that is allowed. */
-const spareFields = 256;
+/** Fields that a hash may have: two for each refused try that is allowed, and some more. */
+const mostFields = ({ maxFailures }: LockoutConfig): number => 256 + 2 * maxFailures;
 
 /** See `takeScript`. */
 const replySchema = z.tuple([z.int(), z.int(), z.int(), z.array(z.string())]);
@@ -183,6 +185,7 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
   const [secret = ''] = secrets;
   const redisTime = (monotonic = now()) => monotonic + redisClock.offset;
   const atLeast = () => settings().window + abandonedAfter;
+  const note = () => noteName(redis, tried, redisTime(), atLeast());
   let last: Pick<SharedRecords, 'known' | 'tries'> = { known: new Map(), tries: [] };
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
@@ -202,8 +205,7 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
   async function take({ id, limit, limitOfDouble, timeLimit }: Take) {
     const expected = redisTime();
     const own = records.write(tryField(id), 'pending', expected, secret);
-    const most = spareFields + 2 * settings().maxFailures;
-    const rest = [...own, limit, atLeast(), knownFor, most, limitOfDouble, ...secrets];
+    const rest = [...own, limit, atLeast(), knownFor, mostFields(settings()), limitOfDouble, ...secrets];
     const work = (client: RedisClient) => client.eval(takeScript, 1, key, ...rest);
     const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
     const [hasSlot, time, removed, fields] = readReply(replySchema, await asking);
@@ -220,7 +222,7 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
       // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
       const isOld = wasRight || secrets.some((one) => last.known.has(one));
       come.push(...records.write(tryField(isOld ? secret : id), 'refused', redisTime(), secret));
-      noteName(redis, tried, redisTime(), atLeast());
+      note();
     }
     if (outcome === 'accepted') {
       gone.push(...oldest(last.known, secrets).map(knownField));
@@ -231,7 +233,7 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
   }
   /** When its secret was refused, in Redis' milliseconds, by the last reply; undefined: not in the window. */
   const refusedAt = () => last.tries.findLast((one) => one.state === 'refused' && secrets.includes(one.secret))?.time;
-  return { secrets, redisTime, take, settle, refusedAt };
+  return { secrets, redisTime, take, settle, note, refusedAt };
 }
 
 /** Those that were right longest ago, so that one more fits. */

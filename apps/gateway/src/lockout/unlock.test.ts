@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createAttempts } from './attempts.ts';
+import { abandonedAfter } from './local-guard.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -46,6 +47,15 @@ test('a try in progress goes on, and counts when it is refused', async () => {
   guard.unlock('corp:jane', [corp]);
   if (attempt.admitted) await attempt.settle('refused');
   expect(await send('a')).toBe('invalid-credentials');
+});
+
+test('tries that were never settled keep an unlocked user out no more', async () => {
+  const { guard, send } = setUp();
+  for (const secret of ['a', 'b']) await guard('corp').admit('uid=jane', secret, undefined, 'jane');
+  await vi.advanceTimersByTimeAsync(abandonedAfter);
+  expect(await send('c')).toBe('throttled');
+  guard.unlock('corp:jane', [corp]);
+  expect(await send('c')).toBe('sent');
 });
 
 test('who is locked out counts no more once a new password goes out, though the last try is recent', async () => {

@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
+import { isAnchor } from '@sallyport/plugin-options';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Authority, createTestAuthority, type Pair } from '../server/testing/certificates.ts';
-import { isAnchor, isTrustedChain } from './trusted-chain.ts';
+import { isTrustedChain } from './trusted-chain.ts';
 
 type Names = 'root' | 'foreign' | 'middle' | 'leaf' | 'low' | 'own';
 

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import { isIssuedBy } from '@sallyport/plugin-options';
 
 /**
  * Whether a client that trusts these CAs accepts a chain, as far as signatures go. As OpenSSL does, it goes from the server's own
@@ -13,21 +14,8 @@ export function isTrustedChain(chain: readonly X509Certificate[], trusted: reado
   // A chain has no certificate twice.
   for (let steps = 0; at !== undefined && steps <= pool.length; steps++) {
     const one: X509Certificate = at;
-    if (isSelfSigned(one)) return trusted.some(({ fingerprint256 }) => fingerprint256 === one.fingerprint256);
+    if (isIssuedBy(one, one)) return trusted.some(({ fingerprint256 }) => fingerprint256 === one.fingerprint256);
     at = pool.find((other) => other !== one && isIssuedBy(one, other));
   }
   return false;
-}
-
-/** Whether a certificate is what a client has to trust: that of a CA, or that of a server which no CA signed. */
-export function isAnchor(certificate: X509Certificate): boolean {
-  return certificate.ca || isSelfSigned(certificate);
-}
-
-function isSelfSigned(certificate: X509Certificate): boolean {
-  return isIssuedBy(certificate, certificate);
-}
-
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }

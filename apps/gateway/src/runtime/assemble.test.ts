@@ -212,14 +212,13 @@ test('an observer sees the steps of the plugin, names before and after the polic
   const observer = {
     onStep: (...step: unknown[]) => seen.push(step),
     onNames: (...names: unknown[]) => seen.push(names),
+    onCredential: (...ids: unknown[]) => seen.push(ids),
   };
   await authenticate('corp-1', { audiences: [], signal, observer });
   expect(seen).toEqual([
     ['corp', 'searched'],
-    [
-      ...['corp', { username: 'jane', groups: ['dev', 'ops'] }, { username: 'corp:jane', groups: ['corp:ops'] }],
-      { jti: '7' },
-    ],
+    ['corp', { jti: '7' }],
+    ['corp', { username: 'jane', groups: ['dev', 'ops'] }, { username: 'corp:jane', groups: ['corp:ops'] }],
   ]);
   await authenticate('corp-1', { audiences: [], signal });
   expect(traces).toEqual([expect.any(Function), undefined]);

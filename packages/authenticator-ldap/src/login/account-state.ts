@@ -164,6 +164,18 @@ export function judgeAccount(entry: Entry, moments: Moments): AccountState {
   return { seen, hidden };
 }
 
+/**
+ * OpenLDAP's flag for a password that must be changed. Without `pwdMustChange` in the user's policy, which the entry does not
+ * show, the bind succeeds all the same: the first review of a session would end it then, so the login reads this flag as well.
+ */
+export const resetFlag = 'pwdReset';
+
+/** Judges the account by that flag alone. @throws AuthenticatorError as {@link judgeAccount} */
+export function judgeReset(entry: Entry): AccountState {
+  const flag = entry.attributes.get(resetFlag.toLowerCase()) ?? [];
+  return judgeAccount({ ...entry, attributes: new Map([[resetFlag.toLowerCase(), flag]]) }, { now: Date.now() });
+}
+
 export function accountText({ refusal, seen, hidden }: AccountState): string {
   if (refusal) return `account state: ${refusal.reason}, by the attribute ${refusal.attribute}`;
   if (seen.length === 0) return 'account state: not known, the entry shows none of its attributes';

@@ -30,6 +30,11 @@ function problemOf(text: string): string {
   return 'is no DNS name and no IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
 }
 
+/** Whether a host is the name of a Service: only the DNS of a cluster knows it. */
+export function isServiceName(host: string): boolean {
+  return /\.svc(\.cluster\.local)?$/.test(host);
+}
+
 /** Returns the 4 or 16 bytes of an IP address, in network order. @param address as `parseHost` returns it */
 export function addressBytes(address: string): Uint8Array<ArrayBuffer> {
   if (!isIPv6(address)) return new Uint8Array(address.split('.').map(Number));

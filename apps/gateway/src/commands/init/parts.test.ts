@@ -62,8 +62,14 @@ test('secrets are new, for their owner alone, and in nothing that is printed; fi
 test.each([
   ['both', { redis, login: 'login.example.com' }],
   ['a Redis alone', { redis }],
-])('the config with %s loads', async (_name, given) => {
+])('the config with %s loads, once the password that only the operator knows is there', async (_name, given) => {
   await create(given);
+  if ('login' in given) {
+    const place =
+      /\/gateway\.yaml:\d+:\d+: authenticators\[3\]\.options\.bind\.password: authenticator corp: the file /;
+    await expect(loadConfig(join(folder, 'gateway.yaml'), {})).rejects.toThrow(place);
+    await writeFile(join(folder, 'secrets/ldap-password'), 'a password\n');
+  }
   const { authenticators, cache, login } = await loadConfig(join(folder, 'gateway.yaml'), {});
   const names = ['tokens', 'robots', ...('login' in given ? ['sessions', 'corp'] : [])];
   expect(authenticators.map(({ name }) => name)).toEqual(names);
@@ -102,6 +108,23 @@ test('a further run with other hosts says that the certificate keeps its names',
   const remark =
     /tls\/server\.crt stay gw\.example\.com, 192\.0\.2\.1\. To change them, run: .*--renew --host new\.example\.com/;
   expect(shown.mock.calls).toEqual([[expect.stringMatching(remark)]]);
+});
+
+test.each([
+  ['sallyport.auth.svc', 1],
+  ['sallyport.auth.svc.cluster.local', 1],
+  ['sallyport.svc.example.com', 0],
+])('the name %s has %i remarks where kube-apiserver would call it', async (name, count) => {
+  const shown = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  onTestFinished(() => shown.mockRestore());
+  await create({}, [name, 'gw.example.com']);
+  const remark = expect.stringMatching(
+    `${name} is the name of a Service, and .* not ask the cluster's DNS.*first --host`,
+  );
+  expect(shown.mock.calls).toEqual(Array.from({ length: count }, () => [remark]));
+  await rm(folder, { recursive: true });
+  await create({}, ['gw.example.com', name]);
+  expect(shown).toHaveBeenCalledTimes(count);
 });
 
 test('a run that shows the sections again shows the line of the same password', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { isObject, valueAt } from '../../config/problems.ts';
 import { readText } from '../../config/read-text.ts';
+import { placeholder } from '../../config/secrets.ts';
 import { printable } from '../../logging/printable.ts';
 import { commandLine } from '../command-line.ts';
 import { mebibyte } from './authority.ts';
@@ -25,7 +26,7 @@ export async function partFiles(
     if (redis.authority !== undefined) wanted[redisNames.authority] = redis.authority;
   }
   if (login !== undefined) {
-    wanted[loginNames.directoryPassword] = 'replace this by the password of the service account\n';
+    wanted[loginNames.directoryPassword] = `${placeholder}\n`;
     if (login.certificate === 'issue') {
       const pair = await issueLogin(login.host);
       wanted[loginNames.certificate] = pair.certificate;

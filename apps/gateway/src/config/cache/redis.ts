@@ -100,7 +100,7 @@ type Written = Readonly<Record<string, unknown>>;
 /** Fills in the secrets of `cache.redis` of a file. Those that are missing or written out are problems. */
 export async function fillCache(value: Written, sources: SecretSources): Promise<Filled<Written>> {
   const { cache } = value;
-  if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], files: [], secrets: [] };
+  if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], warnings: [], files: [], secrets: [] };
   const filled = await fillSecrets(cache.redis, place, sources);
   // Once filled in, a secret no longer differs from one that is written in the file, for all who may read that.
   const schema = z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' });
