@@ -98,7 +98,7 @@ describe('a login', () => {
     expect(attempts).toMatchObject([{ outcome: 'accepted' }]);
   });
 
-  test('is recognised by its shape', async () => {
+  test('is recognized by its shape', async () => {
     const { authenticator, directory } = await gateway({ options: { tokenPrefix: 'ldap:' } });
     const token = tokenOf('alice', password);
     expect(authenticator.recognizes?.(`ldap:${token}`)).toBe(true);
@@ -156,12 +156,15 @@ describe('a name that gets no bind of its own costs a decoy', () => {
     expect(lines).toMatchObject([{ level: 'warn', fields: { entries: twins.map(({ dn }) => dn) } }]);
   });
 
-  test.each(['throttled', 'invalid-credentials'] as const)('one that may not be tried now: %s', async (deny) => {
-    const { decision } = await decoyed({ deny }, 'alice');
-    expect(decision).toEqual({ kind: 'rejected', reason: deny, subject: 'Alice' });
-  });
+  test.each(['throttled', 'invalid-credentials'] as const)(
+    'one whose password must not be sent now: %s',
+    async (deny) => {
+      const { decision } = await decoyed({ deny }, 'alice');
+      expect(decision).toEqual({ kind: 'rejected', reason: deny, subject: 'Alice' });
+    },
+  );
 
-  test('one whose entry cannot be used, before that is reported', async () => {
+  test("one whose entry can't be used, before that is reported", async () => {
     const two = entry(aliceDn, { uid: ['alice', 'al'] });
     const { logIn, directory, attempts } = await gateway({ script: { onSearch: () => ({ entries: [two] }) } });
     await expect(logIn('alice')).rejects.toMatchObject({
@@ -195,8 +198,8 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
     return made;
   }
 
-  /** The outcome of a login within a number of milliseconds. */
-  async function within(milliseconds: number, login: Promise<Decision>): Promise<Decision | undefined> {
+  /** Returns the decision of a login that is known after a number of milliseconds. */
+  async function decisionAfter(milliseconds: number, login: Promise<Decision>): Promise<Decision | undefined> {
     let decision: Decision | undefined;
     void login.then((made) => {
       decision = made;
@@ -207,15 +210,15 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
 
   test('does not show by its time which names those are', async () => {
     const { logIn } = await slowly();
-    expect(await within(1000, logIn('alice', `${password}x`))).toMatchObject({ reason: 'invalid-credentials' });
+    expect(await decisionAfter(1000, logIn('alice', `${password}x`))).toMatchObject({ reason: 'invalid-credentials' });
     const unknown = logIn('nobody');
-    expect(await within(999, unknown)).toBeUndefined();
-    expect(await within(1, unknown)).toEqual({ kind: 'no-opinion' });
+    expect(await decisionAfter(999, unknown)).toBeUndefined();
+    expect(await decisionAfter(1, unknown)).toEqual({ kind: 'no-opinion' });
   });
 
   test('lets no caller wait who has gone', async () => {
     const { logIn } = await slowly();
-    await within(1000, logIn('alice', `${password}x`));
+    await decisionAfter(1000, logIn('alice', `${password}x`));
     const controller = new AbortController();
     const reason = new Error('the caller has gone');
     const login = logIn('nobody', password, controller.signal);
@@ -228,16 +231,16 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
 
   test('holds no login back for longer than serverTimeout, so that the next authenticator gets its turn', async () => {
     const { logIn } = await slowly(300);
-    await within(1000, logIn('alice', `${password}x`));
+    await decisionAfter(1000, logIn('alice', `${password}x`));
     const unknown = logIn('nobody');
-    expect(await within(299, unknown)).toBeUndefined();
-    expect(await within(1, unknown)).toEqual({ kind: 'no-opinion' });
+    expect(await decisionAfter(299, unknown)).toBeUndefined();
+    expect(await decisionAfter(1, unknown)).toEqual({ kind: 'no-opinion' });
   });
 
   test('is measured by wrong passwords alone', async () => {
     const { logIn } = await slowly();
-    expect(await within(1000, logIn('alice'))).toMatchObject({ kind: 'authenticated' });
-    expect(await within(0, logIn('nobody'))).toEqual({ kind: 'no-opinion' });
+    expect(await decisionAfter(1000, logIn('alice'))).toMatchObject({ kind: 'authenticated' });
+    expect(await decisionAfter(0, logIn('nobody'))).toEqual({ kind: 'no-opinion' });
   });
 });
 
@@ -269,7 +272,7 @@ describe('an attempt is settled once', () => {
     expect(outcomes).toEqual(['unavailable']);
   });
 
-  test('as accepted when the password was right and the groups cannot be read', async () => {
+  test("as accepted when the password was right and the groups can't be read", async () => {
     const { outcomes, attempts } = counting();
     const script: MemoryDirectoryOptions = {
       onSearch: (request) => (request.base === groupsBase ? { code: 11 } : onSearch(request)),

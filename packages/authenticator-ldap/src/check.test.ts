@@ -6,11 +6,11 @@ import { parseDnTemplate } from './filter/templates.ts';
 import type { LdapOptions } from './options/types.ts';
 import {
   attributeGroups,
+  filterTemplate,
   groupsBase,
   ldapOptions,
   peopleBase,
   searchedGroups,
-  template,
   userOptions,
 } from './testing/ldap-options.ts';
 import { entry, type MemoryDirectory, memoryDirectory } from './testing/memory-directory.ts';
@@ -29,7 +29,7 @@ function searching(below: string, result: Partial<SearchResult>): MemoryDirector
 }
 
 describe('check()', () => {
-  test('looks for each base and tries each filter with a name that no one has', async () => {
+  test('looks for each base and searches with each filter with a name that no one has', async () => {
     const directory = memoryDirectory({ entries: bases });
     await check(directory);
     expect(directory.searches.map(({ base, scope, filter }) => [base, scope, filter.kind])).toEqual([
@@ -51,7 +51,7 @@ describe('check()', () => {
       [peopleBase, 'base'],
       [groupsBase, 'base'],
     ]);
-    const nested = { filter: template('(member={dn})'), scope: 'sub' as const };
+    const nested = { filter: filterTemplate('(member={dn})'), scope: 'sub' as const };
     await check(directory, { user, groups: attributeGroups({ nested }) });
     expect(directory.searches).toHaveLength(5);
   });
@@ -71,8 +71,8 @@ describe('check()', () => {
   test.each([
     [1, 'the server wants the service account to be bound first: give bind.dn and bind.password (1 operationsError)'],
     [10, 'is on another server: it answered with a referral'],
-    [50, 'cannot be read: the service account may not search there: give it the right to'],
-    [4096, 'cannot be read: 4096 other'],
+    [50, "can't be read: the service account may not search there: give it the right to"],
+    [4096, "can't be read: 4096 other"],
   ])('says what the code %i means for a base', async (code, text) => {
     await expect(check(memoryDirectory({ onSearch: () => ({ code }) }))).rejects.toThrow(text);
   });
@@ -124,7 +124,7 @@ describe('check()', () => {
     await expect(check(reporting({ a: 'x', b: 'y' }, true))).rejects.toThrow('no LDAP server works:');
   });
 
-  test('has one line for each server that is not well', async () => {
+  test('has one line for each server that does not work', async () => {
     await expect(check(reporting({ a: undefined, b: 'it has no such base' }))).rejects.toThrow(
       /^1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/b:636: it has no such base$/,
     );

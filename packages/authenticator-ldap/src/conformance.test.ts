@@ -5,8 +5,8 @@ import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, test } from 'vitest';
 import plugin from './index.ts';
-import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { tokenOf } from './testing/ldap-options.ts';
+import { compareWithNewConnections } from './testing/reused-connections.ts';
 
 interface Person {
   readonly name: string;
@@ -26,7 +26,7 @@ const dnOf = ({ name }: Person) => `uid=${name},${people}`;
 
 const longAgo = { pwdChangedTime: '20200101000000Z' };
 const users = Array.from({ length: 150 }, (_, index) => person(`user-${index}`, longAgo));
-/** Those whose sessions are tried one by one. */
+/** The directories whose sessions are tested one by one. */
 const validUsers = 4;
 const locked = person('locked', { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: '000001010000Z' });
 const expired = person('expired', { pwdPolicySubentry: policies.expiry, ...longAgo });
@@ -158,7 +158,7 @@ const cases = conformanceCases({
   limit: 60_000,
 });
 
-test('each login on a kept connection gets the answer that a new one gets', async () => {
+test('each login on a reused connection gets the answer that a new one gets', async () => {
   const some = [...users.slice(0, 2), locked, expired, mustChange];
   const options = optionsNow();
   await compareWithNewConnections({ options, url: slapd.url, users: some });

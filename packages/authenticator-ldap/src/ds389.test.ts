@@ -4,8 +4,8 @@ import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
-import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
+import { compareWithNewConnections } from './testing/reused-connections.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
@@ -117,7 +117,7 @@ describe('389-DS', () => {
     });
   });
 
-  test('answers each login on a kept connection as on a new one', async () => {
+  test('answers each login on a reused connection as on a new one', async () => {
     const [right, other] = [await addUser(), await addUser()];
     const disabled = await addUser({ nsAccountLock: 'true' });
     const expired = await addUser({ passwordExpirationTime: '20200101000000Z' });
@@ -201,7 +201,7 @@ function target(): RevalidationTarget {
 describe('revalidation in 389-DS', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
-  test('a state that the service account may not read is told from one that is not there', async () => {
+  test('a state that the service account may not read is distinguished from one that is not there', async () => {
     const { dn, uid } = await addUser();
     const warningsWithout = async (attributes: string) => {
       const rule = `deny (read, search, compare) userdn = "ldap:///${server.service.dn}";`;

@@ -21,11 +21,11 @@ test.each(transports)(
     );
     expect(wrong).toEqual([]);
     expect(right + unchecked).toBe(logins);
-    // Else the network was so bad that nothing was tried, or so good that nothing failed. How many of the faults reach a
+    // Else the network was so bad that nothing was sent, or so good that nothing failed. How many of the faults reach a
     // login differs widely from seed to seed, since the other server answers in place of a bad one.
     expect(right).toBeGreaterThan(logins / 2);
     expect(harmful).toBeGreaterThan(20);
-    // Without kept connections it is two for each login; while binds wait out a fault on new ones, one.
+    // Without reused connections it is two for each login. While a fault makes binds use new connections, it is one.
     expect(connections).toBeLessThan(1.5 * logins);
     expect(latest).toBeLessThan(5 * lateness);
   },

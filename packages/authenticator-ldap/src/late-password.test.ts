@@ -28,16 +28,16 @@ test('the password of a login that has failed is not in memory, while the answer
   stopTimers();
   const { logIn, attempts } = await gatewayTo([fake]);
   // Without `expect`, which would remember the call.
-  const tryOnce = () =>
+  const logInOnce = () =>
     logIn('alice', mark + randomBytes(16).toString('hex')).then(
       () => 'a decision',
       (error: Error) => error.message,
     );
-  const tried = tryOnce();
+  const login = logInOnce();
   // The binds of the service account and of the user, with a search between them.
   await fake.untilRequests(3);
   vi.advanceTimersByTime(30_000);
-  expect(await tried).toMatch('no answer within 30s');
+  expect(await login).toMatch('no answer within 30s');
   // What the server of this test has read.
   (fake.requests as FakeRequest[]).length = 0;
   // Through bytes, as one piece.

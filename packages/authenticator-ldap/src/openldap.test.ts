@@ -116,7 +116,7 @@ describe('revalidation in OpenLDAP', () => {
     expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');
   });
 
-  test('a state that the service account may not read is told from one that is not there', async () => {
+  test('a state that the service account may not read is distinguished from one that is not there', async () => {
     await using user = await addUser({ description: locksHidden });
     expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([

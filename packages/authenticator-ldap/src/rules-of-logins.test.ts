@@ -71,14 +71,14 @@ describe('rule 16: an attempt is open', () => {
   /** A server that answers the bind of a user when the test says so. */
   async function startSlow() {
     stopTimers();
-    const held: ((code: number) => void)[] = [];
+    const unanswered: ((code: number) => void)[] = [];
     const bound = Promise.withResolvers<void>();
     const fake = await serveRequests((request, peer) => {
       const { operation, dn, id } = request;
       if (operation === 'search') peer.write(...aliceFound(request));
       else if (dn === serviceDn) peer.write(bindResponse({ id }));
       else if (operation === 'bind') {
-        held.push((code) => peer.write(bindResponse({ id, code })));
+        unanswered.push((code) => peer.write(bindResponse({ id, code })));
         bound.resolve();
       }
     });
@@ -86,18 +86,18 @@ describe('rule 16: an attempt is open', () => {
       await bound.promise;
       vi.advanceTimersByTime(30_000);
     };
-    return { fake, held, pass };
+    return { fake, unanswered, pass };
   }
 
   test('for as long as the server works on its bind, and is settled with the late answer', async () => {
-    const { fake, held, pass } = await startSlow();
+    const { fake, unanswered, pass } = await startSlow();
     const { logIn, attempts } = await gatewayTo([fake]);
     const login = logIn();
     login.catch(() => {});
     await pass();
     await expect(login).rejects.toMatchObject({ message: expect.stringContaining('no answer within 30s') });
     expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
-    held[0]?.(49);
+    unanswered[0]?.(49);
     await expect.poll(() => attempts[0]?.outcome).toBe('refused');
   });
 

@@ -12,8 +12,8 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
-import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
+import { compareWithNewConnections } from './testing/reused-connections.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
@@ -108,7 +108,7 @@ describe('Active Directory', () => {
     expect(guess).toEqual({ kind: 'rejected', reason: 'invalid-credentials', subject: name });
   });
 
-  test('answers each login on a kept connection as on a new one', async () => {
+  test('answers each login on a reused connection as on a new one', async () => {
     const [right, other] = [await addUser(), await addUser()];
     const disabled = await addUser({ control: accountControl.disabled });
     const expired = await addUser({ more: { accountExpires: '1' } });
@@ -268,7 +268,7 @@ describe('revalidation in Active Directory', () => {
     expect(await made.lookUp(`${name}@${samba.realm}`)).toEqual(decision.user);
   });
 
-  test('an attribute of the account that the service account can not read is in a warning', async () => {
+  test("an attribute of the account that the service account can't read is in a warning", async () => {
     const { options, people, person } = target();
     const name = `u-${randomUUID().slice(0, 13)}`;
     const dn = `CN=${name},${people}`;

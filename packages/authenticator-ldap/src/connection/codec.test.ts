@@ -143,13 +143,13 @@ describe('elements', () => {
   });
 
   test.each(['04', '0401', '0480', '048500', '0482', '04ffff', '0484ffffffff00', '048480000000', '0400040200'])(
-    'are refused when they are cut off or have no good length: %s',
+    'are refused when they are cut off or have no valid length: %s',
     (hex) => {
       expect(() => read(hex)).toThrow(expect.objectContaining({ kind: 'protocol' }));
     },
   );
 
-  test('are bounded in number', () => {
+  test('are limited in number', () => {
     expect(read('04000400', 2)).toHaveLength(2);
     expect(() => read('04000400', 1)).toThrow(expect.objectContaining({ kind: 'too-large' }));
   });

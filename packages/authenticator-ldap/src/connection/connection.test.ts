@@ -14,7 +14,7 @@ import type { Server } from './types.ts';
 
 const credentials = { dn: 'cn=alice,dc=x', password: 'wrong' };
 
-/** Every bind is refused: a success can only have been made up on the way. */
+/** Every bind is refused: a success must be forged on the way. */
 const refuseAll = ({ id }: FakeRequest, peer: FakePeer) => peer.write(bindResponse({ id, code: 49 }));
 
 let authority: Authority;
@@ -196,7 +196,7 @@ describe.each(secure)('%s', (security) => {
     ]) {
       const error = await errorOf(connectTo(fake.server, { tls }));
       expect(error).toMatchObject({ kind: 'tls' });
-      expect(error.message).toContain('certFile or keyFile cannot be used');
+      expect(error.message).toContain("certFile or keyFile can't be used");
       expect(error.message).not.toContain('PRIVATE');
     }
     await fake.untilClosed();

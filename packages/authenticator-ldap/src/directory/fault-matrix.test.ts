@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
 import type { Server } from '../connection/types.ts';
-import { answerSuccess } from '../testing/connecting.ts';
+import { answerSuccess, never } from '../testing/connecting.ts';
 import type { FakePeer, FakeRequest, FakeServerOptions } from '../testing/fake-peer.ts';
 import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
 import { extendedResponse, searchEntry } from '../testing/ldap-answers.ts';
 import { type RawServer, startRawServer } from '../testing/raw-server.ts';
 import { stopTimers } from '../testing/stopped-timers.ts';
-import { directoryOf, ldapOptions, never, searchOnce } from './testing/set-up.ts';
+import { directoryOf, directoryOptions, searchOnce } from './testing/set-up.ts';
 import { isUserBind, startWorkingServer, userNumber } from './testing/working-server.ts';
 
 const serverTimeout = 1000;
@@ -115,7 +115,7 @@ async function untilAnswered<T>(asked: Promise<T>): Promise<T> {
 
 /** Asks until the circuit must be open and then some. */
 async function askAll(use: Fault['use'], bad: Server, good: Server) {
-  const options = ldapOptions([bad, good], { serverTimeout, circuit: { failures, probeInterval: 600_000 } });
+  const options = directoryOptions([bad, good], { serverTimeout, circuit: { failures, probeInterval: 600_000 } });
   const { directory, lines, ...recorded } = directoryOf(options, connect);
   for (let call = 0; call < calls; call++) {
     const asked =

@@ -10,14 +10,14 @@ import {
   passwordPolicyControl,
   type ResultFields,
 } from '../testing/ldap-answers.ts';
-import { directoryOf, ldapOptions, outcomeOf } from './testing/set-up.ts';
+import { directoryOf, directoryOptions, outcomeOf } from './testing/set-up.ts';
 
 afterEach(() => {
   vi.useRealTimers();
 });
 
 /** What a server answers to each kind of user, on any connection. */
-const verdicts = {
+const answers = {
   good: {},
   wrong: { code: 49 },
   expired: { code: 49, controls: [passwordPolicyControl({ error: 0 })] },
@@ -30,7 +30,7 @@ const faults = ['none', 'none', 'none', 'end', 'notice', 'repeat', 'cut', 'reset
 type Fault = (typeof faults)[number];
 
 interface Login {
-  readonly user: keyof typeof verdicts;
+  readonly user: keyof typeof answers;
   readonly fault: Fault;
 }
 
@@ -71,7 +71,7 @@ async function setUp() {
       scripts.get(dn)?.(request, peer);
     },
   });
-  const options = ldapOptions([fake.server], {
+  const options = directoryOptions([fake.server], {
     maxUserBinds: 100,
     circuit: { failures: 1000, probeInterval: 5000 },
   });
@@ -91,7 +91,7 @@ async function setUp() {
     /** @returns when its bind has come in */
     script(dn: string, { user, fault }: Login, onArrival: (answer: () => void) => void) {
       scripts.set(dn, ({ id }, peer) => {
-        const answer = bindResponse({ id, ...verdicts[user] });
+        const answer = bindResponse({ id, ...answers[user] });
         const write = (...pieces: Buffer[]) => {
           spent.delete(peer);
           peer.write(...pieces);
@@ -107,7 +107,7 @@ async function setUp() {
   };
 }
 
-test('rule 2: whatever happens, each verdict is that of a new connection, and no password is sent twice', async () => {
+test('rule 2: whatever happens, each login gets the answer of a new connection, and no password is sent twice', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
@@ -134,7 +134,7 @@ test('rule 2: whatever happens, each verdict is that of a new connection, and no
         const answer = await arrived;
         if (fault === 'abort') controller.abort(new Error('gone'));
         if (fault === 'late') vi.advanceTimersByTime(1000);
-        const { code = 0 } = verdicts[user] as { code?: number };
+        const { code = 0 } = answers[user] as { code?: number };
         const expected = fault in outcomes ? outcomes[fault as keyof typeof outcomes] : new RegExp(`"code":${code},`);
         // A second answer in the same bytes makes the first one doubtful.
         expect(await outcome).toMatch(fault === 'repeat' ? new RegExp(`${expected.source}|^unavailable: `) : expected);

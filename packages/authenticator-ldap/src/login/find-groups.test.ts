@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
-import type { Entry, SearchRequest } from '../connection/types.ts';
+import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import type { Filter } from '../filter/filter.ts';
 import { parseNameTemplate } from '../filter/templates.ts';
 import type { GroupOptions } from '../options/types.ts';
-import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../testing/ldap-options.ts';
+import { attributeGroups, filterTemplate, groupsBase, peopleBase, searchedGroups } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { findGroups, type Group, groupAttributes, userAnswerBytes, walkGroups } from './find-groups.ts';
 
@@ -17,7 +17,7 @@ const groupOf = (name: string, ...members: string[]) => entry(dnOf(name), { cn: 
 async function groups(
   options: GroupOptions,
   script: MemoryDirectoryOptions,
-  user: Entry = entry(userDn, { uid: ['alice'] }),
+  user: LdapEntry = entry(userDn, { uid: ['alice'] }),
 ) {
   const directory = memoryDirectory(script);
   const call = { signal };
@@ -44,7 +44,7 @@ describe('groups by search', () => {
   });
 
   test('may be looked for by the name and by attributes of the user', async () => {
-    const filter = template('(|(memberUid={username})(gidNumber={attribute:GIDnumber}))');
+    const filter = filterTemplate('(|(memberUid={username})(gidNumber={attribute:GIDnumber}))');
     const options = searchedGroups({ filter });
     const entries = [
       entry(dnOf('named'), { cn: ['named'], memberUid: ['alice'] }),
@@ -57,7 +57,7 @@ describe('groups by search', () => {
   });
 
   test('without a value to look for, no server is asked', async () => {
-    const options = searchedGroups({ filter: template('(gidNumber={attribute:gidNumber})') });
+    const options = searchedGroups({ filter: filterTemplate('(gidNumber={attribute:gidNumber})') });
     const { directory, found } = await groups(options, {});
     expect(await found).toEqual([]);
     expect(directory.searches).toEqual([]);
@@ -82,7 +82,7 @@ describe('groups by search', () => {
   });
 
   test('the filter is filled for each group by itself', async () => {
-    const filter = template('(&(member={dn})(!(owner={dn})))');
+    const filter = filterTemplate('(&(member={dn})(!(owner={dn})))');
     const options = searchedGroups({ filter, nested: true });
     const entries = [
       groupOf('a', userDn),
@@ -101,7 +101,7 @@ describe('groups by search', () => {
   });
 
   test('a group has no name and no attribute that a filter could ask for', async () => {
-    const filter = template('(|(member={dn})(memberUid={username}))');
+    const filter = filterTemplate('(|(member={dn})(memberUid={username}))');
     const entries = [groupOf('a', userDn), entry(dnOf('b'), { cn: ['b'], memberUid: ['a'] }), groupOf('c', dnOf('a'))];
     const { directory, found } = await groups(searchedGroups({ filter, nested: true }), { entries });
     expect(await found).toEqual(['a', 'c']);
@@ -120,7 +120,7 @@ describe('groups by search', () => {
 });
 
 describe('a search for groups that is not the whole answer fails the login', () => {
-  const failing = async (answer: (request: SearchRequest) => { code?: number; entries?: readonly Entry[] }) =>
+  const failing = async (answer: (request: SearchRequest) => { code?: number; entries?: readonly LdapEntry[] }) =>
     (await groups(searchedGroups({ maxGroups: 2 }), { onSearch: answer })).found;
   const many = ['a', 'b', 'c'].map((name) => groupOf(name));
 
@@ -201,7 +201,7 @@ describe('groups from an attribute of the user', () => {
 
   test('may have their groups searched for', async () => {
     const entries = [groupOf('b', dnOf('a')), groupOf('c', dnOf('b'))];
-    const nested = { filter: template('(member={dn})'), scope: 'sub' as const };
+    const nested = { filter: filterTemplate('(member={dn})'), scope: 'sub' as const };
     const { directory, found } = await groups(attributeGroups({ nested }), { entries }, member(dnOf('a')));
     expect(await found).toEqual(['a', 'b', 'c']);
     expect(directory.searches).toHaveLength(3);

@@ -2,27 +2,27 @@ import { randomUUID } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
-import type { Entry } from '../connection/types.ts';
+import type { LdapEntry } from '../connection/types.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
 import type { UserOptions } from '../options/types.ts';
-import { peopleBase, template, userOptions } from '../testing/ldap-options.ts';
+import { filterTemplate, peopleBase, userOptions } from '../testing/ldap-options.ts';
 import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
-import { type Finding, findUser } from './find-user.ts';
+import { findUser, type UserSearchResult } from './find-user.ts';
 
 const signal = new AbortController().signal;
-const robots = 'ou=robots,dc=example,dc=com';
+const services = 'ou=services,dc=example,dc=com';
 const alice = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], mail: ['alice@example.com'], sn: ['Liddell'] });
-const bob = entry(`uid=bob,${robots}`, { uid: ['bob'] });
+const bob = entry(`uid=bob,${services}`, { uid: ['bob'] });
 
 const twoBases = (scope: 'one' | 'sub' = 'sub'): UserOptions['find'] => ({
   by: 'search',
-  bases: [peopleBase, robots],
+  bases: [peopleBase, services],
   scope,
-  filter: template('(uid={username})'),
+  filter: filterTemplate('(uid={username})'),
 });
 const byDn: UserOptions['find'] = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) };
 
-type Usable = Exclude<Finding, { kind: 'unusable' }>;
+type Usable = Exclude<UserSearchResult, { kind: 'unusable' }>;
 
 /** `finding` throws for what is unusable. */
 async function find(username: string, options: Partial<UserOptions>, script: MemoryDirectoryOptions) {
@@ -37,7 +37,7 @@ async function find(username: string, options: Partial<UserOptions>, script: Mem
   return { directory, finding };
 }
 
-const answers = (code: number, entries: readonly Entry[] = []) => ({ onSearch: () => ({ code, entries }) });
+const answers = (code: number, entries: readonly LdapEntry[] = []) => ({ onSearch: () => ({ code, entries }) });
 
 describe('finding a user by search', () => {
   test.each(['alice', 'bob', 'nobody', '*', 'a)(uid=*'])('searches every base once for %s', async (username) => {
@@ -48,7 +48,7 @@ describe('finding a user by search', () => {
     const rest = { scope: 'sub', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
     expect(directory.searches).toEqual([
       { base: peopleBase, ...rest },
-      { base: robots, ...rest },
+      { base: services, ...rest },
     ]);
   });
 
@@ -74,7 +74,7 @@ describe('finding a user by search', () => {
   });
 
   test('two entries are ambiguous, be they below one base or two', async () => {
-    const twin = entry(`uid=alice,${robots}`, { uid: ['alice'] });
+    const twin = entry(`uid=alice,${services}`, { uid: ['alice'] });
     for (const entries of [
       [alice, twin],
       [alice, entry(`uid=alice,ou=a,${peopleBase}`, { uid: ['alice'] })],
@@ -184,7 +184,7 @@ describe("a user's entry", () => {
     email: 'mail',
     extra: { 'example.com/phone': 'telephoneNumber', guid: 'objectGUID' },
   };
-  const read = async (one: Entry) =>
+  const read = async (one: LdapEntry) =>
     (await find('alice', { attributes }, answers(0, [one]))).finding.then(
       (finding) => finding.kind === 'found' && finding.user,
     );

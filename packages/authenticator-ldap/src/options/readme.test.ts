@@ -18,7 +18,7 @@ test('the README has every option with its default, and no other', () => {
   expect(optionsOfReadme(readme).sort()).toEqual(expected.sort());
 });
 
-test('options in the README hold, but for the secrets that the gateway puts in', () => {
+test('options in the README are valid, but for the secrets that the gateway puts in', () => {
   const blocks = [...readme.matchAll(/```yaml\n(.*?)```/gs)].map(([, block = '']) => parse(block));
   const whole = blocks.flatMap((block) => block.authenticators ?? []).map(({ options }) => options);
   const parts = blocks

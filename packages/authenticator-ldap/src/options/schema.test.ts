@@ -97,7 +97,7 @@ describe('options', () => {
     );
   });
 
-  test('report every problem of single values at once', () => {
+  test('report the problems of all single values together', () => {
     expect(
       complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
         (problem) => problem.split(':')[0],

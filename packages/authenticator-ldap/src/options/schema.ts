@@ -97,7 +97,7 @@ const shape = {
   ).prefault(''),
 };
 
-/** `options` of an authenticator of this plugin, with secrets in place, as the plugin uses them. */
+/** The schema of an authenticator's `options`, with secrets in place. */
 export const optionsSchema = section(shape, '{ urls: [ldaps://ldap.example.com], user: { … } }', (keys, complain) => {
   const { servers, srv } = settleServers(keys, complain);
   const all = [...servers, ...(srv ? [srv] : [])];

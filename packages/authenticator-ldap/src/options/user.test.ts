@@ -77,7 +77,7 @@ describe('a user', () => {
       'both ways to find one',
       { base, scope: 'sub', filter: '(uid={username})', loginAttributes: ['uid'], dnTemplate: 'uid={username},dc=x' },
       ['base', 'scope', 'filter', 'loginAttributes'].map(
-        (key) => `user.${key}: cannot be used together with dnTemplate: remove one of the two`,
+        (key) => `user.${key}: can't be used together with dnTemplate: remove one of the two`,
       ),
     ],
     [

@@ -19,7 +19,7 @@ export interface UserOptions {
     readonly username: string;
     readonly uid?: string;
     readonly email?: string;
-    /** Keys of Kubernetes' `extra`, lower case, each with an attribute. */
+    /** The keys of Kubernetes' `extra`, in lower case, each with an attribute. */
     readonly extra: Readonly<Record<string, string>>;
   };
   /** The decision for a name that is not in the directory. */
@@ -66,7 +66,7 @@ const userAttributes = section(
   },
 );
 
-/** The gateway's identity policy would refuse such keys at each login. */
+/** Refuses a key that the gateway's identity policy would refuse at each login. */
 function refuseExtraKey(key: string, complain: Complain): void {
   if (key === '') {
     complain(['extra', key], 'is an empty key: write a lowercase one with a domain, such as example.com/department');
@@ -119,7 +119,7 @@ export const userSchema: z.ZodType<UserOptions> = section(
       return find && { find, attributes, unknown };
     }
     for (const key of ['base', 'scope', 'filter', 'loginAttributes'] as const) {
-      if (keys[key] !== undefined) complain([key], 'cannot be used together with dnTemplate: remove one of the two');
+      if (keys[key] !== undefined) complain([key], "can't be used together with dnTemplate: remove one of the two");
     }
     return { find: { by: 'dn', template: dnTemplate }, attributes, unknown };
   },
@@ -143,7 +143,7 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
   return base && complete && { by: 'search', bases: base, scope, filter: complete };
 }
 
-/** Attributes are validated names and the filter is complete, so they can be joined as text. */
+/** Joins attributes and filter as text, which is safe: attributes are validated names, and the filter is complete. */
 function loginFilter(attributes: readonly string[], filter: string | undefined): FilterTemplate {
   const logins = attributes.map((attribute) => `(${attribute}={username})`).join('');
   const any = attributes.length === 1 ? logins : `(|${logins})`;

@@ -14,7 +14,7 @@ import { settled } from './written-options.ts';
 
 const concurrency = 8;
 
-/** Ways to the same directory, and where in an exchange faults begin, at most. */
+/** Ways to the same directory, and after how many bytes faults begin at the latest. */
 export const transports = [
   ['ldaps', { port: 'ldapsPort', scheme: 'ldaps', bytes: 8_000, options: {} }],
   ['StartTLS', { port: 'port', scheme: 'ldap', bytes: 8_000, options: { startTLS: true } }],

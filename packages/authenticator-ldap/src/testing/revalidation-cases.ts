@@ -7,7 +7,7 @@ import { expect } from 'vitest';
 import plugin from '../index.ts';
 import { type PluginGateway, pluginGateway } from './plugin-gateway.ts';
 
-/** A directory with a person in it, for cases that hold for every directory. */
+/** A directory with a person in it, for cases that all directories must pass. */
 export interface RevalidationTarget {
   readonly server: LdapServer;
   readonly password: string;
@@ -135,11 +135,11 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
 
   'a user who was moved stays below the base, and is unknown elsewhere': scene(
     async ({ target, made, dn, name, user, since, modify }) => {
-      const [within, beside] = [`OU=in-${name},${target.people}`, `OU=out-${name},${target.server.suffix}`];
-      await target.server.add(toLdif([unit(within), unit(beside)]));
-      await modify(moved(dn, `CN=${name}`, within));
+      const [inside, outside] = [`OU=in-${name},${target.people}`, `OU=out-${name},${target.server.suffix}`];
+      await target.server.add(toLdif([unit(inside), unit(outside)]));
+      await modify(moved(dn, `CN=${name}`, inside));
       expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated', user: { uid: user.uid } });
-      await modify(moved(`CN=${name},${within}`, `CN=${name}`, beside));
+      await modify(moved(`CN=${name},${inside}`, `CN=${name}`, outside));
       expect(await made.revalidate(user, since)).toEqual(unknownUser);
     },
   ),
