@@ -56,7 +56,10 @@ function notSent({ reason, refusedAt }: DeniedAttempt): string {
   return `the password was not sent: it was refused ${ageText(Date.now() - refusedAt.getTime())}`;
 }
 
-/** Creates the login: it finds the entry, binds as the user and reads the groups. Each step first asks the server of the last step. */
+/**
+ * Creates the login: it finds the entry, binds as the user and reads the groups. Each step first
+ * asks the server of the last step.
+ */
 function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory) {
   const decoys = createDecoys(directory, options);
 

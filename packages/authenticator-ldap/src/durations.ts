@@ -1,6 +1,6 @@
 /**
- * Words a duration for messages as options write it: `300ms`, `12s`. From 2 minutes on it is rounded to `4m`, from 2 hours
- * on to `3h`.
+ * Words a duration for messages as options write it: `300ms`, `12s`. From 2 minutes on it is
+ * rounded to `4m`, from 2 hours on to `3h`.
  */
 export function durationText(milliseconds: number): string {
   if (milliseconds >= 7_200_000) return `${Math.round(milliseconds / 3_600_000)}h`;

@@ -6,9 +6,10 @@ import type { LdapOptions, UserOptions } from './options/types.ts';
 type Search = (request: SearchRequest) => Promise<SearchResult>;
 
 /**
- * Creates a check that warns of attributes of the options that are not in the schema of the directory: a filter with one
- * finds nothing, which is no error to a directory. It reads the schema once, since that of Active Directory has hundreds of
- * kilobytes, and does not warn if the schema can't be read.
+ * Creates a check that warns of attributes of the options that are not in the schema of the
+ * directory: a filter with one finds nothing, which is no error to a directory. It reads the schema
+ * once, since that of Active Directory has hundreds of kilobytes, and does not warn if the schema
+ * can't be read.
  */
 export function createSchemaCheck(
   options: LdapOptions,
@@ -31,7 +32,11 @@ export function createSchemaCheck(
 const notInSchema =
   'an attribute of the options is not in the schema of the directory, so no entry has it: correct its name';
 
-/** Reads the names of attributes in lower case (RFC 4512 section 4.2.2). @returns undefined if some or all are not shown */
+/**
+ * Reads the names of attributes in lower case (RFC 4512 section 4.2.2).
+ *
+ * @returns undefined if some or all are not shown
+ */
 async function readSchema(search: Search, find: UserOptions['find']): Promise<ReadonlySet<string> | undefined> {
   // Each entry names its subschema (RFC 4512 section 4.2). 389-DS names none for its root.
   const dns = [...(find.by === 'search' ? find.bases.slice(0, 1) : [find.template.parent]), ''];
@@ -58,13 +63,15 @@ function namesOf(attributeType: string): readonly string[] {
   return names.map((name) => name.toLowerCase());
 }
 
-/** Whether the schema has an attribute. An OID counts as known. An option follows a semicolon (RFC 4512 section 2.5.2). */
+/**
+ * Whether the schema has an attribute. An OID counts as known. An option follows a semicolon (RFC
+ * 4512 section 2.5.2).
+ */
 function isKnown(attribute: string, known: ReadonlySet<string>): boolean {
   const [name = ''] = attribute.toLowerCase().split(';');
   return /^\d/.test(name) || known.has(name);
 }
 
-/** Lists the attributes that the options name, by option. */
 function namedAttributes({ user, groups }: LdapOptions): readonly (readonly [string, readonly string[]])[] {
   const { username, uid, email, extra } = user.attributes;
   const sent = [username, uid, email, ...Object.values(extra)].filter((one) => one !== undefined);

@@ -40,7 +40,10 @@ export function createQueue<T>() {
   };
 }
 
-/** Creates a function that does work once one of `count` slots is free. It throws as `wait`, and what the work throws. */
+/**
+ * Creates a function that does work once one of `count` slots is free. It throws as `wait`, and
+ * what the work throws.
+ */
 export function createConcurrencyLimit(count: number) {
   const queue = createQueue<void>();
   let taken = 0;

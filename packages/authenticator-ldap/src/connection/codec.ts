@@ -8,10 +8,12 @@ import type { BindCredentials, SearchRequest } from './types.ts';
 // never created, and its readers of whole messages are not used: they read past the element that they are in, return
 // `null` for what is cut off, and read a result code without a byte as 0, which is success.
 
-/** The OID of StartTLS (RFC 4511 section 4.14.1). */
 export const startTlsName = '1.3.6.1.4.1.1466.20037';
 
-/** Encodes a simple bind. Its password policy control (draft-behera-ldap-password-policy-11 section 6.1) is not critical. */
+/**
+ * Encodes a simple bind. Its password policy control (draft-behera-ldap-password-policy-11 section
+ * 6.1) is not critical.
+ */
 export function encodeBind(id: number, { dn, password }: BindCredentials): Buffer {
   const controls = [new ldapjs.PasswordPolicyControl()];
   return encode(new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }));
@@ -115,7 +117,11 @@ export interface Budget {
   elements: number;
 }
 
-/** Reads the BER elements that `bytes` consists of. @throws WireError when they are not whole, or too many for the budget */
+/**
+ * Reads the BER elements that `bytes` consists of.
+ *
+ * @throws WireError when they are not whole, or too many for the budget
+ */
 export function readElements(bytes: Buffer, budget: Budget): Element[] {
   const elements: Element[] = [];
   for (let offset = 0; offset < bytes.length; ) {
@@ -131,7 +137,11 @@ export function readElements(bytes: Buffer, budget: Budget): Element[] {
   return elements;
 }
 
-/** Finds the content of the BER element at the offset, perhaps beyond the bytes. @returns undefined if its length is cut off */
+/**
+ * Finds the content of the BER element at the offset, perhaps beyond the bytes.
+ *
+ * @returns undefined if its length is cut off
+ */
 function readHeader(bytes: Buffer, offset: number) {
   const reader = new asn1.BerReader(bytes);
   try {
@@ -147,7 +157,6 @@ function readHeader(bytes: Buffer, offset: number) {
 /** Directories send a few MiB at most. */
 const defaultMaxBytes = 16 * 1024 * 1024;
 
-/** The tag of a SEQUENCE, the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
 const sequenceTag = 0x30;
 
 /** Creates what cuts a stream of bytes into LDAPMessages. @param maxBytes the limit for a message with its header */
@@ -189,7 +198,6 @@ export function createFramer(maxBytes: number = defaultMaxBytes) {
       pending = bytes.length - offset;
       return frames;
     },
-    /** How many bytes of an incomplete message there are. */
     get pending() {
       return pending;
     },

@@ -12,8 +12,8 @@ export const connect: Connect = async (options) => {
 };
 
 /**
- * Opens the socket for LDAP. It is in clear text only if the server is `insecure`. Every other way ends in a checked TLS
- * socket, or in a throw with no socket left.
+ * Opens the socket for LDAP. It is in clear text only if the server is `insecure`. Every other way
+ * ends in a checked TLS socket, or in a throw with no socket left.
  */
 async function openTransport(options: ConnectOptions): Promise<Socket> {
   const { security } = options.server;

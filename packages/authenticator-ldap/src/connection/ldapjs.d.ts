@@ -5,7 +5,10 @@ declare module '@ldapjs/asn1' {
     /** The length that `readLength` read. It is negative when its four bytes have the highest bit set. */
     readonly length: number;
     readonly buffer: Buffer;
-    /** Returns where the value begins, or null when the length is cut off. It does not check the length against the bytes. */
+    /**
+     * Returns where the value begins, or null when the length is cut off. It does not check the
+     * length against the bytes.
+     */
     readLength(offset: number): number | null;
   }
   interface BerWriter {

@@ -6,7 +6,6 @@ import type { BindResult, LdapEntry } from './types.ts';
 /** An LDAPResult (RFC 4511 section 4.1.9) without matched DN and referral. */
 type Result = Pick<BindResult, 'code' | 'diagnosticMessage'>;
 
-/** One LDAPMessage of a server, with the fields that the plugin uses. */
 export type Message =
   | ({ readonly kind: 'bind'; readonly id: number } & BindResult)
   | { readonly kind: 'entry'; readonly id: number; readonly entry: LdapEntry }
@@ -69,7 +68,10 @@ function expect(element: Element | undefined, tag: number, what: string): Buffer
   return element.content;
 }
 
-/** Reads an integer of at least one byte: without a byte it would be 0, which is the id of notices and the code of success. */
+/**
+ * Reads an integer of at least one byte: without a byte it would be 0, which is the id of notices
+ * and the code of success.
+ */
 function readInteger(element: Element | undefined, tag: number, what: string): number {
   const bytes = expect(element, tag, what);
   if (bytes.length < 1 || bytes.length > 4) throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
@@ -127,7 +129,10 @@ function readControl(element: Element, budget: Budget) {
   };
 }
 
-/** Reads a PasswordPolicyResponseValue: a sequence of a warning (0xa0, not used here) and an error (0x81), both optional. */
+/**
+ * Reads a PasswordPolicyResponseValue: a sequence of a warning (0xa0, not used here) and an error
+ * (0x81), both optional.
+ */
 function readPasswordPolicy(value: Buffer | undefined, budget: Budget): number | 'unreadable' | undefined {
   try {
     const [sequence, ...behind] = readElements(value ?? Buffer.alloc(0), budget);

@@ -10,7 +10,10 @@ import type { Server } from './types.ts';
 /** The limit in bytes for all messages of one answer, unless the operation has its own. */
 const maxAnswerBytes = 16 * 1024 * 1024;
 
-/** The limit for the BER elements of one answer, each of which costs an object. An entry has five, each value one more. */
+/**
+ * The limit for the BER elements of one answer, each of which costs an object. An entry has five,
+ * each value one more.
+ */
 const maxAnswerElements = 250_000;
 
 /** The limit for the BER elements of a notice without a request, which is one LDAPResult. */
@@ -23,17 +26,18 @@ const closeGrace = 1000;
 export interface LdapOperation<T> {
   readonly step: Step;
   encode(id: number): Buffer;
-  /** Takes one message of the answer, and returns the result with the last one. @throws WireError for any other message */
+  /**
+   * Takes one message of the answer, and returns the result with the last one.
+   *
+   * @throws WireError for any other message
+   */
   accept(message: Message): T | undefined;
   /** Whether the bytes contain a password, and are overwritten once they were sent. */
   readonly isSecret?: boolean;
-  /** Limits the whole answer. Defaults to `maxAnswerBytes`. */
   readonly maxBytes?: number | undefined;
-  /** Milliseconds until the last message of the answer. Defaults to the timeout of the connection. */
   readonly timeout?: number | undefined;
 }
 
-/** The operation whose answer has not yet come in whole. */
 interface PendingOperation {
   readonly id: number;
   readonly budget: Budget;
@@ -164,7 +168,10 @@ function read(state: State, chunk: Buffer): void {
   }
 }
 
-/** Reads a chunk. A result counts only if nothing follows it: a second answer in the same bytes makes the first doubtful. */
+/**
+ * Reads a chunk. A result counts only if nothing follows it: a second answer in the same bytes
+ * makes the first doubtful.
+ */
 function readAnswer(state: State, chunk: Buffer): void {
   const { framer, pending } = state;
   const budget = pending?.budget ?? { elements: maxNoticeElements };
@@ -214,7 +221,6 @@ function end(state: State, error: ServerError | undefined, reason: unknown = err
   }
 }
 
-/** Makes a ServerError of any error that came while reading. */
 function explain(state: State, error: unknown): ServerError {
   if (error instanceof ServerError) return error;
   if (error instanceof WireError) return makeError(state, error.kind, error.message, error);

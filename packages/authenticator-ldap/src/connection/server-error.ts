@@ -1,6 +1,5 @@
 import type { Server } from './types.ts';
 
-/** The steps at which a server can fail, and how messages name them. */
 const stepNames = { connect: 'connecting', tls: 'TLS', starttls: 'StartTLS', bind: 'bind', search: 'search' } as const;
 
 export type Step = keyof typeof stepNames;
@@ -16,10 +15,11 @@ export type ServerErrorKind =
   | 'answer'; // it answered that it can't (busy, unavailable, not bound, base missing, ...)
 
 /**
- * The server failed, not the login: the next server is asked, and the circuit of this one counts the failure. No circuit
- * counts a `shortage`.
+ * The server failed, not the login: the next server is asked, and the circuit of this one counts
+ * the failure. No circuit counts a `shortage`.
  *
- * The message is for operators. It names the server and the fix, and contains no DN of a user, no login, no password.
+ * The message is for operators. It names the server and the fix, and contains no DN of a user, no
+ * login, no password.
  */
 export class ServerError extends Error {
   override readonly name: string = 'ServerError';
@@ -42,8 +42,9 @@ export class StaleConnection extends ServerError {
 }
 
 /**
- * A server was not asked, for a reason that its circuit has counted already or must not count: the next one is asked.
- * This error never leaves the directory: when no server is left, its message becomes a part of the AuthenticatorError's.
+ * A server was not asked, for a reason that its circuit has counted already or must not count: the
+ * next one is asked. This error never leaves the directory: when no server is left, its message
+ * becomes a part of the AuthenticatorError's.
  */
 export class ServerSkipped extends Error {
   override readonly name = 'ServerSkipped';

@@ -46,7 +46,11 @@ async function runStep<T>(
   }
 }
 
-/** Waits for an event of a socket. @throws what `failed` makes of an earlier error, or what `closed` makes of an earlier end */
+/**
+ * Waits for an event of a socket.
+ *
+ * @throws what `failed` makes of an earlier error, or what `closed` makes of an earlier end
+ */
 function opened(socket: Socket, event: string, failed: (error: Error) => Error, closed: () => Error): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onError = (error: Error) => reject(failed(error));
@@ -87,7 +91,11 @@ const shortages: Readonly<Record<string, string>> = {
   EAI_MEMORY: 'memory: give it more',
 };
 
-/** Says what this machine lacked when a connection or a lookup failed, and the fix. @returns undefined for any other cause */
+/**
+ * Says what this machine lacked when a connection or a lookup failed, and the fix.
+ *
+ * @returns undefined for any other cause
+ */
 export function shortageOf(error: unknown): string | undefined {
   const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   for (const one of all) {
@@ -117,8 +125,8 @@ const maxElements = 100;
 const maxBytes = 65_536;
 
 /**
- * Asks for TLS and waits for the confirmation (RFC 4511 section 4.14). It reads nothing else from the socket: bytes that
- * someone on the way adds in clear text must never count as the server's.
+ * Asks for TLS and waits for the confirmation (RFC 4511 section 4.14). It reads nothing else from
+ * the socket: bytes that someone on the way adds in clear text must never count as the server's.
  */
 export function requestTls(socket: Socket, options: ConnectOptions): Promise<void> {
   const makeError = errorsOf(options.server, 'starttls');
@@ -158,8 +166,9 @@ function checkAnswer(answer: Message, makeError: MakeError): void {
 }
 
 /**
- * Does the handshake over a connected socket. The resulting socket is encrypted, and the certificate of the other side is
- * valid for the server's name. On failure both sockets are destroyed.
+ * Does the handshake over a connected socket. The resulting socket is encrypted, and the
+ * certificate of the other side is valid for the server's name. On failure both sockets are
+ * destroyed.
  */
 export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSocket> {
   const { server } = options;
@@ -198,7 +207,6 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
 
 const noTls = 'is this the port for ldaps (usually 636), or should the URL begin with ldap:// and use StartTLS?';
 
-/** @param name the name or address that the certificate must have */
 export const peerOf = (name: string): TlsPeer => ({ name, noTls });
 
 /** The contexts by CA file. With 150 authorities, making one costs 5 ms of CPU, far more than the rest of a login. */

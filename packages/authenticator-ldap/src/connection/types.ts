@@ -1,14 +1,19 @@
 import type { TlsSettings } from '@sallyport/plugin-options';
 import type { Filter } from '../filter/filter.ts';
 
-/** One directory server, named by a URL of the options or by an SRV record. */
 export interface Server {
-  /** The scheme, the host and always the port: `ldaps://ldap-a.example.com:636`. Metrics, logs and errors name the server so. */
+  /**
+   * The scheme, the host and always the port: `ldaps://ldap-a.example.com:636`. Metrics, logs and
+   * errors name the server so.
+   */
   readonly url: string;
   /** A name or an address, IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
-  /** `ldaps` is TLS from the first byte, `starttls` is RFC 4511 section 4.14, `insecure` is clear text, which options must allow. */
+  /**
+   * `ldaps` is TLS from the first byte, `starttls` is RFC 4511 section 4.14, `insecure` is clear
+   * text, which options must allow.
+   */
   readonly security: 'ldaps' | 'starttls' | 'insecure';
 }
 
@@ -18,7 +23,6 @@ export interface ConnectOptions {
   readonly tls: () => TlsSettings;
   /** Milliseconds for each step: TCP, TLS, StartTLS, and later each operation. */
   readonly stepTimeout: number;
-  /** Ends the attempt to connect, and with it every socket of it. */
   readonly signal: AbortSignal;
 }
 
@@ -32,12 +36,19 @@ export type Connect = (options: ConnectOptions) => Promise<LdapConnection>;
  * Every method throws a ServerError when the server is to blame, or the reason of an aborted signal.
  */
 export interface LdapConnection {
-  /** Sends a simple bind. @param timeout in place of `stepTimeout` @throws Error for an empty DN or password, which is not sent */
+  /**
+   * Sends a simple bind.
+   *
+   * @param timeout in place of `stepTimeout`
+   * @throws Error for an empty DN or password, which is not sent
+   */
   bind(credentials: BindCredentials, signal: AbortSignal, timeout?: number): Promise<BindResult>;
   search(request: SearchRequest, signal: AbortSignal): Promise<SearchResult>;
-  /** It is false once either side has closed the connection. */
   readonly isOpen: boolean;
-  /** Calls the listener once, at the close, with the error that caused it, if any. After the close it calls it immediately. */
+  /**
+   * Calls the listener once, at the close, with the error that caused it, if any. After the close
+   * it calls it immediately.
+   */
   onClose(listener: (error?: Error) => void): void;
   /** Closes the socket. It never throws, and a second call does nothing. */
   close(): void;
@@ -54,7 +65,10 @@ export interface BindResult {
   readonly code: number;
   /** Free text of the server. It shows reasons, and is logged for the service account. Callers never get it. */
   readonly diagnosticMessage: string;
-  /** The error of the password policy control (draft-behera-ldap-password-policy-11 section 6.2), `unreadable` if it is malformed. */
+  /**
+   * The error of the password policy control (draft-behera-ldap-password-policy-11 section 6.2),
+   * `unreadable` if it is malformed.
+   */
   readonly passwordPolicyError?: number | 'unreadable';
   /** Whether the answer had the control 2.16.840.1.113730.3.4.4, 389-DS' "password expired, must be changed". */
   readonly passwordMustChange: boolean;

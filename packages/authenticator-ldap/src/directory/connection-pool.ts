@@ -6,18 +6,15 @@ import type { PoolMetrics } from './metrics.ts';
 
 export interface PoolSettings extends PoolOptions {
   readonly url: string;
-  /** How many milliseconds a caller waits for one of `max` connections. */
   readonly waitTimeout: number;
   readonly open: (signal: AbortSignal) => Promise<LdapConnection>;
   readonly metrics: PoolMetrics;
   readonly now: () => number;
-  /** A number from 0, and below 1. */
   readonly random: () => number;
 }
 
 export type ConnectionPool = ReturnType<typeof createConnectionPool>;
 
-/** One caller's use of a connection. */
 export type Lease = ReturnType<typeof createLease>;
 
 /** A connection of the pool. Its times are those of `now`. */
@@ -34,13 +31,18 @@ type Pool = ReturnType<typeof createState>;
 function createState(settings: PoolSettings) {
   return {
     ...settings,
-    /** The connections used last are at the end and taken first, so that those that are not needed reach `idleTimeout`. */
+    /**
+     * The connections used last are at the end and taken first, so that those that are not needed
+     * reach `idleTimeout`.
+     */
     idle: [] as Pooled[],
     busy: new Set<Pooled>(),
     opening: 0,
-    /** Callers who wait for a connection, or for the right to open one. */
     queue: createQueue<Pooled | 'open'>(),
-    /** Until one connection was opened they are opened one by one: a wrong service password is sent once, not `max` times. */
+    /**
+     * Until one connection was opened they are opened one by one: a wrong service password is sent
+     * once, not `max` times.
+     */
     hasConnected: false,
     isClosed: false,
     /** `renew` raises it: a connection of an earlier epoch is not used again. */
@@ -69,9 +71,7 @@ export function createConnectionPool(settings: PoolSettings) {
       pool.epoch++;
       dropIdle();
     },
-    /** Sends all callers that wait for a connection to another server. */
     rejectWaiting: (reason: string) => pool.queue.rejectAll(new ServerSkipped('unavailable', reason)),
-    /** Closes all connections, even those in use. */
     close() {
       pool.isClosed = true;
       pool.queue.rejectAll(gone(pool.url));
@@ -123,7 +123,6 @@ async function waitForConnection(pool: Pool, signal: AbortSignal): Promise<Poole
   }
 }
 
-/** Takes an idle connection, or the right to open one. @returns undefined if there is neither */
 function grant(pool: Pool): Pooled | 'open' | undefined {
   for (let last = pool.idle.at(-1); last !== undefined; last = pool.idle.at(-1)) {
     take(pool, last);
@@ -148,7 +147,7 @@ function serveSoon(pool: Pool): void {
   if (pool.queue.length > 0) setImmediate(() => serve(pool));
 }
 
-/** Opens a connection. It is called after `startOpening`. */
+/** Opens the connection that `startOpening` has counted. */
 async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
   const { epoch, hasConnected } = pool;
   let connection: LdapConnection;
@@ -179,7 +178,6 @@ async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
   pool.metrics.connections('busy', 1);
   pool.hasConnected = true;
   connection.onClose(() => drop(pool, pooled));
-  // Others may be opened now that one was.
   serve(pool);
   return pooled;
 }
@@ -203,7 +201,6 @@ function giveBack(pool: Pool, pooled: Pooled, reusable: boolean): void {
   serve(pool);
 }
 
-/** Makes an idle connection busy. */
 function take(pool: Pool, pooled: Pooled): void {
   clearTimeout(pooled.timer);
   pool.idle.splice(pool.idle.lastIndexOf(pooled), 1);
@@ -219,7 +216,6 @@ function drop(pool: Pool, pooled: Pooled): void {
   discard(pool, pooled);
 }
 
-/** Closes a busy connection. Another may be opened in its place. */
 function discard(pool: Pool, pooled: Pooled): void {
   if (pool.busy.delete(pooled)) pool.metrics.connections('busy', -1);
   pooled.connection.close();

@@ -66,7 +66,6 @@ function createKnownServers(dependencies: DirectoryDependencies) {
     return server.close();
   };
   return {
-    /** Creates the servers that are new in the list, and closes those that have left it. */
     update(servers: readonly Server[]): void {
       const urls = new Set(servers.map(({ url }) => url));
       for (const server of [...known.values()]) if (!urls.has(server.server.url)) void end(server);
@@ -101,14 +100,12 @@ function createList(
 }
 
 interface Question<T> extends DirectoryCall {
-  /** The servers in the order in which they are asked. */
   readonly servers: readonly DirectoryServer[];
   readonly use: Use;
   readonly ask: (server: DirectoryServer) => Promise<T>;
   readonly now: () => number;
 }
 
-/** Why a server gave no answer. */
 interface Failure {
   readonly error: ServerError | ServerSkipped;
   /** What failed. `machine` is the machine of the gateway. It is undefined for what is known already. */
@@ -155,9 +152,10 @@ const failed = {
 };
 
 /**
- * Whether the server was reached and asked, and then was silent. For a bind as a user, or a search for a user's groups,
- * that is not a failure of the server: users who may write their own `userPassword` can store a hash that takes seconds,
- * and one person's logins must not take the server away from all. Other searches find out whether it still answers.
+ * Whether the server was reached and asked, and then was silent. For a bind as a user, or a search
+ * for a user's groups, that is not a failure of the server: users who may write their own
+ * `userPassword` can store a hash that takes seconds, and one person's logins must not take the
+ * server away from all. Other searches find out whether it still answers.
  */
 function mayBeLogin({ kind, step }: ServerError): boolean {
   return (kind === 'timeout' || kind === 'closed') && (step === 'bind' || step === 'search');
@@ -185,7 +183,10 @@ async function askOne<T>(
   }
 }
 
-/** Names the server, unless the problem does: a caller that finds an error in an answer does not know which server gave it. */
+/**
+ * Names the server, unless the problem does: a caller that finds an error in an answer does not
+ * know which server gave it.
+ */
 function named({ server: { url } }: DirectoryServer, problem: string): string {
   return problem.includes(url) ? problem : `${url}: ${problem}`;
 }

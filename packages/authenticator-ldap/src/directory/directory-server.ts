@@ -18,7 +18,6 @@ import { createUserBinds } from './user-binds.ts';
 
 export type DirectoryServer = ReturnType<typeof createDirectoryServer>;
 
-/** One server with its circuit, its pools and its probe. */
 export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 'closing'>) {
   const { server, options, metrics, now } = dependencies;
   const closing = new AbortController();
@@ -63,15 +62,15 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
     withService: searches.work,
     bindUser: userBinds.bind,
     /**
-     * Looks on a connection of its own, whatever the circuit says, and does not change the circuit. But it waits for the
-     * end of the pause after a refusal of the service account: a page that is reloaded must not lock the account.
+     * Looks on a connection of its own, whatever the circuit says, and does not change the circuit.
+     * But it waits for the end of the pause after a refusal of the service account: a page that is
+     * reloaded must not lock the account.
      */
     check: (look: Work<void>, caller: AbortSignal) => checkServer(access, account.open, look, caller, signal),
     /** Makes the next search and the next bind use new connections, with the TLS settings of that time. */
     renewConnections(): void {
       for (const pool of pools) pool.renew();
     },
-    /** Ends everything, and resolves when nothing runs any more. */
     async close(): Promise<void> {
       closing.abort(gone(server.url));
       probe.stop();
@@ -126,7 +125,6 @@ async function checkServer(
   }
 }
 
-/** Closes the circuit when the attempt succeeds, and counts its failure otherwise. Never throws. */
 async function probeOnce(circuit: ServerCircuit, closing: AbortSignal, attempt: () => Promise<void>): Promise<void> {
   const call = circuit.begin('service');
   try {
@@ -139,7 +137,10 @@ async function probeOnce(circuit: ServerCircuit, closing: AbortSignal, attempt: 
   }
 }
 
-/** Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. A refusal to show it is an answer as well. */
+/**
+ * Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. A refusal to show it
+ * is an answer as well.
+ */
 async function searchRootEntry(connection: SearchConnection, url: string, signal: AbortSignal): Promise<void> {
   const request = { base: '', scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 0 } as const;
   const { code } = await connection.search(request, signal);

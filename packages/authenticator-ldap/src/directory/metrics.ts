@@ -10,7 +10,7 @@ export type ServerMetrics = ReturnType<ReturnType<typeof createServerMetrics>>;
 
 export type PoolMetrics = ReturnType<ServerMetrics['pool']>;
 
-/** Creates the metrics of a directory. @returns a function for the metrics of one server, whose times are in milliseconds */
+/** Creates the metrics of a directory. They take times in milliseconds. */
 export function createServerMetrics(metrics: Metrics) {
   const made = makeMetrics(metrics);
   const known = new Set<string>();
@@ -92,7 +92,6 @@ function makeMetrics(metrics: Metrics) {
   };
 }
 
-/** Does one operation, and records how it ended and how many milliseconds it took. */
 export async function measured<T>(
   operation: () => Promise<T>,
   now: () => number,

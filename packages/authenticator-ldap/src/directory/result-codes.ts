@@ -18,12 +18,10 @@ const names: ReadonlyMap<number, string> = new Map(
   }),
 );
 
-/** Returns the name of a code in RFC 4511 for labels and messages, `other` for a number without a name there. */
 export function resultCodeName(code: number): string {
   return names.get(code) ?? 'other';
 }
 
-/** What the code of a search means. */
 export type SearchOutcome =
   | 'ok' // the answer has all entries
   | 'size-limit' // there are more entries than were asked for, or than the server gives

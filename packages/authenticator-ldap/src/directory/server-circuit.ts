@@ -6,17 +6,15 @@ export type Use = 'service' | 'user';
 export type ServerCircuit = ReturnType<typeof createServerCircuit>;
 
 interface CircuitDependencies {
-  /** How many consecutive failures of one use open the circuit. */
   readonly failures: number;
-  /** The clock, in monotonic milliseconds. */
   readonly now: () => number;
   readonly onOpen: (reason: string) => void;
   readonly onClose: () => void;
 }
 
 /**
- * Creates the circuit that decides whether a server is asked at all. It counts the failures of each use separately: else
- * searches on old connections would hide forever that no new one can be made.
+ * Creates the circuit that decides whether a server is asked at all. It counts the failures of each
+ * use separately: else searches on old connections would hide forever that no new one can be made.
  */
 export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitDependencies) {
   const consecutive: Record<Use, number> = { service: 0, user: 0 };
@@ -34,7 +32,10 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
     onClose();
   };
   return {
-    /** Is called after a successful probe. A probe sees less than a login needs, so the next failure opens the circuit again. */
+    /**
+     * Is called after a successful probe. A probe sees less than a login needs, so the next failure
+     * opens the circuit again.
+     */
     close,
     get isOpen() {
       return isOpen;
@@ -66,7 +67,7 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
   };
 }
 
-/** Creates a probe of whether a server has recovered. It makes one attempt at a time, an interval apart. @param attempt never throws */
+/** Creates a probe that makes one attempt at a time, an interval apart. @param attempt never throws */
 export function createProbe(interval: number, attempt: () => Promise<void>) {
   let stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();

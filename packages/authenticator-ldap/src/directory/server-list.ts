@@ -10,11 +10,9 @@ import type { LdapOptions, SrvOptions } from '../options/types.ts';
 
 interface Asking {
   readonly signal: AbortSignal;
-  /** The server that comes first, if it is in the list. */
   readonly prefer?: Server;
 }
 
-/** Creates the list of the servers that the options name, in the order in which a call asks them. */
 export function createListedServers(servers: readonly Server[], order: 'listed' | 'spread', random: () => number) {
   // The first turn is random, so that the replicas of a gateway do not all begin with the same server.
   let turn = Math.floor(random() * servers.length);
@@ -38,7 +36,6 @@ export interface SrvList {
   readonly srv: SrvOptions;
   readonly options: Pick<LdapOptions, 'order' | 'serverTimeout' | 'tls'>;
   readonly resolve: ResolveSrv;
-  /** Ends a lookup in progress. */
   readonly closing: AbortSignal;
   readonly logger: Logger;
   readonly now: () => number;
@@ -54,8 +51,9 @@ const retryAfter = 5_000;
 const maxTargets = 16;
 
 /**
- * Creates the list of the servers that SRV records name. The first call looks them up, and calls more than a minute later
- * do so again in the background. A failed lookup leaves the list as it was.
+ * Creates the list of the servers that SRV records name. The first call looks them up, and calls
+ * more than a minute later do so again in the background. A failed lookup leaves the list as it
+ * was.
  */
 export function createSrvList(list: SrvList) {
   const { srv, options, logger, now, random, onChange } = list;
@@ -98,7 +96,6 @@ export function createSrvList(list: SrvList) {
       const servers = order.map(({ server }) => server);
       return preferred(servers, prefer);
     },
-    /** Waits for a lookup in progress. */
     async close(): Promise<void> {
       await lookup;
     },
@@ -155,9 +152,10 @@ interface SrvServers {
 }
 
 /**
- * Reads the servers from the records. A target must be the domain of the SRV name itself or below it: the certificate is
- * checked against the target, so a forged answer could otherwise choose whose certificate is valid. `anyTarget` allows all
- * targets, for certificates that are checked against a fixed name.
+ * Reads the servers from the records. A target must be the domain of the SRV name itself or below
+ * it: the certificate is checked against the target, so a forged answer could otherwise choose
+ * whose certificate is valid. `anyTarget` allows all targets, for certificates that are checked
+ * against a fixed name.
  *
  * The target `.` means that there is no such service. It gives no server.
  */
@@ -182,8 +180,9 @@ export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTa
 }
 
 /**
- * Draws an order as RFC 2782 has it: by priority, and within a priority at random by weight. Servers of weight 0 have a
- * very small chance to come before others. Each server waits for a random time, which is shorter the greater its weight is.
+ * Draws an order as RFC 2782 has it: by priority, and within a priority at random by weight.
+ * Servers of weight 0 have a very small chance to come before others. Each server waits for a
+ * random time, which is shorter the greater its weight is.
  */
 export function drawOrder(servers: readonly SrvServer[], random: () => number): readonly SrvServer[] {
   return servers
@@ -196,7 +195,6 @@ function plainName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }
 
-/** Looks up SRV records. @throws Error of `node:dns`, or the signal's reason */
 export type ResolveSrv = (name: string, signal: AbortSignal) => Promise<readonly SrvRecord[]>;
 
 /** @param timeout milliseconds until the next name server is asked */

@@ -7,27 +7,24 @@ import { measured, type ServerMetrics } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';
 import type { DirectoryDependencies, SearchConnection } from './types.ts';
 
-/** What the uses of one server share. */
 export interface ServerAccess extends Omit<DirectoryDependencies, 'metrics'> {
   readonly server: Server;
   readonly metrics: ServerMetrics;
   /** Connects, with TLS, without a bind. @throws as `Connect` */
   readonly open: (signal: AbortSignal) => Promise<LdapConnection>;
-  /** It is aborted when the server is closed. */
   readonly closing: AbortSignal;
 }
 
 /** What a caller does with a connection that is bound as the service account. */
 export type Work<T> = (connection: SearchConnection) => Promise<T>;
 
-/** The milliseconds before a refused account is used again: a repeated wrong password locks the account, and with it every login. */
+/** A wrong password that is sent again and again locks the account, and with it every login. */
 const firstPause = 30_000;
 const maxPause = 600_000;
 
 const passwordWarning =
   "the service account's password must be changed: the server accepted it, but reported an error of its password policy";
 
-/** Creates what connects to one server and binds as the service account, or only connects where searches are anonymous. */
 export function createServiceAccount(access: ServerAccess) {
   const { open, metrics, logger, now, closing } = access;
   const { url } = access.server;
@@ -58,7 +55,6 @@ export function createServiceAccount(access: ServerAccess) {
   };
 
   return {
-    /** It is true during the pause after a refusal. */
     get isRefused() {
       return pauseLeft() > 0;
     },
@@ -92,11 +88,13 @@ export function outage(url: string, code: number): ServerError {
   return new ServerError('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
 }
 
-/** Creates the searches at one server, on pooled connections that are bound as the service account. */
 export function createServiceSearches(
   access: ServerAccess,
   open: (signal: AbortSignal) => Promise<LdapConnection>,
-  /** Is called when a connection that was used before was silent: the network may have lost all connections of this server. */
+  /**
+   * Is called when a connection that was used before was silent: the network may have lost all
+   * connections of this server.
+   */
   onDead: () => void,
 ) {
   const { server, options, metrics, now, random } = access;
@@ -106,7 +104,12 @@ export function createServiceSearches(
 
   return {
     ...pool,
-    /** Does the work. A connection that the server has closed is replaced: a server may close what is idle. @throws StaleConnection */
+    /**
+     * Does the work. A connection that the server has closed is replaced: a server may close what
+     * is idle.
+     *
+     * @throws StaleConnection
+     */
     async work<T>(work: Work<T>, signal: AbortSignal): Promise<T> {
       const lease = await pool.acquire(signal);
       let isReusable = false;

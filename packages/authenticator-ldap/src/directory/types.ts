@@ -49,8 +49,9 @@ export interface DirectoryCall {
 
 export interface BindCall extends DirectoryCall {
   /**
-   * Is called for each server that did not answer the bind within `serverTimeout` and still may: it works on the bind, and
-   * counts the password in the end. Without this function the connection is closed.
+   * Is called for each server that did not answer the bind within `serverTimeout` and still may: it
+   * works on the bind, and counts the password in the end. Without this function the connection is
+   * closed.
    *
    * @param answer rejects when the connection ends without one
    */

@@ -14,16 +14,18 @@ const maxBindTime = 600_000;
 /** The limit for late answers of one server. More than these are a problem of the server, not of a few users. */
 const maxLate = 64;
 /**
- * The milliseconds after which a connection without a bind is closed. Servers and firewalls end idle connections after 30 s
- * or more. A bind that crosses with that end gets no answer, and must not be sent again.
+ * The milliseconds after which a connection without a bind is closed. Servers and firewalls end
+ * idle connections after 30 s or more. A bind that crosses with that end gets no answer, and must
+ * not be sent again.
  */
 const maxIdleTime = 10_000;
 /** The milliseconds without reuse after a server has failed a second bind on a connection. */
 const distrustTime = 60_000;
 
 /**
- * Creates the binds as users at one server, one after another on connections that are used for nothing else (RFC 4511
- * section 4.2.1 allows it). A bind that may have reached the server is never sent again: the server may have counted its password.
+ * Creates the binds as users at one server, one after another on connections that are used for
+ * nothing else (RFC 4511 section 4.2.1 allows it). A bind that may have reached the server is never
+ * sent again: the server may have counted its password.
  */
 export function createUserBinds(access: ServerAccess) {
   const { server, options, metrics, logger, now, closing } = access;
@@ -82,7 +84,10 @@ export function createUserBinds(access: ServerAccess) {
   return { ...pool, bind };
 }
 
-/** Creates a pool with a connection for each bind that may be in progress, late ones included: no caller waits for one. */
+/**
+ * Creates a pool with a connection for each bind that may be in progress, late ones included: no
+ * caller waits for one.
+ */
 function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
   return createConnectionPool({
     url: server.url,
@@ -98,8 +103,8 @@ function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
 }
 
 /**
- * Acquires a connection that the server has not ended, as far as is known: an end that came while this process was busy is
- * read before the bind is written.
+ * Acquires a connection that the server has not ended, as far as is known: an end that came while
+ * this process was busy is read before the bind is written.
  */
 async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lease> {
   const lease = await pool.acquire(signal);
@@ -109,7 +114,6 @@ async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lea
   return lease;
 }
 
-/** Whether the server ended the connection, or did not answer as LDAP requires. */
 function isBroken(error: unknown): error is ServerError {
   return error instanceof ServerError && error.kind !== 'timeout' && error.kind !== 'answer';
 }

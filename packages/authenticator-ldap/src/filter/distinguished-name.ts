@@ -17,7 +17,10 @@ export function isAttributeDescription(text: string): boolean {
   return text.length <= 255 && text !== '1.1' && attributeDescription.test(text);
 }
 
-/** Whether a text is a short name or a dotted OID, as attribute types and matching rules have (RFC 4512 section 1.4). */
+/**
+ * Whether a text is a short name or a dotted OID, as attribute types and matching rules have (RFC
+ * 4512 section 1.4).
+ */
 export function isObjectIdentifier(text: string): boolean {
   return text.length <= 255 && objectIdentifier.test(text);
 }
@@ -25,17 +28,16 @@ export function isObjectIdentifier(text: string): boolean {
 /** The parts of one level of a DN: one, or several joined with `+`. */
 export type Rdn = readonly AttributeValue[];
 
-/** One `attribute=value` of a DN. */
 interface AttributeValue {
   /** A name or an OID, as the DN spells it. */
   readonly attribute: string;
-  /** The bytes that the spelling encodes. */
   readonly value: Buffer;
 }
 
 /**
- * Reads a DN in its string form (RFC 4514), as Active Directory spells it (`\ `, `\#`), or as LDAPv2 did (RFC 2253 section
- * 4: spaces around separators, `;`, `OID.` and values in quotes). No byte of a value is lost or changed.
+ * Reads a DN in its string form (RFC 4514), as Active Directory spells it (`\ `, `\#`), or as
+ * LDAPv2 did (RFC 2253 section 4: spaces around separators, `;`, `OID.` and values in quotes). No
+ * byte of a value is lost or changed.
  *
  * @returns the levels from the entry up to the root, [] for '', undefined for a text that is no DN
  */
@@ -49,11 +51,12 @@ export function firstRdn(dn: string): Rdn | undefined {
 }
 
 /**
- * Whether an entry is the base or lies below it. Names of attributes are compared without regard to case. So are values,
- * and spaces at their ends and runs of spaces do not count, as in `caseIgnoreMatch` (RFC 4518). Values that only some
- * directories take for equal (`é` as one character or two, wide letters, ligatures) differ: for 389-DS they are another
- * entry, perhaps of another user. An OID and the name of the same attribute differ, too. A text that is no DN is below
- * nothing, and nothing is below it.
+ * Whether an entry is the base or lies below it. Names of attributes are compared without regard to
+ * case. So are values, and spaces at their ends and runs of spaces do not count, as in
+ * `caseIgnoreMatch` (RFC 4518). Values that only some directories take for equal (`é` as one
+ * character or two, wide letters, ligatures) differ: for 389-DS they are another entry, perhaps of
+ * another user. An OID and the name of the same attribute differ, too. A text that is no DN is
+ * below nothing, and nothing is below it.
  */
 export function isBelow(dn: string, base: string): boolean {
   const lower = parseDn(dn);
@@ -86,7 +89,11 @@ function lowerCase(text: string): string {
 /** The limit for a DN in UTF-16 units. No directory has longer DNs. */
 const maxDnLength = 65_536;
 
-/** Reads the levels of a DN, each with the index of the separator after it. @returns undefined for a text that is no DN */
+/**
+ * Reads the levels of a DN, each with the index of the separator after it.
+ *
+ * @returns undefined for a text that is no DN
+ */
 export function readDn(text: string): { readonly rdn: Rdn; readonly end: number }[] | undefined {
   if (!text.isWellFormed() || text.length > maxDnLength) return undefined;
   if (/^ *$/.test(text)) return [];

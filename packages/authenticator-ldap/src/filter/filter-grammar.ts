@@ -16,7 +16,6 @@ const operators = { '=': 'equality', '>=': 'greater-or-equal', '<=': 'less-or-eq
 /** Says what to write in place of a placeholder, by its name without braces. @returns undefined when it is allowed */
 export type Allowed = (placeholder: string) => string | undefined;
 
-/** The position of the parser in the text. */
 interface Cursor {
   readonly text: string;
   at: number;
@@ -24,8 +23,8 @@ interface Cursor {
 }
 
 /**
- * Reads a filter in its string form (RFC 4515), with placeholders in its values. Unlike the standard, it allows spaces and
- * line breaks between filters, as in YAML texts of several lines.
+ * Reads a filter in its string form (RFC 4515), with placeholders in its values. Unlike the
+ * standard, it allows spaces and line breaks between filters, as in YAML texts of several lines.
  *
  * @param allowed without it each placeholder matches any text, as an asterisk does
  * @throws TemplateError

@@ -11,9 +11,10 @@ export interface FilterTemplate {
   readonly placeholders: ReadonlySet<string>;
 
   /**
-   * Fills in values. An assertion whose placeholder has several values matches any of them, or with several placeholders
-   * any combination. Where a placeholder has no value nothing can match: the assertion is dropped from an `or`, and an
-   * `and` or `not` around it can't match either. Empty values count as none.
+   * Fills in values. An assertion whose placeholder has several values matches any of them, or with
+   * several placeholders any combination. Where a placeholder has no value nothing can match: the
+   * assertion is dropped from an `or`, and an `and` or `not` around it can't match either. Empty
+   * values count as none.
    *
    * @param values is called once for each placeholder. Strings are sent as UTF-8
    * @returns undefined when nothing can match, so that no search is needed

@@ -38,7 +38,10 @@ export type Assertion<Value> =
 /** Matches every entry (RFC 4512 section 2.4.1), to find out whether one exists. */
 export const anyEntry: Assertion<never> = { kind: 'present', attribute: 'objectClass' };
 
-/** Writes a filter in its string form (RFC 4515), for operators to read and to paste into ldapsearch. It is never sent. */
+/**
+ * Writes a filter in its string form (RFC 4515), for operators to read and to paste into
+ * ldapsearch. It is never sent.
+ */
 export function filterText(filter: Filter): string {
   switch (filter.kind) {
     case 'and':

@@ -16,7 +16,6 @@ export class TemplateError extends Error {
   }
 }
 
-/** Makes a group's name from its entry. */
 export interface NameTemplate {
   /** The attributes as written, each once. `dn` is not an attribute but the DN of the entry. */
   readonly attributes: readonly string[];

@@ -14,12 +14,14 @@ interface Refusal {
 }
 
 /**
- * Reads the answer to the bind of a user. Only code 0 without any error authenticates, and an unknown code is unchecked.
- * A refusal with unknown details stays a refusal: the directory has counted it as one.
+ * Reads the answer to the bind of a user. Only code 0 without any error authenticates, and an
+ * unknown code is unchecked. A refusal with unknown details stays a refusal: the directory has
+ * counted it as one.
  *
- * `attempt` is `accepted` even for a refusal that only a right password gets: who knows the password does not guess. It is
- * `unavailable` for one that any password gets: the directory has not looked at it, so it counts nowhere and is sent again.
- * Otherwise the right password of a locked account would stay refused when the account is unlocked.
+ * `attempt` is `accepted` even for a refusal that only a right password gets: who knows the
+ * password does not guess. It is `unavailable` for one that any password gets: the directory has
+ * not looked at it, so it counts nowhere and is sent again. Otherwise the right password of a
+ * locked account would stay refused when the account is unlocked.
  */
 export function classifyBind(result: BindResult): BindOutcome {
   switch (result.code) {
@@ -50,7 +52,10 @@ export function classifyBind(result: BindResult): BindOutcome {
   }
 }
 
-/** Reads an answer with code 0. A password that must be changed first comes with it, and is no login (rule 6 of RULES.md). */
+/**
+ * Reads an answer with code 0. A password that must be changed first comes with it, and is no login
+ * (rule 6 of RULES.md).
+ */
 function classifySuccess(result: BindResult): BindOutcome {
   const refusal = policyRefusal(result);
   if (refusal !== undefined) return refusal;
@@ -63,7 +68,10 @@ function classifySuccess(result: BindResult): BindOutcome {
   );
 }
 
-/** Reads the controls of draft-behera-ldap-password-policy-11 section 6.2, and of 389-DS for a password that must be changed. */
+/**
+ * Reads the controls of draft-behera-ldap-password-policy-11 section 6.2, and of 389-DS for a
+ * password that must be changed.
+ */
 function policyRefusal({ passwordPolicyError, passwordMustChange }: BindResult): Refusal | undefined {
   // A server sends passwordExpired and changeAfterReset only after a right password, accountLocked after any.
   if (passwordPolicyError === 0 || passwordPolicyError === 2) return refused('password-expired', 'accepted');

@@ -6,7 +6,6 @@ import type { LdapOptions, UserOptions } from '../options/types.ts';
 import { delay } from '../waiting.ts';
 import { type BindOutcome, classifyBind } from './bind-reasons.ts';
 
-/** The outcome of a bind that was checked, with the server that answered. */
 type Bound = Exclude<BindOutcome, { kind: 'unchecked' }> & { readonly server: Server };
 
 /**
@@ -49,9 +48,9 @@ export async function bindUser<T>(
 }
 
 /**
- * Settles an attempt on whose bind servers still work, for example on a password hash of very many rounds. Until they are
- * done the attempt is open, so no user can make them work on more and more of these. The guard counts one that never ends
- * as refused after a while.
+ * Settles an attempt on whose bind servers still work, for example on a password hash of very many
+ * rounds. Until they are done the attempt is open, so no user can make them work on more and more
+ * of these. The guard counts one that never ends as refused after a while.
  */
 async function settleLate(attempt: AdmittedAttempt, late: readonly Promise<BindResult>[]): Promise<void> {
   const answers = await Promise.allSettled(late);
@@ -75,9 +74,10 @@ export function createDecoys(
   const refusals = new Map<string, number>();
   return {
     /**
-     * Makes an unknown or throttled name cost the server and the caller what a wrong password costs, so that the time does
-     * not show which names exist. It takes at least as long as a recent real refusal, since a server hashes no password for
-     * a name that it does not have. The server's answer means nothing.
+     * Makes an unknown or throttled name cost the server and the caller what a wrong password
+     * costs, so that the time does not show which names exist. It takes at least as long as a
+     * recent real refusal, since a server hashes no password for a name that it does not have. The
+     * server's answer means nothing.
      */
     async bind(call: DirectoryCall): Promise<void> {
       const begun = performance.now();
@@ -85,7 +85,10 @@ export function createDecoys(
       await directory.bindUser(decoyCredentials(find), call);
       await delay(minTime - (performance.now() - begun), call.signal);
     },
-    /** Records how long the refusal of a wrong password of an existing user took. The last refusal of each user counts. */
+    /**
+     * Records how long the refusal of a wrong password of an existing user took. The last refusal
+     * of each user counts.
+     */
     noteRefusal(dn: string, milliseconds: number): void {
       refusals.delete(dn);
       refusals.set(dn, Math.min(milliseconds, serverTimeout));
@@ -101,7 +104,6 @@ function decoyCredentials(find: UserOptions['find']): BindCredentials {
   return { dn: find.by === 'dn' ? find.template.fill(name) : dnBelow(find.bases[0], name), password };
 }
 
-/** Makes the DN of an entry below a base. @param base the root if it is empty or undefined */
 export function dnBelow(base: string | undefined, name: string): string {
   return base ? `cn=${name},${base}` : `cn=${name}`;
 }

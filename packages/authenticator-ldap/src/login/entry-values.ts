@@ -2,7 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { LdapEntry } from '../connection/types.ts';
 
-/** Returns the DN. @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not UTF-8 */
+/**
+ * Returns the DN.
+ *
+ * @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not
+ *   UTF-8
+ */
 export function entryDn({ dn }: LdapEntry, what: string): string {
   if (dn !== undefined && dn !== '') return dn;
   const bad = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
@@ -26,7 +31,11 @@ export function valuesOf(entry: LdapEntry, attribute: string): readonly Buffer[]
   throw new AuthenticatorError('failed', `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${why}`);
 }
 
-/** Returns the values as text. @throws AuthenticatorError `failed`, as `valuesOf` and for a value that is not text, unquoted */
+/**
+ * Returns the values as text.
+ *
+ * @throws AuthenticatorError `failed`, as `valuesOf` and for a value that is not text, unquoted
+ */
 export function textsOf(entry: LdapEntry, attribute: string): readonly string[] {
   return valuesOf(entry, attribute).map((value) => {
     const form = formOf(attribute);
@@ -37,7 +46,11 @@ export function textsOf(entry: LdapEntry, attribute: string): readonly string[] 
   });
 }
 
-/** Returns the only value, if it is not empty. @throws AuthenticatorError `failed` for several values, which have no order */
+/**
+ * Returns the only value, if it is not empty.
+ *
+ * @throws AuthenticatorError `failed` for several values, which have no order
+ */
 export function onlyText(entry: LdapEntry, attribute: string): string | undefined {
   const [text, ...more] = textsOf(entry, attribute);
   if (more.length === 0) return text || undefined;
@@ -45,17 +58,19 @@ export function onlyText(entry: LdapEntry, attribute: string): string | undefine
   throw new AuthenticatorError('failed', `${problem}: name an attribute with a single value, or fix the entry`);
 }
 
-/** Finds the value that {@link textsOf} writes as this text, for a search. @returns undefined when no value is written so */
+/**
+ * Finds the value that {@link textsOf} writes as this text, for a search.
+ *
+ * @returns undefined when no value is written so
+ */
 export function attributeValue(attribute: string, text: string): Buffer | undefined {
   const { read, write } = formOf(attribute);
   const value = read(text);
   return value.length > 0 && write(value) === text ? value : undefined;
 }
 
-/** How values of an attribute are written as text. */
 interface Form {
   readonly what: string;
-  /** @returns undefined for a value of another form */
   write(value: Buffer): string | undefined;
   /** Returns the bytes of a text that `write` made, and any bytes for another text. */
   read(text: string): Buffer;
@@ -115,7 +130,6 @@ const forms: ReadonlyMap<string, Form> = new Map([
   ['sidhistory', sid],
 ]);
 
-/** @param attribute its name in any case, options such as `;binary` allowed */
 function formOf(attribute: string): Form {
   return forms.get(attribute.toLowerCase().split(';')[0] ?? '') ?? plain;
 }

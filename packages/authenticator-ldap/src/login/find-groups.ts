@@ -25,14 +25,16 @@ export async function findGroups(
   return [...new Set(groups.map(({ name }) => name))].sort();
 }
 
-/** The attributes of the user that the search for groups needs. */
 export function groupAttributes(options: GroupOptions | undefined): readonly string[] {
   if (options === undefined) return [];
   if (options.by === 'attribute') return [options.attribute];
   return [...options.filter.placeholders].flatMap((placeholder) => attributeOf(placeholder) ?? []);
 }
 
-/** The limit in bytes for an answer with the user's entry: one MiB, and one KiB more for each group that it may contain. */
+/**
+ * The limit in bytes for an answer with the user's entry: one MiB, and one KiB more for each group
+ * that it may contain.
+ */
 export function userAnswerBytes(options: GroupOptions | undefined): number {
   const groups = options?.by === 'attribute' ? options.maxGroups : 0;
   return Math.min(16 * 1024, 1024 + groups) * 1024;
@@ -57,7 +59,6 @@ async function searchLevels(
   return await walkGroups(direct, options, parentsOf);
 }
 
-/** Makes the filter for the user's own groups. @returns undefined when nothing can match */
 export function userFilter(
   { filter }: Extract<GroupOptions, { by: 'search' }>,
   { dn, username, entry }: DirectoryUser,
@@ -136,8 +137,9 @@ async function searchGroups(
 }
 
 /**
- * Reads a group from its entry. Every group that the search finds must have exactly one name: a missing group, or one with
- * one of two names, would give the user other rights than the directory does.
+ * Reads a group from its entry. Every group that the search finds must have exactly one name: a
+ * missing group, or one with one of two names, would give the user other rights than the directory
+ * does.
  */
 function groupOfEntry(entry: LdapEntry, template: NameTemplate): Group {
   const dn = entryDn(entry, 'a group');

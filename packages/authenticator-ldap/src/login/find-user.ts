@@ -8,7 +8,6 @@ import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
 import { attributeValue, entryDn, onlyText, textsOf } from './entry-values.ts';
 
-/** What the search for a user found. */
 export type UserSearchResult =
   | { readonly kind: 'found'; readonly user: DirectoryUser }
   | { readonly kind: 'none' }
@@ -20,14 +19,16 @@ export type UserSearchResult =
 export interface UserSearch {
   /** The name as typed, or for a user who has logged in, as the directory wrote it then. */
   readonly username: string;
-  /** Whether the user has logged in. Defaults to false. */
   readonly hasLoggedIn?: boolean;
   /** The uid that the login of the user had, if it had one. */
   readonly uid?: string | undefined;
   readonly options: UserOptions;
   /** The attributes that the search for groups needs. */
   readonly moreAttributes: readonly string[];
-  /** The limit for the entry as the server sends it. Anyone who sends a name has it read, and reading blocks all logins. */
+  /**
+   * The limit for the entry as the server sends it. Anyone who sends a name has it read, and
+   * reading blocks all logins.
+   */
   readonly maxBytes: number;
 }
 
@@ -118,10 +119,8 @@ function distinctEntries(entries: readonly LdapEntry[]): readonly LdapEntry[] {
  */
 const maxUserBytes = 65_536;
 
-/** A user as the directory has it. */
 export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
   readonly dn: string;
-  /** The entry, with the attributes that the search for groups needs. */
   readonly entry: LdapEntry;
 }
 
@@ -169,11 +168,12 @@ export interface FoundEntries {
 /**
  * Returns the entries that a search finds.
  *
- * A referral means no user (the entry would be on a server that is not configured). For groups it is an error of the
- * server: the groups elsewhere would be missing. A base that does not exist is an error of the server if the options name
- * it: a replica that is being filled answers so.
+ * A referral means no user (the entry would be on a server that is not configured). For groups it
+ * is an error of the server: the groups elsewhere would be missing. A base that does not exist is
+ * an error of the server if the options name it: a replica that is being filled answers so.
  *
- * @throws ServerError `answer` when the server can't answer, or lacks the base: another server may have it
+ * @throws ServerError `answer` when the server can't answer, or lacks the base: another server may
+ *   have it
  * @throws AuthenticatorError `failed` when only this search fails
  */
 export async function searchEntries(

@@ -26,10 +26,13 @@ export interface TracedCall extends DirectoryCall {
   readonly trace?: AuthenticateContext['trace'];
 }
 
-/** Whom a search is for. */
 type SearchedUser = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
 
-/** Finds the entry of a user, with the attributes that the search for groups needs. @param more further attributes to read */
+/**
+ * Finds the entry of a user, with the attributes that the search for groups needs.
+ *
+ * @param more further attributes to read
+ */
 export function findEntry(
   directory: Directory,
   options: LdapOptions,
@@ -155,13 +158,17 @@ type Revalidate = NonNullable<Authenticator['revalidate']>;
 const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown-user' });
 
 /**
- * Creates the check of a user who has logged in before, by the service account. Logins must still find the user, with the
- * name and the uid of the login. A session belongs to a name, so a user who was renamed has to log in again.
+ * Creates the check of a user who has logged in before, by the service account. Logins must still
+ * find the user, with the name and the uid of the login. A session belongs to a name, so a user who
+ * was renamed has to log in again.
  */
 export function createRevalidate(directory: Directory, options: LdapOptions, logger: Logger): Revalidate {
   let isSettled = false;
 
-  /** Warns once that what the service account may not read ends no session. A new entry that has nothing yet is no reason. */
+  /**
+   * Warns once that what the service account may not read ends no session. A new entry that has
+   * nothing yet is no reason.
+   */
   async function warnOfHiddenState(entry: string, { seen, hidden }: AccountState, call: DirectoryCall): Promise<void> {
     if (isSettled || (seen.length > 0 && hidden.length === 0)) return;
     isSettled = true;

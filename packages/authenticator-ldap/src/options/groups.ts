@@ -4,9 +4,11 @@ import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-templ
 import { type NameTemplate, parseNameTemplate } from '../filter/templates.ts';
 import { attribute, bases, template } from './names.ts';
 
-/** How a user's groups are found and named. */
 export type GroupOptions = {
-  /** The bases below which groups are searched. With `attribute` only groups below one of these count, or all if it is empty. */
+  /**
+   * The bases below which groups are searched. With `attribute` only groups below one of these
+   * count, or all if it is empty.
+   */
   readonly bases: readonly string[];
   /** The search for groups of groups below `bases`, level by level. Without it they do not count. */
   readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };

@@ -55,7 +55,6 @@ const srv = section(
   ({ name, nameServers = [] }) => ({ name, nameServers }),
 );
 
-/** The keys that say where the servers are and whether TLS is used. */
 export const serverShape = {
   urls: list(
     {
@@ -76,7 +75,6 @@ export const serverShape = {
 
 type ServerKeys = z.output<z.ZodObject<typeof serverShape>>;
 
-/** Reads the servers with their security. Clear text must be allowed explicitly. */
 export function settleServers(keys: ServerKeys, complain: Complain) {
   const { urls = [], srv } = keys;
   if (keys.urls === undefined && srv === undefined) {
@@ -119,7 +117,6 @@ function isLdaps(name: string): boolean {
   return /^_ldaps\./i.test(name);
 }
 
-/** A parsed URL of the options. */
 interface ServerUrl {
   readonly scheme: 'ldap' | 'ldaps';
   /** A name in lower case, or an address, IPv6 without brackets and in its canonical form. */
@@ -127,7 +124,10 @@ interface ServerUrl {
   readonly port: number;
 }
 
-/** Reads `ldaps://host` or `ldap://host:port`, IPv6 in brackets. The other parts of an LDAP URL (RFC 4516) have keys of their own. */
+/**
+ * Reads `ldaps://host` or `ldap://host:port`, IPv6 in brackets. The other parts of an LDAP URL (RFC
+ * 4516) have keys of their own.
+ */
 function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   const parsed = parseText(input, 'ldaps://ldap-a.example.com');
   if ('problem' in parsed) return parsed;

@@ -5,8 +5,8 @@ export type { GroupOptions } from './groups.ts';
 export type { UserOptions } from './user.ts';
 
 /**
- * The validated `options` of gateway.yaml. Durations are in milliseconds, and templates and URLs are parsed. They have either
- * `servers`, in the order of the config, or `srv`.
+ * The validated `options` of gateway.yaml. Durations are in milliseconds, and templates and URLs
+ * are parsed. They have either `servers`, in the order of the config, or `srv`.
  */
 export type LdapOptions = z.output<typeof optionsSchema>;
 

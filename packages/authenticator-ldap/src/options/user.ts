@@ -4,9 +4,7 @@ import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-templ
 import { type DnTemplate, parseDnTemplate } from '../filter/templates.ts';
 import { attribute, bases, parseAttribute, template } from './names.ts';
 
-/** How a user is found, and what is sent to Kubernetes. */
 export interface UserOptions {
-  /** How the entry is found: a search below each of `bases`, or the one entry that the DN template names. */
   readonly find:
     | {
         readonly by: 'search';
@@ -22,7 +20,6 @@ export interface UserOptions {
     /** The keys of Kubernetes' `extra`, in lower case, each with an attribute. */
     readonly extra: Readonly<Record<string, string>>;
   };
-  /** The decision for a name that is not in the directory. */
   readonly unknown: 'no-opinion' | 'rejected';
 }
 
@@ -53,7 +50,6 @@ const attributesShape = {
     .describe("Kubernetes' extra: lowercase keys, each with an attribute."),
 };
 
-/** The attributes that are sent to Kubernetes. */
 const userAttributes = section(
   attributesShape,
   '{ username: uid, uid: entryUUID }',
