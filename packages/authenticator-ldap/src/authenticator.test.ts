@@ -19,7 +19,7 @@ const alice = entry(aliceDn, { uid: ['Alice'], entryUUID: ['7'], departmentNumbe
 const twins = ['a', 'b'].map((unit) => entry(`uid=twin,ou=${unit},${peopleBase}`, { uid: ['twin'] }));
 const admins = entry(`cn=admins,${groupsBase}`, { cn: ['admins'], member: [aliceDn] });
 
-/** As real servers compare names: the typed spelling finds the entry. */
+/** Finds the entry by the typed spelling, as real servers do. */
 const onSearch: NonNullable<MemoryDirectoryOptions['onSearch']> = ({ filter, base }) =>
   base === peopleBase && filter.kind === 'equality' && /^alice$/i.test(filter.value.toString())
     ? { entries: [alice] }
@@ -183,7 +183,7 @@ describe('a name that gets no bind of its own costs a decoy', () => {
 });
 
 describe('a server that hashes passwords slowly, for names that it has', () => {
-  /** A second for each password of a user. */
+  /** Makes the check of each password of a user take a second. */
   async function slowly(serverTimeout = 5000): Promise<Gateway> {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
@@ -324,7 +324,7 @@ describe('an attempt is settled once', () => {
     answer.resolve();
     expect(await settled.promise).toBe(outcome);
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
-    // No groups are looked for.
+    // The login looks for no groups.
     expect(directory.visits).toBe(1);
   });
 

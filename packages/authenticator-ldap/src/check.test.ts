@@ -22,7 +22,7 @@ const options = ldapOptions({ groups: searchedGroups() });
 const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
   checkDirectory(directory, { ...options, ...changed }, signal);
 
-/** Bases exist; a search with a filter gives what the test says. */
+/** Creates a directory whose bases exist. The test answers a search with a filter. */
 function searching(below: string, result: Partial<SearchResult>): MemoryDirectory {
   const onSearch = ({ base, scope }: SearchRequest) => (scope === 'sub' && base === below ? result : undefined);
   return memoryDirectory({ entries: bases, onSearch });

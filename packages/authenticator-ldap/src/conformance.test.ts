@@ -11,7 +11,7 @@ import { compareWithNewConnections } from './testing/reused-connections.ts';
 interface Person {
   readonly name: string;
   readonly password: string;
-  /** Operational attributes, of the password policy. */
+  /** The operational attributes of the password policy. */
   readonly state: Readonly<Record<string, string>>;
 }
 
@@ -60,7 +60,7 @@ function entriesOfPeople() {
   }));
 }
 
-/** Two halves, which are in one group together; that is in a cycle. */
+/** Both halves are in one group, which is in a cycle. */
 function entriesOfGroups() {
   const group = (name: string, member: readonly string[]) => ({
     dn: `cn=${name},${groups}`,
@@ -77,7 +77,7 @@ function entriesOfGroups() {
 const valid = users.map(({ name, password }, index): ValidToken => {
   const half = index % 2 === 0 ? 'even' : 'odd';
   const user = { username: name, uid: `${name}-7`, groups: ['all', half], extra: { email: [`${name}@example.com`] } };
-  // Typed in another way than the directory has it.
+  // The typed name is another spelling of the name in the directory.
   return { token: tokenOf(index % 3 === 0 ? name.toUpperCase() : name, password), user };
 });
 
@@ -87,7 +87,7 @@ const refused = (one: Person, reason: RejectedToken['reason'], password = one.pa
   subject: one.name,
 });
 
-/** LDAPS, and groups by search. StartTLS and memberOf change only the connections and the groups, which have tests of their own. */
+/** The options with LDAPS and groups by search. Other tests cover StartTLS and memberOf. */
 const optionsNow = () => ({
   urls: [slapd.ldapsUrl],
   caFile: slapd.caFile,

@@ -9,13 +9,13 @@ import { compareWithNewConnections } from './testing/reused-connections.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
-/** All tests with 389-DS share one server: it takes a second to start. Each has users of its own. */
+/** All tests with 389-DS share one server, which takes a second to start. Each test has users of its own. */
 
 const password = randomUUID();
 let server: Ds389;
 beforeAll(async () => {
   server = await startDs389();
-  // Without it the server does not record when a password was changed.
+  // Without this setting the server does not record when a password was changed.
   await server.modify(toReplacements([{ dn: 'cn=config', attributes: { passwordTrackUpdateTime: 'on' } }]));
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
@@ -46,7 +46,7 @@ async function configured<T>(attributes: Readonly<Record<string, string>>, work:
   }
 }
 
-/** @param rdn as RFC 4514 writes it; left out: the uid */
+/** Adds a user. @param rdn as RFC 4514 writes it, by default the uid */
 async function addUser(state: LdifEntry['attributes'] = {}, rdn?: string): Promise<{ dn: string; uid: string }> {
   const uid = `u-${randomUUID()}`;
   const dn = `${rdn ?? `uid=${uid}`},ou=people,${server.suffix}`;
@@ -138,7 +138,7 @@ test.each(['cn=R\\+D', 'cn=al\\5C69ce', 'cn=\\20lead and trail\\20', 'cn=a\\,b\\
     const groups = [`in-${uid}`, `out-${uid}`];
     expect(await walked.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
     await using listed = await gateway({ groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` } });
-    // Its memberOf holds groups of groups too.
+    // Its memberOf also contains groups of groups.
     expect(await listed.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
   },
 );

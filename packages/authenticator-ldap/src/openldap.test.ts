@@ -82,7 +82,7 @@ test('check() warns of attributes that are not in the schema of OpenLDAP, and of
 describe('revalidation in OpenLDAP', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
-  /** Adds a user, and gives what a look-up shows of the account. */
+  /** Adds a user, and returns what a look-up shows of the account. */
   async function addUser(attributes: LdifEntry['attributes']) {
     const { people, person, options } = target();
     const name = `u-${randomUUID().slice(0, 13)}`;
@@ -110,7 +110,7 @@ describe('revalidation in OpenLDAP', () => {
       kind: 'rejected',
       reason: 'unknown-user',
     });
-    // It has none of the attributes yet, and the service account could read them.
+    // The user has none of the attributes yet, and the service account could read them.
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toEqual([]);
     await user.modify({ userPassword: randomUUID() });
     expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');

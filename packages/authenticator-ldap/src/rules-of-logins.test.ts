@@ -17,7 +17,7 @@ import {
 } from './testing/scripted-logins.ts';
 import { stopTimers } from './testing/stopped-timers.ts';
 
-/** Rules in RULES.md that concern several steps of a login, from the token to the bytes. */
+/** These tests prove rules of RULES.md for several steps of a login, from the token to the bytes. */
 
 const authenticated = { kind: 'authenticated', user: { username: 'alice', groups: [] } };
 
@@ -68,7 +68,7 @@ test.each([
 });
 
 describe('rule 16: an attempt is open', () => {
-  /** A server that answers the bind of a user when the test says so. */
+  /** Starts a server that answers the bind of a user when the test says so. */
   async function startSlow() {
     stopTimers();
     const unanswered: ((code: number) => void)[] = [];
@@ -108,7 +108,7 @@ describe('rule 16: an attempt is open', () => {
     await pass();
     expect(await login).toEqual(authenticated);
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['accepted']);
-    // The first one's answer is no longer waited for: that its connection ends is heard by no one.
+    // No one waits for the answer of the first server any more, or notices that its connection ends.
     await close();
     await fake.untilClosed();
   });

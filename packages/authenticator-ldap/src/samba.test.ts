@@ -17,13 +17,13 @@ import { compareWithNewConnections } from './testing/reused-connections.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
-/** All tests with Active Directory share one domain: it takes a second to start. Each has users of its own. */
+/** All tests with Active Directory share one domain, which takes a second to start. Each test has users of its own. */
 
 const password = newAdPassword();
 let samba: Samba;
 beforeAll(async () => {
   samba = await startSamba();
-  // Only an organizational unit may have others below it.
+  // Only an organizational unit may contain other units.
   await samba.add(toLdif([{ dn: `OU=staff,${samba.suffix}`, attributes: { objectClass: 'organizationalUnit' } }]));
 });
 afterAll(() => samba?.[Symbol.asyncDispose]());
@@ -205,7 +205,7 @@ test('active-directory.yaml works with a domain of Samba', async () => {
   await expectExampleWorks(made, ['alice', `alice@${samba.realm}`], password, ['all', 'team']);
 });
 
-/** Its schemaIDGUID: MS-ADA1 section 2.1. */
+/** The schemaIDGUID of the attribute (MS-ADA1 section 2.1). */
 const accountExpires = 'bf967915-0de6-11d0-a285-00aa003049e2';
 
 function target(): RevalidationTarget {

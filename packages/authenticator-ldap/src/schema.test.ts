@@ -25,7 +25,7 @@ const schema = [
   "( 1.2.840.113556.1.2.102 NAME 'memberOf' )",
 ];
 
-/** A directory that names its subschema at these entries. */
+/** Creates a directory that names its subschema at these entries. */
 function directoryOf(attributeTypes: readonly string[] = schema, dns: readonly string[] = [peopleBase]) {
   const named = (dn: string) => entry(dn, dns.includes(dn) ? { subschemaSubentry: ['cn=Subschema'] } : {});
   return memoryDirectory({

@@ -7,7 +7,7 @@ import { encodeBind, encodeSearch, encodeStartTls, encodeUnbind, readElements } 
 
 const text = (content: Content) => ber(0x04, content);
 
-/** A search request as RFC 4511 section 4.5.1 has it, written without ldapjs. */
+/** Writes a search request as RFC 4511 section 4.5.1 has it, without ldapjs. */
 function searchRequest(filter: Buffer, { base = 'dc=x', attributes = ['cn'] } = {}): Buffer {
   const numbers = [berInteger(2, 0x0a), berInteger(0, 0x0a), berInteger(3), berInteger(0), ber(0x01, '\0')];
   const body = [text(base), ...numbers, filter, ber(0x30, ...attributes.map(text))];
@@ -124,7 +124,7 @@ describe('requests', () => {
 
 test('ldapjs and its BER reader are pinned exactly: another version may write or read in another way', async () => {
   const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  // Development dependencies: the build bundles them.
+  // These are development dependencies, since the build bundles them.
   expect(JSON.parse(manifest).devDependencies).toMatchObject({ ldapjs: '3.0.7', '@ldapjs/asn1': '2.0.0' });
 });
 

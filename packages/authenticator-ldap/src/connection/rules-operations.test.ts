@@ -56,7 +56,7 @@ describe('rule 2: a connection that is closed is gone', () => {
     await connection.bind(credentials, never);
     connection.close();
     await fake.untilRequests(2);
-    // A socket that waits for FIN would take these bytes; one that is gone answers with RST.
+    // A socket that waits for FIN would take these bytes. A socket that is gone answers with RST.
     server?.write(Buffer.from('x'), Buffer.from('y'));
     await fake.untilClosed();
   });

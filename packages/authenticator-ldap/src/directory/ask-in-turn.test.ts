@@ -16,7 +16,7 @@ afterEach(() => {
 const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 const user = { dn: 'uid=jane,ou=people', password: 'of the user' };
 
-/** The outcome, and the milliseconds of the fake clock that it took. */
+/** Returns the outcome, and the milliseconds of the fake clock that it took. */
 async function timed(call: () => Promise<string>): Promise<readonly [string, number]> {
   const began = performance.now();
   const ended = call().then((outcome) => [outcome, performance.now() - began] as const);

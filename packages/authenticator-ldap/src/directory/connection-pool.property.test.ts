@@ -13,7 +13,7 @@ const step = fc.oneof(
   }),
 );
 
-/** A pool whose connections open when the test says so, and whose time is the test's. */
+/** Creates a pool whose connections open when the test says so, by the clock of the test. */
 function setUp(max: number) {
   let time = 0;
   const openings: { resolve(connection: LdapConnection): void; reject(error: Error): void }[] = [];
@@ -64,7 +64,7 @@ function setUp(max: number) {
   return { pool, openings, connections, connect, values, age: () => (time += 30) };
 }
 
-/** Long enough for all that is ready to run. */
+/** Waits until all that is ready to run has run. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test('whatever happens in whatever order: never more than max, none used by two, no caller forgotten', async () => {

@@ -43,7 +43,7 @@ function setUp(more: Partial<PoolSettings> = {}) {
     const leases = await Promise.all(Array.from({ length: count }, () => pool.acquire(never)));
     for (const lease of leases) lease.release(true);
   };
-  /** Time passes, but no timer ends. */
+  /** Lets time pass, without the end of any timer. */
   const lag = (milliseconds: number) => {
     skew += milliseconds;
   };

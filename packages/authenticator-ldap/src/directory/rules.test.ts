@@ -28,7 +28,7 @@ describe('rule 3: failover and retry are our own, and nothing is queued', () => 
     await pass(1000);
     for (const outcome of await Promise.all(binds)) expect(outcome).toMatch(new RegExp(`^${code}: `));
     server(0).binding = 0;
-    // After the probe, and after everything that could have been queued for later.
+    // This time is after the probe, and after everything that could have been queued.
     await pass(60_000);
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
     expect(server(0).binds.filter(({ dn }) => dn !== 'cn=service')).toHaveLength(8);

@@ -39,7 +39,7 @@ const login = fc.record<Login>({
   fault: fc.constantFrom(...faults),
 });
 
-/** Logins at one time, and what happens before them. */
+/** Concurrent logins, and what happens before them. */
 const step = fc.record({
   before: fc.constantFrom('nothing', 'nothing', 'renew', 'hang up', 'a minute'),
   logins: fc.array(login, { minLength: 1, maxLength: 3 }),
@@ -56,7 +56,7 @@ async function setUp() {
   let time = 0;
   const peers = new Set<FakePeer>();
   const scripts = new Map<string, (request: FakeRequest, peer: FakePeer) => void>();
-  /** Binds by their DN, and the connections on which one was not answered, or the answer not waited for. */
+  /** The number of binds by DN. `spent` has the connections with an unanswered bind, or an answer that came late. */
   const seen = new Map<string, number>();
   const spent = new Set<FakePeer>();
   const misused: string[] = [];
@@ -88,7 +88,7 @@ async function setUp() {
       for (const peer of peers) peer.end();
       peers.clear();
     },
-    /** @returns when its bind has come in */
+    /** Scripts the answer to a bind. @param onArrival is called when the bind has come in */
     script(dn: string, { user, fault }: Login, onArrival: (answer: () => void) => void) {
       scripts.set(dn, ({ id }, peer) => {
         const answer = bindResponse({ id, ...answers[user] });
@@ -121,7 +121,7 @@ test('rule 2: whatever happens, each login gets the answer of a new connection, 
         const dn = `uid=${user}-${count++}`;
         const controller = new AbortController();
         const late: Promise<BindResult>[] = [];
-        // What the server has sent so far comes in. A bind that crosses with the end of its connection may have been seen.
+        // First all that the server has sent comes in: it may have seen a bind that crosses with the end of its connection.
         for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
         const { promise: arrived, resolve } = Promise.withResolvers<() => void>();
         place.script(dn, one, resolve);
@@ -147,7 +147,7 @@ test('rule 2: whatever happens, each login gets the answer of a new connection, 
         if (before === 'renew') directory.renewConnections();
         if (before === 'hang up') place.hangUp();
         if (before === 'a minute') place.pass(60_000);
-        // One fault at a time moves the clock, for all that wait.
+        // A late answer moves the clock for all logins, so these run one by one.
         const isLate = logins.some(({ fault }) => fault === 'late');
         if (isLate) for (const one of logins) await logIn(one);
         else await Promise.all(logins.map(logIn));

@@ -17,7 +17,7 @@ import { stopTimers } from '../testing/stopped-timers.ts';
 import { directoryOf, directoryOptions, outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 import { isUserBind, user, userNumber } from './testing/working-server.ts';
 
-/** A server that answers binds of users when the test says so. */
+/** Starts a server that answers binds of users when the test says so. */
 async function setUp() {
   stopTimers();
   const unanswered: { request: FakeRequest; peer: FakePeer }[] = [];
@@ -76,7 +76,7 @@ describe('rule 16: late answers', () => {
 
 type Answer = (request: FakeRequest, peer: FakePeer) => void;
 
-/** A server that obliges. `last` answers all further binds of users. */
+/** Starts a server that answers all with success. A script answers all further binds of users. */
 async function setUpReused(more: Partial<LdapOptions> = {}) {
   const peers: FakePeer[] = [];
   let time = 0;

@@ -87,7 +87,7 @@ describe('groups by search', () => {
     const entries = [
       groupOf('a', userDn),
       groupOf('b', userDn),
-      // Owned by one of the two groups, and a member of it is the other.
+      // One of the two groups owns it, and the other is a member of it.
       entry(dnOf('c'), { cn: ['c'], member: [dnOf('a')], owner: [dnOf('b')] }),
     ];
     expect(await (await groups(options, { entries })).found).toEqual(['a', 'b', 'c']);
@@ -246,7 +246,7 @@ function walker(edges: readonly (readonly number[])[]) {
   return { calls, parentsOf };
 }
 
-/** Levels by which each reachable group is away, by relaxation: another way than the walk's. */
+/** Counts the levels to each reachable group by relaxation, which is not how the walk does it. */
 function distances(direct: readonly number[], edges: readonly (readonly number[])[]): ReadonlyMap<number, number> {
   const distance = new Map(direct.map((one) => [one, 1]));
   for (let round = 0; round < edges.length; round += 1) {

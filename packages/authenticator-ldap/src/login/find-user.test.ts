@@ -24,7 +24,7 @@ const byDn: UserOptions['find'] = { by: 'dn', template: parseDnTemplate(`uid={us
 
 type Usable = Exclude<UserSearchResult, { kind: 'unusable' }>;
 
-/** `finding` throws for what is unusable. */
+/** Looks for a user. `finding` rejects for an unusable entry. */
 async function find(username: string, options: Partial<UserOptions>, script: MemoryDirectoryOptions) {
   const directory = memoryDirectory({ entries: [alice, bob], ...script });
   const search = { username, options: userOptions(options), moreAttributes: [], maxBytes: 1000 };
@@ -32,7 +32,7 @@ async function find(username: string, options: Partial<UserOptions>, script: Mem
     if (value.kind === 'unusable') throw value.error;
     return value;
   });
-  // Waited for here, so that the searches are complete also when it fails.
+  // The wait makes the searches complete, even when it fails.
   await finding.catch(() => {});
   return { directory, finding };
 }

@@ -9,7 +9,7 @@ const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 
 test('the README has every option with its default, and no other', () => {
   const schema = optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
-  // What an option that is left out means is in words where the schema has no value for it, or nothing to show.
+  // A missing option is explained in words where the schema has no default to show.
   const shown = (key: string, value: unknown) => {
     if (key === 'user.attributes.extra' || value === '') return undefined;
     return value === undefined && ['startTLS', 'insecure', 'groups.nested'].includes(key) ? 'false' : value;

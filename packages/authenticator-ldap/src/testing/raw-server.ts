@@ -5,11 +5,11 @@ import type { Server } from '../connection/types.ts';
 
 export interface RawServer extends AsyncDisposable, Pick<TcpServer, 'connections'> {
   readonly server: Server;
-  /** When no socket is open. */
+  /** Waits until no socket is open. */
   untilClosed(): Promise<void>;
 }
 
-/** Accepts connections and leaves all else to the test: what comes in is dropped. */
+/** Accepts connections, drops what comes in, and leaves all else to the test. */
 export async function startRawServer(
   security: Server['security'],
   onConnection: (socket: Socket) => void,

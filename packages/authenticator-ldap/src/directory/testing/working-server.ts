@@ -7,7 +7,7 @@ const people = 'ou=people';
 
 export const user: BindCredentials = { dn: `uid=jane,${people}`, password: 'of the user' };
 
-/** Another user for each number. */
+/** Makes another user for each number. */
 export function userNumber(number: number): BindCredentials {
   return { dn: `uid=user-${number},${people}`, password: 'of the user' };
 }
