@@ -26,9 +26,9 @@ async function addUser(): Promise<{ readonly dn: string; readonly uid: string }>
 /** Adds values of one length in changes that slapd accepts: under 4 MiB each. */
 async function addMail(dn: string, values: number, length: number): Promise<void> {
   const mail = Array.from({ length: values }, () => `mail: ${randomUUID().padEnd(length, 'x')}\n`);
-  const most = Math.floor(2_000_000 / length);
-  for (let at = 0; at < mail.length; at += most) {
-    await slapd.modify(`dn: ${dn}\nchangetype: modify\nadd: mail\n${mail.slice(at, at + most).join('')}\n`);
+  const maxValues = Math.floor(2_000_000 / length);
+  for (let at = 0; at < mail.length; at += maxValues) {
+    await slapd.modify(`dn: ${dn}\nchangetype: modify\nadd: mail\n${mail.slice(at, at + maxValues).join('')}\n`);
   }
 }
 

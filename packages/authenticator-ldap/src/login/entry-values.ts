@@ -27,7 +27,8 @@ export function valuesOf(entry: LdapEntry, attribute: string): readonly Buffer[]
   if (values !== undefined && values.length > 0) return values;
   const isCut = [...entry.attributes.keys()].some((other) => other.startsWith(`${key};range=`));
   if (!isCut) return [];
-  const why = 'the entry has more values than the server shows at once; for groups, search for them by groups.filter';
+  const why =
+    'the entry has more values than the server sends in one answer; for groups, search for them by groups.filter';
   throw new AuthenticatorError('failed', `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${why}`);
 }
 
