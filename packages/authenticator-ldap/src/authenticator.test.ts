@@ -3,15 +3,22 @@ import { type Authenticator, AuthenticatorError, type Decision, type PluginConte
 import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createLdapAuthenticator } from './authenticator.ts';
-import { parseDnTemplate } from './filter/templates.ts';
-import type { LdapOptions } from './options/types.ts';
-import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from './testing/ldap-options.ts';
 import {
   entry,
   type MemoryDirectory,
   type MemoryDirectoryOptions,
   memoryDirectory,
-} from './testing/memory-directory.ts';
+} from './directory/testing/memory-directory.ts';
+import { parseDnTemplate } from './filter/templates.ts';
+import {
+  groupsBase,
+  ldapOptions,
+  peopleBase,
+  searchedGroups,
+  tokenOf,
+  userOptions,
+} from './options/testing/ldap-options.ts';
+import type { LdapOptions } from './options/types.ts';
 
 const password = randomUUID();
 const aliceDn = `uid=alice,${peopleBase}`;

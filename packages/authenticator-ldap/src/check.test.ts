@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
+import { entry, type MemoryDirectory, memoryDirectory } from './directory/testing/memory-directory.ts';
 import type { Directory } from './directory/types.ts';
 import { parseDnTemplate } from './filter/templates.ts';
-import type { LdapOptions } from './options/types.ts';
 import {
   attributeGroups,
   filterTemplate,
@@ -12,8 +12,8 @@ import {
   peopleBase,
   searchedGroups,
   userOptions,
-} from './testing/ldap-options.ts';
-import { entry, type MemoryDirectory, memoryDirectory } from './testing/memory-directory.ts';
+} from './options/testing/ldap-options.ts';
+import type { LdapOptions } from './options/types.ts';
 
 const signal = new AbortController().signal;
 const bases = [entry(peopleBase), entry(groupsBase)];

@@ -5,7 +5,7 @@ import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, test } from 'vitest';
 import plugin from './index.ts';
-import { tokenOf } from './testing/ldap-options.ts';
+import { tokenOf } from './options/testing/ldap-options.ts';
 import { compareWithNewConnections } from './testing/reused-connections.ts';
 
 interface Person {

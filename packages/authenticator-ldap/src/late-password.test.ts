@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { getHeapSnapshot } from 'node:v8';
 import { expect, test, vi } from 'vitest';
-import type { FakeRequest } from './testing/fake-peer.ts';
-import { bindResponse } from './testing/ldap-answers.ts';
+import type { FakeRequest } from './connection/testing/fake-peer.ts';
+import { bindResponse } from './connection/testing/ldap-answers.ts';
+import { stopTimers } from './connection/testing/stopped-timers.ts';
 import { aliceFound, gatewayTo, serveRequests, serviceDn } from './testing/scripted-logins.ts';
-import { stopTimers } from './testing/stopped-timers.ts';
 
 const mark = 'password that is late ';
 

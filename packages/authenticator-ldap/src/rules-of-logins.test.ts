@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
-import { ber } from './testing/ber.ts';
-import { bindResponse } from './testing/ldap-answers.ts';
-import { groupsBase } from './testing/ldap-options.ts';
+import { ber } from './connection/testing/ber.ts';
+import { bindResponse } from './connection/testing/ldap-answers.ts';
+import { stopTimers } from './connection/testing/stopped-timers.ts';
+import { groupsBase } from './options/testing/ldap-options.ts';
 import {
   aliceDn,
   aliceFound,
@@ -15,7 +16,6 @@ import {
   servicePassword,
   userBindsOf,
 } from './testing/scripted-logins.ts';
-import { stopTimers } from './testing/stopped-timers.ts';
 
 /** These tests prove rules of RULES.md for several steps of a login, from the token to the bytes. */
 

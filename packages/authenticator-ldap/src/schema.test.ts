@@ -2,9 +2,8 @@ import { recordingContext } from '@sallyport/authenticator/conformance';
 import { expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import type { SearchRequest } from './connection/types.ts';
+import { entry, memoryDirectory } from './directory/testing/memory-directory.ts';
 import { parseDnTemplate, parseNameTemplate } from './filter/templates.ts';
-import type { LdapOptions } from './options/types.ts';
-import { createSchemaCheck } from './schema.ts';
 import {
   attributeGroups,
   filterTemplate,
@@ -13,8 +12,9 @@ import {
   peopleBase,
   searchedGroups,
   userOptions,
-} from './testing/ldap-options.ts';
-import { entry, memoryDirectory } from './testing/memory-directory.ts';
+} from './options/testing/ldap-options.ts';
+import type { LdapOptions } from './options/types.ts';
+import { createSchemaCheck } from './schema.ts';
 
 const { signal } = new AbortController();
 const schema = [

@@ -7,10 +7,10 @@ import { recordingContext } from '@sallyport/authenticator/conformance';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { expect, test } from 'vitest';
+import { never } from './connection/testing/connecting.ts';
 import plugin from './index.ts';
-import { never } from './testing/connecting.ts';
-import { tokenOf } from './testing/ldap-options.ts';
-import { settled } from './testing/written-options.ts';
+import { tokenOf } from './options/testing/ldap-options.ts';
+import { settled } from './options/testing/written-options.ts';
 
 const people = 50;
 /** `LOGINS=100000` makes a long run. */

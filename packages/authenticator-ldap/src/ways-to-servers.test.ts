@@ -6,7 +6,7 @@ import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { type Slapd, type SlapdOptions, startSlapd } from '@sallyport/test-servers/slapd';
 import { describe, expect, test } from 'vitest';
 import plugin from './index.ts';
-import { peopleBase } from './testing/ldap-options.ts';
+import { peopleBase } from './options/testing/ldap-options.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
 /** These tests connect the whole plugin to real OpenLDAP servers: addresses, names, certificates and DNS. */

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Filter } from '../filter/filter.ts';
-import { ber, berInteger, type Content } from '../testing/ber.ts';
 import { encodeBind, encodeSearch, encodeStartTls, encodeUnbind, readElements } from './codec.ts';
+import { ber, berInteger, type Content } from './testing/ber.ts';
 
 const text = (content: Content) => ber(0x04, content);
 

@@ -4,12 +4,12 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { type Authority, createAuthority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { connectTo, errorOf, never } from '../testing/connecting.ts';
-import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
-import { startRawServer } from '../testing/raw-server.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
+import { connectTo, errorOf, never } from './testing/connecting.ts';
+import type { FakePeer, FakeRequest } from './testing/fake-peer.ts';
+import { startFakeServer } from './testing/fake-server.ts';
+import { bindResponse, extendedResponse, searchDone } from './testing/ldap-answers.ts';
+import { startRawServer } from './testing/raw-server.ts';
+import { stopTimers } from './testing/stopped-timers.ts';
 import type { Server } from './types.ts';
 
 const credentials = { dn: 'cn=alice,dc=x', password: 'wrong' };

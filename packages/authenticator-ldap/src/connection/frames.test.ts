@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { ber } from '../testing/ber.ts';
-import { searchDone, searchEntry } from '../testing/ldap-answers.ts';
 import { createFramer } from './codec.ts';
+import { ber } from './testing/ber.ts';
+import { searchDone, searchEntry } from './testing/ldap-answers.ts';
 
 /** Cuts the bytes at these indexes. */
 function split(bytes: Buffer, places: readonly number[]): Buffer[] {

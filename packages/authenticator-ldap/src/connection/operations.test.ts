@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import { never } from '../testing/connecting.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse } from '../testing/ldap-answers.ts';
 import { encodeBind } from './codec.ts';
 import { createOperations } from './operations.ts';
+import { never } from './testing/connecting.ts';
+import { startFakeServer } from './testing/fake-server.ts';
+import { bindResponse } from './testing/ldap-answers.ts';
 
 test('the bytes that hold a password are overwritten once they were sent', async () => {
   await using fake = await startFakeServer({ onRequest: ({ id }, peer) => peer.write(bindResponse({ id })) });

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
-import { ber, berInteger } from '../testing/ber.ts';
-import { answerSuccess, connectTo, credentials, errorOf, everything, never } from '../testing/connecting.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
+import { ber, berInteger } from './testing/ber.ts';
+import { answerSuccess, connectTo, credentials, errorOf, everything, never } from './testing/connecting.ts';
+import { startFakeServer } from './testing/fake-server.ts';
 import {
   bindResponse,
   extendedResponse,
@@ -12,7 +12,7 @@ import {
   searchDone,
   searchEntry,
   searchReference,
-} from '../testing/ldap-answers.ts';
+} from './testing/ldap-answers.ts';
 
 describe('rule 6: only a bind response to the bind is its answer', () => {
   const success = [berInteger(0, 0x0a), ber(0x04), ber(0x04)];

@@ -1,11 +1,11 @@
 import { type Authority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { ber } from '../testing/ber.ts';
-import { connectTo, errorOf, never } from '../testing/connecting.ts';
-import type { FakePeer, FakeServerOptions } from '../testing/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
+import { ber } from './testing/ber.ts';
+import { connectTo, errorOf, never } from './testing/connecting.ts';
+import type { FakePeer, FakeServerOptions } from './testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from './testing/fake-server.ts';
+import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from './testing/ldap-answers.ts';
+import { stopTimers } from './testing/stopped-timers.ts';
 
 /**
  * The head of a bind response of success to the message after StartTLS. Its diagnostic message swallows the server's

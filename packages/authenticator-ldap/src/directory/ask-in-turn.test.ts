@@ -2,7 +2,7 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
-import { never } from '../testing/connecting.ts';
+import { never } from '../connection/testing/connecting.ts';
 import type { Behavior } from './testing/memory-server.ts';
 import { outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 

@@ -1,7 +1,7 @@
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ServerSkipped } from '../connection/server-error.ts';
-import { never } from '../testing/connecting.ts';
+import { never } from '../connection/testing/connecting.ts';
 import { createConnectionPool, type PoolSettings } from './connection-pool.ts';
 import { createServerMetrics } from './metrics.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';

@@ -1,8 +1,8 @@
 import type { SrvRecord } from 'node:dns';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { never } from '../connection/testing/connecting.ts';
 import type { LdapOptions } from '../options/types.ts';
-import { never } from '../testing/connecting.ts';
 import type { Behavior } from './testing/memory-server.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
 import { directoryOf, directoryOptions, outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
+import { answerSuccess, never } from '../connection/testing/connecting.ts';
+import type { FakePeer, FakeRequest, FakeServerOptions } from '../connection/testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../connection/testing/fake-server.ts';
+import { extendedResponse, searchEntry } from '../connection/testing/ldap-answers.ts';
+import { type RawServer, startRawServer } from '../connection/testing/raw-server.ts';
+import { stopTimers } from '../connection/testing/stopped-timers.ts';
 import type { Server } from '../connection/types.ts';
-import { answerSuccess, never } from '../testing/connecting.ts';
-import type { FakePeer, FakeRequest, FakeServerOptions } from '../testing/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
-import { extendedResponse, searchEntry } from '../testing/ldap-answers.ts';
-import { type RawServer, startRawServer } from '../testing/raw-server.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
 import { directoryOf, directoryOptions, searchOnce } from './testing/set-up.ts';
 import { isUserBind, startWorkingServer, userNumber } from './testing/working-server.ts';
 

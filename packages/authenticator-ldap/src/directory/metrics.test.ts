@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { expect, test } from 'vitest';
-import { never } from '../testing/connecting.ts';
+import { never } from '../connection/testing/connecting.ts';
 import { createServerMetrics } from './metrics.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
 import { directoryOf, directoryOptions, searchOnce, setUpMemoryServers } from './testing/set-up.ts';

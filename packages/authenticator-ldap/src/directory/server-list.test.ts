@@ -2,7 +2,7 @@ import type { SrvRecord } from 'node:dns';
 import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { never } from '../testing/connecting.ts';
+import { never } from '../connection/testing/connecting.ts';
 import { createSrvList, type SrvList } from './server-list.ts';
 
 beforeEach(() => {

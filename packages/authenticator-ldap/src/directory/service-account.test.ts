@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { never } from '../testing/connecting.ts';
+import { never } from '../connection/testing/connecting.ts';
 import { outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 
 beforeEach(() => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { never } from '../testing/connecting.ts';
+import { never } from '../connection/testing/connecting.ts';
 import { outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 
 test('a shortage fails the logins that meet it, those that wait for the first connection too, and opens no circuit', async () => {

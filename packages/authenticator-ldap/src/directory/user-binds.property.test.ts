@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
-import type { BindResult } from '../connection/types.ts';
-import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
+import type { FakePeer, FakeRequest } from '../connection/testing/fake-peer.ts';
+import { startFakeServer } from '../connection/testing/fake-server.ts';
 import {
   bindResponse,
   disconnectionNotice,
   passwordPolicyControl,
   type ResultFields,
-} from '../testing/ldap-answers.ts';
+} from '../connection/testing/ldap-answers.ts';
+import type { BindResult } from '../connection/types.ts';
 import { directoryOf, directoryOptions, outcomeOf } from './testing/set-up.ts';
 
 afterEach(() => {

@@ -1,19 +1,19 @@
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
-import type { BindResult } from '../connection/types.ts';
-import type { LdapOptions } from '../options/types.ts';
-import { answerSuccess, never } from '../testing/connecting.ts';
-import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
+import { answerSuccess, never } from '../connection/testing/connecting.ts';
+import type { FakePeer, FakeRequest } from '../connection/testing/fake-peer.ts';
+import { startFakeServer } from '../connection/testing/fake-server.ts';
 import {
   bindResponse,
   control,
   disconnectionNotice,
   passwordPolicyControl,
   type ResultFields,
-} from '../testing/ldap-answers.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
+} from '../connection/testing/ldap-answers.ts';
+import { stopTimers } from '../connection/testing/stopped-timers.ts';
+import type { BindResult } from '../connection/types.ts';
+import type { LdapOptions } from '../options/types.ts';
 import { directoryOf, directoryOptions, outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 import { isUserBind, user, userNumber } from './testing/working-server.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { entry } from '../testing/memory-directory.ts';
+import { entry } from '../directory/testing/memory-directory.ts';
 import {
   accountAttributes,
   accountText,

@@ -2,11 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import type { Filter } from '../filter/filter.ts';
 import { parseNameTemplate } from '../filter/templates.ts';
+import {
+  attributeGroups,
+  filterTemplate,
+  groupsBase,
+  peopleBase,
+  searchedGroups,
+} from '../options/testing/ldap-options.ts';
 import type { GroupOptions } from '../options/types.ts';
-import { attributeGroups, filterTemplate, groupsBase, peopleBase, searchedGroups } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { findGroups, type Group, groupAttributes, userAnswerBytes, walkGroups } from './find-groups.ts';
 
 const signal = new AbortController().signal;

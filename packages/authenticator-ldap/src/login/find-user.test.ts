@@ -3,10 +3,10 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
 import type { LdapEntry } from '../connection/types.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
+import { filterTemplate, peopleBase, userOptions } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { filterTemplate, peopleBase, userOptions } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { findUser, type UserSearchResult } from './find-user.ts';
 
 const signal = new AbortController().signal;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import { filterText } from '../filter/filter.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
+import { filterTemplate, ldapOptions, peopleBase, userOptions } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { filterTemplate, ldapOptions, peopleBase, userOptions } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { lookUpUser } from './look-up.ts';
 
 const alice = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], mail: ['alice@example.com'] });

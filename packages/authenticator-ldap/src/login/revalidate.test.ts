@@ -1,10 +1,16 @@
 import type { Logger } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import { filterText } from '../filter/filter.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
+import {
+  filterTemplate,
+  ldapOptions,
+  peopleBase,
+  searchedGroups,
+  userOptions,
+} from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { filterTemplate, ldapOptions, peopleBase, searchedGroups, userOptions } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { createRevalidate } from './look-up.ts';
 
 const signal = new AbortController().signal;

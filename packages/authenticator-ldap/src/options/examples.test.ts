@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { complaints } from '../testing/written-options.ts';
+import { complaints } from './testing/written-options.ts';
 
 const folder = new URL('../../examples/', import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, folder), 'utf8');

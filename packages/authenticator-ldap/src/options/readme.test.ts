@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { optionsOfReadme, optionsOfSchema } from '@sallyport/scripts/readme-options';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { complaints } from '../testing/written-options.ts';
 import { optionsSchema } from './schema.ts';
+import { complaints } from './testing/written-options.ts';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 import { optionsSchema } from './schema.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 describe('options', () => {
   test('have defaults for all but servers and users', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 import { portMixUp } from './servers.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const clear = { startTLS: true };
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { FilterTemplate } from '../filter/filter-template.ts';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const base = 'ou=people,dc=example,dc=com';
 const user = (keys: Record<string, unknown>) => writtenOptions({ user: keys });

@@ -9,8 +9,8 @@ import { createLdapAuthenticator } from '../authenticator.ts';
 import { connect } from '../connection/connection.ts';
 import { createDirectory } from '../directory/create-directory.ts';
 import plugin from '../index.ts';
-import { tokenOf } from './ldap-options.ts';
-import { settled } from './written-options.ts';
+import { tokenOf } from '../options/testing/ldap-options.ts';
+import { settled } from '../options/testing/written-options.ts';
 
 const concurrency = 8;
 

@@ -1,10 +1,10 @@
 import { tmpdir } from 'node:os';
 import { type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
+import { never } from '../../connection/testing/connecting.ts';
 import type { Connect, SearchRequest, Server } from '../../connection/types.ts';
+import { ldapOptions } from '../../options/testing/ldap-options.ts';
 import type { LdapOptions } from '../../options/types.ts';
-import { never } from '../../testing/connecting.ts';
-import { ldapOptions } from '../../testing/ldap-options.ts';
 import { createDirectory } from '../create-directory.ts';
 import type { Work } from '../service-account.ts';
 import type { Directory, DirectoryDependencies } from '../types.ts';

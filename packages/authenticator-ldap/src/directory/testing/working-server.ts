@@ -1,7 +1,7 @@
+import { answerSuccess } from '../../connection/testing/connecting.ts';
+import type { FakeRequest } from '../../connection/testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../../connection/testing/fake-server.ts';
 import type { BindCredentials } from '../../connection/types.ts';
-import { answerSuccess } from '../../testing/connecting.ts';
-import type { FakeRequest } from '../../testing/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../testing/fake-server.ts';
 
 const people = 'ou=people';
 

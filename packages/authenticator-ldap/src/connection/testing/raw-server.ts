@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { startTcpServer, type TcpServer } from '@sallyport/test-servers/tcp-server';
 import { expect } from 'vitest';
-import type { Server } from '../connection/types.ts';
+import type { Server } from '../types.ts';
 
 export interface RawServer extends AsyncDisposable, Pick<TcpServer, 'connections'> {
   readonly server: Server;
