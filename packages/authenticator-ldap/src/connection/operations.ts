@@ -23,7 +23,7 @@ const maxNoticeElements = 100;
 const closeGrace = 1000;
 
 /** One request, and how its answer is read. */
-export interface LdapOperation<T> {
+interface LdapOperation<T> {
   readonly step: Step;
   encode(id: number): Buffer;
   /**
@@ -38,7 +38,7 @@ export interface LdapOperation<T> {
   readonly timeout?: number | undefined;
 }
 
-interface PendingOperation {
+interface CurrentOperation {
   readonly id: number;
   readonly budget: Budget;
   readonly maxBytes: number;
@@ -61,8 +61,8 @@ function createState(socket: Socket, options: OperationsOptions) {
     options,
     framer: createFramer(),
     listeners: [] as CloseListener[],
-    pending: undefined as PendingOperation | undefined,
-    /** The step of the pending operation, or of the last one. */
+    current: undefined as CurrentOperation | undefined,
+    /** The step of the current operation, or of the last one. */
     step: 'connect' as Step,
     // StartTLS has used the id 1.
     lastId: 1,
@@ -98,7 +98,7 @@ export function createOperations(socket: Socket, options: OperationsOptions) {
 
 async function run<T>(state: State, operation: LdapOperation<T>, signal: AbortSignal): Promise<T> {
   const { step, encode, isSecret } = operation;
-  if (state.pending) throw new Error(`a ${step} was begun on a connection during a ${state.step}`);
+  if (state.current) throw new Error(`a ${step} was begun on a connection during a ${state.step}`);
   state.step = step;
   if (state.closed) throw makeError(state, 'closed', 'the connection was closed before', state.closed.error);
   if (signal.aborted) {
@@ -118,13 +118,13 @@ async function run<T>(state: State, operation: LdapOperation<T>, signal: AbortSi
 function answerTo<T>(state: State, operation: LdapOperation<T>, signal: AbortSignal): Promise<T> {
   const { accept, maxBytes = maxAnswerBytes, timeout = state.options.timeout } = operation;
   const late = () => {
-    const missing = state.pending?.bytes === 0 ? 'no answer' : 'only a part of the answer';
+    const missing = state.current?.bytes === 0 ? 'no answer' : 'only a part of the answer';
     const error = makeError(state, 'timeout', `${missing} within ${durationText(timeout)}`);
     shut(state, error);
     return error;
   };
   const start = (resolve: (result: T) => void, fail: (reason: unknown) => void) => {
-    state.pending = {
+    state.current = {
       id: state.lastId,
       budget: { elements: maxAnswerElements },
       maxBytes,
@@ -137,7 +137,7 @@ function answerTo<T>(state: State, operation: LdapOperation<T>, signal: AbortSig
     };
   };
   return bounded<T>({ signal, limit: timeout, late }, start, () => {
-    state.pending = undefined;
+    state.current = undefined;
     if (signal.aborted) shut(state, undefined);
   });
 }
@@ -148,7 +148,7 @@ function close(state: State): void {
     socket.destroy();
     return;
   }
-  if (state.pending) {
+  if (state.current) {
     shut(state, makeError(state, 'closed', 'the connection was closed here'));
     return;
   }
@@ -173,12 +173,12 @@ function read(state: State, chunk: Buffer): void {
  * makes the first doubtful.
  */
 function readAnswer(state: State, chunk: Buffer): void {
-  const { framer, pending } = state;
-  const budget = pending?.budget ?? { elements: maxNoticeElements };
-  if (pending) {
-    pending.bytes += chunk.length;
-    if (pending.bytes > pending.maxBytes) {
-      throw new WireError('too-large', `the answer has more than ${pending.maxBytes} bytes`);
+  const { framer, current } = state;
+  const budget = current?.budget ?? { elements: maxNoticeElements };
+  if (current) {
+    current.bytes += chunk.length;
+    if (current.bytes > current.maxBytes) {
+      throw new WireError('too-large', `the answer has more than ${current.maxBytes} bytes`);
     }
   }
   let settle: (() => void) | undefined;
@@ -191,18 +191,18 @@ function readAnswer(state: State, chunk: Buffer): void {
       const problem = `the server ended the connection with result code ${code}${text && `: ${oneLine(text)}`}`;
       throw makeError(state, 'closed', problem);
     }
-    if (!pending || settle || message.id !== pending.id) {
+    if (!current || settle || message.id !== current.id) {
       throw new WireError('protocol', `a message with the id ${message.id} came, which no request has`);
     }
-    settle = pending.accept(message);
+    settle = current.accept(message);
   }
-  if ((settle || !pending) && framer.pending > 0) {
+  if ((settle || !current) && framer.pending > 0) {
     throw new WireError('protocol', 'there were bytes behind the answer');
   }
   settle?.();
 }
 
-/** Closes the socket immediately. @param reason what the pending operation throws */
+/** Closes the socket immediately. @param reason what the current operation throws */
 function shut(state: State, error: ServerError | undefined, reason: unknown = error): void {
   state.socket.destroy();
   end(state, error, reason);
@@ -211,7 +211,7 @@ function shut(state: State, error: ServerError | undefined, reason: unknown = er
 function end(state: State, error: ServerError | undefined, reason: unknown = error): void {
   if (state.closed) return;
   state.closed = { error };
-  state.pending?.fail(reason);
+  state.current?.fail(reason);
   for (const listener of state.listeners.splice(0)) {
     try {
       listener(error);

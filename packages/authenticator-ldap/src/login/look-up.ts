@@ -57,7 +57,7 @@ export async function withGroups(directory: Directory, options: LdapOptions, use
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
 }
 
-/** Reports where groups come from, which no search shows. */
+/** Reports where groups come from when no search shows it. */
 function traceGroupsSource(groups: LdapOptions['groups'], user: DirectoryUser, trace: (step: string) => void): void {
   if (groups === undefined) trace('no groups are looked for: options.groups is missing');
   else if (groups.by === 'attribute') {
