@@ -5,8 +5,8 @@ import { createAuthority } from '@sallyport/test-servers/certificates';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { createLdapAuthenticator } from './authenticator.ts';
-import { ldapOptions } from './testing/ldap-options.ts';
-import { memoryDirectory } from './testing/memory-directory.ts';
+import { memoryDirectory } from './directory/testing/memory-directory.ts';
+import { ldapOptions } from './options/testing/ldap-options.ts';
 
 test('an authenticator makes no more use of connections that were made under the old files', async () => {
   await using old = await createAuthority();

@@ -3,15 +3,22 @@ import { type Authenticator, AuthenticatorError, type Decision, type PluginConte
 import { type RecordingContextOptions, recordingContext } from '@sallyport/authenticator/conformance';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createLdapAuthenticator } from './authenticator.ts';
-import { parseDnTemplate } from './filter/templates.ts';
-import type { LdapOptions } from './options/types.ts';
-import { groupsBase, ldapOptions, peopleBase, searchedGroups, tokenOf, userOptions } from './testing/ldap-options.ts';
 import {
   entry,
   type MemoryDirectory,
   type MemoryDirectoryOptions,
   memoryDirectory,
-} from './testing/memory-directory.ts';
+} from './directory/testing/memory-directory.ts';
+import { parseDnTemplate } from './filter/templates.ts';
+import {
+  groupsBase,
+  ldapOptions,
+  peopleBase,
+  searchedGroups,
+  tokenOf,
+  userOptions,
+} from './options/testing/ldap-options.ts';
+import type { LdapOptions } from './options/types.ts';
 
 const password = randomUUID();
 const aliceDn = `uid=alice,${peopleBase}`;
@@ -19,7 +26,7 @@ const alice = entry(aliceDn, { uid: ['Alice'], entryUUID: ['7'], departmentNumbe
 const twins = ['a', 'b'].map((unit) => entry(`uid=twin,ou=${unit},${peopleBase}`, { uid: ['twin'] }));
 const admins = entry(`cn=admins,${groupsBase}`, { cn: ['admins'], member: [aliceDn] });
 
-/** As real servers compare names: the typed spelling finds the entry. */
+/** Finds the entry by the typed spelling, as real servers do. */
 const onSearch: NonNullable<MemoryDirectoryOptions['onSearch']> = ({ filter, base }) =>
   base === peopleBase && filter.kind === 'equality' && /^alice$/i.test(filter.value.toString())
     ? { entries: [alice] }
@@ -98,7 +105,7 @@ describe('a login', () => {
     expect(attempts).toMatchObject([{ outcome: 'accepted' }]);
   });
 
-  test('is recognised by its shape', async () => {
+  test('is recognized by its shape', async () => {
     const { authenticator, directory } = await gateway({ options: { tokenPrefix: 'ldap:' } });
     const token = tokenOf('alice', password);
     expect(authenticator.recognizes?.(`ldap:${token}`)).toBe(true);
@@ -156,12 +163,15 @@ describe('a name that gets no bind of its own costs a decoy', () => {
     expect(lines).toMatchObject([{ level: 'warn', fields: { entries: twins.map(({ dn }) => dn) } }]);
   });
 
-  test.each(['throttled', 'invalid-credentials'] as const)('one that may not be tried now: %s', async (deny) => {
-    const { decision } = await decoyed({ deny }, 'alice');
-    expect(decision).toEqual({ kind: 'rejected', reason: deny, subject: 'Alice' });
-  });
+  test.each(['throttled', 'invalid-credentials'] as const)(
+    'one whose password must not be sent now: %s',
+    async (deny) => {
+      const { decision } = await decoyed({ deny }, 'alice');
+      expect(decision).toEqual({ kind: 'rejected', reason: deny, subject: 'Alice' });
+    },
+  );
 
-  test('one whose entry cannot be used, before that is reported', async () => {
+  test("one whose entry can't be used, before that is reported", async () => {
     const two = entry(aliceDn, { uid: ['alice', 'al'] });
     const { logIn, directory, attempts } = await gateway({ script: { onSearch: () => ({ entries: [two] }) } });
     await expect(logIn('alice')).rejects.toMatchObject({
@@ -180,7 +190,7 @@ describe('a name that gets no bind of its own costs a decoy', () => {
 });
 
 describe('a server that hashes passwords slowly, for names that it has', () => {
-  /** A second for each password of a user. */
+  /** Makes the check of each password of a user take a second. */
   async function slowly(serverTimeout = 5000): Promise<Gateway> {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
@@ -195,8 +205,8 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
     return made;
   }
 
-  /** The outcome of a login within a number of milliseconds. */
-  async function within(milliseconds: number, login: Promise<Decision>): Promise<Decision | undefined> {
+  /** Returns the decision of a login that is known after a number of milliseconds. */
+  async function decisionAfter(milliseconds: number, login: Promise<Decision>): Promise<Decision | undefined> {
     let decision: Decision | undefined;
     void login.then((made) => {
       decision = made;
@@ -207,15 +217,15 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
 
   test('does not show by its time which names those are', async () => {
     const { logIn } = await slowly();
-    expect(await within(1000, logIn('alice', `${password}x`))).toMatchObject({ reason: 'invalid-credentials' });
+    expect(await decisionAfter(1000, logIn('alice', `${password}x`))).toMatchObject({ reason: 'invalid-credentials' });
     const unknown = logIn('nobody');
-    expect(await within(999, unknown)).toBeUndefined();
-    expect(await within(1, unknown)).toEqual({ kind: 'no-opinion' });
+    expect(await decisionAfter(999, unknown)).toBeUndefined();
+    expect(await decisionAfter(1, unknown)).toEqual({ kind: 'no-opinion' });
   });
 
   test('lets no caller wait who has gone', async () => {
     const { logIn } = await slowly();
-    await within(1000, logIn('alice', `${password}x`));
+    await decisionAfter(1000, logIn('alice', `${password}x`));
     const controller = new AbortController();
     const reason = new Error('the caller has gone');
     const login = logIn('nobody', password, controller.signal);
@@ -228,16 +238,16 @@ describe('a server that hashes passwords slowly, for names that it has', () => {
 
   test('holds no login back for longer than serverTimeout, so that the next authenticator gets its turn', async () => {
     const { logIn } = await slowly(300);
-    await within(1000, logIn('alice', `${password}x`));
+    await decisionAfter(1000, logIn('alice', `${password}x`));
     const unknown = logIn('nobody');
-    expect(await within(299, unknown)).toBeUndefined();
-    expect(await within(1, unknown)).toEqual({ kind: 'no-opinion' });
+    expect(await decisionAfter(299, unknown)).toBeUndefined();
+    expect(await decisionAfter(1, unknown)).toEqual({ kind: 'no-opinion' });
   });
 
   test('is measured by wrong passwords alone', async () => {
     const { logIn } = await slowly();
-    expect(await within(1000, logIn('alice'))).toMatchObject({ kind: 'authenticated' });
-    expect(await within(0, logIn('nobody'))).toEqual({ kind: 'no-opinion' });
+    expect(await decisionAfter(1000, logIn('alice'))).toMatchObject({ kind: 'authenticated' });
+    expect(await decisionAfter(0, logIn('nobody'))).toEqual({ kind: 'no-opinion' });
   });
 });
 
@@ -269,7 +279,7 @@ describe('an attempt is settled once', () => {
     expect(outcomes).toEqual(['unavailable']);
   });
 
-  test('as accepted when the password was right and the groups cannot be read', async () => {
+  test("as accepted when the password was right and the groups can't be read", async () => {
     const { outcomes, attempts } = counting();
     const script: MemoryDirectoryOptions = {
       onSearch: (request) => (request.base === groupsBase ? { code: 11 } : onSearch(request)),
@@ -321,7 +331,7 @@ describe('an attempt is settled once', () => {
     answer.resolve();
     expect(await settled.promise).toBe(outcome);
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
-    // No groups are looked for.
+    // The login looks for no groups.
     expect(directory.visits).toBe(1);
   });
 

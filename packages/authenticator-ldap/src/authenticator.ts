@@ -8,15 +8,16 @@ import type {
 import { type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
-import { accountText, judgeReset, resetFlag } from './login/account-state.ts';
+import { ageText } from './durations.ts';
+import { accountText, readReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
-import type { DirectoryUser, Finding } from './login/find-user.ts';
+import type { DirectoryUser, UserSearchResult } from './login/find-user.ts';
 import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
 import { createSchemaCheck } from './schema.ts';
 
-/** Logins by name and password. It asks no server before the first. @throws Error when a TLS file can't be used */
+/** Creates the authenticator. It asks no server before the first login. @throws Error when a TLS file can't be used */
 export async function createLdapAuthenticator(
   options: LdapOptions,
   context: PluginContext,
@@ -48,25 +49,29 @@ export async function createLdapAuthenticator(
   };
 }
 
+type NotFound = Exclude<UserSearchResult, { kind: 'found' }>;
+
 function notSent({ reason, refusedAt }: DeniedAttempt): string {
   if (reason === 'throttled') return 'the password was not sent: too many others of this user were refused';
   if (refusedAt === undefined) return 'the password was not sent: it was refused before';
-  const seconds = Math.max(0, Math.round((Date.now() - refusedAt.getTime()) / 1_000));
-  return `the password was not sent: it was refused ${seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`} ago`;
+  return `the password was not sent: it was refused ${ageText(Date.now() - refusedAt.getTime())}`;
 }
 
-/** Finds the entry, binds as the user, reads the groups. The server of the step before is asked first. */
+/**
+ * Creates the login: it finds the entry, binds as the user and reads the groups. Each step first
+ * asks the server of the last step.
+ */
 function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, directory: Directory) {
   const decoys = createDecoys(directory, options);
 
-  async function notFound(finding: Exclude<Finding, { kind: 'found' }>, call: DirectoryCall): Promise<Decision> {
-    if (finding.kind === 'ambiguous') {
-      const { entries } = finding;
+  async function notFound(result: NotFound, call: DirectoryCall): Promise<Decision> {
+    if (result.kind === 'ambiguous') {
+      const { entries } = result;
       logger.warn({ entries }, 'login refused: several entries have its name; change user.filter so that it finds one');
     }
     await decoys.bind(call);
-    if (finding.kind === 'unusable') throw finding.error;
-    if (finding.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };
+    if (result.kind === 'unusable') throw result.error;
+    if (result.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };
     return options.user.unknown === 'rejected'
       ? { kind: 'rejected', reason: 'invalid-credentials' }
       : { kind: 'no-opinion' };
@@ -86,15 +91,15 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
         if (bound.reason === 'invalid-credentials') decoys.noteRefusal(user.dn, performance.now() - begun);
         return { kind: 'rejected', reason: bound.reason, subject };
       }
-      const account = judgeReset(user.entry);
+      const account = readReset(user.entry);
       if (account.refusal) {
         call.trace?.(accountText(account));
         return { kind: 'rejected', reason: account.refusal.reason, subject };
       }
-      const found = { ...call, prefer: bound.server, subject: user.dn };
-      return { kind: 'authenticated', user: await withGroups(directory, options, user, found) };
+      const next = { ...call, prefer: bound.server, subject: user.dn };
+      return { kind: 'authenticated', user: await withGroups(directory, options, user, next) };
     });
-    // No one waits any more for a bind whose caller has left.
+    // No one waits for a bind whose caller has left.
     decision.catch(() => {});
     return within({ signal: call.signal }, () => decision);
   }
@@ -104,10 +109,10 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
     const asked = { signal, trace };
-    const { value: finding, server } = await findEntry(directory, options, { username }, asked, [resetFlag]);
-    // The directory has answered: if the rest takes long, that concerns only this login.
+    const { value: result, server } = await findEntry(directory, options, { username }, asked, [resetFlag]);
+    // The directory has answered: if the rest takes long, only this login is slow.
     backendAnswered?.();
     const call = { ...asked, prefer: server };
-    return finding.kind === 'found' ? await logIn(finding.user, password, call) : await notFound(finding, call);
+    return result.kind === 'found' ? await logIn(result.user, password, call) : await notFound(result, call);
   };
 }

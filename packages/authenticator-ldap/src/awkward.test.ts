@@ -29,7 +29,7 @@ afterAll(async () => {
   for (const made of gateways.values()) await (await made)[Symbol.asyncDispose]();
 });
 
-/** One for all cases with these settings. They share its connections. */
+/** Creates one gateway for all cases with these settings, which share its connections. */
 function gateway({ settings }: AwkwardCase): Promise<PluginGateway> {
   const options = awkwardOptions(settings);
   const key = JSON.stringify(options);
@@ -40,7 +40,7 @@ function gateway({ settings }: AwkwardCase): Promise<PluginGateway> {
   return made;
 }
 
-/** As the table writes it. */
+/** Writes the outcome as the table has it. */
 async function outcomeOf(one: AwkwardCase, password: string): Promise<AwkwardOutcome> {
   const made = await gateway(one);
   try {
@@ -59,7 +59,7 @@ describe('entries that are hard', () => {
     expect(await outcomeOf(one, one.password)).toEqual(one.outcome);
     const wrong = await outcomeOf(one, `${one.password}${randomUUID()}`);
     const isLetIn = typeof one.outcome !== 'string';
-    // An error may come before the bind, or be of the search for groups behind it.
+    // An error may come before the bind, or from the search for groups after it.
     expect(isLetIn ? ['invalid-credentials'] : ['invalid-credentials', one.outcome]).toContain(wrong);
   });
 });

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import type { SearchRequest, SearchResult, Server } from './connection/types.ts';
+import { entry, type MemoryDirectory, memoryDirectory } from './directory/testing/memory-directory.ts';
 import type { Directory } from './directory/types.ts';
 import { parseDnTemplate } from './filter/templates.ts';
-import type { LdapOptions } from './options/types.ts';
 import {
   attributeGroups,
+  filterTemplate,
   groupsBase,
   ldapOptions,
   peopleBase,
   searchedGroups,
-  template,
   userOptions,
-} from './testing/ldap-options.ts';
-import { entry, type MemoryDirectory, memoryDirectory } from './testing/memory-directory.ts';
+} from './options/testing/ldap-options.ts';
+import type { LdapOptions } from './options/types.ts';
 
 const signal = new AbortController().signal;
 const bases = [entry(peopleBase), entry(groupsBase)];
@@ -24,14 +24,14 @@ const { bind: _bind, ...anonymous } = options;
 const check = (directory: Directory, changed: Partial<LdapOptions> = {}) =>
   checkDirectory(directory, { ...options, ...changed }, signal);
 
-/** Bases exist; a search with a filter gives what the test says. */
+/** Creates a directory whose bases exist. The test answers a search with a filter. */
 function searching(below: string, result: Partial<SearchResult>): MemoryDirectory {
   const onSearch = ({ base, scope }: SearchRequest) => (scope === 'sub' && base === below ? result : undefined);
   return memoryDirectory({ entries: bases, onSearch });
 }
 
 describe('check()', () => {
-  test('looks for each base and tries each filter with a name that no one has', async () => {
+  test('looks for each base and searches with each filter with a name that no one has', async () => {
     const directory = memoryDirectory({ entries: bases });
     await check(directory);
     expect(directory.searches.map(({ base, scope, filter }) => [base, scope, filter.kind])).toEqual([
@@ -53,7 +53,7 @@ describe('check()', () => {
       [peopleBase, 'base'],
       [groupsBase, 'base'],
     ]);
-    const nested = { filter: template('(member={dn})'), scope: 'sub' as const };
+    const nested = { filter: filterTemplate('(member={dn})'), scope: 'sub' as const };
     await check(directory, { user, groups: attributeGroups({ nested }) });
     expect(directory.searches).toHaveLength(5);
   });
@@ -92,8 +92,8 @@ describe('check()', () => {
 
   test.each([
     [10, 'is on another server: it answered with a referral'],
-    [50, 'cannot be read: the service account may not search there: give it the right to'],
-    [4096, 'cannot be read: 4096 other'],
+    [50, "can't be read: the service account may not search there: give it the right to"],
+    [4096, "can't be read: 4096 other"],
   ])('says what the code %i means for a base', async (code, text) => {
     await expect(check(memoryDirectory({ onSearch: () => ({ code }) }))).rejects.toThrow(text);
   });
@@ -145,7 +145,7 @@ describe('check()', () => {
     await expect(check(reporting({ a: 'x', b: 'y' }, true))).rejects.toThrow('no LDAP server works:');
   });
 
-  test('has one line for each server that is not well', async () => {
+  test('has one line for each server that does not work', async () => {
     await expect(check(reporting({ a: undefined, b: 'it has no such base' }))).rejects.toThrow(
       /^1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/b:636: it has no such base$/,
     );

@@ -9,7 +9,7 @@ import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts'
 /**
  * Asks every server for all that a login needs.
  *
- * @param further looks for more on each server that has all of it
+ * @param further looks for more on each server that has all that a login needs
  * @returns a text with a line for each server that logins pass over, as long as another one works
  * @throws Error with a line for each problem, and how to fix it
  */
@@ -33,7 +33,6 @@ export async function checkDirectory(
   if (bad.length === 0) return [];
   const count = bad.length === reports.length ? undefined : `${bad.length} of ${reports.length}`;
   const head = count === undefined ? 'no LDAP server works' : `${count} LDAP servers do not work`;
-  // Errors of the connection name the server already.
   const lines = bad.map(({ server: { url }, problem = '' }) =>
     problem.includes(url) ? problem : `${url}: ${problem}`,
   );
@@ -64,7 +63,11 @@ async function lookForUsers(search: Search, find: UserOptions['find'], reader: s
   if (find.by === 'dn') return await findBase(search, 'the parent in user.dnTemplate', find.template.parent, reader);
   for (const base of find.bases) await findBase(search, 'user.base', base, reader);
   const filter = find.filter.fill(() => [unknownName()]);
-  const found = await tryFilter(search, 'a search for a user', find.bases, { scope: find.scope, filter, sizeLimit: 2 });
+  const found = await checkFilter(search, 'a search for a user', find.bases, {
+    scope: find.scope,
+    filter,
+    sizeLimit: 2,
+  });
   if (found > 0) throw new Error('a search for a user finds entries for a name that no one has: correct user.filter');
 }
 
@@ -76,7 +79,7 @@ async function lookForGroups(search: Search, groups: GroupOptions, reader: strin
   const name = unknownName();
   const filter = searching.filter.fill((placeholder) => [placeholder === 'dn' ? dnBelow(bases[0], name) : name]);
   const request = { scope: searching.scope, filter, sizeLimit: maxGroups + 1 };
-  await tryFilter(search, 'a search for groups', bases, request);
+  await checkFilter(search, 'a search for groups', bases, request);
 }
 
 async function findBase(search: Search, option: string, base: string, reader: string): Promise<void> {
@@ -86,11 +89,11 @@ async function findBase(search: Search, option: string, base: string, reader: st
     throw new Error(`${option} "${base}" does not exist there, or ${reader}`);
   }
   if (code === 10) throw new Error(`${option} "${base}" is on another server: it answered with a referral`);
-  if (code !== 0) throw new Error(`${option} "${base}" cannot be read: ${explained(code)}`);
+  if (code !== 0) throw new Error(`${option} "${base}" can't be read: ${explained(code)}`);
 }
 
-/** Searches with values that no one has, so only a few entries can be found. @returns how many */
-async function tryFilter(
+/** Searches with values that no one has, so that few entries can be found. @returns how many there are */
+async function checkFilter(
   search: Search,
   what: string,
   bases: readonly string[],
@@ -122,7 +125,7 @@ function explained(code: number): string {
   return text === undefined ? namedCode(code) : `${text} (${namedCode(code)})`;
 }
 
-/** A name that no one has. It is made of digits, so that it suits numeric attributes too. */
+/** Makes a name that no one has. It consists of digits, so that it also suits numeric attributes. */
 function unknownName(): string {
   return String(randomBytes(6).readUIntBE(0, 6));
 }

@@ -5,13 +5,13 @@ import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { policies } from '@sallyport/test-servers/slapd-configuration';
 import { afterAll, beforeAll, test } from 'vitest';
 import plugin from './index.ts';
-import { compareWithNewConnections } from './testing/kept-connections.ts';
-import { tokenOf } from './testing/ldap-options.ts';
+import { tokenOf } from './options/testing/ldap-options.ts';
+import { compareWithNewConnections } from './testing/reused-connections.ts';
 
 interface Person {
   readonly name: string;
   readonly password: string;
-  /** Operational attributes, of the password policy. */
+  /** The operational attributes of the password policy. */
   readonly state: Readonly<Record<string, string>>;
 }
 
@@ -26,7 +26,7 @@ const dnOf = ({ name }: Person) => `uid=${name},${people}`;
 
 const longAgo = { pwdChangedTime: '20200101000000Z' };
 const users = Array.from({ length: 150 }, (_, index) => person(`user-${index}`, longAgo));
-/** Those whose sessions are tried one by one. */
+/** The directories whose sessions are tested one by one. */
 const validUsers = 4;
 const locked = person('locked', { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: '000001010000Z' });
 const expired = person('expired', { pwdPolicySubentry: policies.expiry, ...longAgo });
@@ -60,7 +60,7 @@ function entriesOfPeople() {
   }));
 }
 
-/** Two halves, which are in one group together; that is in a cycle. */
+/** Both halves are in one group, which is in a cycle. */
 function entriesOfGroups() {
   const group = (name: string, member: readonly string[]) => ({
     dn: `cn=${name},${groups}`,
@@ -77,7 +77,7 @@ function entriesOfGroups() {
 const valid = users.map(({ name, password }, index): ValidToken => {
   const half = index % 2 === 0 ? 'even' : 'odd';
   const user = { username: name, uid: `${name}-7`, groups: ['all', half], extra: { email: [`${name}@example.com`] } };
-  // Typed in another way than the directory has it.
+  // The typed name is another spelling of the name in the directory.
   return { token: tokenOf(index % 3 === 0 ? name.toUpperCase() : name, password), user };
 });
 
@@ -87,7 +87,7 @@ const refused = (one: Person, reason: RejectedToken['reason'], password = one.pa
   subject: one.name,
 });
 
-/** LDAPS, and groups by search. StartTLS and memberOf change only the connections and the groups, which have tests of their own. */
+/** The options with LDAPS and groups by search. Other tests cover StartTLS and memberOf. */
 const optionsNow = () => ({
   urls: [slapd.ldapsUrl],
   caFile: slapd.caFile,
@@ -158,7 +158,7 @@ const cases = conformanceCases({
   limit: 60_000,
 });
 
-test('each login on a kept connection gets the answer that a new one gets', async () => {
+test('each login on a reused connection gets the answer that a new one gets', async () => {
   const some = [...users.slice(0, 2), locked, expired, mustChange];
   const options = optionsNow();
   await compareWithNewConnections({ options, url: slapd.url, users: some });

@@ -4,18 +4,18 @@ import { type LdifEntry, toLdif, toReplacements } from '@sallyport/test-servers/
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
-import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
+import { compareWithNewConnections } from './testing/reused-connections.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
-/** All tests with 389-DS share one server: it takes a second to start. Each has users of its own. */
+/** All tests with 389-DS share one server, which takes a second to start. Each test has users of its own. */
 
 const password = randomUUID();
 let server: Ds389;
 beforeAll(async () => {
   server = await startDs389();
-  // Without it the server does not record when a password was changed.
+  // Without this setting the server does not record when a password was changed.
   await server.modify(toReplacements([{ dn: 'cn=config', attributes: { passwordTrackUpdateTime: 'on' } }]));
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
@@ -46,7 +46,7 @@ async function configured<T>(attributes: Readonly<Record<string, string>>, work:
   }
 }
 
-/** @param rdn as RFC 4514 writes it; left out: the uid */
+/** Adds a user. @param rdn as RFC 4514 writes it, by default the uid */
 async function addUser(state: LdifEntry['attributes'] = {}, rdn?: string): Promise<{ dn: string; uid: string }> {
   const uid = `u-${randomUUID()}`;
   const dn = `${rdn ?? `uid=${uid}`},ou=people,${server.suffix}`;
@@ -117,7 +117,7 @@ describe('389-DS', () => {
     });
   });
 
-  test('answers each login on a kept connection as on a new one', async () => {
+  test('answers each login on a reused connection as on a new one', async () => {
     const [right, other] = [await addUser(), await addUser()];
     const disabled = await addUser({ nsAccountLock: 'true' });
     const expired = await addUser({ passwordExpirationTime: '20200101000000Z' });
@@ -138,7 +138,7 @@ test.each(['cn=R\\+D', 'cn=al\\5C69ce', 'cn=\\20lead and trail\\20', 'cn=a\\,b\\
     const groups = [`in-${uid}`, `out-${uid}`];
     expect(await walked.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
     await using listed = await gateway({ groups: { attribute: 'memberOf', base: `ou=groups,${server.suffix}` } });
-    // Its memberOf holds groups of groups too.
+    // Its memberOf also contains groups of groups.
     expect(await listed.logIn(uid, password)).toMatchObject({ kind: 'authenticated', user: { groups } });
   },
 );
@@ -201,7 +201,7 @@ function target(): RevalidationTarget {
 describe('revalidation in 389-DS', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
-  test('a state that the service account may not read is told from one that is not there', async () => {
+  test('a state that the service account may not read is distinguished from one that is not there', async () => {
     const { dn, uid } = await addUser();
     const warningsWithout = async (attributes: string) => {
       const rule = `deny (read, search, compare) userdn = "ldap:///${server.service.dn}";`;

@@ -3,10 +3,10 @@ import { logInThroughFaults, transports } from './testing/faulty-logins.ts';
 
 const logins = 400;
 
-/** Milliseconds for one login, some of which meet more silent servers than fit in. */
+/** The milliseconds for one login. Some logins meet more silent servers than this allows. */
 const deadline = 300;
 
-/** Milliseconds that an answer may come after its deadline; the test fails at five times that. */
+/** The milliseconds that an answer may come after its deadline. The test fails at five times that. */
 const lateness = 50;
 
 test.each(transports)(
@@ -21,11 +21,11 @@ test.each(transports)(
     );
     expect(wrong).toEqual([]);
     expect(right + unchecked).toBe(logins);
-    // Else the network was so bad that nothing was tried, or so good that nothing failed. How many of the faults reach a
+    // Otherwise the network was so bad that nothing was sent, or so good that nothing failed. How many of the faults reach a
     // login differs widely from seed to seed, since the other server answers in place of a bad one.
     expect(right).toBeGreaterThan(logins / 2);
     expect(harmful).toBeGreaterThan(20);
-    // Without kept connections it is two for each login; while binds wait out a fault on new ones, one.
+    // Without reuse a login needs two connections, and one while a fault makes binds use new ones.
     expect(connections).toBeLessThan(1.5 * logins);
     expect(latest).toBeLessThan(5 * lateness);
   },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { never } from './testing/connecting.ts';
+import { never } from './connection/testing/connecting.ts';
 import { logInThroughFaults, transports } from './testing/faulty-logins.ts';
 
 const logins = 100;

@@ -6,7 +6,7 @@ import { optionsSchema } from './options/schema.ts';
 import { portMixUp } from './options/servers.ts';
 import type { LdapOptions } from './options/types.ts';
 
-/** User name and password against an LDAP directory. See the README of this package. */
+/** Checks a user name and a password against an LDAP directory. See the README of this package. */
 const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'ldap',
@@ -17,7 +17,7 @@ const plugin: AuthenticatorPlugin<unknown> = {
     const { metrics, logger, backendReconnected } = context;
     for (const server of options.servers) {
       const hint = portMixUp(server);
-      // A warning only: a server may listen on an unusual port.
+      // This is a warning only, since a server may listen on an unusual port.
       if (hint !== undefined) logger.warn({ server: server.url, hint }, 'scheme and port of a server look mixed up');
     }
     const real = { options, connect, metrics, logger, now: () => performance.now(), random: Math.random };

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { getHeapSnapshot } from 'node:v8';
 import { expect, test, vi } from 'vitest';
-import type { FakeRequest } from './testing/fake-peer.ts';
-import { bindResponse } from './testing/ldap-answers.ts';
+import type { FakeRequest } from './connection/testing/fake-peer.ts';
+import { bindResponse } from './connection/testing/ldap-answers.ts';
+import { stopTimers } from './connection/testing/stopped-timers.ts';
 import { aliceFound, gatewayTo, serveRequests, serviceDn } from './testing/scripted-logins.ts';
-import { stopTimers } from './testing/stopped-timers.ts';
 
 const mark = 'password that is late ';
 
-/** The passwords of this test that are in memory. */
+/** Finds the passwords of this test that are in memory. */
 async function passwordsInMemory(): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
   let rest = '';
@@ -27,20 +27,20 @@ test('the password of a login that has failed is not in memory, while the answer
   });
   stopTimers();
   const { logIn, attempts } = await gatewayTo([fake]);
-  // Without `expect`, which would remember the call.
-  const tryOnce = () =>
+  // This does not use `expect`, which would remember the call.
+  const logInOnce = () =>
     logIn('alice', mark + randomBytes(16).toString('hex')).then(
       () => 'a decision',
       (error: Error) => error.message,
     );
-  const tried = tryOnce();
-  // The binds of the service account and of the user, with a search between them.
+  const login = logInOnce();
+  // These are the binds of the service account and of the user, with a search between them.
   await fake.untilRequests(3);
   vi.advanceTimersByTime(30_000);
-  expect(await tried).toMatch('no answer within 30s');
-  // What the server of this test has read.
+  expect(await login).toMatch('no answer within 30s');
+  // The server of this test has read the password: this forgets it.
   (fake.requests as FakeRequest[]).length = 0;
-  // Through bytes, as one piece.
+  // The detour through bytes makes it one piece in memory.
   const inMemory = Buffer.from(mark + randomBytes(16).toString('hex')).toString();
   expect(await passwordsInMemory()).toEqual(new Set([inMemory]));
   expect([attempts.map(({ outcome }) => outcome), fake.openSockets]).toEqual([[undefined], 2]);

@@ -89,7 +89,7 @@ test('check() without bind says that OpenLDAP shows nothing to an anonymous sear
 describe('revalidation in OpenLDAP', () => {
   for (const [name, run] of Object.entries(revalidationCases)) test(name, () => run(target()));
 
-  /** Adds a user, and gives what a look-up shows of the account. */
+  /** Adds a user, and returns what a look-up shows of the account. */
   async function addUser(attributes: LdifEntry['attributes']) {
     const { people, person, options } = target();
     const name = `u-${randomUUID().slice(0, 13)}`;
@@ -118,13 +118,13 @@ describe('revalidation in OpenLDAP', () => {
       kind: 'rejected',
       reason: 'unknown-user',
     });
-    // It has none of the attributes yet, and the service account could read them.
+    // The user has none of the attributes yet, and the service account could read them.
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toEqual([]);
     await user.modify({ userPassword: randomUUID() });
     expect(await user.state()).toBe('account state: nothing against the user in pwdChangedTime');
   });
 
-  test('a state that the service account may not read is told from one that is not there', async () => {
+  test('a state that the service account may not read is distinguished from one that is not there', async () => {
     await using user = await addUser({ description: locksHidden });
     expect(await user.made.revalidate({ username: user.name })).toMatchObject({ kind: 'authenticated' });
     expect(user.made.lines.filter(({ level }) => level === 'warn')).toMatchObject([

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => slapd?.[Symbol.asyncDispose]());
 
-/** Each group of a level is a member of each of the next. */
+/** Makes groups: each group of a level is a member of each group of the next level. */
 function groupTree() {
   const names = (level: number) => Array.from({ length: breadth }, (_, index) => `level-${level}-${index}`);
   return Array.from({ length: depth }, (_, index) => index + 1).flatMap((level) => {
@@ -42,7 +42,7 @@ function gateway(changed: object = {}, deny?: 'throttled'): Promise<PluginGatewa
   return pluginGateway(plugin, { ...common, ...changed }, deny && { deny });
 }
 
-/** What one login costs the server, once the pool has its connection. */
+/** Counts what one login costs the server, once the pool has its connection. */
 async function costOf(made: PluginGateway, username: string, secret: string) {
   await made.logIn('warm-up', secret);
   const before = await slapd.operations();

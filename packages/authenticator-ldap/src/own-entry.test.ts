@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import plugin from './index.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
-/** What users may write to their own entries harms no other user. */
+/** These tests prove that what users write to their own entries harms no other user. */
 
 const password = randomUUID();
 let slapd: Slapd;
@@ -23,12 +23,12 @@ async function addUser(): Promise<{ readonly dn: string; readonly uid: string }>
   return { dn, uid };
 }
 
-/** More values, of the same length, in changes that slapd takes: under 4 MiB each. */
+/** Adds values of one length in changes that slapd accepts: under 4 MiB each. */
 async function addMail(dn: string, values: number, length: number): Promise<void> {
   const mail = Array.from({ length: values }, () => `mail: ${randomUUID().padEnd(length, 'x')}\n`);
-  const most = Math.floor(2_000_000 / length);
-  for (let at = 0; at < mail.length; at += most) {
-    await slapd.modify(`dn: ${dn}\nchangetype: modify\nadd: mail\n${mail.slice(at, at + most).join('')}\n`);
+  const maxValues = Math.floor(2_000_000 / length);
+  for (let at = 0; at < mail.length; at += maxValues) {
+    await slapd.modify(`dn: ${dn}\nchangetype: modify\nadd: mail\n${mail.slice(at, at + maxValues).join('')}\n`);
   }
 }
 

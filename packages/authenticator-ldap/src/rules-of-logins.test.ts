@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
-import { ber } from './testing/ber.ts';
-import { bindResponse } from './testing/ldap-answers.ts';
-import { groupsBase } from './testing/ldap-options.ts';
+import { ber } from './connection/testing/ber.ts';
+import { bindResponse } from './connection/testing/ldap-answers.ts';
+import { stopTimers } from './connection/testing/stopped-timers.ts';
+import { groupsBase } from './options/testing/ldap-options.ts';
 import {
   aliceDn,
   aliceFound,
@@ -15,9 +16,8 @@ import {
   servicePassword,
   userBindsOf,
 } from './testing/scripted-logins.ts';
-import { stopTimers } from './testing/stopped-timers.ts';
 
-/** Rules in RULES.md that concern several steps of a login, from the token to the bytes. */
+/** These tests prove rules of RULES.md for several steps of a login, from the token to the bytes. */
 
 const authenticated = { kind: 'authenticated', user: { username: 'alice', groups: [] } };
 
@@ -68,17 +68,17 @@ test.each([
 });
 
 describe('rule 16: an attempt is open', () => {
-  /** A server that answers the bind of a user when the test says so. */
+  /** Starts a server that answers the bind of a user when the test says so. */
   async function startSlow() {
     stopTimers();
-    const held: ((code: number) => void)[] = [];
+    const unanswered: ((code: number) => void)[] = [];
     const bound = Promise.withResolvers<void>();
     const fake = await serveRequests((request, peer) => {
       const { operation, dn, id } = request;
       if (operation === 'search') peer.write(...aliceFound(request));
       else if (dn === serviceDn) peer.write(bindResponse({ id }));
       else if (operation === 'bind') {
-        held.push((code) => peer.write(bindResponse({ id, code })));
+        unanswered.push((code) => peer.write(bindResponse({ id, code })));
         bound.resolve();
       }
     });
@@ -86,18 +86,18 @@ describe('rule 16: an attempt is open', () => {
       await bound.promise;
       vi.advanceTimersByTime(30_000);
     };
-    return { fake, held, pass };
+    return { fake, unanswered, pass };
   }
 
   test('for as long as the server works on its bind, and is settled with the late answer', async () => {
-    const { fake, held, pass } = await startSlow();
+    const { fake, unanswered, pass } = await startSlow();
     const { logIn, attempts } = await gatewayTo([fake]);
     const login = logIn();
     login.catch(() => {});
     await pass();
     await expect(login).rejects.toMatchObject({ message: expect.stringContaining('no answer within 30s') });
     expect(attempts.map(({ outcome }) => outcome)).toEqual([undefined]);
-    held[0]?.(49);
+    unanswered[0]?.(49);
     await expect.poll(() => attempts[0]?.outcome).toBe('refused');
   });
 
@@ -108,7 +108,7 @@ describe('rule 16: an attempt is open', () => {
     await pass();
     expect(await login).toEqual(authenticated);
     expect(attempts.map(({ outcome }) => outcome)).toEqual(['accepted']);
-    // The first one's answer is no longer waited for: that its connection ends is heard by no one.
+    // No one waits for the answer of the first server any more, or notices that its connection ends.
     await close();
     await fake.untilClosed();
   });

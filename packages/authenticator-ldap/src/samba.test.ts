@@ -12,18 +12,18 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import plugin from './index.ts';
 import { exampleGateway, expectExampleWorks } from './testing/example-gateway.ts';
-import { compareWithNewConnections } from './testing/kept-connections.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
+import { compareWithNewConnections } from './testing/reused-connections.ts';
 import { barred, type RevalidationTarget, revalidationCases } from './testing/revalidation-cases.ts';
 import { expectUnknownAttributes } from './testing/unknown-attributes.ts';
 
-/** All tests with Active Directory share one domain: it takes a second to start. Each has users of its own. */
+/** All tests with Active Directory share one domain, which takes a second to start. Each test has users of its own. */
 
 const password = newAdPassword();
 let samba: Samba;
 beforeAll(async () => {
   samba = await startSamba();
-  // Only an organizational unit may have others below it.
+  // Only an organizational unit may contain other units.
   await samba.add(toLdif([{ dn: `OU=staff,${samba.suffix}`, attributes: { objectClass: 'organizationalUnit' } }]));
 });
 afterAll(() => samba?.[Symbol.asyncDispose]());
@@ -108,7 +108,7 @@ describe('Active Directory', () => {
     expect(guess).toEqual({ kind: 'rejected', reason: 'invalid-credentials', subject: name });
   });
 
-  test('answers each login on a kept connection as on a new one', async () => {
+  test('answers each login on a reused connection as on a new one', async () => {
     const [right, other] = [await addUser(), await addUser()];
     const disabled = await addUser({ control: accountControl.disabled });
     const expired = await addUser({ more: { accountExpires: '1' } });
@@ -205,7 +205,7 @@ test('active-directory.yaml works with a domain of Samba', async () => {
   await expectExampleWorks(made, ['alice', `alice@${samba.realm}`], password, ['all', 'team']);
 });
 
-/** Its schemaIDGUID: MS-ADA1 section 2.1. */
+/** The schemaIDGUID of the attribute (MS-ADA1 section 2.1). */
 const accountExpires = 'bf967915-0de6-11d0-a285-00aa003049e2';
 
 function target(): RevalidationTarget {
@@ -268,7 +268,7 @@ describe('revalidation in Active Directory', () => {
     expect(await made.lookUp(`${name}@${samba.realm}`)).toEqual(decision.user);
   });
 
-  test('an attribute of the account that the service account can not read is in a warning', async () => {
+  test("an attribute of the account that the service account can't read is in a warning", async () => {
     const { options, people, person } = target();
     const name = `u-${randomUUID().slice(0, 13)}`;
     const dn = `CN=${name},${people}`;

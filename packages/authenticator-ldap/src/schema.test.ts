@@ -2,19 +2,19 @@ import { recordingContext } from '@sallyport/authenticator/conformance';
 import { expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import type { SearchRequest } from './connection/types.ts';
+import { entry, memoryDirectory } from './directory/testing/memory-directory.ts';
 import { parseDnTemplate, parseNameTemplate } from './filter/templates.ts';
-import type { LdapOptions } from './options/types.ts';
-import { createSchemaCheck } from './schema.ts';
 import {
   attributeGroups,
+  filterTemplate,
   groupsBase,
   ldapOptions,
   peopleBase,
   searchedGroups,
-  template,
   userOptions,
-} from './testing/ldap-options.ts';
-import { entry, memoryDirectory } from './testing/memory-directory.ts';
+} from './options/testing/ldap-options.ts';
+import type { LdapOptions } from './options/types.ts';
+import { createSchemaCheck } from './schema.ts';
 
 const { signal } = new AbortController();
 const schema = [
@@ -25,9 +25,9 @@ const schema = [
   "( 1.2.840.113556.1.2.102 NAME 'memberOf' )",
 ];
 
-/** A directory that names its subschema at these entries. */
-function directoryOf(attributeTypes: readonly string[] = schema, places: readonly string[] = [peopleBase]) {
-  const named = (dn: string) => entry(dn, places.includes(dn) ? { subschemaSubentry: ['cn=Subschema'] } : {});
+/** Creates a directory that names its subschema at these entries. */
+function directoryOf(attributeTypes: readonly string[] = schema, dns: readonly string[] = [peopleBase]) {
+  const named = (dn: string) => entry(dn, dns.includes(dn) ? { subschemaSubentry: ['cn=Subschema'] } : {});
   return memoryDirectory({
     entries: [...[peopleBase, groupsBase, ''].map(named), entry('cn=Subschema', { attributeTypes })],
   });
@@ -42,7 +42,7 @@ async function warnings(options: Partial<LdapOptions>, directory = directoryOf()
 
 const user = (filter: string, attributes: object = {}) =>
   userOptions({
-    find: { by: 'search', bases: [peopleBase], scope: 'sub', filter: template(filter) },
+    find: { by: 'search', bases: [peopleBase], scope: 'sub', filter: filterTemplate(filter) },
     attributes: { username: 'uid', extra: {}, ...attributes },
   });
 
@@ -61,7 +61,7 @@ test('each one that is not is warned of, with its option', async () => {
     ...['loginName', 'uuid', 'mail', 'dept'].map((attribute) => ({ option: 'user.attributes', attribute })),
   ]);
   const groups = searchedGroups({
-    filter: template('(|(memberr={dn})(member={attribute:gidd}))'),
+    filter: filterTemplate('(|(memberr={dn})(member={attribute:gidd}))'),
     name: parseNameTemplate('team:{samName}'),
   });
   expect(await warnings({ groups })).toEqual([
@@ -82,7 +82,7 @@ test('the schema is looked for at the users first, and then at the root', async 
   expect(await warnings({ user: userOptions({ find: byDn }), groups })).toHaveLength(1);
 });
 
-test('nothing is warned of where the schema is not shown, not whole, or can not be read', async () => {
+test("nothing is warned of where the schema is not shown, not whole, or can't be read", async () => {
   const wrong = { user: user('(uidd={username})') };
   expect(await warnings(wrong, directoryOf(schema, []))).toEqual([]);
   expect(await warnings(wrong, directoryOf(schema.slice(1)))).toEqual([]);
@@ -95,7 +95,7 @@ test('nothing is warned of where the schema is not shown, not whole, or can not 
   expect(await warnings(wrong, memoryDirectory({ entries, onSearch }))).toEqual([]);
 });
 
-test('it is looked at once, however often check() is called', async () => {
+test('it is read only once, however often check() is called', async () => {
   const directory = directoryOf();
   const whole = ldapOptions({ user: user('(uidd={username})') });
   const { context, lines } = recordingContext({ pluginName: 'ldap', baseDirectory: '/' });

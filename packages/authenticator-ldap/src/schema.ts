@@ -6,9 +6,10 @@ import type { LdapOptions, UserOptions } from './options/types.ts';
 type Search = (request: SearchRequest) => Promise<SearchResult>;
 
 /**
- * Creates a look at the schema of the directory that warns of attributes of the options that are not in it: a filter with one finds
- * nothing, and to a directory that is no error. It looks once, since the schema of Active Directory has hundreds of kilobytes. A schema
- * that can't be read says nothing, so nothing is warned of then.
+ * Creates a check that warns of attributes of the options that are not in the schema of the
+ * directory: a filter with one finds nothing, which is no error to a directory. It reads the schema
+ * once, since that of Active Directory has hundreds of kilobytes, and does not warn if the schema
+ * can't be read.
  */
 export function createSchemaCheck(
   options: LdapOptions,
@@ -31,15 +32,19 @@ export function createSchemaCheck(
 const notInSchema =
   'an attribute of the options is not in the schema of the directory, so no entry has it: correct its name';
 
-/** Names of attributes in lower case (RFC 4512 section 4.2.2). Undefined: they are not shown, or not all of them. */
+/**
+ * Reads the names of attributes in lower case (RFC 4512 section 4.2.2).
+ *
+ * @returns undefined if some or all are not shown
+ */
 async function readSchema(search: Search, find: UserOptions['find']): Promise<ReadonlySet<string> | undefined> {
-  // RFC 4512 section 4.2: each entry names its subschema. Not all servers name one for their root (389-DS).
-  const places = [...(find.by === 'search' ? find.bases.slice(0, 1) : [find.template.parent]), ''];
-  for (const place of places) {
-    const [subschema] = await readValues(search, place, 'subschemaSubentry');
+  // Each entry names its subschema (RFC 4512 section 4.2). 389-DS names none for its root.
+  const dns = [...(find.by === 'search' ? find.bases.slice(0, 1) : [find.template.parent]), ''];
+  for (const dn of dns) {
+    const [subschema] = await readValues(search, dn, 'subschemaSubentry');
     if (subschema === undefined) continue;
     const names = new Set((await readValues(search, subschema, 'attributeTypes')).flatMap(namesOf));
-    // Active Directory may give a part of many values, under another name. objectClass is in every schema.
+    // Active Directory may send a part of many values, under another name. objectClass is in every schema.
     return names.has('objectclass') ? names : undefined;
   }
   return undefined;
@@ -51,20 +56,22 @@ async function readValues(search: Search, base: string, attribute: string): Prom
   return (entries[0]?.attributes.get(attribute.toLowerCase()) ?? []).map(String);
 }
 
-/** `( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )` */
+/** Reads the names from an attribute type, such as `( 2.5.4.3 NAME ( 'cn' 'commonName' ) SUP name )`. */
 function namesOf(attributeType: string): readonly string[] {
   const [, one, several = ''] = /\bNAME\s+(?:'([^']*)'|\(([^)]*)\))/.exec(attributeType) ?? [];
   const names = one === undefined ? [...several.matchAll(/'([^']*)'/g)].map(([, name = '']) => name) : [one];
   return names.map((name) => name.toLowerCase());
 }
 
-/** An OID has no name to mistype. What follows a semicolon is an option (RFC 4512 section 2.5.2). */
+/**
+ * Whether the schema has an attribute. An OID counts as known. An option follows a semicolon (RFC
+ * 4512 section 2.5.2).
+ */
 function isKnown(attribute: string, known: ReadonlySet<string>): boolean {
   const [name = ''] = attribute.toLowerCase().split(';');
   return /^\d/.test(name) || known.has(name);
 }
 
-/** All attributes that the options name, by the option. */
 function namedAttributes({ user, groups }: LdapOptions): readonly (readonly [string, readonly string[]])[] {
   const { username, uid, email, extra } = user.attributes;
   const sent = [username, uid, email, ...Object.values(extra)].filter((one) => one !== undefined);

@@ -7,17 +7,17 @@ import { recordingContext } from '@sallyport/authenticator/conformance';
 import { toLdif } from '@sallyport/test-servers/ldif';
 import { type Slapd, startSlapd } from '@sallyport/test-servers/slapd';
 import { expect, test } from 'vitest';
+import { never } from './connection/testing/connecting.ts';
 import plugin from './index.ts';
-import { never } from './testing/connecting.ts';
-import { tokenOf } from './testing/ldap-options.ts';
-import { settled } from './testing/written-options.ts';
+import { tokenOf } from './options/testing/ldap-options.ts';
+import { settled } from './options/testing/written-options.ts';
 
 const people = 50;
 /** `LOGINS=100000` makes a long run. */
 const logins = Number(process.env.LOGINS ?? 2_500);
-/** At one time, as a busy API server asks. */
+/** How many logins run concurrently, as from a busy API server. */
 const concurrency = 16;
-/** Bytes that may stay whatever the count of logins: some 250 KB do, after 2,000 of them as after 4,000. */
+/** The bytes that may stay, whatever the number of logins: some 250 KB do, after 2,000 logins as after 4,000. */
 const allowedGrowth = 1024 * 1024;
 
 setFlagsFromString('--expose-gc');
@@ -40,7 +40,7 @@ test('thousands of logins leave no memory and no socket behind, and each has the
     };
     await Promise.all(Array.from({ length: concurrency }, worker));
   };
-  // The first part makes what is made once: pools, compiled code, caches of Node.
+  // The first part creates what is created once: pools, compiled code, caches of Node.
   await logInUntil(logins / 5);
   const before = await heapInUse();
   await logInUntil(logins);
@@ -53,7 +53,11 @@ test('thousands of logins leave no memory and no socket behind, and each has the
   await expect.poll(() => sockets()).toEqual([]);
 });
 
-/** Fills the directory with people in groups of groups. @returns tokens, and what comes of each: a name, a refusal or no opinion */
+/**
+ * Fills the directory with people in groups of groups.
+ *
+ * @returns tokens, and the outcome of each: a name, a refusal or no opinion
+ */
 async function fillDirectory({ add, suffix }: Slapd): Promise<readonly (readonly [string, string])[]> {
   const passwords = Array.from({ length: people }, () => randomBytes(18).toString('base64url'));
   const dns = passwords.map((_, index) => `uid=user-${index},ou=people,${suffix}`);
@@ -107,7 +111,7 @@ function wordsOf(decision: Decision): string {
     : decision.kind;
 }
 
-/** What the last logins left is let go in the turns after them, and by finalizers, which run between collections. */
+/** Measures the heap after some turns and collections, in which the rest of the last logins is freed. */
 async function heapInUse(): Promise<number> {
   for (let pass = 0; pass < 10; pass += 1) {
     collectGarbage();

@@ -6,10 +6,10 @@ import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { type Slapd, type SlapdOptions, startSlapd } from '@sallyport/test-servers/slapd';
 import { describe, expect, test } from 'vitest';
 import plugin from './index.ts';
-import { peopleBase } from './testing/ldap-options.ts';
+import { peopleBase } from './options/testing/ldap-options.ts';
 import { type PluginGateway, pluginGateway } from './testing/plugin-gateway.ts';
 
-/** Addresses, names, certificates and DNS, with the whole plugin and real OpenLDAP servers. */
+/** These tests connect the whole plugin to real OpenLDAP servers: addresses, names, certificates and DNS. */
 
 const password = randomUUID();
 const aliceDn = `uid=alice,${peopleBase}`;
@@ -80,7 +80,7 @@ test('a server that asks for a client certificate gets it, and check() asks for 
 });
 
 describe('servers by DNS', () => {
-  /** A pair with the same people in it, whose searches are anonymous: their service accounts differ. */
+  /** Starts two servers with the same people. Searches are anonymous, since the service accounts differ. */
   async function startPair(resources: AsyncDisposableStack): Promise<readonly [Slapd, Slapd]> {
     const authority = resources.use(await createAuthority());
     const start = async () => resources.use(await startDirectory({ authority, anonymousRead: true }));
@@ -99,7 +99,7 @@ describe('servers by DNS', () => {
     await using resources = new AsyncDisposableStack();
     const pair = await startPair(resources);
     const [first, second] = pair;
-    // Where the service is, only this DNS server knows; where localhost is, every system does.
+    // Only this DNS server knows where the service is. Every system knows where localhost is.
     const record = { name, target: 'localhost' };
     const services = [
       { ...record, port: second[port], priority: 2 },

@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Filter } from '../filter/filter.ts';
-import { ber, berInteger, type Content } from '../testing/ber.ts';
 import { encodeBind, encodeSearch, encodeStartTls, encodeUnbind, readElements } from './codec.ts';
+import { ber, berInteger, type Content } from './testing/ber.ts';
 
 const text = (content: Content) => ber(0x04, content);
 
-/** A search request as RFC 4511 section 4.5.1 has it, written without ldapjs. */
+/** Writes a search request as RFC 4511 section 4.5.1 has it, without ldapjs. */
 function searchRequest(filter: Buffer, { base = 'dc=x', attributes = ['cn'] } = {}): Buffer {
   const numbers = [berInteger(2, 0x0a), berInteger(0, 0x0a), berInteger(3), berInteger(0), ber(0x01, '\0')];
   const body = [text(base), ...numbers, filter, ber(0x30, ...attributes.map(text))];
@@ -124,7 +124,7 @@ describe('requests', () => {
 
 test('ldapjs and its BER reader are pinned exactly: another version may write or read in another way', async () => {
   const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
-  // Development dependencies: the build bundles them.
+  // These are development dependencies, since the build bundles them.
   expect(JSON.parse(manifest).devDependencies).toMatchObject({ ldapjs: '3.0.7', '@ldapjs/asn1': '2.0.0' });
 });
 
@@ -143,13 +143,13 @@ describe('elements', () => {
   });
 
   test.each(['04', '0401', '0480', '048500', '0482', '04ffff', '0484ffffffff00', '048480000000', '0400040200'])(
-    'are refused when they are cut off or have no good length: %s',
+    'are refused when they are cut off or have no valid length: %s',
     (hex) => {
       expect(() => read(hex)).toThrow(expect.objectContaining({ kind: 'protocol' }));
     },
   );
 
-  test('are bounded in number', () => {
+  test('are limited in number', () => {
     expect(read('04000400', 2)).toHaveLength(2);
     expect(() => read('04000400', 1)).toThrow(expect.objectContaining({ kind: 'too-large' }));
   });

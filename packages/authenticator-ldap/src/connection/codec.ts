@@ -4,20 +4,22 @@ import type { Filter } from '../filter/filter.ts';
 import { WireError } from './server-error.ts';
 import type { BindCredentials, SearchRequest } from './types.ts';
 
-// All that the plugin knows of ldapjs is in this file: its message classes write requests, its BER reader takes answers
-// apart. Its client is never created, and its readers of whole messages are not used: they read past the element that
-// they are in, return `null` for what is cut off, and read a result code without a byte as 0, which is success.
+// Only this file knows ldapjs: its message classes write requests, and its BER reader takes answers apart. Its client is
+// never created, and its readers of whole messages are not used: they read past the element that they are in, return
+// `null` for what is cut off, and read a result code without a byte as 0, which is success.
 
-/** The OID of StartTLS (RFC 4511 section 4.14.1). */
 export const startTlsName = '1.3.6.1.4.1.1466.20037';
 
-/** A simple bind, with the password policy control (draft-behera-ldap-password-policy-11 section 6.1), not critical. */
+/**
+ * Encodes a simple bind. Its password policy control (draft-behera-ldap-password-policy-11 section
+ * 6.1) is not critical.
+ */
 export function encodeBind(id: number, { dn, password }: BindCredentials): Buffer {
   const controls = [new ldapjs.PasswordPolicyControl()];
   return encode(new ldapjs.BindRequest({ messageId: id, name: dn, credentials: password, controls }));
 }
 
-/** Follows no aliases. @throws Error for what is no attribute description or rule (RFC 4512 section 2.5) */
+/** Encodes a search that follows no aliases. @throws Error for a wrong attribute or rule (RFC 4512 section 2.5) */
 export function encodeSearch(id: number, request: SearchRequest): Buffer {
   const { base, scope, sizeLimit } = request;
   // ldapjs would parse a DN in a string and write it again, and lose backslashes.
@@ -26,7 +28,7 @@ export function encodeSearch(id: number, request: SearchRequest): Buffer {
   writeFilter(writer, request.filter);
   const filter = { [Symbol.toStringTag]: 'FilterString', toBer: () => writer } as const;
   const message = new ldapjs.SearchRequest({ messageId: id, baseObject, scope, sizeLimit, filter });
-  // Its setter refuses OIDs. Also all attributes may be asked for, and all operational ones (RFC 3673).
+  // The setter refuses OIDs. `*` asks for all attributes, and `+` for all operational ones (RFC 3673).
   for (const name of request.attributes) message.attributes.push(/^[*+]$/.test(name) ? name : checkAttribute(name));
   return encode(message);
 }
@@ -41,12 +43,12 @@ export function encodeUnbind(id: number): Buffer {
 
 function encode(message: LdapMessage): Buffer {
   const bytes = message.toBer().buffer;
-  // The writer can cut off the end of a message over 64 KiB whose size meets that of its buffer.
+  // The writer can cut off the end of a message over 64 KiB whose size is that of its buffer.
   if (readElements(bytes, { elements: 1 }).length !== 1) throw new Error('the LDAP request could not be written');
   return bytes;
 }
 
-/** RFC 4511 section 4.5.1.7. */
+/** The tags of RFC 4511 section 4.5.1.7. */
 const filterTags = {
   and: 0xa0,
   or: 0xa1,
@@ -60,7 +62,7 @@ const filterTags = {
   extensible: 0xa9,
 } as const;
 
-/** Written here, since ldapjs' classes for filters take values as text only. */
+/** Writes a filter. The classes of ldapjs for filters take values as text only. */
 function writeFilter(writer: BerWriter, filter: Filter): void {
   if (filter.kind === 'present') {
     writer.writeString(checkAttribute(filter.attribute), filterTags.present);
@@ -96,7 +98,7 @@ function writeFilter(writer: BerWriter, filter: Filter): void {
   writer.endSequence();
 }
 
-/** A name or an OID, with options. Underscores are no letters of RFC 4512, but schemas have them. */
+/** Matches a name or an OID, with options. RFC 4512 does not allow underscores, but schemas have them. */
 const attributePattern = /^(?:[a-z][\w-]*|\d+(?:\.\d+)*)(?:;[\w=*-]+)*$/i;
 
 function checkAttribute(name: string): string {
@@ -106,16 +108,20 @@ function checkAttribute(name: string): string {
 
 export interface Element {
   readonly tag: number;
-  /** Shares the memory of the bytes that were read. */
+  /** It shares the memory of the bytes that were read. */
   readonly content: Buffer;
 }
 
-/** How many more elements may be read: small ones cost much more memory than their bytes. */
+/** How many more elements may be read. A small element costs much more memory than its bytes. */
 export interface Budget {
   elements: number;
 }
 
-/** The BER elements that `bytes` consists of. @throws WireError when they are not whole, or too many for the budget */
+/**
+ * Reads the BER elements that `bytes` consists of.
+ *
+ * @throws WireError when they are not whole, or too many for the budget
+ */
 export function readElements(bytes: Buffer, budget: Budget): Element[] {
   const elements: Element[] = [];
   for (let offset = 0; offset < bytes.length; ) {
@@ -131,31 +137,34 @@ export function readElements(bytes: Buffer, budget: Budget): Element[] {
   return elements;
 }
 
-/** Where the content of the BER element at the offset is, perhaps beyond the bytes; undefined if its length is cut off. */
+/**
+ * Finds the content of the BER element at the offset, perhaps beyond the bytes.
+ *
+ * @returns undefined if its length is cut off
+ */
 function readHeader(bytes: Buffer, offset: number) {
   const reader = new asn1.BerReader(bytes);
   try {
     const start = reader.readLength(offset + 1);
-    // It is negative when its four bytes have the highest bit set.
+    // The length is negative when its four bytes have the highest bit set.
     return start === null ? undefined : { start, end: start + (reader.length >>> 0) };
   } catch {
-    // An indefinite length, or one of more than four bytes (RFC 4511 section 5.1).
+    // The length is indefinite, or has more than four bytes (RFC 4511 section 5.1).
     throw new WireError('protocol', 'an element has no readable length');
   }
 }
 
-/** Directories send at most a few MiB. */
+/** Directories send a few MiB at most. */
 const defaultMaxBytes = 16 * 1024 * 1024;
 
-/** Of a SEQUENCE: the first byte of each LDAPMessage (RFC 4511 section 4.1.1). */
 const sequenceTag = 0x30;
 
-/** Cuts a stream of bytes into LDAPMessages. @param maxBytes of one message, its header included */
+/** Creates what cuts a stream of bytes into LDAPMessages. @param maxBytes the limit for a message with its header */
 export function createFramer(maxBytes: number = defaultMaxBytes) {
   let store: Buffer = Buffer.alloc(0);
   let pending = 0;
 
-  /** The pending bytes followed by the chunk. The store doubles, so that a small chunk rarely costs a copy of all. */
+  /** Appends the chunk to the pending bytes. The store doubles, so that a small chunk rarely costs a copy of all. */
   function append(chunk: Buffer): Buffer {
     if (pending + chunk.length > store.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(2 * store.length, pending + chunk.length));
@@ -168,9 +177,9 @@ export function createFramer(maxBytes: number = defaultMaxBytes) {
 
   return {
     /**
-     * The messages that this chunk completes, in a time that does not depend on how the bytes are split.
+     * Returns the messages that this chunk completes, in a time that does not depend on how the bytes are split.
      *
-     * @throws WireError as soon as no LDAPMessage can begin with the bytes; the framer cannot be used afterwards
+     * @throws WireError as soon as no LDAPMessage can begin with the bytes. The framer can't be used afterwards
      */
     push(chunk: Buffer): Buffer[] {
       const bytes = pending === 0 ? chunk : append(chunk);
@@ -183,20 +192,19 @@ export function createFramer(maxBytes: number = defaultMaxBytes) {
         offset += size;
       }
       if (pending === 0 || offset > 0) {
-        // Frames share the memory of the store, so what is left over gets a store of its own.
+        // Frames share the memory of the store, so the rest gets a store of its own.
         store = Buffer.from(bytes.subarray(offset));
       }
       pending = bytes.length - offset;
       return frames;
     },
-    /** Bytes of an incomplete message. */
     get pending() {
       return pending;
     },
   };
 }
 
-/** Bytes of header and content of the message at the offset; undefined while its header is incomplete. */
+/** Counts the bytes of the message at the offset, header included. @returns undefined while its header is incomplete */
 function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | undefined {
   const tag = bytes[offset];
   if (tag !== undefined && tag !== sequenceTag) {

@@ -4,17 +4,17 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { type Authority, createAuthority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
 import { hasIPv6 } from '@sallyport/test-servers/ports';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { connectTo, errorOf, never } from '../testing/connecting.ts';
-import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
-import { startRawServer } from '../testing/raw-server.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
+import { connectTo, errorOf, never } from './testing/connecting.ts';
+import type { FakePeer, FakeRequest } from './testing/fake-peer.ts';
+import { startFakeServer } from './testing/fake-server.ts';
+import { bindResponse, extendedResponse, searchDone } from './testing/ldap-answers.ts';
+import { startRawServer } from './testing/raw-server.ts';
+import { stopTimers } from './testing/stopped-timers.ts';
 import type { Server } from './types.ts';
 
 const credentials = { dn: 'cn=alice,dc=x', password: 'wrong' };
 
-/** Every bind is refused: a success can only have been made up on the way. */
+/** Every bind is refused: a success must be forged on the way. */
 const refuseAll = ({ id }: FakeRequest, peer: FakePeer) => peer.write(bindResponse({ id, code: 49 }));
 
 let authority: Authority;
@@ -163,7 +163,7 @@ describe.each(secure)('%s', (security) => {
       const connection = await connectTo(fake.server, { tls: own });
       expect(await connection.bind(credentials, never)).toMatchObject({ code: 49 });
       connection.close();
-      // In TLS 1.3 the refusal comes behind the handshake.
+      // In TLS 1.3 the refusal follows the handshake.
       const without = connectTo(fake.server, { tls: { ca } }).then((made) => made.bind(credentials, never));
       const error = await errorOf(without);
       expect(error).toMatchObject({ kind: 'tls' });
@@ -196,7 +196,7 @@ describe.each(secure)('%s', (security) => {
     ]) {
       const error = await errorOf(connectTo(fake.server, { tls }));
       expect(error).toMatchObject({ kind: 'tls' });
-      expect(error.message).toContain('certFile or keyFile cannot be used');
+      expect(error.message).toContain("certFile or keyFile can't be used");
       expect(error.message).not.toContain('PRIVATE');
     }
     await fake.untilClosed();
@@ -226,7 +226,7 @@ describe.each(secure)('%s', (security) => {
   });
 });
 
-/** Does what the test wants when the handshake begins, and no handshake. */
+/** Starts a server that lets the test act when the handshake begins, and does no handshake. */
 function startSilentTls(security: Server['security'], onHandshake: (socket: Socket) => void) {
   return startRawServer(security, (socket) => {
     const handshake = () => socket.once('data', () => onHandshake(socket));
@@ -238,16 +238,16 @@ function startSilentTls(security: Server['security'], onHandshake: (socket: Sock
   });
 }
 
-/** A port that listens, but whose queue is full, so that the handshake of TCP is never answered. */
+/** Opens a port that listens, but whose queue is full, so that the handshake of TCP is never answered. */
 async function startFullServer() {
-  // Stopped in the same turn in which it listens: it never accepts.
+  // The process is stopped in the turn in which it listens, so it never accepts.
   const script =
     "const s = require('net').createServer().listen(0, '127.0.0.1', 1, () => {" +
     "require('fs').writeSync(1, String(s.address().port)); process.kill(process.pid, 'SIGSTOP'); })";
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [text] = (await once(child.stdout, 'data')) as [Buffer];
   const port = Number(text);
-  // The queue holds one more than was asked for.
+  // The queue takes one connection more than was asked for.
   const queued = [1, 2].map(() => connectSocket(port, '127.0.0.1'));
   await Promise.all(queued.map((socket) => once(socket, 'connect')));
   const server: Server = { url: `ldap://127.0.0.1:${port}`, host: '127.0.0.1', port, security: 'insecure' };

@@ -1,19 +1,19 @@
 import type { Socket } from 'node:net';
 import { encodeBind, encodeSearch } from './codec.ts';
-import { createExchange, type Exchange } from './exchange.ts';
 import type { Message } from './message.ts';
+import { createOperations, type Operations } from './operations.ts';
 import { WireError } from './server-error.ts';
 import { connectTcp, connectTls, requestTls } from './socket.ts';
-import type { BindResult, Connect, Connection, ConnectOptions, Entry, SearchResult } from './types.ts';
+import type { BindResult, Connect, ConnectOptions, LdapConnection, LdapEntry, SearchResult } from './types.ts';
 
 export const connect: Connect = async (options) => {
   const { server, stepTimeout } = options;
-  return createConnection(createExchange(await openTransport(options), { server, timeout: stepTimeout }));
+  return createLdapConnection(createOperations(await openTransport(options), { server, timeout: stepTimeout }));
 };
 
 /**
- * Opens the socket for LDAP. It is in clear text only if the server is `insecure`; every other way ends in a checked TLS
- * socket or in a throw, with no socket left.
+ * Opens the socket for LDAP. It is in clear text only if the server is `insecure`. Every other way
+ * ends in a checked TLS socket, or in a throw with no socket left.
  */
 async function openTransport(options: ConnectOptions): Promise<Socket> {
   const { security } = options.server;
@@ -23,7 +23,7 @@ async function openTransport(options: ConnectOptions): Promise<Socket> {
   return await connectTls(socket, options);
 }
 
-function createConnection(exchange: Exchange): Connection {
+function createLdapConnection(operations: Operations): LdapConnection {
   return {
     async bind({ dn, password }, signal, timeout) {
       // An empty password would be an unauthenticated bind, which servers answer with success (RFC 4513 section 5.1.2).
@@ -31,20 +31,20 @@ function createConnection(exchange: Exchange): Connection {
         throw new Error('a bind needs a DN and a password');
       }
       const encode = (id: number) => encodeBind(id, { dn, password });
-      const request = { step: 'bind', encode, accept: acceptBind, isSecret: true, timeout } as const;
-      // Not awaited, so that nothing holds the password while the answer is waited for.
-      return exchange.run<BindResult>(request, signal);
+      const operation = { step: 'bind', encode, accept: acceptBind, isSecret: true, timeout } as const;
+      // The result is not awaited, so that nothing holds the password until the answer comes.
+      return operations.run<BindResult>(operation, signal);
     },
     async search(request, signal) {
       const encode = (id: number) => encodeSearch(id, request);
       const { maxBytes } = request;
-      return await exchange.run<SearchResult>({ step: 'search', encode, accept: acceptSearch(), maxBytes }, signal);
+      return await operations.run<SearchResult>({ step: 'search', encode, accept: acceptSearch(), maxBytes }, signal);
     },
     get isOpen() {
-      return exchange.isOpen;
+      return operations.isOpen;
     },
-    onClose: (listener) => exchange.onClose(listener),
-    close: () => exchange.close(),
+    onClose: (listener) => operations.onClose(listener),
+    close: () => operations.close(),
   };
 }
 
@@ -57,7 +57,7 @@ function acceptBind(message: Message): BindResult {
 }
 
 function acceptSearch(): (message: Message) => SearchResult | undefined {
-  const entries: Entry[] = [];
+  const entries: LdapEntry[] = [];
   return (message) => {
     if (message.kind === 'done') return { code: message.code, diagnosticMessage: message.diagnosticMessage, entries };
     if (message.kind === 'entry') entries.push(message.entry);

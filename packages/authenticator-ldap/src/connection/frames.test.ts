@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { ber } from '../testing/ber.ts';
-import { searchDone, searchEntry } from '../testing/ldap-answers.ts';
 import { createFramer } from './codec.ts';
+import { ber } from './testing/ber.ts';
+import { searchDone, searchEntry } from './testing/ldap-answers.ts';
 
 /** Cuts the bytes at these indexes. */
 function split(bytes: Buffer, places: readonly number[]): Buffer[] {
@@ -53,7 +53,7 @@ describe('frames', () => {
     expect(createFramer().push(chunk)).toHaveLength(10_000);
   });
 
-  test('of many bytes are copied as seldom in small chunks as in large ones', () => {
+  test('of many bytes are copied as rarely in small chunks as in large ones', () => {
     using copy = vi.spyOn(Buffer.prototype, 'copy');
     const frame = ber(0x30, Buffer.alloc(1024 * 1024 - 5));
     const framer = createFramer();
@@ -71,12 +71,12 @@ describe('frames', () => {
     ['an indefinite length', '\x30\x80'],
     ['a length of five bytes', '\x30\x85'],
     ['a reserved length', '\x30\xff'],
-  ])('are refused at once for %s', (_what, text) => {
+  ])('are refused immediately for %s', (_what, text) => {
     const framer = createFramer();
     expect(() => framer.push(Buffer.from(text, 'latin1'))).toThrow(expect.objectContaining({ kind: 'protocol' }));
   });
 
-  test('are refused when a wrong one comes behind a good one', () => {
+  test('are refused when a wrong one follows a valid one', () => {
     expect(() => createFramer().push(Buffer.from('300048', 'hex'))).toThrow('began with the byte 0x48');
   });
 

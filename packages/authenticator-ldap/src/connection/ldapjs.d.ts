@@ -1,11 +1,14 @@
-/** What codec.ts uses of ldapjs 3.0.7 and @ldapjs/asn1 2.0.0, as their sources have it. */
+/** Declares what codec.ts uses of ldapjs 3.0.7 and @ldapjs/asn1 2.0.0, as their sources have it. */
 
 declare module '@ldapjs/asn1' {
   interface BerReader {
-    /** Of the field that `readLength` read; negative when its four bytes have the highest bit set. */
+    /** The length that `readLength` read. It is negative when its four bytes have the highest bit set. */
     readonly length: number;
     readonly buffer: Buffer;
-    /** Where the value begins; null when the length is cut off. It is not checked against the bytes that are there. */
+    /**
+     * Returns where the value begins, or null when the length is cut off. It does not check the
+     * length against the bytes.
+     */
     readLength(offset: number): number | null;
   }
   interface BerWriter {
@@ -40,7 +43,7 @@ declare module 'ldapjs' {
   }
   const ldapjs: {
     readonly BindRequest: Request<{ name: string; credentials: string; controls: readonly object[] }>;
-    /** `attributes` is its own array, not a copy. */
+    /** `attributes` is the array of the message, not a copy. */
     readonly SearchRequest: Request<SearchFields, LdapMessage & { readonly attributes: string[] }>;
     readonly ExtendedRequest: Request<{ requestName: string }>;
     readonly UnbindRequest: Request<object>;

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ber, berInteger } from '../testing/ber.ts';
+import { decodeMessage } from './message.ts';
+import { WireError } from './server-error.ts';
+import { ber, berInteger } from './testing/ber.ts';
 import {
   bindResponse,
   control,
@@ -12,9 +14,7 @@ import {
   searchDone,
   searchEntry,
   searchReference,
-} from '../testing/ldap-answers.ts';
-import { decodeMessage } from './message.ts';
-import { WireError } from './server-error.ts';
+} from './testing/ldap-answers.ts';
 
 const decode = (frame: Buffer) => decodeMessage(frame, { elements: 1000 });
 

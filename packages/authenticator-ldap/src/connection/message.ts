@@ -1,15 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { type Budget, type Element, readElements } from './codec.ts';
 import { WireError } from './server-error.ts';
-import type { BindResult, Entry } from './types.ts';
+import type { BindResult, LdapEntry } from './types.ts';
 
-/** LDAPResult (RFC 4511 section 4.1.9) without matched DN and referral. */
+/** An LDAPResult (RFC 4511 section 4.1.9) without matched DN and referral. */
 type Result = Pick<BindResult, 'code' | 'diagnosticMessage'>;
 
-/** One LDAPMessage of a server, with the fields that the plugin uses. */
 export type Message =
   | ({ readonly kind: 'bind'; readonly id: number } & BindResult)
-  | { readonly kind: 'entry'; readonly id: number; readonly entry: Entry }
+  | { readonly kind: 'entry'; readonly id: number; readonly entry: LdapEntry }
   | { readonly kind: 'reference'; readonly id: number }
   | ({ readonly kind: 'done'; readonly id: number } & Result)
   | ({ readonly kind: 'extended'; readonly id: number; readonly name: string | undefined } & Result)
@@ -31,10 +30,10 @@ const tags = {
   controls: 0xa0,
 } as const;
 
-/** draft-behera-ldap-password-policy-11 section 6.2. */
+/** The control of draft-behera-ldap-password-policy-11 section 6.2. */
 const passwordPolicyControl = '1.3.6.1.4.1.42.2.27.8.5.1';
 
-/** Netscape's "password expired" control, of 389-DS. */
+/** Netscape's "password expired" control, which 389-DS sends. */
 const passwordMustChangeControl = '2.16.840.1.113730.3.4.4';
 
 /** Reads one message. @throws WireError when it is not as in RFC 4511 section 4.1.1, or too large for the budget */
@@ -43,7 +42,7 @@ export function decodeMessage(frame: Buffer, budget: Budget): Message {
   const [first, operation, ...more] = readElements(expect(envelope, tags.sequence, 'message'), budget);
   const id = readInteger(first, tags.integer, 'message id');
   if (!operation) throw new WireError('protocol', 'a message has no operation');
-  // Messages with the id 0 end the connection whatever their content, and AD is known to add to them.
+  // Messages with the id 0 end the connection whatever they contain, and Active Directory adds to them.
   if (id !== 0 && (more.length > 1 || (more[0] && more[0].tag !== tags.controls))) {
     throw new WireError('protocol', 'a message has more than one operation');
   }
@@ -69,7 +68,10 @@ function expect(element: Element | undefined, tag: number, what: string): Buffer
   return element.content;
 }
 
-/** Needs at least one byte: without one it would be 0, which is the id of notices and the code of success. */
+/**
+ * Reads an integer of at least one byte: without a byte it would be 0, which is the id of notices
+ * and the code of success.
+ */
 function readInteger(element: Element | undefined, tag: number, what: string): number {
   const bytes = expect(element, tag, what);
   if (bytes.length < 1 || bytes.length > 4) throw new WireError('protocol', `a ${what} has ${bytes.length} bytes`);
@@ -90,14 +92,14 @@ function readResponseName(content: Buffer, budget: Budget): string | undefined {
   return name?.content.toString();
 }
 
-function readEntry(content: Buffer, budget: Budget): Entry {
+function readEntry(content: Buffer, budget: Budget): LdapEntry {
   const [name, list] = readElements(content, budget);
   const dn = expect(name, tags.octetString, "entry's DN");
   const attributes = new Map<string, Buffer[]>();
   for (const attribute of readElements(expect(list, tags.sequence, 'list of attributes'), budget)) {
     const [type, set] = readElements(expect(attribute, tags.sequence, 'attribute'), budget);
     const key = expect(type, tags.octetString, "attribute's name").toString().toLowerCase();
-    // An attribute may come in several parts; each has one value or more.
+    // An attribute may come in several parts, each with one value or more.
     for (const value of readElements(expect(set, tags.set, 'set of values'), budget)) {
       const values = attributes.get(key) ?? [];
       attributes.set(key, values);
@@ -117,7 +119,7 @@ function readBindControls(content: Buffer | undefined, budget: Budget) {
   };
 }
 
-/** RFC 4511 section 4.1.11: the criticality and the value may be left out. */
+/** Reads a control (RFC 4511 section 4.1.11), whose criticality and value may be missing. */
 function readControl(element: Element, budget: Budget) {
   const [type, ...rest] = readElements(expect(element, tags.sequence, 'control'), budget);
   const value = rest[0]?.tag === tags.boolean ? rest[1] : rest[0];
@@ -127,7 +129,10 @@ function readControl(element: Element, budget: Budget) {
   };
 }
 
-/** PasswordPolicyResponseValue: a sequence of a warning (0xa0, not used here) and an error (0x81), both optional. */
+/**
+ * Reads a PasswordPolicyResponseValue: a sequence of a warning (0xa0, not used here) and an error
+ * (0x81), both optional.
+ */
 function readPasswordPolicy(value: Buffer | undefined, budget: Budget): number | 'unreadable' | undefined {
   try {
     const [sequence, ...behind] = readElements(value ?? Buffer.alloc(0), budget);

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
-import { ber, berInteger } from '../testing/ber.ts';
-import { answerSuccess, connectTo, credentials, errorOf, everything, never } from '../testing/connecting.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
+import { ber, berInteger } from './testing/ber.ts';
+import { answerSuccess, connectTo, credentials, errorOf, everything, never } from './testing/connecting.ts';
+import { startFakeServer } from './testing/fake-server.ts';
 import {
   bindResponse,
   extendedResponse,
@@ -12,7 +12,7 @@ import {
   searchDone,
   searchEntry,
   searchReference,
-} from '../testing/ldap-answers.ts';
+} from './testing/ldap-answers.ts';
 
 describe('rule 6: only a bind response to the bind is its answer', () => {
   const success = [berInteger(0, 0x0a), ber(0x04), ber(0x04)];
@@ -96,9 +96,9 @@ describe('rule 14: entries have bytes, and references are left out', () => {
       onRequest: ({ id }, peer) => peer.write(Buffer.concat([searchEntry({ id, dn: 'cn=x' }), searchDone({ id })])),
     });
     const bytes = Buffer.concat([searchEntry({ id: 2, dn: 'cn=x' }), searchDone({ id: 2 })]).length;
-    const good = await connectTo(fake.server);
-    expect(await good.search({ ...everything, maxBytes: bytes }, never)).toMatchObject({ code: 0 });
-    good.close();
+    const connection = await connectTo(fake.server);
+    expect(await connection.search({ ...everything, maxBytes: bytes }, never)).toMatchObject({ code: 0 });
+    connection.close();
     const bad = await connectTo(fake.server);
     const error = await errorOf(bad.search({ ...everything, maxBytes: bytes - 1 }, never));
     expect(error).toMatchObject({ kind: 'too-large', step: 'search' });
@@ -118,7 +118,7 @@ describe('rule 14: entries have bytes, and references are left out', () => {
 });
 
 describe('rule 15: errors of the library are errors of the call', () => {
-  test('a filter that cannot be written rejects, and the connection goes on', async () => {
+  test("a filter that can't be written rejects, and the connection goes on", async () => {
     await using fake = await startFakeServer({ onRequest: answerSuccess });
     const connection = await connectTo(fake.server);
     const search = connection.search({ ...everything, filter: { kind: 'present', attribute: 'uid)(x' } }, never);

@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from 'vitest';
-import { answerSuccess, connectTo, credentials, errorOf, everything, never } from '../testing/connecting.ts';
-import type { FakePeer } from '../testing/fake-peer.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, disconnectionNotice, searchEntry } from '../testing/ldap-answers.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
+import { answerSuccess, connectTo, credentials, errorOf, everything, never } from './testing/connecting.ts';
+import type { FakePeer } from './testing/fake-peer.ts';
+import { startFakeServer } from './testing/fake-server.ts';
+import { bindResponse, disconnectionNotice, searchEntry } from './testing/ldap-answers.ts';
+import { stopTimers } from './testing/stopped-timers.ts';
 
 describe('rule 1: an empty DN or password is never sent', () => {
   test.each([
@@ -56,7 +56,7 @@ describe('rule 2: a connection that is closed is gone', () => {
     await connection.bind(credentials, never);
     connection.close();
     await fake.untilRequests(2);
-    // A socket that waits for FIN would take these bytes; one that is gone answers with RST.
+    // A socket that waits for FIN would take these bytes. A socket that is gone answers with RST.
     server?.write(Buffer.from('x'), Buffer.from('y'));
     await fake.untilClosed();
   });

@@ -1,11 +1,11 @@
 import { type Authority, type KeyPair, sharedAuthority } from '@sallyport/test-servers/certificates';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { ber } from '../testing/ber.ts';
-import { connectTo, errorOf, never } from '../testing/connecting.ts';
-import type { FakePeer, FakeServerOptions } from '../testing/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
-import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from '../testing/ldap-answers.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
+import { ber } from './testing/ber.ts';
+import { connectTo, errorOf, never } from './testing/connecting.ts';
+import type { FakePeer, FakeServerOptions } from './testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from './testing/fake-server.ts';
+import { bindResponse, disconnectionNotice, extendedResponse, searchDone } from './testing/ldap-answers.ts';
+import { stopTimers } from './testing/stopped-timers.ts';
 
 /**
  * The head of a bind response of success to the message after StartTLS. Its diagnostic message swallows the server's
@@ -27,7 +27,7 @@ beforeAll(async () => {
   ca = Buffer.from(authority.certificate);
 });
 
-/** Refuses every bind, so that a success can only have been made up on the way. */
+/** Refuses every bind, so that a success must be forged on the way. */
 function start(options: Pick<FakeServerOptions, 'onStartTls'>): Promise<FakeServer> {
   return startFakeServer({
     security: 'starttls',
@@ -56,7 +56,7 @@ describe('rule 13: StartTLS', () => {
     ['the head of an answer', injection],
     ['one byte', injection.subarray(0, 1)],
     ['a whole message', searchDone({ id: 2 })],
-  ])('is refused with %s glued behind its answer, though the certificate is good', async (_what, glued) => {
+  ])('is refused with %s glued behind its answer, though the certificate is valid', async (_what, glued) => {
     await using fake = await start({
       onStartTls({ id }, peer) {
         peer.write(Buffer.concat([extendedResponse({ id }), glued]));

@@ -1,6 +1,5 @@
 import type { Server } from './types.ts';
 
-/** What a server was asked for when it failed, and how messages name it. */
 const stepNames = { connect: 'connecting', tls: 'TLS', starttls: 'StartTLS', bind: 'bind', search: 'search' } as const;
 
 export type Step = keyof typeof stepNames;
@@ -16,10 +15,11 @@ export type ServerErrorKind =
   | 'answer'; // it answered that it can't (busy, unavailable, not bound, base missing, ...)
 
 /**
- * A server is to blame, not a login: the next server is asked, and this one's circuit counts it. A `shortage` is
- * no server's: no circuit counts it.
+ * The server failed, not the login: the next server is asked, and the circuit of this one counts
+ * the failure. No circuit counts a `shortage`.
  *
- * The message is for operators. It names the server and the fix, and holds no DN of a user, no login, no password.
+ * The message is for operators. It names the server and the fix, and contains no DN of a user, no
+ * login, no password.
  */
 export class ServerError extends Error {
   override readonly name: string = 'ServerError';
@@ -34,22 +34,23 @@ export class ServerError extends Error {
 }
 
 /**
- * A connection that was used before did not answer any more. A firewall may have dropped it, so that the server is not
- * to blame: a fresh connection is worth a try when no other server is left.
+ * A connection that was used before did not answer any more. A firewall may have dropped it without any failure of the
+ * server: a fresh connection is worth an attempt when no other server is left.
  */
 export class StaleConnection extends ServerError {
   override readonly name = 'StaleConnection';
 }
 
 /**
- * A server was not asked, for a reason that its circuit has counted already or must not count: the next one is asked.
- * It never leaves the directory: when no server is left, its message becomes part of the AuthenticatorError's.
+ * A server was not asked, for a reason that its circuit has counted already or must not count: the
+ * next one is asked. This error never leaves the directory: when no server is left, its message
+ * becomes a part of the AuthenticatorError's.
  */
 export class ServerSkipped extends Error {
   override readonly name = 'ServerSkipped';
   readonly reason:
     | 'busy' // all its connections stayed in use
-    | 'refused' // it refuses the service account
+    | 'refused' // the server refuses the service account
     | 'unavailable'; // its circuit is open, its first connection is not there yet, or it has left the list of servers
 
   constructor(reason: ServerSkipped['reason'], message: string) {
@@ -58,7 +59,7 @@ export class ServerSkipped extends Error {
   }
 }
 
-/** Makes the errors of one step with one server; messages are "url: step: problem". */
+/** Creates the function that makes the errors of one step with one server. Their messages are "url: step: problem". */
 export function errorsOf(server: Server, step: Step) {
   return (kind: ServerErrorKind, problem: string, cause?: unknown): ServerError =>
     new ServerError(kind, step, `${server.url}: ${stepNames[step]}: ${problem}`, cause === undefined ? {} : { cause });
@@ -66,7 +67,7 @@ export function errorsOf(server: Server, step: Step) {
 
 export type MakeError = ReturnType<typeof errorsOf>;
 
-/** The bytes of a server cannot be used; the connection makes a ServerError of the same kind of it. */
+/** The bytes of a server can't be used. The connection makes a ServerError of the same kind of this error. */
 export class WireError extends Error {
   override readonly name = 'WireError';
   readonly kind: 'protocol' | 'too-large';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { connectTo } from '../testing/connecting.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
 import { shortageOf } from './socket.ts';
+import { connectTo } from './testing/connecting.ts';
+import { startFakeServer } from './testing/fake-server.ts';
 
 const established = '01';
 

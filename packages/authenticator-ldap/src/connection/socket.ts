@@ -2,13 +2,13 @@ import { closeSync, openSync } from 'node:fs';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectSecurely, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { explainTls, oneLine, type TlsPeer, type TlsSettings, within } from '@sallyport/plugin-options';
-import { durationText } from '../deadlines.ts';
+import { durationText } from '../durations.ts';
 import { createFramer, encodeStartTls, startTlsName } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, WireError } from './server-error.ts';
 import type { ConnectOptions } from './types.ts';
 
-/** Opens TCP. Of a name's addresses each gets a third of the step's time, so that the second is reached in time. */
+/** Opens TCP. Each address of a name gets a third of the step's time, so that the second address is reached in time. */
 export function connectTcp(options: ConnectOptions): Promise<Socket> {
   const { server, stepTimeout } = options;
   const makeError = errorsOf(server, 'connect');
@@ -31,7 +31,7 @@ export function connectTcp(options: ConnectOptions): Promise<Socket> {
   });
 }
 
-/** Runs one step of making a connection. Unless it succeeds, the socket is destroyed. @throws as `within` */
+/** Runs one step of making a connection, and destroys the socket if it fails. @throws as `within` */
 async function runStep<T>(
   socket: Socket,
   { stepTimeout: limit, signal }: ConnectOptions,
@@ -46,7 +46,11 @@ async function runStep<T>(
   }
 }
 
-/** Waits for an event of a socket. @throws what `failed` makes of an error that comes before, or `closed` of an end */
+/**
+ * Waits for an event of a socket.
+ *
+ * @throws what `failed` makes of an earlier error, or what `closed` makes of an earlier end
+ */
 function opened(socket: Socket, event: string, failed: (error: Error) => Error, closed: () => Error): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onError = (error: Error) => reject(failed(error));
@@ -55,7 +59,7 @@ function opened(socket: Socket, event: string, failed: (error: Error) => Error, 
   return promise.finally(() => socket.off(event, resolve).off('error', onError).off('close', onClose));
 }
 
-/** An error event without a listener would end the process. Those who use the socket have listeners of their own. */
+/** An error event without a listener would end the process. Each user of the socket has its own listener besides. */
 const ignore = () => {};
 
 const problems: Readonly<Record<string, string>> = {
@@ -71,7 +75,7 @@ function explain(error: NodeJS.ErrnoException, makeError: MakeError): Error {
   const shortage = shortageOf(error);
   if (shortage !== undefined) return makeError('shortage', shortage, error);
   const problem = problems[error.code ?? ''];
-  // With several addresses the message of the whole is empty; each address has its own.
+  // With several addresses the message of the whole is empty, and each address has its own.
   const details = error instanceof AggregateError ? error.errors.map(String).join('; ') : error.message;
   return makeError('unreachable', problem ? `${problem} (${oneLine(details)})` : oneLine(details), error);
 }
@@ -87,7 +91,11 @@ const shortages: Readonly<Record<string, string>> = {
   EAI_MEMORY: 'memory: give it more',
 };
 
-/** What this machine lacked when a connection or a lookup failed, and the fix; undefined for any other cause. */
+/**
+ * Says what this machine lacked when a connection or a lookup failed, and the fix.
+ *
+ * @returns undefined for any other cause
+ */
 export function shortageOf(error: unknown): string | undefined {
   const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   for (const one of all) {
@@ -112,13 +120,13 @@ function codeOfOpening(): string {
 
 const messageId = 1;
 
-/** The answer to StartTLS is one LDAPResult, and who sends it is not known yet. */
+/** The limits for the answer to StartTLS, which is one LDAPResult of a server that is not known yet. */
 const maxElements = 100;
 const maxBytes = 65_536;
 
 /**
- * Asks for TLS and waits for the confirmation (RFC 4511 section 4.14). Afterwards nothing was read from the socket but
- * that: bytes that someone on the way adds in clear text must never count as the server's.
+ * Asks for TLS and waits for the confirmation (RFC 4511 section 4.14). It reads nothing else from
+ * the socket: bytes that someone on the way adds in clear text must never count as the server's.
  */
 export function requestTls(socket: Socket, options: ConnectOptions): Promise<void> {
   const makeError = errorsOf(options.server, 'starttls');
@@ -158,8 +166,9 @@ function checkAnswer(answer: Message, makeError: MakeError): void {
 }
 
 /**
- * The handshake over a connected socket. The resulting socket is encrypted, and the certificate of the other side is
- * valid for the server's name. On failure both sockets are destroyed.
+ * Does the handshake over a connected socket. The resulting socket is encrypted, and the
+ * certificate of the other side is valid for the server's name. On failure both sockets are
+ * destroyed.
  */
 export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSocket> {
   const { server } = options;
@@ -173,15 +182,15 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
       host = settings.serverName ?? host;
       socket = connectSecurely({
         socket: raw,
-        // What the certificate is checked against. Without it, Node takes "localhost" for a socket that is given.
+        // The certificate is checked against this name. Without it, Node takes "localhost" for a given socket.
         host,
-        // SNI has names only (RFC 6066 section 3).
+        // SNI allows names only (RFC 6066 section 3).
         ...(isIP(host) ? {} : { servername: host }),
         rejectUnauthorized: true,
         secureContext: contextOf(settings),
       });
     } catch (error) {
-      throw makeError('tls', `caFile, certFile or keyFile cannot be used: ${oneLine(String(error))}`, error);
+      throw makeError('tls', `caFile, certFile or keyFile can't be used: ${oneLine(String(error))}`, error);
     }
     socket.on('error', ignore);
     const failed = (error: Error) => {
@@ -198,10 +207,9 @@ export function connectTls(raw: Socket, options: ConnectOptions): Promise<TLSSoc
 
 const noTls = 'is this the port for ldaps (usually 636), or should the URL begin with ldap:// and use StartTLS?';
 
-/** @param name the name or address that the certificate must have */
 export const peerOf = (name: string): TlsPeer => ({ name, noTls });
 
-/** By the CA file: with 150 authorities in it, making a context costs 5 ms of CPU, far more than the rest of a login. */
+/** The contexts by CA file. With 150 authorities, making one costs 5 ms of CPU, far more than the rest of a login. */
 const contexts = new WeakMap<Buffer, TlsSettings & { readonly context: SecureContext }>();
 
 function contextOf(settings: TlsSettings): SecureContext {

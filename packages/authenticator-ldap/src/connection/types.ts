@@ -1,88 +1,102 @@
 import type { TlsSettings } from '@sallyport/plugin-options';
 import type { Filter } from '../filter/filter.ts';
 
-/** One directory server, as one URL of the options or one SRV record names it. */
 export interface Server {
-  /** Scheme, host and port, always with the port: `ldaps://ldap-a.example.com:636`. The label in metrics, logs, errors. */
+  /**
+   * The scheme, the host and always the port: `ldaps://ldap-a.example.com:636`. Metrics, logs and
+   * errors name the server so.
+   */
   readonly url: string;
-  /** A name or an address; IPv6 without brackets. */
+  /** A name or an address, IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
-  /** `ldaps`: TLS from the first byte. `starttls`: RFC 4511 section 4.14. `insecure`: clear text, allowed explicitly in the options. */
+  /**
+   * `ldaps` is TLS from the first byte, `starttls` is RFC 4511 section 4.14, `insecure` is clear
+   * text, which options must allow.
+   */
   readonly security: 'ldaps' | 'starttls' | 'insecure';
 }
 
 export interface ConnectOptions {
   readonly server: Server;
-  /** Called when the handshake begins, so that a changed CA file applies to the next connection. */
+  /** It is called when the handshake begins, so that a changed CA file applies to the next connection. */
   readonly tls: () => TlsSettings;
-  /** Milliseconds for each step: TCP, TLS, StartTLS, and later each request until its last answer. */
+  /** Milliseconds for each step: TCP, TLS, StartTLS, and later each operation. */
   readonly stepTimeout: number;
-  /** Ends the attempt to connect, and with it every socket of it. */
   readonly signal: AbortSignal;
 }
 
 /** Opens one connection. @throws ServerError when the server is to blame, or the signal's reason */
-export type Connect = (options: ConnectOptions) => Promise<Connection>;
+export type Connect = (options: ConnectOptions) => Promise<LdapConnection>;
 
 /**
  * One connection, which does one operation at a time: a second one before the end of the first is a bug of the caller
- * and throws a plain Error. Any error, timeout or abort closes it for good; nothing is ever queued or sent twice.
+ * and throws a plain Error. Any error, timeout or abort closes it for good. Nothing is ever queued or sent twice.
  *
  * Every method throws a ServerError when the server is to blame, or the reason of an aborted signal.
  */
-export interface Connection {
-  /** A simple bind. @param timeout in place of `stepTimeout` @throws Error for an empty DN or password, unsent */
+export interface LdapConnection {
+  /**
+   * Sends a simple bind.
+   *
+   * @param timeout in place of `stepTimeout`
+   * @throws Error for an empty DN or password, which is not sent
+   */
   bind(credentials: BindCredentials, signal: AbortSignal, timeout?: number): Promise<BindResult>;
   search(request: SearchRequest, signal: AbortSignal): Promise<SearchResult>;
-  /** False once it was closed by either side. */
   readonly isOpen: boolean;
-  /** Calls the listener once, at the close, with the error that caused it, if any; at once if it is closed already. */
+  /**
+   * Calls the listener once, at the close, with the error that caused it, if any. After the close
+   * it calls it immediately.
+   */
   onClose(listener: (error?: Error) => void): void;
-  /** Closes the socket. Never throws; a second call does nothing. */
+  /** Closes the socket. It never throws, and a second call does nothing. */
   close(): void;
 }
 
 export interface BindCredentials {
-  /** As the directory sent it. */
+  /** The DN as the directory sent it. */
   readonly dn: string;
   readonly password: string;
 }
 
 export interface BindResult {
-  /** RFC 4511 section 4.1.9; any number. */
+  /** A result code (RFC 4511 section 4.1.9), which may be any number. */
   readonly code: number;
-  /** Free text of the server, to recognize reasons and for logs about the service account. Never for callers. */
+  /** Free text of the server. It shows reasons, and is logged for the service account. Callers never get it. */
   readonly diagnosticMessage: string;
-  /** Of the password policy control (draft-behera-ldap-password-policy-11 section 6.2). `unreadable`: malformed. */
+  /**
+   * The error of the password policy control (draft-behera-ldap-password-policy-11 section 6.2),
+   * `unreadable` if it is malformed.
+   */
   readonly passwordPolicyError?: number | 'unreadable';
-  /** The answer had the control 2.16.840.1.113730.3.4.4, 389-DS' "password expired, must be changed". */
+  /** Whether the answer had the control 2.16.840.1.113730.3.4.4, 389-DS' "password expired, must be changed". */
   readonly passwordMustChange: boolean;
 }
 
 export interface SearchRequest {
-  /** As the directory sent it, or as the options have it. */
+  /** The DN as the directory sent it, or as the options have it. */
   readonly base: string;
   readonly scope: 'base' | 'one' | 'sub';
   readonly filter: Filter;
-  /** Never empty: `['1.1']` asks for none (RFC 4511 section 4.5.1.8). */
+  /** The list is never empty: `['1.1']` asks for no attribute (RFC 4511 section 4.5.1.8). */
   readonly attributes: readonly string[];
-  /** Entries; 0 asks for no limit. */
+  /** The maximum number of entries. 0 asks for no limit. */
   readonly sizeLimit: number;
-  /** Bytes of the whole answer; a larger one is an error, `too-large`. Left out: 16 MiB. */
+  /** Bytes of the whole answer, 16 MiB by default. A larger answer is an error, `too-large`. */
   readonly maxBytes?: number;
 }
 
 export interface SearchResult {
   readonly code: number;
   readonly diagnosticMessage: string;
-  /** The entries before the result, also when `code` is not 0. References (RFC 4511 section 4.5.3) are left out. */
-  readonly entries: readonly Entry[];
+  /** The entries that came before the result, even if `code` is not 0, without references (RFC 4511 section 4.5.3). */
+  readonly entries: readonly LdapEntry[];
 }
 
-export interface Entry {
-  /** The objectName, byte for byte. Undefined if it is not UTF-8. */
+export interface LdapEntry {
+  /** The objectName, byte for byte. It is undefined if it is not UTF-8. */
   readonly dn: string | undefined;
-  /** Keys are lower case, options such as `;binary` included. Each attribute has one value or more. */
+  /** The keys are in lower case, options such as `;binary` included. Each attribute has one value or more. */
   readonly attributes: ReadonlyMap<string, readonly Buffer[]>;
 }

@@ -2,8 +2,9 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
-import type { Behaviour } from './testing/memory-server.ts';
-import { memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+import { never } from '../connection/testing/connecting.ts';
+import type { Behavior } from './testing/memory-server.ts';
+import { outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -15,7 +16,7 @@ afterEach(() => {
 const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 const user = { dn: 'uid=jane,ou=people', password: 'of the user' };
 
-/** The outcome, and the milliseconds of the fake clock that it took. */
+/** Returns the outcome, and the milliseconds of the fake clock that it took. */
 async function timed(call: () => Promise<string>): Promise<readonly [string, number]> {
   const began = performance.now();
   const ended = call().then((outcome) => [outcome, performance.now() - began] as const);
@@ -24,10 +25,10 @@ async function timed(call: () => Promise<string>): Promise<readonly [string, num
 }
 
 describe('failover', () => {
-  test.each<Behaviour>(['unreachable', 'closed', 'tls', 'protocol', 'too-large', 'answer'])(
+  test.each<Behavior>(['unreachable', 'closed', 'tls', 'protocol', 'too-large', 'answer'])(
     'goes on to the next server at an error of the kind %s',
     async (kind) => {
-      const { directory, server } = memoryDirectory(2);
+      const { directory, server } = setUpMemoryServers(2);
       server(0).connecting = kind;
       expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
       expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch('by b');
@@ -36,7 +37,7 @@ describe('failover', () => {
   );
 
   test.each(['connecting', 'binding', 'searching'] as const)('costs one serverTimeout when %s hangs', async (step) => {
-    const { directory, server } = memoryDirectory(2);
+    const { directory, server } = setUpMemoryServers(2);
     server(0)[step] = 'hang';
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
     expect(await timed(search)).toEqual(['0 by b', 1000]);
@@ -44,7 +45,7 @@ describe('failover', () => {
   });
 
   test('asks again when the work itself finds the server to blame', async () => {
-    const { directory } = memoryDirectory(2);
+    const { directory } = setUpMemoryServers(2);
     const asked: unknown[] = [];
     const work = async () => {
       asked.push(0);
@@ -56,7 +57,7 @@ describe('failover', () => {
   });
 
   test('does not go on when the login is to blame, and uses the connection again', async () => {
-    const { directory, servers } = memoryDirectory(2);
+    const { directory, servers } = setUpMemoryServers(2);
     const work = async () => {
       throw new AuthenticatorError('failed', 'too many groups');
     };
@@ -69,7 +70,7 @@ describe('failover', () => {
   });
 
   test('asks the preferred server first, unless its circuit is open', async () => {
-    const { directory, server } = memoryDirectory(3);
+    const { directory, server } = setUpMemoryServers(3);
     const call = { signal: never, prefer: server(1).server };
     expect(await outcomeOf(directory.withService(searchOnce(), call))).toBe('0 by b');
     server(1).searching = 'closed';
@@ -81,7 +82,7 @@ describe('failover', () => {
   });
 
   test('begins each login at another server in the order spread, and keeps a login where it is', async () => {
-    const { directory } = memoryDirectory(3, { order: 'spread' });
+    const { directory } = setUpMemoryServers(3, { order: 'spread' });
     const firsts: string[] = [];
     for (let login = 0; login < 6; login++) {
       const { server } = await directory.withService(searchOnce(), { signal: never });
@@ -94,7 +95,7 @@ describe('failover', () => {
   });
 
   test('reports each server and its reason when none could answer', async () => {
-    const { directory, server } = memoryDirectory(2);
+    const { directory, server } = setUpMemoryServers(2);
     server(0).connecting = 'unreachable';
     server(1).searching = 'closed';
     const call = outcomeOf(directory.withService(searchOnce(), { signal: never }));
@@ -104,8 +105,8 @@ describe('failover', () => {
     await directory.close();
   });
 
-  test('is at once, and names reasons and their age, when the circuit of every server is open', async () => {
-    const { directory, servers } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 60_000 } });
+  test('is immediate, and names reasons and their age, when the circuit of every server is open', async () => {
+    const { directory, servers } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 60_000 } });
     for (const server of servers) server.connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never }).catch(() => {});
     await pass(12_000);
@@ -121,7 +122,7 @@ describe('failover', () => {
   });
 
   test('ends with the caller, and counts no failure that no one waited for', async () => {
-    const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).connecting = 'hang';
     const controller = new AbortController();
     const call = outcomeOf(directory.withService(searchOnce(), { signal: controller.signal }));
@@ -133,7 +134,7 @@ describe('failover', () => {
   });
 
   test('ends with the reason of the signal, also when an error comes with its abort', async () => {
-    const { directory, values } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, values } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 5000 } });
     const controller = new AbortController();
     const work = async () => {
       controller.abort(new Error('caller gone'));
@@ -145,15 +146,15 @@ describe('failover', () => {
   });
 
   test('answers whenever one server is healthy, whatever the others do and whichever is preferred', async () => {
-    const behaviour = fc.constantFrom<Behaviour>(0, 'hang', 'unreachable', 'closed', 'tls', 'protocol', 'answer');
+    const behavior = fc.constantFrom<Behavior>(0, 'hang', 'unreachable', 'closed', 'tls', 'protocol', 'answer');
     const step = fc.constantFrom('connecting' as const, 'searching' as const);
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(step, behaviour), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.tuple(step, behavior), { minLength: 1, maxLength: 4 }),
         fc.option(fc.nat(3)),
         fc.constantFrom('listed' as const, 'spread' as const),
         async (faults, preferred, order) => {
-          const { directory, servers } = memoryDirectory(faults.length, { order });
+          const { directory, servers } = setUpMemoryServers(faults.length, { order });
           for (const [index, [where, what]] of faults.entries()) Object.assign(servers[index] ?? {}, { [where]: what });
           const healthy = servers.filter((_, index) => faults[index]?.[1] === 0).map(({ server }) => server.host);
           const prefer = servers[preferred ?? -1]?.server;
@@ -174,7 +175,7 @@ describe('failover', () => {
 
 describe('a connection that was used before', () => {
   async function used(count: number, failures = 1) {
-    const all = memoryDirectory(count, { circuit: { failures, probeInterval: 600_000 } });
+    const all = setUpMemoryServers(count, { circuit: { failures, probeInterval: 600_000 } });
     const hold = Promise.withResolvers<void>();
     const holding = (connection: Parameters<ReturnType<typeof searchOnce>>[0]) =>
       hold.promise.then(() => searchOnce()(connection));
@@ -185,7 +186,7 @@ describe('a connection that was used before', () => {
     return all;
   }
 
-  test('and was closed before it answered is replaced at once, and no failure', async () => {
+  test('and was closed before it answered is replaced immediately, and is not a failure', async () => {
     const { directory, server, values } = await used(2);
     let closes = 1;
     server(0).searching = () => (closes-- > 0 ? 'closed' : 0);
@@ -232,10 +233,10 @@ describe('one user whose logins get no answer', () => {
   const noAnswer = /^failed: this login got no answer: /;
 
   test.each([
-    ['beside logins of others', true],
+    ['next to logins of others', true],
     ['alone', false],
   ])('takes the server away from no one, and reports no outage: %s', async (_what, hasOthers) => {
-    const { directory, server, lines } = memoryDirectory(1, { reuseUserConnections: false });
+    const { directory, server, lines } = setUpMemoryServers(1, { reuseUserConnections: false });
     server(0).binding = ({ dn }) => (dn === user.dn ? 'hang' : 0);
     for (let login = 0; login < 8; login++) {
       expect((await timed(() => outcomeOf(directory.bindUser(user, { signal: never }))))[0]).toMatch(noAnswer);
@@ -248,7 +249,7 @@ describe('one user whose logins get no answer', () => {
   });
 
   test('in a search for groups too', async () => {
-    const { directory, lines } = memoryDirectory(1);
+    const { directory, lines } = setUpMemoryServers(1);
     const silence = new ServerError('timeout', 'search', 'no answer');
     const call = { signal: never, subject: user.dn };
     for (let login = 0; login < 4; login++) {
@@ -260,13 +261,13 @@ describe('one user whose logins get no answer', () => {
   });
 });
 
-describe('too many at once', () => {
+describe('too many concurrent calls', () => {
   test('wait for a connection, then ask the next server, and fail without blame when all are busy', async () => {
-    const { directory, servers, values } = memoryDirectory(2, {
+    const { directory, servers, values } = setUpMemoryServers(2, {
       pool: { max: 1, idleTimeout: 60_000, maxAge: 600_000 },
     });
     const hold = Promise.withResolvers<void>();
-    const held = [0, 1].map((index) => {
+    const busy = [0, 1].map((index) => {
       const prefer = servers[index]?.server;
       return directory.withService(() => hold.promise, { signal: never, ...(prefer && { prefer }) });
     });
@@ -279,12 +280,12 @@ describe('too many at once', () => {
     ]);
     expect(['a', 'b'].map((name) => values.get(`server_circuit_state{server=ldaps://${name}:636}`))).toEqual([0, 0]);
     hold.resolve();
-    await Promise.all(held);
+    await Promise.all(busy);
     await directory.close();
   });
 
   test('that wait for a server are sent on when its circuit opens', async () => {
-    const { directory, server } = memoryDirectory(2, {
+    const { directory, server } = setUpMemoryServers(2, {
       circuit: { failures: 1, probeInterval: 600_000 },
       pool: { max: 1, idleTimeout: 60_000, maxAge: 600_000 },
     });

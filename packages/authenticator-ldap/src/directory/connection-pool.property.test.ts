@@ -1,7 +1,7 @@
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Connection } from '../connection/types.ts';
+import type { LdapConnection } from '../connection/types.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';
 import { createServerMetrics } from './metrics.ts';
 
@@ -13,11 +13,11 @@ const step = fc.oneof(
   }),
 );
 
-/** A pool whose connections open when the test says so, and whose time is the test's. */
+/** Creates a pool whose connections open when the test says so, by the clock of the test. */
 function setUp(max: number) {
   let time = 0;
-  const openings: { resolve(connection: Connection): void; reject(error: Error): void }[] = [];
-  const connections = new Set<{ connection: Connection; hangUp(): void }>();
+  const openings: { resolve(connection: LdapConnection): void; reject(error: Error): void }[] = [];
+  const connections = new Set<{ connection: LdapConnection; hangUp(): void }>();
   const { metrics, values } = countingMetrics();
   const pool = createConnectionPool({
     url: 'u',
@@ -48,7 +48,7 @@ function setUp(max: number) {
       for (const listener of listeners) listener();
     };
     const unused = () => Promise.reject(new Error('not used here'));
-    const connection: Connection = {
+    const connection: LdapConnection = {
       bind: unused,
       search: unused,
       get isOpen() {
@@ -64,10 +64,10 @@ function setUp(max: number) {
   return { pool, openings, connections, connect, values, age: () => (time += 30) };
 }
 
-/** Long enough for all that is ready to run. */
+/** Waits until all that is ready to run has run. */
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-test('whatever happens in whatever order: never more than max, none used twice at once, no caller forgotten', async () => {
+test('whatever happens in whatever order: never more than max, none used by two, no caller forgotten', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 60 }), async (max, steps) => {
       const { pool, openings, connections, connect, values, age } = setUp(max);
@@ -110,8 +110,8 @@ test('whatever happens in whatever order: never more than max, none used twice a
         if (kind === 'age') age();
         await settle();
 
-        const held = leases.map(({ connection }) => connection);
-        expect(new Set(held).size).toBe(held.length);
+        const leased = leases.map(({ connection }) => connection);
+        expect(new Set(leased).size).toBe(leased.length);
         expect(connections.size + openings.length).toBeLessThanOrEqual(max);
       }
       // All that still waits is served once connections open and come back.

@@ -1,10 +1,10 @@
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ServerSkipped } from '../connection/server-error.ts';
+import { never } from '../connection/testing/connecting.ts';
 import { createConnectionPool, type PoolSettings } from './connection-pool.ts';
 import { createServerMetrics } from './metrics.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
-import { never } from './testing/set-up.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -43,7 +43,7 @@ function setUp(more: Partial<PoolSettings> = {}) {
     const leases = await Promise.all(Array.from({ length: count }, () => pool.acquire(never)));
     for (const lease of leases) lease.release(true);
   };
-  /** Time passes, but no timer ends. */
+  /** Lets time pass, without the end of any timer. */
   const lag = (milliseconds: number) => {
     skew += milliseconds;
   };
@@ -126,14 +126,14 @@ describe('a connection pool', () => {
     expect([(await waiting).reused, memory.openConnections]).toEqual([false, 1]);
   });
 
-  test('lets no newcomer pass those who wait, also while a connection is closed', async () => {
+  test('lets no later caller pass those who wait, also while a connection is closed', async () => {
     const { pool } = setUp({ max: 1 });
     const lease = await pool.acquire(never);
     const served: string[] = [];
     const come = (name: string) =>
-      pool.acquire(never).then((held) => {
+      pool.acquire(never).then((granted) => {
         served.push(name);
-        held.release(true);
+        granted.release(true);
       });
     const first = come('first');
     await pass();
@@ -157,7 +157,7 @@ describe('a connection pool', () => {
     expect([await waiting, states()]).toEqual(['ldaps://a:636: connect: unreachable', [0, 0, 0]]);
   });
 
-  test('opens the first one alone: when it fails, those who wait for it fail at once', async () => {
+  test('opens the first one alone: when it fails, those who wait for it fail immediately', async () => {
     const { pool, memory } = setUp({ max: 4 });
     memory.connecting = 'unreachable';
     const reasons = await Promise.all([1, 2, 3].map(() => failure(pool.acquire(never))));

@@ -1,31 +1,28 @@
 import { ServerError, ServerSkipped } from '../connection/server-error.ts';
-import type { Connection } from '../connection/types.ts';
-import { createQueue } from '../deadlines.ts';
+import type { LdapConnection } from '../connection/types.ts';
 import type { PoolOptions } from '../options/types.ts';
+import { createQueue } from '../waiting.ts';
 import type { PoolMetrics } from './metrics.ts';
 
 export interface PoolSettings extends PoolOptions {
   readonly url: string;
-  /** Milliseconds that a caller waits for one of `max` connections. */
   readonly waitTimeout: number;
-  readonly open: (signal: AbortSignal) => Promise<Connection>;
+  readonly open: (signal: AbortSignal) => Promise<LdapConnection>;
   readonly metrics: PoolMetrics;
   readonly now: () => number;
-  /** At least 0, less than 1. */
   readonly random: () => number;
 }
 
 export type ConnectionPool = ReturnType<typeof createConnectionPool>;
 
-/** One caller's use of a connection. */
 export type Lease = ReturnType<typeof createLease>;
 
-/** A connection of the pool. Times are as `now`. */
+/** A connection of the pool. Its times are those of `now`. */
 interface Pooled {
-  readonly connection: Connection;
+  readonly connection: LdapConnection;
   readonly expiresAt: number;
   readonly epoch: number;
-  /** Closes it. Set while it is idle. */
+  /** Closes the connection. It is set while the connection is idle. */
   timer?: NodeJS.Timeout | undefined;
 }
 
@@ -34,21 +31,26 @@ type Pool = ReturnType<typeof createState>;
 function createState(settings: PoolSettings) {
   return {
     ...settings,
-    /** Those used last are at the end, and taken first, so that surplus ones reach `idleTimeout`. */
+    /**
+     * The connections used last are at the end and taken first, so that those that are not needed
+     * reach `idleTimeout`.
+     */
     idle: [] as Pooled[],
     busy: new Set<Pooled>(),
     opening: 0,
-    /** Callers who wait for a connection, or for the right to open one. */
     queue: createQueue<Pooled | 'open'>(),
-    /** Until one was opened they are opened one by one: a wrong service password is sent once, not `max` times. */
+    /**
+     * Until one connection was opened they are opened one by one: a wrong service password is sent
+     * once, not `max` times.
+     */
     hasConnected: false,
     isClosed: false,
-    /** Raised by `renew`: a connection that was begun before is not used again. */
+    /** `renew` raises it: a connection of an earlier epoch is not used again. */
     epoch: 0,
   };
 }
 
-/** The connections to one server that are used again: at most `max`, each used by one caller at a time. */
+/** Creates a pool of at most `max` connections to one server. Each connection is used by one caller at a time. */
 export function createConnectionPool(settings: PoolSettings) {
   const pool = createState(settings);
   const dropIdle = () => {
@@ -64,14 +66,12 @@ export function createConnectionPool(settings: PoolSettings) {
       return createLease(pool, isReused ? granted : await open(pool, signal), isReused);
     },
     dropIdle,
-    /** No present connection is used again: idle ones are closed at once, the others when they are released. */
+    /** Closes idle connections immediately and the others when they are released: none of them is used again. */
     renew() {
       pool.epoch++;
       dropIdle();
     },
-    /** Sends all callers that wait for a connection to another server. */
     rejectWaiting: (reason: string) => pool.queue.rejectAll(new ServerSkipped('unavailable', reason)),
-    /** Closes all connections, those in use too. */
     close() {
       pool.isClosed = true;
       pool.queue.rejectAll(gone(pool.url));
@@ -82,26 +82,26 @@ export function createConnectionPool(settings: PoolSettings) {
 }
 
 function createLease(pool: Pool, first: Pooled, reused: boolean) {
-  let held: Pooled | undefined = first;
+  let current: Pooled | undefined = first;
   const lease = {
     connection: first.connection,
-    /** The connection was used before, so the server may have closed it long ago. */
+    /** Whether the connection was used before: then the server may have closed it long ago. */
     reused,
     /** Closes the connection and opens another in its place, without waiting. @throws as the pool's `open` */
     async replace(signal: AbortSignal): Promise<void> {
-      if (held === undefined) throw new Error('This connection was given back.');
-      const old = held;
-      held = undefined;
+      if (current === undefined) throw new Error('This connection was given back.');
+      const old = current;
+      current = undefined;
       startOpening(pool);
       discard(pool, old);
-      held = await open(pool, signal);
-      lease.connection = held.connection;
+      current = await open(pool, signal);
+      lease.connection = current.connection;
       lease.reused = false;
     },
     /** Gives the connection back, to be used again or to be closed. A second call does nothing. */
     release(reusable: boolean): void {
-      const pooled = held;
-      held = undefined;
+      const pooled = current;
+      current = undefined;
       if (pooled !== undefined) giveBack(pool, pooled, reusable);
     },
   };
@@ -123,7 +123,6 @@ async function waitForConnection(pool: Pool, signal: AbortSignal): Promise<Poole
   }
 }
 
-/** An idle connection, or the right to open one, if there is any. */
 function grant(pool: Pool): Pooled | 'open' | undefined {
   for (let last = pool.idle.at(-1); last !== undefined; last = pool.idle.at(-1)) {
     take(pool, last);
@@ -143,20 +142,20 @@ function serve(pool: Pool): void {
   }
 }
 
-/** The circuit must first learn of the failure: it may send all who wait to another server. */
+/** Serves after the circuit has learned of the failure: it may send all who wait to another server. */
 function serveSoon(pool: Pool): void {
   if (pool.queue.length > 0) setImmediate(() => serve(pool));
 }
 
-/** To be called after `startOpening`. */
+/** Opens the connection that `startOpening` has counted. */
 async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
   const { epoch, hasConnected } = pool;
-  let connection: Connection;
+  let connection: LdapConnection;
   try {
     connection = await pool.open(signal);
   } catch (error) {
     if (error instanceof ServerSkipped) pool.hasConnected = false;
-    // What ended the first would end the next ones too: no caller waits long to learn it.
+    // What ended the first would also end the next ones, so no caller waits long to learn it.
     if (!hasConnected && error instanceof Error && !signal.aborted) {
       const isShortage = error instanceof ServerError && error.kind === 'shortage';
       const isKnown = isShortage || error instanceof ServerSkipped;
@@ -172,14 +171,13 @@ async function open(pool: Pool, signal: AbortSignal): Promise<Pooled> {
     connection.close();
     throw gone(pool.url);
   }
-  // Connections that opened together must not end together.
+  // Connections that were opened together must not end together.
   const age = pool.maxAge * (0.9 + 0.2 * pool.random());
   const pooled: Pooled = { connection, epoch, expiresAt: pool.now() + age };
   pool.busy.add(pooled);
   pool.metrics.connections('busy', 1);
   pool.hasConnected = true;
   connection.onClose(() => drop(pool, pooled));
-  // Others may open too, now that one has.
   serve(pool);
   return pooled;
 }
@@ -203,7 +201,6 @@ function giveBack(pool: Pool, pooled: Pooled, reusable: boolean): void {
   serve(pool);
 }
 
-/** From idle to busy. */
 function take(pool: Pool, pooled: Pooled): void {
   clearTimeout(pooled.timer);
   pool.idle.splice(pool.idle.lastIndexOf(pooled), 1);
@@ -219,7 +216,6 @@ function drop(pool: Pool, pooled: Pooled): void {
   discard(pool, pooled);
 }
 
-/** Closes a busy connection. Another may be opened in its place. */
 function discard(pool: Pool, pooled: Pooled): void {
   if (pool.busy.delete(pooled)) pool.metrics.connections('busy', -1);
   pooled.connection.close();

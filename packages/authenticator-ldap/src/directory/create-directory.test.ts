@@ -1,10 +1,11 @@
 import type { SrvRecord } from 'node:dns';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { never } from '../connection/testing/connecting.ts';
 import type { LdapOptions } from '../options/types.ts';
-import type { Behaviour } from './testing/memory-server.ts';
+import type { Behavior } from './testing/memory-server.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
-import { directoryOf, ldapOptions, memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+import { directoryOf, directoryOptions, outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -18,7 +19,7 @@ const user = { dn: 'uid=jane,ou=people', password: 'of the user' };
 
 describe('a directory', () => {
   test('connects to nothing before the first call', async () => {
-    const { directory, servers } = memoryDirectory(2);
+    const { directory, servers } = setUpMemoryServers(2);
     await pass(600_000);
     expect([servers.map(({ connects }) => connects), vi.getTimerCount()]).toEqual([[0, 0], 0]);
     await directory.close();
@@ -29,7 +30,7 @@ describe('a server with an open circuit', () => {
   const circuit = { failures: 1, probeInterval: 5000 };
 
   test('is probed by connecting, binding and searching, one probe at a time, and used again', async () => {
-    const { directory, server, values, lines } = memoryDirectory(2, { circuit });
+    const { directory, server, values, lines } = setUpMemoryServers(2, { circuit });
     server(0).connecting = 'unreachable';
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
     expect(await search()).toBe('0 by b');
@@ -61,7 +62,7 @@ describe('a server with an open circuit', () => {
   test('is reported when it is used again', async () => {
     const one = memoryServer('a');
     const recovered: string[] = [];
-    const { directory } = directoryOf(ldapOptions([one.server], { circuit }), memoryConnect([one]), {
+    const { directory } = directoryOf(directoryOptions([one.server], { circuit }), memoryConnect([one]), {
       backendReconnected: () => recovered.push('a'),
     });
     one.connecting = 'unreachable';
@@ -74,18 +75,18 @@ describe('a server with an open circuit', () => {
     await directory.close();
   });
 
-  test.each<readonly ['connecting' | 'binding' | 'searching', Behaviour]>([
+  test.each<readonly ['connecting' | 'binding' | 'searching', Behavior]>([
     ['connecting', 'hang'],
     ['binding', 'hang'],
     ['binding', 51],
     ['searching', 'hang'],
     ['searching', 52],
-  ])('stays so while %s in a probe is %s, and costs no login anything', async (step, behaviour) => {
-    const { directory, server, lines } = memoryDirectory(2, { circuit });
+  ])('stays so while %s in a probe is %s, and costs no login anything', async (step, behavior) => {
+    const { directory, server, lines } = setUpMemoryServers(2, { circuit });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never });
     server(0).connecting = 0;
-    server(0)[step] = behaviour;
+    server(0)[step] = behavior;
     for (let second = 0; second < 60; second++) {
       const began = performance.now();
       expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
@@ -98,7 +99,7 @@ describe('a server with an open circuit', () => {
   });
 
   test('keeps no connection that was open before', async () => {
-    const { directory, server } = memoryDirectory(1, { circuit });
+    const { directory, server } = setUpMemoryServers(1, { circuit });
     await directory.withService(searchOnce(), { signal: never });
     server(0).connecting = 'unreachable';
     await directory.bindUser(user, { signal: never }).catch(() => {});
@@ -107,7 +108,7 @@ describe('a server with an open circuit', () => {
   });
 
   test('is back when it only refuses the service account, which is then not tried at each probe', async () => {
-    const { directory, server, values } = memoryDirectory(1, { circuit });
+    const { directory, server, values } = setUpMemoryServers(1, { circuit });
     server(0).binding = 49;
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
     await search();
@@ -130,8 +131,8 @@ describe('a probe', () => {
     ['searching', 50],
     ['searching', 32],
     ['binding', 49],
-  ])('finds a server well whose %s is answered with %d', async (step, code) => {
-    const { directory, server, values } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 5000 } });
+  ])('finds a server healthy whose %s is answered with %d', async (step, code) => {
+    const { directory, server, values } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never }).catch(() => {});
     server(0).connecting = 0;
@@ -144,7 +145,7 @@ describe('a probe', () => {
 
 describe('check', () => {
   test('looks at every server on its own, whatever its circuit, and reports each problem in words', async () => {
-    const { directory, server, values } = memoryDirectory(4, { circuit: { failures: 1, probeInterval: 600_000 } });
+    const { directory, server, values } = setUpMemoryServers(4, { circuit: { failures: 1, probeInterval: 600_000 } });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never });
     server(0).connecting = 0;
@@ -171,7 +172,7 @@ describe('check', () => {
   });
 
   test('is of no consequence for a circuit, and ends with its signal', async () => {
-    const { directory, server, values } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 600_000 } });
+    const { directory, server, values } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 600_000 } });
     server(0).connecting = 'unreachable';
     await directory.check(async () => {}, never);
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
@@ -186,7 +187,7 @@ describe('check', () => {
 
 describe('close', () => {
   test('ends calls, probes, checks of health and all connections, and leaves no timer', async () => {
-    const { directory, servers, server } = memoryDirectory(3, { circuit: { failures: 1, probeInterval: 10 } });
+    const { directory, servers, server } = setUpMemoryServers(3, { circuit: { failures: 1, probeInterval: 10 } });
     server(0).connecting = 'unreachable';
     await directory.withService(searchOnce(), { signal: never });
     server(0).connecting = 'hang';
@@ -221,7 +222,7 @@ describe('servers by SRV records', () => {
     const servers = ['a.example.com', 'b.example.com'].map(memoryServer);
     let records: readonly SrvRecord[] = [];
     const srv = { name: '_ldap._tcp.example.com', security: 'ldaps', nameServers: [] } as const;
-    const set = directoryOf(ldapOptions([], { srv, ...more }), memoryConnect(servers), {
+    const set = directoryOf(directoryOptions([], { srv, ...more }), memoryConnect(servers), {
       resolveSrv: async () => records,
     });
     const answer = (...names: readonly string[]) => {

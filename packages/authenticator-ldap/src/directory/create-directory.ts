@@ -1,21 +1,22 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import type { Server } from '../connection/types.ts';
-import { ageText, createSlots } from '../deadlines.ts';
+import { ageText } from '../durations.ts';
+import { createConcurrencyLimit } from '../waiting.ts';
 import { createDirectoryServer, type DirectoryServer } from './directory-server.ts';
 import { createServerMetrics } from './metrics.ts';
 import type { Use } from './server-circuit.ts';
 import { createListedServers, createSrvList, createSrvResolver } from './server-list.ts';
 import type { Answered, Directory, DirectoryCall, DirectoryDependencies } from './types.ts';
 
-/** Connects to no server before the first call, so it can be created while all of them are down. */
+/** Creates the directory. It connects to no server before the first call, so all servers may be down. */
 export function createDirectory(dependencies: DirectoryDependencies): Directory {
   const { options, now } = dependencies;
   const { serverTimeout: limit, maxUserBinds } = options;
   const closing = new AbortController();
   const known = createKnownServers(dependencies);
   const list = createList(dependencies, closing.signal, known.update);
-  const takeSlot = createSlots(maxUserBinds);
+  const limitBinds = createConcurrencyLimit(maxUserBinds);
 
   const inOrder = async (call: DirectoryCall) => known.find(await list.inOrder(call));
   const ask = async <T>(use: Use, call: DirectoryCall, one: (server: DirectoryServer) => Promise<T>) => {
@@ -23,7 +24,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
     try {
       return await askInTurn({ ...call, servers: await inOrder(call), use, ask: one, now });
     } catch (error) {
-      // The end of the directory ends all connections: that is the reason then.
+      // The end of the directory ends all connections. Then that is the reason.
       closing.signal.throwIfAborted();
       throw error;
     }
@@ -35,7 +36,7 @@ export function createDirectory(dependencies: DirectoryDependencies): Directory 
       const { signal } = call;
       const late = () =>
         new AuthenticatorError('failed', `all ${maxUserBinds} user binds are in progress: raise maxUserBinds`);
-      return takeSlot({ signal, limit, late }, () =>
+      return limitBinds({ signal, limit, late }, () =>
         ask('user', { ...call, subject: credentials.dn }, (server) => server.bindUser(credentials, signal, onLate)),
       );
     },
@@ -65,7 +66,6 @@ function createKnownServers(dependencies: DirectoryDependencies) {
     return server.close();
   };
   return {
-    /** Creates the servers that are new in the list, and closes those that have left it. */
     update(servers: readonly Server[]): void {
       const urls = new Set(servers.map(({ url }) => url));
       for (const server of [...known.values()]) if (!urls.has(server.server.url)) void end(server);
@@ -100,26 +100,24 @@ function createList(
 }
 
 interface Question<T> extends DirectoryCall {
-  /** In the order in which they are asked. */
   readonly servers: readonly DirectoryServer[];
   readonly use: Use;
   readonly ask: (server: DirectoryServer) => Promise<T>;
   readonly now: () => number;
 }
 
-/** Why a server gave no answer. */
 interface Failure {
   readonly error: ServerError | ServerSkipped;
-  /** What it concerns. `machine`: the one that the gateway runs on. Left out: it says nothing new. */
+  /** What failed. `machine` is the machine of the gateway. It is undefined for what is known already. */
   readonly concerns?: 'server' | 'login' | 'machine' | 'capacity';
 }
 
 /**
- * Asks one server after the other until one answers; those with an open circuit are skipped. At the end those whose
- * connection was stale are asked once more, as a fresh one may work.
+ * Asks one server after the other until one answers. It skips servers with an open circuit. At the end it asks servers
+ * whose connection was stale once more, since a fresh one may work.
  *
- * @throws AuthenticatorError with each server's reason; `failed` for what is of these logins or of this machine
- * @throws the reason of the signal, and what `ask` throws that is about no server
+ * @throws AuthenticatorError with each server's reason, `failed` for a problem of these logins or of this machine
+ * @throws the reason of the signal, and errors of `ask` that are not about a server
  */
 async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   const { servers, signal, now } = question;
@@ -146,7 +144,7 @@ async function askInTurn<T>(question: Question<T>): Promise<Answered<T>> {
   throw new AuthenticatorError('unavailable', `no directory server could answer: ${text}`);
 }
 
-/** Problems that are of these logins, and no outage. The first of them that there is, in this order, is named. */
+/** Problems of these logins that are not an outage. The error names the first of them, in this order. */
 const failed = {
   capacity: (text: string) => `no connection to the directory became free: ${text}`,
   machine: (text: string) => `no directory server could be asked: ${text}`,
@@ -154,15 +152,16 @@ const failed = {
 };
 
 /**
- * The server was reached and asked, and then it was silent. That does not blame the server for a bind as a user, or for
- * a search for a user's groups: users who may write their own `userPassword` can store a hash that takes seconds, and
- * one person's logins must not take the server away from all. Other searches find out whether it still answers.
+ * Whether the server was reached and asked, and then was silent. For a bind as a user, or a search
+ * for a user's groups, that is not a failure of the server: users who may write their own
+ * `userPassword` can store a hash that takes seconds, and one person's logins must not take the
+ * server away from all. Other searches find out whether it still answers.
  */
 function mayBeLogin({ kind, step }: ServerError): boolean {
   return (kind === 'timeout' || kind === 'closed') && (step === 'bind' || step === 'search');
 }
 
-/** @param hasSecondChance a stale connection is not counted: the same server is asked next, and that counts */
+/** @param hasSecondChance a stale connection is not counted: the same server is asked next, and counted then */
 async function askOne<T>(
   { use, subject, ask, signal }: Question<T>,
   server: DirectoryServer,
@@ -184,7 +183,10 @@ async function askOne<T>(
   }
 }
 
-/** A caller that finds an error in an answer does not know which server gave it. */
+/**
+ * Names the server, unless the problem does: a caller that finds an error in an answer does not
+ * know which server gave it.
+ */
 function named({ server: { url } }: DirectoryServer, problem: string): string {
   return problem.includes(url) ? problem : `${url}: ${problem}`;
 }

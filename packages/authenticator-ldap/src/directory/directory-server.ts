@@ -1,6 +1,6 @@
 import { ServerError, ServerSkipped } from '../connection/server-error.ts';
-import type { Connection } from '../connection/types.ts';
-import { durationText } from '../deadlines.ts';
+import type { LdapConnection } from '../connection/types.ts';
+import { durationText } from '../durations.ts';
 import { anyEntry } from '../filter/filter.ts';
 import { gone } from './connection-pool.ts';
 import { measured } from './metrics.ts';
@@ -18,7 +18,6 @@ import { createUserBinds } from './user-binds.ts';
 
 export type DirectoryServer = ReturnType<typeof createDirectoryServer>;
 
-/** One server with its circuit, its pools and its probe. */
 export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 'closing'>) {
   const { server, options, metrics, now } = dependencies;
   const closing = new AbortController();
@@ -35,7 +34,7 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
     failures: options.circuit.failures,
     now,
     onOpen(reason) {
-      // The connections that `close` ends are failures to those who used them.
+      // The connections that `close` ends look like failures to their callers.
       if (closing.signal.aborted) return;
       reportOpened(access, reason);
       for (const pool of pools) pool.rejectWaiting(reason);
@@ -63,15 +62,15 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
     withService: searches.work,
     bindUser: userBinds.bind,
     /**
-     * Looks on a connection of its own, whatever the circuit says, and does not change the circuit. Only the pause after a
-     * refusal of the service account applies here too: a page that is reloaded must not lock the account.
+     * Looks on a connection of its own, whatever the circuit says, and does not change the circuit.
+     * But it waits for the end of the pause after a refusal of the service account: a page that is
+     * reloaded must not lock the account.
      */
     check: (look: Work<void>, caller: AbortSignal) => checkServer(access, account.open, look, caller, signal),
-    /** The next search and the next bind make new connections, with the TLS settings of then. */
+    /** Makes the next search and the next bind use new connections, with the TLS settings of that time. */
     renewConnections(): void {
       for (const pool of pools) pool.renew();
     },
-    /** Ends everything, and resolves when nothing runs any more. */
     async close(): Promise<void> {
       closing.abort(gone(server.url));
       probe.stop();
@@ -91,10 +90,10 @@ function accessTo(dependencies: Omit<ServerAccess, 'open' | 'closing'>, closing:
   return { ...dependencies, open, closing };
 }
 
-/** Does the work on a connection of its own, which ends with it and with the signal. */
+/** Does the work on a new connection, which ends with the work and with the signal. */
 async function onFresh(
-  open: (signal: AbortSignal) => Promise<Connection>,
-  work: (connection: Connection) => Promise<void>,
+  open: (signal: AbortSignal) => Promise<LdapConnection>,
+  work: (connection: LdapConnection) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const connection = await open(signal);
@@ -110,7 +109,7 @@ async function onFresh(
 
 async function checkServer(
   access: ServerAccess,
-  open: (signal: AbortSignal) => Promise<Connection>,
+  open: (signal: AbortSignal) => Promise<LdapConnection>,
   look: Work<void>,
   signal: AbortSignal,
   closing: AbortSignal,
@@ -126,7 +125,6 @@ async function checkServer(
   }
 }
 
-/** Closes the circuit when the attempt succeeds, and counts its failure otherwise. Never throws. */
 async function probeOnce(circuit: ServerCircuit, closing: AbortSignal, attempt: () => Promise<void>): Promise<void> {
   const call = circuit.begin('service');
   try {
@@ -139,7 +137,10 @@ async function probeOnce(circuit: ServerCircuit, closing: AbortSignal, attempt: 
   }
 }
 
-/** Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. That it may not be read is an answer. */
+/**
+ * Asks for the root DSE (RFC 4512 section 5.1), which costs a server nothing. A refusal to show it
+ * is an answer as well.
+ */
 async function searchRootEntry(connection: SearchConnection, url: string, signal: AbortSignal): Promise<void> {
   const request = { base: '', scope: 'base', filter: anyEntry, attributes: ['1.1'], sizeLimit: 0 } as const;
   const { code } = await connection.search(request, signal);

@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
+import { answerSuccess, never } from '../connection/testing/connecting.ts';
+import type { FakePeer, FakeRequest, FakeServerOptions } from '../connection/testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../connection/testing/fake-server.ts';
+import { extendedResponse, searchEntry } from '../connection/testing/ldap-answers.ts';
+import { type RawServer, startRawServer } from '../connection/testing/raw-server.ts';
+import { stopTimers } from '../connection/testing/stopped-timers.ts';
 import type { Server } from '../connection/types.ts';
-import { answerSuccess } from '../testing/connecting.ts';
-import type { FakePeer, FakeRequest, FakeServerOptions } from '../testing/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../testing/fake-server.ts';
-import { extendedResponse, searchEntry } from '../testing/ldap-answers.ts';
-import { type RawServer, startRawServer } from '../testing/raw-server.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
-import { directoryOf, ldapOptions, never, searchOnce } from './testing/set-up.ts';
+import { directoryOf, directoryOptions, searchOnce } from './testing/set-up.ts';
 import { isUserBind, startWorkingServer, userNumber } from './testing/working-server.ts';
 
 const serverTimeout = 1000;
@@ -18,7 +18,7 @@ const garbage = Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n');
 
 type Script = (request: FakeRequest, peer: FakePeer) => void;
 
-/** How often a server has fallen silent. */
+/** Counts how often a server has become silent. */
 let silences = 0;
 const silent = () => {
   silences += 1;
@@ -36,7 +36,7 @@ const halfResultAndReset: Script = (request, peer) => {
   peer.reset();
 };
 
-/** Obliges, but for requests of one kind. */
+/** Answers all requests with success, except those of one kind. */
 const at = (which: (request: FakeRequest) => boolean, script: Script): FakeServerOptions => ({
   onRequest: (request, peer) => (which(request) ? script(request, peer) : answerSuccess(request, peer)),
 });
@@ -45,7 +45,7 @@ const search = ({ operation }: FakeRequest) => operation === 'search';
 
 interface Fault {
   readonly name: string;
-  /** What the metric of the step that fails is labelled with. */
+  /** The label in the metric of the step that fails. */
   readonly result: string;
   readonly use: 'service' | 'user';
   readonly start: () => Promise<FakeServer | RawServer>;
@@ -57,7 +57,7 @@ const fault = (use: Fault['use'], name: string, result: string, options: FakeSer
   use,
   start: () => startFakeServer(options),
 });
-/** Before the bind, so that both uses meet it. */
+/** Makes a fault before the bind, which both uses meet. */
 const early = (name: string, result: string, start: Fault['start']): readonly Fault[] =>
   (['service', 'user'] as const).map((use) => ({ name, result, use, start }));
 const silentWhenAsked = (socket: Socket) => socket.once('data', silent);
@@ -93,13 +93,13 @@ const faults: readonly Fault[] = [
   fault('user', 'answers the user bind with garbage', 'protocol', at(isUserBind, babble)),
 ];
 
-/** The server takes the connection, and then no user can bind: that may be the user's own hash, so no circuit counts it. */
+/** Faults after the connection, at the user's bind. The user's own hash may cause them, so no circuit counts them. */
 const atUserBinds = new Set([
   ...['resets each connection', 'ends each connection', 'is silent from the start', 'is silent at the user bind'],
   ...['resets at the user bind', 'ends at the user bind'],
 ]);
 
-/** The time of one step passes whenever a server has fallen silent. */
+/** Lets the time of one step pass whenever a server has become silent. */
 async function untilAnswered<T>(asked: Promise<T>): Promise<T> {
   let isPending = true;
   const end = () => {
@@ -113,9 +113,9 @@ async function untilAnswered<T>(asked: Promise<T>): Promise<T> {
   return asked;
 }
 
-/** Asks until the circuit must be open and then some. */
+/** Asks until the circuit must be open, and some times more. */
 async function askAll(use: Fault['use'], bad: Server, good: Server) {
-  const options = ldapOptions([bad, good], { serverTimeout, circuit: { failures, probeInterval: 600_000 } });
+  const options = directoryOptions([bad, good], { serverTimeout, circuit: { failures, probeInterval: 600_000 } });
   const { directory, lines, ...recorded } = directoryOf(options, connect);
   for (let call = 0; call < calls; call++) {
     const asked =
@@ -136,7 +136,7 @@ test.each(faults)('the first of two servers $name, at a $use call: the second an
   await using good = await startWorkingServer();
   const { server } = bad;
   const { values, lines } = await askAll(fault.use, server, good.server);
-  // Once its circuit is open, it costs nothing.
+  // Once its circuit is open, the server costs nothing.
   expect(bad.connections).toBe(isCounted ? failures : calls);
   expect(values.get(`server_circuit_state{server=${server.url}}`)).toBe(isCounted ? 2 : 0);
   expect(

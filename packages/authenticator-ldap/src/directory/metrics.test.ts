@@ -2,14 +2,15 @@ import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import { expect, test } from 'vitest';
+import { never } from '../connection/testing/connecting.ts';
 import { createServerMetrics } from './metrics.ts';
 import { memoryConnect, memoryServer } from './testing/memory-server.ts';
-import { directoryOf, ldapOptions, memoryDirectory, never, searchOnce } from './testing/set-up.ts';
+import { directoryOf, directoryOptions, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 
 const user = { dn: 'uid=jane,ou=people', password: 'of the user' };
 
 test('each operation is counted once, by its server, its use and its result', async () => {
-  const { directory, server, values } = memoryDirectory(2);
+  const { directory, server, values } = setUpMemoryServers(2);
   await directory.withService(searchOnce(), { signal: never });
   server(0).searching = 'closed';
   server(1).searching = 32;
@@ -37,7 +38,7 @@ test('each operation is counted once, by its server, its use and its result', as
 });
 
 test('what the caller gave up is "aborted"', async () => {
-  const { directory, server, values } = memoryDirectory(1);
+  const { directory, server, values } = setUpMemoryServers(1);
   server(0).connecting = 'hang';
   const controller = new AbortController();
   const call = directory.withService(searchOnce(), { signal: controller.signal });
@@ -63,7 +64,7 @@ test('names and labels are such as the gateway takes, and no label holds a DN', 
   const recording = recordingContext({ pluginName: 'ldap', baseDirectory: tmpdir() });
   const memory = memoryServer('a');
   const { metrics, logger } = recording.context;
-  const { directory } = directoryOf(ldapOptions([memory.server]), memoryConnect([memory]), { metrics, logger });
+  const { directory } = directoryOf(directoryOptions([memory.server]), memoryConnect([memory]), { metrics, logger });
   await directory.withService(searchOnce(), { signal: never });
   await directory.bindUser(user, { signal: never });
   await directory.close();

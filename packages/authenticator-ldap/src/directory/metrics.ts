@@ -3,14 +3,14 @@ import { ServerError } from '../connection/server-error.ts';
 import { resultCodeName } from './result-codes.ts';
 import type { Use } from './server-circuit.ts';
 
-/** SRV records choose the names of servers: the first ones become labels, and all later ones are `other`. */
+/** SRV records choose the names of servers. The first ones become labels, and all later ones are `other`. */
 const maxServerLabels = 64;
 
 export type ServerMetrics = ReturnType<ReturnType<typeof createServerMetrics>>;
 
 export type PoolMetrics = ReturnType<ServerMetrics['pool']>;
 
-/** To be called once for a directory. @returns the metrics of the server with a URL; times are in milliseconds there */
+/** Creates the metrics of a directory. They take times in milliseconds. */
 export function createServerMetrics(metrics: Metrics) {
   const made = makeMetrics(metrics);
   const known = new Set<string>();
@@ -21,7 +21,7 @@ export function createServerMetrics(metrics: Metrics) {
     made.circuit.set({ server }, 0);
     return {
       pool: (use: Use) => ({
-        /** @param state `opening` until it is connected and bound, `busy` while a login or a check uses it */
+        /** @param state `opening` until the connection is bound, `busy` while a login or a check uses it */
         connections(state: 'opening' | 'idle' | 'busy', change: 1 | -1): void {
           if (change === 1) made.connections.inc({ server, use, state });
           else made.connections.dec({ server, use, state });
@@ -92,7 +92,6 @@ function makeMetrics(metrics: Metrics) {
   };
 }
 
-/** Does one operation, and records how it ended and how many milliseconds it took. */
 export async function measured<T>(
   operation: () => Promise<T>,
   now: () => number,

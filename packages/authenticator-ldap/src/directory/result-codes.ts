@@ -1,4 +1,4 @@
-/** RFC 4511 section 4.1.9. The numbers that it leaves out (9, 35, ...) have no name. */
+/** The codes of RFC 4511 section 4.1.9. The numbers that it leaves out (9, 35, ...) have no name. */
 const codes = `
   0 success, 1 operationsError, 2 protocolError, 3 timeLimitExceeded, 4 sizeLimitExceeded, 5 compareFalse,
   6 compareTrue, 7 authMethodNotSupported, 8 strongerAuthRequired, 10 referral, 11 adminLimitExceeded,
@@ -18,18 +18,16 @@ const names: ReadonlyMap<number, string> = new Map(
   }),
 );
 
-/** For labels of metrics and for messages: the name in RFC 4511, or `other` for a number that has none there. */
 export function resultCodeName(code: number): string {
   return names.get(code) ?? 'other';
 }
 
-/** What the code of a search means. */
 export type SearchOutcome =
   | 'ok' // the answer has all entries
   | 'size-limit' // there are more entries than were asked for, or than the server gives
-  | 'not-found' // a referral; the entry is on another server, and referrals are not followed
-  | 'no-such-object' // the base does not exist; whether that blames the server depends on where the base came from
-  | 'failed' // it concerns this one search (time and admin limits, values that the schema does not accept)
+  | 'not-found' // a referral: the entry is on another server, and referrals are not followed
+  | 'no-such-object' // the base does not exist, which is an error of the server if the options name the base
+  | 'failed' // only this search fails (time and admin limits, values that the schema does not accept)
   | 'server'; // the server can't answer, or the code is unknown: another server is asked
 
 const outcomes: ReadonlyMap<number, SearchOutcome> = new Map([
@@ -48,12 +46,12 @@ export function classifySearch(code: number): SearchOutcome {
   return outcomes.get(code) ?? 'server';
 }
 
-/** Busy or unavailable (RFC 4511 appendix A.2): an outage, also as the answer to a bind. */
+/** Whether the code is busy or unavailable (RFC 4511 appendix A.2): an outage, even as the answer to a bind. */
 export function isServerOutage(code: number): boolean {
   return code === 51 || code === 52;
 }
 
-/** For messages: `32 noSuchObject`. */
+/** Words a code for messages: `32 noSuchObject`. */
 export function namedCode(code: number): string {
   return `${code} ${resultCodeName(code)}`;
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Behaviour } from './testing/memory-server.ts';
-import { memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+import { never } from '../connection/testing/connecting.ts';
+import type { Behavior } from './testing/memory-server.ts';
+import { outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 import { user, userNumber } from './testing/working-server.ts';
 
 beforeEach(() => {
@@ -14,12 +15,12 @@ const pass = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
 const circuitState = 'server_circuit_state{server=ldaps://a:636}';
 
 describe('rule 3: failover and retry are our own, and nothing is queued', () => {
-  test.each<readonly [string, Behaviour, string]>([
+  test.each<readonly [string, Behavior, string]>([
     ['was silent', 'hang', 'failed'],
     ['ended connections', 'closed', 'failed'],
     ['was busy', 51, 'unavailable'],
   ])('no bind is replayed when a server that %s is back', async (_what, wrong, code) => {
-    const { directory, server } = memoryDirectory(1);
+    const { directory, server } = setUpMemoryServers(1);
     server(0).binding = ({ dn }) => (dn === 'cn=service' ? 0 : wrong);
     const binds = Array.from({ length: 8 }, (_, login) =>
       outcomeOf(directory.bindUser(userNumber(login), { signal: never })),
@@ -27,7 +28,7 @@ describe('rule 3: failover and retry are our own, and nothing is queued', () => 
     await pass(1000);
     for (const outcome of await Promise.all(binds)) expect(outcome).toMatch(new RegExp(`^${code}: `));
     server(0).binding = 0;
-    // After the probe, and after everything that could have been queued for later.
+    // This time is after the probe, and after everything that could have been queued.
     await pass(60_000);
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by a');
     expect(server(0).binds.filter(({ dn }) => dn !== 'cn=service')).toHaveLength(8);
@@ -40,7 +41,7 @@ describe('rule 7: refused is not down', () => {
     'rule 16: an answer with %d is final: no other server is asked, no circuit moves',
     async (code) => {
       for (const order of ['listed', 'spread'] as const) {
-        const { directory, servers, values } = memoryDirectory(2, {
+        const { directory, servers, values } = setUpMemoryServers(2, {
           order,
           circuit: { failures: 1, probeInterval: 5000 },
         });
@@ -54,7 +55,7 @@ describe('rule 7: refused is not down', () => {
   );
 
   test.each([51, 52])('an answer with %d is an outage: the next server is asked', async (code) => {
-    const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).binding = code;
     expect(await outcomeOf(directory.bindUser(user, { signal: never }))).toMatch(/"code":0,.* by b$/);
     expect(values.get(circuitState)).toBe(2);
@@ -62,7 +63,7 @@ describe('rule 7: refused is not down', () => {
   });
 
   test('no answer of any server is a throw, and never a refusal', async () => {
-    const { directory, server } = memoryDirectory(2);
+    const { directory, server } = setUpMemoryServers(2);
     server(0).binding = 'hang';
     server(1).binding = 'closed';
     const outcome = outcomeOf(directory.bindUser(user, { signal: never }));
@@ -72,19 +73,19 @@ describe('rule 7: refused is not down', () => {
   });
 });
 
-describe('rule 16: logins in flight are bounded', () => {
+describe('rule 16: logins in flight are limited', () => {
   test('no more user binds than maxUserBinds are in progress, and the others follow in their order', async () => {
-    const { directory, server } = memoryDirectory(1, { maxUserBinds: 2, reuseUserConnections: false });
-    const held: (() => void)[] = [];
-    server(0).binding = () => new Promise((resolve) => held.push(() => resolve(0)));
+    const { directory, server } = setUpMemoryServers(1, { maxUserBinds: 2, reuseUserConnections: false });
+    const unanswered: (() => void)[] = [];
+    server(0).binding = () => new Promise((resolve) => unanswered.push(() => resolve(0)));
     const ended: number[] = [];
     for (let login = 0; login < 6; login++) {
       void directory.bindUser(userNumber(login), { signal: never }).then(() => ended.push(login));
     }
     for (let login = 0; login < 6; login++) {
       await pass();
-      expect(held).toHaveLength(Math.min(2 + login, 6));
-      held[login]?.();
+      expect(unanswered).toHaveLength(Math.min(2 + login, 6));
+      unanswered[login]?.();
     }
     await pass();
     expect(ended).toEqual([0, 1, 2, 3, 4, 5]);
@@ -92,7 +93,7 @@ describe('rule 16: logins in flight are bounded', () => {
   });
 
   test('a caller that waits too long for a slot learns which limit to raise, and one that leaves waits no longer', async () => {
-    const { directory, server } = memoryDirectory(1, { maxUserBinds: 1 });
+    const { directory, server } = setUpMemoryServers(1, { maxUserBinds: 1 });
     server(0).binding = 'hang';
     const leaving = new AbortController();
     const bind = (signal = never) => outcomeOf(directory.bindUser(user, { signal }));

@@ -24,7 +24,7 @@ describe('a server circuit', () => {
     expect([circuit.isOpen, changes]).toEqual([true, ['open: the third']]);
   });
 
-  test('counts anew after a success', () => {
+  test('counts from 0 again after a success', () => {
     const { circuit, fail } = setUp();
     fail();
     fail();

@@ -1,22 +1,20 @@
-import { pause } from '../deadlines.ts';
+import { delay } from '../waiting.ts';
 
-/** What a server is used for: each may fail while the other works (a server that takes no new connections, say). */
+/** What a server is used for. One use may fail while the other works: a server may take no new connections. */
 export type Use = 'service' | 'user';
 
 export type ServerCircuit = ReturnType<typeof createServerCircuit>;
 
 interface CircuitDependencies {
-  /** Consecutive failures of one use after which it opens. */
   readonly failures: number;
-  /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly onOpen: (reason: string) => void;
   readonly onClose: () => void;
 }
 
 /**
- * Whether a server is asked at all. Failures are counted for each use on its own, else searches on old connections would
- * hide for ever that no new one can be made.
+ * Creates the circuit that decides whether a server is asked at all. It counts the failures of each
+ * use separately: else searches on old connections would hide forever that no new one can be made.
  */
 export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitDependencies) {
   const consecutive: Record<Use, number> = { service: 0, user: 0 };
@@ -34,16 +32,19 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
     onClose();
   };
   return {
-    /** After a successful probe. A probe sees less than a login needs, so the next failure opens the circuit again. */
+    /**
+     * Is called after a successful probe. A probe sees less than a login needs, so the next failure
+     * opens the circuit again.
+     */
     close,
     get isOpen() {
       return isOpen;
     },
-    /** When is as `now`. Still there when the circuit has closed. */
+    /** The last failure, at a time of `now`, even after the circuit has closed. */
     get lastFailure() {
       return lastFailure;
     },
-    /** One call. Its functions do nothing if the circuit has changed since. A success closes an open circuit. */
+    /** Begins a call. Its functions do nothing if the circuit has changed since. A success closes an open circuit. */
     begin(use: Use) {
       const begun = epoch;
       return {
@@ -66,27 +67,27 @@ export function createServerCircuit({ failures, now, onOpen, onClose }: CircuitD
   };
 }
 
-/** Finds out whether a server has recovered: one attempt at a time, which never throws, an interval apart. */
+/** Creates a probe that makes one attempt at a time, an interval apart. @param attempt never throws */
 export function createProbe(interval: number, attempt: () => Promise<void>) {
   let stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
 
   const run = async (signal: AbortSignal) => {
     for (;;) {
-      await pause(interval, signal);
+      await delay(interval, signal);
       if (signal.aborted) return;
       await attempt();
     }
   };
   return {
-    /** The first attempt is made an interval later. */
+    /** Starts the probe. The first attempt is made an interval later. */
     start(): void {
       stopping = new AbortController();
       const { signal } = stopping;
       running = running.then(() => run(signal));
     },
     stop: (): void => stopping.abort(),
-    /** Fulfilled when the current attempt has ended. To be called after `stop`. */
+    /** Waits for the end of the current attempt. It is called after `stop`. */
     untilIdle: () => running,
   };
 }

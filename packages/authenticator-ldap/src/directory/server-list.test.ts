@@ -2,8 +2,8 @@ import type { SrvRecord } from 'node:dns';
 import { tmpdir } from 'node:os';
 import { recordingContext } from '@sallyport/authenticator/conformance';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { never } from '../connection/testing/connecting.ts';
 import { createSrvList, type SrvList } from './server-list.ts';
-import { never } from './testing/set-up.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -178,7 +178,7 @@ describe('servers by SRV records', () => {
     expect(lines.map(({ fields }) => fields)).toEqual([{ srv: '_ldap._tcp.example.com', targets: ['evil.test'] }]);
   });
 
-  test('are drawn anew for each login in the order spread, within their priorities', async () => {
+  test('are drawn again for each login in the order spread, within their priorities', async () => {
     const { list, answer } = setUp({ order: 'spread' });
     answer([record('a'), record('b'), record('c', 1)]);
     const hosts = (servers: readonly { host: string }[]) => servers.map(({ host }) => host.split('.')[0]).join();

@@ -5,23 +5,21 @@ import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
 import { within } from '@sallyport/plugin-options';
 import { shortageOf } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
-import { durationText } from '../deadlines.ts';
+import { durationText } from '../durations.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';
 
 interface Asking {
   readonly signal: AbortSignal;
-  /** Comes first, if it is in the list. */
   readonly prefer?: Server;
 }
 
-/** The servers that the options name, in the order in which a call asks them. */
 export function createListedServers(servers: readonly Server[], order: 'listed' | 'spread', random: () => number) {
-  // At random, so that the replicas of a gateway do not all begin with the same one.
+  // The first turn is random, so that the replicas of a gateway do not all begin with the same server.
   let turn = Math.floor(random() * servers.length);
   return {
     async inOrder({ prefer }: Asking): Promise<readonly Server[]> {
       if (order === 'listed') return preferred(servers, prefer);
-      // A step that prefers a server belongs to a login that has had its turn.
+      // A step that prefers a server belongs to a login that was counted at its first step.
       if (prefer === undefined) turn = (turn + 1) % servers.length;
       return preferred([...servers.slice(turn), ...servers.slice(0, turn)], prefer);
     },
@@ -38,24 +36,24 @@ export interface SrvList {
   readonly srv: SrvOptions;
   readonly options: Pick<LdapOptions, 'order' | 'serverTimeout' | 'tls'>;
   readonly resolve: ResolveSrv;
-  /** Ends a lookup in progress. */
   readonly closing: AbortSignal;
   readonly logger: Logger;
   readonly now: () => number;
   readonly random: () => number;
-  /** Called with each new list before any caller gets it. */
+  /** Is called with each new list before any caller gets it. */
   readonly onChange: (servers: readonly Server[]) => void;
 }
 
-/** Milliseconds. `node:dns` does not say how long an answer is valid. */
+/** The milliseconds after which records are looked up again. `node:dns` does not say how long an answer is valid. */
 const refreshAfter = 60_000;
-/** Milliseconds. Without this pause each login would repeat a lookup that failed. */
+/** The milliseconds after which a lookup that failed is repeated. Otherwise each login would repeat it. */
 const retryAfter = 5_000;
 const maxTargets = 16;
 
 /**
- * The servers that SRV records name, looked up at the first call, and again in the background by calls more than a
- * minute later. A failed lookup leaves the list as it was.
+ * Creates the list of the servers that SRV records name. The first call looks them up, and calls
+ * more than a minute later do so again in the background. A failed lookup leaves the list as it
+ * was.
  */
 export function createSrvList(list: SrvList) {
   const { srv, options, logger, now, random, onChange } = list;
@@ -66,7 +64,7 @@ export function createSrvList(list: SrvList) {
   let lookup: Promise<void> | undefined;
 
   const take = (found: SrvServers) => {
-    // Drawn anew only when the records have changed: each draw may move logins to other servers, and pools with them.
+    // The order is drawn again only when the records have changed: each draw may move logins and pools to other servers.
     if (isDeepStrictEqual(found, taken)) return;
     taken = found;
     known = drawOrder(found.servers, random).slice(0, maxTargets);
@@ -98,14 +96,13 @@ export function createSrvList(list: SrvList) {
       const servers = order.map(({ server }) => server);
       return preferred(servers, prefer);
     },
-    /** Waits for a lookup in progress. */
     async close(): Promise<void> {
       await lookup;
     },
   };
 }
 
-/** @throws AuthenticatorError `unavailable`, or `failed` when this machine could not ask; in plain words, with the fix */
+/** Looks the records up. @throws AuthenticatorError `unavailable`, or `failed` when this machine could not ask */
 async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvServers> {
   const limit = 3 * options.serverTimeout;
   const late = () => new Error(`DNS did not answer within ${durationText(limit)}`);
@@ -114,7 +111,7 @@ async function lookUp({ srv, options, resolve, closing }: SrvList): Promise<SrvS
     const look = () => resolve(srv.name, AbortSignal.any([closing, giveUp.signal]));
     const records = await within({ signal: closing, limit, late }, look);
     const { servers, foreign } = srvServers(records, srv, options.tls.serverName !== undefined);
-    // In a fixed order: name servers rotate that of their answers.
+    // The order is fixed here, since name servers rotate the order of their answers.
     const inOrder = servers.toSorted((one, other) => (one.server.url < other.server.url ? -1 : 1));
     if (servers.length > 0) return { servers: inOrder, foreign: foreign.toSorted() };
     if (foreign.length === 0) throw new Error('DNS has no such service');
@@ -148,21 +145,22 @@ interface SrvServer {
 }
 
 interface SrvServers {
-  /** Each host and port once. */
+  /** The servers, each host and port once. */
   readonly servers: readonly SrvServer[];
-  /** Targets outside of the domain, which must not be used. */
+  /** The targets outside of the domain, which must not be used. */
   readonly foreign: readonly string[];
 }
 
 /**
- * The servers that the records name. A target must be the domain of the SRV name itself or below it: the certificate is
- * checked against the target, so a forged answer could otherwise choose whose certificate is valid. With `anyTarget` (a
- * fixed name is checked) this does not matter.
+ * Reads the servers from the records. A target must be the domain of the SRV name itself or below
+ * it: the certificate is checked against the target, so a forged answer could otherwise choose
+ * whose certificate is valid. `anyTarget` allows all targets, for certificates that are checked
+ * against a fixed name.
  *
- * The target `.` means that there is no such service; it gives no server.
+ * The target `.` means that there is no such service. It gives no server.
  */
 export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTarget: boolean): SrvServers {
-  // What follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com
+  // The domain follows the last label with an underscore: example.com of _ldap._tcp.site._sites.dc._msdcs.example.com
   const labels = plainName(srv.name).split('.');
   const domain = labels.slice(labels.findLastIndex((label) => label.startsWith('_')) + 1).join('.');
   const servers = new Map<string, SrvServer>();
@@ -182,8 +180,9 @@ export function srvServers(records: readonly SrvRecord[], srv: SrvOptions, anyTa
 }
 
 /**
- * In the order of RFC 2782: by priority, and within one at random by weight, those of weight 0 with a very small
- * chance to come before others. Each waits for a random time, which is shorter the greater its weight is.
+ * Draws an order as RFC 2782 has it: by priority, and within a priority at random by weight.
+ * Servers of weight 0 have a very small chance to come before others. Each server waits for a
+ * random time, which is shorter the greater its weight is.
  */
 export function drawOrder(servers: readonly SrvServer[], random: () => number): readonly SrvServer[] {
   return servers
@@ -196,13 +195,12 @@ function plainName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }
 
-/** Looks up SRV records. @throws Error of `node:dns`, or the signal's reason */
 export type ResolveSrv = (name: string, signal: AbortSignal) => Promise<readonly SrvRecord[]>;
 
 /** @param timeout milliseconds until the next name server is asked */
 export function createSrvResolver(nameServers: readonly string[], timeout: number): ResolveSrv {
   return (name, signal) => {
-    // Each lookup has one of its own, since `cancel` ends all lookups of a resolver.
+    // Each lookup has its own resolver, since `cancel` ends all lookups of a resolver.
     const resolver = new Resolver({ timeout, tries: 2 });
     if (nameServers.length > 0) resolver.setServers([...nameServers]);
     return within({ signal }, () => resolver.resolveSrv(name)).finally(() => resolver.cancel());

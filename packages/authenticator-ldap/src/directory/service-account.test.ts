@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+import { never } from '../connection/testing/connecting.ts';
+import { outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -14,20 +15,20 @@ const refused =
 
 describe('the service account', () => {
   test('binds once for each connection, and not at all where searches are anonymous', async () => {
-    const { directory, server } = memoryDirectory(1);
+    const { directory, server } = setUpMemoryServers(1);
     await directory.withService(searchOnce(), { signal: never });
     await directory.withService(searchOnce(), { signal: never });
     expect(server(0).binds).toEqual([{ dn: 'cn=service', password: 'of the service' }]);
     await directory.close();
 
-    const anonymous = memoryDirectory(1, { bind: undefined } as never);
+    const anonymous = setUpMemoryServers(1, { bind: undefined } as never);
     await anonymous.directory.withService(searchOnce(), { signal: never });
     expect([anonymous.server(0).binds, anonymous.server(0).searches.length]).toEqual([[], 1]);
     await anonymous.directory.close();
   });
 
   test('that is refused is named with its server and the fix, and its password nowhere', async () => {
-    const { directory, server, lines } = memoryDirectory(1);
+    const { directory, server, lines } = setUpMemoryServers(1);
     server(0).binding = 49;
     const outcome = await outcomeOf(directory.withService(searchOnce(), { signal: never }));
     expect(outcome).toBe(`unavailable: no directory server could answer: ${refused}`);
@@ -43,14 +44,14 @@ describe('the service account', () => {
     [19, '19 constraintViolation'],
     [4711, '4711 other'],
   ])('refused with %d is reported so', async (code, words) => {
-    const { directory, server } = memoryDirectory(1);
+    const { directory, server } = setUpMemoryServers(1);
     server(0).binding = code;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toMatch(words);
     await directory.close();
   });
 
   test('answered with 51 or 52 counts as an outage, not as a refusal', async () => {
-    const { directory, server, values } = memoryDirectory(1, { circuit: { failures: 2, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(1, { circuit: { failures: 2, probeInterval: 5000 } });
     for (const code of [51, 52]) {
       server(0).binding = code;
       await directory.withService(searchOnce(), { signal: never }).catch(() => {});
@@ -60,7 +61,7 @@ describe('the service account', () => {
   });
 
   test('that is refused is not tried again for 30 s, then 60 s, up to 10 min, whatever else happens', async () => {
-    const { directory, server, lines } = memoryDirectory(1, {
+    const { directory, server, lines } = setUpMemoryServers(1, {
       pool: { max: 4, idleTimeout: 60_000, maxAge: 600_000 },
     });
     server(0).binding = 49;
@@ -82,7 +83,7 @@ describe('the service account', () => {
   });
 
   test('is sent once at a time until the server has accepted it: many logins do not lock it at the start', async () => {
-    const { directory, server } = memoryDirectory(1);
+    const { directory, server } = setUpMemoryServers(1);
     server(0).binding = () => pass(1).then(() => 49);
     await Promise.all(
       Array.from({ length: 20 }, () => directory.withService(searchOnce(), { signal: never }).catch(() => {})),
@@ -92,7 +93,7 @@ describe('the service account', () => {
   });
 
   test('is sent once at a time after a refusal too, and refusals that came together are one', async () => {
-    const { directory, server, lines } = memoryDirectory(1);
+    const { directory, server, lines } = setUpMemoryServers(1);
     const search = () => directory.withService(searchOnce(), { signal: never }).catch(() => {});
     const storm = async () => {
       for (const connection of server(0).connections) connection.end();
@@ -115,7 +116,7 @@ describe('the service account', () => {
   });
 
   test('does not outlive the directory with a bind that gets no answer', async () => {
-    const { directory, server } = memoryDirectory(1);
+    const { directory, server } = setUpMemoryServers(1);
     server(0).binding = 'hang';
     const search = outcomeOf(directory.withService(searchOnce(), { signal: never }));
     await pass();
@@ -127,7 +128,7 @@ describe('the service account', () => {
   });
 
   test('refused by one server is used at the next, and is no failure of the first', async () => {
-    const { directory, server, values } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 5000 } });
+    const { directory, server, values } = setUpMemoryServers(2, { circuit: { failures: 1, probeInterval: 5000 } });
     server(0).binding = 49;
     expect(await outcomeOf(directory.withService(searchOnce(), { signal: never }))).toBe('0 by b');
     expect(values.get('server_circuit_state{server=ldaps://a:636}')).toBe(0);
@@ -135,7 +136,7 @@ describe('the service account', () => {
   });
 
   test('is tried again after the pause, with a clean slate', async () => {
-    const { directory, server, lines } = memoryDirectory(1);
+    const { directory, server, lines } = setUpMemoryServers(1);
     server(0).binding = 49;
     const search = () => outcomeOf(directory.withService(searchOnce(), { signal: never }));
     await search();
@@ -152,7 +153,7 @@ describe('the service account', () => {
   });
 
   test('whose password was changed still searches on the connections that it has', async () => {
-    const { directory, server } = memoryDirectory(1);
+    const { directory, server } = setUpMemoryServers(1);
     const hold = Promise.withResolvers<void>();
     await directory.withService(searchOnce(), { signal: never });
     server(0).binding = 49;
@@ -166,7 +167,7 @@ describe('the service account', () => {
   });
 
   test('whose password must be changed is warned of once, until it is changed', async () => {
-    const { directory, server, lines } = memoryDirectory(1);
+    const { directory, server, lines } = setUpMemoryServers(1);
     server(0).passwordPolicyError = 2;
     const open = async () => {
       for (const connection of server(0).connections) connection.end();
@@ -175,7 +176,7 @@ describe('the service account', () => {
     await open();
     await open();
     expect(lines.map(({ message }) => message)).toEqual([
-      "the service account's password must be changed: the server accepted it, but its password policy objects",
+      "the service account's password must be changed: the server accepted it, but reported an error of its password policy",
     ]);
     server(0).passwordPolicyError = undefined;
     await open();

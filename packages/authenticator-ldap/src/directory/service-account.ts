@@ -1,33 +1,30 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
-import type { BindResult, Connection, Server } from '../connection/types.ts';
-import { ageText, durationText } from '../deadlines.ts';
+import type { BindResult, LdapConnection, Server } from '../connection/types.ts';
+import { ageText, durationText } from '../durations.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured, type ServerMetrics } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';
 import type { DirectoryDependencies, SearchConnection } from './types.ts';
 
-/** What the uses of one server share. */
 export interface ServerAccess extends Omit<DirectoryDependencies, 'metrics'> {
   readonly server: Server;
   readonly metrics: ServerMetrics;
-  /** Connects, with TLS, and binds as no one. @throws as `Connect` */
-  readonly open: (signal: AbortSignal) => Promise<Connection>;
-  /** Aborted when the server is closed. */
+  /** Connects, with TLS, without a bind. @throws as `Connect` */
+  readonly open: (signal: AbortSignal) => Promise<LdapConnection>;
   readonly closing: AbortSignal;
 }
 
 /** What a caller does with a connection that is bound as the service account. */
 export type Work<T> = (connection: SearchConnection) => Promise<T>;
 
-/** A wrong password tried again and again locks the account, and with it every login. */
+/** A wrong password that is sent again and again locks the account, and with it every login. */
 const firstPause = 30_000;
-const longestPause = 600_000;
+const maxPause = 600_000;
 
 const passwordWarning =
-  "the service account's password must be changed: the server accepted it, but its password policy objects";
+  "the service account's password must be changed: the server accepted it, but reported an error of its password policy";
 
-/** Connects to one server and binds as the service account, or only connects where searches are anonymous. */
 export function createServiceAccount(access: ServerAccess) {
   const { open, metrics, logger, now, closing } = access;
   const { url } = access.server;
@@ -42,9 +39,9 @@ export function createServiceAccount(access: ServerAccess) {
       code === 8 || code === 13
         ? `the service account may not bind to ${url} without TLS (${named}): use ldaps:// or StartTLS`
         : `the service account ${dn} was refused by ${url} (${named}): check bind.dn and bind.password`;
-    // Binds that were in progress together are one refusal.
+    // Concurrent binds that are refused are one refusal.
     if (pauseLeft() <= 0) {
-      const pause = refusal === undefined ? firstPause : Math.min(refusal.pause * 2, longestPause);
+      const pause = refusal === undefined ? firstPause : Math.min(refusal.pause * 2, maxPause);
       refusal = { message, at: now(), pause };
       logger.warn({ server: url, reason: message, pause: durationText(pause) }, 'service account refused');
     }
@@ -58,12 +55,11 @@ export function createServiceAccount(access: ServerAccess) {
   };
 
   return {
-    /** True while the account is not tried, after a refusal. */
     get isRefused() {
       return pauseLeft() > 0;
     },
-    /** @throws ServerSkipped `refused`, also when the server refused it recently: then nothing is sent; as `bind` */
-    async open(signal: AbortSignal): Promise<Connection> {
+    /** @throws ServerSkipped `refused`, also during the pause after a refusal, when nothing is sent; as `bind` */
+    async open(signal: AbortSignal): Promise<LdapConnection> {
       if (refusal !== undefined && pauseLeft() > 0) {
         const left = durationText(Math.ceil(pauseLeft() / 1000) * 1000);
         const since = ageText(now() - refusal.at);
@@ -72,7 +68,7 @@ export function createServiceAccount(access: ServerAccess) {
       const connection = await open(signal);
       if (credentials === undefined) return connection;
       try {
-        // No pool knows the connection yet, so `close` ends it by the signal.
+        // No pool contains the connection yet, so `close` ends it by the signal.
         const send = () => connection.bind(credentials, AbortSignal.any([signal, closing]));
         const result = await measured(send, now, (name, time) => metrics.bound('service', name, time));
         if (isServerOutage(result.code)) throw outage(url, result.code);
@@ -87,16 +83,18 @@ export function createServiceAccount(access: ServerAccess) {
   };
 }
 
-/** For a bind, of the service account or of a user, that was answered with 51 or 52. */
+/** Makes the error of a bind, of the service account or of a user, that was answered with 51 or 52. */
 export function outage(url: string, code: number): ServerError {
   return new ServerError('answer', 'bind', `${url}: bind: the server can't at the moment (${namedCode(code)})`);
 }
 
-/** Searches at one server, on kept connections that are bound as the service account. */
 export function createServiceSearches(
   access: ServerAccess,
-  open: (signal: AbortSignal) => Promise<Connection>,
-  /** A connection that was used before was silent: the network may have lost all of this server's. */
+  open: (signal: AbortSignal) => Promise<LdapConnection>,
+  /**
+   * Is called when a connection that was used before was silent: the network may have lost all
+   * connections of this server.
+   */
   onDead: () => void,
 ) {
   const { server, options, metrics, now, random } = access;
@@ -106,10 +104,15 @@ export function createServiceSearches(
 
   return {
     ...pool,
-    /** One that the server had closed is replaced: to close what is idle is its right. @throws StaleConnection */
+    /**
+     * Does the work. A connection that the server has closed is replaced: a server may close what
+     * is idle.
+     *
+     * @throws StaleConnection
+     */
     async work<T>(work: Work<T>, signal: AbortSignal): Promise<T> {
       const lease = await pool.acquire(signal);
-      let isSound = false;
+      let isReusable = false;
       try {
         const value = await workOn(lease, work).catch(async (error: unknown) => {
           if (!lease.reused || signal.aborted || !(error instanceof ServerError)) throw error;
@@ -121,20 +124,20 @@ export function createServiceSearches(
           await lease.replace(signal);
           return workOn(lease, work);
         });
-        isSound = true;
+        isReusable = true;
         return value;
       } catch (error) {
-        // An error about this one login: the connection did what it was asked for.
-        isSound = AuthenticatorError.is(error);
+        // An AuthenticatorError is about this login: the connection has worked.
+        isReusable = AuthenticatorError.is(error);
         throw error;
       } finally {
-        lease.release(isSound);
+        lease.release(isReusable);
       }
     },
   };
 }
 
-/** The searches of a connection, and no binds, measured. */
-export function searchesOf(connection: Connection, { metrics, now }: ServerAccess): SearchConnection {
+/** Measures the searches of a connection, and hides its binds. */
+export function searchesOf(connection: LdapConnection, { metrics, now }: ServerAccess): SearchConnection {
   return { search: (request, signal) => measured(() => connection.search(request, signal), now, metrics.searched) };
 }

@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
-import { memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+import { never } from '../connection/testing/connecting.ts';
+import { outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 
 test('a shortage fails the logins that meet it, those that wait for the first connection too, and opens no circuit', async () => {
-  const { directory, server, values, lines } = memoryDirectory(2, { circuit: { failures: 1, probeInterval: 600_000 } });
+  const { directory, server, values, lines } = setUpMemoryServers(2, {
+    circuit: { failures: 1, probeInterval: 600_000 },
+  });
   for (const index of [0, 1]) server(index).connecting = 'shortage';
   const calls = Array.from({ length: 5 }, (_, login) => [
     outcomeOf(directory.withService(searchOnce(), { signal: never })),

@@ -86,7 +86,7 @@ describe('the order of RFC 2782', () => {
   test('begins with each as often as its weight says', () => {
     const all = servers([0, 10], [0, 30], [0, 60]);
     let state = 1;
-    // Park and Miller's minimal standard generator: the same numbers in each run.
+    // Park and Miller's minimal standard generator gives the same numbers in each run.
     const random = () => {
       state = (state * 48271) % 2147483647;
       return state / 2147483647;
@@ -108,7 +108,7 @@ describe('the order of RFC 2782', () => {
   });
 });
 
-/** A name server on a port of its own. It gives SRV records in DNS' own bytes (RFC 1035 section 4), or says nothing. */
+/** Starts a name server, which sends SRV records as DNS has them (RFC 1035 section 4), or nothing. */
 async function nameServer(target: string | undefined) {
   const socket = createSocket('udp4');
   let questions = 0;

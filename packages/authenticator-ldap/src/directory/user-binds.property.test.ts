@@ -1,23 +1,23 @@
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
-import type { BindResult } from '../connection/types.ts';
-import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
+import type { FakePeer, FakeRequest } from '../connection/testing/fake-peer.ts';
+import { startFakeServer } from '../connection/testing/fake-server.ts';
 import {
   bindResponse,
   disconnectionNotice,
   passwordPolicyControl,
   type ResultFields,
-} from '../testing/ldap-answers.ts';
-import { directoryOf, ldapOptions, outcomeOf } from './testing/set-up.ts';
+} from '../connection/testing/ldap-answers.ts';
+import type { BindResult } from '../connection/types.ts';
+import { directoryOf, directoryOptions, outcomeOf } from './testing/set-up.ts';
 
 afterEach(() => {
   vi.useRealTimers();
 });
 
 /** What a server answers to each kind of user, on any connection. */
-const verdicts = {
+const answers = {
   good: {},
   wrong: { code: 49 },
   expired: { code: 49, controls: [passwordPolicyControl({ error: 0 })] },
@@ -30,7 +30,7 @@ const faults = ['none', 'none', 'none', 'end', 'notice', 'repeat', 'cut', 'reset
 type Fault = (typeof faults)[number];
 
 interface Login {
-  readonly user: keyof typeof verdicts;
+  readonly user: keyof typeof answers;
   readonly fault: Fault;
 }
 
@@ -39,7 +39,7 @@ const login = fc.record<Login>({
   fault: fc.constantFrom(...faults),
 });
 
-/** Logins at one time, and what happens before them. */
+/** Concurrent logins, and what happens before them. */
 const step = fc.record({
   before: fc.constantFrom('nothing', 'nothing', 'renew', 'hang up', 'a minute'),
   logins: fc.array(login, { minLength: 1, maxLength: 3 }),
@@ -56,7 +56,7 @@ async function setUp() {
   let time = 0;
   const peers = new Set<FakePeer>();
   const scripts = new Map<string, (request: FakeRequest, peer: FakePeer) => void>();
-  /** Binds by their DN, and the connections on which one was not answered, or the answer not waited for. */
+  /** The number of binds by DN. `spent` has the connections with an unanswered bind, or an answer that came late. */
   const seen = new Map<string, number>();
   const spent = new Set<FakePeer>();
   const misused: string[] = [];
@@ -71,7 +71,7 @@ async function setUp() {
       scripts.get(dn)?.(request, peer);
     },
   });
-  const options = ldapOptions([fake.server], {
+  const options = directoryOptions([fake.server], {
     maxUserBinds: 100,
     circuit: { failures: 1000, probeInterval: 5000 },
   });
@@ -88,10 +88,10 @@ async function setUp() {
       for (const peer of peers) peer.end();
       peers.clear();
     },
-    /** @returns when its bind has come in */
+    /** Scripts the answer to a bind. @param onArrival is called when the bind has come in */
     script(dn: string, { user, fault }: Login, onArrival: (answer: () => void) => void) {
       scripts.set(dn, ({ id }, peer) => {
-        const answer = bindResponse({ id, ...verdicts[user] });
+        const answer = bindResponse({ id, ...answers[user] });
         const write = (...pieces: Buffer[]) => {
           spent.delete(peer);
           peer.write(...pieces);
@@ -107,7 +107,7 @@ async function setUp() {
   };
 }
 
-test('rule 2: whatever happens, each verdict is that of a new connection, and no password is sent twice', async () => {
+test('rule 2: whatever happens, each login gets the answer of a new connection, and no password is sent twice', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 8 }), async (steps) => {
@@ -121,7 +121,7 @@ test('rule 2: whatever happens, each verdict is that of a new connection, and no
         const dn = `uid=${user}-${count++}`;
         const controller = new AbortController();
         const late: Promise<BindResult>[] = [];
-        // What the server has sent so far comes in. A bind that crosses with the end of its connection may have been seen.
+        // First all that the server has sent comes in: it may have seen a bind that crosses with the end of its connection.
         for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
         const { promise: arrived, resolve } = Promise.withResolvers<() => void>();
         place.script(dn, one, resolve);
@@ -134,7 +134,7 @@ test('rule 2: whatever happens, each verdict is that of a new connection, and no
         const answer = await arrived;
         if (fault === 'abort') controller.abort(new Error('gone'));
         if (fault === 'late') vi.advanceTimersByTime(1000);
-        const { code = 0 } = verdicts[user] as { code?: number };
+        const { code = 0 } = answers[user] as { code?: number };
         const expected = fault in outcomes ? outcomes[fault as keyof typeof outcomes] : new RegExp(`"code":${code},`);
         // A second answer in the same bytes makes the first one doubtful.
         expect(await outcome).toMatch(fault === 'repeat' ? new RegExp(`${expected.source}|^unavailable: `) : expected);
@@ -147,7 +147,7 @@ test('rule 2: whatever happens, each verdict is that of a new connection, and no
         if (before === 'renew') directory.renewConnections();
         if (before === 'hang up') place.hangUp();
         if (before === 'a minute') place.pass(60_000);
-        // One fault at a time moves the clock, for all that wait.
+        // A late answer moves the clock for all logins, so these run one by one.
         const isLate = logins.some(({ fault }) => fault === 'late');
         if (isLate) for (const one of logins) await logIn(one);
         else await Promise.all(logins.map(logIn));

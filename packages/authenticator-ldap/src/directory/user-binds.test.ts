@@ -1,33 +1,33 @@
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { connect } from '../connection/connection.ts';
-import type { BindResult } from '../connection/types.ts';
-import type { LdapOptions } from '../options/types.ts';
-import { answerSuccess } from '../testing/connecting.ts';
-import type { FakePeer, FakeRequest } from '../testing/fake-peer.ts';
-import { startFakeServer } from '../testing/fake-server.ts';
+import { answerSuccess, never } from '../connection/testing/connecting.ts';
+import type { FakePeer, FakeRequest } from '../connection/testing/fake-peer.ts';
+import { startFakeServer } from '../connection/testing/fake-server.ts';
 import {
   bindResponse,
   control,
   disconnectionNotice,
   passwordPolicyControl,
   type ResultFields,
-} from '../testing/ldap-answers.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
-import { directoryOf, ldapOptions, memoryDirectory, never, outcomeOf, searchOnce } from './testing/set-up.ts';
+} from '../connection/testing/ldap-answers.ts';
+import { stopTimers } from '../connection/testing/stopped-timers.ts';
+import type { BindResult } from '../connection/types.ts';
+import type { LdapOptions } from '../options/types.ts';
+import { directoryOf, directoryOptions, outcomeOf, searchOnce, setUpMemoryServers } from './testing/set-up.ts';
 import { isUserBind, user, userNumber } from './testing/working-server.ts';
 
-/** A server that answers binds of users when the test says so. */
+/** Starts a server that answers binds of users when the test says so. */
 async function setUp() {
   stopTimers();
-  const held: { request: FakeRequest; peer: FakePeer }[] = [];
-  const fake = await startFakeServer({ onRequest: (request, peer) => void held.push({ request, peer }) });
+  const unanswered: { request: FakeRequest; peer: FakePeer }[] = [];
+  const fake = await startFakeServer({ onRequest: (request, peer) => void unanswered.push({ request, peer }) });
   onTestFinished(() => fake[Symbol.asyncDispose]());
-  const { directory } = directoryOf(ldapOptions([fake.server], { maxUserBinds: 100 }), connect);
+  const { directory } = directoryOf(directoryOptions([fake.server], { maxUserBinds: 100 }), connect);
   onTestFinished(() => directory.close());
   const late: Promise<BindResult>[] = [];
   const onLate = (answer: Promise<BindResult>) => void late.push(answer);
-  /** So many binds at one time, none of which is answered in time. */
+  /** Sends binds concurrently, none of which is answered in time. */
   const bind = async (count: number, more: object = { onLate }) => {
     const binds = Array.from({ length: count }, (_, login) =>
       outcomeOf(directory.bindUser(userNumber(login), { signal: never, ...more })),
@@ -38,15 +38,15 @@ async function setUp() {
       expect(outcome).toMatch(/^failed: this login got no answer: .*no answer within 1s/);
     }
   };
-  return { fake, directory, held, late, bind };
+  return { fake, directory, unanswered, late, bind };
 }
 
 describe('rule 16: late answers', () => {
   test('an answer that comes too late for the login is still passed on, and then the connection ends', async () => {
-    const { fake, held, late, bind } = await setUp();
+    const { fake, unanswered, late, bind } = await setUp();
     await bind(1);
     expect([late.length, fake.openSockets]).toEqual([1, 1]);
-    for (const { request, peer } of held) peer.write(bindResponse({ id: request.id, code: 49 }));
+    for (const { request, peer } of unanswered) peer.write(bindResponse({ id: request.id, code: 49 }));
     expect(await late[0]).toMatchObject({ code: 49 });
     await fake.untilClosed();
   });
@@ -58,9 +58,9 @@ describe('rule 16: late answers', () => {
   });
 
   test('a server that ends the connection, and a directory that is closed, end the wait', async () => {
-    const { directory, held, late, bind } = await setUp();
+    const { directory, unanswered, late, bind } = await setUp();
     await bind(2);
-    for (const { peer } of held.slice(0, 1)) peer.end();
+    for (const { peer } of unanswered.slice(0, 1)) peer.end();
     await expect(Promise.race(late)).rejects.toMatchObject({ kind: 'closed' });
     await directory.close();
     for (const answer of late) await expect(answer).rejects.toMatchObject({ kind: 'closed' });
@@ -76,8 +76,8 @@ describe('rule 16: late answers', () => {
 
 type Answer = (request: FakeRequest, peer: FakePeer) => void;
 
-/** A server that obliges. `last` answers all further binds of users. */
-async function setUpKept(more: Partial<LdapOptions> = {}) {
+/** Starts a server that answers all with success. A script answers all further binds of users. */
+async function setUpReused(more: Partial<LdapOptions> = {}) {
   const peers: FakePeer[] = [];
   let time = 0;
   let answer: Answer = answerSuccess;
@@ -86,9 +86,13 @@ async function setUpKept(more: Partial<LdapOptions> = {}) {
     onRequest: (request, peer) => (isUserBind(request) ? answer : answerSuccess)(request, peer),
   });
   onTestFinished(() => fake[Symbol.asyncDispose]());
-  const { directory, lines } = directoryOf(ldapOptions([fake.server], { serverTimeout: 60_000, ...more }), connect, {
-    now: () => time,
-  });
+  const { directory, lines } = directoryOf(
+    directoryOptions([fake.server], { serverTimeout: 60_000, ...more }),
+    connect,
+    {
+      now: () => time,
+    },
+  );
   onTestFinished(() => directory.close());
   return {
     fake,
@@ -108,9 +112,9 @@ async function setUpKept(more: Partial<LdapOptions> = {}) {
 
 const success = expect.stringContaining('"code":0');
 
-describe('rule 2: a kept connection', () => {
+describe('rule 2: a reused connection', () => {
   test('takes the next bind after a right and after a wrong password', async () => {
-    const { fake, bind, script } = await setUpKept();
+    const { fake, bind, script } = await setUpReused();
     expect(await bind()).toEqual(success);
     script(({ id }, peer) => peer.write(bindResponse({ id, code: 49 })));
     expect(await bind()).toContain('"code":49');
@@ -120,7 +124,7 @@ describe('rule 2: a kept connection', () => {
   });
 
   test('is not used again after reuseUserConnections: false', async () => {
-    const { fake, bind } = await setUpKept({ reuseUserConnections: false });
+    const { fake, bind } = await setUpReused({ reuseUserConnections: false });
     for (let login = 0; login < 3; login++) expect(await bind()).toEqual(success);
     await fake.untilClosed();
     expect(fake.connections).toBe(3);
@@ -134,7 +138,7 @@ describe('rule 2: a kept connection', () => {
     ['answered before it was asked', (peer) => peer.write(bindResponse({ id: 3 }))],
     ['sent half a message on', (peer) => peer.write(bindResponse({ id: 3 }).subarray(0, 5))],
   ])('that the server has %s is replaced, and no login notices', async (_what, spoil) => {
-    const { fake, peers, bind, sent } = await setUpKept();
+    const { fake, peers, bind, sent } = await setUpReused();
     expect(await bind()).toEqual(success);
     const [peer] = peers;
     if (peer) spoil(peer);
@@ -150,28 +154,28 @@ describe('rule 2: a kept connection', () => {
     ['a password that must be changed', { controls: [passwordPolicyControl({ error: 2 })] }],
     ["389-DS' control", { controls: [control('2.16.840.1.113730.3.4.4', Buffer.from('0'))] }],
   ])('ends with an answer of %s', async (_what, fields) => {
-    const { fake, bind, script } = await setUpKept();
+    const { fake, bind, script } = await setUpReused();
     script(({ id }, peer) => peer.write(bindResponse({ id, ...fields })));
     expect(await bind()).toContain(`"code":${fields.code ?? 0},`);
     await fake.untilClosed();
   });
 
   test('whose end comes in together with what the login waited for is replaced, and nothing is sent on it', async () => {
-    const { fake, directory, peers, bind, sent } = await setUpKept();
+    const { fake, directory, peers, bind, sent } = await setUpReused();
     await directory.withService(searchOnce(), { signal: never });
     expect(await bind()).toEqual(success);
-    const [service, kept] = peers;
+    const [service, reused] = peers;
     const search = directory.withService(searchOnce(), { signal: never });
     await fake.untilRequests(4);
     // The answer is written already: both are read in one turn.
-    kept?.reset();
+    reused?.reset();
     await search;
     expect(await bind()).toEqual(success);
     expect([service?.number, fake.connections, sent()]).toEqual([1, 3, 2]);
   });
 
   test('ends with its age, and when the TLS files change', async () => {
-    const { fake, directory, bind, pass } = await setUpKept({ pool: { max: 1, idleTimeout: 60_000, maxAge: 9000 } });
+    const { fake, directory, bind, pass } = await setUpReused({ pool: { max: 1, idleTimeout: 60_000, maxAge: 9000 } });
     await bind();
     pass(9000);
     await bind();
@@ -181,7 +185,7 @@ describe('rule 2: a kept connection', () => {
   });
 
   test('ends with a caller who leaves', async () => {
-    const { fake, directory, bind, script } = await setUpKept();
+    const { fake, directory, bind, script } = await setUpReused();
     await bind();
     const controller = new AbortController();
     script(() => controller.abort(new Error('caller gone')));
@@ -200,7 +204,7 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
     ['sends something else', ({ id }, peer) => peer.write(bindResponse({ id: id + 1 })), /^unavailable: /],
     ['calls it out of place', ({ id }, peer) => peer.write(bindResponse({ id, code: 1 })), /"code":1,/],
   ])('and %s gets the password once, and then new connections for a minute', async (_what, answer, outcome) => {
-    const { fake, bind, script, pass, sent, lines } = await setUpKept();
+    const { fake, bind, script, pass, sent, lines } = await setUpReused();
     await Promise.all([bind(), bind()]);
     script(answer);
     expect(await bind()).toMatch(outcome);
@@ -216,7 +220,7 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
   });
 
   test('which is no reason against a server that ended its first', async () => {
-    const { fake, bind, script, lines } = await setUpKept();
+    const { fake, bind, script, lines } = await setUpReused();
     script((_request, peer) => peer.end());
     expect(await bind()).toMatch(/^failed: /);
     script(answerSuccess);
@@ -225,7 +229,7 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
   });
 
   test('which is no reason against it when the directory was closed in between', async () => {
-    const { directory, server, lines } = memoryDirectory(1);
+    const { directory, server, lines } = setUpMemoryServers(1);
     await directory.bindUser(user, { signal: never });
     server(0).binding = 'hang';
     const login = outcomeOf(directory.bindUser(user, { signal: never }));
@@ -235,10 +239,10 @@ describe('rule 3: a server that fails the second bind on a connection', () => {
   });
 });
 
-test('rule 2: a kept one that was not used for 10 s is closed', async () => {
+test('rule 2: a connection that was not used for 10 s is closed', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  const { directory, server } = memoryDirectory(1);
+  const { directory, server } = setUpMemoryServers(1);
   await directory.bindUser(user, { signal: never });
   await vi.advanceTimersByTimeAsync(9_999);
   expect(server(0).openConnections).toBe(1);
@@ -247,9 +251,9 @@ test('rule 2: a kept one that was not used for 10 s is closed', async () => {
   await directory.close();
 });
 
-test('rule 2: when a search finds its connection dead, the kept ones of the server are not used either', async () => {
+test('rule 2: when a search finds its connection dead, no other connection of the server is reused', async () => {
   stopTimers();
-  const { directory, server } = memoryDirectory(1);
+  const { directory, server } = setUpMemoryServers(1);
   await directory.withService(searchOnce(), { signal: never });
   await directory.bindUser(user, { signal: never });
   server(0).connections[0]?.deaden();
@@ -260,8 +264,8 @@ test('rule 2: when a search finds its connection dead, the kept ones of the serv
   await directory.close();
 });
 
-test('rule 2: a circuit that opens closes the kept ones', async () => {
-  const { directory, server } = memoryDirectory(1, { circuit: { failures: 1, probeInterval: 600_000 } });
+test('rule 2: a circuit that opens closes idle connections', async () => {
+  const { directory, server } = setUpMemoryServers(1, { circuit: { failures: 1, probeInterval: 600_000 } });
   await directory.bindUser(user, { signal: never });
   server(0).connecting = 'unreachable';
   await outcomeOf(directory.withService(searchOnce(), { signal: never }));

@@ -2,28 +2,30 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { within } from '@sallyport/plugin-options';
 import { errorsOf, ServerError } from '../connection/server-error.ts';
 import type { BindCredentials, BindResult } from '../connection/types.ts';
-import { durationText } from '../deadlines.ts';
+import { durationText } from '../durations.ts';
 import { type ConnectionPool, createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';
 import { outage, type ServerAccess } from './service-account.ts';
 import type { BindCall } from './types.ts';
 
-/** Milliseconds that a late answer is waited for: a server that has not answered by then never will. */
-const longestBind = 600_000;
-/** Late answers of one server. More than these are a problem of the server, not of a few users. */
+/** How many milliseconds a late answer is waited for: a server that has not answered by then never will. */
+const maxBindTime = 600_000;
+/** The limit for late answers of one server. More than these are a problem of the server, not of a few users. */
 const maxLate = 64;
 /**
- * Milliseconds that a connection is kept without a bind. Servers and firewalls end idle connections after 30 s or more:
- * a bind that crosses with that end gets no answer, and may not be sent again.
+ * The milliseconds after which a connection without a bind is closed. Servers and firewalls end
+ * idle connections after 30 s or more. A bind that crosses with that end gets no answer, and must
+ * not be sent again.
  */
-const longestIdle = 10_000;
-/** Milliseconds without reuse after a server has failed a second bind on a connection. */
+const maxIdleTime = 10_000;
+/** The milliseconds without reuse after a server has failed a second bind on a connection. */
 const distrustTime = 60_000;
 
 /**
- * Binds as users at one server, one after another on connections that are used for nothing else (RFC 4511 section 4.2.1
- * allows it). A bind that may have reached the server is never sent again: the server may have counted its password.
+ * Creates the binds as users at one server, one after another on connections that are used for
+ * nothing else (RFC 4511 section 4.2.1 allows it). A bind that may have reached the server is never
+ * sent again: the server may have counted its password.
  */
 export function createUserBinds(access: ServerAccess) {
   const { server, options, metrics, logger, now, closing } = access;
@@ -41,16 +43,16 @@ export function createUserBinds(access: ServerAccess) {
     logger.warn(fields, 'second bind on a connection failed: each user bind gets a new connection');
   };
   const giveBack = (lease: Lease, { code, passwordPolicyError, passwordMustChange }: BindResult) => {
-    // operationsError and protocolError (RFC 4511 appendix A.2): the operation is not in its place.
+    // operationsError and protocolError (RFC 4511 appendix A.2) mean that the server expects no bind here.
     if (lease.reused && (code === 1 || code === 2)) distrust(`${server.url}: bind: ${namedCode(code)}`);
-    // A right or a wrong password, and nothing more to say about it. Any other answer ends the connection.
+    // Only a right or a wrong password without any remark keeps the connection. Any other answer ends it.
     const isPlain = (code === 0 || code === 49) && passwordPolicyError === undefined && !passwordMustChange;
     lease.release(isPlain && now() >= reusedFrom);
   };
-  // No closure of it may hold the credentials, and no error with the stack of the login: they outlive it.
+  // No closure of the bind may refer to the credentials, or to an error with the stack of the login: it outlives both.
   const bind = async (credentials: BindCredentials, signal: AbortSignal, onLate: BindCall['onLate']) => {
     const lease = await openLease(pool, signal);
-    const answer = lease.connection.bind(credentials, signal, onLate === undefined ? timeout : longestBind);
+    const answer = lease.connection.bind(credentials, signal, onLate === undefined ? timeout : maxBindTime);
     let isLate = false;
     const noAnswer = () => {
       isLate = true;
@@ -69,7 +71,7 @@ export function createUserBinds(access: ServerAccess) {
           late -= 1;
           lease.release(false);
         });
-        // Another server may answer the login, and then no one waits for this one.
+        // Another server may answer the login, and then no one waits for this server.
         lateAnswer.catch(() => {});
         onLate(lateAnswer);
       } else {
@@ -82,12 +84,15 @@ export function createUserBinds(access: ServerAccess) {
   return { ...pool, bind };
 }
 
-/** It has a connection for each bind that may be in progress, those with a late answer too: no caller waits for one. */
+/**
+ * Creates a pool with a connection for each bind that may be in progress, late ones included: no
+ * caller waits for one.
+ */
 function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
   return createConnectionPool({
     url: server.url,
     max: options.maxUserBinds + maxLate,
-    idleTimeout: Math.min(longestIdle, options.pool.idleTimeout),
+    idleTimeout: Math.min(maxIdleTime, options.pool.idleTimeout),
     maxAge: options.pool.maxAge,
     waitTimeout: options.serverTimeout,
     open,
@@ -98,8 +103,8 @@ function poolOf({ server, options, open, metrics, now, random }: ServerAccess) {
 }
 
 /**
- * A connection that the server has not ended, as far as has come in: an end that came while this process was busy is read
- * before the bind is written.
+ * Acquires a connection that the server has not ended, as far as is known: an end that came while
+ * this process was busy is read before the bind is written.
  */
 async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lease> {
   const lease = await pool.acquire(signal);
@@ -109,7 +114,6 @@ async function openLease(pool: ConnectionPool, signal: AbortSignal): Promise<Lea
   return lease;
 }
 
-/** The server ended the connection, or its answer was none. */
 function isBroken(error: unknown): error is ServerError {
   return error instanceof ServerError && error.kind !== 'timeout' && error.kind !== 'answer';
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { firstRdn, isAttributeDescription, isBelow, isObjectIdentifier, parseDn } from './distinguished-name.ts';
 
-/** Levels as text: `attribute:value+attribute:value`. */
+/** Writes levels as text: `attribute:value+attribute:value`. */
 const levels = (dn: string) =>
   parseDn(dn)?.map((rdn) => rdn.map(({ attribute, value }) => `${attribute}:${value}`).join('+'));
 
@@ -17,16 +17,16 @@ describe('a DN', () => {
     ['CN=Lu\\C4\\8Di\\C4\\87', ['CN:Lučić']],
     ['cn=a=b', ['cn:a=b']],
     ['cn=,dc=x', ['cn:', 'dc:x']],
-    // As Active Directory spells.
+    // Active Directory spells DNs so.
     ['CN=R\\+D,OU=x', ['CN:R+D', 'OU:x']],
     ['CN=\\ lead,OU=x', ['CN: lead', 'OU:x']],
     ['CN=\\#5\\=\\;\\<\\>', ['CN:#5=;<>']],
     ['CN=Back\\\\slash', ['CN:Back\\slash']],
-    // ldapjs made alice of it.
+    // ldapjs made `alice` of it.
     ['cn=al\\5C69ce', ['cn:al\\69ce']],
     ['cn=\\20lead trail\\20', ['cn: lead trail ']],
     ['cn=two ends\\\\  ,dc=x', ['cn:two ends\\', 'dc:x']],
-    // LDAPv2 (RFC 2253 section 4).
+    // LDAPv2 spells DNs so (RFC 2253 section 4).
     [' cn = a b ; dc = x ', ['cn:a b', 'dc:x']],
     ['OID.2.5.4.3=a , oid.2.5.4.4=b', ['2.5.4.3:a', '2.5.4.4:b']],
     ['cn="a,b;c \\"d\\"" , dc=x', ['cn:a,b;c "d"', 'dc:x']],
@@ -104,7 +104,7 @@ describe('a DN', () => {
   });
 });
 
-/** As two digits, or behind a backslash, or as itself. */
+/** Spells a character as two digits, behind a backslash, or as itself. */
 function spellByte([code, short]: [number, boolean]): string {
   const character = String.fromCharCode(code);
   if (short && /[ #"+,;<>=\\]/.test(character)) return `\\${character}`;
@@ -139,7 +139,7 @@ describe('isBelow', () => {
     ['cn=x,ou=\\FF', 'ou=\\FE'],
     ['cn=x,ou=\\FF', 'ou=\\EF\\BF\\BD'],
     ['cn=x,2.5.4.11=a', 'ou=a'],
-    // Other entries for 389-DS, which are beside the base.
+    // For 389-DS these are other entries, which are not below the base.
     ['cn=x,ou=Mu\u0308ller', 'ou=M\u00fcller'],
     ['cn=x,ou=\uff47roups', 'ou=groups'],
     ['cn=x,ou=\u212a8s', 'ou=k8s'],

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 const keyString = '[A-Za-z][A-Za-z0-9-]*';
 const numericOid = String.raw`(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))+`;
 
-/** As a JSON Schema `pattern`: a name or OID, with options such as `;binary` (RFC 4512 section 2.5). */
+/** The JSON Schema `pattern` of a name or OID, with options such as `;binary` (RFC 4512 section 2.5). */
 export const attributeDescriptionPattern: string = `^(?:${keyString}|${numericOid})(?:;[A-Za-z0-9-]+)*$`;
 
 const attributeDescription = new RegExp(attributeDescriptionPattern);
@@ -17,7 +17,10 @@ export function isAttributeDescription(text: string): boolean {
   return text.length <= 255 && text !== '1.1' && attributeDescription.test(text);
 }
 
-/** Whether a text is a short name or a dotted OID, as attribute types and matching rules have (RFC 4512 section 1.4). */
+/**
+ * Whether a text is a short name or a dotted OID, as attribute types and matching rules have (RFC
+ * 4512 section 1.4).
+ */
 export function isObjectIdentifier(text: string): boolean {
   return text.length <= 255 && objectIdentifier.test(text);
 }
@@ -25,35 +28,35 @@ export function isObjectIdentifier(text: string): boolean {
 /** The parts of one level of a DN: one, or several joined with `+`. */
 export type Rdn = readonly AttributeValue[];
 
-/** One `attribute=value` of a DN. */
 interface AttributeValue {
-  /** A name or an OID, as spelled. */
+  /** A name or an OID, as the DN spells it. */
   readonly attribute: string;
-  /** The bytes that the spelling encodes. */
   readonly value: Buffer;
 }
 
 /**
- * Reads a DN in its string form (RFC 4514), also as Active Directory spells it (`\ `, `\#`) and as LDAPv2 did (RFC 2253
- * section 4: spaces around separators, `;`, `OID.` and values in quotes). No byte of a value is lost or changed.
+ * Reads a DN in its string form (RFC 4514), as Active Directory spells it (`\ `, `\#`), or as
+ * LDAPv2 did (RFC 2253 section 4: spaces around separators, `;`, `OID.` and values in quotes). No
+ * byte of a value is lost or changed.
  *
- * @returns from the entry up to the root, [] for ''; undefined when it is no DN
+ * @returns the levels from the entry up to the root, [] for '', undefined for a text that is no DN
  */
 export function parseDn(text: string): Rdn[] | undefined {
   return readDn(text)?.map(({ rdn }) => rdn);
 }
 
-/** The entry's own level. Undefined for the empty DN, and for a text that is no DN. */
+/** Reads the entry's own level. @returns undefined for the empty DN, and for a text that is no DN */
 export function firstRdn(dn: string): Rdn | undefined {
   return parseDn(dn)?.[0];
 }
 
 /**
- * Whether an entry is the base or lies below it. Names of attributes are compared without regard to case. So are values,
- * and spaces at their ends and runs of spaces do not count, as in `caseIgnoreMatch` (RFC 4518). Values that only some
- * directories take for equal (`é` as one character or two, wide letters, ligatures) differ: for 389-DS they are another
- * entry, perhaps of another user. An OID and the name of the same attribute differ, too. A text that is no DN is below
- * nothing, and nothing is below it.
+ * Whether an entry is the base or lies below it. Names of attributes are compared without regard to
+ * case. So are values, and spaces at their ends and runs of spaces do not count, as in
+ * `caseIgnoreMatch` (RFC 4518). Values that only some directories take for equal (`é` as one
+ * character or two, wide letters, ligatures) differ: for 389-DS they are another entry, perhaps of
+ * another user. An OID and the name of the same attribute differ, too. A text that is no DN is
+ * below nothing, and nothing is below it.
  */
 export function isBelow(dn: string, base: string): boolean {
   const lower = parseDn(dn);
@@ -63,7 +66,7 @@ export function isBelow(dn: string, base: string): boolean {
   return upper.every((rdn, level) => comparable(rdn) === comparable(above[level] ?? []));
 }
 
-/** Equal for RDNs that are equal, in whatever order their parts are. */
+/** Makes a text that is the same for equal RDNs, in whatever order their parts are. */
 function comparable(rdn: Rdn): string {
   return JSON.stringify(
     rdn.map((part) => [part.attribute.toLowerCase(), comparableValue(part.value)].join('=')).sort(),
@@ -75,7 +78,7 @@ function comparableValue(value: Buffer): string {
   return `text: ${lowerCase(value.toString()).replace(/ +/g, ' ').replace(/^ | $/g, '')}`;
 }
 
-/** Changes only letters whose upper case is the same letter again: the Kelvin sign is no `K`. */
+/** Changes only letters whose upper case is the same letter again: the Kelvin sign is not a `K`. */
 function lowerCase(text: string): string {
   return text.replace(/\p{Lu}/gu, (letter) => {
     const lower = letter.toLowerCase();
@@ -83,10 +86,14 @@ function lowerCase(text: string): string {
   });
 }
 
-/** UTF-16 units. No directory has longer DNs. */
+/** The limit for a DN in UTF-16 units. No directory has longer DNs. */
 const maxDnLength = 65_536;
 
-/** @returns the levels of a DN, each with the index of the separator after it; undefined when it is no DN */
+/**
+ * Reads the levels of a DN, each with the index of the separator after it.
+ *
+ * @returns undefined for a text that is no DN
+ */
 export function readDn(text: string): { readonly rdn: Rdn; readonly end: number }[] | undefined {
   if (!text.isWellFormed() || text.length > maxDnLength) return undefined;
   if (/^ *$/.test(text)) return [];
@@ -115,7 +122,7 @@ const pair = new RegExp(
   'isy',
 );
 
-/** Leaves the index after it in `pair`. */
+/** Reads one part, and leaves the index after it in `pair`. */
 function readPart(text: string, start: number): AttributeValue | undefined {
   pair.lastIndex = start;
   const { attribute = '', quoted, digits, plain = '' } = pair.exec(text)?.groups ?? {};
@@ -124,7 +131,7 @@ function readPart(text: string, start: number): AttributeValue | undefined {
   return value && { attribute, value };
 }
 
-/** @param endsBare spaces at the end do not count, but one behind a backslash does */
+/** Decodes the spelling of a value. @param endsBare ignores spaces at the end, unless a backslash precedes them */
 function unescapeValue(spelling: string, endsBare: boolean): Buffer | undefined {
   const pieces = spelling.match(/\\[0-9A-Fa-f]{2}|\\[\\"+,;<> #=]|[^\\]+/gs) ?? [];
   if (pieces.join('').length !== spelling.length) return undefined;
@@ -137,17 +144,17 @@ function unescapeValue(spelling: string, endsBare: boolean): Buffer | undefined 
   return Buffer.concat(bytes);
 }
 
-/** In time that grows with the length alone, which a regular expression would not be. */
+/** Removes spaces at the end in linear time, which no regular expression does. */
 function withoutEndingSpaces(text: string): string {
   let end = text.length;
   while (text[end - 1] === ' ') end--;
   return text.slice(0, end);
 }
 
-/** OCTET STRING, UTF8String, PrintableString, TeletexString, IA5String: the types that names have. */
+/** The types that names have: OCTET STRING, UTF8String, PrintableString, TeletexString, IA5String. */
 const stringTags = [0x04, 0x0c, 0x13, 0x14, 0x16];
 
-/** The content of a string in BER, as it follows `#` (RFC 4514 section 2.4). Undefined for another type. */
+/** Reads a string in BER, as it follows `#` (RFC 4514 section 2.4). @returns undefined for another type */
 function unwrapBer(digits: string): Buffer | undefined {
   const [tag = 0, length = 0x80, ...rest] = Buffer.from(digits, 'hex');
   if (!stringTags.includes(tag)) return undefined;

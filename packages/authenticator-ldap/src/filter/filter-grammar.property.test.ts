@@ -77,7 +77,7 @@ function print(filter: Filter): string {
   }
 }
 
-/** Letters and digits as they are, so that both spellings are read. */
+/** Leaves letters and digits as they are, so that both spellings are read. */
 function spell(value: Buffer): string {
   return [...value]
     .map((byte) => {

@@ -27,7 +27,7 @@ describe('a filter (RFC 4515)', () => {
       '(&(cn=a)(|(cn=b)))',
       { kind: 'and', filters: [equality('cn', 'a'), { kind: 'or', filters: [equality('cn', 'b')] }] },
     ],
-    // RFC 4515 section 4, its own examples.
+    // These are the examples of RFC 4515 section 4.
     [
       '(cn:caseExactMatch:=Fred)',
       { kind: 'extensible', attribute: 'cn', rule: 'caseExactMatch', dnAttributes: false, value: bytes('Fred') },

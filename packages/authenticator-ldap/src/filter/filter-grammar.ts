@@ -2,21 +2,20 @@ import { isAttributeDescription, isObjectIdentifier } from './distinguished-name
 import { type Assertion, anyEntry, type FilterOf } from './filter.ts';
 import { TemplateError } from './templates.ts';
 
-/** The parts of a value in their order: bytes, and names of placeholders. Empty: no bytes. */
+/** The parts of a value in their order: bytes, and names of placeholders. */
 export type ValueTemplate = readonly ValuePart[];
 type ValuePart = Buffer | string;
 
-/** Characters. Useful filters are far shorter. */
+/** The limit in characters. Useful filters are far shorter. */
 const maxLength = 16_384;
-/** Filters within filters. */
+/** The limit for filters in filters. */
 const maxDepth = 32;
 
 const operators = { '=': 'equality', '>=': 'greater-or-equal', '<=': 'less-or-equal', '~=': 'approximate' } as const;
 
-/** What to write in place of a placeholder, by its name without braces; undefined when it is allowed. */
+/** Says what to write in place of a placeholder, by its name without braces. @returns undefined when it is allowed */
 export type Allowed = (placeholder: string) => string | undefined;
 
-/** Where in the text the parser is. */
 interface Cursor {
   readonly text: string;
   at: number;
@@ -24,10 +23,10 @@ interface Cursor {
 }
 
 /**
- * Reads a filter in its string form (RFC 4515), with placeholders in its values. Besides the standard, spaces and line
- * breaks may be between filters, as in YAML texts of several lines.
+ * Reads a filter in its string form (RFC 4515), with placeholders in its values. Unlike the
+ * standard, it allows spaces and line breaks between filters, as in YAML texts of several lines.
  *
- * @param allowed left out: each placeholder stands for any text, as an asterisk does
+ * @param allowed without it each placeholder matches any text, as an asterisk does
  * @throws TemplateError
  */
 export function parseFilter(text: string, allowed?: Allowed): FilterOf<ValueTemplate> {
@@ -41,18 +40,18 @@ export function parseFilter(text: string, allowed?: Allowed): FilterOf<ValueTemp
   const filter = parseOne(cursor, 0);
   if (cursor.at === text.length) return filter;
   const fix = 'put filters together, as in (&(uid={username})(objectClass=person))';
-  throw problem(cursor, 'something follows the filter', fix);
+  throw errorAt(cursor, 'something follows the filter', fix);
 }
 
 function parseOne(cursor: Cursor, depth: number): FilterOf<ValueTemplate> {
-  if (depth > maxDepth) throw problem(cursor, 'filters are nested too deep', `nest at most ${maxDepth}`);
+  if (depth > maxDepth) throw errorAt(cursor, 'filters are nested too deep', `nest at most ${maxDepth}`);
   if (cursor.text[cursor.at] !== '(') {
-    throw problem(cursor, 'no filter begins here', 'put each filter in parentheses, such as (uid={username})');
+    throw errorAt(cursor, 'no filter begins here', 'put each filter in parentheses, such as (uid={username})');
   }
   cursor.at++;
   const filter = parseContent(cursor, depth);
   if (cursor.text[cursor.at] !== ')') {
-    throw problem(cursor, 'a ) is missing', 'close each parenthesis; in a value write \\28 for ( and \\29 for )');
+    throw errorAt(cursor, 'a ) is missing', 'close each parenthesis; in a value write \\28 for ( and \\29 for )');
   }
   cursor.at++;
   skipSpace(cursor);
@@ -77,7 +76,7 @@ function parseAssertion(cursor: Cursor): Assertion<ValueTemplate> {
   cursor.at += left.length;
   const [operator] = /^[<>~]?=/.exec(text.slice(cursor.at)) ?? [];
   if (operator === undefined) {
-    throw problem(cursor, 'no = after the attribute', 'write (attribute=value), such as (uid={username})');
+    throw errorAt(cursor, 'no = after the attribute', 'write (attribute=value), such as (uid={username})');
   }
   cursor.at += operator.length;
   if (operator === '=' && left.endsWith(':')) return parseExtensible(cursor, left, start);
@@ -93,7 +92,7 @@ function parseEqualityOrSubstring(cursor: Cursor, attribute: string): Assertion<
   const last = rest.pop();
   if (last === undefined) return { kind: 'equality', attribute, value: first };
   const any = rest.filter((part) => part.length > 0);
-  if (any.length < rest.length && cursor.allowed !== undefined) throw problem(cursor, 'two * in a row', 'write one');
+  if (any.length < rest.length && cursor.allowed !== undefined) throw errorAt(cursor, 'two * in a row', 'write one');
   if (any.length === 0 && first.length === 0 && last.length === 0) return { kind: 'present', attribute };
   return {
     kind: 'substring',
@@ -104,14 +103,14 @@ function parseEqualityOrSubstring(cursor: Cursor, attribute: string): Assertion<
   };
 }
 
-/** `attribute:dn:rule:=value`, where attribute or rule, and always `:dn`, may be left out. */
+/** Reads `attribute:dn:rule:=value`. Either attribute or rule may be missing, and `:dn` as well. */
 function parseExtensible(cursor: Cursor, left: string, start: number): Assertion<ValueTemplate> {
   const { text } = cursor;
   const [attribute = '', ...others] = left.slice(0, -1).split(':');
   const dnAttributes = others[0]?.toLowerCase() === 'dn';
-  const [rule, ...surplus] = dnAttributes ? others.slice(1) : others;
+  const [rule, ...rest] = dnAttributes ? others.slice(1) : others;
   if (attribute !== '' && !isAttributeDescription(attribute)) throw noAttribute(text, attribute, start);
-  const isBad = surplus.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
+  const isBad = rest.length > 0 || (rule === undefined ? attribute === '' : !isObjectIdentifier(rule));
   if (isBad) {
     const fix = 'write (member:1.2.840.113556.1.4.1941:={dn}) or (ou:dn:=people)';
     throw new TemplateError(text, start, 'no matching rule', fix);
@@ -121,7 +120,7 @@ function parseExtensible(cursor: Cursor, left: string, start: number): Assertion
   return { kind: 'extensible', ...(attribute !== '' && { attribute }), ...(rule && { rule }), dnAttributes, value };
 }
 
-/** A value in which an asterisk has no meaning; undefined when it has one, in place of a placeholder. */
+/** Reads a value that must not contain an asterisk. @returns undefined when it has one, in place of a placeholder */
 function readWhole(cursor: Cursor): ValueTemplate | undefined {
   const { parts, asterisk } = readValue(cursor);
   if (asterisk === undefined) return parts[0] ?? [];
@@ -141,7 +140,7 @@ const fixes: Readonly<Record<string, string>> = {
   '\0': 'write \\00 for the character itself',
 };
 
-/** Reads a value up to its closing parenthesis: what is between asterisks, and the index of the first asterisk. */
+/** Reads a value up to its closing parenthesis: the parts between asterisks, and the index of the first asterisk. */
 function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; readonly asterisk?: number } {
   const { text } = cursor;
   let last: ValuePart[] = [];
@@ -152,7 +151,7 @@ function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; 
     const groups = token.exec(text)?.groups;
     if (groups === undefined) {
       const character = text[cursor.at] ?? '';
-      throw problem(cursor, `${JSON.stringify(character)} is not allowed here`, fixes[character] ?? '');
+      throw errorAt(cursor, `${JSON.stringify(character)} is not allowed here`, fixes[character] ?? '');
     }
     const part = partOf(groups, cursor);
     const before = last.at(-1);
@@ -167,7 +166,7 @@ function readValue(cursor: Cursor): { readonly parts: readonly ValueTemplate[]; 
   return { parts, ...(asterisk !== undefined && { asterisk }) };
 }
 
-/** @returns undefined for an asterisk */
+/** Reads one part of a value. @returns undefined for an asterisk */
 function partOf(groups: Record<string, string | undefined>, cursor: Cursor): ValuePart | undefined {
   const { escaped, placeholder, literal } = groups;
   if (escaped !== undefined) return Buffer.from(escaped, 'hex');
@@ -176,10 +175,10 @@ function partOf(groups: Record<string, string | undefined>, cursor: Cursor): Val
   const attribute = /^attribute:(.*)$/s.exec(placeholder)?.[1];
   if (attribute !== undefined && !isAttributeDescription(attribute)) {
     const fix = 'write {attribute:NAME}, with an attribute of the user, such as {attribute:uidNumber}';
-    throw problem(cursor, `"${attribute}" is no attribute`, fix);
+    throw errorAt(cursor, `"${attribute}" is no attribute`, fix);
   }
   const fix = cursor.allowed(placeholder);
-  if (fix !== undefined) throw problem(cursor, `{${placeholder}} is not allowed here`, fix);
+  if (fix !== undefined) throw errorAt(cursor, `{${placeholder}} is not allowed here`, fix);
   return placeholder;
 }
 
@@ -197,6 +196,6 @@ function noAttribute(text: string, attribute: string, start: number): TemplateEr
   );
 }
 
-function problem({ text, at }: Cursor, what: string, fix: string): TemplateError {
+function errorAt({ text, at }: Cursor, what: string, fix: string): TemplateError {
   return new TemplateError(text, at, what, fix);
 }

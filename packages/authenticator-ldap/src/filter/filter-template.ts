@@ -2,26 +2,27 @@ import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Assertion, Filter, FilterOf } from './filter.ts';
 import { type Allowed, parseFilter, type ValueTemplate } from './filter-grammar.ts';
 
-/** Assertions of a filter once it is filled in: they limit what a server has to do for one login. */
+/** The limit for the assertions of a filled-in filter, and so for the work of a server for one login. */
 const maxAssertions = 10_000;
 
 /** A filter of the config, parsed once. Values are put into it as bytes, so none can change its meaning. */
 export interface FilterTemplate {
-  /** `username`, `dn`, `attribute:NAME` as written. */
+  /** The placeholders as written: `username`, `dn`, `attribute:NAME`. */
   readonly placeholders: ReadonlySet<string>;
 
   /**
-   * An assertion whose placeholder has several values becomes one that holds for any of them (with several
-   * placeholders: for any combination). Where a placeholder has no value nothing can match: the assertion is dropped
-   * from an `or`, and an `and` or `not` around it can't match either. Empty values count as none.
+   * Fills in values. An assertion whose placeholder has several values matches any of them, or with
+   * several placeholders any combination. Where a placeholder has no value nothing can match: the
+   * assertion is dropped from an `or`, and an `and` or `not` around it can't match either. Empty
+   * values count as none.
    *
-   * @param values called once for each placeholder; strings are sent as UTF-8
-   * @returns undefined when nothing can match: there is nothing to search for
+   * @param values is called once for each placeholder. Strings are sent as UTF-8
+   * @returns undefined when nothing can match, so that no search is needed
    * @throws AuthenticatorError `failed` when values make more than 10,000 assertions
    */
   fill(values: (placeholder: string) => readonly (string | Buffer)[]): Filter | undefined;
 
-  /** The filter with each placeholder standing for any text: an entry matches when some value would find it. */
+  /** The filter whose placeholders match any text: an entry matches when some value would find it. */
   readonly anyValues: Filter;
 }
 
@@ -46,7 +47,7 @@ interface Filling {
 
 type Fill = (filling: Filling) => Filter | undefined;
 
-/** What can be known without values is found out once: filling is a part of every login. */
+/** Prepares once what does not depend on values, since filling is a part of every login. */
 function compile(filter: FilterOf<ValueTemplate>, placeholders: Set<string>): Fill {
   switch (filter.kind) {
     case 'and':
@@ -96,7 +97,7 @@ function mapValues<From, To>(assertion: Assertion<From>, map: (value: From) => T
 
 type Assignment = ReadonlyMap<string, Buffer>;
 
-/** Each way to give each of the placeholders one of its values. */
+/** Lists each way to give each of the placeholders one of its values. */
 function assignments(filling: Filling, placeholders: readonly string[]): Assignment[] {
   const choices = placeholders.map((name) => [name, filling.values.get(name) ?? []] as const);
   filling.assertions += choices.reduce((product, [, values]) => product * values.length, 1);

@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
  */
 export type Filter = FilterOf<Buffer>;
 
-/** A filter whose values are bytes, or in a template what bytes will be made of. */
+/** A filter whose values are bytes, or in a template the parts that bytes are made of. */
 export type FilterOf<Value> =
   | { readonly kind: 'and' | 'or'; readonly filters: readonly FilterOf<Value>[] }
   | { readonly kind: 'not'; readonly filter: FilterOf<Value> }
@@ -35,10 +35,13 @@ export type Assertion<Value> =
       readonly value: Value;
     };
 
-/** Matches every entry (RFC 4512 section 2.4.1): it finds out whether one exists. */
+/** Matches every entry (RFC 4512 section 2.4.1), to find out whether one exists. */
 export const anyEntry: Assertion<never> = { kind: 'present', attribute: 'objectClass' };
 
-/** A filter in its string form (RFC 4515), for operators to read and to paste into ldapsearch. It is never sent. */
+/**
+ * Writes a filter in its string form (RFC 4515), for operators to read and to paste into
+ * ldapsearch. It is never sent.
+ */
 export function filterText(filter: Filter): string {
   switch (filter.kind) {
     case 'and':
@@ -63,7 +66,7 @@ export function filterText(filter: Filter): string {
 
 const operators = { equality: '=', 'greater-or-equal': '>=', 'less-or-equal': '<=', approximate: '~=' } as const;
 
-/** Special and unprintable characters are written as bytes, so that no value can control a terminal. */
+/** Writes special and unprintable characters as bytes, so that no value can control a terminal. */
 function escaped(value: Buffer): string {
   if (!isUtf8(value)) return hexadecimal(value);
   return value

@@ -3,11 +3,11 @@ import { isAttributeDescription, readDn } from './distinguished-name.ts';
 /** A template of the config that can't be read. The message is the problem and the fix. */
 export class TemplateError extends Error {
   override readonly name = 'TemplateError';
-  /** With its column. */
+  /** The problem, with its column. */
   readonly problem: string;
   readonly fix: string;
 
-  /** @param index where in the text, in UTF-16 units; the column in the message counts characters from 1 */
+  /** @param index the place in the text, in UTF-16 units. The column in the message counts characters from 1 */
   constructor(text: string, index: number, problem: string, fix: string) {
     const placed = `column ${[...text.slice(0, index)].length + 1}: ${problem}`;
     super(`${placed}: ${fix}`);
@@ -16,11 +16,10 @@ export class TemplateError extends Error {
   }
 }
 
-/** Makes a group's name from its entry. */
 export interface NameTemplate {
-  /** Each once, as written; `dn` is no attribute but the DN of the entry. */
+  /** The attributes as written, each once. `dn` is not an attribute but the DN of the entry. */
   readonly attributes: readonly string[];
-  /** Undefined when a value that it needs is undefined or empty: then the group has no name. */
+  /** Makes the name. @returns undefined when a value is undefined or empty: then the group has no name */
   fill(value: (attribute: string) => string | undefined): string | undefined;
 }
 
@@ -31,7 +30,7 @@ export interface NameTemplate {
  * @throws TemplateError with the column and the fix
  */
 export function parseNameTemplate(text: string): NameTemplate {
-  // Literals and attributes take turns, beginning with a literal.
+  // Literals and attributes alternate, beginning with a literal.
   const isAttribute = (turn: number) => turn % 2 === 1;
   const pieces = /[{}]/.test(text) ? text.split(/\{([^{}]*)\}/) : ['', text, ''];
   let index = 0;
@@ -59,9 +58,9 @@ const dnExample = 'uid={username},ou=people,dc=example,dc=com';
 
 /** Makes a user's DN from the name alone, without a search. */
 export interface DnTemplate {
-  /** Every result is a DN below it. */
+  /** The DN that every result is below. */
   readonly parent: string;
-  /** The name, which is not empty, is escaped (RFC 4514 section 2.4): the DN has the same levels whatever it is. */
+  /** Makes the DN of a name that is not empty. The name is escaped (RFC 4514 section 2.4), so it can't add a level. */
   fill(username: string): string;
 }
 
@@ -69,10 +68,10 @@ export interface DnTemplate {
 export function parseDnTemplate(text: string): DnTemplate {
   const [index, ...others] = braces(text);
   const known = index !== undefined && text.startsWith(placeholder, index);
-  const surplus = known ? others.find((other) => other !== index + placeholder.length - 1) : index;
-  if (surplus !== undefined) {
+  const extraBrace = known ? others.find((other) => other !== index + placeholder.length - 1) : index;
+  if (extraBrace !== undefined) {
     const fix = 'write {username} once and nothing else in braces; write \\7b and \\7d for literal braces';
-    throw new TemplateError(text, surplus, 'a brace too many', fix);
+    throw new TemplateError(text, extraBrace, 'a brace too many', fix);
   }
   const fix = `write it as in ${dnExample}`;
   if (index === undefined) throw new TemplateError(text, text.length, 'no {username}', fix);
@@ -91,12 +90,12 @@ export function parseDnTemplate(text: string): DnTemplate {
   };
 }
 
-/** The indexes of the braces that no backslash escapes. */
+/** Lists the indexes of the braces that no backslash escapes. */
 function braces(text: string): number[] {
   return [...text.matchAll(/\\.|[{}]/gs)].filter(([match]) => match.length === 1).map((match) => match.index);
 }
 
-/** The spelling of a value (RFC 4514 section 2.4) that may be anywhere in it; other characters stay as UTF-8. */
+/** Escapes a value (RFC 4514 section 2.4) for any place in a DN. Other characters stay as UTF-8. */
 function escapeDnValue(value: string): string {
   return value.replace(/^[ #]|["+,;<>\\]| $/g, '\\$&').replaceAll('\0', '\\00');
 }

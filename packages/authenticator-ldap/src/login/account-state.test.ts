@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { entry } from '../testing/memory-directory.ts';
+import { entry } from '../directory/testing/memory-directory.ts';
 import {
   accountAttributes,
   accountText,
   generalizedTime,
-  judgeAccount,
+  readAccountState,
   shadowDay,
   windowsTime,
 } from './account-state.ts';
@@ -18,11 +18,11 @@ const day = 86_400_000;
 
 type Values = Readonly<Record<string, string>>;
 
-function judged(values: Values, since?: number) {
+function stateOf(values: Values, since?: number) {
   const attributes = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, [value]]));
-  return judgeAccount(entry('uid=alice', attributes), { now, ...(since !== undefined && { since }) });
+  return readAccountState(entry('uid=alice', attributes), { now, ...(since !== undefined && { since }) });
 }
-const reason = (values: Values, since?: number) => judged(values, since).refusal?.reason;
+const reason = (values: Values, since?: number) => stateOf(values, since).refusal?.reason;
 
 describe('an account', () => {
   const computed = 'msDS-User-Account-Control-Computed';
@@ -113,7 +113,7 @@ describe('an account', () => {
       'password-changed',
     );
     expect(reason({ [attribute]: write(now + second) })).toBeUndefined();
-    expect(judged({ [attribute]: write(now) }, now).seen).toEqual([]);
+    expect(stateOf({ [attribute]: write(now) }, now).seen).toEqual([]);
   });
 
   test('a disabled one is disabled whatever else it is', () => {
@@ -122,42 +122,39 @@ describe('an account', () => {
 
   test.each(['yes', 'true ', '1'])('a flag of %j is an error', (value) => {
     for (const flag of ['nsAccountLock', 'pwdReset', 'ds-pwp-account-disabled']) {
-      expect(() => judged({ [flag]: value })).toThrow(`the attribute ${flag} of uid=alice is no flag`);
+      expect(() => stateOf({ [flag]: value })).toThrow(`the attribute ${flag} of uid=alice is no flag`);
     }
   });
 
-  test.each(accountAttributes)(
-    'with a %s that can not be read is an error or locked, and never passes',
-    (attribute) => {
-      const values = { [attribute]: 'not a value' };
-      if (attribute === 'pwdAccountLockedTime') expect(reason(values)).toBe('locked');
-      else {
-        expect(() => judged(values, now)).toThrow(`the attribute ${attribute} of uid=alice is no`);
-        expect(() => judged(values, now)).not.toThrow('not a value');
-      }
-    },
-  );
+  test.each(accountAttributes)("with a %s that can't be read is an error or locked, and never passes", (attribute) => {
+    const values = { [attribute]: 'not a value' };
+    if (attribute === 'pwdAccountLockedTime') expect(reason(values)).toBe('locked');
+    else {
+      expect(() => stateOf(values, now)).toThrow(`the attribute ${attribute} of uid=alice is no`);
+      expect(() => stateOf(values, now)).not.toThrow('not a value');
+    }
+  });
 
   const ofEach = { userAccountControl: '512', [computed]: '0', pwdLastSet: ticks(now), accountExpires: '0' };
   test.each(Object.keys(ofEach))('of Active Directory that does not show %s hides it', (attribute) => {
-    expect(judged(ofEach).hidden).toEqual([]);
+    expect(stateOf(ofEach).hidden).toEqual([]);
     const { [attribute as keyof typeof ofEach]: _, ...others } = ofEach;
-    expect(judged(others).hidden).toEqual([attribute]);
-    expect(accountText(judged(others))).toMatch(new RegExp(`; the service account can't read ${attribute}$`));
+    expect(stateOf(others).hidden).toEqual([attribute]);
+    expect(accountText(stateOf(others))).toMatch(new RegExp(`; the service account can't read ${attribute}$`));
   });
 
   test('of another directory shows what it has', () => {
-    expect(judged({ pwdChangedTime: time(now), shadowExpire: '-1' }).hidden).toEqual([]);
+    expect(stateOf({ pwdChangedTime: time(now), shadowExpire: '-1' }).hidden).toEqual([]);
   });
 
   test('is described for an operator', () => {
-    expect(accountText(judged({ nsAccountLock: 'true' }))).toBe(
+    expect(accountText(stateOf({ nsAccountLock: 'true' }))).toBe(
       'account state: disabled, by the attribute nsAccountLock',
     );
-    expect(accountText(judged({ pwdChangedTime: time(now) }))).toBe(
+    expect(accountText(stateOf({ pwdChangedTime: time(now) }))).toBe(
       'account state: nothing against the user in pwdChangedTime',
     );
-    expect(accountText(judged({}))).toBe('account state: not known, the entry shows none of its attributes');
+    expect(accountText(stateOf({}))).toBe('account state: not known, the entry shows none of its attributes');
   });
 });
 
@@ -221,8 +218,8 @@ describe('shadowDay', () => {
   });
 });
 
-test('a time that can not be read is an error that quotes no value, and so are two times', () => {
-  const bad = (values: Record<string, string[]>) => () => judgeAccount(entry('cn=x', values), { now });
+test("a time that can't be read is an error that quotes no value, and so are two times", () => {
+  const bad = (values: Record<string, string[]>) => () => readAccountState(entry('cn=x', values), { now });
   expect(bad({ accountExpires: ['soon'] })).toThrow('the attribute accountExpires of cn=x is no time');
   expect(bad({ accountExpires: ['soon'] })).not.toThrow('soon');
   const twice = ['20310501120000Z', '20310501120001Z'];

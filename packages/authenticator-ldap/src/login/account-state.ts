@@ -1,5 +1,5 @@
 import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
-import type { Entry } from '../connection/types.ts';
+import type { LdapEntry } from '../connection/types.ts';
 import type { Filter } from '../filter/filter.ts';
 import { onlyText } from './entry-values.ts';
 
@@ -21,7 +21,7 @@ interface Moments {
 }
 
 /** Whether a value of an attribute ends the account or the password. @throws Unreadable */
-type Ends = (text: string, moments: Moments, entry: Entry) => boolean;
+type Ends = (text: string, moments: Moments, entry: LdapEntry) => boolean;
 
 /** What is not understood may be meant to end an account. The message follows "the attribute … is". */
 class Unreadable extends Error {}
@@ -107,7 +107,7 @@ const rules: readonly Rule[] = [
 ];
 
 /** Without the computed attribute it is not known whether the lock has ended. */
-function isLockedOut(text: string, moments: Moments, entry: Entry): boolean {
+function isLockedOut(text: string, moments: Moments, entry: LdapEntry): boolean {
   return !shows(entry, computed) && isTime(windowsTime, () => true)(text, moments, entry);
 }
 
@@ -115,16 +115,16 @@ function isLockedOut(text: string, moments: Moments, entry: Entry): boolean {
  * pwdLastSet is 0 when the password must be changed, unless it never expires. It then hides when the password was changed, so
  * after a login it always counts.
  */
-function mustChange(text: string, moments: Moments, entry: Entry): boolean {
+function mustChange(text: string, moments: Moments, entry: LdapEntry): boolean {
   if (text !== '0') return false;
   return moments.since !== undefined || !hasBit(bits.lasting)(onlyText(entry, control) ?? '0', moments, entry);
 }
 
-function shows({ attributes }: Entry, attribute: string): boolean {
+function shows({ attributes }: LdapEntry, attribute: string): boolean {
   return (attributes.get(attribute.toLowerCase()) ?? []).length > 0;
 }
 
-/** The attributes that {@link judgeAccount} reads. A server leaves out those that it does not have. */
+/** The attributes that {@link readAccountState} reads. A server leaves out those that it does not have. */
 export const accountAttributes: readonly string[] = [...new Set(rules.map(([attribute]) => attribute))];
 
 /** An entry of the server that has `mark` in each of its entries, and in this one no `lock`. */
@@ -146,8 +146,8 @@ export const visiblyUnlocked: Filter = {
   filters: [withoutLock('entryCSN', 'pwdAccountLockedTime'), withoutLock('nsUniqueId', 'nsAccountLock')],
 };
 
-/** Judges an account by its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
-export function judgeAccount(entry: Entry, moments: Moments): AccountState {
+/** Reads the state of an account from its entry alone. @throws AuthenticatorError `failed` when an attribute can't be read */
+export function readAccountState(entry: LdapEntry, moments: Moments): AccountState {
   const ofState = accountAttributes.filter((attribute) => !/^(createTimestamp|whenCreated)$/.test(attribute));
   const seen = ofState.filter((attribute) => shows(entry, attribute));
   const isActiveDirectory = inEachAccount.some((attribute) => shows(entry, attribute));
@@ -170,17 +170,17 @@ export function judgeAccount(entry: Entry, moments: Moments): AccountState {
  */
 export const resetFlag = 'pwdReset';
 
-/** Judges the account by that flag alone. @throws AuthenticatorError as {@link judgeAccount} */
-export function judgeReset(entry: Entry): AccountState {
+/** Reads the account state from that flag alone. @throws AuthenticatorError as {@link readAccountState} */
+export function readReset(entry: LdapEntry): AccountState {
   const flag = entry.attributes.get(resetFlag.toLowerCase()) ?? [];
-  return judgeAccount({ ...entry, attributes: new Map([[resetFlag.toLowerCase(), flag]]) }, { now: Date.now() });
+  return readAccountState({ ...entry, attributes: new Map([[resetFlag.toLowerCase(), flag]]) }, { now: Date.now() });
 }
 
 export function accountText({ refusal, seen, hidden }: AccountState): string {
   if (refusal) return `account state: ${refusal.reason}, by the attribute ${refusal.attribute}`;
   if (seen.length === 0) return 'account state: not known, the entry shows none of its attributes';
-  const unread = hidden.length > 0 ? `; the service account can't read ${hidden.join(', ')}` : '';
-  return `account state: nothing against the user in ${seen.join(', ')}${unread}`;
+  const unreadable = hidden.length > 0 ? `; the service account can't read ${hidden.join(', ')}` : '';
+  return `account state: nothing against the user in ${seen.join(', ')}${unreadable}`;
 }
 
 /** Milliseconds since 1970; undefined for no time, NaN for what is none. */

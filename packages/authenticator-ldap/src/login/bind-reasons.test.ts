@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { BindResult } from '../connection/types.ts';
-import { judgeBind } from './bind-reasons.ts';
+import { classifyBind } from './bind-reasons.ts';
 
 const answer = (code: number, more: Partial<BindResult> = {}): BindResult => ({
   code,
@@ -14,7 +14,7 @@ const windows = (data: string) =>
 
 describe('what the bind of a user says', () => {
   test('code 0 without complaints authenticates', () => {
-    expect(judgeBind(answer(0))).toEqual({ kind: 'authenticated', attempt: 'accepted' });
+    expect(classifyBind(answer(0))).toEqual({ kind: 'authenticated', attempt: 'accepted' });
   });
 
   test.each([
@@ -31,9 +31,9 @@ describe('what the bind of a user says', () => {
     ['5330', 'invalid-credentials', 'refused'],
     ['0', 'invalid-credentials', 'refused'],
   ])("49 with Active Directory's data %s is %s, and the password was %s", (data, reason, attempt) => {
-    const verdict = { kind: 'rejected', reason, attempt };
-    expect(judgeBind(answer(49, { diagnosticMessage: windows(data) }))).toEqual(verdict);
-    expect(judgeBind(answer(49, { diagnosticMessage: windows(data).toUpperCase() }))).toEqual(verdict);
+    const expected = { kind: 'rejected', reason, attempt };
+    expect(classifyBind(answer(49, { diagnosticMessage: windows(data) }))).toEqual(expected);
+    expect(classifyBind(answer(49, { diagnosticMessage: windows(data).toUpperCase() }))).toEqual(expected);
   });
 
   test.each([
@@ -41,14 +41,14 @@ describe('what the bind of a user says', () => {
     ...['AcceptSecurityContext error, data 533g', 'AcceptSecurityContext error, data 0x533'],
     ...['NotAcceptSecurityContext error, data 533', 'Invalid credentials; error, data 533'],
   ])('a text that is only like it gives no reason: %s', (diagnosticMessage) => {
-    expect(judgeBind(answer(49, { diagnosticMessage }))).toMatchObject({ reason: 'invalid-credentials' });
+    expect(classifyBind(answer(49, { diagnosticMessage }))).toMatchObject({ reason: 'invalid-credentials' });
   });
 
-  test("Active Directory's text is read beside code 49 only", () => {
+  test("Active Directory's text is read with code 49 only", () => {
     const diagnosticMessage = windows('533');
-    expect(judgeBind(answer(0, { diagnosticMessage }))).toMatchObject({ kind: 'authenticated' });
-    expect(judgeBind(answer(19, { diagnosticMessage }))).toMatchObject({ reason: 'locked' });
-    expect(judgeBind(answer(1, { diagnosticMessage }))).toMatchObject({ kind: 'unchecked' });
+    expect(classifyBind(answer(0, { diagnosticMessage }))).toMatchObject({ kind: 'authenticated' });
+    expect(classifyBind(answer(19, { diagnosticMessage }))).toMatchObject({ reason: 'locked' });
+    expect(classifyBind(answer(1, { diagnosticMessage }))).toMatchObject({ kind: 'unchecked' });
   });
 
   test.each([
@@ -59,7 +59,7 @@ describe('what the bind of a user says', () => {
     'password policy error %i is %s with each code that can carry it, also with 0',
     (passwordPolicyError, reason, attempt) => {
       for (const code of [0, 19, 49]) {
-        expect(judgeBind(answer(code, { passwordPolicyError }))).toEqual({ kind: 'rejected', reason, attempt });
+        expect(classifyBind(answer(code, { passwordPolicyError }))).toEqual({ kind: 'rejected', reason, attempt });
       }
     },
   );
@@ -68,28 +68,28 @@ describe('what the bind of a user says', () => {
     'password policy error %s leaves a success unchecked, and a refusal a refusal',
     (passwordPolicyError) => {
       for (const passwordMustChange of [true, false]) {
-        expect(judgeBind(answer(0, { passwordPolicyError, passwordMustChange }))).toMatchObject({
+        expect(classifyBind(answer(0, { passwordPolicyError, passwordMustChange }))).toMatchObject({
           kind: 'unchecked',
           attempt: 'unavailable',
           error: { code: 'failed' },
         });
       }
-      const of = (code: number) => judgeBind(answer(code, { passwordPolicyError }));
+      const of = (code: number) => classifyBind(answer(code, { passwordPolicyError }));
       expect(of(49)).toEqual({ kind: 'rejected', reason: 'invalid-credentials', attempt: 'refused' });
       expect(of(19)).toEqual({ kind: 'rejected', reason: 'locked', attempt: 'unavailable' });
       expect(of(53)).toEqual({ kind: 'rejected', reason: 'disabled', attempt: 'unavailable' });
     },
   );
 
-  test.each([0, 49])("389-DS' control beside code %i says that the password must be changed", (code) => {
-    const verdict = { kind: 'rejected', reason: 'password-expired', attempt: 'accepted' };
-    expect(judgeBind(answer(code, { passwordMustChange: true }))).toEqual(verdict);
+  test.each([0, 49])("389-DS' control with code %i says that the password must be changed", (code) => {
+    const expected = { kind: 'rejected', reason: 'password-expired', attempt: 'accepted' };
+    expect(classifyBind(answer(code, { passwordMustChange: true }))).toEqual(expected);
   });
 
   test('53 is disabled, whatever a password policy control says: 389-DS calls an inactive account locked there', () => {
     for (const passwordPolicyError of [0, 1, 2]) {
       const disabled = { kind: 'rejected', reason: 'disabled', attempt: 'unavailable' };
-      expect(judgeBind(answer(53, { passwordPolicyError }))).toEqual(disabled);
+      expect(classifyBind(answer(53, { passwordPolicyError }))).toEqual(disabled);
     }
   });
 
@@ -98,23 +98,23 @@ describe('what the bind of a user says', () => {
     [19, 'locked', 'unavailable'],
     [53, 'disabled', 'unavailable'],
   ])('a plain %i is %s, and the password was %s', (code, reason, attempt) => {
-    expect(judgeBind(answer(code))).toEqual({ kind: 'rejected', reason, attempt });
+    expect(classifyBind(answer(code))).toEqual({ kind: 'rejected', reason, attempt });
   });
 
   test.each([
     [8, 'unavailable', 'only over TLS'],
     [13, 'unavailable', 'only over TLS'],
-    [51, 'unavailable', 'cannot check passwords now'],
-    [52, 'unavailable', 'cannot check passwords now'],
+    [51, 'unavailable', "can't check passwords now"],
+    [52, 'unavailable', "can't check passwords now"],
   ])('a plain %i is an outage: %s, %s', (code, error, text) => {
     const message = expect.stringContaining(text);
-    expect(judgeBind(answer(code))).toMatchObject({ attempt: 'unavailable', error: { code: error, message } });
+    expect(classifyBind(answer(code))).toMatchObject({ attempt: 'unavailable', error: { code: error, message } });
   });
 
   test.each([1, 2, 3, 7, 9, 10, 14, 32, 34, 48, 50, 80, 118, 4096, -1])('a plain %i could not be checked', (code) => {
     const message = expect.stringContaining(`result code ${code},`);
-    const verdict = { kind: 'unchecked', attempt: 'unavailable', error: { code: 'failed', message } };
-    expect(judgeBind(answer(code))).toMatchObject(verdict);
+    const expected = { kind: 'unchecked', attempt: 'unavailable', error: { code: 'failed', message } };
+    expect(classifyBind(answer(code))).toMatchObject(expected);
   });
 
   test('only a success without an error authenticates, in any combination, and no text of the server is shown', () => {
@@ -128,10 +128,10 @@ describe('what the bind of a user says', () => {
     });
     fc.assert(
       fc.property(results, ({ passwordPolicyError, ...rest }) => {
-        const verdict = judgeBind({ ...rest, ...(passwordPolicyError !== undefined && { passwordPolicyError }) });
+        const outcome = classifyBind({ ...rest, ...(passwordPolicyError !== undefined && { passwordPolicyError }) });
         const clean = rest.code === 0 && passwordPolicyError === undefined && !rest.passwordMustChange;
-        expect(verdict.kind === 'authenticated').toBe(clean);
-        if (verdict.kind === 'unchecked') expect(verdict.error.message).not.toContain(rest.diagnosticMessage);
+        expect(outcome.kind === 'authenticated').toBe(clean);
+        if (outcome.kind === 'unchecked') expect(outcome.error.message).not.toContain(rest.diagnosticMessage);
       }),
     );
   });

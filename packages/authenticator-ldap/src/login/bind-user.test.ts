@@ -1,7 +1,7 @@
 import { onTestFinished, test, vi } from 'vitest';
-import { userOptions } from '../testing/ldap-options.ts';
-import { memoryDirectory } from '../testing/memory-directory.ts';
-import { stopTimers } from '../testing/stopped-timers.ts';
+import { stopTimers } from '../connection/testing/stopped-timers.ts';
+import { memoryDirectory } from '../directory/testing/memory-directory.ts';
+import { userOptions } from '../options/testing/ldap-options.ts';
 import { createDecoys } from './bind-user.ts';
 
 test('one user who is refused slowly, again and again, counts as one of those who were refused', async () => {
@@ -11,6 +11,6 @@ test('one user who is refused slowly, again and again, counts as one of those wh
   const decoys = createDecoys(memoryDirectory(), { user: userOptions(), serverTimeout: 1000 });
   for (let guess = 0; guess < 64; guess++) decoys.noteRefusal('uid=mallory', 900);
   decoys.noteRefusal('uid=alice', 0);
-  // It would wait for a timer that never ends.
+  // With mallory's time the decoy would wait for a timer that never ends.
   await decoys.bind({ signal: new AbortController().signal });
 });

@@ -1,23 +1,27 @@
 import { isUtf8 } from 'node:buffer';
 
-/** The content of a token. Neither part is ever empty. */
+/** What a token contains. Neither part is ever empty. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
 }
 
-/** Bytes of UTF-8. No directory has longer names. */
+/** The limit for a name in bytes of UTF-8. No directory has longer names. */
 const maxUsernameBytes = 1024;
 
-/** The same. Some servers close the connection at a bind of less than 256 KiB, which would look like an outage. */
+/**
+ * The limit for a password in bytes of UTF-8. Some servers hang up at a bind of less than 256 KiB,
+ * which looks like an outage.
+ */
 const maxPasswordBytes = 65_536;
 
 /**
- * Reads `tokenPrefix` + base64 of `user:password`, either alphabet (RFC 4648 sections 4 and 5), with or without padding.
- * The first colon divides; more of them belong to the password. In each alphabet only one spelling of a text is valid:
- * a token that differs when it is encoded again is refused, so that there is no second valid token.
+ * Reads `tokenPrefix` + base64 of `user:password`, either alphabet (RFC 4648 sections 4 and 5),
+ * with or without padding. The first colon separates name and password, and further colons belong
+ * to the password. In each alphabet only one spelling of a text is valid: a token that differs when
+ * it is encoded again is refused, so that there is no second valid token.
  *
- * @returns undefined for any other token: it is not for this plugin
+ * @returns undefined for any other token, which is not for this plugin
  */
 export function readCredentials(token: string, tokenPrefix: string): Credentials | undefined {
   if (!token.startsWith(tokenPrefix)) return undefined;
@@ -31,7 +35,11 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
   return isUsername(username) && isPassword(password) ? { username, password } : undefined;
 }
 
-/** The token of a name and a password; undefined where none can have them: a name has no colon, and the name is not blank. */
+/**
+ * Makes the token of a name and a password.
+ *
+ * @returns undefined where no token can have them: the name is blank or has a colon
+ */
 export function writeCredentials({ username, password }: Credentials, tokenPrefix: string): string | undefined {
   const token = tokenPrefix + Buffer.from(`${username}:${password}`).toString('base64');
   const read = readCredentials(token, tokenPrefix);
@@ -39,7 +47,10 @@ export function writeCredentials({ username, password }: Credentials, tokenPrefi
   return isSame && claimedName(read) !== undefined ? token : undefined;
 }
 
-/** As directories compare names: without regard to case, to how letters are composed, and to extra spaces. */
+/**
+ * Returns the name as directories compare names: without regard to case, to how letters are
+ * composed, and to extra spaces.
+ */
 export function claimedName(credentials: Credentials | undefined): string | undefined {
   return credentials?.username.normalize('NFKC').toLowerCase().trim().replace(/\s+/gu, ' ') || undefined;
 }
@@ -52,13 +63,16 @@ function decodeBase64(text: string): Buffer | undefined {
   return text === spelling || text === spelling.replace(/=+$/, '') ? bytes : undefined;
 }
 
-/** Whether a text can be a name. A client writes U+FFFD for what it can not read: two names could become one. */
+/** Whether a text can be a name. A client writes U+FFFD for what it can't read, so two names could become one. */
 export function isUsername(text: string): boolean {
   if (text === '' || !text.isWellFormed()) return false;
   return Buffer.byteLength(text) <= maxUsernameBytes && !/[\p{Cc}\uFFFD]/u.test(text);
 }
 
-/** An empty password would be no authentication at all (RFC 4513 section 5.1.2), and some servers stop at a NUL. */
+/**
+ * Whether a text can be a password. An empty one is no authentication (RFC 4513 section 5.1.2), and
+ * some servers stop at a NUL.
+ */
 function isPassword(text: string): boolean {
   return text !== '' && Buffer.byteLength(text) <= maxPasswordBytes && !/[\0\uFFFD]/.test(text);
 }

@@ -1,7 +1,7 @@
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { entry } from '../testing/memory-directory.ts';
+import { entry } from '../directory/testing/memory-directory.ts';
 import { attributeValue, textsOf } from './entry-values.ts';
 
 const attributeText = (attribute: string, value: Buffer) =>

@@ -1,33 +1,43 @@
 import { isUtf8 } from 'node:buffer';
 import { AuthenticatorError } from '@sallyport/authenticator';
-import type { Entry } from '../connection/types.ts';
+import type { LdapEntry } from '../connection/types.ts';
 
-/** The DN. @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not UTF-8 */
-export function entryDn({ dn }: Entry, what: string): string {
+/**
+ * Returns the DN.
+ *
+ * @throws AuthenticatorError `failed` when it is empty (a bind with it would be anonymous) or not
+ *   UTF-8
+ */
+export function entryDn({ dn }: LdapEntry, what: string): string {
   if (dn !== undefined && dn !== '') return dn;
   const bad = dn === '' ? 'an empty DN' : 'a DN that is not UTF-8';
   throw new AuthenticatorError('failed', `the directory gave ${bad} for ${what}: look at the entry there`);
 }
 
 /**
- * The values of an attribute, none if the entry does not show it.
+ * Returns the values of an attribute, none if the entry does not show it.
  *
  * @param attribute in any case, options such as `;binary` included
  * @throws AuthenticatorError `failed` when the server gave only a part of them, as Active Directory does beyond 1,500
  *   (`member;range=0-1499`, MS-ADTS section 3.1.1.3.1.3.3): the rest would be missing without a trace
  */
-export function valuesOf(entry: Entry, attribute: string): readonly Buffer[] {
+export function valuesOf(entry: LdapEntry, attribute: string): readonly Buffer[] {
   const key = attribute.toLowerCase();
   const values = entry.attributes.get(key);
   if (values !== undefined && values.length > 0) return values;
   const isCut = [...entry.attributes.keys()].some((other) => other.startsWith(`${key};range=`));
   if (!isCut) return [];
-  const why = 'the entry has more values than the server shows at once; for groups, search for them by groups.filter';
+  const why =
+    'the entry has more values than the server sends in one answer; for groups, search for them by groups.filter';
   throw new AuthenticatorError('failed', `the server gave a part of the attribute ${attribute} of ${entry.dn}: ${why}`);
 }
 
-/** The same as text. @throws AuthenticatorError `failed`, also when a value is no text; it quotes nothing of the value */
-export function textsOf(entry: Entry, attribute: string): readonly string[] {
+/**
+ * Returns the values as text.
+ *
+ * @throws AuthenticatorError `failed`, as `valuesOf` and for a value that is not text, unquoted
+ */
+export function textsOf(entry: LdapEntry, attribute: string): readonly string[] {
   return valuesOf(entry, attribute).map((value) => {
     const form = formOf(attribute);
     const text = form.write(value);
@@ -37,27 +47,33 @@ export function textsOf(entry: Entry, attribute: string): readonly string[] {
   });
 }
 
-/** The only value, if it is not empty. @throws AuthenticatorError `failed` for several: they have no order */
-export function onlyText(entry: Entry, attribute: string): string | undefined {
+/**
+ * Returns the only value, if it is not empty.
+ *
+ * @throws AuthenticatorError `failed` for several values, which have no order
+ */
+export function onlyText(entry: LdapEntry, attribute: string): string | undefined {
   const [text, ...more] = textsOf(entry, attribute);
   if (more.length === 0) return text || undefined;
   const problem = `${entry.dn} has ${more.length + 1} values of the attribute ${attribute}, which must have one`;
   throw new AuthenticatorError('failed', `${problem}: name an attribute with a single value, or fix the entry`);
 }
 
-/** The value that {@link textsOf} writes as this text, for a search. @returns undefined when no value is written so */
+/**
+ * Finds the value that {@link textsOf} writes as this text, for a search.
+ *
+ * @returns undefined when no value is written so
+ */
 export function attributeValue(attribute: string, text: string): Buffer | undefined {
   const { read, write } = formOf(attribute);
   const value = read(text);
   return value.length > 0 && write(value) === text ? value : undefined;
 }
 
-/** How values of an attribute are written as text. */
 interface Form {
   readonly what: string;
-  /** @returns undefined for what is none */
   write(value: Buffer): string | undefined;
-  /** The bytes of a text that `write` made; any others for another text. */
+  /** Returns the bytes of a text that `write` made, and any bytes for another text. */
   read(text: string): Buffer;
 }
 
@@ -71,7 +87,7 @@ const plain: Form = {
   read: (text) => Buffer.from(text),
 };
 
-/** The first three groups have their bytes reversed (MS-DTYP section 2.3.4). */
+/** The order of the bytes of a GUID: those of the first three groups are reversed (MS-DTYP section 2.3.4). */
 const guidOrder = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 const reordered = (bytes: Buffer) => Buffer.from(guidOrder.map((from) => bytes[from] ?? 0));
 
@@ -85,7 +101,7 @@ const guid: Form = {
   read: (text) => reordered(Buffer.from(text.replaceAll('-', ''), 'hex')),
 };
 
-/** `S-1-` with the authority and up to 15 sub-authorities (MS-DTYP sections 2.4.2.1 and 2.4.2.2). */
+/** A SID is `S-1-` with the authority and up to 15 sub-authorities (MS-DTYP sections 2.4.2.1 and 2.4.2.2). */
 const sid: Form = {
   what: 'SID',
   write(value) {
@@ -107,7 +123,7 @@ const sid: Form = {
   },
 };
 
-/** Attributes of Active Directory that are bytes, in lower case. All others are UTF-8. */
+/** The attributes of Active Directory that are bytes, in lower case. All others are UTF-8. */
 const forms: ReadonlyMap<string, Form> = new Map([
   ['objectguid', guid],
   ['ms-ds-consistencyguid', guid],
@@ -115,7 +131,6 @@ const forms: ReadonlyMap<string, Form> = new Map([
   ['sidhistory', sid],
 ]);
 
-/** @param attribute its name in any case, options such as `;binary` allowed */
 function formOf(attribute: string): Form {
   return forms.get(attribute.toLowerCase().split(';')[0] ?? '') ?? plain;
 }

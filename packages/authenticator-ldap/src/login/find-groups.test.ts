@@ -1,12 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
-import type { Entry, SearchRequest } from '../connection/types.ts';
+import type { LdapEntry, SearchRequest } from '../connection/types.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import type { Filter } from '../filter/filter.ts';
 import { parseNameTemplate } from '../filter/templates.ts';
+import {
+  attributeGroups,
+  filterTemplate,
+  groupsBase,
+  peopleBase,
+  searchedGroups,
+} from '../options/testing/ldap-options.ts';
 import type { GroupOptions } from '../options/types.ts';
-import { attributeGroups, groupsBase, peopleBase, searchedGroups, template } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { findGroups, type Group, groupAttributes, userAnswerBytes, walkGroups } from './find-groups.ts';
 
 const signal = new AbortController().signal;
@@ -17,7 +23,7 @@ const groupOf = (name: string, ...members: string[]) => entry(dnOf(name), { cn: 
 async function groups(
   options: GroupOptions,
   script: MemoryDirectoryOptions,
-  user: Entry = entry(userDn, { uid: ['alice'] }),
+  user: LdapEntry = entry(userDn, { uid: ['alice'] }),
 ) {
   const directory = memoryDirectory(script);
   const call = { signal };
@@ -44,7 +50,7 @@ describe('groups by search', () => {
   });
 
   test('may be looked for by the name and by attributes of the user', async () => {
-    const filter = template('(|(memberUid={username})(gidNumber={attribute:GIDnumber}))');
+    const filter = filterTemplate('(|(memberUid={username})(gidNumber={attribute:GIDnumber}))');
     const options = searchedGroups({ filter });
     const entries = [
       entry(dnOf('named'), { cn: ['named'], memberUid: ['alice'] }),
@@ -57,7 +63,7 @@ describe('groups by search', () => {
   });
 
   test('without a value to look for, no server is asked', async () => {
-    const options = searchedGroups({ filter: template('(gidNumber={attribute:gidNumber})') });
+    const options = searchedGroups({ filter: filterTemplate('(gidNumber={attribute:gidNumber})') });
     const { directory, found } = await groups(options, {});
     expect(await found).toEqual([]);
     expect(directory.searches).toEqual([]);
@@ -82,12 +88,12 @@ describe('groups by search', () => {
   });
 
   test('the filter is filled for each group by itself', async () => {
-    const filter = template('(&(member={dn})(!(owner={dn})))');
+    const filter = filterTemplate('(&(member={dn})(!(owner={dn})))');
     const options = searchedGroups({ filter, nested: true });
     const entries = [
       groupOf('a', userDn),
       groupOf('b', userDn),
-      // Owned by one of the two groups, and a member of it is the other.
+      // One of the two groups owns it, and the other is a member of it.
       entry(dnOf('c'), { cn: ['c'], member: [dnOf('a')], owner: [dnOf('b')] }),
     ];
     expect(await (await groups(options, { entries })).found).toEqual(['a', 'b', 'c']);
@@ -101,7 +107,7 @@ describe('groups by search', () => {
   });
 
   test('a group has no name and no attribute that a filter could ask for', async () => {
-    const filter = template('(|(member={dn})(memberUid={username}))');
+    const filter = filterTemplate('(|(member={dn})(memberUid={username}))');
     const entries = [groupOf('a', userDn), entry(dnOf('b'), { cn: ['b'], memberUid: ['a'] }), groupOf('c', dnOf('a'))];
     const { directory, found } = await groups(searchedGroups({ filter, nested: true }), { entries });
     expect(await found).toEqual(['a', 'c']);
@@ -120,7 +126,7 @@ describe('groups by search', () => {
 });
 
 describe('a search for groups that is not the whole answer fails the login', () => {
-  const failing = async (answer: (request: SearchRequest) => { code?: number; entries?: readonly Entry[] }) =>
+  const failing = async (answer: (request: SearchRequest) => { code?: number; entries?: readonly LdapEntry[] }) =>
     (await groups(searchedGroups({ maxGroups: 2 }), { onSearch: answer })).found;
   const many = ['a', 'b', 'c'].map((name) => groupOf(name));
 
@@ -201,7 +207,7 @@ describe('groups from an attribute of the user', () => {
 
   test('may have their groups searched for', async () => {
     const entries = [groupOf('b', dnOf('a')), groupOf('c', dnOf('b'))];
-    const nested = { filter: template('(member={dn})'), scope: 'sub' as const };
+    const nested = { filter: filterTemplate('(member={dn})'), scope: 'sub' as const };
     const { directory, found } = await groups(attributeGroups({ nested }), { entries }, member(dnOf('a')));
     expect(await found).toEqual(['a', 'b', 'c']);
     expect(directory.searches).toHaveLength(3);
@@ -246,7 +252,7 @@ function walker(edges: readonly (readonly number[])[]) {
   return { calls, parentsOf };
 }
 
-/** Levels by which each reachable group is away, by relaxation: another way than the walk's. */
+/** Counts the levels to each reachable group by relaxation, which is not how the walk does it. */
 function distances(direct: readonly number[], edges: readonly (readonly number[])[]): ReadonlyMap<number, number> {
   const distance = new Map(direct.map((one) => [one, 1]));
   for (let round = 0; round < edges.length; round += 1) {

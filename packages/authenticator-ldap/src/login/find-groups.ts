@@ -1,6 +1,6 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { oneLine } from '@sallyport/plugin-options';
-import type { Entry, SearchRequest } from '../connection/types.ts';
+import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { firstRdn, isBelow } from '../filter/distinguished-name.ts';
 import type { Filter } from '../filter/filter.ts';
@@ -11,7 +11,7 @@ import { entryDn, onlyText, textsOf, valuesOf } from './entry-values.ts';
 import type { DirectoryUser } from './find-user.ts';
 import { searchEntries } from './find-user.ts';
 
-/** The names of all groups of a user, sorted. @throws AuthenticatorError `failed` if they may not be all */
+/** Returns the names of all groups of a user, sorted. @throws AuthenticatorError `failed` if some may be missing */
 export async function findGroups(
   directory: Directory,
   options: GroupOptions,
@@ -21,25 +21,27 @@ export async function findGroups(
   const groups =
     options.by === 'attribute' && options.nested === undefined
       ? await walkGroups(groupsOfAttribute(options, user), options)
-      : (await directory.withService((connection) => searched(connection, options, user, call.signal), call)).value;
+      : (await directory.withService((connection) => searchLevels(connection, options, user, call.signal), call)).value;
   return [...new Set(groups.map(({ name }) => name))].sort();
 }
 
-/** The attributes of the user that the search for groups needs. */
 export function groupAttributes(options: GroupOptions | undefined): readonly string[] {
   if (options === undefined) return [];
   if (options.by === 'attribute') return [options.attribute];
-  return [...options.filter.placeholders].flatMap((placeholder) => attributeWithin(placeholder) ?? []);
+  return [...options.filter.placeholders].flatMap((placeholder) => attributeOf(placeholder) ?? []);
 }
 
-/** The limit in bytes for an answer with the user's entry: one MiB, and one KiB more for each group that it may hold. */
+/**
+ * The limit in bytes for an answer with the user's entry: one MiB, and one KiB more for each group
+ * that it may contain.
+ */
 export function userAnswerBytes(options: GroupOptions | undefined): number {
   const groups = options?.by === 'attribute' ? options.maxGroups : 0;
   return Math.min(16 * 1024, 1024 + groups) * 1024;
 }
 
-/** All levels are searched on one connection, so that they show one state of one server. */
-async function searched(
+/** Searches all levels on one connection, so that they show one state of one server. */
+async function searchLevels(
   connection: SearchConnection,
   options: GroupOptions,
   user: DirectoryUser,
@@ -57,7 +59,6 @@ async function searched(
   return await walkGroups(direct, options, parentsOf);
 }
 
-/** The filter for the user's own groups; undefined when nothing can match. */
 export function userFilter(
   { filter }: Extract<GroupOptions, { by: 'search' }>,
   { dn, username, entry }: DirectoryUser,
@@ -65,16 +66,16 @@ export function userFilter(
   return filter.fill((placeholder) => {
     if (placeholder === 'dn') return [dn];
     if (placeholder === 'username') return [username];
-    const attribute = attributeWithin(placeholder);
+    const attribute = attributeOf(placeholder);
     return attribute === undefined ? [] : valuesOf(entry, attribute);
   });
 }
 
-function attributeWithin(placeholder: string): string | undefined {
+function attributeOf(placeholder: string): string | undefined {
   return /^attribute:(.+)$/s.exec(placeholder)?.[1];
 }
 
-/** The filter for the groups that a whole level is in. A group has a DN and nothing else that a filter could use. */
+/** Makes the filter for the groups that a whole level is in. Of a group, a filter can use the DN and nothing else. */
 function parentsFilter(template: FilterTemplate, groups: readonly Group[]): Filter | undefined {
   const filters = groups.flatMap(({ dn }) => template.fill((placeholder) => (placeholder === 'dn' ? [dn] : [])) ?? []);
   return filters.length > 1 ? { kind: 'or', filters } : filters[0];
@@ -86,7 +87,7 @@ function groupsOfAttribute(
 ): readonly Group[] {
   const groups: Group[] = [];
   for (const dn of textsOf(entry, attribute)) {
-    // It would be below no base, and so be left out.
+    // A text that is no DN would be below no base, and so be ignored.
     if (firstRdn(dn) === undefined) {
       throw new AuthenticatorError('failed', `a value of the user's ${attribute} is no DN: "${oneLine(dn)}"`);
     }
@@ -107,7 +108,7 @@ export interface Group {
 
 type GroupPlace = Pick<GroupOptions, 'bases' | 'name' | 'maxGroups'> & { readonly scope: 'one' | 'sub' };
 
-/** All groups that a filter finds. @throws AuthenticatorError `failed` for whatever is not the whole answer */
+/** Searches all groups that a filter finds. @throws AuthenticatorError `failed` if the answer is not whole */
 async function searchGroups(
   connection: SearchConnection,
   { bases, scope, name, maxGroups }: GroupPlace,
@@ -116,11 +117,11 @@ async function searchGroups(
 ): Promise<readonly Group[]> {
   if (filter === undefined) return [];
   const groups: Group[] = [];
-  // What names them, and never their members. `1.1` asks for no attribute (RFC 4511 section 4.5.1.8).
+  // Only their names are read, and never their members. `1.1` asks for no attribute (RFC 4511 section 4.5.1.8).
   const named = name.attributes.filter((attribute) => attribute !== 'dn');
   const attributes = named.length === 0 ? ['1.1'] : named;
   for (const base of bases) {
-    // One more than allowed distinguishes too many groups from a limit of the server.
+    // One more group than allowed distinguishes too many groups from a limit of the server.
     const request: SearchRequest = { base, scope, filter, attributes, sizeLimit: maxGroups + 1 };
     const place = { what: 'the search for groups', base } as const;
     const { entries, isCut } = await searchEntries(connection, request, place, signal);
@@ -136,10 +137,11 @@ async function searchGroups(
 }
 
 /**
- * A group by its entry. Every group that the search finds must have exactly one name: a group that is left out, or that
- * gets one of two names, would give the user other rights than the directory does.
+ * Reads a group from its entry. Every group that the search finds must have exactly one name: a
+ * missing group, or one with one of two names, would give the user other rights than the directory
+ * does.
  */
-function groupOfEntry(entry: Entry, template: NameTemplate): Group {
+function groupOfEntry(entry: LdapEntry, template: NameTemplate): Group {
   const dn = entryDn(entry, 'a group');
   const name = template.fill((attribute) => (attribute === 'dn' ? dn : onlyText(entry, attribute)));
   if (name !== undefined) return { dn, name };
@@ -149,9 +151,9 @@ function groupOfEntry(entry: Entry, template: NameTemplate): Group {
 }
 
 /**
- * A group by its DN alone, as `memberOf` gives it: its name comes from the first level.
+ * Reads a group from its DN alone, as `memberOf` gives it: its name comes from the first level.
  *
- * @returns undefined when the first level lacks the attributes of the name: then the entry is none of the groups that count
+ * @returns undefined when the first level lacks the attributes of the name: then the entry does not count as a group
  * @throws AuthenticatorError `failed` when it has two values for one attribute
  */
 function groupOfDn(dn: string, template: NameTemplate): Group | undefined {
@@ -165,8 +167,9 @@ function groupOfDn(dn: string, template: NameTemplate): Group | undefined {
 }
 
 /**
- * Collects the groups that the user is in, and with `parentsOf` those that these are in, level by level. It calls
- * `parentsOf` once a level, and never for a group that was seen before, so cycles end.
+ * Collects the groups that the user is in, and with `parentsOf` the groups that these are in, level by level. It calls
+ * `parentsOf` once for each level, and never for a group that was seen before, so cycles end.
+ *
  * @throws AuthenticatorError `failed` over a limit: a part of the groups is no answer
  */
 export async function walkGroups(

@@ -2,53 +2,53 @@ import { randomUUID } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import { ServerError } from '../connection/server-error.ts';
-import type { Entry } from '../connection/types.ts';
+import type { LdapEntry } from '../connection/types.ts';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
+import { filterTemplate, peopleBase, userOptions } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { peopleBase, template, userOptions } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
-import { type Finding, findUser } from './find-user.ts';
+import { findUser, type UserSearchResult } from './find-user.ts';
 
 const signal = new AbortController().signal;
-const robots = 'ou=robots,dc=example,dc=com';
+const services = 'ou=services,dc=example,dc=com';
 const alice = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], mail: ['alice@example.com'], sn: ['Liddell'] });
-const bob = entry(`uid=bob,${robots}`, { uid: ['bob'] });
+const bob = entry(`uid=bob,${services}`, { uid: ['bob'] });
 
 const twoBases = (scope: 'one' | 'sub' = 'sub'): UserOptions['find'] => ({
   by: 'search',
-  bases: [peopleBase, robots],
+  bases: [peopleBase, services],
   scope,
-  filter: template('(uid={username})'),
+  filter: filterTemplate('(uid={username})'),
 });
 const byDn: UserOptions['find'] = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) };
 
-type Usable = Exclude<Finding, { kind: 'unusable' }>;
+type Usable = Exclude<UserSearchResult, { kind: 'unusable' }>;
 
-/** `finding` throws for what is unusable. */
+/** Looks for a user. `result` rejects for an unusable entry. */
 async function find(username: string, options: Partial<UserOptions>, script: MemoryDirectoryOptions) {
   const directory = memoryDirectory({ entries: [alice, bob], ...script });
   const search = { username, options: userOptions(options), moreAttributes: [], maxBytes: 1000 };
-  const finding: Promise<Usable> = findUser(directory, search, { signal }).then(({ value }) => {
+  const result: Promise<Usable> = findUser(directory, search, { signal }).then(({ value }) => {
     if (value.kind === 'unusable') throw value.error;
     return value;
   });
-  // Waited for here, so that the searches are complete also when it fails.
-  await finding.catch(() => {});
-  return { directory, finding };
+  // The wait makes the searches complete, even when it fails.
+  await result.catch(() => {});
+  return { directory, result };
 }
 
-const answers = (code: number, entries: readonly Entry[] = []) => ({ onSearch: () => ({ code, entries }) });
+const answers = (code: number, entries: readonly LdapEntry[] = []) => ({ onSearch: () => ({ code, entries }) });
 
 describe('finding a user by search', () => {
   test.each(['alice', 'bob', 'nobody', '*', 'a)(uid=*'])('searches every base once for %s', async (username) => {
-    const { directory, finding } = await find(username, { find: twoBases() }, {});
-    expect((await finding).kind).toBe(['alice', 'bob'].includes(username) ? 'found' : 'none');
+    const { directory, result } = await find(username, { find: twoBases() }, {});
+    expect((await result).kind).toBe(['alice', 'bob'].includes(username) ? 'found' : 'none');
     expect(directory.visits).toBe(1);
     const filter = { kind: 'equality', attribute: 'uid', value: Buffer.from(username) };
     const rest = { scope: 'sub', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
     expect(directory.searches).toEqual([
       { base: peopleBase, ...rest },
-      { base: robots, ...rest },
+      { base: services, ...rest },
     ]);
   });
 
@@ -68,62 +68,62 @@ describe('finding a user by search', () => {
 
   test('an entry that is below both bases counts once', async () => {
     const below: UserOptions['find'] = { ...twoBases(), bases: [peopleBase, 'dc=example,dc=com'] } as never;
-    const { directory, finding } = await find('alice', { find: below }, {});
-    expect(await finding).toMatchObject({ kind: 'found', user: { username: 'alice' } });
+    const { directory, result } = await find('alice', { find: below }, {});
+    expect(await result).toMatchObject({ kind: 'found', user: { username: 'alice' } });
     expect(directory.searches).toHaveLength(2);
   });
 
   test('two entries are ambiguous, be they below one base or two', async () => {
-    const twin = entry(`uid=alice,${robots}`, { uid: ['alice'] });
+    const twin = entry(`uid=alice,${services}`, { uid: ['alice'] });
     for (const entries of [
       [alice, twin],
       [alice, entry(`uid=alice,ou=a,${peopleBase}`, { uid: ['alice'] })],
     ]) {
-      const { directory, finding } = await find('alice', { find: twoBases() }, { entries });
-      expect(await finding).toEqual({ kind: 'ambiguous', entries: entries.map(({ dn }) => dn) });
+      const { directory, result } = await find('alice', { find: twoBases() }, { entries });
+      expect(await result).toEqual({ kind: 'ambiguous', entries: entries.map(({ dn }) => dn) });
       expect(directory.searches).toHaveLength(2);
     }
   });
 
   test('one entry found through two bases is one, and another spelling of its DN is not', async () => {
-    expect(await (await find('alice', { find: twoBases() }, answers(0, [alice]))).finding).toMatchObject({
+    expect(await (await find('alice', { find: twoBases() }, answers(0, [alice]))).result).toMatchObject({
       kind: 'found',
     });
     let count = 0;
     const respelled = { ...alice, dn: `UID=alice,${peopleBase}` };
     const onSearch = () => ({ entries: [count++ === 0 ? alice : respelled] });
-    expect(await (await find('alice', { find: twoBases() }, { onSearch })).finding).toMatchObject({
+    expect(await (await find('alice', { find: twoBases() }, { onSearch })).result).toMatchObject({
       kind: 'ambiguous',
     });
   });
 
   test('entries whose DN is not UTF-8 are never taken for the same', async () => {
     const nameless = { ...alice, dn: undefined };
-    expect(await (await find('alice', { find: twoBases() }, answers(0, [nameless]))).finding).toMatchObject({
+    expect(await (await find('alice', { find: twoBases() }, answers(0, [nameless]))).result).toMatchObject({
       kind: 'ambiguous',
     });
   });
 
   test.each([0, 1, 2])('a size limit that is passed is ambiguous, with %i entries seen', async (seen) => {
-    const { finding } = await find('alice', {}, answers(4, [alice, bob].slice(0, seen)));
-    expect((await finding).kind).toBe('ambiguous');
+    const { result } = await find('alice', {}, answers(4, [alice, bob].slice(0, seen)));
+    expect((await result).kind).toBe('ambiguous');
   });
 
   test('a referral is nothing found', async () => {
-    expect(await (await find('alice', {}, answers(10, [alice]))).finding).toEqual({ kind: 'none' });
+    expect(await (await find('alice', {}, answers(10, [alice]))).result).toEqual({ kind: 'none' });
   });
 
   test.each([3, 11, 18, 21, 34])('the code %i is a matter of this login', async (code) => {
-    const { finding } = await find('alice', {}, answers(code));
+    const { result } = await find('alice', {}, answers(code));
     const message = expect.stringContaining('the search for a user ended in');
-    await expect(finding).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed', message });
+    await expect(result).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed', message });
   });
 
   test.each([1, 2, 8, 32, 50, 51, 52, 53, 80, 4096])('the code %i is an error of the server', async (code) => {
-    const { finding } = await find('alice', {}, answers(code, [alice]));
-    await expect(finding).rejects.toBeInstanceOf(ServerError);
-    await expect(finding).rejects.toMatchObject({ kind: 'answer', step: 'search' });
-    await expect(finding).rejects.toThrow(peopleBase);
+    const { result } = await find('alice', {}, answers(code, [alice]));
+    await expect(result).rejects.toBeInstanceOf(ServerError);
+    await expect(result).rejects.toMatchObject({ kind: 'answer', step: 'search' });
+    await expect(result).rejects.toThrow(peopleBase);
   });
 });
 
@@ -134,9 +134,9 @@ test.each([
   const onSearch = () => {
     throw new ServerError('too-large', 'search', 'ldaps://a:636: search: too much');
   };
-  const { finding } = await find('alice', options, { onSearch });
-  await expect(finding).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
-  await expect(finding).rejects.toThrow('found too much: ldaps://a:636: search: too much: look for an entry');
+  const { result } = await find('alice', options, { onSearch });
+  await expect(result).rejects.toMatchObject({ name: 'AuthenticatorError', code: 'failed' });
+  await expect(result).rejects.toThrow('found too much: ldaps://a:636: search: too much: look for an entry');
 });
 
 test('the reason of the signal is thrown, whatever it is', async () => {
@@ -147,14 +147,14 @@ test('the reason of the signal is thrown, whatever it is', async () => {
     throw reason;
   };
   const search = { username: 'x', options: userOptions(), moreAttributes: [], maxBytes: 1000 };
-  const finding = findUser(memoryDirectory({ onSearch }), search, { signal: controller.signal });
-  await expect(finding).rejects.toBe(reason);
+  const result = findUser(memoryDirectory({ onSearch }), search, { signal: controller.signal });
+  await expect(result).rejects.toBe(reason);
 });
 
 describe('finding a user by a DN template', () => {
   test('reads the one entry, with the name escaped', async () => {
-    const { directory, finding } = await find('alice', { find: byDn }, {});
-    expect(await finding).toMatchObject({ kind: 'found', user: { dn: alice.dn, username: 'alice' } });
+    const { directory, result } = await find('alice', { find: byDn }, {});
+    expect(await result).toMatchObject({ kind: 'found', user: { dn: alice.dn, username: 'alice' } });
     const filter = { kind: 'present', attribute: 'objectClass' };
     const rest = { scope: 'base', filter, attributes: ['uid'], sizeLimit: 2, maxBytes: 1000 };
     expect(directory.searches).toEqual([{ base: alice.dn, ...rest }]);
@@ -163,7 +163,7 @@ describe('finding a user by a DN template', () => {
   });
 
   test.each([10, 32])('the code %i says that it is not there', async (code) => {
-    expect(await (await find('alice', { find: byDn }, answers(code))).finding).toEqual({ kind: 'none' });
+    expect(await (await find('alice', { find: byDn }, answers(code))).result).toEqual({ kind: 'none' });
   });
 
   test.each([
@@ -171,7 +171,7 @@ describe('finding a user by a DN template', () => {
     [50, undefined],
   ])('the code %i is none, and no error quotes the typed name', async (code, error) => {
     const typed = randomUUID();
-    const failure: unknown = await (await find(typed, { find: byDn }, answers(code))).finding.catch((reason) => reason);
+    const failure: unknown = await (await find(typed, { find: byDn }, answers(code))).result.catch((reason) => reason);
     expect(failure).toMatchObject(error === undefined ? { name: 'ServerError' } : { code: error });
     expect(String(failure)).not.toContain(typed);
   });
@@ -184,9 +184,9 @@ describe("a user's entry", () => {
     email: 'mail',
     extra: { 'example.com/phone': 'telephoneNumber', guid: 'objectGUID' },
   };
-  const read = async (one: Entry) =>
-    (await find('alice', { attributes }, answers(0, [one]))).finding.then(
-      (finding) => finding.kind === 'found' && finding.user,
+  const read = async (one: LdapEntry) =>
+    (await find('alice', { attributes }, answers(0, [one]))).result.then(
+      (result) => result.kind === 'found' && result.user,
     );
 
   test('gives username, uid, extra and email as the directory has them', async () => {

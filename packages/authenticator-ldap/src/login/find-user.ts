@@ -1,6 +1,6 @@
 import { AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
 import { ServerError } from '../connection/server-error.ts';
-import type { Entry, SearchRequest } from '../connection/types.ts';
+import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import { classifySearch, namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { anyEntry, type Filter } from '../filter/filter.ts';
@@ -8,34 +8,36 @@ import type { FilterTemplate } from '../filter/filter-template.ts';
 import type { UserOptions } from '../options/types.ts';
 import { attributeValue, entryDn, onlyText, textsOf } from './entry-values.ts';
 
-export type Finding =
+export type UserSearchResult =
   | { readonly kind: 'found'; readonly user: DirectoryUser }
   | { readonly kind: 'none' }
-  /** `entries` are the DNs of those that were seen. */
+  /** `entries` are the DNs of the entries that were seen. */
   | { readonly kind: 'ambiguous'; readonly entries: readonly string[] }
-  /** There is an entry, but the login can't use it. `error` is `failed`. */
+  /** There is an entry, but the login can't use it. The code of `error` is `failed`. */
   | { readonly kind: 'unusable'; readonly error: AuthenticatorError };
 
 export interface UserSearch {
-  /** As typed; of a user who has logged in, as the directory wrote it then. */
+  /** The name as typed, or for a user who has logged in, as the directory wrote it then. */
   readonly username: string;
-  /** True for a user who has logged in. Default: false. */
   readonly hasLoggedIn?: boolean;
-  /** Of a user who has logged in; left out: their login had none. */
+  /** The uid that the login of the user had, if it had one. */
   readonly uid?: string | undefined;
   readonly options: UserOptions;
-  /** Needed by the search for groups. */
+  /** The attributes that the search for groups needs. */
   readonly moreAttributes: readonly string[];
-  /** The limit for the entry as the server sends it. A name is enough to have it read, and reading blocks all logins. */
+  /**
+   * The limit for the entry as the server sends it. Anyone who sends a name has it read, and
+   * reading blocks all logins.
+   */
   readonly maxBytes: number;
 }
 
-/** Finds the one entry for a name. The server does the same for every name: one search for each base, always all. */
+/** Finds the one entry for a name. The server does the same work for every name: always one search for each base. */
 export async function findUser(
   directory: Directory,
   search: UserSearch,
   call: DirectoryCall,
-): Promise<Answered<Finding>> {
+): Promise<Answered<UserSearchResult>> {
   const { options, moreAttributes } = search;
   const { username, uid, email, extra } = options.attributes;
   const named = [username, uid, email, ...Object.values(extra), ...moreAttributes].filter((one) => one !== undefined);
@@ -74,7 +76,7 @@ async function findEntries(
     ? filterOfLogin(find.filter, options.attributes, search)
     : find.filter.fill((placeholder) => (placeholder === 'username' ? [username] : []));
   if (filter === undefined) return { entries: [], isCut: false };
-  const entries: Entry[] = [];
+  const entries: LdapEntry[] = [];
   let isCut = false;
   for (const base of find.bases) {
     const request = { base, scope: find.scope, filter, attributes, sizeLimit: 2, maxBytes };
@@ -87,9 +89,9 @@ async function findEntries(
 
 /**
  * Finds the entry whose login was answered with this name and uid. The typed name may have been another one, so
- * `{username}` stands for any text; the rest of the filter must still hold.
+ * `{username}` matches any text, and the rest of the filter must still match.
  *
- * Both the uid and the name are asked for: a directory need only have an index on one of them.
+ * The filter has both the uid and the name: a directory need only have an index on one of them.
  *
  * @returns undefined when no entry can have this uid
  */
@@ -106,29 +108,27 @@ function filterOfLogin(
   return { kind: 'and', filters: [equal(attributes.uid, value), ...filters] };
 }
 
-/** An entry that two overlapping bases find counts once. One server spells its DN in one way. */
-function distinctEntries(entries: readonly Entry[]): readonly Entry[] {
+/** Drops repeated entries, which two overlapping bases find. One server spells a DN in one way. */
+function distinctEntries(entries: readonly LdapEntry[]): readonly LdapEntry[] {
   return entries.filter(({ dn }, index) => dn === undefined || entries.findIndex((other) => other.dn === dn) === index);
 }
 
 /**
- * Bytes of all texts of a user, without the groups. Users may often write attributes of their own, and kube-apiserver
- * sends them on to other servers in headers, which have far less room.
+ * The limit in bytes for all texts of a user, without the groups. Users may often write attributes of their own, and
+ * kube-apiserver sends them on to other servers in headers, which must be far smaller.
  */
 const maxUserBytes = 65_536;
 
-/** A user as the directory has it. */
 export interface DirectoryUser extends Omit<UserInfo, 'groups'> {
   readonly dn: string;
-  /** With what the search for groups needs. */
-  readonly entry: Entry;
+  readonly entry: LdapEntry;
 }
 
 /**
  * Reads a user's entry: the username must have one value, `uid` may be missing, attributes in `extra` may be missing or
  * have many values. `email` becomes the key of that name in `extra`.
  */
-function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
+function readUser(entry: LdapEntry, { username, uid, email, extra }: UserOptions['attributes']): DirectoryUser {
   const dn = entryDn(entry, 'a user');
   const name = onlyText(entry, username);
   if (name === undefined) {
@@ -155,25 +155,26 @@ function readUser(entry: Entry, { username, uid, email, extra }: UserOptions['at
 
 export interface SearchPlace {
   readonly what: 'the search for a user' | 'the lookup of a user (user.dnTemplate)' | 'the search for groups';
-  /** Of the options: no DN that was made from a typed name. */
+  /** A DN of the options, and never one that was made from a typed name. */
   readonly base: string;
 }
 
 export interface FoundEntries {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly LdapEntry[];
   /** There are more entries than were asked for, or than the server gives. */
   readonly isCut: boolean;
 }
 
 /**
- * The entries that a search finds.
+ * Returns the entries that a search finds.
  *
- * A referral means no user (the entry would be on a server that is not configured). For groups it is an error of the
- * server: the groups elsewhere would be missing. A base that does not exist is an error of the server if it comes from
- * the options: a replica that is being filled answers so.
+ * A referral means no user (the entry would be on a server that is not configured). For groups it
+ * is an error of the server: the groups elsewhere would be missing. A base that does not exist is
+ * an error of the server if the options name it: a replica that is being filled answers so.
  *
- * @throws ServerError `answer` when the server can't answer, or lacks the base: another server may have it
- * @throws AuthenticatorError `failed` when only this search is concerned
+ * @throws ServerError `answer` when the server can't answer, or lacks the base: another server may
+ *   have it
+ * @throws AuthenticatorError `failed` when only this search fails
  */
 export async function searchEntries(
   connection: SearchConnection,

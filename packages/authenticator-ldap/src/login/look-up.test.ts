@@ -1,13 +1,18 @@
 import { describe, expect, test } from 'vitest';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import { filterText } from '../filter/filter.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
+import { filterTemplate, ldapOptions, peopleBase, userOptions } from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { ldapOptions, peopleBase, template, userOptions } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { lookUpUser } from './look-up.ts';
 
 const alice = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], mail: ['alice@example.com'] });
-const byMail = { by: 'search', bases: [peopleBase], scope: 'sub', filter: template('(mail={username})') } as const;
+const byMail = {
+  by: 'search',
+  bases: [peopleBase],
+  scope: 'sub',
+  filter: filterTemplate('(mail={username})'),
+} as const;
 const byDn = { by: 'dn', template: parseDnTemplate(`uid={username},${peopleBase}`) } as const;
 
 async function look(username: string, user: Partial<UserOptions> = {}, script: MemoryDirectoryOptions = {}) {
@@ -40,9 +45,9 @@ describe('looking a user up', () => {
     expect(await look(name, { find: byDn })).toEqual({ found: undefined, steps: [], filters: [] });
   });
 
-  test('shows the state of the account, also one that can not be read', async () => {
-    const strange = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], accountExpires: ['soon'] });
-    const { found, steps } = await look('alice', {}, { entries: [strange] });
+  test("shows the state of the account, even one that can't be read", async () => {
+    const unreadable = entry(`uid=alice,${peopleBase}`, { uid: ['alice'], accountExpires: ['soon'] });
+    const { found, steps } = await look('alice', {}, { entries: [unreadable] });
     expect(found).toEqual({ username: 'alice' });
     expect(steps.at(-1)).toMatch(/^account state: the attribute accountExpires of uid=alice,.+ is no time/);
   });

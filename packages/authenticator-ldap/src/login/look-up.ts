@@ -9,34 +9,44 @@ import { namedCode } from '../directory/result-codes.ts';
 import type { Answered, Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { type Filter, filterText } from '../filter/filter.ts';
 import type { LdapOptions } from '../options/types.ts';
-import { type AccountState, accountAttributes, accountText, judgeAccount, visiblyUnlocked } from './account-state.ts';
+import {
+  type AccountState,
+  accountAttributes,
+  accountText,
+  readAccountState,
+  visiblyUnlocked,
+} from './account-state.ts';
 import { isUsername } from './credentials.ts';
 import { textsOf } from './entry-values.ts';
 import { findGroups, groupAttributes, userAnswerBytes, userFilter } from './find-groups.ts';
-import { type DirectoryUser, type Finding, findUser, type UserSearch } from './find-user.ts';
+import { type DirectoryUser, findUser, type UserSearch, type UserSearchResult } from './find-user.ts';
 
 /** A call whose steps may be shown to an operator. */
 export interface TracedCall extends DirectoryCall {
   readonly trace?: AuthenticateContext['trace'];
 }
 
-type Wanted = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
+type SearchedUser = Pick<UserSearch, 'username' | 'hasLoggedIn' | 'uid'>;
 
-/** The user's entry, with what its groups need. @param more attributes to read as well */
+/**
+ * Finds the entry of a user, with the attributes that the search for groups needs.
+ *
+ * @param more further attributes to read
+ */
 export function findEntry(
   directory: Directory,
   options: LdapOptions,
-  wanted: Wanted,
+  searched: SearchedUser,
   { signal, trace }: TracedCall,
   more: readonly string[] = [],
-): Promise<Answered<Finding>> {
+): Promise<Answered<UserSearchResult>> {
   const { user, groups } = options;
   const moreAttributes = [...groupAttributes(groups), ...more];
-  const search = { ...wanted, options: user, moreAttributes, maxBytes: userAnswerBytes(groups) };
+  const search = { ...searched, options: user, moreAttributes, maxBytes: userAnswerBytes(groups) };
   return findUser(traced(directory, 'user search', trace), search, { signal });
 }
 
-/** @throws AuthenticatorError as `findGroups` */
+/** Makes the user for Kubernetes, with the groups of now. @throws AuthenticatorError as `findGroups` */
 export async function withGroups(directory: Directory, options: LdapOptions, user: DirectoryUser, call: TracedCall) {
   const { username, uid, extra, dn } = user;
   const { trace, ...rest } = call;
@@ -45,42 +55,6 @@ export async function withGroups(directory: Directory, options: LdapOptions, use
   const groups =
     options.groups && (await findGroups(traced(directory, 'group search', trace), options.groups, user, rest));
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
-}
-
-/** A login without its bind, by the name that is typed there or by the name in Kubernetes. */
-export async function lookUpUser(
-  directory: Directory,
-  options: LdapOptions,
-  username: string,
-  { signal, trace }: Pick<AuthenticateContext, 'signal' | 'trace'>,
-) {
-  signal.throwIfAborted();
-  if (!isUsername(username)) return undefined;
-  const more = trace ? accountAttributes : [];
-  const find = (wanted: Wanted) => findEntry(directory, options, wanted, { signal, trace }, more);
-  const typed = await find({ username });
-  // Kubernetes may know users by an attribute that no login is found by.
-  const isElsewhere = typed.value.kind === 'none' && options.user.find.by === 'search';
-  const { value: finding, server } = isElsewhere ? await find({ username, hasLoggedIn: true }) : typed;
-  if (finding.kind === 'none') return undefined;
-  if (finding.kind === 'unusable') throw finding.error;
-  if (finding.kind === 'ambiguous') {
-    throw new AuthenticatorError('failed', 'several entries have this name: change user.filter so that it finds one');
-  }
-  const { user } = finding;
-  const found = await withGroups(directory, options, user, { signal, trace, prefer: server, subject: user.dn });
-  if (trace) traceAccount(user, trace);
-  return found;
-}
-
-/** A session would end, or a bind be refused. A look-up goes on, since it only shows what is there. */
-function traceAccount({ entry }: DirectoryUser, trace: (step: string) => void): void {
-  try {
-    trace(accountText(judgeAccount(entry, { now: Date.now() })));
-  } catch (error) {
-    if (!AuthenticatorError.is(error)) throw error;
-    trace(`account state: ${error.message}`);
-  }
 }
 
 /** Reports where groups come from when no search shows it. */
@@ -94,12 +68,12 @@ function traceGroupsSource(groups: LdapOptions['groups'], user: DirectoryUser, t
   }
 }
 
-/** Characters of a filter that are shown: one for the parents of many groups may be very long. */
+/** How many characters of a filter are shown. One for the parents of many groups may be very long. */
 const maxShownFilter = 2_000;
 
 /**
- * The same directory, which reports each search and how many entries it found. Searches with one filter below several
- * bases are one level of a search for groups.
+ * Returns the same directory, which reports each search and how many entries it found. Searches with one filter below
+ * several bases are one level of a search for groups.
  */
 function traced(directory: Directory, what: string, trace: ((step: string) => void) | undefined): Directory {
   if (trace === undefined) return directory;
@@ -135,7 +109,43 @@ function tracedSearch(connection: SearchConnection, what: string, trace: (step: 
   };
 }
 
-/** A search that fails settles nothing, so the warning comes. */
+/** Looks a user up without a bind, by the name that is typed at a login or by the name in Kubernetes. */
+export async function lookUpUser(
+  directory: Directory,
+  options: LdapOptions,
+  username: string,
+  { signal, trace }: Pick<AuthenticateContext, 'signal' | 'trace'>,
+) {
+  signal.throwIfAborted();
+  if (!isUsername(username)) return undefined;
+  const more = trace ? accountAttributes : [];
+  const find = (searched: SearchedUser) => findEntry(directory, options, searched, { signal, trace }, more);
+  const typed = await find({ username });
+  // Kubernetes may know users by an attribute that no login is found by.
+  const isElsewhere = typed.value.kind === 'none' && options.user.find.by === 'search';
+  const { value: result, server } = isElsewhere ? await find({ username, hasLoggedIn: true }) : typed;
+  if (result.kind === 'none') return undefined;
+  if (result.kind === 'unusable') throw result.error;
+  if (result.kind === 'ambiguous') {
+    throw new AuthenticatorError('failed', 'several entries have this name: change user.filter so that it finds one');
+  }
+  const { user } = result;
+  const found = await withGroups(directory, options, user, { signal, trace, prefer: server, subject: user.dn });
+  if (trace) traceAccount(user, trace);
+  return found;
+}
+
+/** Reports the state of the account. It ends no look-up, which only shows what is there. */
+function traceAccount({ entry }: DirectoryUser, trace: (step: string) => void): void {
+  try {
+    trace(accountText(readAccountState(entry, { now: Date.now() })));
+  } catch (error) {
+    if (!AuthenticatorError.is(error)) throw error;
+    trace(`account state: ${error.message}`);
+  }
+}
+
+/** Whether the directory shows that the user is not locked. It does not if the search fails. */
 async function isVisiblyUnlocked(directory: Directory, entry: string, call: DirectoryCall): Promise<boolean> {
   const request = { base: entry, scope: 'base', filter: visiblyUnlocked, attributes: ['1.1'], sizeLimit: 1 } as const;
   const look = ({ search }: SearchConnection) => search(request, call.signal);
@@ -148,14 +158,18 @@ type Revalidate = NonNullable<Authenticator['revalidate']>;
 const unknownUser: Decision = Object.freeze({ kind: 'rejected', reason: 'unknown-user' });
 
 /**
- * Checks a user who has logged in before, by the service account. The user must still be found by what logins are found by, with the name and the uid of then. A session belongs to a name,
- * so a user who was renamed has to log in again.
+ * Creates the check of a user who has logged in before, by the service account. Logins must still
+ * find the user, with the name and the uid of the login. A session belongs to a name, so a user who
+ * was renamed has to log in again.
  */
 export function createRevalidate(directory: Directory, options: LdapOptions, logger: Logger): Revalidate {
   let isSettled = false;
 
-  /** Warns once: what the service account may not read ends no session. An entry that only has nothing yet is no reason. */
-  async function warnOfUnread(entry: string, { seen, hidden }: AccountState, call: DirectoryCall): Promise<void> {
+  /**
+   * Warns once that what the service account may not read ends no session. A new entry that has
+   * nothing yet is no reason.
+   */
+  async function warnOfHiddenState(entry: string, { seen, hidden }: AccountState, call: DirectoryCall): Promise<void> {
     if (isSettled || (seen.length > 0 && hidden.length === 0)) return;
     isSettled = true;
     if (seen.length === 0) {
@@ -179,21 +193,26 @@ export function createRevalidate(directory: Directory, options: LdapOptions, log
     const sinceTime = since.getTime();
     if (Number.isNaN(sinceTime)) throw new AuthenticatorError('failed', 'the time of the login is no date');
     if (!isUsername(username)) return unknownUser;
-    const wanted = { username, uid, hasLoggedIn: true };
-    const traced = { signal, trace };
-    const { value: finding, server } = await findEntry(directory, options, wanted, traced, accountAttributes);
+    const searched = { username, uid, hasLoggedIn: true };
+    const { value: result, server } = await findEntry(
+      directory,
+      options,
+      searched,
+      { signal, trace },
+      accountAttributes,
+    );
     signal.throwIfAborted();
-    if (finding.kind === 'unusable') throw finding.error;
-    if (finding.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };
-    if (finding.kind === 'none') return unknownUser;
-    const { user } = finding;
+    if (result.kind === 'unusable') throw result.error;
+    if (result.kind === 'ambiguous') return { kind: 'rejected', reason: 'ambiguous' };
+    if (result.kind === 'none') return unknownUser;
+    const { user } = result;
     if (user.username !== username || (uid !== undefined && user.uid !== uid)) return unknownUser;
-    const state = judgeAccount(user.entry, { now: Date.now(), since: sinceTime });
+    const state = readAccountState(user.entry, { now: Date.now(), since: sinceTime });
     trace?.(accountText(state));
     if (state.refusal?.reason === 'unknown-user') return unknownUser;
     if (state.refusal) return { kind: 'rejected', reason: state.refusal.reason, subject: username };
     const call = { signal, trace, prefer: server, subject: user.dn };
-    await warnOfUnread(user.dn, state, call);
+    await warnOfHiddenState(user.dn, state, call);
     const decision: Decision = { kind: 'authenticated', user: await withGroups(directory, options, user, call) };
     signal.throwIfAborted();
     return decision;

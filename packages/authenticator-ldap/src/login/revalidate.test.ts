@@ -1,10 +1,16 @@
 import type { Logger } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
+import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../directory/testing/memory-directory.ts';
 import { filterText } from '../filter/filter.ts';
 import { parseDnTemplate } from '../filter/templates.ts';
+import {
+  filterTemplate,
+  ldapOptions,
+  peopleBase,
+  searchedGroups,
+  userOptions,
+} from '../options/testing/ldap-options.ts';
 import type { UserOptions } from '../options/types.ts';
-import { ldapOptions, peopleBase, searchedGroups, template, userOptions } from '../testing/ldap-options.ts';
-import { entry, type MemoryDirectoryOptions, memoryDirectory } from '../testing/memory-directory.ts';
 import { createRevalidate } from './look-up.ts';
 
 const signal = new AbortController().signal;
@@ -17,7 +23,7 @@ const find = {
   by: 'search',
   bases: [peopleBase],
   scope: 'sub',
-  filter: template('(|(uid={username})(mail={username}))'),
+  filter: filterTemplate('(|(uid={username})(mail={username}))'),
 } as const;
 
 function made(script: MemoryDirectoryOptions = {}, user: Partial<UserOptions> = {}) {
@@ -40,7 +46,7 @@ function made(script: MemoryDirectoryOptions = {}, user: Partial<UserOptions> = 
 const unknownUser = { kind: 'rejected', reason: 'unknown-user' };
 
 describe('revalidate', () => {
-  test('asks for the uid, the name and the rest of the filter at once', async () => {
+  test('asks for the uid, the name and the rest of the filter in one search', async () => {
     const { directory, revalidate } = made();
     const user = { username: 'alice', uid: one, groups: [] };
     expect(await revalidate('alice', one)).toEqual({ kind: 'authenticated', user });
@@ -115,7 +121,7 @@ describe('revalidate', () => {
     await failed.toMatchObject({ code: 'failed' });
   });
 
-  test('throws for an entry that can not be used, for an abort, and for an outage', async () => {
+  test("throws for an entry that can't be used, for an abort, and for an outage", async () => {
     const bad = entry(`uid=alice,${peopleBase}`, { uid: ['alice', 'bob'], entryUUID: [one] });
     await expect(made({ entries: [bad] }).revalidate('alice', one)).rejects.toMatchObject({ code: 'failed' });
     const outage = new Error('no server');

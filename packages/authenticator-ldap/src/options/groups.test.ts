@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const base = 'ou=groups,dc=example,dc=com';
 const groupsOf = (keys: unknown) => settled(writtenOptions({ groups: keys })).groups;

@@ -4,11 +4,13 @@ import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-templ
 import { type NameTemplate, parseNameTemplate } from '../filter/templates.ts';
 import { attribute, bases, template } from './names.ts';
 
-/** How a user's groups are found and named. */
 export type GroupOptions = {
-  /** With `attribute`: only groups below one of these count; empty: all. */
+  /**
+   * The bases below which groups are searched. With `attribute` only groups below one of these
+   * count, or all if it is empty.
+   */
   readonly bases: readonly string[];
-  /** Left out: groups of groups do not count. They are searched for below `bases`, level by level. */
+  /** The search for groups of groups below `bases`, level by level. Without it they do not count. */
   readonly nested?: { readonly filter: FilterTemplate; readonly scope: 'one' | 'sub' };
   readonly name: NameTemplate;
   readonly maxDepth: number;
@@ -21,7 +23,7 @@ export type GroupOptions = {
 
 const filterExample = '(&(objectClass=groupOfNames)(member={dn}))';
 const baseExample = 'ou=groups,dc=example,dc=com';
-const deepest = 10;
+const defaultMaxDepth = 10;
 
 const shape = {
   base: bases(
@@ -54,7 +56,7 @@ const shape = {
     100,
   )
     .optional()
-    .meta({ default: deepest }),
+    .meta({ default: defaultMaxDepth }),
   maxGroups: count('A login with more groups fails.', 1, 100_000).default(1000),
 };
 
@@ -69,7 +71,7 @@ export const groupsSchema: z.ZodType<GroupOptions> = section(
   shape,
   `{ base: "${baseExample}", filter: "(member={dn})" }`,
   (keys, complain): GroupOptions | undefined => {
-    const { name, maxGroups, maxDepth = deepest } = keys;
+    const { name, maxGroups, maxDepth = defaultMaxDepth } = keys;
     const bounds = { name, maxGroups, maxDepth };
     if (keys.maxDepth !== undefined && keys.nested !== true) {
       complain(['maxDepth'], 'has no effect without nested: true: write that, or remove maxDepth');

@@ -3,7 +3,6 @@ import type { z } from 'zod';
 import { attributeDescriptionPattern, isAttributeDescription, parseDn } from '../filter/distinguished-name.ts';
 import { TemplateError } from '../filter/templates.ts';
 
-/** An attribute's name or OID (RFC 4512 section 2.5). */
 export function attribute(description: string, example: string) {
   return value({ description, pattern: attributeDescriptionPattern }, (input) => parseAttribute(input, example));
 }
@@ -15,7 +14,6 @@ export function parseAttribute(input: unknown, example: string): Parsed<string> 
   return { problem, fix: `it has letters, digits and dashes; write ${example}` };
 }
 
-/** A text that `parse` reads. */
 export function template<Template>(
   description: string,
   example: string,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 import { optionsSchema } from './schema.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 describe('options', () => {
   test('have defaults for all but servers and users', () => {
@@ -97,7 +97,7 @@ describe('options', () => {
     );
   });
 
-  test('report every problem of single values at once', () => {
+  test('report the problems of all single values together', () => {
     expect(
       complaints(writtenOptions({ order: 'x', urls: ['y'], user: { base: 'z' }, pool: { max: 0 } })).map(
         (problem) => problem.split(':')[0],

@@ -39,7 +39,6 @@ const bindSchema = section(
   (bind) => bind,
 ).describe('The service account that searches. Left out: searches are anonymous.');
 
-/** When a server that fails is skipped. */
 const circuitSchema = section(
   {
     failures: count('Consecutive failures after which a server is skipped.', 1, 100).default(3),
@@ -54,7 +53,6 @@ const circuitSchema = section(
 
 const poolTime = { least: '1s' };
 
-/** The connections for searches. */
 const poolSchema = section(
   {
     max: count('Connections to each server; more searches wait.', 1, 1000).default(10),
@@ -97,7 +95,6 @@ const shape = {
   ).prefault(''),
 };
 
-/** `options` of an authenticator of this plugin, with secrets in place, as the plugin uses them. */
 export const optionsSchema = section(shape, '{ urls: [ldaps://ldap.example.com], user: { … } }', (keys, complain) => {
   const { servers, srv } = settleServers(keys, complain);
   const all = [...servers, ...(srv ? [srv] : [])];

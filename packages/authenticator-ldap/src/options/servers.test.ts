@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
 import { portMixUp } from './servers.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const clear = { startTLS: true };
 
@@ -129,7 +129,7 @@ describe('srv', () => {
       'urls: must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: _ldaps._tcp.example.com }',
     ]);
     expect(complaints(writtenOptions({ srv: { name: '_ldaps._tcp.example.com' } }))).toEqual([
-      'srv: cannot be used together with urls: remove one of the two',
+      "srv: can't be used together with urls: remove one of the two",
     ]);
     expect(complaints(writtenOptions({ urls: undefined, srv: {} }))).toEqual([
       'srv.name: must be text: write _ldaps._tcp.example.com',
@@ -149,7 +149,7 @@ describe('clear text', () => {
     [{ urls: undefined, srv }, [`srv.name: _ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`]],
     [
       { urls: ['ldap://b'], startTLS: true, insecure: true },
-      ['insecure: cannot be used together with startTLS: remove insecure, and everything is encrypted'],
+      ["insecure: can't be used together with startTLS: remove insecure, and everything is encrypted"],
     ],
     [{ startTLS: true }, ['startTLS: has no effect: all servers are ldaps; remove startTLS']],
     [{ insecure: true }, ['insecure: has no effect: all servers are ldaps; remove insecure']],

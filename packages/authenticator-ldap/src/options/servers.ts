@@ -17,7 +17,7 @@ const urlShape = /^(?<scheme>ldaps?):\/\/(?:\[(?<six>[^[\]]*)\]|(?<name>[^:/?#@[
 const urlFix = 'write ldaps://ldap-a.example.com, ldaps://ldap.example.com:3269 or ldaps://[2001:db8::1]';
 const srvExample = '_ldaps._tcp.example.com';
 
-/** `_ldap._tcp.` or `_ldaps._tcp.` with a domain, whose labels may begin with `_` as Active Directory's do. */
+/** Reads `_ldap._tcp.` or `_ldaps._tcp.` with a domain, whose labels may begin with `_` as Active Directory's do. */
 function parseSrvName(input: unknown): Parsed<string> {
   const parsed = parseText(input, srvExample);
   if ('problem' in parsed) return parsed;
@@ -55,7 +55,6 @@ const srv = section(
   ({ name, nameServers = [] }) => ({ name, nameServers }),
 );
 
-/** The keys that say where the servers are and whether TLS is used. */
 export const serverShape = {
   urls: list(
     {
@@ -76,18 +75,17 @@ export const serverShape = {
 
 type ServerKeys = z.output<z.ZodObject<typeof serverShape>>;
 
-/** The servers with their security. Clear text has to be asked for explicitly. */
 export function settleServers(keys: ServerKeys, complain: Complain) {
   const { urls = [], srv } = keys;
   if (keys.urls === undefined && srv === undefined) {
     complain(['urls'], `must list the servers: write [ldaps://ldap-a.example.com], or srv: { name: ${srvExample} }`);
   }
   if (keys.urls !== undefined && srv !== undefined) {
-    complain(['srv'], 'cannot be used together with urls: remove one of the two');
+    complain(['srv'], "can't be used together with urls: remove one of the two");
   }
-  const places = urls.map(({ host, port }) => JSON.stringify([host, port]));
-  for (const [index, place] of places.entries()) {
-    const first = places.indexOf(place);
+  const addresses = urls.map(({ host, port }) => JSON.stringify([host, port]));
+  for (const [index, address] of addresses.entries()) {
+    const first = addresses.indexOf(address);
     if (first !== index) complain(['urls', index], `is the same server as entry ${first + 1}: remove one of the two`);
   }
   checkClearText(keys, complain);
@@ -108,7 +106,7 @@ function checkClearText({ urls = [], srv, startTLS, insecure }: ServerKeys, comp
     if (startTLS === true) complain(['startTLS'], 'has no effect: all servers are ldaps; remove startTLS');
     if (insecure === true) complain(['insecure'], 'has no effect: all servers are ldaps; remove insecure');
   } else if (startTLS === true && insecure === true) {
-    complain(['insecure'], 'cannot be used together with startTLS: remove insecure, and everything is encrypted');
+    complain(['insecure'], "can't be used together with startTLS: remove insecure, and everything is encrypted");
   } else if (startTLS !== true && insecure !== true) {
     if (index !== -1) complain(['urls', index], `ldap:// is clear text: write ldaps://; or ${fix}`);
     if (plainSrv) complain(['srv', 'name'], `_ldap._tcp is clear text: write _ldaps._tcp; or ${fix}`);
@@ -119,15 +117,17 @@ function isLdaps(name: string): boolean {
   return /^_ldaps\./i.test(name);
 }
 
-/** A parsed URL of the options. */
 interface ServerUrl {
   readonly scheme: 'ldap' | 'ldaps';
-  /** A name in lower case, or an address; IPv6 without brackets and in its shortest form. */
+  /** A name in lower case, or an address, IPv6 without brackets and in its canonical form. */
   readonly host: string;
   readonly port: number;
 }
 
-/** `ldaps://host`, `ldap://host:port`, IPv6 in brackets. The other parts of an LDAP URL (RFC 4516) have keys of their own. */
+/**
+ * Reads `ldaps://host` or `ldap://host:port`, IPv6 in brackets. The other parts of an LDAP URL (RFC
+ * 4516) have keys of their own.
+ */
 function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   const parsed = parseText(input, 'ldaps://ldap-a.example.com');
   if ('problem' in parsed) return parsed;
@@ -148,11 +148,11 @@ function parseServerUrl(input: unknown): Parsed<ServerUrl> {
   const secure = scheme.toLowerCase() === 'ldaps';
   const number = port === undefined ? (secure ? 636 : 389) : Number(port);
   if (number < 1 || number > 65_535) return { problem: `${quoted} has no port from 1 to 65535`, fix: urlFix };
-  const host = six === undefined ? name.toLowerCase() : shortestIPv6(six);
+  const host = six === undefined ? name.toLowerCase() : canonicalIPv6(six);
   return { value: { scheme: secure ? 'ldaps' : 'ldap', host, port: number } };
 }
 
-/** Ports on which servers expect the other scheme, with those of the global catalog, and what to write instead. */
+/** The ports on which servers expect the other scheme, with those of the global catalog, and what to write instead. */
 const mixedUpPorts: Readonly<Record<string, string>> = {
   'ldaps:389': 'servers expect ldap:// with startTLS: true on port 389, and ldaps:// on port 636',
   'ldaps:3268': 'servers expect ldap:// with startTLS: true on port 3268, and ldaps:// on port 3269',
@@ -160,13 +160,13 @@ const mixedUpPorts: Readonly<Record<string, string>> = {
   'ldap:3269': 'servers expect ldaps:// on port 3269, and ldap:// on port 3268',
 };
 
-/** The likely mistake in a server's port; undefined when it may be right. */
+/** Explains the likely mistake in a server's port. @returns undefined when it may be right */
 export function portMixUp({ security, port }: Pick<Server, 'security' | 'port'>): string | undefined {
   return mixedUpPorts[`${security === 'ldaps' ? 'ldaps' : 'ldap'}:${port}`];
 }
 
-/** An address with a zone (`fe80::1%eth0`) keeps it. */
-function shortestIPv6(address: string): string {
+/** Writes an address in its canonical form. A zone (`fe80::1%eth0`) stays. */
+function canonicalIPv6(address: string): string {
   const [plain = '', ...zone] = address.split('%');
   return [new SocketAddress({ address: plain, family: 'ipv6' }).address, ...zone].join('%');
 }

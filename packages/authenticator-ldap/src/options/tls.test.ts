@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 test('TLS is at least 1.2, with the authorities of Node, unless options say more', () => {
   expect(settled(writtenOptions()).tls).toEqual({ minVersion: 'TLSv1.2' });

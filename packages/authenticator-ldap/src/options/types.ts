@@ -5,8 +5,8 @@ export type { GroupOptions } from './groups.ts';
 export type { UserOptions } from './user.ts';
 
 /**
- * `options` of gateway.yaml once validated: durations are milliseconds; templates and URLs are parsed. Either `servers` has
- * some, in the order of the config, or `srv` is there.
+ * The validated `options` of gateway.yaml. Durations are in milliseconds, and templates and URLs
+ * are parsed. They have either `servers`, in the order of the config, or `srv`.
  */
 export type LdapOptions = z.output<typeof optionsSchema>;
 

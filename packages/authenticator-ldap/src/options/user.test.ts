@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { FilterTemplate } from '../filter/filter-template.ts';
-import { complaints, settled, writtenOptions } from '../testing/written-options.ts';
+import { complaints, settled, writtenOptions } from './testing/written-options.ts';
 
 const base = 'ou=people,dc=example,dc=com';
 const user = (keys: Record<string, unknown>) => writtenOptions({ user: keys });
@@ -77,7 +77,7 @@ describe('a user', () => {
       'both ways to find one',
       { base, scope: 'sub', filter: '(uid={username})', loginAttributes: ['uid'], dnTemplate: 'uid={username},dc=x' },
       ['base', 'scope', 'filter', 'loginAttributes'].map(
-        (key) => `user.${key}: cannot be used together with dnTemplate: remove one of the two`,
+        (key) => `user.${key}: can't be used together with dnTemplate: remove one of the two`,
       ),
     ],
     [

@@ -4,9 +4,7 @@ import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-templ
 import { type DnTemplate, parseDnTemplate } from '../filter/templates.ts';
 import { attribute, bases, parseAttribute, template } from './names.ts';
 
-/** How a user is found, and what is sent to Kubernetes. */
 export interface UserOptions {
-  /** How the entry is found: a search below each of `bases`, or the one entry that the DN template names. */
   readonly find:
     | {
         readonly by: 'search';
@@ -19,10 +17,9 @@ export interface UserOptions {
     readonly username: string;
     readonly uid?: string;
     readonly email?: string;
-    /** Keys of Kubernetes' `extra`, lower case, each with an attribute. */
+    /** The keys of Kubernetes' `extra`, in lower case, each with an attribute. */
     readonly extra: Readonly<Record<string, string>>;
   };
-  /** The decision for a name that is not in the directory. */
   readonly unknown: 'no-opinion' | 'rejected';
 }
 
@@ -53,7 +50,6 @@ const attributesShape = {
     .describe("Kubernetes' extra: lowercase keys, each with an attribute."),
 };
 
-/** The attributes that are sent to Kubernetes. */
 const userAttributes = section(
   attributesShape,
   '{ username: uid, uid: entryUUID }',
@@ -66,7 +62,7 @@ const userAttributes = section(
   },
 );
 
-/** The gateway's identity policy would refuse such keys at each login. */
+/** Refuses a key that the gateway's identity policy would refuse at each login. */
 function refuseExtraKey(key: string, complain: Complain): void {
   if (key === '') {
     complain(['extra', key], 'is an empty key: write a lowercase one with a domain, such as example.com/department');
@@ -119,7 +115,7 @@ export const userSchema: z.ZodType<UserOptions> = section(
       return find && { find, attributes, unknown };
     }
     for (const key of ['base', 'scope', 'filter', 'loginAttributes'] as const) {
-      if (keys[key] !== undefined) complain([key], 'cannot be used together with dnTemplate: remove one of the two');
+      if (keys[key] !== undefined) complain([key], "can't be used together with dnTemplate: remove one of the two");
     }
     return { find: { by: 'dn', template: dnTemplate }, attributes, unknown };
   },
@@ -143,7 +139,7 @@ function settleSearch(keys: UserKeys, complain: Complain): UserOptions['find'] |
   return base && complete && { by: 'search', bases: base, scope, filter: complete };
 }
 
-/** Attributes are validated names and the filter is complete, so they can be joined as text. */
+/** Joins attributes and filter as text, which is safe: attributes are validated names, and the filter is complete. */
 function loginFilter(attributes: readonly string[], filter: string | undefined): FilterTemplate {
   const logins = attributes.map((attribute) => `(${attribute}={username})`).join('');
   const any = attributes.length === 1 ? logins : `(|${logins})`;

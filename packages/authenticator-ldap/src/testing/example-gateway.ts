@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import plugin from '../index.ts';
 import { type PluginGateway, pluginGateway } from './plugin-gateway.ts';
 
-/** What depends on the one directory, and not on its kind. */
+/** What differs between two directories of one kind. */
 interface Place {
   readonly ldapsUrl: string;
   readonly caFile: string;
@@ -13,7 +13,7 @@ interface Place {
   readonly service: Account;
 }
 
-/** The plugin with a file of `examples/`, at this directory. */
+/** Creates the plugin with a file of `examples/`, for this directory. */
 export async function exampleGateway(
   file: string,
   { ldapsUrl, caFile, suffix, service }: Place,
@@ -23,7 +23,7 @@ export async function exampleGateway(
   return pluginGateway(plugin, { ...options, urls: [ldapsUrl], caFile, bind: service, serverTimeout: '30s' });
 }
 
-/** @param names what `alice` of the directory may type */
+/** Expects that the logins of `alice` work. @param names what `alice` may type */
 export async function expectExampleWorks(
   made: PluginGateway,
   names: readonly string[],

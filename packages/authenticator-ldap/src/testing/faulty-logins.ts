@@ -9,12 +9,12 @@ import { createLdapAuthenticator } from '../authenticator.ts';
 import { connect } from '../connection/connection.ts';
 import { createDirectory } from '../directory/create-directory.ts';
 import plugin from '../index.ts';
-import { tokenOf } from './ldap-options.ts';
-import { settled } from './written-options.ts';
+import { tokenOf } from '../options/testing/ldap-options.ts';
+import { settled } from '../options/testing/written-options.ts';
 
 const concurrency = 8;
 
-/** Ways to the same directory, and where in an exchange faults begin, at most. */
+/** The transports to the same directory, and after how many bytes faults begin at the latest. */
 export const transports = [
   ['ldaps', { port: 'ldapsPort', scheme: 'ldaps', bytes: 8_000, options: {} }],
   ['StartTLS', { port: 'port', scheme: 'ldap', bytes: 8_000, options: { startTLS: true } }],
@@ -25,7 +25,7 @@ export interface FaultyLogins {
   readonly transport: (typeof transports)[number][1];
   readonly logins: number;
   readonly serverTimeout: string;
-  /** Of one login. */
+  /** Makes the signal of one login. */
   signal(): AbortSignal;
 }
 
@@ -33,7 +33,7 @@ interface Tally {
   right: number;
   unchecked: number;
   readonly wrong: string[];
-  /** Milliseconds that an answer came after its signal was aborted, at most. */
+  /** The most milliseconds that an answer came after its signal was aborted. */
   latest: number;
 }
 
@@ -61,7 +61,7 @@ export async function logInThroughFaults(settings: FaultyLogins) {
     bind: slapd.service,
     user: { base: `ou=people,${slapd.suffix}`, filter: '(uid={username})' },
     groups: { base: `ou=groups,${slapd.suffix}`, filter: '(member={dn})' },
-    // With the clock below, one second. New connections bring new faults.
+    // With the fast clock below this is one second. New connections bring new faults.
     pool: { max: 8, maxAge: '1m' },
   });
   const tally: Tally = { right: 0, unchecked: 0, wrong: [], latest: 0 };
@@ -106,7 +106,10 @@ interface Network {
   readonly isSecure: boolean;
 }
 
-/** Without TLS a request that is garbled on its way is another request, which no one can notice: a wrong password, for example. */
+/**
+ * Starts a network with faults. It garbles no request without TLS: that would be another request,
+ * which no one can notice, such as one with a wrong password.
+ */
 function badNetwork(port: number, { seed, bytes, isSecure }: Network): Promise<FaultProxy> {
   const random = randomPlans({ seed, passing: 0.1, bytes, time: 60 });
   const plan = (): FaultPlan => {
@@ -116,13 +119,13 @@ function badNetwork(port: number, { seed, bytes, isSecure }: Network): Promise<F
   return startFaultProxy({ target: { host: '127.0.0.1', port }, plan });
 }
 
-/** How many connections a fault ended. */
+/** Counts the connections that a fault ended. */
 function harmful({ plans }: FaultProxy): number {
   const kinds: readonly FaultPlan['kind'][] = ['close', 'reset', 'garbage', 'stall'];
   return kinds.reduce((sum, kind) => sum + (plans[kind] ?? 0), 0);
 }
 
-/** With a clock that is fast: a server that fails a second bind on a connection gets only new ones for a minute. */
+/** Creates it with a fast clock: a server that fails a second bind on a connection gets only new ones for a minute. */
 async function createAuthenticator(written: Record<string, unknown>): Promise<Authenticator> {
   const { context } = recordingContext({ pluginName: plugin.name, baseDirectory: '/' });
   const options = settled(written);
@@ -134,7 +137,7 @@ async function createAuthenticator(written: Record<string, unknown>): Promise<Au
   return authenticator;
 }
 
-/** Two right passwords to a wrong one and an unknown name, with what must come of each. */
+/** Plans two right passwords to a wrong one and an unknown name, with their expected decisions. */
 function planned(index: number, { username, password }: Person): { token: string; expected: Decision } {
   const group = username.replace('user', 'group');
   switch (Math.floor(index / 20) % 4) {
@@ -159,7 +162,7 @@ async function logIn(
   signal: AbortSignal,
   tally: Tally,
 ): Promise<void> {
-  // From the moment at which the signal was aborted: a timer that a busy machine lets wait is not the plugin's.
+  // The time counts from the abort of the signal: the plugin does not cause the delays of timers on a busy machine.
   let abortedAt = Number.POSITIVE_INFINITY;
   signal.addEventListener('abort', () => {
     abortedAt = performance.now();

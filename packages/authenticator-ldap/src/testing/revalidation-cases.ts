@@ -7,30 +7,33 @@ import { expect } from 'vitest';
 import plugin from '../index.ts';
 import { type PluginGateway, pluginGateway } from './plugin-gateway.ts';
 
-/** A directory with a person in it, for cases that hold for every directory. */
+/** A directory with a person in it, for cases that all directories must pass. */
 export interface RevalidationTarget {
   readonly server: LdapServer;
   readonly password: string;
-  /** Written options. Users are found below `people` by a filter that a value of `description` turns off: see `barred`. */
+  /**
+   * Options as gateway.yaml has them. Their filter finds users below `people`, but none with the
+   * description `barred`.
+   */
   readonly options: Record<string, unknown>;
   readonly people: string;
   readonly groups: string;
   /** The attribute of the name at a login. */
   readonly nameAttribute: string;
-  /** Class of a group with `member`. */
+  /** The class of a group with `member`. */
   readonly groupClass: string;
   person(name: string, dn: string): LdifEntry;
-  /** The attribute to write a new password to, with its value. */
+  /** Returns the attribute for a new password, with its value. */
   newPassword(): LdifEntry['attributes'];
-  /** Attributes with which three wrong passwords lock an account. */
+  /** The attributes with which three wrong passwords lock an account. */
   readonly lockable: LdifEntry['attributes'];
   /** What an administrator changes to unlock an account. */
   readonly unlocked: LdifEntry['attributes'];
-  /** Attributes that end a session, each with its reason. */
+  /** The attributes that end a session, each with its reason. */
   readonly refusals: Readonly<Record<string, readonly [RejectionReason, LdifEntry['attributes']]>>;
 }
 
-/** What `options.user.filter` must refuse. */
+/** The description that `options.user.filter` must refuse. */
 export const barred = 'barred';
 
 const unknownUser: Decision = { kind: 'rejected', reason: 'unknown-user' };
@@ -40,7 +43,7 @@ interface Scene {
   readonly made: PluginGateway;
   readonly name: string;
   readonly dn: string;
-  /** As the login was answered. */
+  /** The user as the login answered. */
   readonly user: UserInfo;
   readonly since: Date;
   modify(...changes: readonly string[]): Promise<void>;
@@ -48,7 +51,7 @@ interface Scene {
 
 export type RevalidationCase = (target: RevalidationTarget) => Promise<void>;
 
-/** Logs a new person in, and then lets things happen to them. */
+/** Makes a case that logs a new person in, and then plays the scene. */
 function scene(play: (scene: Scene) => Promise<void>): RevalidationCase {
   return async (target) => {
     const { server, people, password } = target;
@@ -75,8 +78,9 @@ const replaced = (dn: string, attributes: LdifEntry['attributes']) => toReplacem
 const unit = (dn: string): LdifEntry => ({ dn, attributes: { objectClass: 'organizationalUnit' } });
 
 /**
- * Waits until a change counts as one after `moment`: directories record a change of a password in whole seconds, of a clock
- * that is a few milliseconds behind (389-DS takes it from time(2), which Linux advances by ticks).
+ * Waits until a change counts as one after `moment`: directories record a change of a password in
+ * whole seconds, by a clock that is a few milliseconds behind (389-DS uses time(2), which Linux
+ * advances by ticks).
  */
 async function secondAfter(moment: Date): Promise<void> {
   const next = (Math.floor(moment.getTime() / 1_000) + 1) * 1_000;
@@ -135,11 +139,11 @@ export const revalidationCases: Readonly<Record<string, RevalidationCase>> = {
 
   'a user who was moved stays below the base, and is unknown elsewhere': scene(
     async ({ target, made, dn, name, user, since, modify }) => {
-      const [within, beside] = [`OU=in-${name},${target.people}`, `OU=out-${name},${target.server.suffix}`];
-      await target.server.add(toLdif([unit(within), unit(beside)]));
-      await modify(moved(dn, `CN=${name}`, within));
+      const [inside, outside] = [`OU=in-${name},${target.people}`, `OU=out-${name},${target.server.suffix}`];
+      await target.server.add(toLdif([unit(inside), unit(outside)]));
+      await modify(moved(dn, `CN=${name}`, inside));
       expect(await made.revalidate(user, since)).toMatchObject({ kind: 'authenticated', user: { uid: user.uid } });
-      await modify(moved(`CN=${name},${within}`, `CN=${name}`, beside));
+      await modify(moved(`CN=${name},${inside}`, `CN=${name}`, outside));
       expect(await made.revalidate(user, since)).toEqual(unknownUser);
     },
   ),

@@ -3,24 +3,24 @@ import type {
   BindCredentials,
   BindResult,
   Connect,
-  Connection,
+  LdapConnection,
   SearchRequest,
   SearchResult,
   Server,
 } from '../../connection/types.ts';
 
-/** What a step does: nothing for ever, a fault at once, or an answer with that code. */
-export type Behaviour = 'hang' | ServerErrorKind | number;
+/** What a step does: it hangs, fails immediately, or answers with that code. */
+export type Behavior = 'hang' | ServerErrorKind | number;
 
-/** A server without a network, for rules about state and time. */
+/** A server without a network, for tests of state and time. */
 export interface MemoryServer {
   readonly server: Server;
-  /** To be changed by tests at any time. */
-  connecting: Behaviour;
-  binding: Behaviour | ((credentials: BindCredentials) => Behaviour | Promise<Behaviour>);
-  searching: Behaviour | ((request: SearchRequest) => Behaviour | Promise<Behaviour>);
+  /** Tests change this and the next two at any time. */
+  connecting: Behavior;
+  binding: Behavior | ((credentials: BindCredentials) => Behavior | Promise<Behavior>);
+  searching: Behavior | ((request: SearchRequest) => Behavior | Promise<Behavior>);
   passwordPolicyError: number | undefined;
-  /** Attempts, whatever came of them. */
+  /** How many attempts to connect were made, successful or not. */
   connects: number;
   readonly binds: BindCredentials[];
   readonly searches: SearchRequest[];
@@ -28,10 +28,10 @@ export interface MemoryServer {
   readonly openConnections: number;
 }
 
-interface MemoryConnection extends Connection {
-  /** As the server's end: closes without a word. */
+interface MemoryConnection extends LdapConnection {
+  /** Closes the connection without a message, as the server. */
   end(): void;
-  /** It is silent from now on. */
+  /** Makes the connection silent from now on. */
   deaden(): void;
 }
 
@@ -53,7 +53,7 @@ export function memoryServer(name: string): MemoryServer {
   return memory;
 }
 
-/** A `Connect` to these servers, by their URL. */
+/** Makes a `Connect` to these servers, by their URL. */
 export function memoryConnect(servers: readonly MemoryServer[]): Connect {
   return async ({ server, signal, stepTimeout }) => {
     const memory = servers.find((one) => one.server.url === server.url);
@@ -79,7 +79,7 @@ function memoryConnection(memory: MemoryServer, timeout: number): MemoryConnecti
     closed.abort(new ServerError('closed', 'search', `${memory.server.url}: closed here`));
     for (const listener of listeners) listener();
   };
-  const operate = async (step: Step, behaviour: () => Behaviour | Promise<Behaviour>, signal: AbortSignal) => {
+  const operate = async (step: Step, behavior: () => Behavior | Promise<Behavior>, signal: AbortSignal) => {
     if (isBusy) throw new Error('This connection is busy.');
     if (!isOpen) throw new ServerError('closed', step, `${memory.server.url}: ${step}: closed before`);
     isBusy = true;
@@ -88,7 +88,7 @@ function memoryConnection(memory: MemoryServer, timeout: number): MemoryConnecti
       return await behave(
         memory,
         step,
-        isDead ? 'hang' : await behaviour(),
+        isDead ? 'hang' : await behavior(),
         AbortSignal.any([signal, closed.signal]),
         timeout,
       );
@@ -99,7 +99,7 @@ function memoryConnection(memory: MemoryServer, timeout: number): MemoryConnecti
       isBusy = false;
     }
   };
-  const asked = <T>(script: Behaviour | ((asked: T) => Behaviour | Promise<Behaviour>), what: T) =>
+  const asked = <T>(script: Behavior | ((asked: T) => Behavior | Promise<Behavior>), what: T) =>
     typeof script === 'function' ? script(what) : script;
   return {
     async bind(credentials, signal): Promise<BindResult> {
@@ -132,13 +132,13 @@ function memoryConnection(memory: MemoryServer, timeout: number): MemoryConnecti
 function behave(
   { server }: MemoryServer,
   step: Step,
-  behaviour: Behaviour,
+  behavior: Behavior,
   signal: AbortSignal,
   timeout: number,
 ): Promise<number> {
-  if (typeof behaviour === 'number') return Promise.resolve(behaviour);
-  const fault = (kind: ServerErrorKind) => new ServerError(kind, step, `${server.url}: ${step}: ${kind}`);
-  if (behaviour !== 'hang') return Promise.reject(fault(behaviour));
+  if (typeof behavior === 'number') return Promise.resolve(behavior);
+  const errorOf = (kind: ServerErrorKind) => new ServerError(kind, step, `${server.url}: ${step}: ${kind}`);
+  if (behavior !== 'hang') return Promise.reject(errorOf(behavior));
   return new Promise((_resolve, reject) => {
     const end = (reason: unknown) => {
       clearTimeout(timer);
@@ -146,7 +146,7 @@ function behave(
       reject(reason);
     };
     const abort = () => end(signal.reason);
-    const timer = setTimeout(() => end(fault('timeout')), timeout);
+    const timer = setTimeout(() => end(errorOf('timeout')), timeout);
     signal.addEventListener('abort', abort, { once: true });
   });
 }

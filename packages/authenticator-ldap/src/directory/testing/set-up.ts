@@ -1,18 +1,19 @@
 import { tmpdir } from 'node:os';
 import { type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
+import { never } from '../../connection/testing/connecting.ts';
 import type { Connect, SearchRequest, Server } from '../../connection/types.ts';
+import { ldapOptions } from '../../options/testing/ldap-options.ts';
 import type { LdapOptions } from '../../options/types.ts';
-import { ldapOptions as anyOptions } from '../../testing/ldap-options.ts';
 import { createDirectory } from '../create-directory.ts';
 import type { Work } from '../service-account.ts';
 import type { Directory, DirectoryDependencies } from '../types.ts';
 import { type MemoryServer, memoryConnect, memoryServer } from './memory-server.ts';
 
-/** Options that leave servers, and what a test is about, to be said. */
-export function ldapOptions(servers: readonly Server[], more: Partial<LdapOptions> = {}): LdapOptions {
+/** Makes options for these servers. A test changes what it is about. */
+export function directoryOptions(servers: readonly Server[], more: Partial<LdapOptions> = {}): LdapOptions {
   const pool = { max: 4, idleTimeout: 60_000, maxAge: 3_600_000 };
-  return anyOptions({
+  return ldapOptions({
     servers,
     pool,
     maxUserBinds: 10,
@@ -49,14 +50,14 @@ export function directoryOf(
 
 export interface MemorySetUp extends DirectorySetUp {
   readonly servers: readonly MemoryServer[];
-  /** As `servers`; throws when there is none with this index. */
+  /** Returns the server with this index. @throws Error when there is none */
   server(index: number): MemoryServer;
 }
 
-/** A directory of servers without a network, called `a`, `b` and so on. */
-export function memoryDirectory(count: number, more: Partial<LdapOptions> = {}): MemorySetUp {
+/** Creates a directory of servers without a network, named `a`, `b` and so on. */
+export function setUpMemoryServers(count: number, more: Partial<LdapOptions> = {}): MemorySetUp {
   const servers = ['a', 'b', 'c', 'd'].slice(0, count).map(memoryServer);
-  const options = ldapOptions(
+  const options = directoryOptions(
     servers.map(({ server }) => server),
     more,
   );
@@ -76,14 +77,12 @@ const searchRequest: SearchRequest = {
   sizeLimit: 2,
 };
 
-export const never: AbortSignal = new AbortController().signal;
-
-/** Work that searches once and gives the code. */
+/** Makes work that searches once and returns the code. */
 export function searchOnce(signal: AbortSignal = never): Work<number> {
   return async (connection) => (await connection.search(searchRequest, signal)).code;
 }
 
-/** How a call ended, in one string, for `expect`. */
+/** Words how a call ended, for `expect`. */
 export function outcomeOf(call: Promise<{ readonly value: unknown; readonly server: Server }>): Promise<string> {
   return call.then(
     ({ value, server }) => `${typeof value === 'object' ? JSON.stringify(value) : value} by ${server.host}`,

@@ -1,13 +1,13 @@
+import { answerSuccess } from '../../connection/testing/connecting.ts';
+import type { FakeRequest } from '../../connection/testing/fake-peer.ts';
+import { type FakeServer, startFakeServer } from '../../connection/testing/fake-server.ts';
 import type { BindCredentials } from '../../connection/types.ts';
-import { answerSuccess } from '../../testing/connecting.ts';
-import type { FakeRequest } from '../../testing/fake-peer.ts';
-import { type FakeServer, startFakeServer } from '../../testing/fake-server.ts';
 
 const people = 'ou=people';
 
 export const user: BindCredentials = { dn: `uid=jane,${people}`, password: 'of the user' };
 
-/** Another user for each number. */
+/** Makes another user for each number. */
 export function userNumber(number: number): BindCredentials {
   return { dn: `uid=user-${number},${people}`, password: 'of the user' };
 }

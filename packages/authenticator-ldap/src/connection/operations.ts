@@ -1,77 +1,82 @@
 import type { Socket } from 'node:net';
 import { bounded, explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
-import { durationText } from '../deadlines.ts';
+import { durationText } from '../durations.ts';
 import { type Budget, createFramer, encodeUnbind } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';
 import { peerOf } from './socket.ts';
 import type { Server } from './types.ts';
 
-/** Bytes of one answer, all its messages together, unless the request has a limit of its own. */
+/** The limit in bytes for all messages of one answer, unless the operation has its own. */
 const maxAnswerBytes = 16 * 1024 * 1024;
 
-/** BER elements of one answer, which is how many small objects it costs. An entry has five, each value one more. */
+/**
+ * The limit for the BER elements of one answer, each of which costs an object. An entry has five,
+ * each value one more.
+ */
 const maxAnswerElements = 250_000;
 
-/** A notice that comes without a request is one LDAPResult. */
+/** The limit for the BER elements of a notice without a request, which is one LDAPResult. */
 const maxNoticeElements = 100;
 
-/** Milliseconds in which the last bytes of a closed connection must have left. */
+/** The milliseconds that a closed connection has to send its last bytes. */
 const closeGrace = 1000;
 
-interface Request<T> {
+/** One request, and how its answer is read. */
+interface LdapOperation<T> {
   readonly step: Step;
   encode(id: number): Buffer;
-  /** Takes one message of the answer; returns the result with the last one. @throws WireError for what is no answer */
+  /**
+   * Takes one message of the answer, and returns the result with the last one.
+   *
+   * @throws WireError for any other message
+   */
   accept(message: Message): T | undefined;
-  /** The bytes hold a password: they are overwritten once they were sent. */
+  /** Whether the bytes contain a password, and are overwritten once they were sent. */
   readonly isSecret?: boolean;
-  /** Of the whole answer. Left out: `maxAnswerBytes`. */
   readonly maxBytes?: number | undefined;
-  /** Milliseconds until the last answer. Left out: that of the exchange. */
   readonly timeout?: number | undefined;
 }
 
-/** The current request. */
-interface Operation {
+interface CurrentOperation {
   readonly id: number;
   readonly budget: Budget;
   readonly maxBytes: number;
   bytes: number;
-  /** Returns what settles the operation when this was the last message of its answer. */
+  /** Takes a message. With the last one of the answer it returns a function that settles the operation. */
   accept(message: Message): (() => void) | undefined;
   fail(reason: unknown): void;
 }
 
-/** The timeout is in milliseconds, for one request until its last answer. */
-type ExchangeOptions = { readonly server: Server; readonly timeout: number };
+/** The timeout is in milliseconds, from a request to the last message of its answer. */
+type OperationsOptions = { readonly server: Server; readonly timeout: number };
 
 type CloseListener = (error?: Error) => void;
 
 type State = ReturnType<typeof createState>;
 
-function createState(socket: Socket, options: ExchangeOptions) {
+function createState(socket: Socket, options: OperationsOptions) {
   return {
     socket,
     options,
     framer: createFramer(),
     listeners: [] as CloseListener[],
-    operation: undefined as Operation | undefined,
-    /** Of the current operation, or of the last one. */
+    current: undefined as CurrentOperation | undefined,
+    /** The step of the current operation, or of the last one. */
     step: 'connect' as Step,
-    // 1 was StartTLS.
+    // StartTLS has used the id 1.
     lastId: 1,
     closed: undefined as { readonly error: ServerError | undefined } | undefined,
   };
 }
 
-export type Exchange = ReturnType<typeof createExchange>;
+export type Operations = ReturnType<typeof createOperations>;
 
 /**
- * Requests and their answers over one socket, one at a time. Nothing is queued: a request is written when it comes, or
- * not at all. Anything but the answer to it ends the connection, and so do the timeout and the signal.
+ * Runs LDAP operations over one socket, one at a time. Nothing is queued: a request is written when it comes, or not at
+ * all. Anything but the answer to it ends the connection, and so do the timeout and the signal.
  */
-export function createExchange(socket: Socket, options: ExchangeOptions) {
+export function createOperations(socket: Socket, options: OperationsOptions) {
   const state = createState(socket, options);
   socket.on('data', (chunk: Buffer) => read(state, chunk));
   socket.on('error', (error) => shut(state, explain(state, error)));
@@ -86,14 +91,14 @@ export function createExchange(socket: Socket, options: ExchangeOptions) {
       if (state.closed) listener(state.closed.error);
       else state.listeners.push(listener);
     },
-    run: <T>(request: Request<T>, signal: AbortSignal) => run(state, request, signal),
+    run: <T>(operation: LdapOperation<T>, signal: AbortSignal) => run(state, operation, signal),
     close: () => close(state),
   };
 }
 
-async function run<T>(state: State, request: Request<T>, signal: AbortSignal): Promise<T> {
-  const { step, encode, isSecret } = request;
-  if (state.operation) throw new Error(`a ${step} was begun on a connection during a ${state.step}`);
+async function run<T>(state: State, operation: LdapOperation<T>, signal: AbortSignal): Promise<T> {
+  const { step, encode, isSecret } = operation;
+  if (state.current) throw new Error(`a ${step} was begun on a connection during a ${state.step}`);
   state.step = step;
   if (state.closed) throw makeError(state, 'closed', 'the connection was closed before', state.closed.error);
   if (signal.aborted) {
@@ -102,24 +107,24 @@ async function run<T>(state: State, request: Request<T>, signal: AbortSignal): P
   }
   state.lastId += 1;
   const bytes = encode(state.lastId);
-  const result = answerTo(state, request, signal);
+  const result = answerTo(state, operation, signal);
   state.socket.write(bytes, () => {
     if (isSecret) bytes.fill(0);
   });
-  // Not awaited: what made the bytes, a password above all, is not needed while the answer is waited for.
+  // The result is not awaited: what made the bytes, a password above all, is not needed until the answer comes.
   return result;
 }
 
-function answerTo<T>(state: State, request: Request<T>, signal: AbortSignal): Promise<T> {
-  const { accept, maxBytes = maxAnswerBytes, timeout = state.options.timeout } = request;
+function answerTo<T>(state: State, operation: LdapOperation<T>, signal: AbortSignal): Promise<T> {
+  const { accept, maxBytes = maxAnswerBytes, timeout = state.options.timeout } = operation;
   const late = () => {
-    const missing = state.operation?.bytes === 0 ? 'no answer' : 'only a part of the answer';
+    const missing = state.current?.bytes === 0 ? 'no answer' : 'only a part of the answer';
     const error = makeError(state, 'timeout', `${missing} within ${durationText(timeout)}`);
     shut(state, error);
     return error;
   };
   const start = (resolve: (result: T) => void, fail: (reason: unknown) => void) => {
-    state.operation = {
+    state.current = {
       id: state.lastId,
       budget: { elements: maxAnswerElements },
       maxBytes,
@@ -132,7 +137,7 @@ function answerTo<T>(state: State, request: Request<T>, signal: AbortSignal): Pr
     };
   };
   return bounded<T>({ signal, limit: timeout, late }, start, () => {
-    state.operation = undefined;
+    state.current = undefined;
     if (signal.aborted) shut(state, undefined);
   });
 }
@@ -143,7 +148,7 @@ function close(state: State): void {
     socket.destroy();
     return;
   }
-  if (state.operation) {
+  if (state.current) {
     shut(state, makeError(state, 'closed', 'the connection was closed here'));
     return;
   }
@@ -163,14 +168,17 @@ function read(state: State, chunk: Buffer): void {
   }
 }
 
-/** The result counts only if nothing came behind it: a second answer in the same bytes makes the first one doubtful. */
+/**
+ * Reads a chunk. A result counts only if nothing follows it: a second answer in the same bytes
+ * makes the first doubtful.
+ */
 function readAnswer(state: State, chunk: Buffer): void {
-  const { framer, operation } = state;
-  const budget = operation?.budget ?? { elements: maxNoticeElements };
-  if (operation) {
-    operation.bytes += chunk.length;
-    if (operation.bytes > operation.maxBytes) {
-      throw new WireError('too-large', `the answer has more than ${operation.maxBytes} bytes`);
+  const { framer, current } = state;
+  const budget = current?.budget ?? { elements: maxNoticeElements };
+  if (current) {
+    current.bytes += chunk.length;
+    if (current.bytes > current.maxBytes) {
+      throw new WireError('too-large', `the answer has more than ${current.maxBytes} bytes`);
     }
   }
   let settle: (() => void) | undefined;
@@ -178,23 +186,23 @@ function readAnswer(state: State, chunk: Buffer): void {
     const message = decodeMessage(frame, budget);
     if (message.id === 0 && message.kind === 'extended') {
       settle?.();
-      // The notice of disconnection (RFC 4511 section 4.4.1), or an unknown one, which is no better.
+      // This is the notice of disconnection (RFC 4511 section 4.4.1), or an unknown notice, which is no better.
       const { code, diagnosticMessage: text } = message;
       const problem = `the server ended the connection with result code ${code}${text && `: ${oneLine(text)}`}`;
       throw makeError(state, 'closed', problem);
     }
-    if (!operation || settle || message.id !== operation.id) {
+    if (!current || settle || message.id !== current.id) {
       throw new WireError('protocol', `a message with the id ${message.id} came, which no request has`);
     }
-    settle = operation.accept(message);
+    settle = current.accept(message);
   }
-  if ((settle || !operation) && framer.pending > 0) {
+  if ((settle || !current) && framer.pending > 0) {
     throw new WireError('protocol', 'there were bytes behind the answer');
   }
   settle?.();
 }
 
-/** Closes at once. @param reason what the current operation throws */
+/** Closes the socket immediately. @param reason what the current operation throws */
 function shut(state: State, error: ServerError | undefined, reason: unknown = error): void {
   state.socket.destroy();
   end(state, error, reason);
@@ -203,7 +211,7 @@ function shut(state: State, error: ServerError | undefined, reason: unknown = er
 function end(state: State, error: ServerError | undefined, reason: unknown = error): void {
   if (state.closed) return;
   state.closed = { error };
-  state.operation?.fail(reason);
+  state.current?.fail(reason);
   for (const listener of state.listeners.splice(0)) {
     try {
       listener(error);
@@ -213,7 +221,6 @@ function end(state: State, error: ServerError | undefined, reason: unknown = err
   }
 }
 
-/** Any error that came while reading as a ServerError. */
 function explain(state: State, error: unknown): ServerError {
   if (error instanceof ServerError) return error;
   if (error instanceof WireError) return makeError(state, error.kind, error.message, error);

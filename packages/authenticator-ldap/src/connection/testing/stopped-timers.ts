@@ -1,6 +1,6 @@
 import { onTestFinished, vi } from 'vitest';
 
-/** Until the end of the test, timers end when the test says so, and sockets go on: no machine is too slow for a timeout. */
+/** Stops timers, but not sockets, until the end of the test: no machine is too slow for a timeout. */
 export function stopTimers(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());

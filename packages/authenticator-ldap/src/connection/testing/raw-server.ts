@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net';
 import { startTcpServer, type TcpServer } from '@sallyport/test-servers/tcp-server';
 import { expect } from 'vitest';
-import type { Server } from '../connection/types.ts';
+import type { Server } from '../types.ts';
 
 export interface RawServer extends AsyncDisposable, Pick<TcpServer, 'connections'> {
   readonly server: Server;
-  /** When no socket is open. */
+  /** Waits until no socket is open. */
   untilClosed(): Promise<void>;
 }
 
-/** Accepts connections and leaves all else to the test: what comes in is dropped. */
+/** Accepts connections, drops what comes in, and leaves all else to the test. */
 export async function startRawServer(
   security: Server['security'],
   onConnection: (socket: Socket) => void,

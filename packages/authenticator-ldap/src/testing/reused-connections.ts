@@ -4,11 +4,11 @@ import { expect, onTestFinished } from 'vitest';
 import plugin from '../index.ts';
 import { type PluginGateway, pluginGateway } from './plugin-gateway.ts';
 
-/** A directory with users in several states. Wrong passwords must change no state. */
+/** A directory with users in several states, which wrong passwords must not change. */
 interface Place {
-  /** As gateway.yaml has them, with `ldaps://`. */
+  /** The options as gateway.yaml has them, with `ldaps://`. */
   readonly options: Record<string, unknown>;
-  /** For StartTLS. */
+  /** The URL for StartTLS. */
   readonly url: string;
   /** The first two may log in. */
   readonly users: readonly { readonly name: string; readonly password: string }[];
@@ -26,20 +26,20 @@ export async function compareWithNewConnections({ options, url, users }: Place):
   expect(new Set(all.map(({ expected }) => JSON.stringify(expected))).size).toBeGreaterThan(users.length);
 
   for (const more of [{}, { urls: [url], startTLS: true }]) {
-    const kept = await opened({ ...options, ...more });
-    // These keep the connection, so it is used again.
+    const reusing = await opened({ ...options, ...more });
+    // These logins leave the connection open, so it is used again.
     const ordinary = all.slice(0, 4);
     const login = fc.constantFrom(...all, ...ordinary);
     await fc.assert(
       fc.asyncProperty(fc.array(login, { minLength: 10, maxLength: 15 }), async (random) => {
         const sequence = [...ordinary, ...random, ...ordinary];
-        const wanted = sequence.map(({ expected }) => expected);
-        const logIn = ({ name, password }: (typeof all)[number]) => kept.logIn(name, password);
+        const expected = sequence.map(({ expected }) => expected);
+        const logIn = ({ name, password }: (typeof all)[number]) => reusing.logIn(name, password);
         const came: Decision[] = [];
         for (const one of sequence) came.push(await logIn(one));
-        expect(came).toEqual(wanted);
-        expect(connects(kept)).toBeLessThan(sequence.length);
-        expect(await Promise.all(sequence.map(logIn))).toEqual(wanted);
+        expect(came).toEqual(expected);
+        expect(connects(reusing)).toBeLessThan(sequence.length);
+        expect(await Promise.all(sequence.map(logIn))).toEqual(expected);
       }),
       { numRuns: 1, endOnFailure: true },
     );
@@ -52,7 +52,7 @@ async function opened(options: Record<string, unknown>): Promise<PluginGateway> 
   return made;
 }
 
-/** Those of the service account too. */
+/** Counts the connections, those of the service account included. */
 function connects({ metrics }: PluginGateway): number {
   return metrics.find(({ name }) => name.endsWith('_connects_total'))?.labels.length ?? 0;
 }
