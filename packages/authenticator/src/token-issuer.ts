@@ -62,7 +62,7 @@ export interface Revocation {
 export interface UnreadableToken {
   readonly digest: string;
   /** What is wrong with it, naming the field. Quotes no value. */
-  readonly fault: string;
+  readonly problem: string;
 }
 
 /** Which tokens to list. All conditions that are given must hold; without one: all tokens. */
