@@ -11,9 +11,9 @@ export interface Authenticator
     Partial<UserDirectory>,
     Partial<ListsUsers> {
   /**
-   * Checks one token. Many calls run concurrently, so they must not share state. Return a new object each time: what one caller
-   * changes must not reach the next. An authenticator that has its answer without any I/O may return the decision itself instead of
-   * a promise, which makes the review cheaper.
+   * Checks one token. Many calls run concurrently, so they must not share state. Return a new or a frozen object each time:
+   * what one caller changes must not reach the next. An authenticator that has its answer without any I/O may return the
+   * decision itself instead of a promise, which makes the review cheaper.
    *
    * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode
    * @throws AuthenticatorError when the token could not be checked; never to refuse it
@@ -28,27 +28,29 @@ export interface Authenticator
 }
 
 /**
- * Recognizing authenticators know their own tokens by the shape, so no other token waits for their backend or is sent to it. Leave
- * this out only if your tokens have no common shape: the authenticator is then asked about every token.
+ * Recognizing authenticators know their own tokens by the shape, so no other token waits for their backend or is sent to it.
+ * Leave these out only if your tokens have no common shape: the authenticator is then asked about every token.
  */
 export interface Recognizing {
   /**
    * Returns whether the token has the shape of this authenticator's tokens, without any I/O, within microseconds and without a
-   * throw. False means no opinion: the token never reaches `authenticate`, neither waits for this authenticator nor fails with it.
+   * throw. False means no opinion: the token never reaches `authenticate`, so it does not wait for this authenticator or
+   * fail with it.
    */
   recognizes(token: string): boolean;
 
   /**
-   * The text that each token of this authenticator begins with. `sallyport check` warns when the prefix of one authenticator begins
-   * with that of another. Leave it out if your tokens have several prefixes or none.
+   * The text that each token of this authenticator begins with. `sallyport check` warns when the prefix of one authenticator
+   * begins with the prefix of another. Leave it out if your tokens have several prefixes or none.
    */
   readonly tokenPrefix?: string;
 
   /**
-   * Says what is wrong with a token that `recognizes` refuses and that still looks like one of its own: a checksum that does not
-   * match, an issuer that is not in the options. Only `sallyport explain` calls it, after `recognizes` has returned false, and shows
-   * it instead of "not the shape of its tokens": without any I/O and without a throw. The words follow "the token". They contain
-   * nothing of the token except for what it names openly, such as an issuer: quoted, and at most 200 characters of it.
+   * Says what is wrong with a token that `recognizes` refuses and that still looks like one of its own: a checksum that does
+   * not match, an issuer that is not in the options. Only `sallyport explain` calls it, after `recognizes` has returned false,
+   * and shows it instead of "not the shape of its tokens": without any I/O and without a throw. The words follow "the token".
+   * They contain nothing of the token except for what it names openly, such as an issuer: quoted, and at most 200 characters of
+   * it.
    *
    * @returns undefined when the token does not look like one of its own
    */
@@ -59,9 +61,9 @@ export interface Recognizing {
 export interface Checkable {
   /**
    * Contacts the backend, and throws an error that says in plain words what is wrong. `sallyport check` calls it, and
-   * `/readyz?verbose` and the status page do at most every 10 s. It never decides readiness, since one backend that is down must not
-   * lock all users out. A backend without a ping gets a random token, which it must not accept; never a user's token or
-   * password, since repeated failures lock accounts.
+   * `/readyz?verbose` and the status page do at most every 10 s. It never decides readiness, since one backend that is down
+   * must not lock all users out. A backend without a ping gets a random token, which it must not accept; never a user's token
+   * or password, since repeated failures lock accounts.
    *
    * @returns what does not work although every user can log in, such as one of several servers that is down. Each string says how
    *   to fix it, and contains no secret. Nothing, or an empty list, means that all works
@@ -70,9 +72,9 @@ export interface Checkable {
   check(signal: AbortSignal): Promise<readonly string[] | void>;
 
   /**
-   * The place of the token records, such as the address of a store with the prefix of its keys; without a secret. `sallyport check`
-   * warns of two authenticators with the same place: the commands for tokens of one then show and revoke those of the other. Left
-   * out: there are no records, or no one can name their place.
+   * The place of the token records, such as the address of a store with the prefix of its keys; without a secret. `sallyport
+   * check` warns of two authenticators with the same place: the commands for tokens of one then show and revoke those of the
+   * other. Left out: there are no records, or no one can name their place.
    */
   readonly tokenStore?: string;
 
