@@ -199,13 +199,13 @@ describe('the first plugin', () => {
       },
     ],
     [
-      'an answer that is no JSON',
+      'an answer that is not JSON',
       'unavailable',
       /answers no JSON: check the URL$/,
       ({ headers }: IncomingMessage, response: ServerResponse) => response.end(`<p>${headers.authorization}`),
     ],
     [
-      'an answer that is no HTTP',
+      'an answer that is not HTTP',
       'unavailable',
       /Response does not match the HTTP\/1\.1 protocol.*Is the ticket server up\?$/,
       ({ headers, socket }: IncomingMessage) => socket.end(`what? ${headers.authorization}\r\n\r\n`),
