@@ -45,13 +45,13 @@ export interface IssuedToken {
   readonly reason?: string;
   /** `null`: use is tracked, and the token was never used. Left out: use is not tracked. */
   readonly lastUsedAt?: Date | null;
-  /** What `TokenSession.describe` returned. Left out: it is no session. */
+  /** What `TokenSession.describe` returned. Left out: it is not a session. */
   readonly session?: string;
   /** Left out: it is not revoked. */
   readonly revoked?: Revocation;
 }
 
-/** A `Revocation` says when a token was revoked, by whom and why. */
+/** A `Revocation` says when and why a token was revoked, and who did it. */
 export interface Revocation {
   readonly at: Date;
   readonly by?: string;

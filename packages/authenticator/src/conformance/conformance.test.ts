@@ -172,7 +172,7 @@ describe('what the harness leaves out fails the cases that need it, rather than 
   });
 
   test('no user that revalidate refuses, and no uid', async () => {
-    const refused = 'revalidate() refuses users whom the backend does not let in, with the reason';
+    const refused = 'revalidate() refuses users that the backend does not let in, with the reason';
     expect(await failure(refused, { revalidation: { refused: [] } })).toContain('revalidation.refused');
     const validTokens = good.validTokens.map(({ token, user: { uid: _, ...user } }) => ({ token, user }));
     const other = 'revalidate() refuses a user with another uid as unknown-user';

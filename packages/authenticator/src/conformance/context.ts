@@ -127,7 +127,7 @@ export interface RecordingContext {
    * Loads every watched file again, as the gateway does after a change, and returns the errors. The gateway would log
    * them, so they are in `lines` too.
    *
-   * @param content loaded in place of the content of the files
+   * @param content loaded instead of the content of the files
    */
   touch(content?: Buffer): Promise<readonly unknown[]>;
 }

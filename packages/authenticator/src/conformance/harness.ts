@@ -82,7 +82,7 @@ export interface ConformanceHarness<Options> {
   readonly revalidation?: RevalidationSamples;
   /** Tokens of `count` users for the concurrent calls. Left out: `validTokens`, repeated. */
   readonly manyTokens?: (count: number) => Promise<readonly ValidToken[]>;
-  /** Case names, each with the reason why it can't hold for this plugin. A name that is no case is an error. */
+  /** Case names, each with the reason why it can't hold for this plugin. A name that is not a case's is an error. */
   readonly skip?: Readonly<Record<string, string>>;
   /** Milliseconds that one call may take; an abort must end it in a quarter of that. Default: 3000, the gateway's. */
   readonly deadline?: number;

@@ -70,7 +70,7 @@ function problemOf(decision: Decision | undefined, now: number): string | undefi
 }
 
 function mustBeWellFormed(kit: Kit, user: LoggedIn, outcome: Answer): void {
-  const problem = 'error' in outcome ? 'it is no answer' : problemOf(outcome.value, Date.now());
+  const problem = 'error' in outcome ? 'it is not an answer' : problemOf(outcome.value, Date.now());
   verify(problem === undefined, () => ({
     expected: `a decision of revalidate() about ${nameOf(user)}`,
     got: `${gotOf(kit, outcome)}: ${problem}`,
@@ -91,7 +91,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
     namesOfNoOne,
     mustAllRefuse(
       'unknown-user',
-      'A throw is an outage, during which a session goes on; no-opinion is no answer to a session.',
+      'A throw is an outage, during which a session goes on; no-opinion decides nothing about a session.',
     ),
   ),
   usersCase(
@@ -102,7 +102,7 @@ export const revalidateCases: readonly CaseDefinition[] = [
   ),
   usersCase(
     revalidate,
-    'revalidate() refuses users whom the backend does not let in, with the reason',
+    'revalidate() refuses users that the backend does not let in, with the reason',
     (kit) => {
       verifySome(refusedOf(kit), 'revalidation.refused');
       return refusedOf(kit);

@@ -139,7 +139,7 @@ test.each([
     { '~standard': { version: 1, vendor: 'acme', validate() {} } },
     'a schema of acme that makes no JSON Schema',
   ],
-  ['that is no schema', { properties: {} }, 'it is not a Standard Schema'],
+  ['that is not a schema', { properties: {} }, 'it is not a Standard Schema'],
   ['that is left out', undefined, 'it is not a Standard Schema'],
 ])('a schema %s is refused', async (_name, schema, words) => {
   expect((await failures(withSchema(schema)))[shape]).toContain(words);

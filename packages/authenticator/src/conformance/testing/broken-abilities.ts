@@ -62,7 +62,7 @@ const withWarnings = (warnings: unknown) =>
 const brokenChecks: BrokenPlugins = {
   [checked]: {
     'always says that it is healthy': withAuthenticator(() => ({ check: async () => {} })),
-    'returns a warning that is no list': withWarnings('one of two servers is down'),
+    'returns a warning that is not a list': withWarnings('one of two servers is down'),
     'returns a warning without words': withWarnings(['']),
   },
   'tokenStore is a string without a secret, or left out': {
@@ -150,7 +150,7 @@ const brokenAttempts: BrokenPlugins = {
 
 const brokenLists: BrokenPlugins = {
   'knownUsers() lists users in the shape that Kubernetes takes': {
-    'lists names in place of users': withAuthenticator(() => ({ knownUsers: () => ['alice'] as never })),
+    'lists names instead of users': withAuthenticator(() => ({ knownUsers: () => ['alice'] as never })),
     'lists a user without a name': withAuthenticator(() => ({ knownUsers: () => [{ username: '' }] })),
     'throws where it knows no users': withAuthenticator(() => ({
       knownUsers() {

@@ -68,7 +68,7 @@ const casesWithAnswers = {
     'revalidate() refuses a login from before the password was changed',
     'revalidate() refuses a name that no user has as unknown-user, and never throws',
     'revalidate() refuses a user with another uid as unknown-user',
-    'revalidate() refuses users whom the backend does not let in, with the reason',
+    'revalidate() refuses users that the backend does not let in, with the reason',
     'revalidate() reports a stopped backend as unavailable',
   ],
 };
@@ -159,7 +159,7 @@ const brokenRevalidations: BrokenPlugins = {
       return inner({ username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) }, context);
     }),
   },
-  'revalidate() refuses users whom the backend does not let in, with the reason': {
+  'revalidate() refuses users that the backend does not let in, with the reason': {
     'lets a locked user stay': revalidated((decision, { username }) =>
       decision.kind === 'rejected' && decision.reason === 'locked'
         ? { kind: 'authenticated', user: { username } }
