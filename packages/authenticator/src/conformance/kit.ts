@@ -3,15 +3,10 @@ import type { Authenticator } from '../authenticator.ts';
 import type { Decision } from '../decision.ts';
 import type { DeniedAttempt } from '../plugin.ts';
 import { type RecordingContext, recordingContext } from './context.ts';
-import type { ConformanceBackend, ConformanceHarness, RejectedToken, ValidToken } from './harness.ts';
-import { type NamedSecret, secretFinder } from './leaks.ts';
+import type { ConformanceBackend, ConformanceHarness } from './harness.ts';
+import { secretFinder } from './leaks.ts';
+import { type NamedToken, type Samples, samplesOf, secretsOf } from './samples.ts';
 import { fail, type Outcome, outcomeOf, verify, withTimeout } from './verify.ts';
-
-/** A token with the name that a failure message uses, since messages must not print tokens. */
-export interface NamedToken {
-  readonly name: string;
-  readonly token: string;
-}
 
 /** One case of the kit, before it is bound to a harness. */
 export interface CaseDefinition {
@@ -21,58 +16,6 @@ export interface CaseDefinition {
   /** The case is left out where the harness says that the authenticator does not have this method. */
   readonly needs?: 'lookUp' | 'revalidate';
   run(kit: Kit): Promise<void>;
-}
-
-/** The harness' tokens, each with a name, since messages must not print tokens. */
-export interface Samples {
-  readonly valid: readonly (ValidToken & NamedToken)[];
-  readonly rejected: readonly (RejectedToken & NamedToken)[];
-  readonly foreign: readonly NamedToken[];
-}
-
-function samplesOf({ validTokens, rejectedTokens, foreignTokens }: ConformanceHarness<unknown>): Samples {
-  verifyTwoUsers(validTokens);
-  return {
-    valid: validTokens.map((valid, index) => ({ ...valid, name: `valid token ${index + 1}` })),
-    rejected: rejectedTokens.map((rejected, index) => ({ ...rejected, name: `rejected token ${index + 1}` })),
-    foreign: foreignTokens.map((token, index) => ({ token, name: `foreign token ${index + 1}` })),
-  };
-}
-
-/** Fails on an empty list, with which a case would prove nothing. */
-export function verifySome(list: readonly unknown[], field: string): void {
-  verify(list.length > 0, {
-    expected: `the harness to give ${field}`,
-    got: 'the list is empty',
-    why: 'Nothing would be proved; skip the case with a reason if the plugin can have none.',
-  });
-}
-
-/** Fails unless the tokens are of two users or more. */
-export function verifyTwoUsers(tokens: readonly ValidToken[]): void {
-  const users = new Set(tokens.map(({ user }) => user.username)).size;
-  verify(users >= 2, {
-    expected: 'the harness to give valid tokens of two users or more',
-    got: `it gives ${tokens.length}, of ${users}`,
-    why: 'With one user no mix-up can show.',
-  });
-}
-
-/** Characters of a secret. A shorter one is found by chance in any text. */
-const minSecretLength = 8;
-
-function secretsOf(harness: ConformanceHarness<unknown>, samples: Samples): readonly NamedSecret[] {
-  const passwords = harness.secrets.map((value, index) => ({ name: `secret ${index + 1}`, value }));
-  for (const { name, value } of passwords) {
-    verify(value.length >= minSecretLength, {
-      expected: `secrets of ${minSecretLength} characters or more`,
-      got: `${name} of the harness has ${value.length}`,
-      why: 'A short one is found by chance in any text.',
-    });
-  }
-  const tokens = [...samples.valid, ...samples.rejected, ...samples.foreign];
-  const long = tokens.filter(({ token }) => token.length >= minSecretLength);
-  return [...passwords, ...long.map(({ name, token }) => ({ name, value: token }))];
 }
 
 export interface AskOptions {

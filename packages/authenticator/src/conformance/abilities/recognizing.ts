@@ -8,7 +8,8 @@ import {
   memberTokens,
   nulTokens,
 } from '../authenticator/forged-tokens.ts';
-import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from '../kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import type { NamedToken } from '../samples.ts';
 import { outcomeOf, verify } from '../verify.ts';
 
 /**

@@ -3,7 +3,8 @@ import type { LoggedIn } from '../../authenticator.ts';
 import type { Decision, RejectionReason, UserInfo } from '../../decision.ts';
 import { gotOf } from '../authenticator/outages.ts';
 import { fieldsOfRejected, isAbout, problemOfAuthenticated } from '../authenticator/shapes.ts';
-import { type CaseDefinition, type Kit, verifySome } from '../kit.ts';
+import type { CaseDefinition, Kit } from '../kit.ts';
+import { verifySome } from '../samples.ts';
 import { type Outcome, verify } from '../verify.ts';
 import { knownUsers, nameOf, namesOfNoOne, type UserMethod, userCases, usersCase } from './user-directory.ts';
 

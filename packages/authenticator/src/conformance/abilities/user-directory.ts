@@ -5,7 +5,8 @@ import { abortCase, abortedAmid, abortedBefore, abortedHanging, type Call } from
 import { concurrentCalls, inTurn } from '../authenticator/decisions.ts';
 import { injectionTokens, memberTokens } from '../authenticator/forged-tokens.ts';
 import { mustBeUnavailable } from '../authenticator/outages.ts';
-import { authenticatorCase, type CaseDefinition, type Kit, verifyTwoUsers } from '../kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import { verifyTwoUsers } from '../samples.ts';
 import { type Outcome, verify } from '../verify.ts';
 
 interface UserContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {

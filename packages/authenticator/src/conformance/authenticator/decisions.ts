@@ -1,15 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Authenticated, rejectionReasons, type UserInfo } from '../../decision.ts';
-import {
-  answersCase,
-  authenticatorCase,
-  type CaseDefinition,
-  type Kit,
-  type NamedToken,
-  type Samples,
-  verifySome,
-  verifyTwoUsers,
-} from '../kit.ts';
+import { answersCase, authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import { type NamedToken, type Samples, verifySome, verifyTwoUsers } from '../samples.ts';
 import { verify } from '../verify.ts';
 import { encodedTokens, foreignJwts, injectionTokens, memberTokens } from './forged-tokens.ts';
 import { fieldsOfRejected, isAbout, problemOfAuthenticated, wholeUser } from './shapes.ts';

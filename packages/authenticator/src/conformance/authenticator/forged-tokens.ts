@@ -1,4 +1,5 @@
-import { answersCase, type CaseDefinition, type Kit, type NamedToken } from '../kit.ts';
+import { answersCase, type CaseDefinition, type Kit } from '../kit.ts';
+import type { NamedToken } from '../samples.ts';
 
 const kibibyte = 1024;
 

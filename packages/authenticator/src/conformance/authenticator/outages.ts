@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authenticator } from '../../authenticator.ts';
 import { AuthenticatorError } from '../../decision.ts';
-import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from '../kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import type { NamedToken } from '../samples.ts';
 import { type Outcome, verify } from '../verify.ts';
 
 /** Returns the tokens that can't be decided without the backend. */

@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { recordingContext } from '../context.ts';
 import type { BadOptions } from '../harness.ts';
-import { authenticatorCase, type CaseDefinition, type Kit, verifySome } from '../kit.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import { verifySome } from '../samples.ts';
 import { outcomeOf, verify } from '../verify.ts';
 import { schemaProblem } from './schema.ts';
 
