@@ -10,7 +10,7 @@ describe.concurrent('revoke', () => {
   const tokens = recordsOfJaneAndBob();
 
   test('what can’t be read may be the user’s: it is reported, the others are revoked, and it exits 1', async () => {
-    const { revoke, stored } = await createPlace({ tokens: [record('ee', 'x', { fault: 'broken' }), ...tokens] });
+    const { revoke, stored } = await createPlace({ tokens: [record('ee', 'x', { problem: 'broken' }), ...tokens] });
     const { code, stdout, stderr } = await revoke(['--user', 'robot:bob']);
     expect([code, stdout.split('\n').slice(0, 2)]).toEqual([
       1,
@@ -23,7 +23,7 @@ describe.concurrent('revoke', () => {
   });
 
   test('one that can’t be read is not revoked by its digest either', async () => {
-    const { revoke } = await createPlace({ tokens: [record('eeeeeeee', 'x', { fault: 'broken' })] });
+    const { revoke } = await createPlace({ tokens: [record('eeeeeeee', 'x', { problem: 'broken' })] });
     expect(await revoke(['--digest', 'eeeeeeee'])).toEqual({
       code: 1,
       stdout: expect.stringMatching(/^0 tokens revoked, 1 unreadable\.\n/),

@@ -143,7 +143,7 @@ describe.concurrent('revoke without cache.redis', () => {
   });
 
   test('-o json prints the same in lists', async () => {
-    const { revoke } = await createPlace({ tokens: [...tokens, record('ee', 'x', { fault: 'broken' })] });
+    const { revoke } = await createPlace({ tokens: [...tokens, record('ee', 'x', { problem: 'broken' })] });
     const { code, stdout } = await revoke(['--user', 'robot:jane', '--by', 'zoë', '-o', 'json']);
     expect([code, JSON.parse(stdout)]).toEqual([
       1,
@@ -161,7 +161,7 @@ describe.concurrent('revoke without cache.redis', () => {
           },
         ],
         already: [expect.objectContaining({ digest: tokens[2]?.digest, revoked: tokens[2]?.revoked })],
-        unreadable: [{ authenticator: 'robots', digest: 'ee'.padEnd(64, '0'), fault: 'broken' }],
+        unreadable: [{ authenticator: 'robots', digest: 'ee'.padEnd(64, '0'), problem: 'broken' }],
         problems: [],
       },
     ]);

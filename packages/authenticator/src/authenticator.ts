@@ -1,14 +1,158 @@
 import type { Decision, UserInfo } from './decision.ts';
 
-/** What an authenticator gets of a review besides the token. */
+/**
+ * An authenticator decides about bearer tokens. A plugin's has these two methods, and of the abilities below those that fit its
+ * tokens and its backend: each is optional. Every layer of the gateway is an authenticator too, so they can be stacked.
+ */
+export interface Authenticator
+  extends Partial<Recognizing>,
+    Partial<Checkable>,
+    Partial<PasswordLogin>,
+    Partial<UserDirectory>,
+    Partial<ListsUsers> {
+  /**
+   * Checks one token. Many calls run concurrently, so they must not share state. Return a new or a frozen object each time:
+   * what one caller changes must not reach the next. An authenticator that has its answer without any I/O may return the
+   * decision itself instead of a promise, which makes the review cheaper.
+   *
+   * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode
+   * @throws AuthenticatorError when the token could not be checked; never to refuse it
+   */
+  authenticate(token: string, context: AuthenticateContext): Decision | Promise<Decision>;
+
+  /**
+   * Ends connections and timers, even while the backend hangs. It is called once no `authenticate` is in progress; a second call
+   * does nothing.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Recognizing authenticators know their own tokens by the shape, so no other token waits for their backend or is sent to it.
+ * Leave these out only if your tokens have no common shape: the authenticator is then asked about every token.
+ */
+export interface Recognizing {
+  /**
+   * Returns whether the token has the shape of this authenticator's tokens, without any I/O, within microseconds and without a
+   * throw. False means no opinion: the token never reaches `authenticate`, so it does not wait for this authenticator or
+   * fail with it.
+   */
+  recognizes(token: string): boolean;
+
+  /**
+   * The text that each token of this authenticator begins with. `sallyport check` warns when the prefix of one authenticator
+   * begins with the prefix of another. Leave it out if your tokens have several prefixes or none.
+   */
+  readonly tokenPrefix?: string;
+
+  /**
+   * Says what is wrong with a token that `recognizes` refuses and that still looks like one of its own: a checksum that does
+   * not match, an issuer that is not in the options. Only `sallyport explain` calls it, after `recognizes` has returned false,
+   * and shows it instead of "not the shape of its tokens": without any I/O and without a throw. The words follow "the token".
+   * They contain nothing of the token except for what it names openly, such as an issuer: quoted, and at most 200 characters of
+   * it.
+   *
+   * @returns undefined when the token does not look like one of its own
+   */
+  whyUnrecognized?(token: string): string | undefined;
+}
+
+/** Checkable authenticators let `sallyport check` find what does not work before a user does. */
+export interface Checkable {
+  /**
+   * Contacts the backend, and throws an error that says in plain words what is wrong. `sallyport check` calls it, and
+   * `/readyz?verbose` and the status page do at most every 10 s. It never decides readiness, since one backend that is down
+   * must not lock all users out. A backend without a ping gets a random token, which it must not accept; never a user's token
+   * or password, since repeated failures lock accounts.
+   *
+   * @returns what does not work although every user can log in, such as one of several servers that is down. Each string says how
+   *   to fix it, and contains no secret. Nothing, or an empty list, means that all works
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a check that has nothing to say may be declared as Promise<void>
+  check(signal: AbortSignal): Promise<readonly string[] | void>;
+
+  /**
+   * The place of the token records, such as the address of a store with the prefix of its keys; without a secret. `sallyport
+   * check` warns of two authenticators with the same place: the commands for tokens of one then show and revoke those of the
+   * other. Left out: there are no records, or no one can name their place.
+   */
+  readonly tokenStore?: string;
+
+  /**
+   * Lists the audiences to which tokens can be bound, for each source of tokens that the options name. `sallyport check` warns of
+   * a source whose tokens no API server of the config accepts. Left out: only each token shows its audiences, if it has some.
+   */
+  tokenAudiences?(): Iterable<TokenAudiences>;
+}
+
+/** Password logins are tokens that carry a name and a password. Every plugin that sends passwords to its backend has them. */
+export interface PasswordLogin {
+  /**
+   * Returns the name that the token carries beside a password, from the token alone, within microseconds, without any I/O and
+   * without a throw; the same for all spellings that the backend may treat as one. Undefined for a token without a password.
+   *
+   * The gateway looks one name up at most 20 times a second, so that guesses for one name cannot use up the backend. And
+   * `sallyport block --token` refuses such a token, since the same login in another spelling is another token: it names the user
+   * to block instead.
+   */
+  claimedName(token: string): string | undefined;
+
+  /**
+   * Writes the token of a name and a password, by which `authenticate` then logs the user in; without any I/O and without a
+   * throw. With it and `revalidate`, the authenticator can be in `login.authenticators`: the login server gets the two from a
+   * person. Left out: no one can log in there. By it `sallyport check` also finds authenticators that are asked about the
+   * same names, since they recognize each other's tokens.
+   *
+   * @returns undefined for a name or a password that no token of this authenticator can carry
+   */
+  loginToken?(username: string, password: string): string | undefined;
+}
+
+/** User directories find users without their password or token. An authenticator may have one of the two methods alone. */
+export interface UserDirectory {
+  /**
+   * Looks up a user with their groups. `sallyport explain --user` calls it.
+   *
+   * @param username as a decision names the user or as a login writes it, without the prefix of gateway.yaml
+   * @returns undefined when the backend has no such user
+   * @throws AuthenticatorError when it could not be checked
+   */
+  lookUp(username: string, context: Pick<AuthenticateContext, 'signal' | 'trace'>): Promise<UserInfo | undefined>;
+
+  /**
+   * Checks whether a user who logged in before may still log in: whether they still exist (as the same `uid`, if the login had
+   * one), are not disabled, locked or expired, and have not changed their password. Their groups are read again. A session of the
+   * login server needs it.
+   *
+   * A backend often records the change of a password in whole seconds. A change that it records in the second of `since`
+   * may have come before the login, so it does not end the session.
+   *
+   * @returns `authenticated` with the user as they are today, under the same name, or `rejected` with `unknown-user`,
+   *   `disabled`, `locked`, `expired`, `ambiguous`, `password-expired` or `password-changed`; never `no-opinion`
+   * @throws AuthenticatorError when it could not be checked
+   */
+  revalidate(user: LoggedIn, context: RevalidateContext): Promise<Decision>;
+}
+
+/** Authenticators that list users know them without asking a backend, such as those of a file. */
+export interface ListsUsers {
+  /**
+   * Lists these users. `sallyport check` applies the identity policy to each of them, so that an operator learns of a token that
+   * the policy refuses before someone needs it.
+   */
+  knownUsers(): Iterable<UserInfo>;
+}
+
+/** An `AuthenticateContext` is what an authenticator gets of a review besides the token. */
 export interface AuthenticateContext {
-  /** The audiences the review asks for; empty means the API server's own. Most authenticators need not look. */
+  /** The audiences that the review asks for. Empty: the API server's own. Most authenticators need not look. */
   readonly audiences: readonly string[];
   /** Aborted at the deadline, or when the caller has disconnected. Stop work then, and throw. */
   readonly signal: AbortSignal;
   /**
-   * How many gateways forwarded the review before it came here, as they say themselves (the header `Sallyport-Hops`). Left
-   * out: none. Only an authenticator that forwards reviews needs it: with it, gateways that ask each other notice a circle.
+   * The number of gateways that forwarded the review before, as the header `Sallyport-Hops` says. Left out: none. Only an
+   * authenticator that forwards reviews needs it: it sends the header with one more, and throws `failed` after three, so that
+   * gateways that ask each other notice a circle.
    */
   readonly hops?: number | undefined;
   /**
@@ -19,138 +163,24 @@ export interface AuthenticateContext {
   readonly backendAnswered?: () => void;
   /**
    * Shows an operator what the backend was asked for this call and what it answered, one step a call: the search that ran
-   * and how many entries it found. Only `sallyport explain` passes it, so make the text only when it is there. A step
-   * names a user and never has a token or a password in it. A plugin may ignore it.
+   * and how many entries it found. Only `sallyport explain` passes it, so make the string only when it is there. A step
+   * names a user and never contains a token or a password. A plugin may ignore it.
    */
   readonly trace?: (step: string) => void;
 }
 
-/** Tokens that are all bound to some of these audiences. */
-export interface TokenAudiences {
-  /** Where they come from, for a message: `issuer https://idp.example.com`. */
-  readonly source: string;
-  readonly audiences: readonly string[];
-}
-
-/** A user who has logged in, as the authenticator's own decision named them then: without the prefix of gateway.yaml. */
-export type LoggedIn = Pick<UserInfo, 'username' | 'uid'>;
-
-/** What an authenticator gets with a user who has logged in before. */
+/** A `RevalidateContext` is what an authenticator gets with a user who has logged in before. */
 export interface RevalidateContext extends Pick<AuthenticateContext, 'signal' | 'trace'> {
   /** When the password was checked. A password that was changed later ends the session. */
   readonly since: Date;
 }
 
-/**
- * Decides about bearer tokens. Every layer of the gateway (the chain, the guard, the identity policy) is an authenticator
- * too, so they can be stacked.
- */
-export interface Authenticator {
-  /**
-   * What each token of this authenticator begins with, if they have a common prefix. `sallyport check` warns when two
-   * authenticators recognise each other's tokens.
-   */
-  readonly tokenPrefix?: string;
+/** A user who has logged in, as the authenticator's own decision named them then: without the prefix of gateway.yaml. */
+export type LoggedIn = Pick<UserInfo, 'username' | 'uid'>;
 
-  /**
-   * Where the records of its tokens are, such as the address of a store with the prefix of its keys; without a secret. By it
-   * `sallyport check` finds two authenticators with one such place: the commands for tokens of one then show and end those of the other.
-   * Left out: there are no records, or no one can name their place.
-   */
-  readonly tokenStore?: string;
-
-  /**
-   * Returns whether the token has the shape of this authenticator's tokens, without any I/O and within microseconds. False
-   * means no opinion: the token neither waits for this authenticator nor fails with it. Left out: it is asked about every
-   * token.
-   */
-  recognizes?(token: string): boolean;
-
-  /**
-   * Says what is wrong with a token that `recognizes` refuses and that still looks like one of its own: a checksum that does not
-   * match, an issuer that is not in the options. Only `sallyport explain` asks, after `recognizes` has returned false: without any I/O
-   * and without a throw. The words follow "the token". Nothing of the token may be in them, except for what it names openly, such as an
-   * issuer: quoted, and at most 200 characters of it. Undefined, or left out: it does not look like one of its own.
-   */
-  whyUnrecognized?(token: string): string | undefined;
-
-  /**
-   * Returns the name that the token carries beside a password, from its text alone, within microseconds, without any I/O and
-   * without a throw; the same for all spellings that the backend may treat as one. Undefined for a token without a password.
-   * Left out: no token of this authenticator carries one.
-   *
-   * The gateway limits how often one name is looked up in a second, so that guesses for one name cannot use up the
-   * backend. And `sallyport block --token` refuses such a token, since the same login in another spelling is another token:
-   * it names the user to block instead.
-   */
-  claimedName?(token: string): string | undefined;
-
-  /**
-   * Writes the token of a name and a password, by which `authenticate` then logs the user in; without any I/O and without a
-   * throw. For the login server, which gets the two from a person. Left out: no one can log in with a password. And by it
-   * `sallyport check` finds authenticators that are asked about the same names, since they recognize each other's.
-   *
-   * @returns undefined for a name or a password that no token of this authenticator can carry
-   */
-  loginToken?(username: string, password: string): string | undefined;
-
-  /**
-   * Checks one token. Called many times at once; calls must not share state.
-   *
-   * An authenticator that has its answer at hand, without any I/O, may return the decision itself in place of a promise:
-   * a review then costs less. If it returns the same frozen decision each time, it costs less again.
-   *
-   * @param token never empty, at most `server.maxTokenSize` bytes, well-formed Unicode
-   * @throws AuthenticatorError when the token could not be checked; never to refuse it
-   */
-  authenticate(token: string, context: AuthenticateContext): Decision | Promise<Decision>;
-
-  /**
-   * Contacts the backend, and throws an error that says in plain words what is wrong. For `sallyport check` and
-   * `/readyz?verbose`; it never decides readiness, since one backend that is down must not lock all users out.
-   *
-   * @returns what does not work although every user can log in, such as one of several servers that is down. Each text says how
-   *   to fix it, and contains no secret. Nothing, or an empty list: all is well
-   */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a check that has nothing to say may be declared as Promise<void>
-  check?(signal: AbortSignal): Promise<readonly string[] | void>;
-
-  /**
-   * Lists the users that it knows without asking a backend. `sallyport check` applies the identity policy to each of them,
-   * so that a token that the policy refuses is found before it is needed.
-   */
-  knownUsers?(): Iterable<UserInfo>;
-
-  /**
-   * Lists the audiences to which its tokens can be bound, for each source of tokens that the options name. `sallyport check` warns of
-   * a source whose tokens no API server of the config accepts. Left out: only each token shows its audiences, if it has some.
-   */
-  tokenAudiences?(): Iterable<TokenAudiences>;
-
-  /**
-   * Looks up a user with their groups, without a password. For `sallyport explain --user`. Left out: users can't be looked
-   * up without their token.
-   *
-   * @param username as a decision names the user or as a login writes it, without the prefix of gateway.yaml
-   * @returns undefined when the backend has no such user
-   * @throws AuthenticatorError when it could not be checked
-   */
-  lookUp?(username: string, context: Pick<AuthenticateContext, 'signal' | 'trace'>): Promise<UserInfo | undefined>;
-
-  /**
-   * Checks without a password whether a user who logged in before may still come in: whether they still exist (as the same
-   * `uid`, if the login had one), are not disabled, locked or expired, and have the password of then. Their groups are read
-   * anew. Left out: a session cannot follow this backend.
-   *
-   * A backend often records the change of a password in whole seconds. A change that it records in the second of `since`
-   * may have come before the login, so it does not end the session.
-   *
-   * @returns `authenticated` with the user as they are today, under the same name, or `rejected` with `unknown-user`,
-   *   `disabled`, `locked`, `expired`, `ambiguous`, `password-expired` or `password-changed`; never `no-opinion`
-   * @throws AuthenticatorError when it could not be checked
-   */
-  revalidate?(user: LoggedIn, context: RevalidateContext): Promise<Decision>;
-
-  /** Ends connections and timers. Called once no `authenticate` is in progress; a second call does nothing. */
-  close(): Promise<void>;
+/** `TokenAudiences` names a source of tokens, each of which is bound to some of these audiences. */
+export interface TokenAudiences {
+  /** The source, for a message: `issuer https://idp.example.com`. */
+  readonly source: string;
+  readonly audiences: readonly string[];
 }

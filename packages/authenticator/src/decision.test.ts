@@ -14,7 +14,7 @@ describe('AuthenticatorError', () => {
     expect(new AuthenticatorError('failed', 'bad record')).not.toHaveProperty('cause');
   });
 
-  test('shows nothing but its code to whoever serialises its own properties', () => {
+  test('shows nothing but its code to code that serializes its own properties', () => {
     expect({ ...new AuthenticatorError('failed', 'bad record') }).toEqual({
       code: 'failed',
       name: 'AuthenticatorError',

@@ -1,5 +1,5 @@
 /**
- * Why an authenticator refused a token that it recognised as its own. A closed set: these words are
+ * The reasons for which an authenticator refuses a token that it recognized as its own. The set is closed: these words are
  * metric labels and reach logs, so free text of a backend is not allowed here.
  */
 export const rejectionReasons = [
@@ -23,13 +23,15 @@ export const rejectionReasons = [
 export type RejectionReason = (typeof rejectionReasons)[number];
 
 /**
- * Who a token belongs to, as the backend knows it: the gateway adds prefixes and applies its identity policy
- * afterwards. The fields are those of Kubernetes' `authentication.k8s.io/v1` `UserInfo`.
+ * A `UserInfo` is the user that a token belongs to, as the backend knows them: the gateway adds prefixes and applies its
+ * identity policy afterwards. The fields are those of Kubernetes' `authentication.k8s.io/v1` `UserInfo`.
  */
 export interface UserInfo {
-  /** Never empty: kube-apiserver would take '' for a user of that name. */
+  /**
+   * The name as the backend knows it, not as it was typed. Never empty: kube-apiserver would take '' for a user of that name.
+   */
   readonly username: string;
-  /** Stays with the person when the username is given to another one. */
+  /** An id that stays with the person when the username is given to another one. */
   readonly uid?: string;
   readonly groups?: readonly string[];
   /** Keys must be lowercase: others do not survive impersonation and aggregation in Kubernetes. */
@@ -37,8 +39,10 @@ export interface UserInfo {
 }
 
 /**
- * What a token says of itself, as its issuer wrote it, so that an operator can block it without having it. Nothing in it is
- * secret. It is only for tokens whose signature was checked: a caller could write anything into another.
+ * A credential has the ids of a token, as its issuer wrote them, so that an operator can block the token, or all tokens of a
+ * session, without having it (`sallyport block --jti ID`, `--sid ID`). Nothing in it is secret, so it is never the token
+ * itself. It is only for tokens whose signature was checked, and the same each time: a caller could write anything into another
+ * token.
  */
 export interface Credential {
   /** Identifies this one token: `jti` of RFC 7519, section 4.1.7, which no two tokens share, not even of two issuers. */
@@ -50,15 +54,16 @@ export interface Credential {
   readonly sid?: string;
 }
 
-/** The token is good, and this is who it belongs to. Ends the chain. */
+/** The token is valid, and belongs to this user. It ends the chain. */
 export interface Authenticated {
   readonly kind: 'authenticated';
   readonly user: UserInfo;
   /** Left out: the token has no such ids, so it can be blocked by its text and its user alone. */
   readonly credential?: Credential;
   /**
-   * The audiences the token is bound to, all of them: the gateway intersects them with those of the review.
-   * Left out: the token is not bound to audiences. Empty: it is bound to none, so it never passes.
+   * All audiences that the token is bound to: the gateway intersects them with the audiences of the review. A backend may
+   * report only which of the requested audiences are among them: give these. Left out: the token is not bound to audiences.
+   * Empty: it is bound to none, so it is refused with `audience-mismatch`.
    */
   readonly audiences?: readonly string[];
   /** No cache holds the decision beyond this moment. Left out: the token does not expire. */
@@ -70,11 +75,11 @@ export interface Authenticated {
   readonly session?: string;
 }
 
-/** The token is this authenticator's, and it is bad. Ends the chain. */
+/** The token is this authenticator's, and it is not valid. It ends the chain. */
 export interface Rejected {
   readonly kind: 'rejected';
   readonly reason: RejectionReason;
-  /** The name as the backend knows it, never as typed: a mistyped name may be a password. */
+  /** The name as the backend knows it, never as typed: a mistyped name may be a password. Left out: it is not known. */
   readonly subject?: string;
 }
 
@@ -84,27 +89,29 @@ export interface NoOpinion {
 }
 
 /**
- * The answer of an authenticator. There is no member for "could not be checked": that is a throw, so that a
+ * A decision is the answer of an authenticator. There is no member for "could not be checked": that is a throw, so that a
  * forgotten catch fails closed. See `AuthenticatorError`.
  */
 export type Decision = Authenticated | Rejected | NoOpinion;
 
-/** Errors are recognised by this and not by `instanceof`: a plugin may carry its own copy of this package. */
+/** Errors are recognized by this brand and not by `instanceof`, since a plugin may carry its own copy of this package. */
 const brand = Symbol.for('@sallyport/authenticator/AuthenticatorError');
 
 /**
- * - `unavailable`: the backend did not answer, or answered that it can't. An outage: enough of them open the
+ * - `unavailable`: the backend did not answer, or answered that it can't. This is an outage: enough of them open the
  *   circuit, and the authenticator is skipped for a while.
  * - `failed`: this one token could not be checked (a bad record, a group search over its size limit). It says
- *   nothing about the backend and never opens the circuit.
+ *   nothing about the backend and never opens the circuit. Use it for all that a caller can cause by a token: as
+ *   `unavailable`, a few such tokens would open the circuit for all users.
  */
 export type AuthenticatorErrorCode = 'unavailable' | 'failed';
 
 /**
- * Thrown when a token could not be checked. It is never cached and never read as a refusal.
+ * An `AuthenticatorError` is thrown when a token could not be checked. It is never cached and never read as a refusal.
  *
  * The message reaches the log: name the backend and how to fix it, never a token, a password or free text that the
- * caller chose. Any other throw counts as `unavailable`: an error that is not known to concern one token alone is an outage.
+ * caller chose. Any other throw counts as `unavailable`, since it is not known to concern one token alone: of it the log has only
+ * the type, the code and the place.
  */
 export class AuthenticatorError extends Error {
   override readonly name = 'AuthenticatorError';
@@ -116,7 +123,7 @@ export class AuthenticatorError extends Error {
     Object.defineProperty(this, brand, { value: true });
   }
 
-  /** True for errors of this class from any copy of this package. */
+  /** Returns whether an error is of this class, from any copy of this package. */
   static is(error: unknown): error is AuthenticatorError {
     return error instanceof Error && brand in error;
   }

@@ -2,7 +2,10 @@ import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/sp
 import type { Authenticator } from './authenticator.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
-/** Structured logging, already marked with the authenticator's name. Never pass a token or a password. */
+/**
+ * A logger writes structured lines, already marked with the authenticator's name. The message is a constant; what varies goes
+ * into the fields. Never pass a token or a password. `sallyport check` shows what is logged at `warn` while `create` runs.
+ */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -10,15 +13,15 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** The values of a metric's labels. Bounded by the config, never by callers: no username, no token. */
+/** The values of a metric's labels. They are bounded by the config, never by callers: no username, no token. */
 export type Labels<Name extends string = string> = Readonly<Partial<Record<Name, string | number>>>;
 
 export interface MetricOptions<Name extends string> {
-  /** Without prefix: `binds_total` of the plugin `ldap` is exported as `sallyport_plugin_ldap_binds_total`. */
+  /** The name without its prefix: `binds_total` of the plugin `ldap` is exported as `sallyport_plugin_ldap_binds_total`. */
   readonly name: string;
   /** Says the unit and what a rise means. */
   readonly help: string;
-  /** Besides `authenticator`, which every metric of a plugin carries already. */
+  /** The labels besides `authenticator`, which every metric of a plugin already has. */
   readonly labelNames?: readonly Name[];
 }
 
@@ -54,8 +57,9 @@ export interface Metrics {
 }
 
 /**
- * What the backend said about a password that was sent: `unavailable` when it said nothing, as in an outage, or when it
- * refuses any password of an account that is locked. Such an attempt does not count, and the password may be sent again.
+ * What the backend said about a password that was sent: `unavailable` when it said nothing, as in an outage or when anything
+ * was thrown, or when it refuses any password of an account that is locked. Such an attempt does not count, and the password may
+ * be sent again: settled as `refused`, the right password would stay refused after the account is unlocked.
  */
 export type AttemptOutcome = 'accepted' | 'refused' | 'unavailable';
 
@@ -116,7 +120,7 @@ export interface Attempts {
 export interface WatchOptions {
   /** The file holds a secret, such as a key or tokens in clear: `sallyport check` warns when others may read it. */
   readonly secret?: boolean;
-  /** In bytes: a bigger file is refused without being read. Left out, and at most: 256 MiB. */
+  /** Bytes: a bigger file is refused without being read. Default and maximum: 256 MiB. */
   readonly limit?: number;
 }
 
@@ -131,11 +135,12 @@ export interface PluginContext {
   readonly attempts: Attempts;
   /**
    * Reads a file and follows its changes: `load` is called with its bytes now, and again whenever its content has changed
-   * (checked every 2 s, and at once on SIGHUP), until the authenticator is closed.
+   * (checked every 2 s, and immediately on SIGHUP), until the authenticator is closed.
    *
-   * The first call rejects when `load` throws or the file can't be read, and `create` fails with that. Later the gateway
-   * logs such an error with the file's name, and what was loaded last stays in force: so apply a file only when all of it
-   * is good. Only `sallyport check` collects the first errors, to report all of them, and closes what `create` returns.
+   * The first call rejects when `load` throws or the file can't be read, and `create` fails with that. Later the gateway logs
+   * such an error with the file's name, and what was loaded last stays in force: so parse all of a file first, and then apply
+   * it in one assignment. Only `sallyport check` collects the first errors, to report all of them, and closes what `create`
+   * returns.
    *
    * @param file relative to `baseDirectory`, or absolute
    */
@@ -148,27 +153,31 @@ export interface PluginContext {
   readonly backendReconnected?: () => void;
 }
 
-/** How long-lived an authenticator's answers may be by their nature; the config can override it. */
+/**
+ * How long an authenticator's answers may be used by their nature.
+ *
+ * - `none`: they are not cached, since a lookup costs nothing.
+ * - `memory`: for at most 5 s, in each gateway, since a token must be revocable immediately.
+ * - `shared`: by all replicas that share a Redis, since lookups are expensive: 5 min, 30 s for a refusal and 10 s for no opinion.
+ *
+ * With the last two, the last `authenticated` is used for 10 min more while the authenticator throws. An authenticator's
+ * `cache` in gateway.yaml overrides each lifetime and the place where answers are cached.
+ */
 export type Caching = 'none' | 'memory' | 'shared';
 
-/** A package's default export. */
+/** An `AuthenticatorPlugin` is a package's default export. */
 export interface AuthenticatorPlugin<Options> {
   /** The version of this contract. The gateway refuses any other. */
   readonly specificationVersion: 1;
-  /** A short lowercase word, such as `ldap`: it is part of the names of the plugin's metrics. */
+  /** One short word of lowercase letters and digits, such as `ldap`: it is part of the names of the plugin's metrics. */
   readonly name: string;
   /**
    * Validates `options` of gateway.yaml and describes them to editors. Any library that implements both Standard
    * Schema and Standard JSON Schema will do, such as zod from 4.2 on. Unknown keys are found by the gateway, from `properties`.
-   * `{ env }` and `{ file }` have been replaced by their strings before. A text that is always a secret is described with
+   * `{ env }` and `{ file }` have been replaced by their strings before. A string that is always a secret is described with
    * `writeOnly: true`: the gateway then warns when it is written in gateway.yaml itself.
    */
   readonly optionsSchema: StandardSchemaV1<unknown, Options> & StandardJSONSchemaV1<unknown, Options>;
-  /**
-   * `none`: not cached (looking it up costs nothing). `memory`: for at most 5 s, in each gateway (it must be revocable
-   * at once). `shared`: for minutes, by all replicas that share a Redis (lookups are expensive). An authenticator's `cache` in
-   * gateway.yaml overrides it, each lifetime and the place where answers are cached.
-   */
   readonly caching: Caching;
   /**
    * Creates one authenticator. It must succeed while the backend is down: `authenticate` and `check` report an outage, and

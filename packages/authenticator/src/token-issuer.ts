@@ -1,12 +1,12 @@
 import type { UserInfo } from './decision.ts';
 
-/** A token to create. */
+/** A `TokenRequest` asks for a new token. */
 export interface TokenRequest {
-  /** As the backend will know them: without the prefixes of gateway.yaml. */
+  /** The user as the backend will know them: without the prefixes of gateway.yaml. */
   readonly user: UserInfo;
   /** The audiences that the token is bound to. Left out: it is not bound to audiences. Never empty. */
   readonly audiences?: readonly string[];
-  /** Left out: the token is valid at once. */
+  /** Left out: the token is valid immediately. */
   readonly notBefore?: Date;
   /** Left out: the token does not expire. */
   readonly expiresAt?: Date;
@@ -18,20 +18,20 @@ export interface TokenRequest {
   readonly session?: TokenSession;
 }
 
-/** What makes a token a session of a user who has logged in. */
+/** A `TokenSession` makes a token the session of a user who has logged in. */
 export interface TokenSession {
   /**
-   * Returns the text that is stored with the token, and that a decision about the token has as `session`. It holds for this
-   * one token. The issuer does not look into it.
+   * Returns the string that is stored with the token, and that a decision about the token has as `session`. It holds for this
+   * one token. Only the gateway can read it: the issuer does not look into it.
    *
    * @param digest of the new token: its SHA-256, 64 lowercase hexadecimal digits
    */
   readonly describe: (digest: string) => string;
-  /** Milliseconds: a session that was not used for so long has ended. */
+  /** Milliseconds after which a session that was not used has ended. */
   readonly idle: number;
 }
 
-/** A token as its issuer knows it: all but the token itself, which is stored nowhere. */
+/** An `IssuedToken` is what the issuer knows of a token: all but the token itself, which is stored nowhere. */
 export interface IssuedToken {
   /** SHA-256 of the token, 64 lowercase hexadecimal digits: its name once it has been handed out. */
   readonly digest: string;
@@ -43,53 +43,54 @@ export interface IssuedToken {
   readonly issuedAt?: Date;
   readonly issuedBy?: string;
   readonly reason?: string;
-  /** `null`: it is tracked, and the token was never used. Left out: it is not tracked. */
+  /** `null`: use is tracked, and the token was never used. Left out: use is not tracked. */
   readonly lastUsedAt?: Date | null;
-  /** What `TokenSession.describe` returned. Left out: it is no session. */
+  /** What `TokenSession.describe` returned. Left out: it is not a session. */
   readonly session?: string;
   /** Left out: it is not revoked. */
   readonly revoked?: Revocation;
 }
 
-/** That a token was revoked. */
+/** A `Revocation` says when and why a token was revoked, and who did it. */
 export interface Revocation {
   readonly at: Date;
   readonly by?: string;
   readonly reason?: string;
 }
 
-/** A record that can't be read. It authenticates no one as it is. */
+/** An `UnreadableToken` is a record that can't be read. It authenticates no one as it is. */
 export interface UnreadableToken {
   readonly digest: string;
-  /** What is wrong with it, naming the field. Quotes no value. */
-  readonly fault: string;
+  /** What is wrong with the record, with the name of the field and without its value. */
+  readonly problem: string;
 }
 
-/** Which tokens to list. All conditions that are given must hold; without one: all tokens. */
+/** A filter selects tokens to list. All conditions that are given must hold; without one, all tokens are listed. */
 export interface TokenFilter {
-  /** Exactly, as the backend knows it: without the prefix of gateway.yaml. */
+  /** The exact name as the backend knows it: without the prefix of gateway.yaml. */
   readonly username?: string;
   /** The first digits of the digest, or all 64; lowercase hexadecimal. */
   readonly digest?: string;
-  /** Sessions of `username` alone. They are found without reading the tokens of others, however many there are. */
+  /** Only sessions of `username` are listed. They are found without reading the tokens of others, however many there are. */
   readonly sessions?: true;
 }
 
-/** Which tokens to revoke: one by itself or by its whole digest, or all of a user. */
+/** A selection of tokens to revoke: one by itself or by its whole digest, or all of a user. */
 export type TokenSelection = { readonly token: string } | { readonly digest: string } | { readonly username: string };
 
 /** A token that is revoked now. */
 export interface RevokedToken {
   readonly token: IssuedToken & { readonly revoked: Revocation };
-  /** True when it was revoked before: its first revocation remains. */
+  /** True when the token was revoked before: its first revocation remains. */
   readonly already: boolean;
   /** The store has replicas, and none has confirmed the revocation in time: a failover in the next moment can undo it. */
   readonly unconfirmed?: true;
 }
 
 /**
- * Creates, lists and revokes the tokens of one authenticator, for `sallyport token create`, `token list` and `revoke`. It
- * has a connection of its own, which may have rights that the gateway itself has not.
+ * A `TokenIssuer` creates, lists and revokes the tokens of one authenticator, for `sallyport token create`, `token list` and
+ * `revoke`. It has a connection of its own, which may have rights that the gateway itself does not have. The gateway checks a new
+ * token against its identity policy before it is created.
  */
 export interface TokenIssuer {
   /**
@@ -109,7 +110,7 @@ export interface TokenIssuer {
 
   /**
    * Revokes one after the other; each one that it yields is revoked. It yields unreadable ones too, as they are: by
-   * username, one may be that user's. It yields nothing for a token that does not exist.
+   * username, one of them may be that user's. It yields nothing for a token that does not exist.
    *
    * @throws Error when one could not be revoked, or not all could be read
    */
@@ -120,16 +121,17 @@ export interface TokenIssuer {
   ): AsyncIterable<RevokedToken | UnreadableToken>;
 
   /**
-   * Deletes the record of a token, so that it is unknown from then on. It is for sessions above a limit: no one needs to know who
-   * ended them. Left out: these are revoked. Does nothing for a token that does not exist.
+   * Deletes the record of a token, so that it is unknown from then on. The gateway ends the sessions of a user beyond
+   * `login.maxSessions` with it: no one needs to know who ended them. Left out: these are revoked. Does nothing for a token
+   * that does not exist.
    */
   delete?(token: Pick<IssuedToken, 'digest' | 'user'>, signal: AbortSignal): Promise<void>;
 
   /**
-   * Tries what the other calls do, for `sallyport check`: a right that is missing is found before the call is needed. It
-   * changes nothing that lasts. Left out: nothing is tried.
+   * Tests what the other calls do, for `sallyport check`: a missing right is found before the call is needed. It
+   * changes nothing that lasts. Left out: nothing is tested.
    *
-   * @returns what works, but not always or not for long, such as a store that loses its tokens when it restarts. Each text
+   * @returns what works, but not always or not for long, such as a store that loses its tokens when it restarts. Each string
    *   says how to fix it, and contains no secret
    * @throws Error when one of the other calls would fail
    */
@@ -139,7 +141,7 @@ export interface TokenIssuer {
   close(): Promise<void>;
 }
 
-/** What the gateway needs an issuer for. */
+/** The uses that the gateway has for an issuer. */
 export interface IssuerUses {
   /** The gateway itself issues, lists and revokes sessions with it. Otherwise only the commands use it. */
   readonly sessions: boolean;

@@ -13,7 +13,7 @@ const usage = `Creates an authenticator plugin for Sallyport, with its tests and
   --language LANG  ts (the default) or js
 `;
 
-/** @throws CreateError on a Node on which neither the gateway nor the tests of the plugin would run */
+/** Fails on an old Node. @throws CreateError on a Node on which neither the gateway nor the tests of the plugin would run */
 function refuseOldNode(): void {
   const { node } = process.versions;
   const [major = 0, minor = 0] = node.split('.').map(Number);
@@ -23,8 +23,8 @@ function refuseOldNode(): void {
   );
 }
 
-/** @throws CreateError when they are wrong @returns undefined when help was asked for */
-function parseWishes(words: readonly string[]) {
+/** Parses the command line. @returns undefined when help was asked for @throws CreateError on wrong usage */
+function parseCommandLine(words: readonly string[]) {
   const options = { language: { type: 'string', default: 'ts' }, help: { type: 'boolean', short: 'h' } } as const;
   const { values, positionals } = (() => {
     try {
@@ -77,8 +77,8 @@ README.md says what to change.
 
 try {
   refuseOldNode();
-  const wishes = parseWishes(process.argv.slice(2));
-  process.stdout.write(wishes === undefined ? usage : await create(...wishes));
+  const parsed = parseCommandLine(process.argv.slice(2));
+  process.stdout.write(parsed === undefined ? usage : await create(...parsed));
 } catch (error) {
   if (!(error instanceof CreateError)) throw error;
   process.stderr.write(`create-authenticator: ${error.message}\n`);

@@ -34,7 +34,7 @@ function run(words: readonly string[], cwd = folder): Promise<Result> {
 }
 
 describe('names', () => {
-  test.each(['a', 'my-plugin', 'corp2', 'a-b-c', 'a'.repeat(30)])('%s is good', (name) => {
+  test.each(['a', 'my-plugin', 'corp2', 'a-b-c', 'a'.repeat(30)])('%s is valid', (name) => {
     expect(problemOfName(name)).toBeUndefined();
   });
 
@@ -52,7 +52,7 @@ describe('names', () => {
     'ä',
     'node_modules',
     'a\n',
-  ])('%j is none: with what to write', (name) => {
+  ])('%j is refused with what to write', (name) => {
     expect(problemOfName(name)).toBe(
       `${JSON.stringify(name)} is not a name for a plugin: write lowercase letters, digits and single dashes, such as my-plugin`,
     );
@@ -62,7 +62,7 @@ describe('names', () => {
     expect(problemOfName('a'.repeat(31))).toMatch(/is too long: write at most 30 characters$/);
   });
 
-  test.each(['jwt', 'ldap', 'redis', 'static', 'webhook'])('%s is a plugin of ours', (name) => {
+  test.each(['jwt', 'ldap', 'redis', 'static', 'webhook'])("%s is Sallyport's own plugin", (name) => {
     expect(problemOfName(name)).toBe(`"${name}" is the name of a plugin of Sallyport's own: choose another one`);
   });
 
@@ -102,7 +102,7 @@ describe('a folder', () => {
     await expect(createPlugin(join(folder, 'file'), plan)).rejects.toThrow('cannot read this folder');
   });
 
-  test('that can not be made is an error in words', async () => {
+  test("that can't be made is an error in words", async () => {
     await symlink(join(folder, 'nowhere/deep'), join(folder, 'dangling'));
     await expect(createPlugin(join(folder, 'dangling'), plan)).rejects.toThrow(
       /^.+dangling: cannot write the plugin here: E[A-Z]+.+\. Fix that, or choose another folder$/,

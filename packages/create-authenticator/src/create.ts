@@ -2,27 +2,27 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type PluginPlan, renderPlugin } from './template.ts';
 
-/** What the user can correct: a message without a stack. */
+/** A `CreateError` is an error that the user can correct. Its message is printed without a stack. */
 export class CreateError extends Error {
   override readonly name = 'CreateError';
 }
 
-/** Sallyport's own plugins: the metrics of another one with this name would be mixed with theirs. */
-const taken: readonly string[] = ['jwt', 'ldap', 'redis', 'static', 'webhook'];
+/** The names of Sallyport's own plugins. The metrics of another plugin with such a name would be mixed with theirs. */
+const takenNames: readonly string[] = ['jwt', 'ldap', 'redis', 'static', 'webhook'];
 
-/** Also the word that `use:` takes, a part of names of metrics and of tokens, and a folder. */
-const longest = 30;
+/** Characters of a name, which is also part of the names of metrics and of tokens, and a folder. */
+const maxNameLength = 30;
 
-/** @returns what is wrong with the name of a plugin, and how to fix it; undefined for a good one */
+/** @returns what is wrong with the name of a plugin, and how to fix it; undefined for a valid one */
 export function problemOfName(name: string): string | undefined {
   const quoted = JSON.stringify(name);
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
     return `${quoted} is not a name for a plugin: write lowercase letters, digits and single dashes, such as my-plugin`;
   }
-  if (name.length > longest) return `${quoted} is too long: write at most ${longest} characters`;
+  if (name.length > maxNameLength) return `${quoted} is too long: write at most ${maxNameLength} characters`;
   // The name of the plugin itself has no dashes.
   const word = name.replaceAll('-', '');
-  if (!taken.includes(word)) return undefined;
+  if (!takenNames.includes(word)) return undefined;
   const own = "the name of a plugin of Sallyport's own";
   return word === name
     ? `${quoted} is ${own}: choose another one`

@@ -7,7 +7,7 @@ import { CreateError, createPlugin, problemOfName } from './create.ts';
 
 const folderOf = (name: string) => `packages/authenticator-${name}`;
 
-/** @returns what is wrong with the name of a plugin that would be shipped; undefined for a good one */
+/** @returns what is wrong with the name of a plugin that would be shipped; undefined for a valid one */
 export function problemInside(root: string, name: string): string | undefined {
   const folder = folderOf(name);
   const exists = existsSync(join(root, folder));

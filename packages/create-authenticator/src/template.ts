@@ -1,11 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-/** What a plugin is made from. */
+/** A plugin is made from its plan. */
 export interface PluginPlan {
-  /** Such as `tickets`: lowercase words with dashes. It is the last part of the package's name. */
+  /** The last part of the package's name, such as `tickets`: lowercase words with dashes. */
   readonly name: string;
-  /** Such as `@example/tickets`. */
+  /** The whole name of the package, such as `@example/tickets`. */
   readonly packageName: string;
   /** `inside` this repository, beside the plugins that are shipped, or `outside`, in a folder of its own. */
   readonly place: 'inside' | 'outside';
@@ -15,7 +15,7 @@ export interface PluginPlan {
 const templates = new URL('../template/', import.meta.url);
 const manifest = new URL('../package.json', import.meta.url);
 
-/** The texts of a new plugin, by the paths of their files. Both places have the same sources, so that they can't differ. */
+/** Renders the files of a new plugin, by their paths. Both places have the same sources, so that they can't differ. */
 export async function renderPlugin(plan: PluginPlan): Promise<ReadonlyMap<string, string>> {
   const { place, language, name } = plan;
   // All packages of Sallyport have the same version.
@@ -34,7 +34,7 @@ async function readTemplates(folder: URL): Promise<[path: string, text: string][
   return Promise.all(files.map(async (path) => [path, await readFile(new URL(path, folder), 'utf8')]));
 }
 
-/** npm packs no file `.gitignore`, and a file that ends in `.ts` would be checked with the sources. */
+/** Returns the path of a template's file. npm does not pack `.gitignore`, and a `.ts` would be checked with the sources. */
 function targetOf(template: string, language: string): string {
   const path = template.replaceAll('\\', '/').replace(/\.template$/, '');
   return path.replace(/\.ts$/, `.${language}`).replace(/^gitignore$/, '.gitignore');

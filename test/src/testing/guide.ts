@@ -6,17 +6,17 @@ import { type CodeBlock, codeBlocksOf } from './documents.ts';
 import { temporaryFolder } from './folder.ts';
 import { rootFolder } from './pnpm.ts';
 
-/** The guide for authors of plugins. */
+/** Reads the guide for authors of plugins. */
 export function readGuide(): Promise<string> {
   return readFile(join(rootFolder, 'packages/authenticator/README.md'), 'utf8');
 }
 
-/** The code of the guide: every block has a title, and each title is there once. */
+/** Reads the code of the guide: every block has a title, and each title is there once. */
 export async function guideBlocks(): Promise<readonly CodeBlock[]> {
   return codeBlocksOf(await readGuide());
 }
 
-/** The lines of a block of the guide. @throws Error when there is no such block */
+/** Reads the lines of a block of the guide. @throws Error when the guide does not have it */
 export async function guideLines(title: string): Promise<readonly string[]> {
   const found = (await guideBlocks()).find((block) => block.title === title);
   if (found === undefined) throw new Error(`the guide has no block ${title}`);
@@ -31,13 +31,10 @@ export async function writeGuide(): Promise<string> {
   const folder = join(parent, 'tickets');
   const files = (await guideBlocks()).filter(({ title }) => /\.\w+$/.test(title));
   for (const { title, text } of files) {
-    if (!['src/index.ts', 'src/index.test.ts', 'sallyport.yaml'].includes(title)) {
-      await writeFile(join(folder, 'src', title), text);
-    }
+    if (title !== 'src/index.ts') await writeFile(join(folder, 'src', title), text);
   }
   const packages = {
     '@sallyport/authenticator': join(rootFolder, 'packages/authenticator'),
-    '@sallyport/plugin-options': join(rootFolder, 'packages/plugin-options'),
     '@types/node': join(rootFolder, 'node_modules/@types/node'),
     zod: join(rootFolder, 'packages/plugin-options/node_modules/zod'),
   };

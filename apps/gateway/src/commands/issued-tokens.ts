@@ -208,7 +208,7 @@ async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
   const unreadable: UnreadableToken[] = [];
   await withIssuer(issuing, async (issuer) => {
     for await (const one of withProgress(issuer.list(filter), 'tokens')) {
-      if ('fault' in one) unreadable.push({ digest: one.digest, fault: one.fault });
+      if ('problem' in one) unreadable.push({ digest: one.digest, problem: one.problem });
       else tokens.push(seeToken(one, issuing.judge, now));
     }
   });

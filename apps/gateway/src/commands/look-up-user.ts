@@ -60,7 +60,7 @@ async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObs
   let first: UserInfo | undefined;
   await withIssuer(issuing, async (issuer) => {
     for await (const token of issuer.list({ username })) {
-      if ('fault' in token) counts.unreadable++;
+      if ('problem' in token) counts.unreadable++;
       else if (token.revoked) counts.revoked++;
       else if (token.expiresAt && token.expiresAt.getTime() <= Date.now()) counts.expired++;
       else {

@@ -73,7 +73,7 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   const collect = (issuing: Issuing) =>
     withIssuer(issuing, async (issuer) => {
       for await (const one of issuer.list({ digest: digits })) {
-        users.set(one.digest, 'fault' in one ? 'unreadable' : printable(issuing.judge(one.user).user.username));
+        users.set(one.digest, 'problem' in one ? 'unreadable' : printable(issuing.judge(one.user).user.username));
       }
     });
   await Promise.all(issuers.map(collect));
@@ -104,13 +104,13 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
   try {
     await withIssuer(issuing, async (issuer) => {
       for await (const one of issuer.revoke(selectionOf(prepared, issuing), revocation)) {
-        if ('fault' in one) {
-          const { digest, fault } = one;
-          outcome.unreadable.push({ authenticator, digest, fault });
+        if ('problem' in one) {
+          const { digest, problem } = one;
+          outcome.unreadable.push({ authenticator, digest, problem });
           // Such a record may name any user.
           const effect = kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
           printRemark(
-            `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(fault)}`,
+            `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
           );
         } else {
           const seen = seeToken(one.token, issuing.judge, at.getTime());

@@ -15,8 +15,8 @@ export function printTokens(
   const columns = (
     issuing.authenticator.name === issuing.config.login?.sessions ? sessionColumns : tokenColumns
   ).filter(([head]) => isTracked || head !== 'LAST USE');
-  const ofUnreadable = ({ digest, fault }: UnreadableToken) => {
-    const cells: Readonly<Record<string, string>> = { DIGEST: shortDigest(digest), STATE: `unreadable: ${fault}` };
+  const ofUnreadable = ({ digest, problem }: UnreadableToken) => {
+    const cells: Readonly<Record<string, string>> = { DIGEST: shortDigest(digest), STATE: `unreadable: ${problem}` };
     return columns.map(([head]) => cells[head] ?? '');
   };
   printTable(

@@ -211,7 +211,7 @@ async function consume(items: AsyncIterable<unknown>): Promise<void> {
 export async function sessionsOf({ issuer }: LoginService, username: string, signal: AbortSignal) {
   const all: IssuedToken[] = [];
   for await (const one of issuer.list({ username, sessions: true }, signal)) {
-    if (!('fault' in one) && isInForce(one)) all.push(one);
+    if (!('problem' in one) && isInForce(one)) all.push(one);
   }
   return all.sort((one, other) => (one.issuedAt?.getTime() ?? 0) - (other.issuedAt?.getTime() ?? 0));
 }

@@ -61,8 +61,8 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
 async function findOwn(service: LoginService, token: string, signal: AbortSignal) {
   if (!service.sessions.recognizes(token)) throw noSession();
   for await (const one of service.issuer.list({ digest: digestOf(token) }, signal)) {
-    const session = 'fault' in one ? undefined : readSession(service, one);
-    if ('fault' in one || session === undefined) break;
+    const session = 'problem' in one ? undefined : readSession(service, one);
+    if ('problem' in one || session === undefined) break;
     return { session, isInForce: isInForce(one) };
   }
   throw noSession();
@@ -74,7 +74,7 @@ async function end({ issuer, logger }: LoginService, digests: readonly string[],
   let [count, unconfirmed] = [0, 0];
   for (const digest of digests) {
     for await (const one of issuer.revoke({ digest }, revocation, signal)) {
-      if ('fault' in one || one.already) continue;
+      if ('problem' in one || one.already) continue;
       count += 1;
       if (one.unconfirmed) unconfirmed += 1;
     }

@@ -52,7 +52,7 @@ function noteEnded(issuer: TokenIssuer, ended: Pick<EndedSessions, 'add'>): Toke
     list: (...given) => issuer.list(...given),
     async *revoke(...given) {
       for await (const one of issuer.revoke(...given)) {
-        if (!('fault' in one)) ended.add(one.token.digest);
+        if (!('problem' in one)) ended.add(one.token.digest);
         yield one;
       }
     },

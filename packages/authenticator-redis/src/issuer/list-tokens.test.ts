@@ -44,7 +44,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     expect(listed).toMatchObject([{ digest: digestToken(token), user: { username: 'a' } }]);
     expect(await collect(started.issuer.list({ digest: digestToken('none') }, never))).toEqual([]);
     await client.lpush(keyOf('other'), 'x');
-    const other = { digest: digestToken('other'), fault: expect.stringContaining('as layout says') };
+    const other = { digest: digestToken('other'), problem: expect.stringContaining('as layout says') };
     expect(await collect(started.issuer.list({ digest: digestToken('other') }, never))).toEqual([other]);
     expect(await client.info('commandstats')).not.toContain('cmdstat_scan');
   });
@@ -134,12 +134,12 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     await redis.client().rpush(keyOf(foreign), 'x');
     const good = await put({ username: 'ci' });
     const expected = [
-      { digest: digestToken(bad), fault: expect.stringMatching(/^has an unknown field expires: /) },
-      { digest: digestToken(foreign), fault: `is not a ${layouts[layout].type}, as layout says` },
+      { digest: digestToken(bad), problem: expect.stringMatching(/^has an unknown field expires: /) },
+      { digest: digestToken(foreign), problem: `is not a ${layouts[layout].type}, as layout says` },
     ];
     for (const username of ['ci', 'jane']) {
       const listed = await collect(started.issuer.list({ username }, never));
-      expect(listed.filter((token) => 'fault' in token)).toEqual(expect.arrayContaining(expected));
+      expect(listed.filter((token) => 'problem' in token)).toEqual(expect.arrayContaining(expected));
       expect(listed).toHaveLength(username === 'ci' ? 3 : 2);
     }
     const [one] = await collect(started.issuer.list({ digest: digestToken(good) }, never));

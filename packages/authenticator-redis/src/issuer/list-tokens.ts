@@ -26,7 +26,7 @@ export async function* listTokens(
       const found = records[index];
       // It has expired since it was listed.
       if (found === undefined) continue;
-      if ('problem' in found) yield { digest: one, fault: found.problem };
+      if ('problem' in found) yield { digest: one, problem: found.problem };
       else if (username === undefined || found.record.username === username) {
         yield issuedToken({ ...found, digest: one, lastUsedAt: lastUses[index] });
       }

@@ -32,7 +32,9 @@ describe.each(Object.keys(layouts) as LayoutName[])('among 1,000 tokens whose re
     await forgetCalls(redis);
 
     const listed = await collect(started.issuer.list({}, never));
-    expect(new Map(listed.map((token) => [token.digest, 'fault' in token ? '' : token.user.username]))).toEqual(users);
+    expect(new Map(listed.map((token) => [token.digest, 'problem' in token ? '' : token.user.username]))).toEqual(
+      users,
+    );
     expect(listed).toHaveLength(users.size);
 
     const revoked = await collect(started.issuer.revoke({ username: 'user-7' }, revocation, never));

@@ -83,7 +83,7 @@ describe.each(Object.keys(layouts) as LayoutName[])(
         await client().rpush(keyOf(token), 'x');
       });
       expect(revoked).toEqual([
-        { digest: digestToken(token), fault: `is not a ${layouts[layout].type}, as layout says` },
+        { digest: digestToken(token), problem: `is not a ${layouts[layout].type}, as layout says` },
       ]);
     });
 

@@ -115,8 +115,8 @@ describe.each(Object.keys(layouts) as LayoutName[])('tokens whose records are st
     const dump = () => Promise.all([bad, foreign].map((token) => redis.client().dumpBuffer(keyOf(token))));
     const before = await dump();
     const unreadable = [
-      { digest: digestToken(bad), fault: expect.stringMatching(/^has an unknown field expires: /) },
-      { digest: digestToken(foreign), fault: `is not a ${layouts[layout].type}, as layout says` },
+      { digest: digestToken(bad), problem: expect.stringMatching(/^has an unknown field expires: /) },
+      { digest: digestToken(foreign), problem: `is not a ${layouts[layout].type}, as layout says` },
     ];
     expect([...(await revoke({ token: bad })), ...(await revoke({ digest: digestToken(foreign) }))]).toEqual(
       unreadable,

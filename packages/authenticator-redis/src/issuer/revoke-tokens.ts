@@ -40,7 +40,7 @@ export async function* revokeTokens(
     return;
   }
   for await (const found of listTokens({ username: selection.username }, store, false, signal)) {
-    const revoked = 'fault' in found ? found : await revokeOne(found.digest, revocation, store, signal);
+    const revoked = 'problem' in found ? found : await revokeOne(found.digest, revocation, store, signal);
     if (revoked !== undefined) yield revoked;
   }
 }
@@ -62,7 +62,7 @@ async function revokeOne(
   for (let attempt = 1; attempt <= mostTries; attempt += 1) {
     const found = await readRecord(digest, store, signal);
     if (found === undefined) return undefined;
-    if ('problem' in found) return { digest, fault: found.problem };
+    if ('problem' in found) return { digest, problem: found.problem };
     const already = revocationOf(found.record);
     if (already || (await replace(store.keys.record(digest), found.reply, changes, store, signal))) {
       const record = already ? found.record : { ...found.record, ...changes };

@@ -16,13 +16,13 @@ import type {
   WatchOptions,
 } from '../plugin.ts';
 
-/** One metric that a plugin created, with all the labels that it gave values for. */
+/** A metric that a plugin created, with all the labels that it gave values for. */
 export interface RecordedMetric {
-  /** As the gateway exports it: prefixed. */
+  /** The name with which the gateway exports it: prefixed. */
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly string[];
-  /** In the order of the calls. */
+  /** One entry for each call, in their order. */
   readonly labels: Readonly<Record<string, string | number>>[];
 }
 
@@ -31,7 +31,7 @@ const metricName = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 const labelName = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
 const takenLabels: readonly string[] = ['authenticator', 'le', 'quantile'];
 
-/** Metrics that export nothing, and are as strict about names and labels as the gateway's. */
+/** Makes metrics that export nothing, and are as strict about names and labels as the gateway's. */
 function recordingMetrics(pluginName: string): { metrics: Metrics; recorded: readonly RecordedMetric[] } {
   const recorded: RecordedMetric[] = [];
 
@@ -90,14 +90,14 @@ function checkedLabels(metric: RecordedMetric, labels: Labels): Record<string, s
   return given;
 }
 
-/** One line that a plugin logged, or that was logged about it. */
+/** A line that a plugin logged, or that was logged about it. */
 export interface RecordedLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly fields: object;
   readonly message: string;
 }
 
-/** One attempt that a plugin asked for. */
+/** An attempt that a plugin asked for. */
 export interface RecordedAttempt {
   readonly subject: string;
   readonly admitted: boolean;
@@ -108,7 +108,7 @@ export interface RecordedAttempt {
 export interface RecordingContextOptions {
   /** The plugin's name, for the names of its metrics. */
   readonly pluginName: string;
-  /** Absolute. */
+  /** The folder where relative paths start, absolute. */
   readonly baseDirectory: string;
   /** Denies every attempt for this reason. Left out: every attempt is admitted. */
   readonly deny?: DeniedAttempt['reason'];
@@ -127,7 +127,7 @@ export interface RecordingContext {
    * Loads every watched file again, as the gateway does after a change, and returns the errors. The gateway would log
    * them, so they are in `lines` too.
    *
-   * @param content loaded in place of the content of the files
+   * @param content loaded instead of the content of the files
    */
   touch(content?: Buffer): Promise<readonly unknown[]>;
 }
@@ -135,8 +135,8 @@ export interface RecordingContext {
 export function recordingContext(options: RecordingContextOptions): RecordingContext {
   const { pluginName, baseDirectory, signal = new AbortController().signal } = options;
   const { logger, lines } = recordingLogger();
-  const { metrics, recorded } = recordingMetrics(pluginName);
-  const { attempts, tries } = recordingAttempts(options.deny);
+  const { metrics, recorded: recordedMetrics } = recordingMetrics(pluginName);
+  const { attempts, recorded: recordedAttempts } = recordingAttempts(options.deny);
   const watchedFiles: string[] = [];
   const watched: { readonly file: string; readonly load: Load; readonly limit: number }[] = [];
 
@@ -163,8 +163,8 @@ export function recordingContext(options: RecordingContextOptions): RecordingCon
   return {
     context: { logger, metrics, baseDirectory, signal, attempts, watchFile },
     lines,
-    metrics: recorded,
-    attempts: tries,
+    metrics: recordedMetrics,
+    attempts: recordedAttempts,
     watchedFiles,
     touch,
   };
@@ -186,11 +186,14 @@ function recordingLogger(): { logger: Logger; lines: readonly RecordedLine[] } {
   return { logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, lines };
 }
 
-function recordingAttempts(deny?: DeniedAttempt['reason']): { attempts: Attempts; tries: readonly RecordedAttempt[] } {
-  const tries: RecordedAttempt[] = [];
+function recordingAttempts(deny?: DeniedAttempt['reason']): {
+  attempts: Attempts;
+  recorded: readonly RecordedAttempt[];
+} {
+  const recorded: RecordedAttempt[] = [];
   async function admit(subject: string): ReturnType<Attempts['admit']> {
     const attempt: RecordedAttempt = { subject, admitted: deny === undefined };
-    tries.push(attempt);
+    recorded.push(attempt);
     if (deny !== undefined) return { admitted: false, reason: deny };
     return {
       admitted: true,
@@ -199,5 +202,5 @@ function recordingAttempts(deny?: DeniedAttempt['reason']): { attempts: Attempts
       },
     };
   }
-  return { attempts: { admit }, tries };
+  return { attempts: { admit }, recorded };
 }

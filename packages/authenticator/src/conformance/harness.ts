@@ -9,7 +9,7 @@ export interface ValidToken {
   readonly user: UserInfo;
 }
 
-/** A token of the plugin's own that it must refuse: a known user with a wrong secret, an expired token, and so on. */
+/** A token of the plugin's own that it must refuse, such as an expired one or one with a wrong secret. */
 export interface RejectedToken {
   readonly token: string;
   readonly reason: RejectionReason;
@@ -22,21 +22,21 @@ export interface RejectedToken {
   readonly withoutBackend?: boolean;
 }
 
-/** What the cases of `revalidate` need besides the users of `validTokens`, who must all pass. */
+/** The cases of `revalidate` need these besides the users of `validTokens`, who must all pass. */
 export interface RevalidationSamples {
-  /** Users whom the backend knows and does not let in: disabled, locked, expired. At least one. */
+  /** Users that the backend knows and does not let in: disabled, locked, expired. At least one is needed. */
   readonly refused: readonly { readonly user: LoggedIn; readonly reason: RejectionReason }[];
 }
 
 /** Options that can't work. */
 export interface BadOptions {
-  /** As the gateway would hand them over: `{ env }` and `{ file }` replaced. */
+  /** The options as the gateway passes them: `{ env }` and `{ file }` are replaced. */
   readonly options: unknown;
   /** The key that the error must name, dotted where it is nested: `bind.dn`, `urls.0`. */
   readonly key: string;
 }
 
-/** How the kit makes an outage. Each call ends once the backend is in that state. */
+/** The kit makes outages with these calls. Each call ends once the backend is in that state. */
 export interface ConformanceBackend {
   /** From now on connections are refused, and open ones are cut. */
   stop(): Promise<void>;
@@ -47,23 +47,23 @@ export interface ConformanceBackend {
 }
 
 /**
- * What a plugin's author fills in. `skip` and `backend` are read at once, everything else when a case runs: so use a
- * getter for what is known only once a server has been started.
+ * A plugin's author fills in the harness. `skip` and `backend` are read immediately, everything else when a case runs: so use
+ * a getter for what is known only once a server has been started.
  */
 export interface ConformanceHarness<Options> {
   /** The package's default export. */
   readonly plugin: AuthenticatorPlugin<Options>;
-  /** Good options, as the gateway would hand them over: not validated yet, `{ env }` and `{ file }` replaced. */
+  /** Valid options, as the gateway passes them: not validated yet, `{ env }` and `{ file }` are replaced. */
   readonly options: unknown;
-  /** At least one. */
+  /** At least one is needed. */
   readonly badOptions: readonly BadOptions[];
   /** The folder where relative paths in options start, absolute. */
   readonly baseDirectory: string;
-  /** At least two, of different users. */
+  /** At least two are needed, of different users. */
   readonly validTokens: readonly ValidToken[];
-  /** At least one. */
+  /** At least one is needed. */
   readonly rejectedTokens: readonly RejectedToken[];
-  /** Tokens that are not the plugin's: it must have no opinion of them. At least one. */
+  /** Tokens that are not the plugin's: it must have no opinion of them. At least one is needed. */
   readonly foreignTokens: readonly string[];
   /**
    * Every password within the tokens above and within the options, 8 characters or more, random. The cases
@@ -82,7 +82,7 @@ export interface ConformanceHarness<Options> {
   readonly revalidation?: RevalidationSamples;
   /** Tokens of `count` users for the concurrent calls. Left out: `validTokens`, repeated. */
   readonly manyTokens?: (count: number) => Promise<readonly ValidToken[]>;
-  /** Case names, each with the reason why it can't hold for this plugin. A name that is no case is an error. */
+  /** Case names, each with the reason why it can't hold for this plugin. A name that is not a case's is an error. */
   readonly skip?: Readonly<Record<string, string>>;
   /** Milliseconds that one call may take; an abort must end it in a quarter of that. Default: 3000, the gateway's. */
   readonly deadline?: number;
@@ -92,11 +92,11 @@ export interface ConformanceHarness<Options> {
   readonly limit?: number;
 }
 
-/** One case, as data: `test(name, run)` in any runner. Cases of one harness never overlap, whatever the runner does. */
+/** A case is data for any test runner: `test(name, run)`. Cases of one harness never overlap, whatever the runner does. */
 export interface ConformanceCase {
   /** A sentence, unique within the kit. */
   readonly name: string;
-  /** Why it is skipped: pass it to the runner. `run` then rejects, so that a skip never counts as a success. */
+  /** The reason why it is skipped: pass it to the runner. `run` then rejects, so that a skip never counts as a success. */
   readonly skip?: string;
   /** Rejects with a message: what was expected, what came instead and why it matters. It contains no token. */
   readonly run: () => Promise<void>;

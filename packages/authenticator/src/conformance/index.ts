@@ -1,38 +1,12 @@
-import { abortCases } from './abort.ts';
-import { attemptsCases } from './attempts.ts';
-import { concurrencyCases, identityCases, refusalCases } from './decisions.ts';
+import { cases } from './cases.ts';
 import type { ConformanceCase, ConformanceHarness } from './harness.ts';
-import { hostileCases } from './hostile.ts';
 import { type CaseDefinition, createKit } from './kit.ts';
-import { lifecycleCases, watchedFilesCases } from './lifecycle.ts';
-import { optionsCases, pluginShapeCases } from './options.ts';
-import { outageCases } from './outage.ts';
-import { recognitionCases } from './recognition.ts';
-import { revalidationCases } from './revalidation.ts';
-import { secrecyCases } from './secrecy.ts';
-import { userMethodsCases } from './user-calls.ts';
-import { type Outcome, outcomeOf, within } from './verdict.ts';
+import { type Outcome, outcomeOf, withTimeout } from './verify.ts';
 
 export * from './context.ts';
 export type * from './harness.ts';
 
-const definitions: readonly CaseDefinition[] = [
-  ...pluginShapeCases,
-  ...optionsCases,
-  ...identityCases,
-  ...refusalCases,
-  ...hostileCases,
-  ...recognitionCases,
-  ...concurrencyCases,
-  ...abortCases,
-  ...outageCases,
-  ...secrecyCases,
-  ...attemptsCases,
-  ...userMethodsCases,
-  ...revalidationCases,
-  ...watchedFilesCases,
-  ...lifecycleCases,
-];
+const definitions = Object.values(cases).flat();
 
 /**
  * The cases that every authenticator plugin must pass, as data: `for (const c of conformanceCases(harness)) test(c.name, c.run)`.
@@ -86,7 +60,7 @@ async function runCase<Options>(definition: CaseDefinition, harness: Conformance
   const kit = createKit(harness);
   const limited = (what: string, work: Promise<void>) => {
     const why = 'A call of the plugin, or of the harness, hangs.';
-    return within(limit, work, { expected: `${what} to end within ${limit} ms`, got: 'it did not', why });
+    return withTimeout(limit, work, { expected: `${what} to end within ${limit} ms`, got: 'it did not', why });
   };
   const ran: Outcome<void> = await outcomeOf(() => limited('the case', definition.run(kit)));
   const ended = await outcomeOf(() => limited('the cleanup', kit.end()));

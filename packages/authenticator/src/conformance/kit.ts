@@ -3,75 +3,19 @@ import type { Authenticator } from '../authenticator.ts';
 import type { Decision } from '../decision.ts';
 import type { DeniedAttempt } from '../plugin.ts';
 import { type RecordingContext, recordingContext } from './context.ts';
-import type { ConformanceBackend, ConformanceHarness, RejectedToken, ValidToken } from './harness.ts';
-import { type NamedSecret, secretFinder } from './leaks.ts';
-import { fail, type Outcome, outcomeOf, verify, within } from './verdict.ts';
-
-/** A token and what a failure message calls it, since messages must not print tokens. */
-export interface NamedToken {
-  readonly name: string;
-  readonly token: string;
-}
+import type { ConformanceBackend, ConformanceHarness } from './harness.ts';
+import { secretFinder } from './leaks.ts';
+import { type NamedToken, type Samples, samplesOf, secretsOf } from './samples.ts';
+import { fail, type Outcome, outcomeOf, verify, withTimeout } from './verify.ts';
 
 /** One case of the kit, before it is bound to a harness. */
 export interface CaseDefinition {
   readonly name: string;
-  /** Skipped where the harness says that there is no backend. */
+  /** The case is skipped where the harness says that there is no backend. */
   readonly needsBackend?: true;
-  /** Left out where the harness says that the authenticator has no such method. */
+  /** The case is left out where the harness says that the authenticator does not have this method. */
   readonly needs?: 'lookUp' | 'revalidate';
   run(kit: Kit): Promise<void>;
-}
-
-/** The harness' tokens, each with a name, since messages must not print tokens. */
-export interface Samples {
-  readonly valid: readonly (ValidToken & NamedToken)[];
-  readonly rejected: readonly (RejectedToken & NamedToken)[];
-  readonly foreign: readonly NamedToken[];
-}
-
-function samplesOf({ validTokens, rejectedTokens, foreignTokens }: ConformanceHarness<unknown>): Samples {
-  verifyTwoUsers(validTokens);
-  return {
-    valid: validTokens.map((valid, index) => ({ ...valid, name: `valid token ${index + 1}` })),
-    rejected: rejectedTokens.map((rejected, index) => ({ ...rejected, name: `rejected token ${index + 1}` })),
-    foreign: foreignTokens.map((token, index) => ({ token, name: `foreign token ${index + 1}` })),
-  };
-}
-
-/** For cases that would prove nothing without one. */
-export function verifySome(list: readonly unknown[], field: string): void {
-  verify(list.length > 0, {
-    expected: `the harness to give ${field}`,
-    got: 'the list is empty',
-    why: 'Nothing would be proved; skip the case with a reason if the plugin can have none.',
-  });
-}
-
-export function verifyTwoUsers(tokens: readonly ValidToken[]): void {
-  const users = new Set(tokens.map(({ user }) => user.username)).size;
-  verify(users >= 2, {
-    expected: 'the harness to give valid tokens of two users or more',
-    got: `it gives ${tokens.length}, of ${users}`,
-    why: 'With one user a mix-up can not show.',
-  });
-}
-
-/** Shorter ones are found by chance in any text. */
-const shortestSecret = 8;
-
-function secretsOf(harness: ConformanceHarness<unknown>, samples: Samples): readonly NamedSecret[] {
-  const passwords = harness.secrets.map((value, index) => ({ name: `secret ${index + 1}`, value }));
-  for (const { name, value } of passwords) {
-    verify(value.length >= shortestSecret, {
-      expected: `secrets of ${shortestSecret} characters or more`,
-      got: `${name} of the harness has ${value.length}`,
-      why: 'A short one is found by chance in any text.',
-    });
-  }
-  const tokens = [...samples.valid, ...samples.rejected, ...samples.foreign];
-  const long = tokens.filter(({ token }) => token.length >= shortestSecret);
-  return [...passwords, ...long.map(({ name, token }) => ({ name, value: token }))];
 }
 
 export interface AskOptions {
@@ -79,30 +23,30 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What one case works with. */
+/** A kit is what one case works with. */
 export interface Kit {
   readonly harness: ConformanceHarness<unknown>;
-  /** Milliseconds. */
+  /** Milliseconds that one call may take. */
   readonly deadline: number;
   readonly tokens: Samples;
-  /** One for each authenticator, in the order of their creation. */
+  /** The context of each authenticator, in the order of their creation. */
   readonly recordings: readonly RecordingContext[];
   /** Creates an authenticator, which is closed when the case has ended, however it ended. */
   create(settings?: { readonly deny?: DeniedAttempt['reason'] }): Promise<Authenticator>;
-  /** Asks as the gateway does: a token that is not recognised gets no opinion. Fails when the answer takes too long. */
+  /** Asks as the gateway does: a token that is not recognized gets no opinion. It fails when the answer takes too long. */
   outcome(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Outcome<Decision>>;
-  /** The same, for cases in which a throw is a failure. */
+  /** Asks as `outcome` does, and fails when the authenticator throws. */
   ask(authenticator: Authenticator, token: NamedToken, options?: AskOptions): Promise<Decision>;
   /** Waits for another call, and fails when it takes too long. */
   timed<Value>(what: string, call: () => Value | Promise<Value>): Promise<Outcome<Value>>;
-  /** Only for cases that need a backend. It is started again when the case has ended. */
+  /** Returns the backend, for cases that need one. It is started again when the case has ended. */
   backend(): Required<ConformanceBackend>;
   close(authenticator: Authenticator): Promise<void>;
   /** @throws AssertionError when an authenticator can't be closed */
   end(): Promise<void>;
   /** Formats a value for a message, on one line and without any token or password. */
   show(value: unknown): string;
-  /** Fails when a token or a password is in a value, at any depth. @param place that is searched, for the message */
+  /** Fails when a value contains a token or a password, at any depth. @param place names what is searched */
   mustBeSilent(place: string, value: unknown): void;
 }
 
@@ -115,7 +59,7 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
   let restart = async () => {};
 
   const timed: Kit['timed'] = (what, call) =>
-    within(deadline, outcomeOf(call), {
+    withTimeout(deadline, outcomeOf(call), {
       expected: `${what} within ${deadline} ms`,
       got: 'nothing came',
       why: 'A call that takes longer than the deadline is an outage to the gateway, and holds its slot until it ends.',
@@ -132,7 +76,13 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
   };
 
   return {
-    ...{ harness, deadline, tokens, ...authenticators, outcome, timed, show },
+    harness,
+    deadline,
+    tokens,
+    ...authenticators,
+    outcome,
+    timed,
+    show,
     async ask(authenticator, token, options) {
       const asked = await outcome(authenticator, token, options);
       if ('value' in asked) return asked.value;
@@ -165,12 +115,12 @@ export function createKit(harness: ConformanceHarness<unknown>): Kit {
 function shown(value: unknown, redact: (text: string) => string): string {
   const whole = { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: null };
   const text = value instanceof Error ? `${value.name}: ${value.message}` : inspect(value, whole);
-  // Redacted before it is cut: a part of a secret would not be found.
+  // It is redacted before it is cut, since a part of a secret would not be found.
   const quiet = redact(text).replace(/\s+/g, ' ');
   return quiet.length > 500 ? `${quiet.slice(0, 500)}…` : quiet;
 }
 
-/** The authenticators of one case: those that are open, and what each of them said. */
+/** Creates and closes the authenticators of one case, and records what each of them reports. */
 function createAuthenticators(harness: ConformanceHarness<unknown>, show: Kit['show'], timed: Kit['timed']) {
   const { plugin, baseDirectory } = harness;
   const recordings: RecordingContext[] = [];
@@ -218,7 +168,7 @@ function backendOf({ backend }: ConformanceHarness<unknown>): Required<Conforman
     stop: () => backend.stop(),
     start: () => backend.start(),
     hang: async () => {
-      const fix = 'Skip the case with a reason if the backend can not be made to hang.';
+      const fix = "Skip the case with a reason if the backend can't be made to hang.";
       verify(backend.hang, { expected: 'the harness to have backend.hang()', got: 'it is left out', why: fix });
       await backend.hang();
     },
@@ -235,7 +185,7 @@ async function validOptions({ plugin, options }: ConformanceHarness<unknown>, sh
   });
 }
 
-/** A case about one authenticator, which is created first. */
+/** Makes a case about one authenticator, which is created first. */
 export function authenticatorCase(
   name: string,
   run: (kit: Kit, authenticator: Authenticator) => Promise<void>,
@@ -244,22 +194,22 @@ export function authenticatorCase(
   return { name, ...needed, run: async (kit) => run(kit, await kit.create()) };
 }
 
-/** What `answersCase` makes a case of. */
+/** The answers that `answersCase` makes a case of. */
 interface Answers<Token extends NamedToken> {
   readonly tokens: (kit: Kit) => readonly Token[];
   readonly audiences?: readonly string[];
-  /** @returns what was expected of the answer, to follow the name of the token; undefined for a right answer */
-  readonly objection: (decision: Decision, token: Token, kit: Kit) => string | undefined;
+  /** @returns what was expected of a wrong answer, to follow the name of the token; undefined for a right answer */
+  readonly expectedInstead: (decision: Decision, token: Token, kit: Kit) => string | undefined;
   readonly why: string;
 }
 
-/** Asks one authenticator about tokens, one after the other. */
+/** Makes a case that asks one authenticator about tokens, one after the other. */
 export function answersCase<Token extends NamedToken>(name: string, answers: Answers<Token>): CaseDefinition {
-  const { tokens, audiences = [], objection, why } = answers;
+  const { tokens, audiences = [], expectedInstead, why } = answers;
   return authenticatorCase(name, async (kit, authenticator) => {
     for (const token of tokens(kit)) {
       const decision = await kit.ask(authenticator, token, { audiences });
-      const expected = objection(decision, token, kit);
+      const expected = expectedInstead(decision, token, kit);
       verify(expected === undefined, () => ({
         expected: `${token.name} ${expected}`,
         got: `the answer was ${kit.show(decision)}`,

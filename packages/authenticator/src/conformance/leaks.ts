@@ -1,23 +1,23 @@
 import { types } from 'node:util';
 
-/** A secret and what a failure message calls it. */
+/** A secret with the name that a failure message uses. */
 export interface NamedSecret {
   readonly name: string;
   readonly value: string;
 }
 
-/** Shorter halves prove nothing: a word of English may be as long. */
-const shortestHalf = 12;
+/** Characters of half a secret. A shorter half proves nothing, since a word of English may be as long. */
+const minHalfLength = 12;
 
-/** The forms that a secret may have in a text: as it is, half of it, and in the usual encodings. */
+/** Returns the forms that a secret may have in a text: as it is, half of it, and in the usual encodings. */
 function spellings(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
   const middle = Math.ceil(secret.length / 2);
-  const halves = [secret.slice(0, middle), secret.slice(-middle)].filter((half) => half.length >= shortestHalf);
+  const halves = [secret.slice(0, middle), secret.slice(-middle)].filter((half) => half.length >= minHalfLength);
   const forms = [
     secret,
     ...halves,
-    // Without padding it is found with padding too.
+    // Text with padding contains the one without it.
     bytes.toString('base64').replace(/=+$/, ''),
     bytes.toString('base64url'),
     bytes.toString('hex'),
@@ -48,9 +48,9 @@ export function secretFinder(secrets: readonly NamedSecret[]): {
   };
 }
 
-/** This reaches the headers of a request in a cause of a cause, and does not walk a whole client with its sockets. */
-const deepest = 6;
-const mostValues = 20_000;
+/** These limits reach the headers of a request in a cause of a cause, and not a whole client with its sockets. */
+const maxDepth = 6;
+const maxValues = 20_000;
 
 /** Collects all strings in a value: own properties (hidden ones too), causes, entries of maps and sets, bytes as UTF-8. */
 function textsOf(value: unknown): readonly string[] {
@@ -61,7 +61,7 @@ function textsOf(value: unknown): readonly string[] {
     if (typeof part === 'string') texts.push(part);
     if (typeof part === 'symbol') texts.push(part.description ?? '');
     if (typeof part !== 'object' || part === null) return;
-    if (depth > deepest || seen.size >= mostValues || seen.has(part)) return;
+    if (depth > maxDepth || seen.size >= maxValues || seen.has(part)) return;
     seen.add(part);
     if (ArrayBuffer.isView(part)) {
       texts.push(Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString());

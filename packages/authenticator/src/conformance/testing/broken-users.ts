@@ -14,7 +14,7 @@ const withLookUp = (change: (inner: LookUp) => (...call: Parameters<LookUp>) => 
 const withRevalidate = (change: (inner: Revalidate) => (...call: Parameters<Revalidate>) => unknown): Break =>
   withAuthenticator(({ revalidate = missing }) => ({ revalidate: change(revalidate) as Revalidate }));
 
-/** The same mistake in either method. */
+/** Makes the same mistake in either method. */
 const withBoth = (change: (inner: (who: never, context: never) => Promise<unknown>) => unknown) => ({
   lookUp: withLookUp(change as never),
   revalidate: withRevalidate(change as never),
@@ -53,22 +53,22 @@ const sharesState = withBoth((inner) => {
   };
 });
 
-/** The cases that get no answer where there is no such method. */
+/** These cases get no answer where there is no such method. */
 const casesWithAnswers = {
   lookUp: [
-    '150 calls of lookUp() at once keep users apart',
+    '150 concurrent calls of lookUp() keep users apart',
     'lookUp() finds no one by a name that no user has, and never throws',
     'lookUp() finds the users of valid tokens, as their tokens give them',
     'lookUp() reports a stopped backend as unavailable',
   ],
   revalidate: [
-    '150 calls of revalidate() at once keep users apart',
+    '150 concurrent calls of revalidate() keep users apart',
     'revalidate() decides in the words of the contract, and never without an opinion',
     'revalidate() lets the users of valid tokens stay, as their tokens give them',
     'revalidate() refuses a login from before the password was changed',
     'revalidate() refuses a name that no user has as unknown-user, and never throws',
     'revalidate() refuses a user with another uid as unknown-user',
-    'revalidate() refuses users whom the backend does not let in, with the reason',
+    'revalidate() refuses users that the backend does not let in, with the reason',
     'revalidate() reports a stopped backend as unavailable',
   ],
 };
@@ -76,7 +76,7 @@ const casesWithAnswers = {
 const brokenMethods = (['lookUp', 'revalidate'] as const).map(
   (name): BrokenPlugins => ({
     'lookUp() and revalidate() are there exactly where the harness says so': {
-      [`has a ${name} that is no function`]: [
+      [`has a ${name} that is not a function`]: [
         withAuthenticator(() => ({ [name]: true as never })),
         ...casesWithAnswers[name],
       ],
@@ -87,10 +87,10 @@ const brokenMethods = (['lookUp', 'revalidate'] as const).map(
     [`${name}() ends when it is aborted while the backend hangs`]: {
       [`${name} does not look at its signal`]: [ignoresAbort[name], `${name}() ends by a throw when it is aborted`],
     },
-    [`${name}() says no password: not in an answer, a step, an error, a log line or a metric`]: {
+    [`${name}() shows no password in an answer, a step, an error, a log line or a metric`]: {
       [`${name} traces the password of the service account`]: tracesPassword(name),
     },
-    [`150 calls of ${name}() at once keep users apart`]: {
+    [`150 concurrent calls of ${name}() keep users apart`]: {
       [`${name} keeps the user outside of the call`]: sharesState[name],
     },
   }),
@@ -103,7 +103,7 @@ const brokenLookUps: BrokenPlugins = {
         const user = await inner(...call);
         return user && { username: user.username, uid: user.uid };
       }),
-      '150 calls of lookUp() at once keep users apart',
+      '150 concurrent calls of lookUp() keep users apart',
     ],
   },
   'lookUp() finds no one by a name that no user has, and never throws': {
@@ -113,7 +113,7 @@ const brokenLookUps: BrokenPlugins = {
         if (user === undefined) throw new Error('no such user');
         return user;
       }),
-      '150 calls of lookUp() at once keep users apart',
+      '150 concurrent calls of lookUp() keep users apart',
     ],
     'reads a name up to its NUL': withLookUp((inner) => (name, context) => inner(name.split('\0')[0] ?? '', context)),
   },
@@ -131,11 +131,11 @@ const revalidated = (change: (decision: Decision, user: LoggedIn, context: Reval
 
 const brokenRevalidations: BrokenPlugins = {
   'revalidate() lets the users of valid tokens stay, as their tokens give them': {
-    'reads no groups anew': [
+    'reads no groups again': [
       revalidated((decision, { username }) =>
         decision.kind === 'authenticated' ? { ...decision, user: { username } } : decision,
       ),
-      '150 calls of revalidate() at once keep users apart',
+      '150 concurrent calls of revalidate() keep users apart',
     ],
   },
   'revalidate() refuses a name that no user has as unknown-user, and never throws': {
@@ -143,7 +143,7 @@ const brokenRevalidations: BrokenPlugins = {
       revalidated((decision) =>
         decision.kind === 'rejected' && decision.reason === 'unknown-user' ? { kind: 'no-opinion' } : decision,
       ),
-      '150 calls of revalidate() at once keep users apart',
+      '150 concurrent calls of revalidate() keep users apart',
       'revalidate() decides in the words of the contract, and never without an opinion',
       'revalidate() refuses a user with another uid as unknown-user',
     ],
@@ -159,7 +159,7 @@ const brokenRevalidations: BrokenPlugins = {
       return inner({ username, ...(uid && { uid: known?.startsWith(uid) ? known : uid }) }, context);
     }),
   },
-  'revalidate() refuses users whom the backend does not let in, with the reason': {
+  'revalidate() refuses users that the backend does not let in, with the reason': {
     'lets a locked user stay': revalidated((decision, { username }) =>
       decision.kind === 'rejected' && decision.reason === 'locked'
         ? { kind: 'authenticated', user: { username } }

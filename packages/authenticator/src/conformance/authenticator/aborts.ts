@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Authenticator } from '../authenticator.ts';
-import type { CaseDefinition, Kit } from './kit.ts';
-import { type Outcome, outcomeOf, verify, within } from './verdict.ts';
+import type { Authenticator } from '../../authenticator.ts';
+import type { CaseDefinition, Kit } from '../kit.ts';
+import { type Outcome, outcomeOf, verify, withTimeout } from '../verify.ts';
 
-/** A call that can be aborted, and what messages call it. */
+/** A call that can be aborted, with its name for messages. */
 export interface Call {
   readonly name: string;
   readonly start: (signal: AbortSignal) => unknown;
@@ -42,11 +42,11 @@ async function mustThrow(kit: Kit, name: string, call: Promise<Outcome<unknown>>
   const prompt = kit.deadline / 4;
   const expected = `the call with ${name} to reject within ${prompt} ms of its abort`;
   const why = 'The caller has gone: a lookup that no one waits for holds its slot, and has no answer.';
-  const outcome = await within(prompt, call, { expected, got: 'it did not', why });
+  const outcome = await withTimeout(prompt, call, { expected, got: 'it did not', why });
   verify('error' in outcome, { expected, got: `it decided: ${kit.show('value' in outcome && outcome.value)}`, why });
 }
 
-/** No I/O ends within microtasks: a call that is settled by then waited for nothing, so there is nothing to abort. */
+/** Returns whether a call has settled without any I/O, which never ends within microtasks: there is nothing to abort then. */
 async function settledInMicrotasks(call: Promise<unknown>): Promise<boolean> {
   let settled = false;
   void call.finally(() => {
@@ -56,7 +56,7 @@ async function settledInMicrotasks(call: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-/** Aborts each call at each of the moments. The backend hangs in a case that needs it. */
+/** Makes a case that aborts each call at each of the moments. The backend hangs in a case that needs it. */
 export function abortCase(
   definition: Omit<CaseDefinition, 'run'>,
   calls: (kit: Kit, authenticator: Authenticator) => readonly Call[],
@@ -77,7 +77,7 @@ const withTokens = ({ tokens }: Kit, authenticator: Authenticator): readonly Cal
   }));
 
 export const abortCases: readonly CaseDefinition[] = [
-  abortCase({ name: 'a call whose signal is aborted already rejects at once' }, withTokens, [abortedBefore]),
+  abortCase({ name: 'a call whose signal is aborted already rejects immediately' }, withTokens, [abortedBefore]),
   abortCase({ name: 'an abort in mid-call ends the call, and it does not decide' }, withTokens, [abortedAmid]),
   abortCase({ name: 'a call that waits for a hung backend ends when it is aborted', needsBackend: true }, withTokens, [
     abortedHanging,

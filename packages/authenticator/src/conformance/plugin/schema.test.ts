@@ -1,17 +1,17 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { z as z3 } from 'zod/v3';
-import type { AuthenticatorPlugin } from '../index.ts';
-import { conformanceCases } from './index.ts';
-import { memoryHarness } from './testing/memory-harness.ts';
-import type { MemoryOptions } from './testing/memory-plugin.ts';
+import type { AuthenticatorPlugin } from '../../index.ts';
+import { conformanceCases } from '../index.ts';
+import { memoryHarness } from '../testing/memory-harness.ts';
+import type { MemoryOptions } from '../testing/memory-plugin.ts';
 
 const good = await memoryHarness();
 afterAll(() => good[Symbol.asyncDispose]());
 
 const shape = 'the plugin has the shape that the gateway loads';
 const described = 'optionsSchema describes the options as a JSON Schema';
-const named = 'optionsSchema takes no key that it does not name';
+const named = 'optionsSchema accepts no key that it does not name';
 
 async function failures(plugin: unknown): Promise<Record<string, string>> {
   const cases = conformanceCases({ ...good, plugin: plugin as AuthenticatorPlugin<MemoryOptions> });
@@ -139,8 +139,8 @@ test.each([
     { '~standard': { version: 1, vendor: 'acme', validate() {} } },
     'a schema of acme that makes no JSON Schema',
   ],
-  ['that is no schema', { properties: {} }, 'it is no Standard Schema'],
-  ['that is left out', undefined, 'it is no Standard Schema'],
+  ['that is not a schema', { properties: {} }, 'it is not a Standard Schema'],
+  ['that is left out', undefined, 'it is not a Standard Schema'],
 ])('a schema %s is refused', async (_name, schema, words) => {
   expect((await failures(withSchema(schema)))[shape]).toContain(words);
 });

@@ -1,8 +1,9 @@
-import { answersCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
+import { answersCase, type CaseDefinition, type Kit } from '../kit.ts';
+import type { NamedToken } from '../samples.ts';
 
 const kibibyte = 1024;
 
-/** A valid token with a mistake in it. A base64 decoder that drops trailing bits must not be fooled, nor fool the kit. */
+/** Makes tokens with a mistake from a valid one. A base64 decoder that drops trailing bits must not be fooled, nor fool the kit. */
 export function alteredTokens({ name, token }: NamedToken): readonly NamedToken[] {
   const third = Math.max(1, Math.floor(token.length / 3));
   const altered = [
@@ -26,6 +27,7 @@ function nextCharacter(character: string): string {
   return String.fromCharCode(character.charCodeAt(0) + 1);
 }
 
+/** Makes tokens that are larger than any real one. */
 export function hugeTokens({ name, token }: NamedToken): readonly NamedToken[] {
   return [
     { name: 'a token of 16 KiB', token: 'a'.repeat(16 * kibibyte) },
@@ -35,7 +37,7 @@ export function hugeTokens({ name, token }: NamedToken): readonly NamedToken[] {
   ];
 }
 
-/** C strings end at NUL: what follows it must not be ignored. */
+/** Makes tokens with a NUL. C strings end there, so what follows it must not be ignored. */
 export function nulTokens({ name, token }: NamedToken): readonly NamedToken[] {
   return [
     { name: 'a NUL', token: '\0' },
@@ -45,7 +47,10 @@ export function nulTokens({ name, token }: NamedToken): readonly NamedToken[] {
   ];
 }
 
-/** The gateway turns invalid UTF-8 into U+FFFD; a careless caller of the plugin may pass a lone surrogate. */
+/**
+ * Makes ill-formed tokens. The gateway turns invalid UTF-8 into U+FFFD; a careless caller of the plugin may pass a lone
+ * surrogate.
+ */
 export function illFormedTokens({ name, token }: NamedToken): readonly NamedToken[] {
   return [
     { name: 'a lone high surrogate', token: '\ud800' },
@@ -56,13 +61,16 @@ export function illFormedTokens({ name, token }: NamedToken): readonly NamedToke
   ];
 }
 
-/** A lookup in a plain object finds these. */
+/** These names are found by a lookup in a plain object. */
 export const memberTokens: readonly NamedToken[] =
   '__proto__ constructor toString valueOf hasOwnProperty prototype length 0 undefined null true NaN'
     .split(' ')
     .map(quoted);
 
-/** Query languages, patterns, paths and lines of text protocols. The gateway passes no empty token, but none may be let in. */
+/**
+ * These tokens mean something in a query language, a pattern, a path or a text protocol. The gateway passes no empty token, but
+ * none may be let in.
+ */
 export const injectionTokens: readonly NamedToken[] = [
   '',
   ' ',
@@ -83,19 +91,22 @@ export const injectionTokens: readonly NamedToken[] = [
   ':a',
 ].map(quoted);
 
-/** Names without a password: on many directories a bind with an empty password is an anonymous bind, and succeeds. */
+/**
+ * These tokens are names without a password. On many directories a bind with an empty password is an anonymous bind, and
+ * succeeds.
+ */
 export const encodedTokens: readonly NamedToken[] = [':', 'admin:', 'root:', ':admin', '\0:\0', '*:*'].map((text) => ({
   name: `base64url of ${JSON.stringify(text)}`,
   token: Buffer.from(text).toString('base64url'),
 }));
 
-/** Tokens of other authenticators in the chain, well-formed, and unsigned or signed by a key that is unknown here. */
+/** Makes well-formed tokens of other authenticators in the chain, unsigned or signed by a key that is unknown here. */
 export function foreignJwts(subject: string): readonly NamedToken[] {
   const claims = { iss: 'https://issuer.invalid', sub: subject, name: subject, aud: ['api'], exp: 4_102_444_800 };
   const jwt = (header: object, signature: string) => `${part(header)}.${part(claims)}.${signature}`;
   return [
     { name: 'a JWT without signature (alg none)', token: jwt({ alg: 'none', typ: 'JWT' }, '') },
-    { name: 'a JWT with a made-up signature', token: jwt({ alg: 'HS256', typ: 'JWT' }, 'A'.repeat(43)) },
+    { name: 'a JWT with a forged signature', token: jwt({ alg: 'HS256', typ: 'JWT' }, 'A'.repeat(43)) },
     { name: 'a JWT of a service account', token: jwt({ alg: 'RS256', kid: 'unknown' }, 'A'.repeat(342)) },
   ];
 }
@@ -133,10 +144,10 @@ function namesWithoutPassword({ harness }: Kit): readonly NamedToken[] {
   ]);
 }
 
-export const hostileCases: readonly CaseDefinition[] = kinds.map(({ name, tokens }) =>
+export const forgedTokensCases: readonly CaseDefinition[] = kinds.map(({ name, tokens }) =>
   answersCase(`${name} never authenticate and never throw`, {
     tokens,
-    objection: ({ kind }) => (kind === 'authenticated' ? 'not to authenticate' : undefined),
+    expectedInstead: ({ kind }) => (kind === 'authenticated' ? 'not to authenticate' : undefined),
     why: 'This token was never issued.',
   }),
 );

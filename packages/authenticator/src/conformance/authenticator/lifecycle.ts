@@ -1,16 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Authenticator } from '../authenticator.ts';
-import { isAbout } from './decisions.ts';
-import { authenticatorCase, type CaseDefinition, type Kit } from './kit.ts';
-import { outcomeOf, verify } from './verdict.ts';
+import type { Authenticator } from '../../authenticator.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import { outcomeOf, verify } from '../verify.ts';
+import { isAbout } from './shapes.ts';
 
 async function askOnce(kit: Kit, authenticator: Authenticator): Promise<void> {
   for (const named of kit.tokens.valid.slice(0, 1)) await kit.ask(authenticator, named);
 }
 
 const lives = 8;
-/** Resources that keep a process alive, without those that the test runner itself creates repeatedly. */
+/** The resources that keep a process alive, without those that the test runner itself creates repeatedly. */
 const counted = 'Timeout TCPSocketWrap TCPServerWrap PipeWrap TLSWrap UDPWRAP FSEventWrap StatWatcher'.split(' ');
 
 async function liveOnce(kit: Kit): Promise<void> {
@@ -24,7 +24,7 @@ function resources(): ReadonlyMap<string, number> {
   return new Map(counted.map((type) => [type, active.filter((one) => one === type).length]));
 }
 
-/** The kinds of which at least one for each life is left. Fewer belong to something else. */
+/** Finds the kinds of which at least one for each life is left. Fewer belong to something else. */
 function leftBehind(before: ReadonlyMap<string, number>): readonly string[] {
   return [...resources()].filter(([type, count]) => count - (before.get(type) ?? 0) >= lives).map(([type]) => type);
 }
@@ -64,7 +64,7 @@ export const lifecycleCases: readonly CaseDefinition[] = [
     name: 'close() leaves no timer, socket or file watch behind',
     async run(kit) {
       const before = resources();
-      // Several lives, so that a leak differs from what the runner and the backend do in the meantime.
+      // There are several lives, so that a leak differs from what the runner and the backend do in the meantime.
       for (let life = 0; life < lives; life += 1) await liveOnce(kit);
       const end = performance.now() + kit.deadline;
       // A socket disappears some turns after its end.
@@ -79,7 +79,7 @@ export const lifecycleCases: readonly CaseDefinition[] = [
   },
 ];
 
-/** Neither text, YAML, CSV, JSON nor PEM: no valid file looks like this. */
+/** No valid file has these bytes: they are neither text, YAML, CSV, JSON nor PEM. */
 const garbage = Buffer.from([0xff, 0xfe, 0x00, 0x9f, 0x7b, 0x22, 0x0a, 0xc3, 0x28, 0x00, 0x2d, 0x3a, 0x5b]);
 
 export const watchedFilesCases: readonly CaseDefinition[] = [
@@ -104,7 +104,7 @@ export const watchedFilesCases: readonly CaseDefinition[] = [
         verify(isAbout(decision, named.user), {
           expected: `${named.name} to authenticate after a bad edit, as the same user`,
           got: `the answer was ${kit.show(decision)}`,
-          why: 'A typing error must not lock all users out: apply a file only when all of it is good.',
+          why: 'A typing error must not lock all users out: apply a file only when all of it is valid.',
         });
       }
     },

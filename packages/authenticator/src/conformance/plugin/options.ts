@@ -1,14 +1,15 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { recordingContext } from './context.ts';
-import type { BadOptions } from './harness.ts';
-import { authenticatorCase, type CaseDefinition, type Kit, verifySome } from './kit.ts';
-import { schemaCases, schemaProblem } from './schema.ts';
-import { outcomeOf, verify } from './verdict.ts';
+import { recordingContext } from '../context.ts';
+import type { BadOptions } from '../harness.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import { verifySome } from '../samples.ts';
+import { outcomeOf, verify } from '../verify.ts';
+import { schemaProblem } from './schema.ts';
 
 const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 
-/** What an import gives for a CommonJS module with `exports.default`, and for `import * as plugin`. */
-function verifyNoModule(plugin: object): void {
+/** Fails on what an import gives for a CommonJS module with `exports.default`, and for `import * as plugin`. */
+function verifyNotModule(plugin: object): void {
   const { default: inner, specificationVersion } = plugin as { default?: unknown; specificationVersion?: unknown };
   verify(specificationVersion !== undefined || typeof inner !== 'object' || inner === null, {
     expected: 'the default export to be the plugin',
@@ -22,7 +23,7 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
     name: 'the plugin has the shape that the gateway loads',
     async run(kit) {
       const { specificationVersion, name, caching, create, createTokenIssuer, optionsSchema } = kit.harness.plugin;
-      verifyNoModule(kit.harness.plugin);
+      verifyNotModule(kit.harness.plugin);
       const why = 'The gateway refuses any other default export when it starts.';
       const isWord = typeof name === 'string' && /^[a-z][a-z0-9]*$/.test(name);
       const isIssuer = createTokenIssuer === undefined || typeof createTokenIssuer === 'function';
@@ -52,25 +53,11 @@ export const pluginShapeCases: readonly CaseDefinition[] = [
         why: 'The gateway calls these on every authenticator.',
       });
     }
-    const { tokenPrefix = '' } = authenticator;
-    const isPrefix = kit.tokens.valid.every(({ token }) => token.startsWith(tokenPrefix));
-    verify(isPrefix, {
-      expected: 'tokenPrefix to be what every token of its own begins with, or left out',
-      got: `it is ${kit.show(tokenPrefix)}`,
-      why: "With it `sallyport check` finds authenticators that recognise each other's tokens.",
-    });
-    const { tokenStore }: { readonly tokenStore?: unknown } = authenticator;
-    verify(tokenStore === undefined || (typeof tokenStore === 'string' && tokenStore.trim() !== ''), {
-      expected: 'tokenStore to be a text, or left out',
-      got: `it is ${kit.show(tokenStore)}`,
-      why: 'With it `sallyport check` finds authenticators whose tokens have their records in one place.',
-    });
-    kit.mustBeSilent('tokenStore', tokenStore);
   }),
 ];
 
-/** @returns what the schema or `create` says against the options, places and messages; undefined when they accept them */
-export async function complaintAbout(kit: Kit, { options }: BadOptions): Promise<readonly string[] | undefined> {
+/** @returns the places and messages with which the schema or `create` refuses the options; undefined when they accept them */
+export async function problemsOf(kit: Kit, { options }: BadOptions): Promise<readonly string[] | undefined> {
   const { plugin, baseDirectory } = kit.harness;
   const result = await plugin.optionsSchema['~standard'].validate(options);
   if (result.issues !== undefined) return result.issues.flatMap((issue) => [placeOf(issue), issue.message]);
@@ -87,30 +74,29 @@ function placeOf({ path = [] }: StandardSchemaV1.Issue): string {
   return path.map((segment) => String(typeof segment === 'object' ? segment.key : segment)).join('.');
 }
 
-/** Whole words only: "url" is not named by "urls". */
+/** Returns whether the text names the key, by a whole word: "urls" does not name "url". */
 function names(text: string, key: string): boolean {
   const literal = key.replace(/[^\w-]/g, '\\$&');
   return new RegExp(`(?<![\\w-])${literal}(?![\\w-])`).test(text);
 }
 
 export const optionsCases: readonly CaseDefinition[] = [
-  ...schemaCases,
   {
     name: 'bad options are refused with the key that is wrong',
     async run(kit) {
       const { badOptions } = kit.harness;
       verifySome(badOptions, 'badOptions');
       for (const bad of badOptions) {
-        const complaint = await complaintAbout(kit, bad);
-        verify(complaint !== undefined, {
+        const problems = await problemsOf(kit, bad);
+        verify(problems !== undefined, {
           expected: `options with a bad "${bad.key}" to be refused`,
           got: 'optionsSchema and create() both accepted them',
           why: 'Options that cannot work must stop the gateway at its start, and not fail each login later.',
         });
-        const isNamed = complaint.some((place) => names(place, bad.key));
+        const isNamed = problems.some((place) => names(place, bad.key));
         verify(isNamed, {
           expected: `the error to name the key "${bad.key}"`,
-          got: `it says ${kit.show(complaint)}`,
+          got: `it says ${kit.show(problems)}`,
           why: 'The operator has a whole file to search, at night.',
         });
       }

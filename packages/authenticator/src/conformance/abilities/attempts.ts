@@ -1,6 +1,6 @@
-import type { RecordedAttempt } from './context.ts';
-import { authenticatorCase, type CaseDefinition, type Kit } from './kit.ts';
-import { verify } from './verdict.ts';
+import type { RecordedAttempt } from '../context.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import { verify } from '../verify.ts';
 
 const whyGuard = "Without the guard, any caller who knows a name can lock its owner out, at the directory's own limit.";
 

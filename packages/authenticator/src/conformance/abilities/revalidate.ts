@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { LoggedIn } from '../authenticator.ts';
-import type { Decision, RejectionReason, UserInfo } from '../decision.ts';
-import { fieldsOfRejected, isAbout, problemOfAuthenticated } from './decisions.ts';
-import { type CaseDefinition, type Kit, verifySome } from './kit.ts';
-import { gotOf } from './outage.ts';
-import { knownUsers, nameOf, namesOfNoOne, type UserMethod, userCases, usersCase } from './user-calls.ts';
-import { type Outcome, verify } from './verdict.ts';
+import type { LoggedIn } from '../../authenticator.ts';
+import type { Decision, RejectionReason, UserInfo } from '../../decision.ts';
+import { gotOf } from '../authenticator/outages.ts';
+import { fieldsOfRejected, isAbout, problemOfAuthenticated } from '../authenticator/shapes.ts';
+import type { CaseDefinition, Kit } from '../kit.ts';
+import { verifySome } from '../samples.ts';
+import { type Outcome, verify } from '../verify.ts';
+import { knownUsers, nameOf, namesOfNoOne, type UserMethod, userCases, usersCase } from './user-directory.ts';
 
 type Answer = Outcome<Decision | undefined>;
 
@@ -26,7 +27,7 @@ function mustRefuse(kit: Kit, user: LoggedIn, reason: RejectionReason, outcome: 
   }));
 }
 
-/** Of users who must all be refused for one reason. */
+/** Makes a check that all users are refused for one reason. */
 const mustAllRefuse = (reason: RejectionReason, why: string) => (kit: Kit, user: LoggedIn, outcome: Answer) =>
   mustRefuse(kit, user, reason, outcome, why);
 
@@ -34,7 +35,7 @@ const revalidate: UserMethod<Decision | undefined> = {
   name: 'revalidate',
   call: async (authenticator, { username, uid }, { since = new Date(), ...context }) =>
     await authenticator.revalidate?.({ username, ...(uid !== undefined && { uid }) }, { ...context, since }),
-  judge(kit, asked, user, outcome) {
+  verifyAnswer(kit, asked, user, outcome) {
     if (user) mustStay(kit, user, outcome);
     else mustRefuse(kit, asked, 'unknown-user', outcome, 'State that calls share lets one user in as another.');
   },
@@ -70,7 +71,7 @@ function problemOf(decision: Decision | undefined, now: number): string | undefi
 }
 
 function mustBeWellFormed(kit: Kit, user: LoggedIn, outcome: Answer): void {
-  const problem = 'error' in outcome ? 'it is no answer' : problemOf(outcome.value, Date.now());
+  const problem = 'error' in outcome ? 'it is not an answer' : problemOf(outcome.value, Date.now());
   verify(problem === undefined, () => ({
     expected: `a decision of revalidate() about ${nameOf(user)}`,
     got: `${gotOf(kit, outcome)}: ${problem}`,
@@ -78,7 +79,7 @@ function mustBeWellFormed(kit: Kit, user: LoggedIn, outcome: Answer): void {
   }));
 }
 
-export const revalidationCases: readonly CaseDefinition[] = [
+export const revalidateCases: readonly CaseDefinition[] = [
   usersCase(
     revalidate,
     'revalidate() lets the users of valid tokens stay, as their tokens give them',
@@ -91,7 +92,7 @@ export const revalidationCases: readonly CaseDefinition[] = [
     namesOfNoOne,
     mustAllRefuse(
       'unknown-user',
-      'A throw is an outage, during which a session goes on; no-opinion is no answer to a session.',
+      'A throw is an outage, during which a session goes on; no-opinion decides nothing about a session.',
     ),
   ),
   usersCase(
@@ -102,13 +103,19 @@ export const revalidationCases: readonly CaseDefinition[] = [
   ),
   usersCase(
     revalidate,
-    'revalidate() refuses users whom the backend does not let in, with the reason',
+    'revalidate() refuses users that the backend does not let in, with the reason',
     (kit) => {
       verifySome(refusedOf(kit), 'revalidation.refused');
       return refusedOf(kit);
     },
     (kit, { reason, ...user }, outcome) =>
-      mustRefuse(kit, user, reason, outcome, 'Whoever was shut out there must not stay in until the session ends.'),
+      mustRefuse(
+        kit,
+        user,
+        reason,
+        outcome,
+        'A user whom the backend shuts out must not stay in until the session ends.',
+      ),
   ),
   usersCase(
     revalidate,
@@ -116,7 +123,7 @@ export const revalidationCases: readonly CaseDefinition[] = [
     knownUsers,
     mustAllRefuse(
       'password-changed',
-      'A password is changed to shut out whoever knew it. Skip the case if the backend has no time of the change.',
+      'A password is changed to shut out others who know it. Skip the case if the backend has no time of the change.',
     ),
     [new Date(0)],
   ),

@@ -1,29 +1,17 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Authenticator } from '../authenticator.ts';
-import { AuthenticatorError } from '../decision.ts';
-import { authenticatorCase, type CaseDefinition, type Kit, type NamedToken } from './kit.ts';
-import { fail, type Outcome, verify } from './verdict.ts';
+import type { Authenticator } from '../../authenticator.ts';
+import { AuthenticatorError } from '../../decision.ts';
+import { authenticatorCase, type CaseDefinition, type Kit } from '../kit.ts';
+import type { NamedToken } from '../samples.ts';
+import { type Outcome, verify } from '../verify.ts';
 
-async function checkOf(kit: Kit, authenticator: Authenticator): Promise<Outcome<unknown>> {
-  verify(authenticator.check, {
-    expected: 'the authenticator to have check()',
-    got: 'it is left out',
-    why: 'Without it, no one can see whether this backend is reached; skip the case with a reason if it can not be checked.',
-  });
-  return await kit.timed('the end of check()', () => authenticator.check?.(new AbortController().signal));
-}
-
-function isListOfTexts(value: unknown): boolean {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string' && one.trim() !== '');
-}
-
-/** The tokens that can't be decided without the backend. */
+/** Returns the tokens that can't be decided without the backend. */
 function backendTokens({ tokens }: Kit): readonly NamedToken[] {
   return [...tokens.valid, ...tokens.rejected.filter(({ withoutBackend }) => withoutBackend !== true)];
 }
 
-/** All at once, since each may take its whole deadline. */
+/** Asks concurrently, since each call may take its whole deadline. */
 async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: readonly NamedToken[]): Promise<void> {
   const outcomes = tokens.map(async (named) =>
     mustBeUnavailable(kit, named.name, await kit.outcome(authenticator, named)),
@@ -31,7 +19,7 @@ async function allUnavailable(kit: Kit, authenticator: Authenticator, tokens: re
   await Promise.all(outcomes);
 }
 
-/** @param name of what was asked about, for messages */
+/** Fails unless a call ended with the error of an outage. @param name of what was asked about, for messages */
 export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unknown>): void {
   const error = 'error' in outcome ? outcome.error : undefined;
   const code = AuthenticatorError.is(error) ? error.code : undefined;
@@ -42,12 +30,12 @@ export function mustBeUnavailable(kit: Kit, name: string, outcome: Outcome<unkno
   }));
 }
 
-/** How a call ended, for a message. */
+/** Says how a call ended, for a message. */
 export function gotOf(kit: Kit, outcome: Outcome<unknown>): string {
   return 'error' in outcome ? `it threw ${kit.show(outcome.error)}` : `the answer was ${kit.show(outcome.value)}`;
 }
 
-/** @param meetOutage makes an outage, and has one call meet it */
+/** Fails unless the authenticator works after an outage. @param meetOutage makes the outage, and has one call meet it */
 async function mustComeBack(
   kit: Kit,
   meetOutage: (backend: ReturnType<Kit['backend']>, authenticator: Authenticator, named: NamedToken) => Promise<void>,
@@ -114,26 +102,4 @@ export const outageCases: readonly CaseDefinition[] = [
         await call;
       }),
   },
-  authenticatorCase(
-    'check() resolves while the backend is up and rejects while it is stopped',
-    async (kit, authenticator) => {
-      const backend = kit.backend();
-      const up = await checkOf(kit, authenticator);
-      const why = 'The operator sees it in `sallyport check` and `/readyz?verbose`.';
-      if ('error' in up) fail({ expected: 'check() to resolve', got: `it threw ${kit.show(up.error)}`, why });
-      verify(up.value === undefined || isListOfTexts(up.value), {
-        expected: 'check() to resolve to nothing, or to a list of texts that say what does not work',
-        got: `it resolved to ${kit.show(up.value)}`,
-        why: 'The gateway shows each text as a warning, and ignores everything else.',
-      });
-      await backend.stop();
-      const down = await checkOf(kit, authenticator);
-      verify('error' in down, { expected: 'check() to reject while the backend is stopped', got: 'it resolved', why });
-      const { error } = down;
-      const hasMessage = error instanceof Error && error.message.trim() !== '';
-      const expected = 'check() to say in plain words what is wrong';
-      verify(hasMessage, { expected, got: `it threw ${kit.show(error)}`, why });
-    },
-    { needsBackend: true },
-  ),
 ];

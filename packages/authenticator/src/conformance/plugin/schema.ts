@@ -1,5 +1,5 @@
-import type { CaseDefinition, Kit } from './kit.ts';
-import { fail, outcomeOf, verify } from './verdict.ts';
+import type { CaseDefinition, Kit } from '../kit.ts';
+import { fail, outcomeOf, verify } from '../verify.ts';
 
 type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -8,7 +8,7 @@ const isMap = (value: unknown): value is JsonSchema =>
 
 const howToWrite = 'write z.strictObject({ … }), or what is like it in your library.';
 
-/** Says what is wrong with a schema that the gateway can't load, and how to fix it. Undefined for a good one. */
+/** Says what is wrong with a schema that the gateway can't load, and how to fix it. @returns undefined for a valid one */
 export function schemaProblem(schema: unknown): { readonly got: string; readonly fix: string } | undefined {
   const inner = isMap(schema) ? schema : {};
   const standard = isMap(inner['~standard']) ? inner['~standard'] : {};
@@ -25,7 +25,7 @@ export function schemaProblem(schema: unknown): { readonly got: string; readonly
     const fix = 'Use a version that implements Standard JSON Schema, or another library, such as zod from 4.2 on.';
     return { got: `it is a schema of ${vendor} that makes no JSON Schema`, fix };
   }
-  return { got: 'it is no Standard Schema', fix: 'Use a library that implements both, such as zod from 4.2 on.' };
+  return { got: 'it is not a Standard Schema', fix: 'Use a library that implements both, such as zod from 4.2 on.' };
 }
 
 async function jsonSchemaOf({ harness, show }: Kit, expected: string, why: string): Promise<JsonSchema> {
@@ -39,7 +39,7 @@ async function jsonSchemaOf({ harness, show }: Kit, expected: string, why: strin
 /** A schema within the one of the options. */
 interface Part {
   readonly schema: JsonSchema;
-  /** Empty for the options themselves. */
+  /** The path is empty for the options themselves. */
   readonly path: string;
   readonly isTop: boolean;
   /** The schemas that this one is in: one that is in itself has been looked at. */
@@ -75,14 +75,14 @@ function openPlaces(root: JsonSchema, { schema, path, isTop, above }: Part): rea
   ];
 }
 
-/** A schema with all that holds together with it: what it refers to in the root, and the members of `allOf`. */
+/** Returns a schema with all that applies together with it: what it refers to in the root, and the members of `allOf`. */
 function together(schema: JsonSchema, root: JsonSchema, above: readonly JsonSchema[] = []): readonly JsonSchema[] {
   if (above.includes(schema)) return [];
   const inner = [...list(schema.allOf), referredTo(schema.$ref, root)].filter(isMap);
   return [schema, ...inner.flatMap((one) => together(one, root, [...above, schema]))];
 }
 
-/** Such as `#/$defs/name`, or `#` for the root. */
+/** Finds what a reference such as `#/$defs/name`, or `#` for the root, refers to. */
 function referredTo(reference: unknown, root: JsonSchema): unknown {
   if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined;
   const steps = decodeURIComponent(reference).split('/').slice(1);
@@ -109,7 +109,7 @@ export const schemaCases: readonly CaseDefinition[] = [
     },
   },
   {
-    name: 'optionsSchema takes no key that it does not name',
+    name: 'optionsSchema accepts no key that it does not name',
     async run(kit) {
       const why = `A misspelt option is then ignored without a message: ${howToWrite}`;
       const expected = 'optionsSchema to name every key that it takes';

@@ -1,9 +1,9 @@
-import { alteredTokens, illFormedTokens, nulTokens } from './hostile.ts';
-import type { AskOptions, CaseDefinition, Kit } from './kit.ts';
-import { complaintAbout } from './options.ts';
-import { outcomeOf, verify } from './verdict.ts';
+import type { AskOptions, CaseDefinition, Kit } from '../kit.ts';
+import { problemsOf } from '../plugin/options.ts';
+import { outcomeOf, verify } from '../verify.ts';
+import { alteredTokens, illFormedTokens, nulTokens } from './forged-tokens.ts';
 
-/** A case that searches values for secrets. */
+/** Makes a case that searches values for secrets. */
 function quietCase(name: string, saidIn: (kit: Kit) => Promise<readonly Said[]>): CaseDefinition {
   async function run(kit: Kit): Promise<void> {
     for (const { place, said } of await saidIn(kit)) kit.mustBeSilent(place, said);
@@ -24,9 +24,9 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
   const authenticator = await kit.create();
 
   async function askAll(state: string, options?: AskOptions): Promise<void> {
-    const hostile = valid.flatMap((token) => [...alteredTokens(token), ...nulTokens(token), ...illFormedTokens(token)]);
-    // All at once, since each may take its whole deadline.
-    const asking = [...valid, ...rejected, ...foreign, ...hostile].map(async (named) => {
+    const forged = valid.flatMap((token) => [...alteredTokens(token), ...nulTokens(token), ...illFormedTokens(token)]);
+    // They are asked concurrently, since each may take its whole deadline.
+    const asking = [...valid, ...rejected, ...foreign, ...forged].map(async (named) => {
       const outcome = await kit.outcome(authenticator, named, options);
       const about = `about ${named.name}${state}`;
       if ('value' in outcome) decided.push({ place: `the decision ${about}`, said: outcome.value });
@@ -51,10 +51,10 @@ async function provoke(kit: Kit): Promise<{ thrown: readonly Said[]; decided: re
 export const secrecyCases: readonly CaseDefinition[] = [
   quietCase('no error carries a token or a password', async (kit) => (await provoke(kit)).thrown),
   quietCase('what is said against bad options carries no password', (kit) => {
-    const complaints = kit.harness.badOptions.map(async (bad) => {
-      return { place: `what is said against a bad "${bad.key}"`, said: await complaintAbout(kit, bad) };
+    const refusals = kit.harness.badOptions.map(async (bad) => {
+      return { place: `what is said against a bad "${bad.key}"`, said: await problemsOf(kit, bad) };
     });
-    return Promise.all(complaints);
+    return Promise.all(refusals);
   }),
   quietCase('no decision carries a token or a password', async (kit) => (await provoke(kit)).decided),
   quietCase('nothing that is logged carries a token or a password', async (kit) => {

@@ -1,0 +1,37 @@
+import type { UserInfo } from '../../decision.ts';
+import { gotOf } from '../authenticator/outages.ts';
+import { wholeUser } from '../authenticator/shapes.ts';
+import type { CaseDefinition } from '../kit.ts';
+import { verify } from '../verify.ts';
+import { knownUsers, nameOf, namesOfNoOne, type UserMethod, userCases, usersCase } from './user-directory.ts';
+
+const lookUp: UserMethod<UserInfo | undefined> = {
+  name: 'lookUp',
+  call: async (authenticator, { username }, context) => await authenticator.lookUp?.(username, context),
+  verifyAnswer(kit, asked, user, outcome) {
+    const found = 'value' in outcome ? outcome.value : undefined;
+    verify('value' in outcome && (user ? found && wholeUser(found) === wholeUser(user) : found === undefined), () => ({
+      expected: `lookUp() of ${nameOf(asked)} to ${user ? `find ${kit.show(user)}` : 'find no one'}`,
+      got: gotOf(kit, outcome),
+      why: user
+        ? 'The operator would look for the cause in the wrong place: these are the names that a token gives.'
+        : 'A name without a user is undefined; a throw says that the backend is down.',
+    }));
+  },
+};
+
+export const lookUpCases: readonly CaseDefinition[] = [
+  usersCase(
+    lookUp,
+    'lookUp() finds the users of valid tokens, as their tokens give them',
+    knownUsers,
+    (kit, user, outcome) => lookUp.verifyAnswer(kit, user, user, outcome),
+  ),
+  usersCase(
+    lookUp,
+    'lookUp() finds no one by a name that no user has, and never throws',
+    namesOfNoOne,
+    (kit, asked, outcome) => lookUp.verifyAnswer(kit, asked, undefined, outcome),
+  ),
+  ...userCases(lookUp),
+];
