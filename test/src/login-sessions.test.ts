@@ -75,7 +75,12 @@ describe.concurrent('a session', () => {
     const mine = await ask({ method: 'GET', path: '/v1/session', token }, 1);
     expect(mine).toMatchObject({
       status: 200,
-      json: { user: { username: 'corp:alice', groups: ['corp:k8s-admins'] }, cluster: 'prod', device: 'laptop' },
+      json: {
+        user: { username: 'corp:alice', groups: ['corp:k8s-admins'] },
+        cluster: 'prod',
+        device: 'laptop',
+        idleSeconds: 7_200,
+      },
     });
     const listed = await ask({ method: 'GET', path: '/v1/sessions', token });
     expect(listed.json?.sessions).toMatchObject([
