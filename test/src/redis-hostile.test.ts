@@ -118,7 +118,7 @@ describe('a value of 8 MiB', () => {
     expect((await sentBy(redis)) - before).toBeLessThan(size);
     const { reason } = await gateway.gateway.waitForLog('authenticator could not check a token');
     expect(reason).toMatch(/ is bad: is too big: at most 65536 characters are read$/);
-    expect(await gateway.metric('faults_total')).toBe(0);
+    expect(await gateway.metric('errors_total')).toBe(0);
   });
 
   test('under the key of a cached answer is no answer, and the backend is asked', async () => {

@@ -108,8 +108,8 @@ test('lets good tokens pass among any number of bad records, which open no circu
   expect(await ask(await issue(serverOf, { username: 'ci' }))).toEqual(isRobot('ci'));
   expect(gateway.output.lines.filter(({ msg }) => msg.includes('circuit opened'))).toEqual([]);
   expect(await metric('connected', 'authenticator="robots"')).toBe(1);
-  expect(await metric('faults_total', 'kind="type"')).toBe(10);
-  expect(await metric('faults_total')).toBe(10);
+  expect(await metric('errors_total', 'kind="type"')).toBe(10);
+  expect(await metric('errors_total')).toBe(10);
   expect(await metricsText(gateway)).not.toMatch(/jane|robot:/);
 });
 

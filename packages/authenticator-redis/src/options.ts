@@ -57,7 +57,7 @@ const adminSchema = section(
   'How `sallyport token create`, `token list` and `revoke` connect to Redis, when the user of the gateway may only read. The gateway itself never uses it.',
 );
 
-/** The connection of the commands: that of the gateway, with the changes of `admin`. */
+/** The connection of the commands: the connection of the gateway, with the changes of `admin`. */
 function settleAdmin(
   admin: z.output<typeof adminSchema> | undefined,
   connection: ConnectionOptions,

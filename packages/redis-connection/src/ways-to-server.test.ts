@@ -75,7 +75,7 @@ describe('a database', () => {
     const pauses: number[] = [];
     const client = await started.connection.run(async (one) => one, never);
     client.on('reconnecting', (pause: number) => pauses.push(pause));
-    await waitFor(() => pauses.length >= 3, 'more tries');
+    await waitFor(() => pauses.length >= 3, 'more attempts');
     expect(pauses).toEqual(pauses.toSorted((one, other) => one - other));
     expect(new Set(pauses).size).toBe(pauses.length);
     expect(noise).toEqual([]);

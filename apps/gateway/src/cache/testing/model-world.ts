@@ -1,5 +1,5 @@
 import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
-import type { Connection, RedisClient } from '@sallyport/redis-connection';
+import type { RedisClient, RedisConnection } from '@sallyport/redis-connection';
 import {
   type BackendState,
   type CacheModel,
@@ -41,7 +41,7 @@ export class ModelWorld {
   now: number = Date.UTC(2030, 0, 1);
   readonly model: CacheModel = createCacheModel(lifetimes);
   readonly members: readonly Member[];
-  readonly #connection: Connection;
+  readonly #connection: RedisConnection;
   readonly #ends = new Map<string, number>();
   readonly #inProgress = { count: 0 };
   readonly #listed: ListedEntry[] = [];
@@ -53,7 +53,7 @@ export class ModelWorld {
   #held: (() => void)[] = [];
   #wrong: unknown;
 
-  constructor(connection: Connection) {
+  constructor(connection: RedisConnection) {
     this.#connection = connection;
     this.members = skews.map((skew, index) => {
       const name = `replica-${index}`;
