@@ -25,7 +25,7 @@ import type { z } from 'zod';
 /** The options after all checks. Times are milliseconds. */
 export type RedisOptions = z.output<typeof optionsSchema>;
 
-/** RE2, as in Go: its time is linear in the length of the token, so no crafted token makes it backtrack. */
+/** Compiles a pattern by RE2, as Go does: its time is linear in the length of the token, so no token makes it backtrack. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[A-Za-z0-9]{40}');
   if ('problem' in parsed) return parsed;

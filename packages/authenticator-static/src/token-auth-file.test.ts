@@ -137,7 +137,7 @@ describe('for any', () => {
   });
 });
 
-/** The users of a file that is good by our rules, read as Go's encoding/csv documents its format; else undefined. */
+/** Reads a file as Go's encoding/csv documents its format. @returns undefined if the file is invalid by our rules */
 function usersInGo(text: string): unknown[] | undefined {
   const rows = rowsInGo(text.replaceAll('\r\n', '\n').replace(/\r$/, ''));
   if (rows?.some(([token, username, uid]) => !token || !username || uid === undefined)) return undefined;

@@ -58,7 +58,7 @@ test.each([
   'http://128.0.0.1',
   'http://127.0.0.1.example.com',
   'http://[::2]',
-])('%s is refused as clear text, unless the config says that it is wanted', (url) => {
+])('%s is refused as clear text, unless the config allows it', (url) => {
   expect(complaints(writtenOptions({ url }))).toEqual([
     expect.stringContaining('url: uses clear text: write https://'),
   ]);

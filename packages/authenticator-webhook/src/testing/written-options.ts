@@ -16,7 +16,7 @@ export function optionsFor({ url, authority }: Pick<ReviewServer, 'url' | 'autho
   };
 }
 
-/** The shortest options of a config file, with more of them. */
+/** The minimal options of a config file, with more of them. */
 export function writtenOptions(more: object = {}): object {
   return { url: 'https://webhook.example.com/authenticate', recognizes: { prefixes: [prefix] }, ...more };
 }
