@@ -6,7 +6,7 @@ import { extend } from './tcp-server.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface ServerProcessOptions {
-  /** For messages. */
+  /** The name of the server in messages. */
   readonly name: string;
   readonly command: string;
   readonly arguments: readonly string[];

@@ -1,5 +1,5 @@
 import { connect } from 'node:tls';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
@@ -33,7 +33,7 @@ async function shownCertificate({ gateway, mutualTls }: Secure): Promise<string>
   const shown = new Promise<string>((resolve, reject) => {
     socket.once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256)).once('error', reject);
   });
-  return await within(shown, 'a handshake').finally(() => socket.destroy());
+  return await waitForPromise(shown, 'a handshake').finally(() => socket.destroy());
 }
 
 const isYes = { authenticated: true, user: { username: 'ada', groups: [] } };
@@ -87,8 +87,8 @@ describe.concurrent('certificates', () => {
     const client = mutualTls.clientWith(await authority.issueClient('kube-apiserver'));
     await gateway.write('tls/client-ca.crt', authority.certificate);
     gateway.signal('SIGHUP');
-    await within(away, 'GOAWAY');
-    await within(ended, 'the end of the session');
+    await waitForPromise(away, 'GOAWAY');
+    await waitForPromise(ended, 'the end of the session');
     await raw.closed();
     await expect(review(overHttp2, randomToken())).rejects.toThrow();
     using next = http1Client(gateway.url, client);

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
@@ -112,6 +112,6 @@ test('a token on standard input that never ends is refused', async () => {
     text += chunk;
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
-  expect(await within(ended, 'the end')).toBe(1);
+  expect(await waitForPromise(ended, 'the end')).toBe(1);
   expect(text).toBe('sallyport: standard input is over 4 MiB: that is no token\n');
 });

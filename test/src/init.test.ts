@@ -4,7 +4,7 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
@@ -195,7 +195,7 @@ async function shownCertificate({ authority: ca, certificate: cert, key }: Clien
   const shown = new Promise<string>((resolve, reject) => {
     socket.once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256)).once('error', reject);
   });
-  return await within(shown, 'a handshake').finally(() => socket.destroy());
+  return await waitForPromise(shown, 'a handshake').finally(() => socket.destroy());
 }
 
 test('a running gateway serves the renewed certificate, and the old client certificate is good on', async () => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
@@ -50,7 +50,7 @@ function start(words: string, config: string) {
     output,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
-      await within(ended, 'the end');
+      await waitForPromise(ended, 'the end');
     },
   };
 }

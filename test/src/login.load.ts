@@ -249,7 +249,7 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
     watchInFlight(busy, () => isOver),
   ]);
   const took = performance.now() - begun;
-  const { mostUserConnections, bindsByDn } = await place.people.slapd.operations();
+  const { maxUserConnections, bindsByDn } = await place.people.slapd.operations();
 
   const [right, wrong] = [true, false].map((kind) => results.filter((_, index) => planned[index]?.isRight === kind));
   const repeats = results.map((result) => result.repeats);
@@ -258,7 +258,7 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
       `in ${(took / 1000).toFixed(1)} s, right: ${JSON.stringify(counted(right ?? []))}, wrong: ${JSON.stringify(counted(wrong ?? []))}`,
       `until the answer: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
       `${repeats.filter((count) => count > 0).length} were told to come again, ${Math.max(...repeats)} times at most`,
-      `at once: ${inFlight} of ${limits.inFlight} in flight, ${mostUserConnections} of ${maxUserBinds} binds`,
+      `at once: ${inFlight} of ${limits.inFlight} in flight, ${maxUserConnections} of ${maxUserBinds} binds`,
       ...kinds.flatMap((kind) => describeReviews(kind, before[kind], during[kind])),
     ].join('\n'),
   );
@@ -266,7 +266,7 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
   expect(counted(wrong ?? [])).toEqual({ 401: 520 });
   for (const [most, limit] of [
     [inFlight, limits.inFlight],
-    [mostUserConnections, maxUserBinds],
+    [maxUserConnections, maxUserBinds],
   ] as const) {
     expect(most).toBeLessThanOrEqual(limit);
     // Or this was no load.

@@ -1,5 +1,5 @@
 import http2 from 'node:http2';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -43,7 +43,7 @@ test('a client that resets streams as fast as it opens them costs little memory,
   const [before, usual] = [await residentMemory(gateway.pid), await expectServed()];
   backend.answerOthers({ kind: 'hang' });
   const session = connect();
-  await within(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  await waitForPromise(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
   const ended = new Promise((resolve) => session.once('close', resolve));
   const body = reviewBody(randomToken());
   const served = expectServed();
@@ -53,7 +53,7 @@ test('a client that resets streams as fast as it opens them costs little memory,
     stream.close(http2.constants.NGHTTP2_CANCEL);
     if (opened % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
   }
-  await within(ended, 'the end of the session by the gateway');
+  await waitForPromise(ended, 'the end of the session by the gateway');
   backend.answerOthers({ kind: 'no-opinion' });
   const [waited, grown] = [await served, (await residentMemory(gateway.pid)) - before];
   console.info(
@@ -79,9 +79,9 @@ async function sendBeginnings(
       stream.on('response', (headers) => (answers[index] = headers[':status'])).resume();
       return new Promise((resolve) => stream.write(body, resolve));
     });
-    await within(Promise.all(sent), 'the beginnings of bodies to be sent');
+    await waitForPromise(Promise.all(sent), 'the beginnings of bodies to be sent');
     // Everything before it has been read when it is answered.
-    await within(new Promise((resolve) => session.ping(resolve)), 'a ping');
+    await waitForPromise(new Promise((resolve) => session.ping(resolve)), 'a ping');
   }
   return {
     answers,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type ClientTls, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -61,7 +61,7 @@ test.each([
   backend.answerOthers({ kind: 'hang' });
   const attacker = tls.connect({ host, port: Number(port), ca, cert, key, ALPNProtocols: ['h2'] });
   attacker.on('error', () => {}).resume();
-  await within(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
+  await waitForPromise(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
   const ended = new Promise((resolve) => attacker.once('close', resolve));
   const from = { line: gateway.output.lines.length, call: backend.calls.length };
   const attempts = 3000;
@@ -71,7 +71,7 @@ test.each([
     return [reviewBegun(id), bodyOf(id, token), cancelled(id)];
   });
   attacker.write(Buffer.concat([preface, ...frames]));
-  await within(ended, 'the end of the session by the gateway');
+  await waitForPromise(ended, 'the end of the session by the gateway');
   await expectServed();
   backend.answerOthers({ kind: 'no-opinion' });
   const since = () => gateway.output.lines.slice(from.line);
@@ -124,7 +124,7 @@ test.each([
 
 test('of 200 requests at once over HTTP/2 a client with a wrong name gets few answers, and may try the others again', async () => {
   const session = connect(kubelet);
-  await within(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  await waitForPromise(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
   const ends = Array.from({ length: times }, () => {
     const stream = session.request(head).on('error', () => {});
     stream.end(reviewBody(randomToken()));
@@ -133,7 +133,7 @@ test('of 200 requests at once over HTTP/2 a client with a wrong name gets few an
       stream.on('close', () => resolve(`reset ${stream.rstCode}`));
     });
   });
-  const found = Object.groupBy(await within(Promise.all(ends), 'the end of each request'), (end) => end);
+  const found = Object.groupBy(await waitForPromise(Promise.all(ends), 'the end of each request'), (end) => end);
   session.destroy();
   const { 'answer 403': answered = [], [`reset ${http2.constants.NGHTTP2_REFUSED_STREAM}`]: refused = [] } = found;
   expect(answered.length + refused.length).toBe(times);

@@ -3,7 +3,7 @@ import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type { Authority, KeyPair } from '@sallyport/test-servers/certificates';
 
-/** What a client reads of an answer. */
+/** The part of an answer that a client reads. */
 interface Answer {
   readonly status: { readonly authenticated?: boolean; readonly user?: { readonly username: string } };
   /** The gateway asks the client to go elsewhere. */
@@ -15,7 +15,7 @@ export interface Reviewer {
   review(token: string): Promise<Answer>;
 }
 
-/** A client with one connection at a time, which it keeps, and a client certificate. */
+/** A client that keeps one connection, with a client certificate. */
 export function createReviewer(url: string, server: Authority, { certificate, key }: KeyPair): Reviewer {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: server.certificate, cert: certificate, key });
   return {

@@ -1,6 +1,6 @@
 import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { createRedisAuthenticator } from './authenticator.ts';
 import { collect, never, outcomeOf, startAuthenticator, startIssuer, tracedContext } from './testing/plugin.ts';
@@ -78,7 +78,7 @@ test('a master of Valkey that hangs is abandoned as soon as another is promoted,
   const caught = ask();
   const ended = expect(caught).rejects.toThrow(/the connection was closed|not connected/);
   await sentinels.untilPromoted(old);
-  await within(ended, 'the lookup to be given up');
+  await waitForPromise(ended, 'the lookup to be given up');
   await waitFor(async () => (await outcomeOf(ask())) === 'authenticated', 'lookups to pass again');
   await revoke(options, token);
   await old.start();

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { createAuthority } from './certificates.ts';
 import { http1Client, review } from './clients.ts';
 import { type CommandResult, codeFolder, sharedCompileCache } from './command.ts';
@@ -176,7 +176,7 @@ export async function createDesk(): Promise<Desk> {
       child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
       child.stdin.on('error', () => {}).end(input);
       const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-      const code = await within(closed, `the end of ${command} ${words.join(' ')}`);
+      const code = await waitForPromise(closed, `the end of ${command} ${words.join(' ')}`);
       // What kubectl reads is the one place where a token may be.
       if (words[0] !== 'token') await checkLeaks(output.stdout + output.stderr);
       return { code, ...output };
@@ -199,7 +199,7 @@ export async function createDesk(): Promise<Desk> {
       return {
         shown: () => text,
         type: (keys) => void child.stdin.write(keys),
-        ended: within(closed, `the end of ${line}`)
+        ended: waitForPromise(closed, `the end of ${line}`)
           .finally(() => child.kill())
           .then(async (code) => {
             await checkLeaks(text);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { createAuthority } from './certificates.ts';
 import { http1Client } from './clients.ts';
 import type { Gateway } from './gateway.ts';
@@ -49,9 +49,13 @@ export async function startFloodedLogin(setup: LoginSetup = {}): Promise<Flooded
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {});
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    await within(once(socket, 'secureConnect'), `a connection to ${url}`);
+    await waitForPromise(once(socket, 'secureConnect'), `a connection to ${url}`);
     if (protocol === 'h2') socket.write(preface);
-    return { socket, received: () => Buffer.concat(chunks), closed: () => within(closed, 'the end of the connection') };
+    return {
+      socket,
+      received: () => Buffer.concat(chunks),
+      closed: () => waitForPromise(closed, 'the end of the connection'),
+    };
   }
 
   async function expectServed(): Promise<void> {

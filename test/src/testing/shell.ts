@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll } from 'vitest';
 import type { CommandResult } from './command.ts';
 
@@ -40,7 +40,7 @@ export function startLine(line: string, setup: ShellSetup): RunningLine {
     waitFor: (pattern) => waitFor(() => pattern.exec(written())?.[1], `${pattern} in the output of ${line}`),
     async [Symbol.asyncDispose]() {
       signalGroup(child, 'SIGTERM');
-      await within(ended, `the end of ${line}`);
+      await waitForPromise(ended, `the end of ${line}`);
     },
   };
 }

@@ -91,19 +91,19 @@ export class ModelWorld {
   /** @throws Error when the answer is wrong; while the backend is slow, `land` does */
   async review(index: number, token: string, audiences: readonly string[]): Promise<void> {
     const { replica, facts, name } = this.#member(index);
-    const isHeld = this.#isSlow;
+    const isDelayed = this.#isSlow;
     const knownAtFirst = new Set(facts.known);
     // Checked when it arrives, by the state of that moment.
     const review = replica.ask(token, audiences).then((answer) => {
       if (this.#member(index).replica !== replica) return;
-      const history = { token, audiences, began: this.now, ended: this.now, knownAtFirst, isHeld, answer };
+      const history = { token, audiences, began: this.now, ended: this.now, knownAtFirst, isDelayed, answer };
       try {
         this.model.check(history, facts);
       } catch (cause) {
         throw new Error(`${name}: ${cause}`, { cause });
       }
     });
-    if (!isHeld) return review;
+    if (!isDelayed) return review;
     this.#waiting.add(review);
     review
       .catch((error: unknown) => {
