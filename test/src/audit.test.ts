@@ -4,7 +4,7 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { auditLines, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
-import { down, failed, refused } from './testing/chain.ts';
+import { down, failed, refusal } from './testing/chain.ts';
 import { http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
@@ -141,7 +141,7 @@ test('on standard output the trail is alone, without the log', async () => {
 
 test('a file that cannot be opened stops the start, and is refused at a reload; no line is lost', async () => {
   const backend = await startScriptedBackend();
-  backend.answerOthers(refused);
+  backend.answerOthers(refusal);
   const authenticators = [backend.authenticator('corp')];
   const config = (output: string) => ({ audit: { output }, authenticators });
   await using gateway = await startGateway({ config: config('audit.log') });

@@ -1,7 +1,13 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
-import { down, no, refused, unavailable } from './testing/chain.ts';
+import {
+  type CacheGateway,
+  sealingKey,
+  shared,
+  startCacheGateway,
+  startCacheReplicas,
+} from './testing/cache-gateway.ts';
+import { corpUnavailable, down, no, refusal } from './testing/chain.ts';
 import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -44,7 +50,7 @@ test('sealing keys are changed step by step over two replicas, and no answer is 
   const backend = await startScriptedBackend();
   const [a, b] = [sealingKey(), sealingKey()];
   const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [a] };
-  await using all = await startReplicas(2, setup);
+  await using all = await startCacheReplicas(2, setup);
   const [one, other] = all.replicas as [CacheGateway, CacheGateway];
   const pair = { backend, redis, one, other };
   const cached: string[] = [];
@@ -110,13 +116,13 @@ test('who can write to Redis lets no one in by a record that was moved, changed 
     { ...(await keep()), forgery: known.value },
     { ...(await keep()), forgery: JSON.stringify(forged) },
   ];
-  for (const answer of [refused, down]) {
+  for (const answer of [refusal, down]) {
     for (const { key, forgery } of forgeries) await redis.client().set(key, forgery, 'PX', long);
     await using replica = await startCacheGateway(setup);
     for (const { token } of forgeries) {
       backend.answer(token, answer);
       // They are not used as stale answers either.
-      expect(await replica.ask(token)).toEqual(answer === down ? unavailable : no);
+      expect(await replica.ask(token)).toEqual(answer === down ? corpUnavailable : no);
     }
     expect(await replica.lookups('redis', 'invalid')).toBe(forgeries.length);
     expect(await replica.ask(known.token)).toMatchObject({ authenticated: true });

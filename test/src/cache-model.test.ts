@@ -3,7 +3,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CacheSetup, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
+import { type CacheSetup, sealingKey, shared, startCacheGateway, startCacheReplicas } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
@@ -63,7 +63,7 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
   const cache = Object.fromEntries(Object.entries(lifetimes).map(([name, time]) => [name, `${time}ms`]));
   const authenticators = [shared(backend, 'corp', cache, { circuit: { minimumCalls: 1_000_000 } })];
   const setup: CacheSetup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()] };
-  const gateways = [...(await startReplicas(2, setup)).replicas];
+  const gateways = [...(await startCacheReplicas(2, setup)).replicas];
   // When a replica has read the list last is not seen from here.
   const facts = gateways.map(() => newReplicaFacts(0, Number.POSITIVE_INFINITY));
   const at = <One>(all: readonly One[], index: number): One => all[index] as One;

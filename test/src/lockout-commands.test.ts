@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealingKey, startReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
+import { sealingKey, startCacheReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { addCrowd } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
@@ -20,7 +20,7 @@ async function start() {
   const entry = { cache: 'off', timeout: '9s' };
   const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
   const shared = { redis: { url: redis.url }, keys: [sealingKey()] };
-  const { replicas } = resources.use(await startReplicas(2, { authenticators, files: people.files, ...shared }));
+  const { replicas } = resources.use(await startCacheReplicas(2, { authenticators, files: people.files, ...shared }));
   const [one, other] = replicas;
   if (one === undefined || other === undefined) throw new Error('there must be two');
   const owned = resources.move();

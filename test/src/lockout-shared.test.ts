@@ -3,7 +3,7 @@ import { createLockoutWriter, writerActs } from '@sallyport/test-servers/lockout
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealingKey, startReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
+import { sealingKey, startCacheReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { addCrowd, type Member, slowHash } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { seededRandom } from './testing/seeded-random.ts';
@@ -22,7 +22,7 @@ async function start() {
   const entry = { cache: 'off', timeout: '9s' };
   const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
   const setup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()], files: people.files };
-  const { replicas } = resources.use(await startReplicas(3, setup));
+  const { replicas } = resources.use(await startCacheReplicas(3, setup));
   const owned = resources.move();
   return {
     ...{ redis, replicas },

@@ -8,7 +8,7 @@ import { asked, drawn, metricsIn, readDashboard, readDocument, readRules, record
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
 import { type Scrape, scrape } from './testing/scrape.ts';
-import type { Answer } from './testing/script-messages.ts';
+import type { ScriptedAnswer } from './testing/script-messages.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
@@ -65,7 +65,7 @@ afterAll(async () => {
 });
 
 /** A new token that this authenticator alone recognizes, answered so. */
-function token(name: 'corp' | 'robots' | 'broken', answer: Answer): string {
+function token(name: 'corp' | 'robots' | 'broken', answer: ScriptedAnswer): string {
   const made = `${name}-${randomToken()}`;
   backend.answer(made, answer);
   return made;

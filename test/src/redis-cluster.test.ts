@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClusterGateway, startClusterGateway } from './testing/redis-cluster-gateway.ts';
 import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
 import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
-import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { type RobotLoad, type RobotQuestion, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
 
 /** Only the tokens of the node that went may fail: all nodes share one circuit. `from` is a number of log lines. */
 function expectOthersUnharmed({ robotGateway, groups }: ClusterGateway, load: RobotLoad, from: number): void {
@@ -63,7 +63,7 @@ describe('a gateway in front of one cluster', () => {
   });
   afterAll(() => all[Symbol.asyncDispose]());
 
-  const askAll = (some: readonly Question[]) => Promise.all(some.map(({ token }) => all.robotGateway.ask(token)));
+  const askAll = (some: readonly RobotQuestion[]) => Promise.all(some.map(({ token }) => all.robotGateway.ask(token)));
 
   test.each(['kill', 'hang'] as const)(
     'answers for all other nodes as if nothing was after the %s of one, and soon for all again',
@@ -76,7 +76,7 @@ describe('a gateway in front of one cluster', () => {
     const { cluster, questions, robotGateway } = all;
     const operator = operatorIn(robotGateway.gateway.folder);
     const [part, others] = [questions.slice(0, 5), questions.slice(5)];
-    const statuses = (some: readonly Question[]) => some.map(({ status }) => status);
+    const statuses = (some: readonly RobotQuestion[]) => some.map(({ status }) => status);
     const shard = firstShard(cluster);
     for (const node of shard) await node.kill();
     // Far more than half of all calls fail: as outages they would open the circuit.

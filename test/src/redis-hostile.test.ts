@@ -4,7 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
-import { refused as refusedByBackend } from './testing/chain.ts';
+import { refusal } from './testing/chain.ts';
 import { untilCached } from './testing/redis-contents.ts';
 import { closedCircuit, isRobot, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
 import { issue, issueHash, newToken, recordKey } from './testing/redis-tokens.ts';
@@ -64,7 +64,7 @@ test('whoever is on the wire to Redis lets no user in wrongly, and ends no gatew
     const askOn = async () => {
       while (left-- > 0) {
         const person = people[Math.floor(random() * people.length)];
-        const outcome = person?.judge(await gateway.ask(person.token)) ?? 'none';
+        const outcome = person?.outcomeOf(await gateway.ask(person.token)) ?? 'none';
         counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
       }
     };
@@ -143,7 +143,7 @@ describe('a value of 8 MiB', () => {
 interface Person {
   readonly token: string;
   /** What came of a review in a word; `wrong`: what must never come. */
-  judge(status: ReviewStatus): string;
+  outcomeOf(status: ReviewStatus): string;
   isRight(status: ReviewStatus): boolean;
 }
 
@@ -179,7 +179,7 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
     const key = `${layout}:${sha256(known)}`;
     if (layout === 'json') await redis.client().set(key, JSON.stringify({ username }));
     else await redis.client().hset(key, { username });
-    backend.answer(rejected, refusedByBackend);
+    backend.answer(rejected, refusal);
     people.push(robotOf(known, username, names), robotOf(unknown, undefined, names), personOf(rejected, undefined));
   }
   for (let count = 0; count < 150; count += 1) {
@@ -197,7 +197,7 @@ function robotOf(token: string, name: string | undefined, names: ReadonlySet<str
   return {
     token,
     isRight,
-    judge(status) {
+    outcomeOf(status) {
       if (status.error !== undefined) return 'unavailable';
       if (isRight(status)) return name === undefined ? 'no robot' : 'robot';
       const shown = status.user?.username?.replace(/^robot:/, '') ?? '';
@@ -214,6 +214,6 @@ function personOf(token: string, name: string | undefined): Person {
   return {
     token,
     isRight,
-    judge: (status) => (!isRight(status) ? 'wrong' : name === undefined ? 'refused' : 'person'),
+    outcomeOf: (status) => (!isRight(status) ? 'wrong' : name === undefined ? 'refused' : 'person'),
   };
 }

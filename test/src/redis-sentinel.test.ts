@@ -4,16 +4,16 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorIn } from './testing/redis-commands.ts';
 import { isRobot, type RobotGateway, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
-import { type Question, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { type RobotQuestion, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
 import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 
 const groups = ['valid', 'revoked', 'unknown'] as const;
 
 /** Tokens of many users, some that are revoked and some that no one knows. */
-async function questionsFor(sentinels: RedisSentinels): Promise<Question[]> {
+async function questionsFor(sentinels: RedisSentinels): Promise<RobotQuestion[]> {
   const master = await sentinels.master();
   const serverOf = () => master;
-  const questions: Question[] = [];
+  const questions: RobotQuestion[] = [];
   for (let number = 0; number < 8; number++) {
     const username = `ci-${number}`;
     const revoked = { username, revokedAt: '2026-05-01T00:00:00Z' };

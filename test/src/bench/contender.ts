@@ -3,7 +3,7 @@ import { randomToken } from '../testing/tokens.ts';
 import type { Backends, Robot } from './backends.ts';
 import type { ClientMessage } from './client.ts';
 import type { Driven, OfferedPoint, Order } from './drive.ts';
-import { type GatewaySetup, startGateway } from './gateway.ts';
+import { type BenchGatewaySetup, startBenchGateway } from './gateway.ts';
 import type { Question } from './questions.ts';
 import { constantUser, type ServerKind, type ServerMessage } from './server.ts';
 import type { Tls } from './tls.ts';
@@ -86,7 +86,7 @@ export function server(name: ServerKind): Contender {
 
 const usualPrime = 1_000;
 
-export interface GatewayCase extends Pick<GatewaySetup, 'config' | 'files'> {
+export interface GatewayCase extends Pick<BenchGatewaySetup, 'config' | 'files'> {
   readonly questions: readonly Question[];
   /** False: only probes look at it. Default: also Prometheus, and an open status page. */
   readonly isWatched?: boolean;
@@ -136,7 +136,7 @@ export function gateway(name: string, prepare: (place: Place) => Promise<Gateway
     async start(place, entry) {
       const { questions, verify, occupy, isWatched = true, prime = usualPrime, ...setup } = await prepare(place);
       const { tls, nodeArguments = [] } = place;
-      const started = place.resources.use(await startGateway({ entry, tls, nodeArguments, ...setup }));
+      const started = place.resources.use(await startBenchGateway({ entry, tls, nodeArguments, ...setup }));
       place.resources.use(lookAt(started.adminUrl, isWatched ? { ...probes, ...watchers } : probes));
       const target = await asTarget(place, started.url, questions);
       await target.drive({ protocol: 'h2', at: 16, reviews: prime });

@@ -60,7 +60,7 @@ export interface OfferedPoint {
 }
 
 /** A server that has more unanswered can't keep up. The gateway answers 429 at 1,000 (`server.maxInFlight`). */
-const mostUnanswered = 700;
+const maxUnanswered = 700;
 
 /**
  * Calls `once` at a fixed rate, whether or not it was answered before: as many clients do that know nothing of each other.
@@ -76,7 +76,7 @@ export async function offer(
   const pending = new Set<Promise<void>>();
   const start = performance.now();
   const due = (index: number): number => start + (index * 1000) / rate;
-  const isTooMuch = () => pending.size > mostUnanswered;
+  const isTooMuch = () => pending.size > maxUnanswered;
   let failed: unknown;
   for (let sent = 0; sent < rate * seconds && !isTooMuch() && failed === undefined; ) {
     for (; due(sent) <= performance.now() && !isTooMuch(); sent++) {

@@ -8,7 +8,7 @@ import { ownedChild } from './owned-child.ts';
 import type { Tls } from './tls.ts';
 
 /** A gateway in a process of its own, started as users start it. */
-export interface Gateway extends AsyncDisposable {
+export interface BenchGateway extends AsyncDisposable {
   readonly pid: number;
   readonly url: string;
   readonly adminUrl: string;
@@ -23,7 +23,7 @@ export interface Gateway extends AsyncDisposable {
   write(name: string, content: string): Promise<void>;
 }
 
-export interface GatewaySetup {
+export interface BenchGatewaySetup {
   /** The file that Node runs, such as `apps/gateway/src/sallyport.js`. */
   readonly entry: string;
   readonly tls: Tls;
@@ -39,7 +39,7 @@ export interface GatewaySetup {
 export const names = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientCAFile: 'tls/ca.crt' } as const;
 
 /** Fills in what all gateways of the bench share. */
-export function configText({ server, ...others }: GatewaySetup['config']): string {
+export function benchConfigText({ server, ...others }: BenchGatewaySetup['config']): string {
   const tls = { ...names, clientNames: ['kube-apiserver'] };
   return stringify({
     server: { listen: '127.0.0.1:0', shutdownDelay: '0s', tls, ...(server ?? {}) },
@@ -57,7 +57,13 @@ export const collectsGarbage: readonly string[] = [
 ];
 
 /** @throws Error if it ends before it listens, with what it wrote */
-export async function startGateway({ entry, tls, config, files, nodeArguments = [] }: GatewaySetup): Promise<Gateway> {
+export async function startBenchGateway({
+  entry,
+  tls,
+  config,
+  files,
+  nodeArguments = [],
+}: BenchGatewaySetup): Promise<BenchGateway> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('bench')).path;
   const write = async (name: string, content: string): Promise<void> => {
@@ -69,7 +75,7 @@ export async function startGateway({ entry, tls, config, files, nodeArguments = 
   const { cert, key, ca } = tls.server;
   const all = { [names.certFile]: cert, [names.keyFile]: key, [names.clientCAFile]: ca, ...files };
   for (const [name, content] of Object.entries(all)) await write(name, content);
-  await write('gateway.yaml', configText(config));
+  await write('gateway.yaml', benchConfigText(config));
   const spawned = performance.now();
   const child = spawn(
     process.execPath,
@@ -95,9 +101,11 @@ export async function startGateway({ entry, tls, config, files, nodeArguments = 
 }
 
 /** How many lines of its log are remembered. */
-const mostLines = 50;
+const maxLines = 50;
 
-async function untilListening(child: ChildProcess): Promise<Pick<Gateway, 'url' | 'adminUrl' | 'loginUrl' | 'log'>> {
+async function untilListening(
+  child: ChildProcess,
+): Promise<Pick<BenchGateway, 'url' | 'adminUrl' | 'loginUrl' | 'log'>> {
   if (child.stderr === null) throw new Error('the gateway has no stderr');
   const written: string[] = [];
   // The rest of the log is read too: a full pipe would hold the gateway up.
@@ -105,7 +113,7 @@ async function untilListening(child: ChildProcess): Promise<Pick<Gateway, 'url' 
   lines.on('line', (line) => {
     if (parseLine(line).msg === 'token review') return;
     written.push(line);
-    if (written.length > mostLines) written.shift();
+    if (written.length > maxLines) written.shift();
   });
   return await new Promise((resolve, reject) => {
     lines.on('line', (line) => {

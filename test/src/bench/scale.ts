@@ -2,7 +2,7 @@ import { cpuSeconds } from '../testing/process-cpu.ts';
 import { residentMemory } from '../testing/process-memory.ts';
 import { staticCase } from './cases.ts';
 import { asTarget, type Contender, type GatewayCase, gateway, type Place } from './contender.ts';
-import { metric, startGateway } from './gateway.ts';
+import { metric, startBenchGateway } from './gateway.ts';
 import type { IdleMessage } from './idle-connections.ts';
 import { measure, type Row } from './measure.ts';
 import { cachedUsersCase, numberedSetup } from './numbered.ts';
@@ -73,7 +73,7 @@ async function sendDistinctTokens(
   count: number,
   progress: Progress,
 ): Promise<TokensRow[]> {
-  await using started = await startGateway({ entry, tls: place.tls, ...(await numberedSetup()) });
+  await using started = await startBenchGateway({ entry, tls: place.tls, ...(await numberedSetup()) });
   const target = await asTarget(place, started.url, 'numbered');
   const rows: TokensRow[] = [];
   const part = Math.ceil(count / 10);
@@ -96,8 +96,8 @@ function idleConnectionsCase({ tls, resources }: Place): GatewayCase {
     async occupy(url) {
       const worker = resources.use(startWorker<IdleMessage, number>('idle-connections.ts'));
       const [question] = setup.questions as [Question];
-      const held = await worker.ask({ url, tls: tls.client, count: idleCount, question });
-      return `${held} of ${idleCount} idle connections`;
+      const opened = await worker.ask({ url, tls: tls.client, count: idleCount, question });
+      return `${opened} of ${idleCount} idle connections`;
     },
   };
 }

@@ -22,7 +22,7 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
   ended.catch(() => {});
   let last: Promise<unknown> = Promise.resolve();
 
-  async function exchange(message: Message): Promise<Reply> {
+  async function askOnce(message: Message): Promise<Reply> {
     const answered = once(child, 'message') as Promise<[Envelope<Reply>]>;
     child.send(message);
     const [envelope] = await Promise.race([answered, ended]);
@@ -33,7 +33,7 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
   return {
     pid: child.pid ?? 0,
     ask(message) {
-      const reply = last.then(() => exchange(message));
+      const reply = last.then(() => askOnce(message));
       // The next one waits for its end, whatever comes of it.
       last = reply.catch(() => {});
       return reply;

@@ -1,7 +1,7 @@
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startReplicas } from './cache-gateway.ts';
-import { noOpinion, refused } from './chain.ts';
+import { type CacheGateway, sealingKey, shared, startCacheReplicas } from './cache-gateway.ts';
+import { noOpinion, refusal } from './chain.ts';
 import { authenticated, startScriptedBackend } from './scripted-backend.ts';
 import { randomToken } from './tokens.ts';
 
@@ -20,13 +20,13 @@ export async function startPair(redis: object): Promise<CachePair> {
   const backend = await startScriptedBackend();
   // No lookup is ever stopped, whatever the machine is busy with.
   const authenticators = [shared(backend, 'corp', {}, { timeout: '9s' })];
-  const started = await startReplicas(2, { redis, keys: [sealingKey()], authenticators });
+  const started = await startCacheReplicas(2, { redis, keys: [sealingKey()], authenticators });
   const [one, other] = started.replicas as [CacheGateway, CacheGateway];
   const ada = authenticated('ada', ['devs']);
   const isAda = { authenticated: true, user: { username: 'ada', groups: ['devs'] } };
   const questions = [
     [ada, isAda] as const,
-    ...[refused, noOpinion].map((answer) => [answer, { authenticated: false }] as const),
+    ...[refusal, noOpinion].map((answer) => [answer, { authenticated: false }] as const),
   ];
 
   async function ask(): Promise<void> {

@@ -7,7 +7,7 @@ import { createDesk, type Desk, type Site } from './login-client.ts';
 import { secret } from './tokens.ts';
 
 /** The words of a `kubectl` that needs a session, and what it answers then. */
-export const get: readonly string[] = ['get', 'namespaces', '-o', 'name'];
+export const getNamespaces: readonly string[] = ['get', 'namespaces', '-o', 'name'];
 export const done: CommandResult = { code: 0, stdout: 'namespace/default\n', stderr: '' };
 
 interface Person {
