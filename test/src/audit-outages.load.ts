@@ -15,7 +15,7 @@ test('a standard output that no one reads delays no answer', async () => {
   await using silent = await startGateway({ config: { authenticators } });
   await using gateway = await startGateway({
     config: { audit: { output: 'stdout' }, authenticators },
-    unreadStdout: true,
+    pausesStdout: true,
   });
   using client = http1Client(gateway.url);
   using other = http1Client(silent.url);

@@ -89,7 +89,7 @@ test('SIGHUP under load: the trail goes on in a new file, and no line is lost, s
 test('with a standard output that no one reads, dropped lines are counted and reported', async () => {
   const backend = await backendOf(longName);
   const config = { audit: { output: 'stdout' }, authenticators: [backend.authenticator('corp')] };
-  await using gateway = await startGateway({ config, unreadStdout: true });
+  await using gateway = await startGateway({ config, pausesStdout: true });
   using client = http1Client(gateway.url);
   await untilDropped(gateway, client);
   expect(
@@ -111,7 +111,7 @@ test('with a standard output that no one reads, dropped lines are counted and re
 test('the end does not wait for a standard output that no one reads', async () => {
   const backend = await backendOf(longName);
   const config = { audit: { output: 'stdout' }, authenticators: [backend.authenticator('corp')] };
-  await using gateway = await startGateway({ config, unreadStdout: true });
+  await using gateway = await startGateway({ config, pausesStdout: true });
   using client = http1Client(gateway.url);
   // More than a pipe holds.
   for (let time = 0; time < 50; time++) await review(client, randomToken());

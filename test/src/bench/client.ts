@@ -11,7 +11,7 @@ interface Target {
   readonly id: number;
   readonly url: string;
   readonly tls: ClientFiles;
-  /** Asked in turn; or each another one of `numberedQuestion`. */
+  /** The questions, which are asked in turn. With `numbered`, each is another one of `numberedQuestion`. */
   readonly questions: readonly Question[] | 'numbered';
 }
 
@@ -30,7 +30,7 @@ type Send = (body: string) => Promise<Answer>;
 interface Asked {
   readonly question: (index: number) => Question;
   readonly send: Record<Protocol, Send>;
-  /** The question that is next: a turn goes on where the last one ended. */
+  /** The number of the next question. A turn goes on where the last one ended. */
   next: number;
 }
 

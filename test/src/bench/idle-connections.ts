@@ -12,7 +12,7 @@ export interface IdleMessage {
   readonly question: Question;
 }
 
-/** Connections that are being made at a time: more would wait for the server's only thread. */
+/** The number of connections that are made at a time. More would wait for the server's only thread. */
 const width = 50;
 
 const sessions = new Set<ClientHttp2Session>();

@@ -10,7 +10,7 @@ const colours =
     ' ',
   );
 
-/** Latencies against the reviews a second that were offered, both logarithmic: p50 as a line, p99 dashed. As SVG. */
+/** Draws latencies against the reviews a second that were offered, both logarithmic, as SVG: p50 as a line, p99 dashed. */
 export function plot(all: readonly Offered[], title: string): string {
   const points = all.flatMap((one) => one.points);
   const [min, max] = [Math.min(...points.map(({ rate }) => rate)), Math.max(...points.map(({ rate }) => rate))];

@@ -20,9 +20,9 @@ export interface StartRow {
 type Case = Pick<BenchGatewaySetup, 'config' | 'files'>;
 
 /** Milliseconds without a request before the memory of a gateway is read. */
-const pause = 2_000;
+const idleTime = 2_000;
 
-/** All figures of all rounds, the gateways in turns, beside Node alone. */
+/** Measures starts: all figures of all rounds, with the gateways in turns, and Node alone to compare with. */
 export async function measureStart(
   place: Place,
   { entries, rounds }: Options,
@@ -45,7 +45,7 @@ export async function measureStart(
         const begun = performance.now();
         await untilReady(gateway.adminUrl);
         note(`ready: ${what}`, name, 'ms', gateway.started + performance.now() - begun);
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await new Promise((resolve) => setTimeout(resolve, idleTime));
         note(`idle: ${what}`, name, 'MiB', await residentMemory(gateway.pid));
       }
     }
@@ -56,7 +56,7 @@ export async function measureStart(
     await using gateway = await startBenchGateway({ entry, tls: place.tls, ...config });
     const target = await asTarget(place, gateway.url, questions);
     await target.drive({ protocol: 'h2', at: 16, reviews: prime });
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await new Promise((resolve) => setTimeout(resolve, idleTime));
     note('50,000 cached users', name, 'MiB', await residentMemory(gateway.pid));
   }
   return [...rows.values()].sort((one, other) => one.what.localeCompare(other.what));

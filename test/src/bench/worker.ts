@@ -6,13 +6,13 @@ import { ownedChild } from './owned-child.ts';
 /** A process of its own, started from a file of this folder, that answers one message after the other. */
 export interface Worker<Message, Reply> extends AsyncDisposable {
   readonly pid: number;
-  /** @throws Error what the process threw, or that it ended */
+  /** Sends a message. @throws Error with what the process threw, or that it ended */
   ask(message: Message): Promise<Reply>;
 }
 
 type Envelope<Reply> = { readonly reply: Reply } | { readonly error: string };
 
-/** @param file beside this one, such as `client.ts` */
+/** Starts a worker. @param file a file next to this one, such as `client.ts` */
 export function startWorker<Message extends object, Reply>(file: string): Worker<Message, Reply> {
   const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), { execArgv: [] });
   const owned = ownedChild(child);
@@ -34,7 +34,7 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
     pid: child.pid ?? 0,
     ask(message) {
       const reply = last.then(() => askOnce(message));
-      // The next one waits for its end, whatever comes of it.
+      // The next message waits for its end, whatever the result is.
       last = reply.catch(() => {});
       return reply;
     },
@@ -42,7 +42,7 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
   };
 }
 
-/** The other end. The process ends with the one that started it. */
+/** Answers messages in the worker. The process ends with the one that started it. */
 export function answerMessages<Message, Reply>(answer: (message: Message) => Promise<Reply>): void {
   process.on('disconnect', () => process.exit());
   process.on('message', (message: Message) => {

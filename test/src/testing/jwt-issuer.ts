@@ -8,7 +8,7 @@ export interface JwtIssuer {
   readonly files: Readonly<Record<string, string>>;
   /** An authenticator of the config: names have the prefix `oidc:`. */
   authenticator(changed?: object, ofIssuer?: object): object;
-  /** A token for `kubernetes` that is good for a minute, unless the claims say otherwise. It is a secret of the test file. */
+  /** Signs a token for `kubernetes`, valid for a minute unless the claims say otherwise. It is a secret of the test file. */
   token(claims: object): string;
 }
 

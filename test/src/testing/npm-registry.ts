@@ -13,7 +13,7 @@ interface Published {
 }
 
 export interface NpmRegistry extends AsyncDisposable {
-  /** Sends npm to it, for packages of this scope only: a line of .npmrc. */
+  /** The line of .npmrc that sends npm to it, only for packages of this scope. */
   readonly npmrc: string;
 }
 
@@ -23,7 +23,7 @@ async function publish(file: string): Promise<Published> {
   return { version: manifest.version, tarball: await readFile(file), manifest };
 }
 
-/** What npm reads of a package. */
+/** The metadata that npm reads of a package. */
 function documentOf(name: string, { version, tarball, manifest }: Published, url: string): object {
   const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`;
   const dist = { tarball: `${url}/tarballs/${encodeURIComponent(name)}`, integrity };
@@ -31,7 +31,7 @@ function documentOf(name: string, { version, tarball, manifest }: Published, url
 }
 
 /**
- * An npm registry that has these packages, as if they were published. It answers 404 for every other one.
+ * Starts an npm registry that has these packages, as if they were published. It answers 404 for all others.
  *
  * @param tarballs by the names of their packages, all of the scope `@sallyport`
  */
