@@ -146,7 +146,7 @@ async function isFrozen(pid: number): Promise<boolean> {
 }
 
 /**
- * Starts `count` servers at once. Those that started are disposed with `resources`, also when another one fails to start.
+ * Starts `count` servers concurrently. Those that started are disposed with `resources`, even when another one fails to start.
  *
  * @param start receives 0, 1, 2 …
  */

@@ -102,7 +102,7 @@ describe('options', () => {
     );
   });
 
-  test('report all problems of single values at once', () => {
+  test('report all problems of single values together', () => {
     const problems = complaints({ url: 'redis', layout: 'x', keyPrefix: '', commandTimeout: '1', tokenPattern: '(' });
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
       'url',

@@ -147,7 +147,7 @@ function settleBearer(
   { bearer: token, bearerFile: file }: { bearer?: string | undefined; bearerFile?: string | undefined },
   complain: Complain,
 ) {
-  if (token !== undefined && file !== undefined) complain(['bearerFile'], 'does nothing beside bearer: remove one');
+  if (token !== undefined && file !== undefined) complain(['bearerFile'], 'has no effect with bearer: remove one');
   if (token !== undefined) return { token };
   return file === undefined ? undefined : { file };
 }

@@ -30,9 +30,9 @@ describe('a user of Redis', () => {
   test.each<[string, () => object]>([
     ['by name and password', () => ({ url: redis.url, username: 'gateway', password: passwords.gateway })],
     ['of the URL', () => ({ url: withLogin('gateway', passwords.gateway) })],
-    ['named beside a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
+    ['named next to a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
     [
-      'with a password beside the name in the URL',
+      'with a password next to the name in the URL',
       () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
     ],
     ['with characters that URLs do not have', () => ({ url: withLogin('odd:user@x', passwords.odd) })],

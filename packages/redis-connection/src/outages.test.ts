@@ -22,7 +22,7 @@ describe.each([
   ['was stopped', redis.stop],
   ['was killed', redis.kill],
 ])('a Redis that %s', (_, end) => {
-  test('is noticed at once, no command waits for it, and none is sent to it afterwards', async () => {
+  test('is noticed immediately, no command waits for it, and none is sent to it afterwards', async () => {
     const noise = listenForNoise();
     await using started = await open({ url: redis.url, commandTimeout: '5s' });
     const key = await storeKey(redis);
@@ -175,7 +175,7 @@ test('a connection that Redis ends is reported, without an earlier problem', asy
   ]);
 });
 
-test('an aborted call ends at once, with the reason of the abort', async () => {
+test('an aborted call ends immediately, with the reason of the abort', async () => {
   await using started = await open({ url: redis.url, commandTimeout: '30s' });
   await redis.hang();
   const controller = new AbortController();

@@ -118,7 +118,7 @@ describe('renewed TLS files', () => {
     expect(await idsOf()).toEqual(before);
   });
 
-  test('that change many times at once leave one connection', async () => {
+  test('that change many times in one moment leave one connection', async () => {
     const started = await startWithFiles('3s');
     const before = await idsOf();
     const stop = keepAsking(started);

@@ -51,7 +51,7 @@ describe('a database', () => {
     ['of the URL', ({ url }) => ({ url: `${url}/3` })],
     ['of its own key', ({ url }) => ({ url, database: 3 })],
     ['of a socket', ({ socket }) => ({ url: `unix:${socket}?db=3` })],
-    ['beside a socket', ({ socket }) => ({ url: `unix:${socket}`, database: 3 })],
+    ['next to a socket', ({ socket }) => ({ url: `unix:${socket}`, database: 3 })],
   ])('%s is the one that is read', async (_, written) => {
     const own = newKey();
     // All tests share the client of the server, so this copies the value instead of switching the client's database.

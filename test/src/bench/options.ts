@@ -9,7 +9,7 @@ const names = contenders.map(({ name }) => name);
 /** The indentation of the help's second column. */
 const indent = ' '.repeat(24);
 
-export const usage: string = `usage: pnpm bench [OPTIONS]        what a review costs, beside servers that do less
+export const usage: string = `usage: pnpm bench [OPTIONS]        what a review costs, compared with servers that do less
        pnpm bench start [OPTIONS]  from the spawn to ready, memory, and the time of --help
        pnpm bench scale [OPTIONS]  a million tokens, 100,000 static tokens, 10,000 connections
        pnpm bench profile [OPTIONS]  where the CPU time of a gateway goes

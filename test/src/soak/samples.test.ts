@@ -31,7 +31,7 @@ test('a run can be too short to find growth', () => {
 
 test.each([
   [1, []],
-  [2, ['LDAP: 2 beside 1000 could not be checked without an outage']],
+  [2, ['LDAP: 2 of 1002 could not be checked without an outage']],
 ])('%i of a thousand that could not be checked without an outage', (unexplained, words) => {
   expect(findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]]))).toEqual(words);
 });

@@ -64,6 +64,6 @@ export function findUnexplained(counts: ReadonlyMap<string, Counts>): string[] {
     .filter(([, { answered, unexplained }]) => unexplained > Math.ceil(answered / 1_000))
     .map(
       ([name, { answered, unexplained }]) =>
-        `${name}: ${unexplained} beside ${answered} could not be checked without an outage`,
+        `${name}: ${unexplained} of ${answered + unexplained} could not be checked without an outage`,
     );
 }

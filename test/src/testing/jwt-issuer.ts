@@ -4,7 +4,7 @@ import { secret } from './tokens.ts';
 /** An issuer of JWTs whose keys are in a file. */
 export interface JwtIssuer {
   readonly url: string;
-  /** The files beside the config. */
+  /** The files next to the config. */
   readonly files: Readonly<Record<string, string>>;
   /** An authenticator of the config: names have the prefix `oidc:`. */
   authenticator(changed?: object, ofIssuer?: object): object;
