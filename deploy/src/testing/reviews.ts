@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import type { Authority, KeyPair } from '@sallyport/test-servers/certificates';
 
 /** The part of an answer that a client reads. */
-interface Answer {
+interface ReviewAnswer {
   readonly status: { readonly authenticated?: boolean; readonly user?: { readonly username: string } };
   /** The gateway asks the client to go elsewhere. */
   readonly isLast: boolean;
@@ -12,7 +12,7 @@ interface Answer {
 
 export interface Reviewer {
   /** @throws Error when no answer came */
-  review(token: string): Promise<Answer>;
+  review(token: string): Promise<ReviewAnswer>;
 }
 
 /** A client that keeps one connection, with a client certificate. */

@@ -20,12 +20,12 @@ export type ClientMessage =
   | { readonly kind: 'drive'; readonly id: number; readonly order: Order }
   | { readonly kind: 'offer'; readonly id: number; readonly rate: number; readonly seconds: number };
 
-interface Answer {
+interface RawAnswer {
   readonly status: number;
   readonly text: string;
 }
 
-type Send = (body: string) => Promise<Answer>;
+type Send = (body: string) => Promise<RawAnswer>;
 
 interface Asked {
   readonly question: (index: number) => Question;
@@ -54,7 +54,7 @@ answerMessages<ClientMessage, Driven | OfferedPoint | undefined>(async (message)
   return await drive(message.order, once(message.order.protocol));
 });
 
-function check({ status, text }: Answer, { username }: Question): void {
+function check({ status, text }: RawAnswer, { username }: Question): void {
   const review = status === 200 ? (JSON.parse(text) as TokenReview).status : undefined;
   const isRight =
     review?.authenticated === (username !== undefined) &&

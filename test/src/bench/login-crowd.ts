@@ -36,7 +36,7 @@ export interface CrowdResult {
   readonly problem?: string | undefined;
 }
 
-interface Answer {
+interface CrowdAnswer {
   readonly status: number;
   readonly retryAfter: string | undefined;
   readonly token: string | undefined;
@@ -77,7 +77,7 @@ async function logIn(message: CrowdMessage, login: CrowdLogin): Promise<CrowdRes
 }
 
 /** Sends one request on a connection of its own, like another machine. */
-function ask({ url, ca, host, cluster }: CrowdMessage, login: CrowdLogin): Promise<Answer> {
+function ask({ url, ca, host, cluster }: CrowdMessage, login: CrowdLogin): Promise<CrowdAnswer> {
   const { username, password, address } = login;
   const body = JSON.stringify({ username, password, cluster, device: address });
   const agent = new Agent({ keepAlive: false, ca, servername: 'localhost', localAddress: address });
