@@ -11,7 +11,7 @@ export function readGuide(): Promise<string> {
   return readFile(join(rootFolder, 'packages/authenticator/README.md'), 'utf8');
 }
 
-/** The blocks of code in the guide, by their titles. Each title is there once. */
+/** The code of the guide: every block has a title, and each title is there once. */
 export async function guideBlocks(): Promise<readonly CodeBlock[]> {
   return codeBlocksOf(await readGuide());
 }
@@ -23,7 +23,7 @@ export async function guideLines(title: string): Promise<readonly string[]> {
   return found.text.trim().split('\n');
 }
 
-/** Writes all code of the guide next to the files of `npm create`, with what a plugin may import. @returns the folder */
+/** Writes all code of the guide, beside what `npm create` writes, with what a plugin may import. @returns the folder */
 export async function writeGuide(): Promise<string> {
   const parent = await temporaryFolder('guide');
   const cli = join(rootFolder, 'packages/create-authenticator/src/cli.ts');
