@@ -23,7 +23,7 @@ test('a token that many ask about costs the directory one login for each replica
 
   await using next = await startCacheGateway(setup);
   for (const _ of [1, 2]) expect(await next.ask(token)).toEqual(isAlice);
-  // The first came from Redis, the second no more.
+  // The first answer came from Redis, and the second did not.
   expect([await logins(), await next.lookups('redis', 'hit'), await next.lookups('memory', 'hit')]).toEqual([
     cost,
     1,

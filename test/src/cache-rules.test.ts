@@ -18,7 +18,7 @@ let backend: ScriptedBackend;
 let redis: RedisServer;
 let gateway: CacheGateway;
 
-/** Each has tokens of its own, by what they begin with, except for those of files and of Redis. */
+/** Makes the authenticators. Each has its own tokens, by their prefix, except those of files and of Redis. */
 function authenticators({ ignoresAbort = false, corp = identity } = {}): readonly object[] {
   const cache = { store: 'shared' };
   const short = { authenticatedTtl: '100ms', staleTtl: '100ms' };
@@ -54,7 +54,7 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** A new token, and what its authenticator answers. */
+/** Makes a token with this answer of its authenticator. */
 function tokenOf(start: string, answer: ScriptedAnswer = ada): string {
   const token = secret(`${start}-${randomToken()}`);
   backend.answer(token, answer);
@@ -62,7 +62,7 @@ function tokenOf(start: string, answer: ScriptedAnswer = ada): string {
 }
 const callsOf = (...tokens: readonly string[]) => tokens.map((token) => backend.callsOf(token).length);
 
-/** How many answers `use` adds to Redis. */
+/** Counts the answers that `use` adds to Redis. */
 async function addedBy(use: () => Promise<unknown>, count: number): Promise<void> {
   const before = (await cachedAnswers(redis)).length;
   await use();
@@ -207,7 +207,7 @@ describe('an edit of gateway.yaml', () => {
     ]);
     await gateway.reconfigure({ authenticators: authenticators({ ignoresAbort: true }) });
     expect(await askAll()).toEqual([2, 1]);
-    // What was cached under the old options belongs to these still.
+    // The answers that were cached under the old options still belong to these.
     await gateway.reconfigure({});
     expect(await askAll()).toEqual([2, 1]);
   });

@@ -25,7 +25,7 @@ async function startSecure(server: object = {}): Promise<Secure> {
   return { gateway, mutualTls, [Symbol.asyncDispose]: () => gateway.stop() };
 }
 
-/** The fingerprint of the certificate that a new connection is shown. */
+/** Reads the fingerprint of the certificate that a new connection gets. */
 async function shownCertificate({ gateway, mutualTls }: Secure): Promise<string> {
   const { authority: ca, certificate: cert, key } = mutualTls.client;
   const { hostname: host, port } = new URL(gateway.url);
@@ -56,7 +56,7 @@ describe.concurrent('certificates', () => {
 
     const pair = await mutualTls.serverAuthority.issueServer();
     await gateway.write('tls/server.crt', pair.certificate);
-    // No SIGHUP: the gateway could handle it when both files are there, and would then log no reload of certificates.
+    // There is no SIGHUP: the gateway could handle it when both files are there, and log no reload of certificates.
     const refusal = await gateway.waitForLog('certificate reload refused');
     expect(refusal).toMatchObject({ level: 'error', problems: [expect.stringMatching(/server\.(crt|key)/)] });
     expect(await shownCertificate(secure)).toBe(before);

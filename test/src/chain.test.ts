@@ -11,7 +11,7 @@ import { reviewBody } from './testing/token-review.ts';
 
 let chain: Awaited<ReturnType<typeof startChain>>;
 beforeAll(async () => {
-  // The authenticators of each test recognize its tokens alone.
+  // The authenticators of each test recognize only its tokens.
   const names = { recognizes: 'names-' };
   chain = await startChain((backend) => [
     ...['a', 'b', 'c'].map((name) =>
@@ -112,9 +112,9 @@ describe.concurrent('the chain', () => {
     });
     const ended = Promise.allSettled(flood);
     const hung = () => full.backend.calls.filter((call) => call.authenticator === 'corp');
-    // A quarter of its six slots is for tokens that were good before.
+    // A quarter of its six slots is for tokens that were accepted before.
     await waitFor(() => hung().length === 5, 'five hung lookups');
-    // Only then is the burst over: as long as it lasts, robots too may be asked by maxConcurrent others.
+    // Only then is the burst over. As long as it lasts, even robots may be asked by maxConcurrent others.
     // Three more may wait.
     await waitFor(() => statuses.length >= 200 - 5 - 3, 'the answers to the others');
     for (let call = 0; call < 50; call++) {

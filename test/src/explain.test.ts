@@ -10,7 +10,7 @@ import { issue } from './testing/redis-tokens.ts';
 import { tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
-/** A folder with a gateway.yaml, for commands. */
+/** Makes a folder with a gateway.yaml, for commands. */
 async function place(config: object, files: Readonly<Record<string, string>>) {
   const folder = await configFolder({ ...config }, files);
   const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
@@ -81,7 +81,7 @@ describe('explain of a token that is refused or unknown', () => {
   });
 });
 
-/** A busy machine is no outage of the directory. */
+/** The timeouts are long: a busy machine is not an outage of the directory. */
 const patient = { options: { serverTimeout: '8s' }, entry: { timeout: '9s' } };
 
 describe('explain', () => {

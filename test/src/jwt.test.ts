@@ -36,7 +36,7 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
   expect(await review(client, forged, 'v1', [apiServer])).toEqual({ authenticated: false });
   await gateway.stop();
   const reviews = gateway.output.lines.filter(({ msg }) => msg === 'token review');
-  // Only who has a good signature is named.
+  // Only the user of a valid signature is named.
   expect(reviews.map(({ outcome, reason, username, subject }) => [outcome, reason, username, subject])).toEqual([
     ['authenticated', undefined, 'oidc:jane', undefined],
     ['authenticated', undefined, 'oidc:jane', undefined],
@@ -50,7 +50,7 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
 test('the first example of the README lets a user in as it is, and check finds an audience for its tokens', async () => {
   const issuer = createJwtIssuer();
   const [example] = codeBlocksOf(await readDocument('packages/authenticator-jwt/README.md'));
-  // Its keys are in a file, since its issuer is not there.
+  // The keys are in a file, since the issuer does not exist.
   const text = example?.text.replace(`url: ${issuer.url}\n`, '$&            jwksFile: keys.json\n') ?? '';
   await using gateway = await startGateway({ config: parse(text), files: issuer.files });
   using client = http1Client(gateway.url);

@@ -9,7 +9,7 @@ import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 
 const groups = ['valid', 'revoked', 'unknown'] as const;
 
-/** Tokens of many users, some that are revoked and some that no one knows. */
+/** Makes tokens of many users, some that are revoked and some that no one knows. */
 async function questionsFor(sentinels: RedisSentinels): Promise<RobotQuestion[]> {
   const master = await sentinels.master();
   const serverOf = () => master;
@@ -28,13 +28,13 @@ async function questionsFor(sentinels: RedisSentinels): Promise<RobotQuestion[]>
   return questions;
 }
 
-/** Each test starts what it ended, and waits until all of them are healthy. */
+/** These tests start what they ended, and wait until all of it is healthy. */
 describe('a gateway behind Sentinel', () => {
   let sentinels: RedisSentinels;
   let robotGateway: RobotGateway;
   beforeAll(async () => {
     sentinels = await startSentinels();
-    // The longest that is allowed: whatever is over sooner was not ended by it.
+    // This is the maximum: a wait that is over sooner was not ended by it.
     const options = { sentinels: sentinels.addresses, name: sentinels.name, commandTimeout: '30s' };
     robotGateway = await startRobotGateway([robots(options, { circuit: { openFor: '500ms' } })]);
   });
@@ -91,7 +91,7 @@ describe('a gateway behind Sentinel', () => {
     const token = await issue(() => old, { username: 'ci' });
     await untilReplicated(old);
     expect(await other.ask(token)).toEqual(isRobot('ci'));
-    // The gateway asks this one first.
+    // The gateway asks this sentinel first.
     const [sentinel] = sentinels.sentinels;
     await Promise.all([old.kill(), sentinel?.hang()]);
     await sentinels.untilPromoted(old);

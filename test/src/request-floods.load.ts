@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => gateway.stop());
 
-/** The milliseconds until another client, on a connection of its own, is answered. */
+/** Measures the milliseconds until another client, on a connection of its own, is answered. */
 async function expectServed(): Promise<number> {
   using client = http2Client(gateway.url, mutualTls.client);
   const token = randomToken();
@@ -59,12 +59,12 @@ test('a client that resets streams as fast as it opens them costs little memory,
   console.info(
     `another client waited ${waited.toFixed()} ms, usually ${usual.toFixed()} ms; ${grown.toFixed()} MiB more`,
   );
-  // A second, on a machine where a review takes a few milliseconds.
+  // The limit is a second on a machine where a review takes a few milliseconds.
   expect(waited).toBeLessThan(5000 + 100 * usual);
   expect(grown).toBeLessThan(200);
 });
 
-/** Sessions that have sent the beginnings of bodies, and what they were answered until then. */
+/** Sends the beginnings of bodies on sessions. @returns their answers so far */
 async function sendBeginnings(
   sessions: number,
   streams: number,
@@ -93,23 +93,23 @@ async function sendBeginnings(
   };
 }
 
-test('bodies that are held back use a bounded amount of memory: the oldest are refused', async () => {
+test('unfinished bodies use a bounded amount of memory: the oldest are refused', async () => {
   const before = await residentMemory(gateway.pid);
   const body = `{"padding":"${'x'.repeat(250 * 1024)}`;
-  const most = Math.floor((64 * 1024 * 1024) / body.length);
+  const maxBodies = Math.floor((64 * 1024 * 1024) / body.length);
   const start = performance.now();
   using beginnings = await sendBeginnings(3, 120, body);
   const { answers } = beginnings;
-  await waitFor(() => answers.filter((answer) => answer === undefined).length <= most, 'the refusals');
+  await waitFor(() => answers.filter((answer) => answer === undefined).length <= maxBodies, 'the refusals');
   const seconds = (performance.now() - start) / 1000;
   const refused = answers.filter((answer) => answer === 429).length;
   const grown = (await residentMemory(gateway.pid)) - before;
   console.info(`${refused} of ${answers.length} refused, ${Math.round(grown)} MB more`);
   await expectServed();
   expect(grown).toBeLessThan(400);
-  // After 10 s on a machine that is busy with other things it is too late for all of them.
+  // After 10 s on a busy machine it is too late for all of them.
   if (seconds < 10) {
-    expect(refused).toBeLessThan(answers.length - most + 10);
+    expect(refused).toBeLessThan(answers.length - maxBodies + 10);
     expect(answers.slice(0, refused).every((answer) => answer === 429)).toBe(true);
   }
 });

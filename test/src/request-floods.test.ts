@@ -16,7 +16,7 @@ import { randomToken } from './testing/tokens.ts';
 let backend: ScriptedBackend;
 let gateway: Gateway;
 let mutualTls: MutualTls;
-/** Its certificate is of the right CA, and its name is not in clientNames. */
+/** A client certificate of the right CA, whose name is not in clientNames. */
 let kubelet: ClientTls;
 
 beforeAll(async () => {
@@ -37,7 +37,7 @@ afterEach(async () => {
 
 afterAll(() => gateway.stop());
 
-/** Another client, on a connection of its own, is answered. */
+/** Expects that another client, on a connection of its own, is answered. */
 async function expectServed(): Promise<void> {
   using client = http2Client(gateway.url, mutualTls.client);
   const token = randomToken();
@@ -87,7 +87,7 @@ test('well over a hundred reviews of one session that are given up within a seco
   backend.answerOthers({ kind: 'hang' });
   const session = connect(mutualTls.client);
   for (let time = 0; time < 2; time++) {
-    // As many as an authenticator looks up at one time, of tokens that were never good.
+    // An authenticator looks up this number of tokens concurrently that were never accepted before.
     const tokens = Array.from({ length: 75 }, () => randomToken());
     const streams = tokens.map((token) => {
       const stream = session.request(head).on('error', () => {});
@@ -108,7 +108,7 @@ test('well over a hundred reviews of one session that are given up within a seco
 const times = 200;
 const answersIn = (text: string): number => text.split('HTTP/1.1 ').length - 1;
 
-/** Pipelines requests, and gives all that was sent back until the gateway ended the connection. */
+/** Pipelines requests. @returns all answers until the gateway ended the connection */
 async function pipelined(tls: ClientTls): Promise<string> {
   using raw = await openRawSocket(gateway.url, tls);
   raw.send('GET /authenticate HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(times));
@@ -122,7 +122,7 @@ test.each([
   expect(answersIn(await pipelined(tls()))).toBeLessThanOrEqual(most);
 });
 
-test('of 200 requests at once over HTTP/2 a client with a wrong name gets few answers, and may try the others again', async () => {
+test('of 200 concurrent requests over HTTP/2 a client with a wrong name gets few answers, and may try the others again', async () => {
   const session = connect(kubelet);
   await waitForPromise(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
   const ends = Array.from({ length: times }, () => {

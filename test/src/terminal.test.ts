@@ -33,7 +33,7 @@ test('on a terminal the log is for reading, and holds no token', async () => {
     expect(await review(client, known)).toMatchObject({ authenticated: true });
     expect(await review(client, unknown)).toEqual({ authenticated: false });
   }
-  // Ctrl-C at the terminal.
+  // This is Ctrl-C at the terminal.
   child.stdin.write('\u0003');
   expect(await waitForPromise(ended, 'the end')).toBe(0);
   expect(text).toMatch(/INFO.*: .*listening/);

@@ -30,7 +30,7 @@ describe.concurrent('token create', () => {
     expect(stderr).toMatch(/could not make the token: what the plugin says of it quotes a secret and is withheld\n$/);
   });
 
-  test('SIGTERM ends it at once, and it says that a token may be left', async () => {
+  test('SIGTERM ends it immediately, and it says that a token may be left', async () => {
     const { setup, calls } = await createPlace({ options: { hangs: 'create' } });
     const child = spawnCommand(['token', ...create], setup);
     const ended = new Promise((resolve) => child.once('close', resolve));
