@@ -4,7 +4,7 @@ export interface TestTool {
   readonly name: string;
   /** The command that the tests run. For a package without one, it is the absolute path of a file that they need. */
   readonly command: string;
-  /** What the tests use it for. */
+  /** The words after its name that say what the tests use it for. */
   readonly use: string;
 }
 
@@ -50,7 +50,7 @@ export const testTools: readonly TestTool[] = [
 interface Machine {
   /** Whether a command, or the file of an absolute path, exists already. */
   has(command: string): boolean;
-  /** True for root on Debian or a derivative. */
+  /** Whether the user is root on Debian or a derivative. */
   readonly canInstall: boolean;
 }
 

@@ -19,7 +19,7 @@ interface GoodToken {
   readonly lifetime?: number;
 }
 
-/** What the backend says of a token. */
+/** The answer of the backend about a token. */
 export type BackendState = GoodToken | { readonly kind: 'rejected' | 'no-opinion' };
 
 interface Identity {
@@ -47,7 +47,7 @@ export interface ListedEntry {
   readonly until: number;
 }
 
-/** What the model knows of a replica. */
+/** The facts about a replica that the model needs. */
 export interface ReplicaFacts {
   /** How far its clock is ahead. */
   readonly skew: number;
@@ -68,7 +68,7 @@ export interface ReviewHistory {
   readonly audiences: readonly string[];
   readonly began: number;
   readonly ended: number;
-  /** What the replica knew when it began. */
+  /** The entries that the replica knew when the review began. */
   readonly knownAtFirst: ReadonlySet<ListedEntry>;
   /** The backend's answer was delayed, so it is not checked whether the review should have let the user in. */
   readonly isDelayed?: boolean;

@@ -16,7 +16,7 @@ export interface KeyPair {
 
 interface ServerCertificateOptions {
   readonly commonName?: string;
-  /** In the syntax of openssl: `IP:127.0.0.1`, `DNS:localhost`. Default: all names and addresses of loopback. */
+  /** The names in the syntax of openssl: `IP:127.0.0.1`, `DNS:localhost`. Default: all of loopback. */
   readonly names?: readonly string[];
   /** Whether it expired years ago. This needs OpenSSL 3.4. */
   readonly expired?: boolean;

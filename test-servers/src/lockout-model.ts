@@ -5,7 +5,7 @@
 
 export type LockoutOutcome = 'accepted' | 'refused' | 'unavailable';
 
-/** What the guard decided. `denied` has no reason, as clients see it. */
+/** The decision of the guard. `denied` has no reason, as clients see it. */
 export type LockoutVerdict = 'sent' | 'invalid-credentials' | 'throttled' | 'denied' | 'failed';
 
 export interface Login {

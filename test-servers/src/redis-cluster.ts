@@ -14,7 +14,7 @@ export interface ClusterOptions extends Omit<RedisOptions, 'cluster'> {
 
 /** A cluster. Two or three seconds after a master fails, one of its replicas takes its place and its slots. */
 export interface RedisCluster extends AsyncDisposable {
-  /** Those that start as masters come first, in the order of their slots, of which each has as many. */
+  /** The nodes. The first ones start as masters, in the order of their slots, and each has as many slots. */
   readonly nodes: readonly RedisServer[];
   /** `redis://127.0.0.1:PORT` of each node. */
   readonly urls: readonly string[];

@@ -211,7 +211,7 @@ async function configurationOf(folder: string, port: number, options: SentinelOp
   ].join('\n');
 }
 
-/** In ms. The defaults suit a network and make tests slow, and the configuration file can't set them. */
+/** Times in ms. The defaults suit a network and make tests slow, and the configuration file can't set them. */
 const periods = {
   /** Messages by which sentinels find each other, and nodes learn of a new master. Default: every 2 s. */
   'publish-period': 200,

@@ -160,7 +160,7 @@ function optionsFor(path: string, password: string | undefined) {
   return {
     path,
     ...(password === undefined ? {} : { password }),
-    // In ms: how often a client asks whether the server has read its data. The default is a second.
+    // A client asks after this many milliseconds whether the server has read its data. The default is a second.
     maxLoadingRetryTime: 20,
   };
 }

@@ -74,7 +74,7 @@ export const accountControl = {
   disabled: 0x202,
   /** A normal account whose password never expires. */
   lasting: 0x10200,
-  /** As `lasting`, and its user must log in with a smart card. */
+  /** An account like `lasting`, whose user must log in with a smart card. */
   smartCard: 0x50200,
 } as const;
 

@@ -29,7 +29,7 @@ export interface ServerProcess extends AsyncDisposable {
   kill(): Promise<void>;
   /** Freezes all its threads: the system still accepts connections for it, but nothing answers. */
   hang(): Promise<void>;
-  /** True unless it has ended or is frozen. */
+  /** Whether it runs: it has not ended and is not frozen. */
   readonly isRunning: boolean;
 }
 

@@ -19,9 +19,9 @@ export interface SlapdOptions {
   readonly sizeLimit?: number;
   /** Default false: only the service account reads. */
   readonly anonymousRead?: boolean;
-  /** True: clients must present a certificate of the authority. Default false. */
+  /** Whether clients must present a certificate of the authority. Default false. */
   readonly requiresClientCertificate?: boolean;
-  /** False: no log, which is faster, and `operations` throws. Default true. */
+  /** Whether operations are counted. Without the log it is faster, and `operations` throws. Default true. */
   readonly countsOperations?: boolean;
 }
 

@@ -102,7 +102,7 @@ describe('without a gateway', () => {
         /^sallyport: nothing was done: --(user jane|group dev) begins with no prefix of this config/,
       );
       const lines = [...candidates, `${name} --exact`].map((candidate) => `\n  ${option} ${candidate}`);
-      // Of users, what each authenticator says follows, as a comment for a shell.
+      // For users, the answer of each authenticator follows as a comment for a shell.
       expect(stderr.replaceAll(/ +# not known: [\w-]+/g, '').endsWith(`Write one of these:${lines.join('')}\n`)).toBe(
         true,
       );

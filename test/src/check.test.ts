@@ -20,7 +20,7 @@ interface Report {
   readonly code: number | null;
   readonly folder: string;
   readonly findings: readonly Finding[];
-  /** What is no `ok`: `RESULT CHECK: DETAIL`, the folder left out. Not that the certificates of tests end soon. */
+  /** Findings that are not `ok`: `RESULT CHECK: DETAIL`, without the folder and without certificates that end soon. */
   readonly objections: readonly string[];
 }
 

@@ -174,7 +174,7 @@ describe('explain', () => {
     expect(text.stdout).toMatch(/corp +not known\n/);
     expect(text.stdout).toMatch(/\nnot blocked\nnot locked out\n/);
 
-    // Without the prefix, the one name that is known is meant, but for a command that changes something.
+    // Without the prefix, the only known name is meant, but not for a command that changes something.
     const bare = await run('explain', '--user', 'ci', '-o', 'json');
     expect([bare.code, bare.stderr]).toEqual([0, 'sallyport: ci is robot:ci\n']);
     expect(JSON.parse(bare.stdout)).toMatchObject({ user: 'robot:ci', authenticators: [{ authenticator: 'robots' }] });
@@ -189,7 +189,7 @@ describe('explain', () => {
     // No bind beside that of the one login.
     expect(await logins()).toBe(before + 1);
 
-    // What can't be read hides nothing else.
+    // A part that can't be read hides no other part.
     await redis.stop();
     const cut = await json('corp:alice');
     expect(cut).toMatchObject({

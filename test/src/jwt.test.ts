@@ -59,7 +59,7 @@ test('the first example of the README lets a user in as it is, and check finds a
   for (const audiences of [[apiServer], []]) {
     expect(await review(client, token, 'v1', audiences)).toEqual({ authenticated: true, user, audiences: [apiServer] });
   }
-  const objections = async (config: Record<string, unknown>) => {
+  const problems = async (config: Record<string, unknown>) => {
     const cwd = await configFolder(config, issuer.files);
     const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd });
     const findings: { check: string; result: string; detail: string }[] = JSON.parse(stdout).findings;
@@ -67,14 +67,14 @@ test('the first example of the README lets a user in as it is, and check finds a
       result === 'ok' || !check.startsWith('authenticator') ? [] : [`${result} ${detail}`],
     );
   };
-  expect(await objections(parse(text))).toEqual([]);
+  expect(await problems(parse(text))).toEqual([]);
   const without = (line: string) => parse(text.replace(new RegExp(`^ *${line}: .*$`, 'm'), ''));
   const alone = (audiences: string) =>
     `the tokens of issuer ${issuer.url} are good for the audiences ${audiences} alone: `;
-  expect(await objections(without('  {9}apiAudiences'))).toEqual([
+  expect(await problems(without('  {9}apiAudiences'))).toEqual([
     expect.stringMatching(new RegExp(`^warning .*${alone('kubernetes')}the API server refuses each of them`)),
   ]);
-  expect(await objections({ ...parse(text), server: {} })).toEqual([
+  expect(await problems({ ...parse(text), server: {} })).toEqual([
     expect.stringMatching(/^warning .*server\.apiAudiences is empty\. Write its --api-audiences there/),
   ]);
 });

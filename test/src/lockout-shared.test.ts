@@ -32,7 +32,7 @@ async function start() {
       if (alice === undefined || bob === undefined) throw new Error('there must be two');
       return { alice, bob };
     },
-    /** From now on the directory takes long for this user. @returns the token with the new password */
+    /** Makes the directory slow for this user. @returns the token with the new password */
     async changePassword({ name }: Member) {
       const password = randomToken();
       const hash = await slowHash(password, 200_000);

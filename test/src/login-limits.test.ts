@@ -120,7 +120,7 @@ describe('the login server', () => {
     {
       await using _ = await hangRedis();
       const forged = Array.from({ length: 4 }, () => logout('127.0.0.13', `sps_${randomToken()}`));
-      // As many are in progress as may be, and wait for Redis.
+      // The maximum of requests is in progress, and waits for Redis.
       await Promise.any(
         forged.map(async (one) => {
           if ((await one).status !== 429) throw new Error('it was not refused');

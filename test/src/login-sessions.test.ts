@@ -265,7 +265,7 @@ describe.concurrent('a session', () => {
     expect(await said(helpdesk.runLine(unlock))).toContain('forgot 1 refused try of user corp:jane');
     const blocked = await said(helpdesk.runLine(block));
     expect(blocked).toContain('(8h)');
-    // What another command is for, and not one of the script, is a matter of an administrator.
+    // Commands that are not of the script are for an administrator.
     expect(blocked).toMatch(/: ask an administrator to run: .*sallyport unblock --user corp:jane --config \S+\n$/);
     expect(await said(helpdesk.run(['blocks']))).toMatch(/corp:jane .* helen .* laptop stolen, ticket 4712\n/);
     const loggedOut = await said(helpdesk.runLine(logout));
@@ -621,7 +621,7 @@ describe('a session that has ended', () => {
     expect(await ask({ method: 'DELETE', path: '/v1/session', token: one })).toMatchObject({ status: 204 });
     expect(await ask({ method: 'DELETE', path: '/v1/sessions', token: first })).toMatchObject({ json: { ended: 2 } });
     await logIn(many);
-    // Those that ended a session publish it; then the others read that. No replica is asked about one in between.
+    // The replicas that ended a session publish it, and the others read that. No replica is asked about one in between.
     await untilPolled(own);
     await untilPolled(own);
     await store.hang();

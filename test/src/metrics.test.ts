@@ -71,7 +71,7 @@ function token(name: 'corp' | 'robots' | 'broken', answer: ScriptedAnswer): stri
   return made;
 }
 
-/** What promtool says of it, line by line: its complaints, and whatever keeps it from reading. */
+/** Lists the output of promtool, line by line: its complaints, and the errors that keep it from reading. */
 async function complaints(of: string): Promise<readonly string[]> {
   const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.end(of);

@@ -138,6 +138,6 @@ test('of 200 concurrent requests over HTTP/2 a client with a wrong name gets few
   const { 'answer 403': answered = [], [`reset ${http2.constants.NGHTTP2_REFUSED_STREAM}`]: refused = [] } = found;
   expect(answered.length + refused.length).toBe(times);
   expect(answered.length).toBeGreaterThan(0);
-  // Those that came in the first of a few reads.
+  // These are the requests that came in the first of a few reads.
   expect(answered.length).toBeLessThan(times / 4);
 });

@@ -147,11 +147,11 @@ test('on a page that is open all the while people log in, a backend goes down, a
   expect(await painted(page, 0, '--authenticated')).toBe(0);
 
   backend.answer(ada, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
-  const newcomer = randomToken();
-  backend.answer(newcomer, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+  const newToken = randomToken();
+  backend.answer(newToken, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
   await waitFor(async () => {
     await review(client, ada);
-    await review(client, newcomer);
+    await review(client, newToken);
     return gateway.output.lines.some(({ circuit }) => circuit === 'open');
   }, 'the circuit to open');
   await untilSays(page, 'h1', /^corp is unavailable: circuit open, [1-9]\d* answers? from cache so far$/);
@@ -181,7 +181,7 @@ test('on a page that is open all the while people log in, a backend goes down, a
   await untilSays(page, '#facts', '1 user, group or token');
   await expectQuiet(watched, adminUrl);
   const shown = (await page.content()) + (await get(adminUrl, '/status.json')).text;
-  for (const token of [ada, mallory, unknown, newcomer]) {
+  for (const token of [ada, mallory, unknown, newToken]) {
     expect(shown).not.toContain(token);
     expect(shown).not.toContain(sha256(token));
   }
@@ -281,7 +281,7 @@ describe('with a quarter of an hour behind it', () => {
     const shifts = (): Promise<number> => page.evaluate(() => Reflect.get(window, 'shifted') as number);
     await page.addInitScript(() => {
       Reflect.set(window, 'shifted', 0);
-      // What the first look puts there has to be put somewhere.
+      // The text of the first look needs a place.
       document.addEventListener('DOMContentLoaded', () => {
         const note = (list: PerformanceObserverEntryList) =>
           Reflect.set(window, 'shifted', Reflect.get(window, 'shifted') + list.getEntries().length);

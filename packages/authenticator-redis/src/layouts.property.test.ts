@@ -38,7 +38,7 @@ const anyRecord = fc.array(fc.tuple(field, value), { maxLength: 6 }).map((fields
 const hashOf = (record: object) =>
   Object.entries(record).flatMap(([name, one]) => [name, typeof one === 'string' ? one : (JSON.stringify(one) ?? '')]);
 
-/** What must hold for every record that is read, checked without the schema. */
+/** Checks what must hold for every record that is read, without the schema. */
 function verify(read: CheckedRecord | undefined, names: readonly string[]): void {
   if (read === undefined) return;
   if ('problem' in read) {

@@ -53,7 +53,7 @@ const fields = z.strictObject(
     revokedAt: time.optional(),
     revokedBy: text.optional(),
     revokedReason: text.optional(),
-    // What the gateway has written about a session. It is not read here.
+    // The gateway writes this about a session. It is not read here.
     session: text.optional(),
     // Milliseconds without a use after which a session ends: its key gets this time to live again at each use.
     idle: z.int({ error: 'must be a whole number of milliseconds' }).positive('must be above 0').optional(),

@@ -63,7 +63,7 @@ export function keysOf(prefix: string) {
   };
 }
 
-/** What Redis has of a token. */
+/** The record of a token in Redis, with the end of its key. */
 export interface FoundRecord {
   readonly record: TokenRecord;
   /** When Redis deletes the record, milliseconds since 1970; undefined: never. */
@@ -72,7 +72,7 @@ export interface FoundRecord {
   readonly reply: unknown;
 }
 
-/** What is wrong with a record. It quotes no value. */
+/** The problem of an invalid record. It quotes no value. */
 interface BadRecord {
   readonly problem: string;
 }

@@ -4,9 +4,9 @@ import { parseJson } from '@sallyport/plugin-options';
 /** The `status` of a TokenReview that a peer answered. */
 export interface ReviewStatus {
   readonly authenticated: boolean;
-  /** Undefined where the peer names none. */
+  /** The user. It is undefined if the peer names none. */
   readonly user?: UserInfo;
-  /** Undefined where the peer knows nothing of audiences. Never empty. */
+  /** The audiences. They are undefined if the peer knows nothing of audiences, and never empty. */
   readonly audiences?: readonly string[];
   /** Free text of the peer: it may quote the token, so it goes nowhere. */
   readonly error: string;

@@ -36,7 +36,7 @@ function parseUrl(input: unknown): Parsed<URL> {
   return { value: url };
 }
 
-/** What may follow `Bearer ` in a header (RFC 6750 section 2.1), and nothing that could end it. */
+/** The characters that may follow `Bearer ` in a header (RFC 6750 section 2.1), and none that could end it. */
 export const bearerPattern: RegExp = /^[!-~]+$/;
 
 const bearerToken = value(

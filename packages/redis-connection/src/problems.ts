@@ -28,7 +28,7 @@ export class RedisProblem extends Error {
   }
 }
 
-/** What a server sent that Redis never sends. The set is closed, since messages show it. */
+/** The bytes or answers that a server sent and Redis never sends. The set is closed, since messages show it. */
 export type WireProblem =
   | 'an answer that no command asked for'
   | 'an answer to another command'
@@ -128,7 +128,7 @@ const byShortage: Readonly<Record<string, string>> = {
   EAI_MEMORY: 'this machine has no memory left to ask DNS (EAI_MEMORY): give it more, or raise its limit',
 };
 
-/** What messages need besides the error. */
+/** The parts of messages that are not in the error. */
 export interface ProblemTerms {
   /** The name or address that a certificate must have. */
   readonly name: string;

@@ -16,7 +16,7 @@ import {
 /** A client with the state of its connection. */
 export interface WatchedClient {
   readonly client: RedisClient;
-  /** Undefined before the first attempt has ended. */
+  /** Whether the connection works. It is undefined before the first attempt has ended. */
   isUp: boolean | undefined;
   /** The problem of the last attempt to connect; undefined while the connection works. */
   problem: Problem | undefined;

@@ -31,7 +31,7 @@ export interface Attempt extends Span {
   readonly secret: Secret;
   /** Whether it is a session, and another cluster asked. */
   readonly isForeign?: boolean;
-  /** Undefined while there is none yet. */
+  /** The answer. It is undefined while there is none yet. */
   answer?: ObservedAnswer;
 }
 

@@ -5,7 +5,7 @@ export type Users = Readonly<Record<string, { readonly username: string; readonl
 
 const v1 = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview' };
 const v1beta1 = { apiVersion: 'authentication.k8s.io/v1beta1', kind: 'TokenReview' };
-/** What Go's json package writes for empty structs. */
+/** The JSON that Go's package writes for empty structs. */
 const empty = { metadata: { creationTimestamp: null }, spec: {}, status: { user: {} } };
 
 /** The headers of Go's server for JSON whose type is not set. */

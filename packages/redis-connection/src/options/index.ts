@@ -76,7 +76,7 @@ export const serverUrl = (description: string): z.ZodType<ServerUrl | SocketUrl>
 
 /** How messages describe the risk of clear text. */
 export interface ClearTextTerms {
-  /** What others on the network can do: `anyone on the network can read …`. */
+  /** The actions of others on the network: `anyone on the network can read …`. */
   readonly risk: string;
   /** The condition under which that is acceptable: `anyone on the network may …`. */
   readonly consent: string;
