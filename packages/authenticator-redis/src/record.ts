@@ -9,7 +9,7 @@ export type CheckedRecord = { readonly record: TokenRecord } | { readonly proble
 /** No valid record is nearly as long, and all reviews would wait while a longer one is parsed. */
 const maxCharacters = 65_536;
 
-/** The maximum number of bytes that are read of a value. In UTF-8 a UTF-16 code unit has at most three, so a longer value is too big. */
+/** The maximum number of bytes that are read of a value: in UTF-8 a UTF-16 code unit has at most three. */
 export const maxBytes = 3 * maxCharacters;
 
 export const tooBig = { problem: `is too big: at most ${maxCharacters} characters are read` };
@@ -29,7 +29,7 @@ const time = z.iso
   .datetime({ offset: true, error: 'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z' })
   .transform((value) => Date.parse(value));
 
-/** A key is lowercase: others do not survive impersonation and aggregation. See kubernetes/apiserver pkg/authentication/user/user.go. */
+/** Keys are lowercase: others do not survive impersonation (kubernetes/apiserver pkg/authentication/user/user.go). */
 const extraKey = text.refine((key) => key === key.toLowerCase(), 'must have lowercase keys');
 
 const extra = z

@@ -13,8 +13,8 @@ interface Source {
 }
 
 /**
- * Creates an authenticator without `recognizes`, since a static token may be any text. It has no `check`, since there is no backend: a file that
- * can't be read makes `create` fail, or is logged when it changes.
+ * Creates an authenticator without `recognizes`, since a static token may be any text. It has no `check`, since there is
+ * no backend: a file that can't be read makes `create` fail, or is logged when it changes.
  *
  * @param now wall clock, milliseconds since 1970
  * @throws TokenFileError

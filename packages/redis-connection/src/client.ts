@@ -28,7 +28,7 @@ const disconnectTimeout = 200;
 /** Milliseconds. Between these refreshes, a client of a cluster learns that a slot moved only from the next command for it. */
 const slotsRefreshInterval = 30_000;
 
-/** Milliseconds: the limits of the pauses between attempts to connect. A failover of Sentinel or Cluster takes a second or more. */
+/** Limits in milliseconds of the pauses between attempts to connect. A failover takes a second or more. */
 const minPause = 50;
 const maxPause = 1_000;
 

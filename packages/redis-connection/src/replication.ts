@@ -10,8 +10,9 @@ const pauseAfterFailure = 1_000;
 const lookInterval = 20;
 
 /**
- * Makes `RedisConnection.isReplicated`. WAIT alone would hold up all other commands of the connection for as long as it waits. So it waits
- * for a millisecond, and one waits at a time: with it, the master asks its replicas what they have. ROLE shows their answers.
+ * Makes `RedisConnection.isReplicated`. WAIT alone would delay all other commands of the connection for as long as it
+ * waits. So one WAIT at a time waits for a millisecond: by it, the master asks its replicas what they have. ROLE shows
+ * their answers.
  *
  * @param now monotonic milliseconds
  */

@@ -135,8 +135,8 @@ for (const { prototype } of [connectors.StandaloneConnector, connectors.Sentinel
 const lastSlot = 16_383;
 
 /**
- * The maximum number of nodes in one answer. ioredis connects to all of them concurrently: 2,000 took 2,000 file descriptors and blocked the
- * process for seconds.
+ * The maximum number of nodes in one answer. ioredis connects to all of them concurrently: 2,000 took 2,000 file
+ * descriptors and blocked the process for seconds.
  */
 const maxNodes = 256;
 

@@ -126,7 +126,7 @@ async function slowDirectory({ world, during, pause, random }: Place): Promise<v
   await during({ kind: `directory: ${delay} ms for each piece`, hits: ['directory'] }, work, end);
 }
 
-/** Chooses a replica to kill, but not the first one: its memory is compared, and it has the revocation list whatever Redis loses. */
+/** Chooses a replica to kill, but not the first one: its memory is compared, and it always has the revocation list. */
 const mortal = ({ world, random }: Place): Replica => random.choose(world.replicas.slice(1));
 
 async function killReplica(place: Place): Promise<void> {

@@ -12,7 +12,7 @@ export interface Counts {
   answered: number;
   /** The result was an error, while a part that it needs was hit by a fault. */
   unavailable: number;
-  /** The result was an error, though no part that it needs was hit. A few are no problem: they let no one in and refuse no one. */
+  /** The result was an error, though no part that it needs was hit. A few are no problem: no one was let in or refused. */
   unexplained: number;
 }
 
@@ -23,7 +23,7 @@ export interface SoakLoad {
   readonly groups: Readonly<Record<'busy' | 'attacked' | 'blocked' | 'quiet', readonly Person[]>>;
   /** The latencies of the answers since the last call, in milliseconds. */
   latencies(): { readonly p50: number; readonly p99: number };
-  /** Waits until each kind was answered some times in a row, without an error for a while. @throws Error if that takes too long */
+  /** Waits until each kind was answered some times in a row, without errors. @throws Error if that takes too long */
   recovered(): Promise<void>;
   /** Ends the load. It resolves when all requests have their answers. */
   stop(): Promise<void>;

@@ -228,7 +228,7 @@ function forgottenAt(ended: Ended, { secret }: Attempt, past: Past): number {
   return Math.min(Number.POSITIVE_INFINITY, ...forgets.map(({ end }) => end));
 }
 
-/** Whether the user was blocked. A command is done on all replicas when it exits with 0: docs/operations.md, "Blocking and revoking". */
+/** Whether the user was blocked. A command that exits with 0 is done: docs/operations.md, "Blocking and revoking". */
 function isSurelyBlocked({ secret, begin, end }: Attempt, past: Past): boolean {
   const acts = past.actsOn(secret);
   const unblocks = acts.filter(({ what }) => what === 'unblock');
