@@ -1,1 +1,1 @@
-export { base as default } from './src/vitest-base.ts';
+export { testBase as default } from './src/vitest-base.ts';

@@ -1,9 +1,9 @@
-import { base } from '@sallyport/scripts/vitest-base';
+import { testBase } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    ...base.test,
+    ...testBase.test,
     // Secrets, folders and authorities are those of a file.
     isolate: true,
     // Most of these tests wait for another process: more files at once than cores.

@@ -43,7 +43,7 @@ function npmComponent(manifest: Subject, inside?: Iterable<Component>): Componen
   return component(ComponentType.Library, manifest, purl, inside);
 }
 
-/** Describes npm packages. Inside of one of ours is what its bundles contain. */
+/** Describes npm packages. A package of ours also lists what its bundles contain. */
 export function npmComponents(packages: readonly Package[]): Promise<readonly Component[]> {
   return Promise.all(
     packages.map(async ({ folder, manifest }) => {
@@ -60,7 +60,7 @@ export function npmComponents(packages: readonly Package[]): Promise<readonly Co
   );
 }
 
-/** What Node is made of, as it says itself; these are no versions of libraries. */
+/** The entries of `process.versions` that are not versions of libraries. */
 const numbersOfInterfaces = ['node', 'modules', 'napi'];
 
 /** Describes this Node, with its own libraries, and packages of Debian. */
@@ -82,7 +82,7 @@ export function systemComponents(packages: readonly SystemPackage[]): readonly C
 /**
  * Writes a CycloneDX bill of materials. The same components give the same text.
  *
- * @param epoch its time: seconds since 1970
+ * @param epoch the time of the bill, in seconds since 1970
  */
 export function billOfMaterials(
   { type, manifest }: { readonly type: ComponentType; readonly manifest: Subject },

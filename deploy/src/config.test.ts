@@ -8,7 +8,7 @@ import { startSlapd } from '@sallyport/test-servers/slapd';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { kubernetesTools, run } from './testing/kubernetes-tools.ts';
+import { kubernetesTools, runTool } from './testing/kubernetes-tools.ts';
 import { deployFolder, type KubernetesObject, kustomizeFolder, renderOverlay } from './testing/manifests.ts';
 import { mountConfig, type Secrets } from './testing/mounted-config.ts';
 
@@ -21,10 +21,10 @@ interface Finding {
 }
 
 /**
- * Runs `sallyport check` on the volume of the pod. The certificates are good for a day.
+ * Runs `sallyport check` on the volume of the pod. The certificates are valid for a day.
  *
  * @param more variables of its environment
- * @returns what is not in order
+ * @returns the findings
  */
 async function checkMounted(
   objects: readonly KubernetesObject[],
@@ -45,7 +45,7 @@ async function checkMounted(
   ];
   const cache = join(deployFolder, 'node_modules/.cache/node-compile');
   const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache, ...more };
-  const { stdout } = await run(process.execPath, words, { env }).catch((error: { stdout: string }) => error);
+  const { stdout } = await runTool(process.execPath, words, { env }).catch((error: { stdout: string }) => error);
   const { findings } = JSON.parse(stdout) as { findings: readonly Finding[] };
   // Another process on this machine may use the ports.
   const expected = ({ check, detail }: Finding) =>
@@ -85,7 +85,7 @@ async function startDocumentedRedis() {
   return { url: redis.tlsUrl, files, [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose]() };
 }
 
-/** With other addresses in place of those of example.com. */
+/** Replaces the addresses of example.com. */
 function replaced(
   objects: readonly KubernetesObject[],
   addresses: Readonly<Record<string, string>>,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { run } from './testing/kubernetes-tools.ts';
+import { runTool } from './testing/kubernetes-tools.ts';
 import { deployFolder, kustomizeFolder, readObjects } from './testing/manifests.ts';
 
 interface Rules {
@@ -19,7 +19,7 @@ async function alertFiles(): Promise<Rules> {
   return { groups: files.flatMap((text) => (parse(text) as Rules).groups) };
 }
 
-/** The name of the first line says how to make the file anew. */
+/** The first line of the file, which says how to make it again. */
 const head =
   '# Made from the rules in deploy/prometheus. When they change: npx -y pnpm@10 --filter @sallyport/deploy test -u\n';
 
@@ -34,7 +34,7 @@ test('the PrometheusRule has the rules of deploy/prometheus, and promtool accept
   await using folder = await temporaryFolder('rules');
   const extracted = join(folder.path, 'rules.yaml');
   await writeFile(extracted, stringify(parse(await readFile(ruleFile, 'utf8')).spec));
-  expect((await run('promtool', ['check', 'rules', extracted])).stdout).toContain('SUCCESS');
+  expect((await runTool('promtool', ['check', 'rules', extracted])).stdout).toContain('SUCCESS');
 });
 
 test('the ServiceMonitor finds the port, and gives the job the name that the rules use', async () => {

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import type { ImageDetails } from './image/layout.ts';
 import { rootFolder, run } from './run.ts';
 
-/** What these programs read of a package.json. */
+/** The part of a package.json that these programs read. */
 export interface Manifest {
   readonly name: string;
   readonly version: string;
@@ -40,7 +40,7 @@ export function tarballOf({ name, version }: Manifest): string {
   return `${name.replace('@', '').replace('/', '-')}-${version}.tgz`;
 }
 
-/** Where the task `packages` leaves the tarballs. */
+/** The folder in which the task `packages` leaves the tarballs. */
 export const packedFolder: string = join(rootFolder, 'deploy/dist/packages');
 
 /** Writes a tarball of each package that is published into the folder; they are built and packed when a file of theirs has changed. */
@@ -92,9 +92,9 @@ function findPackage(name: string, from: string): string {
 }
 
 /**
- * What is built from the checkout: its version, its commit, and the time of that commit. SOURCE_DATE_EPOCH replaces the time.
+ * Reads the version of the checkout, its commit, and the time of that commit. SOURCE_DATE_EPOCH replaces the time.
  *
- * @param level of gzip
+ * @param level the level of gzip
  * @see https://reproducible-builds.org/specs/source-date-epoch/
  */
 export async function readSource(level = 6): Promise<ImageDetails> {

@@ -22,7 +22,7 @@ import { sha256Of } from './testing/tokens.ts';
 let folder: TemporaryFolder;
 let output: string;
 let source: ImageDetails;
-/** One build of everything, as a release does it, but without compression, which is most of its work. */
+/** Builds everything as a release does, but without compression, which takes most of the time. */
 beforeAll(async () => {
   folder = await temporaryFolder('release');
   source = await readSource(0);
@@ -70,7 +70,7 @@ describe('a release', () => {
     ]);
     const program = join(target.path, 'kubectl-sallyport');
     expect(await run(program, ['--version'], target.path)).toBe(`${source.version}\n`);
-    // It reads YAML and asks a server, with what is in the program alone.
+    // The program reads YAML and asks a server with nothing but its own content.
     await expect(run(program, ['login', '--kubeconfig', join(target.path, 'none')])).rejects.toThrow(
       'the kubeconfig has no current context. Add one: kubectl sallyport init URL',
     );
@@ -118,10 +118,10 @@ describe('a release', () => {
     );
   });
 
-  /** It compiles its schema once. */
+  /** Validates a bill of materials. The schema is compiled once. */
   const validator = new JsonStrictValidator(Version.v1dot6);
 
-  /** The text of the only one whose name begins and goes on like this. */
+  /** Reads the only file whose name begins and continues like this. */
   async function billOf(start: string, part: string): Promise<string> {
     const names = await readdir(file(''));
     const [found = ''] = names.filter(
@@ -240,7 +240,7 @@ describe('the image', () => {
     expect(['Uid', 'Gid', 'CapEff', 'NoNewPrivs'].map(field)).toEqual(['65532', '65532', '0000000000000000', '1']);
 
     let answered = 0;
-    // Each goes on until the gateway asks it to go to another replica.
+    // Each client goes on until the gateway asks it to go to another replica.
     const clients = Array.from({ length: 4 }, async () => {
       const reviewer = createReviewer(String(url), tls.server, tls.client);
       for (let isLast = false; !isLast; ) {

@@ -1,6 +1,6 @@
 /**
  * Builds a release into a folder: `release [DIR]`. It publishes nothing, and prints what publishing would run. With --publish
- * it does that, when nothing is in the way. With --quick, for a try, it compresses neither the image nor the program.
+ * it publishes, when nothing is in the way. With --quick, for a trial, it compresses neither the image nor the program.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -14,7 +14,7 @@ const { values, positionals } = parseArgs({
   options: { publish: { type: 'boolean' }, quick: { type: 'boolean' } },
   allowPositionals: true,
 });
-if (values.publish && values.quick) throw new Error('--quick is for a try: leave it out to publish');
+if (values.publish && values.quick) throw new Error('--quick is for trials: leave it out to publish');
 const folder = resolve(process.env.INIT_CWD ?? '.', positionals[0] ?? 'release');
 const source = await readSource(values.quick ? 0 : undefined);
 const [released, pending] = await Promise.all([releasedChanges(source.version), pendingChanges()]);

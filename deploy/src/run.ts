@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 /** The root of the repository. */
 export const rootFolder: string = fileURLToPath(new URL('../..', import.meta.url));
 
-/** @returns its standard output. @throws Error with standard error, when it fails */
+/** Runs a command. @returns its standard output. @throws Error with standard error, when it fails */
 export async function run(command: string, words: readonly string[], cwd: string = rootFolder): Promise<string> {
   const { stdout } = await promisify(execFile)(command, words, { cwd, maxBuffer: 64 * 1024 * 1024 });
   return stdout;

@@ -1,7 +1,7 @@
-import { base } from '@sallyport/scripts/vitest-base';
+import { testBase } from '@sallyport/scripts/vitest-base';
 
 // A second process would import everything again, and that takes longer than most of these tests.
-const common = { ...base.test, maxWorkers: 1 };
+const common = { ...testBase.test, maxWorkers: 1 };
 
 // The provider of the tests warns that it is one for development.
 export default { test: { ...common, onConsoleLog: (text: string) => !text.includes('oidc-provider') } };

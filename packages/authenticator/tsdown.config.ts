@@ -1,3 +1,3 @@
-import { base } from '@sallyport/scripts/build-base';
+import { buildBase } from '@sallyport/scripts/build-base';
 
-export default { ...base, entry: ['src/index.ts', 'src/conformance/index.ts'] };
+export default { ...buildBase, entry: ['src/index.ts', 'src/conformance/index.ts'] };

@@ -1,3 +1,3 @@
-import { base } from '@sallyport/scripts/build-base';
+import { buildBase } from '@sallyport/scripts/build-base';
 
-export default { ...base, entry: ['src/cli.ts'], dts: false };
+export default { ...buildBase, entry: ['src/cli.ts'], dts: false };

@@ -1,1 +1,1 @@
-export { base as default } from '@sallyport/scripts/build-base';
+export { buildBase as default } from '@sallyport/scripts/build-base';

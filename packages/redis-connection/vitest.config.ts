@@ -1,1 +1,1 @@
-export { base as default } from '@sallyport/scripts/vitest-base';
+export { testBase as default } from '@sallyport/scripts/vitest-base';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 
 /**
- * Any code point but surrogates; half of them are ASCII. As a `unit` of `fc.string` it stands for `binary`, which first
- * writes tables of all 1,112,064 code points: that takes 2 s of CPU time in each process. The strings that fast-check
- * takes for dangerous, such as `__proto__`, come as often.
+ * Generates any code point but surrogates. Half of them are ASCII. As a `unit` of `fc.string` it replaces `binary`, which
+ * first writes tables of all 1,112,064 code points: that takes 2 s of CPU time in each process. Strings that fast-check
+ * considers dangerous, such as `__proto__`, come as often.
  */
 export const anyCharacter: fc.Arbitrary<string> = fc
   .oneof(fc.nat(0x7f), fc.nat(0x10_ffff))

@@ -28,7 +28,7 @@ export const license: CopyEntry[] = [{ from: '../../LICENSE', to: '.' }];
  * Settings that the builds of all packages share. What the manifest has in `dependencies` is imported when the package
  * runs; what it has in `devDependencies`, and the code uses, is bundled.
  */
-export const base: UserConfig = {
+export const buildBase: UserConfig = {
   format: 'esm',
   platform: 'node',
   fixedExtension: false,
@@ -40,31 +40,31 @@ export const base: UserConfig = {
   dts: { generator: 'oxc' },
   deps: {
     onlyBundle: false,
-    // With zod, of which they use a part only: the whole takes longer to load than all else.
+    // These packages use only a part of zod. The whole takes longer to load than all else.
     alwaysBundle: [/^@sallyport\/(plugin-options|redis-connection\/options)$/],
-    // Types of others are imported: theirs are not all written as modules.
+    // Types of other packages are imported, since not all of them are written as modules.
     dts: { neverBundle: [/^(?!@sallyport\/)[^./]/] },
   },
-  // Else an import of a package stays that only an unused part needs.
+  // Without this, an import stays that only an unused part needs.
   treeshake: { moduleSideEffects: [{ external: true, sideEffects: false }] },
   copy: license,
-  // koa and its packages do: depd makes functions of the texts of others.
+  // koa and its packages use eval: depd makes functions from strings.
   checks: { eval: false },
   minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   failOnWarn: true,
   logLevel: 'warn',
 };
 
-/** Settings of a package that bundles others. It lists them, for those who look for known holes, with their licenses. */
+/** Settings of a package that bundles others. It lists them with their licenses, for those who look for known holes. */
 export const bundling: UserConfig = {
-  ...base,
+  ...buildBase,
   plugins: [
     asciiOnly(),
     createRollupLicensePlugin({
       outputFilename: false,
       additionalFiles: { 'bundled.json': listPackages, 'THIRD-PARTY-LICENSES.txt': licenseTexts },
       excludedPackageTest: (name) => name.startsWith('@sallyport/'),
-      // Its README and its sources say so, its manifest does not.
+      // The README and the sources of precond name this license, and its manifest does not.
       licenseOverrides: { 'precond@0.2.3': 'MIT' },
       unacceptableLicenseTest: (license) => !allowedLicenses.includes(license),
     }),

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Rolldown } from 'tsdown';
 
-/** Modules of Node that have properties which load a lot when they are read, as an import does with all of them. */
+/** Modules of Node with properties that load a lot when they are read. An import reads all of them. */
 const withLazyParts = ['http', 'crypto', 'process'];
 
 /**
- * Takes from these modules what is used, and leaves the rest alone. An import of `node:http` reads `http.WebSocket` too,
- * which loads undici: a third of the time that the gateway takes to start.
+ * Imports only the used properties of these modules. An import of `node:http` also reads `http.WebSocket`, which loads
+ * undici: a third of the time that the gateway takes to start.
  */
 export function lazyBuiltins(): Rolldown.Plugin {
   const pattern = new RegExp(`^(node:)?(${withLazyParts.join('|')})$`);
@@ -36,7 +36,7 @@ export function lazyBuiltins(): Rolldown.Plugin {
   };
 }
 
-/** Keeps of mime-db, which koa looks at, the media types that a gateway meets: the table is bigger than koa. */
+/** Reduces mime-db, which koa uses, to the media types that a gateway meets. The whole table is bigger than koa. */
 export function fewMediaTypes(kept: readonly string[]): Rolldown.Plugin {
   return {
     name: 'few-media-types',
@@ -50,7 +50,7 @@ export function fewMediaTypes(kept: readonly string[]): Rolldown.Plugin {
   };
 }
 
-/** Keeps of iconv-lite, which koa-bodyparser reads bodies with, the encodings of Node: JSON is UTF-8. */
+/** Reduces iconv-lite, by which koa-bodyparser reads bodies, to the encodings of Node. JSON is UTF-8. */
 export function fewEncodings(): Rolldown.Plugin {
   return {
     name: 'few-encodings',

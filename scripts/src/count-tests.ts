@@ -23,10 +23,10 @@ export function countReport(file: string, root: string = process.cwd()): TestCou
     const failed = assertionResults.filter((one) => one.status === 'failed');
     if (failed.length > 0)
       return failed.map((one) => [place, ...one.ancestorTitles, one.title].map(oneLine).join(' > '));
-    // A file that can't be imported fails without a failed test.
+    // A file that can't be imported counts as failed without a failed test.
     return status === 'failed' ? [`${place} (the file itself, not a test of it)`] : [];
   });
-  // So does a run with an unhandled error, without a failed file.
+  // A run with an unhandled error counts as failed without a failed file.
   if (failures.length === 0 && !report.success) failures.push(`${relative(root, file)} (an error outside of any test)`);
   return {
     passed: report.numPassedTests,
@@ -36,7 +36,7 @@ export function countReport(file: string, root: string = process.cwd()): TestCou
   };
 }
 
-/** @returns undefined for a report that is missing or truncated */
+/** Reads a report. @returns undefined if it is missing or truncated */
 function readReport(file: string): JsonTestResults | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -63,7 +63,7 @@ export function slowestFiles(
     .slice(0, count);
 }
 
-/** A title may have line ends: in a log, each failure is one line. */
+/** Makes a title one line, since a title may have line ends and each failure is one line in a log. */
 function oneLine(title: string): string {
   return title.replace(/\s+/g, ' ');
 }
@@ -75,10 +75,10 @@ export function sumCounts(counts: readonly TestCount[]): TestCount {
 }
 
 /**
- * The problems of a run besides failed tests: one line each, none for a good run.
+ * Finds the problems of a run besides failed tests, one line for each.
  *
- * @param ci no test may be skipped
- * @param status of the runner; null: it could not be started, or was killed
+ * @param ci whether no test may be skipped
+ * @param status the exit status of the runner. It is null if the runner could not be started, or was killed
  */
 export function problemsOf(
   counts: readonly (TestCount & { readonly folder: string })[],

@@ -28,7 +28,7 @@ async function expectOldPolicy(): Promise<void> {
   expect((await stat(policy)).mode & 0o777).toBe(0o750);
 }
 
-/** What invoke-rc.d would hear. */
+/** The exit status that invoke-rc.d would get from the policy. */
 const answer = () => spawnSync(policy, ['slapd', 'start']).status;
 
 describe('withServicesDenied', () => {

@@ -7,11 +7,11 @@ const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 
 /**
  * Denies the start of services while `work` runs, so that no daemon listens on a public port. An existing policy may
- * allow anything: ours replaces it, and the old one is restored at the end, also when `work` fails or a signal comes. A
- * signal does not end `work` at once, since packages would be half installed, and their services started once the denial
+ * allow anything: ours replaces it, and the old one is restored at the end, even when `work` fails or a signal comes. A
+ * signal does not end `work` immediately, since packages would be half installed, and their services started once the denial
  * is gone: it aborts the signal of `work`, and this function throws its reason.
  *
- * @param policy path of policy-rc.d
+ * @param policy the path of policy-rc.d
  * @throws Error when a policy that was moved aside and another one both exist
  */
 export async function withServicesDenied(policy: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -20,7 +20,7 @@ export async function withServicesDenied(policy: string, work: (signal: AbortSig
     rmSync(policy, { force: true });
     if (exists(aside)) renameSync(aside, policy);
   };
-  // A run that was killed left it behind.
+  // A run that was killed has left the policy behind.
   if (exists(policy) && isOurs(policy)) restore();
   if (exists(aside)) throw new Error(`${aside} is in the way: move it to ${policy}, or remove it`);
 
@@ -38,7 +38,7 @@ export async function withServicesDenied(policy: string, work: (signal: AbortSig
   }
 }
 
-/** True also for a link to a file that does not exist. */
+/** Whether a file, or a link to a missing file, exists. */
 function exists(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 }

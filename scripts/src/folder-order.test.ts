@@ -61,7 +61,7 @@ describe('the order of the folders', () => {
 
   test.each([
     ['a folder above', 'apps/house/src/cellar/c.ts', 'apps/house/src/attic/a.ts', 'apps/house/src/cellar'],
-    ['a folder beside it', 'apps/house/src/tower/t.ts', 'apps/house/src/attic/a.ts', 'apps/house/src/tower'],
+    ['a folder next to it', 'apps/house/src/tower/t.ts', 'apps/house/src/attic/a.ts', 'apps/house/src/tower'],
     ['a named file above', 'apps/house/src/cellar/c.ts', 'apps/house/src/index.ts', 'apps/house/src/cellar'],
     ['a folder above a file', 'apps/house/src/clock.ts', 'apps/house/src/cellar/c.ts', 'apps/house/src/*.ts'],
     ['a file above', 'apps/shed/src/box/b.ts', 'apps/shed/src/a.ts', 'apps/shed/src/box'],

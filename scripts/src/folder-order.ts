@@ -2,21 +2,21 @@ import type { IForbiddenRuleType } from 'dependency-cruiser';
 
 /** The order of one source folder. */
 interface FolderOrder {
-  /** Such as `apps/gateway/src`. */
+  /** The source folder, such as `apps/gateway/src`. */
   readonly source: string;
-  /** From the top: each has the folders and files that are beside each other. */
+  /** The rows from the top. Each has the folders and files that are next to each other. */
   readonly rows: readonly (readonly string[])[];
 }
 
 const pictures = /^```folders\n(.*?)^```$/gms;
 
-/** All files of the source folder itself that no row names. */
+/** The name for all files of the source folder itself that no row names. */
 const otherFiles = '*.ts';
 
-/** What the tests of a whole package share is in no row: tests of every row import it, and it imports what they test. */
+/** The folder that all tests of a package share. It is in no row: tests of every row import it, and it imports what they test. */
 const testSupport = '/src/testing/';
 
-/** What may import it: tests, test support of a folder, and programs that only developers run. */
+/** The files that may import test support: tests, test support of a folder, and programs that only developers run. */
 const ofTests = ['[.](test|load)[.]ts$', '/(testing|bench)/', '^(test|test-servers|scripts)/'];
 
 const howToFix = 'Imports go down in the pictures of docs/architecture.md, "The order of the folders".';
@@ -49,7 +49,7 @@ export function rulesOfFolders(markdown: string): IForbiddenRuleType[] {
   ];
 }
 
-/** @throws Error when there is no picture: then no import would be against the rules */
+/** Finds the pictures. @throws Error when there is none: then no import would be against the rules */
 export function readPictures(markdown: string): FolderOrder[] {
   const found = [...markdown.matchAll(pictures)].flatMap(([, picture = '']) => picture.split(/^(?=\S)/m));
   if (found.length === 0) throw new Error('no picture of folders was found: it is a code block named "folders"');

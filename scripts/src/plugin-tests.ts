@@ -1,2 +1,2 @@
-/** The tests of a plugin that has no configuration of its own: `pnpm new-authenticator` makes such ones. */
-export { base as default } from './vitest-base.ts';
+/** The tests of a plugin that has no configuration of its own, as `pnpm new-authenticator` makes it. */
+export { testBase as default } from './vitest-base.ts';

@@ -3,7 +3,7 @@ import type { Reporter } from 'vitest/node';
 /** Milliseconds between two lines of a package. */
 const interval = 15_000;
 
-/** Reports every 15 s how far the tests of one package are. The summary at the end is another reporter's. */
+/** Reports every 15 s how far the tests of one package are. Another reporter prints the summary at the end. */
 export function reportProgress(write: (line: string) => void = console.log, now: () => number = Date.now): Reporter {
   const tests = { passed: 0, failed: 0, skipped: 0, pending: 0 };
   let files = 0;

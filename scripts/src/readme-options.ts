@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
-/** The keys and defaults of a JSON Schema. */
+/** The parts of a JSON Schema that are read here. */
 interface Described {
   readonly default?: unknown;
   readonly items?: Described;
   readonly properties?: Readonly<Record<string, Described>>;
 }
 
-/** Every option without options below it, with dots where it is nested, and its default. */
+/** Lists every option without options below it, with dots where it is nested, and its default. */
 export function optionsOfSchema({ properties = {} }: Described, path = ''): [option: string, fallback: unknown][] {
   return Object.entries(properties).flatMap(([key, inner]): [string, unknown][] =>
     inner.properties === undefined ? [[path + key, inner.default]] : optionsOfSchema(inner, `${path}${key}.`),
   );
 }
 
-/** The same from tables with the head "Key, Default". A row may have several keys, and as many defaults. */
+/** Lists the options of tables with the head "Key, Default". A row may have several keys, and as many defaults. */
 export function optionsOfReadme(readme: string): [option: string, fallback: string | undefined][] {
   const tables = readme.match(/^\| Key \| Default \| \|\n(?:\|.*\n)+/gm) ?? [];
   const rows = tables.flatMap((table) => table.trim().split('\n').slice(2));
@@ -32,9 +32,9 @@ export function optionsOfReadme(readme: string): [option: string, fallback: stri
 interface DocumentedPlugin {
   /** `new URL('../README.md', import.meta.url)` */
   readonly readme: URL;
-  /** Of one entry, where the options are a list. */
+  /** The schema of the options, or of one entry if they are a list. */
   readonly jsonSchema: Described;
-  /** Defaults as the README writes them, of options that have another one in the schema, or none. */
+  /** Defaults as the README writes them, for options that have another default in the schema, or none. */
   readonly defaults?: Readonly<Record<string, string | undefined>>;
   /** Options of the schema that the README does not have. */
   readonly isHidden?: (option: string) => boolean;
@@ -42,13 +42,13 @@ interface DocumentedPlugin {
   readonly parse: (yaml: string) => unknown;
   /** The options in a block of YAML, ready for the schema. */
   readonly optionsIn: (block: never) => readonly unknown[];
-  /** How many options the blocks have in all. */
+  /** The number of options of all blocks. */
   readonly examples: number;
-  /** What the schema says against options. */
+  /** Returns the complaints of the schema about options. */
   readonly complaints: (options: unknown) => readonly string[];
 }
 
-/** The tests of the README of a plugin: its tables have all options with their defaults, and its examples are valid. */
+/** Defines the tests of a plugin's README: its tables have all options with their defaults, and its examples are valid. */
 export function testReadme(plugin: DocumentedPlugin): void {
   const readme = readFileSync(plugin.readme, 'utf8');
   const { defaults = {}, isHidden = () => false } = plugin;

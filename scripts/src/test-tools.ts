@@ -2,9 +2,9 @@
 export interface TestTool {
   /** The Debian package. */
   readonly name: string;
-  /** The command that the tests run; for a package without a command, the absolute path of a file that they need. */
+  /** The command that the tests run. For a package without one, it is the absolute path of a file that they need. */
   readonly command: string;
-  /** What the tests do with it. */
+  /** The words after its name that say what the tests use it for. */
   readonly use: string;
 }
 
@@ -50,11 +50,11 @@ export const testTools: readonly TestTool[] = [
 interface Machine {
   /** Whether a command, or the file of an absolute path, exists already. */
   has(command: string): boolean;
-  /** True for root on Debian or a derivative. */
+  /** Whether the user is root on Debian or a derivative. */
   readonly canInstall: boolean;
 }
 
-/** @returns the next step, with the message for the user */
+/** Decides about the next step. @returns it with the message for the user */
 export function planSetup(tools: readonly TestTool[], machine: Machine) {
   const missing = tools.filter(({ command }) => !machine.has(command));
   const packages = missing.map(({ name }) => name);

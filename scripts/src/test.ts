@@ -1,7 +1,7 @@
 /**
  * Runs the tests of all packages, or with the argument `load` those that measure, and prints `N passed, N failed`, counted
  * from the test runner's own reports, alone on the last line, below the slowest files and the names of the tests that
- * failed. Fails when a test failed, when a package has no test, and in CI when a test was skipped.
+ * failed. It fails when a test failed, when a package has no test, and in CI when a test was skipped.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,11 +1,11 @@
 import type { ViteUserConfig } from 'vitest/config';
-import { longestWait } from './longest-wait.ts';
+import { maxTestWait } from './max-test-wait.ts';
 import { reportProgress } from './progress.ts';
 
 const include = ['src/**/*.test.ts'];
 
 /** Settings that the tests of all packages share: no retries, any order, and a report that `pnpm test` counts. */
-export const base: ViteUserConfig = {
+export const testBase: ViteUserConfig = {
   test: {
     include,
     // Files share a process, and with it what was imported: that takes longer than most tests. No test may leave anything
@@ -17,10 +17,10 @@ export const base: ViteUserConfig = {
     passWithNoTests: false,
     allowOnly: !process.env.CI,
     sequence: { shuffle: true },
-    // These end what hangs. Waits for a condition end before them, and say what they waited for.
-    testTimeout: 4 * longestWait,
-    hookTimeout: 4 * longestWait,
-    expect: { poll: { timeout: longestWait } },
+    // These limits end a test that hangs. Waits for a condition end before them, and say what they waited for.
+    testTimeout: 4 * maxTestWait,
+    hookTimeout: 4 * maxTestWait,
+    expect: { poll: { timeout: maxTestWait } },
     // `pnpm test` shows how far each package is, and what failed.
     reporters: process.env.PROGRESS ? ['minimal', reportProgress(), 'json'] : ['default', 'json'],
     outputFile: { json: 'test-results/vitest.json' },
@@ -33,7 +33,7 @@ export const base: ViteUserConfig = {
  */
 export const load: ViteUserConfig = {
   test: {
-    ...base.test,
+    ...testBase.test,
     include: ['src/**/*.load.ts'],
     isolate: true,
     maxWorkers: 1,
@@ -42,10 +42,10 @@ export const load: ViteUserConfig = {
 };
 
 /**
- * As `config`, but these files have a process each: they read all its memory, count its timers, change its modules or
+ * Adds to `config` that these files have a process each: they read all its memory, count its timers, change its modules or
  * need its signals.
  */
-export function withOwnProcesses(files: readonly string[], config: ViteUserConfig = base): ViteUserConfig {
+export function withOwnProcesses(files: readonly string[], config: ViteUserConfig = testBase): ViteUserConfig {
   // Projects add their lists of files to one that is set here.
   const { include: _, ...common } = config.test ?? {};
   const own = [...files];

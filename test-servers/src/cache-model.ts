@@ -1,7 +1,7 @@
 /**
- * The rules of the cache: what an answer may be, given what the backend answered, what was blocked and revoked, and what
- * each replica knows. It follows from what was done, and not from what a gateway reports. The caller has its clock and
- * its gateways, real or not: all times are true ones, in milliseconds.
+ * The rules of the cache. They say what an answer may be, given what the backend answered, what was blocked and revoked, and
+ * what each replica knows. The model follows from what was done, and not from what a gateway reports. The caller has its
+ * clock and its gateways, real or not: all times are true ones, in milliseconds.
  */
 
 export interface CacheLifetimes {
@@ -15,11 +15,11 @@ interface GoodToken {
   readonly kind: 'authenticated';
   readonly username: string;
   readonly groups: readonly string[];
-  /** Of each answer, from when the backend is asked. Left out: it has no end. */
+  /** How long each answer is valid, from when the backend is asked. Left out if it has no end. */
   readonly lifetime?: number;
 }
 
-/** What the backend says of a token. */
+/** The answer of the backend about a token. */
 export type BackendState = GoodToken | { readonly kind: 'rejected' | 'no-opinion' };
 
 interface Identity {
@@ -41,13 +41,13 @@ export interface GivenAnswer extends Identity {
 export interface ListedEntry {
   readonly action: 'revoke' | 'block' | 'unblock';
   readonly kind: 'user' | 'group' | 'token' | 'all';
-  /** '' for `all`. */
+  /** It is '' for `all`. */
   readonly name: string;
   readonly at: number;
   readonly until: number;
 }
 
-/** What a replica must know. */
+/** The facts about a replica that the model needs. */
 export interface ReplicaFacts {
   /** How far its clock is ahead. */
   readonly skew: number;
@@ -59,19 +59,19 @@ export interface ReplicaFacts {
   readonly refusals: Map<string, number>;
 }
 
-/** `cached`: from memory or Redis, fresh or stale. */
+/** Where an answer came from. `cached` is memory or Redis, fresh or stale. */
 export type AnswerSource = 'backend' | 'memory' | 'redis' | 'stale' | 'cached';
 
-/** A review, and its answer: undefined where it was an error. */
+/** A review with its answer. The decision is undefined if the answer was an error. */
 export interface ReviewHistory {
   readonly token: string;
   readonly audiences: readonly string[];
   readonly began: number;
   readonly ended: number;
-  /** What the replica knew when it began. */
+  /** The entries that the replica knew when the review began. */
   readonly knownAtFirst: ReadonlySet<ListedEntry>;
-  /** The backend's answer was held back meanwhile: whether it should have let the user in is not checked. */
-  readonly isHeld?: boolean;
+  /** The backend's answer was delayed, so it is not checked whether the review should have let the user in. */
+  readonly isDelayed?: boolean;
   readonly answer: {
     readonly source: AnswerSource;
     readonly decision?:
@@ -82,8 +82,8 @@ export interface ReviewHistory {
   };
 }
 
-/** Longest time that a replica believes a cached answer while it is cut off, and after which it is. */
-const [longestCutOff, cutOffAfter] = [10_000, 1_000];
+/** The maximum age of a cached answer on a replica that is cut off, and the time after which a replica is cut off. */
+const [maxCutOff, cutOffAfter] = [10_000, 1_000];
 
 export function newReplicaFacts(skew: number, readAt: number): ReplicaFacts {
   return { skew, known: new Set(), readAt, refusals: new Map() };
@@ -160,16 +160,16 @@ function problemOfAccept(model: CacheModel, review: ReviewHistory, facts: Replic
     const isLater = current.some((one) => !isRevoked(one, knownAtFirst));
     return isLater ? undefined : `accept of ${username} by a lookup that began before it was revoked`;
   }
-  const oldest = longest(model, source, facts, began);
+  const oldest = maxAge(model, source, facts, began);
   const young = unended.filter(({ at }) => began - at < oldest);
   if (young.length === 0) return `accept of ${username} that is older than ${oldest} ms`;
   return young.some((one) => !isRevoked(one, facts.known)) ? undefined : `accept of ${username} that was revoked`;
 }
 
-function longest({ lifetimes, isDown }: CacheModel, source: AnswerSource, { readAt }: ReplicaFacts, now: number) {
+function maxAge({ lifetimes, isDown }: CacheModel, source: AnswerSource, { readAt }: ReplicaFacts, now: number) {
   const { authenticatedTtl, staleTtl } = lifetimes;
   const usable = isDown ? authenticatedTtl + staleTtl : 0;
-  const fresh = now - readAt > cutOffAfter ? Math.min(longestCutOff, authenticatedTtl) : authenticatedTtl;
+  const fresh = now - readAt > cutOffAfter ? Math.min(maxCutOff, authenticatedTtl) : authenticatedTtl;
   if (source === 'stale') return usable;
   return source === 'cached' ? Math.max(fresh, usable) : fresh;
 }
@@ -177,21 +177,21 @@ function longest({ lifetimes, isDown }: CacheModel, source: AnswerSource, { read
 /**
  * While the backend is up no answer is an error, and a good token is let in, however Redis fails.
  *
- * @returns what is wrong with an answer that is no accept
+ * @returns what is wrong with an answer that accepts no one
  */
 function problemOfRefusal(model: CacheModel, review: ReviewHistory, facts: ReplicaFacts): string | undefined {
-  const { token, audiences, began, ended, answer, isHeld = false } = review;
+  const { token, audiences, began, ended, answer, isDelayed = false } = review;
   const { decision } = answer;
   const question = JSON.stringify([token, audiences]);
   const state = model.stateOf(token);
   const isGood = state.kind === 'authenticated' && !canEnd(state, ended - began, facts);
   const refusedAt = facts.refusals.get(question) ?? Number.NEGATIVE_INFINITY;
   const isOwn = decision?.kind === 'no-opinion' || (decision?.kind === 'rejected' && decision.reason !== 'blocked');
-  if (isOwn && (isHeld || !isGood)) facts.refusals.set(question, ended);
-  if (isHeld || model.isDown) return undefined;
+  if (isOwn && (isDelayed || !isGood)) facts.refusals.set(question, ended);
+  if (isDelayed || model.isDown) return undefined;
   if (decision === undefined) return 'an error, though the backend is up';
   if (!isGood || began - refusedAt <= model.lifetimes.rejectedTtl) return undefined;
-  // By a clock that is behind, a block lasts for longer.
+  // A block lasts for longer by a clock that is behind.
   const earliest = began + Math.min(0, facts.skew);
   const identities = [{ token, ...state }, ...model.given.filter((one) => one.token === token)];
   const perhaps = identities.some((one) => isBlocked(one, facts.known, model.doubted, earliest, 'perhaps'));
@@ -199,8 +199,8 @@ function problemOfRefusal(model: CacheModel, review: ReviewHistory, facts: Repli
 }
 
 /**
- * Of a block and what ended it the later one holds, as far as the replica knows of it. `surely`: whatever came of the
- * commands that were not confirmed; `perhaps`: one of them may have been done.
+ * Whether a block holds: the later one of a block and its end counts, as far as the replica knows of it. `surely` means
+ * whatever came of the commands that were not confirmed, `perhaps` that one of them may have been done.
  */
 function isBlocked(
   identity: Identity,
@@ -220,7 +220,7 @@ function isBlocked(
   });
 }
 
-/** Whether it can have ended, by the replica's clock, when the backend's answer arrives. */
+/** Whether an answer can have ended, by the replica's clock, when it arrives from the backend. */
 function canEnd({ lifetime = Infinity }: GoodToken, took: number, { skew }: ReplicaFacts): boolean {
   return took + Math.max(0, skew) >= lifetime;
 }

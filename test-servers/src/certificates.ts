@@ -16,23 +16,23 @@ export interface KeyPair {
 
 interface ServerCertificateOptions {
   readonly commonName?: string;
-  /** In the syntax of openssl: `IP:127.0.0.1`, `DNS:localhost`. Default: all names and addresses of loopback. */
+  /** The names in the syntax of openssl: `IP:127.0.0.1`, `DNS:localhost`. Default: all of loopback. */
   readonly names?: readonly string[];
-  /** True: it expired years ago. Needs OpenSSL 3.4. */
+  /** Whether it expired years ago. This needs OpenSSL 3.4. */
   readonly expired?: boolean;
-  /** How long it is valid. Default 1. */
+  /** How many days it is valid. Default 1. */
   readonly days?: number;
-  /** True: an RSA key. Default: an elliptic one. */
+  /** Whether the key is an RSA key. Default: an elliptic one. */
   readonly rsa?: boolean;
 }
 
 /** A certificate authority. Disposing it deletes its folder. */
 export interface Authority extends AsyncDisposable {
-  /** PEM. */
+  /** The certificate in PEM. */
   readonly certificate: string;
   readonly certificateFile: string;
   issueServer(options?: ServerCertificateOptions): Promise<KeyPair>;
-  /** For servers that need no certificate of their own: the same one each time. */
+  /** Returns the same certificate each time, for servers that need none of their own. */
   sharedServer(): Promise<KeyPair>;
   /** @param names as in a server's certificate. Default: none */
   issueClient(commonName: string, names?: readonly string[]): Promise<KeyPair>;

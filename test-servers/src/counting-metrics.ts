@@ -14,7 +14,7 @@ interface Metrics {
 
 export interface CountingMetrics {
   readonly metrics: Metrics;
-  /** Keys are names with labels: `faults_total{kind=timeout}`. */
+  /** Keys are names with labels: `errors_total{kind=timeout}`. */
   readonly values: ReadonlyMap<string, number>;
 }
 

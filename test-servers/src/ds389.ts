@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Authority, type KeyPair, sharedAuthority } from './certificates.ts';
 import type { Account, LdapServer } from './ldap-tools.ts';
-import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
+import { addEntries, type LdapLogin, modifyEntries } from './ldap-tools.ts';
 import { toLdif } from './ldif.ts';
 import { newPassword } from './passwords.ts';
 import { accepts, freePort } from './ports.ts';
@@ -33,7 +33,7 @@ export async function startDs389(): Promise<Ds389> {
   const folder = resources.use(await temporaryFolder('ds389')).path;
   const authority = await sharedAuthority();
   const [port, ldapsPort] = [await freePort(), await freePort()];
-  const manager: Login = { url: `ldap://127.0.0.1:${port}`, dn: managerDn, password: newPassword() };
+  const manager: LdapLogin = { url: `ldap://127.0.0.1:${port}`, dn: managerDn, password: newPassword() };
   await writeInstance(folder, { port, ldapsPort, managerPassword: manager.password });
   await createNssDatabase(join(folder, 'certificates'), authority, await authority.sharedServer());
   const server = resources.use(ds389Process(folder, port, ldapsPort));
@@ -74,7 +74,7 @@ interface InstanceSettings {
 
 const template = '/usr/share/dirsrv/data/template-dse.ldif';
 
-/** What dscreate does, but in one folder. */
+/** Creates an instance as dscreate does, but in one folder. */
 async function writeInstance(folder: string, settings: InstanceSettings): Promise<void> {
   const folders = ['certificates', 'database', 'lock', 'log', 'run', 'schema'];
   await Promise.all(folders.map((name) => mkdir(join(folder, name))));
@@ -109,7 +109,7 @@ async function writeInstance(folder: string, settings: InstanceSettings): Promis
   await writeFile(join(folder, 'schema', '99user.ldif'), 'dn: cn=schema\nobjectClass: top\nobjectClass: subschema\n');
 }
 
-/** Lines of cn=config. */
+/** The lines of cn=config. */
 function configuration({ ldapsPort }: InstanceSettings): string[] {
   return [
     'nsslapd-listenhost: 127.0.0.1',

@@ -83,7 +83,7 @@ describe('a connection through the proxy', () => {
     expect(await untilBytes({ kind: 'stall', direction: 'to-client', after: 3 }, 3)).toEqual(['012']);
   });
 
-  test('brings garbage beside the answer, or in its place', async () => {
+  test('brings garbage next to the answer, or in its place', async () => {
     expect((await untilBytes({ ...garbage, direction: 'to-client', after: 4, instead: false }, 11)).join('')).toBe(
       '0123#456789',
     );

@@ -96,13 +96,13 @@ function inOrder(pass: (chunk: Buffer) => Promise<void>): (chunk: Buffer) => voi
 }
 
 function gluing({ to }: Flow, time: number): (chunk: Buffer) => void {
-  let held: Buffer[] = [];
+  let waiting: Buffer[] = [];
   return (chunk) => {
-    held.push(chunk);
-    if (held.length > 1) return;
+    waiting.push(chunk);
+    if (waiting.length > 1) return;
     setTimeout(() => {
-      to.write(Buffer.concat(held));
-      held = [];
+      to.write(Buffer.concat(waiting));
+      waiting = [];
     }, time);
   };
 }
@@ -135,7 +135,7 @@ function cutting(flow: Flow, plan: Cut): (chunk: Buffer) => void {
 /** The bytes that a fault counts and changes. */
 export type Direction = 'to-server' | 'to-client';
 
-/** What happens to one connection through the proxy. `after` counts bytes of the direction; 0: when it is made. */
+/** What happens to one connection through the proxy. `after` counts bytes of the direction. At 0, it happens at the start. */
 export type FaultPlan =
   | { readonly kind: 'pass' }
   /** Both sides are reset, or closed normally, and the chunk is cut there. */
@@ -144,11 +144,11 @@ export type FaultPlan =
   | { readonly kind: 'stall'; readonly direction: Direction; readonly after: number }
   /** The client receives each byte by itself. */
   | { readonly kind: 'split' }
-  /** The client receives all bytes of this time at once. Milliseconds. */
+  /** The client receives all bytes of this time together. Milliseconds. */
   | { readonly kind: 'glue'; readonly time: number }
   /** Each chunk to the client is delayed by this time. Milliseconds. */
   | { readonly kind: 'delay'; readonly time: number }
-  /** Foreign bytes are inserted; `instead`: they replace all bytes that follow. */
+  /** Foreign bytes are inserted. With `instead`, they replace all bytes that follow. */
   | {
       readonly kind: 'garbage';
       readonly direction: Direction;
@@ -161,9 +161,9 @@ export interface RandomPlansOptions {
   readonly seed: number;
   /** The share of connections without a fault, in [0, 1]. */
   readonly passing: number;
-  /** The limit of `after`. An exchange over TLS is some 3,000 bytes in each direction, one in clear text some 300. */
+  /** The limit of `after`. A login over TLS is some 3,000 bytes in each direction, one in clear text some 300. */
   readonly bytes: number;
-  /** The longest `time`. */
+  /** The limit of `time`. */
   readonly time: number;
 }
 
@@ -180,7 +180,7 @@ export function randomPlans({ seed, passing, bytes, time }: RandomPlansOptions):
     () => ({ kind: 'glue', time: below(time) }),
     () => ({ kind: 'delay', time: below(time) }),
     () => ({ kind: 'garbage', ...place(), bytes: randomBytes(random, 1 + below(64)), instead: random() < 0.5 }),
-    // As a server that is shutting down does.
+    // A server that is shutting down does this.
     () => ({ kind: 'reset', direction: 'to-client', after: 0 }),
   ];
   return () => (random() < passing ? { kind: 'pass' } : (makers[below(makers.length)]?.() ?? { kind: 'pass' }));

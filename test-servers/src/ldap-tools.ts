@@ -6,7 +6,7 @@ import type { Authority } from './certificates.ts';
 import type { ServerProcess } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-/** What the real directory servers have in common: each test has its own, on loopback, deleted when it is disposed. */
+/** A real directory server. Each test has its own, on loopback, which is deleted when it is disposed. */
 export interface LdapServer extends ServerProcess {
   /** `ldap://ADDRESS:PORT`, with StartTLS. */
   readonly url: string;
@@ -28,7 +28,7 @@ export interface Account {
 }
 
 /** How OpenLDAP's own client logs in. Tests use it where they must not depend on our code. */
-export interface Login {
+export interface LdapLogin {
   readonly url: string;
   /** Required for `ldaps:` and StartTLS. */
   readonly caFile?: string;
@@ -37,7 +37,7 @@ export interface Login {
 }
 
 export interface ToolResult {
-  /** The LDAP result code of the server; 254 and 255: the server was not reached. */
+  /** The LDAP result code of the server. 254 and 255 mean that the server was not reached. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -46,7 +46,7 @@ export interface ToolResult {
 /** Runs ldapadd, ldapmodify, ldapsearch or ldapwhoami (Debian's ldap-utils) with the password in a file. */
 export async function runLdapTool(
   tool: string,
-  login: Login,
+  login: LdapLogin,
   toolArguments: readonly string[],
   input = '',
 ): Promise<ToolResult> {
@@ -67,22 +67,22 @@ export async function runLdapTool(
 }
 
 /** Binds as the user with the password policy control, and asks who that is. `text` is the server's answer. */
-export async function tryBind(login: Login): Promise<{ readonly code: number; readonly text: string }> {
+export async function tryBind(login: LdapLogin): Promise<{ readonly code: number; readonly text: string }> {
   const { code, stdout, stderr } = await runLdapTool('ldapwhoami', login, ['-e', 'ppolicy']);
   return { code, text: `${stdout}${stderr}`.trim() };
 }
 
 /** Adds the entries of LDIF content records. @throws Error with the client's own message */
-export function addEntries(login: Login, ldif: string): Promise<void> {
+export function addEntries(login: LdapLogin, ldif: string): Promise<void> {
   return change('ldapadd', login, ldif);
 }
 
 /** Applies LDIF change records. @throws Error with the client's own message */
-export function modifyEntries(login: Login, ldif: string): Promise<void> {
+export function modifyEntries(login: LdapLogin, ldif: string): Promise<void> {
   return change('ldapmodify', login, ldif);
 }
 
-async function change(tool: string, login: Login, ldif: string): Promise<void> {
+async function change(tool: string, login: LdapLogin, ldif: string): Promise<void> {
   // ManageDsaIT changes a referral's entry instead of following it. Relax allows to set the times of password policies.
   // Neither is critical, since other servers know only the first.
   const { code, stdout, stderr } = await runLdapTool(tool, login, ['-M', '-e', 'relax'], ldif);

@@ -2,7 +2,7 @@
 type Values = string | Buffer | readonly (string | Buffer)[];
 
 export interface LdifEntry {
-  /** In the syntax of RFC 4514. */
+  /** The DN in the syntax of RFC 4514. */
   readonly dn: string;
   readonly attributes: Readonly<Record<string, Values>>;
 }

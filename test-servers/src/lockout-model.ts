@@ -1,11 +1,11 @@
 /*
- * The rules of the lockout guard, for whatever runs it: one process, replicas that share a Redis, gateways in front of a
+ * The rules of the lockout guard. They hold for one process, for replicas that share a Redis, and for gateways in front of a
  * directory. A driver asks for logins; the model knows which of them may be sent, refused or kept waiting.
  */
 
 export type LockoutOutcome = 'accepted' | 'refused' | 'unavailable';
 
-/** `denied`: without a reason, as clients see it. */
+/** The decision of the guard. `denied` has no reason, as clients see it. */
 export type LockoutVerdict = 'sent' | 'invalid-credentials' | 'throttled' | 'denied' | 'failed';
 
 export interface Login {
@@ -18,21 +18,21 @@ export interface Login {
 export interface AskedLogin {
   /** Left out while it waits. */
   readonly verdict?: LockoutVerdict | undefined;
-  /** Where the driver does not choose it: what came of a login that was sent. */
+  /** The outcome of a login that was sent, if the driver does not choose it. */
   readonly outcome?: LockoutOutcome;
-  /** Where the driver does not let time pass: the guard kept it waiting for as long as it may. */
+  /** The guard kept it waiting for as long as it may. Only for a driver that does not let time pass. */
   readonly hasWaited?: boolean;
   settle(outcome: LockoutOutcome): Promise<void>;
 }
 
 export type LockoutEvent =
-  /** All at the same moment. */
+  /** Begins these logins at the same moment. */
   | { readonly do: 'begin'; readonly logins: readonly Login[] }
   /** Ends one of the logins that are in progress. */
   | { readonly do: 'settle'; readonly index: number; readonly outcome: LockoutOutcome }
-  /** Milliseconds. */
+  /** Lets milliseconds pass. */
   | { readonly do: 'pass'; readonly time: number }
-  /** What someone else does to what replicas share. */
+  /** Changes the data that replicas share, as someone else may. */
   | { readonly do: 'disturb'; readonly how: string };
 
 export interface LockoutDriver {
@@ -45,9 +45,9 @@ export interface LockoutDriver {
 
 export interface LockoutRules {
   readonly maxFailures: number;
-  /** Milliseconds. No time that passes may end where a window ends. */
+  /** The window in milliseconds. No time that passes may end where a window ends. */
   readonly window: number;
-  /** Replicas know what others know. Otherwise someone keeps that from them, or forges it, and each must keep to the rules. */
+  /** Whether replicas know what others know. If not, someone keeps that from them, or forges it. Each keeps to the rules. */
   readonly isShared: boolean;
 }
 
@@ -79,7 +79,7 @@ interface Modelled extends Login {
   /** Its secret was known to be right when it asked. */
   readonly wasKnown: boolean;
   /**
-   * It may have gone out without a slot, beside one with the same secret, since it had waited and was right on its replica.
+   * It may have gone out without a slot, next to one with the same secret, since it had waited and was right on its replica.
    * Left out until it is decided.
    */
   isBeside?: boolean;
@@ -94,7 +94,7 @@ interface Modelled extends Login {
 /** Logins of one name in progress on one replica, and those that may wait for them. */
 const [maxUnderWay, maxWaiting] = [3, 8];
 
-/** What logins of a history tell, and to whom. */
+/** The logins of a history, and what each replica knows from them. */
 function createHistory({ window, isShared }: LockoutRules) {
   const logins: Modelled[] = [];
   let now = 0;
@@ -102,14 +102,14 @@ function createHistory({ window, isShared }: LockoutRules) {
   const hasWaited = ({ asked, begunAt }: Modelled) => asked.hasWaited ?? now > begunAt;
   const isRefused = ({ outcome, settledAt = 0 }: Modelled) => outcome === 'refused' && now - settledAt < window;
   const ofPair = ({ name, secret }: Login) => logins.filter((one) => one.name === name && one.secret === secret);
-  /** The outcomes of a secret that tell whether it is right, the last first. */
-  const told = (of: Login) =>
+  /** The outcomes of a secret that show whether it is right, the last one first. */
+  const decisive = (of: Login) =>
     ofPair(of)
       .filter(({ outcome }) => outcome === 'accepted' || outcome === 'refused')
       .sort((one, other) => (other.order ?? 0) - (one.order ?? 0));
-  /** It was right the last time that a replica with this knowledge tried it. */
+  /** Whether the secret was right at the last attempt of a replica with this knowledge. */
   function isKnown(of: Login): boolean {
-    const [last] = told(of).filter((one) => isShared || one.replica === of.replica || one.outcome === 'refused');
+    const [last] = decisive(of).filter((one) => isShared || one.replica === of.replica || one.outcome === 'refused');
     return last?.outcome === 'accepted';
   }
   return {
@@ -120,11 +120,11 @@ function createHistory({ window, isShared }: LockoutRules) {
       const at = { begunAt: now, outcomesBefore: outcomes };
       logins.push(...begun.map((login) => ({ ...login, ...at, wasKnown: isKnown(login) })));
     },
-    /** It was found right after it had asked. */
+    /** Whether the secret was found right after this login had asked. */
     wasRightSince: (of: Modelled) =>
-      told(of).some(({ outcome, order = 0 }) => outcome === 'accepted' && order >= of.outcomesBefore),
+      decisive(of).some(({ outcome, order = 0 }) => outcome === 'accepted' && order >= of.outcomesBefore),
     wasRightHere: (of: Login) =>
-      told(of).some(({ outcome, replica }) => outcome === 'accepted' && replica === of.replica),
+      decisive(of).some(({ outcome, replica }) => outcome === 'accepted' && replica === of.replica),
     end(login: Modelled, outcome: LockoutOutcome): void {
       Object.assign(login, { outcome, settledAt: now, order: outcomes++ });
     },
@@ -134,18 +134,19 @@ function createHistory({ window, isShared }: LockoutRules) {
     refusedOf: (name: string) => logins.filter((one) => one.name === name && isRefused(one)),
     wasRefused: (of: Login) => ofPair(of).some(isRefused),
     /**
-     * It was refused in the window, and is not sent again: by this replica never, else unless it was right here since. One
-     * that waited for too long may have been sent before that.
+     * Whether the secret was refused in the window, and is not sent again. This replica never sends it again. After a
+     * refusal on another replica, it does if the secret was right here since. A login that waited for too long may have been
+     * sent before the refusal.
      */
     isKnownWrong(of: Modelled): boolean {
-      const all = told(of).filter(({ order = 0 }) => order < of.outcomesBefore || !hasWaited(of));
+      const all = decisive(of).filter(({ order = 0 }) => order < of.outcomesBefore || !hasWaited(of));
       if (all.some((one) => one.replica === of.replica && isRefused(one))) return true;
       const right = all.find((one) => one.replica === of.replica && one.outcome === 'accepted');
       return isShared && all.some((one) => isRefused(one) && (one.order ?? 0) > (right?.order ?? -1));
     },
-    /** No replica may send it because it was right: not the one that it was right on, nor others that learned of that. */
+    /** Whether no replica may send it because it was right: neither the one where it was right, nor others that learned that. */
     isGuess(of: Login): boolean {
-      const all = told(of);
+      const all = decisive(of);
       if (!isShared) return !all.some(({ outcome }) => outcome === 'accepted');
       return !isKnown(of) && all.find(({ replica }) => replica === of.replica)?.outcome !== 'accepted';
     },
@@ -160,18 +161,18 @@ function expectRule(holds: boolean, rule: string, { secret, name, replica }: Log
   if (!holds) throw new Error(`${rule}: ${secret} of ${name} on replica ${replica}`);
 }
 
-/** What may become of a login now. */
+/** The checks of what may happen to a login now. */
 function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, isShared }: LockoutRules) {
   const { logins, isKnown, refusedOf, wasRefused, hasWaited } = history;
   const namesakes = ({ name }: Login) => logins.filter((one) => one.name === name);
   const others = (login: Modelled) => namesakes(login).filter((one) => one !== login && isUnderWay(one));
   const isFull = (login: Modelled) => others(login).length + refusedOf(login.name).length >= maxFailures;
   const withSecret = (login: Modelled) => others(login).filter(({ secret }) => secret === login.secret);
-  /** In progress with the same secret, so that this replica sees it: others may have no slot. */
+  /** The logins in progress with the same secret that this replica sees. Others may have no slot. */
   const doubles = (login: Modelled) =>
     withSecret(login).filter((one) => one.replica === login.replica || (isShared && !one.isBeside));
   const isBeside = (login: Modelled) => doubles(login).length > 0 && hasWaited(login) && history.wasRightHere(login);
-  /** A secret goes out one at a time, unless it was found right in the meantime, or has waited for too long. */
+  /** Whether a secret may be sent twice at a time: it was found right in the meantime, or has waited for too long. */
   function mayDouble(login: Modelled): boolean {
     const withSlot = doubles(login).filter((one) => !(one.isBeside ?? isBeside(one)));
     return (hasWaited(login) || history.wasRightSince(login)) && withSlot.length < maxFailures - 1;
@@ -181,7 +182,7 @@ function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, 
     maxFailures > 1 && !refused.some((one) => one.isBeside) && new Set(refused.map(({ secret }) => secret)).size === 1;
 
   type Rule = (login: Modelled, undecided: readonly Modelled[]) => readonly [boolean, string];
-  /** `undecided`: those that were not decided when the event came, and that it has decided. */
+  /** A rule for a login. `undecided` are the logins that were not decided before this event. */
   const rules: Readonly<Record<LockoutVerdict, Rule>> = {
     sent: (login) => [
       !history.isKnownWrong(login) && (doubles(login).length === 0 || isBeside(login) || mayDouble(login)),
@@ -195,18 +196,18 @@ function createChecks(history: ReturnType<typeof createHistory>, { maxFailures, 
       !isKnown(login) &&
         refusedOf(login.name).length >= maxFailures &&
         !(isShared && isOneSecret(refusedOf(login.name))),
-      'only a secret that is not known to be right is throttled, once more than one secret has used up the refused tries',
+      'only a secret that is not known to be right is throttled, once more than one secret has used up the refused attempts',
     ],
     denied: (...asked) => [
       rules['invalid-credentials'](...asked)[0] || rules.throttled(...asked)[0],
-      'only a secret that was refused, or one that is not known once the refused tries are used up, is denied',
+      'only a secret that was refused, or one that is not known once the refused attempts are used up, is denied',
     ],
     failed: (login, undecided) => [
       hasWaited(login) || undecided.filter(({ name }) => name === login.name).length > maxWaiting,
       'a login fails only after it has waited, or behind many that wait',
     ],
   };
-  /** Who forges records of logins in progress can make others wait. */
+  /** Whether a login may wait. Someone who forges records of logins in progress can make others wait. */
   function mayWait(login: Modelled): boolean {
     const here = namesakes(login).filter((one) => one !== login && one.replica === login.replica);
     const atOnce = here.filter((one) => isWaiting(one) || isUnderWay(one));

@@ -3,7 +3,7 @@ import { connectBehind, extend, startTcpServer, type TcpServer } from './tcp-ser
 export interface ManglingProxyOptions {
   /** A port of 127.0.0.1. */
   readonly target: number;
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly random: () => number;
   /** The share of chunks for the client that are mangled, in [0, 1]. Called for each chunk. */
   readonly share: () => number;
@@ -17,8 +17,8 @@ export interface ManglingProxy extends TcpServer {
   readonly done: ReadonlyMap<string, number>;
 }
 
-/** Earlier chunks that may be inserted again, on any connection. */
-const mostEarlier = 50;
+/** The number of earlier chunks that may be inserted again, on any connection. */
+const maxEarlier = 50;
 
 export async function startManglingProxy(options: ManglingProxyOptions): Promise<ManglingProxy> {
   const done = new Map<string, number>();
@@ -66,7 +66,7 @@ function createMangler(
   };
   const names = Object.keys(changes);
   return (chunk) => {
-    earlier[earlier.length < mostEarlier ? earlier.length : below(mostEarlier)] = chunk;
+    earlier[earlier.length < maxEarlier ? earlier.length : below(maxEarlier)] = chunk;
     const name = random() < share() ? (names[below(names.length)] ?? '') : '';
     if (name !== '') done.set(name, (done.get(name) ?? 0) + 1);
     return changes[name]?.(chunk) ?? chunk;

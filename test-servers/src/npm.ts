@@ -7,7 +7,7 @@ const run = promisify(execFile);
 
 const isOfPackage = (folder: string) => basename(folder) === '.bin' && basename(dirname(folder)) === 'node_modules';
 
-/** What the user of the machine has, without what the runner's own pnpm has put before it. */
+/** The environment of the user of the machine, without the changes of the runner's own pnpm. */
 function machine(): Record<string, string> {
   const own = Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|NODE_ENV$|VITEST)/.test(name));
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => !isOfPackage(folder));

@@ -8,11 +8,11 @@ export interface Operations {
   readonly bindsByDn: ReadonlyMap<string, number>;
   /** Keys are the DNs that connections were bound as; the empty string: anonymous. */
   readonly searchesByDn: ReadonlyMap<string, number>;
-  /** The most connections at once that users had bound on: no more binds of users ran at once. */
-  readonly mostUserConnections: number;
+  /** The maximum number of open connections on which users had bound. Not more binds of users ran concurrently. */
+  readonly maxUserConnections: number;
 }
 
-/** Whose binds are not those of users. */
+/** The accounts whose binds are not binds of users. */
 export interface KnownAccounts {
   /** Operations of connections that are bound as this DN do not count. */
   readonly own: string;
@@ -22,8 +22,8 @@ export interface KnownAccounts {
 interface Counts {
   binds: number;
   searches: number;
-  mostUserConnections: number;
-  /** Open now. */
+  maxUserConnections: number;
+  /** The connections that are open now. */
   readonly userConnections: Set<string>;
   readonly bindsByDn: Map<string, number>;
   readonly searchesByDn: Map<string, number>;
@@ -32,7 +32,7 @@ interface Counts {
 /** Counts in slapd's log (`-d stats`), which has the line of an operation before its answer is sent. */
 export function createOperationCounter(logFile: string, accounts: KnownAccounts): () => Promise<Operations> {
   const counts: Counts = {
-    ...{ binds: 0, searches: 0, mostUserConnections: 0 },
+    ...{ binds: 0, searches: 0, maxUserConnections: 0 },
     ...{ userConnections: new Set(), bindsByDn: new Map(), searchesByDn: new Map() },
   };
   /** The DN that each connection is bound as. */
@@ -46,9 +46,9 @@ export function createOperationCounter(logFile: string, accounts: KnownAccounts)
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) count(line, boundAs, counts, accounts);
-    const { binds, searches, mostUserConnections } = counts;
+    const { binds, searches, maxUserConnections } = counts;
     return {
-      ...{ binds, searches, mostUserConnections },
+      ...{ binds, searches, maxUserConnections },
       bindsByDn: new Map(counts.bindsByDn),
       searchesByDn: new Map(counts.searchesByDn),
     };
@@ -95,7 +95,7 @@ function count(line: string, boundAs: Map<string, string>, counts: Counts, { own
     increase(counts.bindsByDn, newName);
     if (newName === service) return;
     counts.userConnections.add(connection);
-    counts.mostUserConnections = Math.max(counts.mostUserConnections, counts.userConnections.size);
+    counts.maxUserConnections = Math.max(counts.maxUserConnections, counts.userConnections.size);
   } else if (code !== undefined) {
     if (code !== '0') boundAs.set(connection, '');
   } else if (what !== 'ACCEPT' && name !== own) {

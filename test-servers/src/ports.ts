@@ -9,16 +9,16 @@ export const hasIPv6: boolean = Object.values(networkInterfaces()).some((address
 );
 
 /** Linux takes ports above these for outgoing connections, so no client takes the port of a stopped server. */
-const lowest = 15_000;
-const highest = 32_000;
+const minPort = 15_000;
+const maxPort = 32_000;
 
 /**
- * A port that is free on all loopback addresses, for servers that can't bind port 0. No other call returns it while this process
- * lives, in whatever process: its server may start much later, or stop and start again.
+ * Finds a port that is free on all loopback addresses, for servers that can't bind port 0. No other call in any process returns
+ * it while this process lives: its server may start much later, or stop and start again.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(lowest, highest);
+    const port = randomInt(minPort, maxPort);
     // A name of unix(7) that is in no file system, and ends with the process.
     const reservation = await bind({ path: `\0sallyport test port ${port}` });
     if (reservation === undefined) continue;

@@ -23,7 +23,7 @@ export interface Sample {
 export interface Alert {
   readonly state: 'pending' | 'firing';
   readonly labels: Readonly<Record<string, string>>;
-  /** With their templates expanded. */
+  /** The annotations, with their templates expanded. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -77,7 +77,7 @@ type Vector = readonly {
   readonly value: readonly [number, string];
 }[];
 
-/** JSON is YAML. */
+/** Writes the configuration as JSON, which is YAML. */
 function configurationOf({ jobs, interval = '500ms' }: PrometheusOptions): string {
   return JSON.stringify({
     global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },

@@ -4,7 +4,7 @@ import { type RedisOptions, type RedisServer, startRedis, untilInSync } from './
 import { startAll } from './server-process.ts';
 import { waitFor } from './wait-for.ts';
 
-/** The options of a Redis hold for all nodes. */
+/** The options of a cluster. Those of a Redis hold for all nodes. */
 export interface ClusterOptions extends Omit<RedisOptions, 'cluster'> {
   /** Default 3. Fewer can't replace one that fails: a majority must see that it is down. */
   readonly masters?: number;
@@ -14,13 +14,13 @@ export interface ClusterOptions extends Omit<RedisOptions, 'cluster'> {
 
 /** A cluster. Two or three seconds after a master fails, one of its replicas takes its place and its slots. */
 export interface RedisCluster extends AsyncDisposable {
-  /** Those that start as masters come first, in the order of their slots, of which each has as many. */
+  /** The nodes. The first ones start as masters, in the order of their slots, and each has as many slots. */
   readonly nodes: readonly RedisServer[];
   /** `redis://127.0.0.1:PORT` of each node. */
   readonly urls: readonly string[];
   readonly authority: Authority;
   readonly caFile: string;
-  /** Of the default user, on all nodes, if it has one. */
+  /** The password of the default user on all nodes, if it has one. */
   readonly password: string | undefined;
   /** The master of the key's slot, as the first node that runs sees it. */
   masterOf(key: string): Promise<RedisServer>;
@@ -34,9 +34,9 @@ export interface RedisCluster extends AsyncDisposable {
 
 const clusterSettings = {
   'cluster-announce-ip': '127.0.0.1',
-  // In ms: a node that takes longer to answer is down.
+  // A node that takes more milliseconds to answer is down.
   'cluster-node-timeout': '1000',
-  // When slots are lost, the others still serve: large clusters are run so, and it is harder for clients.
+  // When slots are lost, the others still serve: large clusters are run like this, and it is harder for clients.
   'cluster-require-full-coverage': 'no',
   // A replica takes its master's place however old its last news of it, and never moves to another master.
   'cluster-replica-validity-factor': '0',
@@ -74,7 +74,7 @@ async function untilSettled(nodes: readonly RedisServer[], shards: readonly Shar
   const masters = await waitFor(async () => {
     const views = await Promise.all(nodes.map(slotRangesOf));
     const seen = new Set(views.flat().map(({ ports: [master] }) => master));
-    // All views together have as many masters as each one: they agree.
+    // The views agree if all of them together have as many masters as each one.
     const isAgreed = seen.size === shards.length;
     const isWhole = views.every((view) => shards.every((shard) => isComplete(shard, view)));
     return isAgreed && isWhole && (await Promise.all(nodes.map(isServing))).every(Boolean) ? seen : undefined;

@@ -18,7 +18,7 @@ import { startAll, withControls } from './server-process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 import { waitFor } from './wait-for.ts';
 
-/** The options of a Redis hold for all nodes. */
+/** The options of sentinels and their nodes. Those of a Redis hold for all nodes. */
 export interface SentinelsOptions extends Omit<RedisOptions, 'cluster'> {
   /** Default 1. */
   readonly replicas?: number;
@@ -41,7 +41,7 @@ export interface RedisSentinels extends AsyncDisposable {
   readonly nodes: readonly RedisServer[];
   readonly authority: Authority;
   readonly caFile: string;
-  /** Of the default user, on all nodes, if it has one. */
+  /** The password of the default user on all nodes, if it has one. */
   readonly password: string | undefined;
   /** The master that most of all sentinels name. @throws Error if they disagree, or too few of them run */
   master(): Promise<RedisServer>;
@@ -211,7 +211,7 @@ async function configurationOf(folder: string, port: number, options: SentinelOp
   ].join('\n');
 }
 
-/** In ms. The defaults suit a network and make tests slow, and the configuration file can't set them. */
+/** Times in ms. The defaults suit a network and make tests slow, and the configuration file can't set them. */
 const periods = {
   /** Messages by which sentinels find each other, and nodes learn of a new master. Default: every 2 s. */
   'publish-period': 200,

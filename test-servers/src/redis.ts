@@ -18,11 +18,11 @@ export interface RedisOptions {
   readonly requiresClientCertificate?: boolean;
   /** Users besides the default one, in the syntax of ACL files: `user NAME on >PASSWORD ~PATTERN +COMMAND`. */
   readonly users?: readonly string[];
-  /** The default user's; true: a random one. Default: none, so every client may do everything. */
+  /** The password of the default user, or true for a random one. Default: none, so every client may do everything. */
   readonly password?: string | boolean;
   /** More lines of redis.conf, which override ours: `{ maxmemory: '10mb' }`. An empty value is `""`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** It is a node of a cluster, alone and without slots (see `startCluster`). Default false. */
+  /** Whether it is a node of a cluster, alone and without slots (see `startCluster`). Default false. */
   readonly cluster?: boolean;
 }
 
@@ -41,7 +41,7 @@ export interface RedisServer extends RedisProcess {
   readonly tlsUrl: string;
   readonly authority: Authority;
   readonly caFile: string;
-  /** The default user's, if it has one. */
+  /** The password of the default user, if it has one. */
   readonly password: string | undefined;
 }
 
@@ -85,7 +85,7 @@ export interface RedisProcessOptions {
   /** Its working folder, with its configuration, which it may rewrite, its log and its socket. */
   readonly folder: string;
   readonly configuration: string;
-  /** The default user's. */
+  /** The password of the default user, if it has one. */
   readonly password: string | undefined;
 }
 
@@ -141,7 +141,7 @@ function connect(socket: string, password: string | undefined): Redis {
 
 async function answers(socket: string, password: string | undefined): Promise<boolean> {
   const client = new Redis({ ...optionsFor(socket, password), retryStrategy: null, lazyConnect: true });
-  // So it answers, if its user `default` is off.
+  // A server whose user `default` is off refuses this login, and so it answers.
   let isClosedToDefault = false;
   client.on('error', ({ message }) => {
     isClosedToDefault ||= message.includes('NOAUTH');
@@ -160,7 +160,7 @@ function optionsFor(path: string, password: string | undefined) {
   return {
     path,
     ...(password === undefined ? {} : { password }),
-    // In ms: how often a client asks whether the server has read its data. The default is a second.
+    // A client asks after this many milliseconds whether the server has read its data. The default is a second.
     maxLoadingRetryTime: 20,
   };
 }
@@ -168,18 +168,18 @@ function optionsFor(path: string, password: string | undefined) {
 /** Settings that Redis and Sentinel share. */
 export interface ListenerSettings {
   readonly folder: string;
-  /** 0: no listener. */
+  /** The port, or 0 for no listener. */
   readonly port: number;
-  /** 0: no listener. */
+  /** The port for TLS, or 0 for no listener. */
   readonly tlsPort: number;
   readonly authority: Authority;
   readonly requiresClientCertificate: boolean;
-  /** The default user's. */
+  /** The password of the default user, if it has one. */
   readonly password: string | undefined;
 }
 
 export interface RedisSettings extends ListenerSettings {
-  /** The port on which nodes of a cluster talk to each other; undefined: it is in no cluster. */
+  /** The port on which nodes of a cluster talk to each other. It is undefined for a server that is in no cluster. */
   readonly busPort: number | undefined;
   readonly users: readonly string[];
   readonly more: Readonly<Record<string, string>>;
@@ -218,7 +218,7 @@ async function clientCertificateLines(authority: Authority): Promise<string[]> {
   return [`tls-client-cert-file ${certificateFile}`, `tls-client-key-file ${keyFile}`];
 }
 
-/** redis.conf. The lines of `more` come last, so they override the others. */
+/** Writes redis.conf. The lines of `more` come last, so they override the others. */
 export async function redisConfiguration(settings: RedisSettings): Promise<string> {
   const { busPort, users, password, more } = settings;
   return [

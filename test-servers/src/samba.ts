@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Authority, type KeyPair, sharedAuthority } from './certificates.ts';
 import type { Account, LdapServer } from './ldap-tools.ts';
-import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
+import { addEntries, type LdapLogin, modifyEntries } from './ldap-tools.ts';
 import type { LdifEntry } from './ldif.ts';
 import { accepts } from './ports.ts';
 import { createServerProcess, type ServerProcess, withControls } from './server-process.ts';
@@ -42,7 +42,7 @@ export async function startSamba(): Promise<Samba> {
   const server = resources.use(sambaProcess(folder, address, certificate, authority));
   await server.start();
   const administrator = { dn: `CN=Administrator,CN=Users,${suffix}`, password };
-  const login: Login = { url: `ldaps://${address}`, caFile: authority.certificateFile, ...administrator };
+  const login: LdapLogin = { url: `ldaps://${address}`, caFile: authority.certificateFile, ...administrator };
   await modifyEntries(login, passwordSettings);
   const owned = resources.move();
   return withControls(server, owned, {
@@ -74,7 +74,7 @@ export const accountControl = {
   disabled: 0x202,
   /** A normal account whose password never expires. */
   lasting: 0x10200,
-  /** As `lasting`, and its user must log in with a smart card. */
+  /** An account like `lasting`, whose user must log in with a smart card. */
   smartCard: 0x50200,
 } as const;
 

@@ -61,7 +61,7 @@ test('it runs unless it was stopped, killed or frozen', async () => {
   expect(server.isRunning).toBe(false);
 });
 
-test('a server that ends at once is reported, however busy the machine is', async () => {
+test('a server that ends immediately is reported, however busy the machine is', async () => {
   await using folder = await temporaryFolder('process');
   const starts = Array.from({ length: 20 }, async (_, index) => {
     const logFile = join(folder.path, `log${index}`);

@@ -6,7 +6,7 @@ import { extend } from './tcp-server.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface ServerProcessOptions {
-  /** For messages. */
+  /** The name of the server in messages. */
   readonly name: string;
   readonly command: string;
   readonly arguments: readonly string[];
@@ -29,7 +29,7 @@ export interface ServerProcess extends AsyncDisposable {
   kill(): Promise<void>;
   /** Freezes all its threads: the system still accepts connections for it, but nothing answers. */
   hang(): Promise<void>;
-  /** True unless it has ended or is frozen. */
+  /** Whether it runs: it has not ended and is not frozen. */
   readonly isRunning: boolean;
 }
 
@@ -146,7 +146,7 @@ async function isFrozen(pid: number): Promise<boolean> {
 }
 
 /**
- * Starts `count` servers at once. Those that started are disposed with `resources`, also when another one fails to start.
+ * Starts `count` servers concurrently. Those that started are disposed with `resources`, even when another one fails to start.
  *
  * @param start receives 0, 1, 2 …
  */

@@ -15,7 +15,7 @@ export const policies: Readonly<Record<'lockout' | 'expiry' | 'grace' | 'warning
   lockout: `cn=lockout,ou=policies,${suffix}`,
   /** The password expires a day after `pwdChangedTime`. */
   expiry: `cn=expiry,ou=policies,${suffix}`,
-  /** As `expiry`, with a thousand grace logins. */
+  /** A policy like `expiry`, with a thousand grace logins. */
   grace: `cn=grace,ou=policies,${suffix}`,
   /** The password expires a year after `pwdChangedTime`; the warning comes from one second after it. */
   warning: `cn=warning,ou=policies,${suffix}`,
@@ -60,7 +60,7 @@ export function slapdConfiguration(settings: SlapdSettings): string {
     'index objectClass,uid,cn,member,memberUid eq',
     'overlay memberof',
     'overlay ppolicy',
-    // By default, a locked user hears only that the password is wrong.
+    // By default, a locked user learns only that the password is wrong.
     'ppolicy_use_lockout',
     'access to attrs=userPassword by anonymous auth by * none',
     `access to filter=(description=${locksHidden}) attrs=pwdAccountLockedTime,pwdChangedTime by * none`,

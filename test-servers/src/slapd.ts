@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Authority, type KeyPair, sharedAuthority } from './certificates.ts';
 import type { Account, LdapServer } from './ldap-tools.ts';
-import { addEntries, type Login, modifyEntries } from './ldap-tools.ts';
+import { addEntries, type LdapLogin, modifyEntries } from './ldap-tools.ts';
 import { createOperationCounter, type Operations } from './operations.ts';
 import { newPassword } from './passwords.ts';
 import { freePort, hasIPv6, reaches } from './ports.ts';
@@ -15,13 +15,13 @@ export interface SlapdOptions {
   readonly authority?: Authority;
   /** Default: one of the authority for localhost, 127.0.0.1 and ::1. */
   readonly certificate?: KeyPair;
-  /** The most entries of a search, before it ends with code 4. Default 500, as in Debian. */
+  /** The maximum number of entries of a search, which then ends with code 4. Default 500, as in Debian. */
   readonly sizeLimit?: number;
   /** Default false: only the service account reads. */
   readonly anonymousRead?: boolean;
-  /** True: clients must present a certificate of the authority. Default false. */
+  /** Whether clients must present a certificate of the authority. Default false. */
   readonly requiresClientCertificate?: boolean;
-  /** False: no log, which is faster, and `operations` throws. Default true. */
+  /** Whether operations are counted. Without the log it is faster, and `operations` throws. Default true. */
   readonly countsOperations?: boolean;
 }
 
@@ -45,7 +45,11 @@ export async function startSlapd(options: SlapdOptions = {}): Promise<Slapd> {
   const authority = options.authority ?? (await sharedAuthority());
   const [port, ldapsPort] = [await freePort(), await freePort()];
   const files: Files = { folder, socket: join(folder, 'ldapi'), logFile: join(folder, 'log') };
-  const manager: Login = { url: `ldapi://${encodeURIComponent(files.socket)}`, dn: managerDn, password: newPassword() };
+  const manager: LdapLogin = {
+    url: `ldapi://${encodeURIComponent(files.socket)}`,
+    dn: managerDn,
+    password: newPassword(),
+  };
   await writeConfiguration(folder, authority, manager.password, options);
   const urls = [...listeners('ldap', port), ...listeners('ldaps', ldapsPort)];
   const server = resources.use(slapdProcess(files, [...urls, manager.url], options));

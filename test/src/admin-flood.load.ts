@@ -7,14 +7,14 @@ import { authenticated, startScriptedBackend } from './testing/scripted-backend.
 import { randomToken } from './testing/tokens.ts';
 
 interface Slowest {
-  /** Milliseconds. */
+  /** The maximum number of milliseconds without an answer. */
   readonly review: number;
   readonly livez: number;
-  /** MiB. */
+  /** The memory in MiB. */
   readonly memory: number;
 }
 
-/** Asks for reviews and for `/livez`, one after the other, for so many milliseconds. */
+/** Sends reviews and requests for `/livez`, one after the other, for this number of milliseconds. */
 async function measure(duration: number): Promise<Slowest> {
   const slowest = { review: 0, livez: 0, memory: 0 };
   const took = async (ask: () => Promise<unknown>): Promise<number> => {
@@ -69,7 +69,7 @@ test.each([
   const growth = flooded.memory - calm.memory;
   const figures = (slowest: Slowest) => `review ${slowest.review.toFixed()} ms, /livez ${slowest.livez.toFixed()} ms`;
   console.log(`slowest ${figures(flooded)}; calm ${figures(calm)}; memory grew by ${growth.toFixed()} MiB`);
-  // The bounds are 50 ms, or what it was before the flood, and 30 MiB.
+  // The limits are 50 ms, or the time before the flood, and 30 MiB.
   expect(flooded.review).toBeLessThan(5 * Math.max(50, calm.review));
   expect(flooded.livez).toBeLessThan(5 * Math.max(50, calm.livez));
   expect(growth).toBeLessThan(5 * 30);

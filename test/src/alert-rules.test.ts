@@ -6,7 +6,7 @@ const tests = await ruleTests();
 const alerts = alertsOf(files);
 const names = alerts.map(({ alert }) => alert).sort();
 
-/** The entries of the runbook: the text below each heading of its section, by heading. */
+/** Reads the entries of the runbook: the text below each heading of its section, by heading. */
 async function readRunbook(): Promise<ReadonlyMap<string, string>> {
   const [, section = ''] = (await readDocument('docs/operations.md')).split(/^## Alerts\n/m);
   const [alertsOnly = ''] = section.split(/^## /m);
@@ -30,7 +30,7 @@ describe('rules for Prometheus', () => {
     const cases = texts.split(/^ {2}- name: /m).slice(1);
     for (const alert of names) {
       const own = cases.filter((one) => one.startsWith(`"${alert} `));
-      // What is expected of each look at it, in order: whether it fires.
+      // These are the expected results of all looks at the alert, in order: whether it fires.
       const looks = own.map((one) =>
         one
           .split('- expr: ALERTS')
@@ -56,7 +56,7 @@ describe('the runbook', () => {
     expect(labels.severity).toMatch(/^(critical|warning)$/);
     expect(annotations.summary).toMatch(/^.{20,120}$/);
     expect(annotations.description).toMatch(/^[A-Z{].{60,300}\.$/);
-    // GitHub makes the anchor of a heading so.
+    // GitHub makes the anchor of a heading in this way.
     expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
     const entry = (await readRunbook()).get(alert);
     for (const part of ['**Means**', '**Users**', '**Look**', '**Fix**']) expect(entry).toContain(part);

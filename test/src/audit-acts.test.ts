@@ -11,7 +11,7 @@ import { secret, sha256 } from './testing/tokens.ts';
 
 const actsOf = (lines: readonly AuditLine[]): AuditLine[] => lines.filter(({ event }) => event !== undefined);
 
-/** Until the trail has that many acts. */
+/** Waits until the trail has this number of acts. */
 const untilActs = (gateway: Gateway, count: number): Promise<AuditLine[]> =>
   waitFor(async () => {
     const acts = actsOf(await readTrailSoFar(gateway.folder));
@@ -31,7 +31,7 @@ test('each replica writes once who blocked, unblocked, unlocked and revoked, whe
     ['block', '--user', 'robot:ci', '--for', '1h', '--by', 'eve', '--reason', 'laptop "stolen"'],
     ['unblock', '--user', 'robot:ci', '--by', 'zoë'],
     ['revoke', '--token', '--by', 'eve', '--reason', 'leaked'],
-    // Nothing was locked.
+    // No one was locked out.
     ['unlock', '--user', 'robot:ci', '--by', 'eve', '--reason', 'new password'],
   ]) {
     expect(await operator.run(words, token)).toMatchObject({ code: words[0] === 'unlock' ? 3 : 0 });
@@ -67,7 +67,7 @@ test('each replica writes once who blocked, unblocked, unlocked and revoked, whe
   await untilStopped(one, 5);
   await untilStopped(other, 5);
 
-  // One that starts later learns of what is still remembered, also of what was done while no gateway ran, and marks that.
+  // A replica that starts later learns of what is still remembered, even of acts while no gateway ran, and marks that.
   await operator.run(['block', '--jti', '7', '--for', '1h', '--by', 'eve']);
   await using late = await startGateway({ config, env });
   const learned = await untilActs(late, 5);

@@ -15,7 +15,7 @@ test('a standard output that no one reads delays no answer', async () => {
   await using silent = await startGateway({ config: { authenticators } });
   await using gateway = await startGateway({
     config: { audit: { output: 'stdout' }, authenticators },
-    unreadStdout: true,
+    pausesStdout: true,
   });
   using client = http1Client(gateway.url);
   using other = http1Client(silent.url);
@@ -38,7 +38,7 @@ test('a standard output that no one reads delays no answer', async () => {
   const show = (of: readonly number[]) =>
     `mean ${(sum(of) / of.length).toFixed(2)} ms, worst ${worst(of).toFixed(1)} ms`;
   console.info(`trail that no one reads: ${show(times.audited)}; no trail: ${show(times.silent)}`);
-  // Promised are 50 ms: five times that, beyond what a machine with other things to do takes without a trail.
+  // The promise is 50 ms. The limit is five times that, on top of the time of a busy machine without a trail.
   expect(worst(times.audited) - worst(times.silent)).toBeLessThan(250);
   gateway.readStdout();
 });

@@ -10,7 +10,7 @@ import { authenticated, type ScriptedBackend, startScriptedBackend } from './tes
 import { sum } from './testing/sum.ts';
 import { randomToken } from './testing/tokens.ts';
 
-/** Bytes that wait before lines are dropped. Pipes hold far less. */
+/** The number of bytes that may wait before lines are dropped. Pipes hold far less. */
 const capacity = 8 * 1024 * 1024;
 
 /** A name that makes a line so long that some hundred lines exceed the capacity. The search for secrets skips its dots. */
@@ -29,7 +29,7 @@ async function droppedBy(gateway: Gateway): Promise<number> {
 
 const sumOfDropped = (lines: readonly AuditLine[]) => sum(lines.map(({ dropped = 0 }) => dropped));
 
-/** Which process wrote a line; `torn` when it is only the beginning of one. */
+/** Finds the process that wrote a line. It is `torn` if the line is only the beginning of one. */
 function bootOf(line: string): string {
   try {
     return (JSON.parse(line) as AuditLine).boot;
@@ -47,11 +47,11 @@ async function reconfigure(gateway: Gateway, config: Config): Promise<void> {
 /** Asks until lines are dropped. */
 async function untilDropped(gateway: Gateway, client: Client): Promise<void> {
   const load = startLoad(client, 8);
-  // Looks at the metrics once lines may be dropped soon: each look takes as long as several reviews.
+  // This reads the metrics only when lines may be dropped soon: a scrape takes as long as several reviews.
   await waitFor(async () => load.answered() > 200 && (await droppedBy(gateway)) > 5, 'lines to be dropped');
   await load.stop();
   expect(load.problems()).toEqual([]);
-  // A line is its name and some hundred bytes.
+  // A line has the name and some hundred bytes.
   expect(load.answered() * (longName.length + 1_000)).toBeGreaterThan(capacity);
 }
 
@@ -89,13 +89,13 @@ test('SIGHUP under load: the trail goes on in a new file, and no line is lost, s
 test('with a standard output that no one reads, dropped lines are counted and reported', async () => {
   const backend = await backendOf(longName);
   const config = { audit: { output: 'stdout' }, authenticators: [backend.authenticator('corp')] };
-  await using gateway = await startGateway({ config, unreadStdout: true });
+  await using gateway = await startGateway({ config, pausesStdout: true });
   using client = http1Client(gateway.url);
   await untilDropped(gateway, client);
   expect(
     await gateway.waitForLog('audit lines wait or are dropped: the output is full, fails or is too slow'),
   ).toMatchObject({ level: 'warn' });
-  // Lines of the last reviews are made some milliseconds later, or when a config is taken in.
+  // Lines of the last reviews are written some milliseconds later, or when a config is loaded.
   await reconfigure(gateway, { ...config, server: { reviewTimeout: '9s' } });
   const dropped = await droppedBy(gateway);
   gateway.readStdout();
@@ -111,9 +111,9 @@ test('with a standard output that no one reads, dropped lines are counted and re
 test('the end does not wait for a standard output that no one reads', async () => {
   const backend = await backendOf(longName);
   const config = { audit: { output: 'stdout' }, authenticators: [backend.authenticator('corp')] };
-  await using gateway = await startGateway({ config, unreadStdout: true });
+  await using gateway = await startGateway({ config, pausesStdout: true });
   using client = http1Client(gateway.url);
-  // More than a pipe holds.
+  // This is more than a pipe holds.
   for (let time = 0; time < 50; time++) await review(client, randomToken());
   await gateway.stop();
   const lost = 'audit lines lost: they could not be written before the trail was closed';
@@ -134,7 +134,7 @@ test('on a full disk answers go on, and lines that wait at the end are counted a
   await gateway.waitForLog('audit trail recovered: all waiting lines are written');
   await reconfigure(gateway, onFullDisk);
   for (let time = 0; time < 3; time++) await review(client, randomToken());
-  // The trail ends.
+  // The trail ends here.
   await reconfigure(gateway, { authenticators });
   const lost = 'audit lines lost: they could not be written before the trail was closed';
   expect(await gateway.waitForLog(lost)).toMatchObject({ level: 'warn', lines: 3 });
@@ -166,7 +166,7 @@ test('killed under load: at most the last line is torn, and the next start ends 
     if (trail.endsWith('\n')) {
       await appendFile(join(folder, 'audit.log'), last.slice(0, 40 + 120 * round));
     }
-    // Each process left a torn line, behind all lines of its own.
+    // Each process left a torn line after all its own lines.
     const boots = (await readFile(join(folder, 'audit.log'), 'utf8')).split('\n').map(bootOf);
     const ends = boots.filter((boot, at) => boot !== boots[at + 1]);
     expect(ends.filter((_, at) => at % 2 === 1)).toEqual(Array.from({ length: round + 1 }, () => 'torn'));

@@ -4,7 +4,7 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { auditLines, findGaps, readTrail, readTrailSoFar } from './testing/audit-trail.ts';
 import { sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
-import { down, failed, refused } from './testing/chain.ts';
+import { down, failed, refusal } from './testing/chain.ts';
 import { http1Client, review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { temporaryFolder } from './testing/folder.ts';
@@ -28,7 +28,7 @@ test('a line for each outcome, with who asked, who decided, and the answer of ev
 
   const [yes, no, unknown, unchecked] = [awkwardToken(), randomToken(), randomToken(), randomToken()];
   const forged = 'ja\u202ene"}\n{"time":"1"\u0085';
-  // The identity policy would refuse a line end: what is let in can have quotes, and characters that no one sees.
+  // The identity policy would refuse a line end. An accepted name can have quotes and invisible characters.
   const quoted = 'ja\u200bne"},{"time":"1"';
   backend.answer(
     yes,
@@ -88,7 +88,7 @@ test('a line for each outcome, with who asked, who decided, and the answer of ev
   ]);
   expect(lines[0]?.fingerprint).toBe(lines[1]?.fingerprint);
   expect(lines[0]?.fingerprint).not.toBe(lines[2]?.fingerprint);
-  // The ids of the log are those of the trail.
+  // The ids of the log are the ids of the trail.
   const logged = gateway.output.lines.filter(({ msg }) => msg === 'token review').map((line) => line.review);
   expect(logged).toEqual(lines.map((line) => line.review));
   expect((await stat(join(gateway.folder, 'audit.log'))).mode & 0o777).toBe(0o600);
@@ -118,7 +118,7 @@ test('reports that an earlier answer was used, and why; processes with one seali
     username: 'jane',
     asked: [{ authenticator: 'corp', answer: 'authenticated', cached: 'stale', error: 'unavailable' }],
   });
-  // The command is another process with the same keys, as another replica is.
+  // The command is another process with the same keys, like another replica.
   const command = ['audit', 'fingerprint', '--config', 'gateway.yaml'];
   const { code, stdout } = await runCommand(command, { cwd: one.gateway.folder }, `${token}\n`);
   expect([code, stdout.split('\n')[0], stdout.split('\n').length]).toEqual([0, stale.fingerprint, 3]);
@@ -141,7 +141,7 @@ test('on standard output the trail is alone, without the log', async () => {
 
 test('a file that cannot be opened stops the start, and is refused at a reload; no line is lost', async () => {
   const backend = await startScriptedBackend();
-  backend.answerOthers(refused);
+  backend.answerOthers(refusal);
   const authenticators = [backend.authenticator('corp')];
   const config = (output: string) => ({ audit: { output }, authenticators });
   await using gateway = await startGateway({ config: config('audit.log') });

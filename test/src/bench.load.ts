@@ -12,7 +12,7 @@ import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 
 /**
- * A short `pnpm bench`. Only ratios of the same round are judged, at five times what the bench is held to. With 5 rounds the
+ * A short `pnpm bench`. Only ratios of the same round are checked, at five times the limit of the bench. With 5 rounds the
  * median of the ratios went from 0.8 to 1.5, with 15 of them from 1.0 to 1.3.
  */
 const resources = new AsyncDisposableStack();

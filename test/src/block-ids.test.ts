@@ -73,7 +73,7 @@ test('an answer that a replica finds in Redis has the ids too, also very long on
     stderr: expect.stringMatching(/--jti is very long: is it a whole token\?/),
   });
   expect(blocked.stdout).toContain(`unblock --jti ${name} `);
-  // What the command printed is as good as the id itself.
+  // The printed id is as good as the id itself.
   expect(await operator.run(['unblock', '--jti', String(name)])).toMatchObject({ code: 0, stderr: '' });
   expect(await review(late, token)).toEqual(passes[0]);
 });

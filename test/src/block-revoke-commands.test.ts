@@ -32,7 +32,7 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
     ...{ unreadable: [], problems: [] },
     replicas: { ...done, entry: { ...entry, action: 'revoke', reason: 'lost' } },
   });
-  // The token first: else a gateway could ask, and keep the answer, in between.
+  // The token is revoked first. Otherwise a gateway could ask in between, and cache the answer.
   const { revokedAt } = await stored(token);
   expect(Date.parse(revokedAt)).toBeLessThanOrEqual(Date.parse(String(revoked.replicas.entry.at)));
   const block = { ...done, entry: { ...entry, action: 'block' } };
@@ -41,7 +41,7 @@ test('-o json has the entry, who has confirmed, and the tokens', async () => {
   expect(again).toEqual({ ...block, before: { ...entry, action: 'block' } });
   const { at, until } = again.entry as { at: string; until: string };
   expect(Date.parse(until) - Date.parse(at)).toBe(3_600_000);
-  // No user is unblocked who is not blocked, and the one that may be meant is named.
+  // A user who is not blocked is not unblocked, and the user who may be meant is named.
   expect(await operator.run(['unblock', '--user', 'robot:ic'])).toEqual({
     ...{ code: 1, stdout: '' },
     stderr: `sallyport: user robot:ic is not blocked. Did you mean user robot:ci? To list all blocks: npx -y pnpm@10 sallyport blocks --config ${operator.config}\n`,
@@ -102,7 +102,7 @@ describe('without a gateway', () => {
         /^sallyport: nothing was done: --(user jane|group dev) begins with no prefix of this config/,
       );
       const lines = [...candidates, `${name} --exact`].map((candidate) => `\n  ${option} ${candidate}`);
-      // Of users, what each authenticator says follows, as a comment for a shell.
+      // For users, the answer of each authenticator follows as a comment for a shell.
       expect(stderr.replaceAll(/ +# not known: [\w-]+/g, '').endsWith(`Write one of these:${lines.join('')}\n`)).toBe(
         true,
       );
@@ -117,7 +117,7 @@ describe('without a gateway', () => {
       expect(exact.stdout).toContain('\nno gateway is running on this Redis: it takes effect when one starts.\n');
       expect(exact.stdout).toContain(`sallyport unblock ${subject.join(' ')} --exact --config ${operator.config}\n`);
     }
-    // Nothing came of those that were refused.
+    // The refused commands had no effect.
     expect(await operator.json('blocks')).toMatchObject({ blocks: [{ name: 'dev' }, { name: 'jane' }] });
     expect(await operator.run(['unblock', '--user', 'jane', '--exact'])).toMatchObject({ code: 0 });
   });

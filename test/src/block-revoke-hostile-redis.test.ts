@@ -9,7 +9,7 @@ import { scrape } from './testing/scrape.ts';
 import { sum } from './testing/sum.ts';
 
 const tokens = await redisForFile();
-// A busy machine is no outage of the Redis that has the tokens.
+// A busy machine is not an outage of the Redis that has the tokens.
 const patient = { timeout: '9s', options: { url: tokens.url, commandTimeout: '4s' } };
 const authenticators = [cachedRobots(tokens.url, patient)];
 const newToken = (username: string, more: object = {}) => issue(() => tokens, { username, ...more });
@@ -19,7 +19,7 @@ const list = 'sallyport:{revocations}:list';
 const revision = 'sallyport:{revocations}:revision';
 const replicasKey = 'sallyport:{revocations}:replicas';
 
-/** Fills the memory with foreign data until it takes no more. */
+/** Fills the memory with foreign data until it accepts no more. */
 async function fillWithForeign(redis: RedisServer): Promise<void> {
   for (let count = 0; ; count++) {
     const isSet = redis.client().set(`foreign:${count}`, 'x'.repeat(50_000));
@@ -27,14 +27,14 @@ async function fillWithForeign(redis: RedisServer): Promise<void> {
   }
 }
 
-/** What clients send counts as memory, too, and that varies: from now on it stays full. */
+/** Keeps the memory full: what clients send counts as memory, too, and that varies. */
 async function stayFull(redis: RedisServer): Promise<void> {
   const used = Number(/^used_memory:(\d+)/m.exec(await redis.client().info('memory'))?.[1]);
   await redis.client().config('SET', 'maxmemory', String(used - 500_000));
   await expect(redis.client().set('probe', 'x')).rejects.toThrow(/^OOM/);
 }
 
-/** Every command that stops a user, and what replicas say then. */
+/** Runs every command that stops a user, and checks the answers of replicas. */
 async function expectStopped({ operator, gateways, ask }: Replicas): Promise<void> {
   const full = /^sallyport: the memory of the cache Redis is full, so the entry was written above its maxmemory/;
   const [token, robot] = [await newToken('ci'), isRobot('ci')];
@@ -106,7 +106,7 @@ describe('with a cache Redis', () => {
         const [fields, heard] = await Promise.all([list, replicasKey].map((one) => client.hlen(one).catch(() => 0)));
         return (await client.type(key)) !== wrong && fields !== 0 && heard === 2;
       }, `${key} to be as it was`);
-      // That commands remove each of the keys is held by the tests of the revocation list.
+      // The tests of the revocation list prove that commands remove each of the keys.
       if (key !== list) continue;
       const { code, stdout } = await operator.run(['block', '--user', 'robot:cd', '--for', '1h']);
       expect([code, stdout]).toEqual([0, expect.stringContaining('\nconfirmed by 2 of 2 replicas.\n')]);

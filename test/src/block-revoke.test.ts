@@ -12,7 +12,7 @@ const both = (one: object): object[] => [one, one];
 const redis = await redisForFile();
 const newToken = (username: string, more: object = {}) => issue(() => redis, { username, ...more });
 
-/** The least rights, as docs/redis.md gives them. Gateways and commands have no others. */
+/** The minimal rights, as docs/redis.md lists them. Gateways and commands have no others. */
 const [line = ''] = await documentedLines('The cache');
 const password = randomToken();
 const limited = await redisForFile({ users: [line.replace('>PASSWORD', `>${password}`)] });
@@ -20,18 +20,18 @@ const login = { url: limited.url, ...loginOf(line, 'secrets') };
 const config = replicasConfig([cachedRobots(redis.url)], login);
 const files = { secrets: password };
 
-/** Two gateways. Each test has users of its own. */
+/** These are two gateways. Each test has users of its own. */
 let replicas: Replicas;
 beforeAll(async () => {
   replicas = await startReplicas(2, config, files);
 });
 afterEach(async () => {
-  // Redis refused nothing for want of a right.
+  // Redis refused nothing because of a missing right.
   expect(await limited.client().call('ACL', 'LOG')).toEqual([]);
 });
 afterAll(() => replicas[Symbol.asyncDispose]());
 
-/** Without a word to the gateways, so that only what they have cached lets it pass. */
+/** Deletes a record without telling the gateways, so that only their cached answers accept the token. */
 async function deleteRecord(token: string): Promise<void> {
   expect(await redis.client().del(recordKey(token))).toBe(1);
 }
@@ -61,7 +61,7 @@ test('a block of a user, a group or a token keeps out what a cache has let in, u
       const row = `${name.replace(' ', ' +')} +\\S+Z +\\d+m +eve +\\S+Z +stolen\n`;
       const listed = await operator.run(['blocks']);
       expect(listed).toMatchObject({ code: 0, stderr: '' });
-      // Those of other tests may be in it, too.
+      // The sessions of other tests may be in it, too.
       expect(listed.stdout).toMatch(new RegExp(`^KIND +NAME +UNTIL +REMAINING +BY +AT +REASON\n(.*\n)*${row}`));
     }
     const unblocked = await operator.run(['unblock', ...subject], token);
@@ -115,12 +115,12 @@ test('after revoke the backend is asked again about a user, a token or all users
   const revokedAt = expect.stringMatching(/Z$/);
   expect(await stored('bob')).toMatchObject({ revokedAt, revokedBy: 'eve', revokedReason: 'left' });
   expect(await stored('dan')).toMatchObject({ revokedAt });
-  // The cached answers of others are as they were.
+  // The cached answers of others have not changed.
   expect([await ask(tokenOf('ann')), await ask(tokenOf('cleo'))]).toEqual([
     both(isRobot('ann')),
     both(isRobot('cleo')),
   ]);
-  // Its record is gone, so there is no token to revoke; what is cached of it is forgotten all the same.
+  // Its record is gone, so there is no token to revoke, but its cached answers are forgotten.
   expect(await operator.run(['revoke', '--user', 'robot:ann'])).toEqual({
     code: 3,
     stdout: expect.stringMatching(/^0 tokens revoked\.\nReplicas forget .*\nconfirmed by 2 of 2 replicas\.\n/),

@@ -1,6 +1,6 @@
 import { startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { sealingKey, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
+import { sealingKey, startCacheGateway, startCacheReplicas } from './testing/cache-gateway.ts';
 import { startPeople } from './testing/ldap-gateway.ts';
 import { sum } from './testing/sum.ts';
 
@@ -12,7 +12,7 @@ test('a token that many ask about costs the directory one login for each replica
   const { token, dn } = people.alice;
   const isAlice = { authenticated: true, user: { username: 'corp:alice', groups: ['corp:k8s-admins'] } };
   const logins = async () => (await people.slapd.operations()).bindsByDn.get(dn) ?? 0;
-  await using all = await startReplicas(2, setup);
+  await using all = await startCacheReplicas(2, setup);
   const asked = Array.from({ length: 300 }, (_, index) => all.replicas[index % 2]?.ask(token));
   expect(await Promise.all(asked)).toEqual(asked.map(() => isAlice));
   const cost = await logins();
@@ -23,7 +23,7 @@ test('a token that many ask about costs the directory one login for each replica
 
   await using next = await startCacheGateway(setup);
   for (const _ of [1, 2]) expect(await next.ask(token)).toEqual(isAlice);
-  // The first came from Redis, the second no more.
+  // The first answer came from Redis, and the second did not.
   expect([await logins(), await next.lookups('redis', 'hit'), await next.lookups('memory', 'hit')]).toEqual([
     cost,
     1,

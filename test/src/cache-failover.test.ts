@@ -26,7 +26,7 @@ describe('answers stay right, and are shared again', () => {
     await using cluster = await startCluster();
     await using pair = await startPair({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) });
     await pair.untilShared();
-    // The one that has the revocation list: by it replicas find out whether Redis is healthy.
+    // This is the node with the revocation list, by which replicas find out whether Redis is healthy.
     const old = await cluster.masterOf('{revocations}');
     await old.kill();
     await pair.ask();

@@ -1,14 +1,20 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { expect, test } from 'vitest';
-import { type CacheGateway, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
-import { down, no, refused, unavailable } from './testing/chain.ts';
+import {
+  type CacheGateway,
+  sealingKey,
+  shared,
+  startCacheGateway,
+  startCacheReplicas,
+} from './testing/cache-gateway.ts';
+import { corpUnavailable, down, no, refusal } from './testing/chain.ts';
 import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
 
 let users = 0;
 
-/** One user has eight answers at most, and these tests need more. */
+/** Makes a token of a new user: one user has at most eight answers, and these tests need more. */
 function tokenOfNewUser(backend: ScriptedBackend): string {
   const token = randomToken();
   users += 1;
@@ -44,11 +50,11 @@ test('sealing keys are changed step by step over two replicas, and no answer is 
   const backend = await startScriptedBackend();
   const [a, b] = [sealingKey(), sealingKey()];
   const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [a] };
-  await using all = await startReplicas(2, setup);
+  await using all = await startCacheReplicas(2, setup);
   const [one, other] = all.replicas as [CacheGateway, CacheGateway];
   const pair = { backend, redis, one, other };
   const cached: string[] = [];
-  /** An answer of the first replica that the other one is not asked for until the next step. */
+  /** Makes an answer of the first replica. The other one is not asked for it until the next step. */
   const keepOne = async () => {
     const token = tokenOfNewUser(backend);
     const before = await cachedAnswers(redis);
@@ -62,7 +68,7 @@ test('sealing keys are changed step by step over two replicas, and no answer is 
     [a, b],
     [b, a],
   ]) {
-    // In the middle of each step the replicas differ.
+    // The replicas differ in the middle of each step.
     await one.reconfigure({ keys });
     expect([keys.length, await callsForEachOther(pair)]).toEqual([2, 6]);
     await other.reconfigure({ keys });
@@ -70,7 +76,7 @@ test('sealing keys are changed step by step over two replicas, and no answer is 
     await keepOne();
   }
   const [underA, underAToo, underB] = cached as [string, string, string];
-  // Sealed under the old key, which both still open.
+  // This answer is sealed under the old key, which both replicas still open.
   expect(await other.ask(underA)).toMatchObject({ authenticated: true });
   expect(backend.callsOf(underA)).toHaveLength(1);
   await one.reconfigure({ keys: [b] });
@@ -79,13 +85,13 @@ test('sealing keys are changed step by step over two replicas, and no answer is 
   expect(await callsForEachOther(pair)).toBe(6);
   expect(await other.ask(underB)).toMatchObject({ authenticated: true });
   expect(backend.callsOf(underB)).toHaveLength(1);
-  // What is under the old key alone is asked anew, and is right all the same.
+  // Answers that are only under the old key are asked for again, and are right.
   expect(await other.ask(underAToo)).toMatchObject({ authenticated: true });
   expect(backend.callsOf(underAToo)).toHaveLength(2);
   expect(await other.lookups('redis', 'invalid')).toBe(0);
 });
 
-/** Milliseconds that an attacker who writes to Redis asks for a forgery to stay there. */
+/** Milliseconds for which an attacker who writes to Redis wants a forgery to stay there. */
 const long = 600_000;
 
 test('who can write to Redis lets no one in by a record that was moved, changed or made up', async () => {
@@ -93,7 +99,7 @@ test('who can write to Redis lets no one in by a record that was moved, changed 
   const backend = await startScriptedBackend();
   const setup = { authenticators: [shared(backend, 'corp')], redis: { url: redis.url }, keys: [sealingKey()] };
   await using gateway = await startCacheGateway(setup);
-  /** A new token, and the key and the value of the positive entry that Redis has for it. */
+  /** Makes a token. @returns it with the key and the value of its positive entry in Redis */
   const keep = async () => {
     const [token, before] = [tokenOfNewUser(backend), await cachedAnswers(redis)];
     expect(await gateway.ask(token)).toMatchObject({ authenticated: true });
@@ -110,13 +116,13 @@ test('who can write to Redis lets no one in by a record that was moved, changed 
     { ...(await keep()), forgery: known.value },
     { ...(await keep()), forgery: JSON.stringify(forged) },
   ];
-  for (const answer of [refused, down]) {
+  for (const answer of [refusal, down]) {
     for (const { key, forgery } of forgeries) await redis.client().set(key, forgery, 'PX', long);
     await using replica = await startCacheGateway(setup);
     for (const { token } of forgeries) {
       backend.answer(token, answer);
-      // They are not used as stale answers either.
-      expect(await replica.ask(token)).toEqual(answer === down ? unavailable : no);
+      // The entries are not used as stale answers either.
+      expect(await replica.ask(token)).toEqual(answer === down ? corpUnavailable : no);
     }
     expect(await replica.lookups('redis', 'invalid')).toBe(forgeries.length);
     expect(await replica.ask(known.token)).toMatchObject({ authenticated: true });

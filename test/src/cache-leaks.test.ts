@@ -43,7 +43,7 @@ test('no token, password, key or user name is in Redis or in a metric', async ()
 
   const contents = await contentsOf(redis);
   expect(contents.match(/^sallyport:cache:/gm)).toHaveLength(7);
-  // Names are found in any encoding, too: an answer is not to be read there.
+  // Names are found in any encoding, so that no one can read an answer there.
   const names = ['robot-of-ada-lovelace', 'kubernetes.default.svc', 'k8s-admins'];
   expect(findLeaks(contents, [...secretsInUse(), ...names])).toEqual([]);
   expect(contents).not.toMatch(/alice/);

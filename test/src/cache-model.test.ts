@@ -3,12 +3,12 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CacheSetup, sealingKey, shared, startCacheGateway, startReplicas } from './testing/cache-gateway.ts';
+import { type CacheSetup, sealingKey, shared, startCacheGateway, startCacheReplicas } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { randomToken } from './testing/tokens.ts';
 
-/** Milliseconds: short, so that answers end while the test looks. */
+/** Lifetimes in milliseconds. They are short, so that answers end during the test. */
 const lifetimes = { authenticatedTtl: 2_000, rejectedTtl: 300, unknownTtl: 300, staleTtl: 2_000 };
 
 const users = ['jane', 'john'];
@@ -57,18 +57,18 @@ const step = fc.oneof(
   })),
 );
 
-/** Two gateways and one Redis: what is done to them is checked by the model. */
+/** Starts two gateways and one Redis. The model checks what is done to them. */
 async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
   const model = createCacheModel(lifetimes);
   const cache = Object.fromEntries(Object.entries(lifetimes).map(([name, time]) => [name, `${time}ms`]));
   const authenticators = [shared(backend, 'corp', cache, { circuit: { minimumCalls: 1_000_000 } })];
   const setup: CacheSetup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()] };
-  const gateways = [...(await startReplicas(2, setup)).replicas];
-  // When a replica has read the list last is not seen from here.
+  const gateways = [...(await startCacheReplicas(2, setup)).replicas];
+  // The test does not see when a replica last read the list.
   const facts = gateways.map(() => newReplicaFacts(0, Number.POSITIVE_INFINITY));
   const at = <One>(all: readonly One[], index: number): One => all[index] as One;
 
-  /** What the backend says is made when it is asked, since a positive answer may carry its end. */
+  /** Makes the answer of the backend when it is asked, since a positive answer may carry its end. */
   function prepare(asked: string) {
     const given = model.ask(asked, Date.now());
     if (model.isDown) backend.answer(asked, { kind: 'throw', code: 'unavailable' });
@@ -105,12 +105,12 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
       const choice = { user: ['--user', name], token: ['--token'], all: ['--all'], group: ['--group', name] }[kind];
       const run = [action, ...choice, ...(action === 'block' ? ['--for', '1h'] : []), '--config', 'gateway.yaml'];
       const { code } = await runCommand(run, { cwd: at(gateways, 0).gateway.folder }, kind === 'token' ? name : '');
-      // 3: no token was issued, and every replica has forgotten what it had cached.
+      // It exits with 3 if no token was issued, and every replica has forgotten what it had cached.
       if (code !== 0 && code !== 3) return;
       for (const { known } of facts) known.add(entry);
       model.doubted.delete(entry);
     },
-    /** Until all that is cached has ended; and a token that ends before any cache would let go of it. */
+    /** Waits until all that is cached has ended, and makes a token that ends before any cache forgets it. */
     async outlast(): Promise<void> {
       const [short, user] = [randomToken(), { kind: 'authenticated', username: 'ada', groups: [] } as const];
       model.set(short, { ...user, lifetime: 1_000 });
@@ -122,14 +122,14 @@ async function startDriver(backend: ScriptedBackend, redis: RedisServer) {
       const last = Math.max(...model.given.map((given) => given.at));
       await waitFor(() => Date.now() >= last + lifetimes.authenticatedTtl, 'the end of what is cached');
     },
-    /** And waits for what the gateways write back: one that starts before that can't know of it. */
+    /** Empties Redis, and waits for what the gateways write back: one that starts before that can't know of it. */
     async flush(): Promise<void> {
       const [client, list] = [redis.client(), 'sallyport:{revocations}:list'];
       const before = await client.hlen(list);
       await client.flushall();
       await waitFor(async () => (await client.hlen(list)) >= before, 'the revocation list to be written back');
     },
-    /** Ends a gateway, well or not, and starts another in its place. */
+    /** Ends a gateway, by a kill or not, and starts another in its place. */
     async restart(index: number, isKilled: boolean): Promise<void> {
       if (isKilled) await at(gateways, index).gateway.kill();
       await at(gateways, index)[Symbol.asyncDispose]();
@@ -161,7 +161,7 @@ async function take(one: Step, driver: Awaited<ReturnType<typeof startDriver>>, 
     case 'flush':
       return redis.isRunning ? driver.flush() : undefined;
     case 'restart':
-      // One that starts without Redis can't know who is blocked.
+      // A gateway that starts without Redis can't know who is blocked.
       return redis.isRunning ? driver.restart(one.gateway, one.isKilled) : undefined;
     case 'reload':
       return driver.reload(one.gateway);
@@ -188,6 +188,6 @@ test('in any order of events no gateway lets a user in without an answer of the 
     });
   }
   console.log(`${stepCount} steps, accepts: ${JSON.stringify(Object.fromEntries(accepts))}`);
-  // Else the steps would show nothing.
+  // Without these, the steps would show nothing.
   for (const source of ['backend', 'cached'] as const) expect(accepts.get(source)).toBeGreaterThan(5);
 });

@@ -19,12 +19,12 @@ describe('answers stay right', () => {
     const { one, other, ask, isShared, untilShared } = pair;
     await untilShared();
     await begin(redis);
-    // That of the other one, which no one asks, by its poll of the revocation list.
+    // The circuit of the other replica, which no one asks, opens by its poll of the revocation list.
     await waitFor(async () => {
       await ask();
       return [one, other].every(({ gateway }) => gateway.output.text().includes(circuitOpened));
     }, 'both circuits to open');
-    // Each of 30 reviews would be an error more. A few writes that the reviews before left behind may still fail.
+    // Each of 30 reviews would be one more error. A few writes after earlier reviews may still fail.
     const calls = await errorsOf(one);
     for (let count = 0; count < 10; count += 1) await ask();
     expect(await isShared()).toBe(false);
@@ -40,7 +40,7 @@ describe('answers stay right', () => {
   test('while a gateway starts without Redis, and they are shared once it is there', async () => {
     await using redis = await startRedis();
     await redis.stop();
-    // Otherwise it lets no one in, since it does not know who is blocked.
+    // Otherwise it accepts no one, since it does not know who is blocked.
     await using pair = await startPair({ url: redis.url, startWithoutBlocks: true });
     await pair.ask();
     expect(await pair.isShared()).toBe(false);

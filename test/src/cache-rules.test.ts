@@ -2,11 +2,11 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CacheGateway, sealingKey, startCacheGateway } from './testing/cache-gateway.ts';
-import { ada, down, isAda, no, noOpinion, refused } from './testing/chain.ts';
+import { ada, down, isAda, no, noOpinion, refusal } from './testing/chain.ts';
 import { cachedAnswers, untilCached } from './testing/redis-contents.ts';
 import { isRobot, robots } from './testing/redis-gateway.ts';
 import { issue, writeRecord } from './testing/redis-tokens.ts';
-import type { Answer } from './testing/script-messages.ts';
+import type { ScriptedAnswer } from './testing/script-messages.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
@@ -18,7 +18,7 @@ let backend: ScriptedBackend;
 let redis: RedisServer;
 let gateway: CacheGateway;
 
-/** Each has tokens of its own, by what they begin with, except for those of files and of Redis. */
+/** Makes the authenticators. Each has its own tokens, by their prefix, except those of files and of Redis. */
 function authenticators({ ignoresAbort = false, corp = identity } = {}): readonly object[] {
   const cache = { store: 'shared' };
   const short = { authenticatedTtl: '100ms', staleTtl: '100ms' };
@@ -54,15 +54,15 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** A new token, and what its authenticator answers. */
-function tokenOf(start: string, answer: Answer = ada): string {
+/** Makes a token with this answer of its authenticator. */
+function tokenOf(start: string, answer: ScriptedAnswer = ada): string {
   const token = secret(`${start}-${randomToken()}`);
   backend.answer(token, answer);
   return token;
 }
 const callsOf = (...tokens: readonly string[]) => tokens.map((token) => backend.callsOf(token).length);
 
-/** How many answers `use` adds to Redis. */
+/** Counts the answers that `use` adds to Redis. */
 async function addedBy(use: () => Promise<unknown>, count: number): Promise<void> {
   const before = (await cachedAnswers(redis)).length;
   await use();
@@ -76,7 +76,7 @@ test('a cached answer never goes before an earlier authenticator, and keeps its 
   await isNow('second');
   backend.answer(token, ada, 'first');
   await isNow('ada');
-  backend.answer(token, refused, 'first');
+  backend.answer(token, refusal, 'first');
   expect(await gateway.ask(token)).toEqual(no);
   backend.answer(token, down, 'first');
   await isNow('second');
@@ -85,7 +85,7 @@ test('a cached answer never goes before an earlier authenticator, and keeps its 
 
 describe('a token that was refused', () => {
   test('is not sent to its backend again while its refusal is cached', async () => {
-    for (const answer of [refused, noOpinion]) {
+    for (const answer of [refusal, noOpinion]) {
       const token = tokenOf('a', answer);
       for (const _ of [1, 2, 3]) expect(await gateway.ask(token)).toEqual(no);
       expect(callsOf(token)).toEqual([1]);
@@ -96,7 +96,7 @@ describe('a token that was refused', () => {
     const known = tokenOf('a', authenticated('known'));
     await addedBy(() => gateway.ask(known), 1);
     const before = await cachedAnswers(redis);
-    const wrong: Answer = { kind: 'rejected', reason: 'invalid-credentials', subject: 'known' };
+    const wrong: ScriptedAnswer = { kind: 'rejected', reason: 'invalid-credentials', subject: 'known' };
     const tokens = Array.from({ length: 200 }, (_, n) => tokenOf('a', n % 2 === 0 ? wrong : noOpinion));
     for (let first = 0; first < tokens.length; first += 50) {
       const next = tokens.slice(first, first + 50);
@@ -189,7 +189,7 @@ describe('no answer is in Redis', () => {
   test('of an authenticator with cache: off, nor in memory', async () => {
     const token = tokenOf('chain', ada);
     await addedBy(async () => expect(await gateway.ask(token)).toEqual(isAda), 0);
-    backend.answer(token, refused);
+    backend.answer(token, refusal);
     expect(await gateway.ask(token)).toEqual(no);
   });
 });
@@ -207,7 +207,7 @@ describe('an edit of gateway.yaml', () => {
     ]);
     await gateway.reconfigure({ authenticators: authenticators({ ignoresAbort: true }) });
     expect(await askAll()).toEqual([2, 1]);
-    // What was cached under the old options belongs to these still.
+    // The answers that were cached under the old options still belong to these.
     await gateway.reconfigure({});
     expect(await askAll()).toEqual([2, 1]);
   });

@@ -1,5 +1,5 @@
 import { connect } from 'node:tls';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { type Client, http1Client, http2Client, review } from './testing/clients.ts';
@@ -25,7 +25,7 @@ async function startSecure(server: object = {}): Promise<Secure> {
   return { gateway, mutualTls, [Symbol.asyncDispose]: () => gateway.stop() };
 }
 
-/** The fingerprint of the certificate that a new connection is shown. */
+/** Reads the fingerprint of the certificate that a new connection gets. */
 async function shownCertificate({ gateway, mutualTls }: Secure): Promise<string> {
   const { authority: ca, certificate: cert, key } = mutualTls.client;
   const { hostname: host, port } = new URL(gateway.url);
@@ -33,7 +33,7 @@ async function shownCertificate({ gateway, mutualTls }: Secure): Promise<string>
   const shown = new Promise<string>((resolve, reject) => {
     socket.once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256)).once('error', reject);
   });
-  return await within(shown, 'a handshake').finally(() => socket.destroy());
+  return await waitForPromise(shown, 'a handshake').finally(() => socket.destroy());
 }
 
 const isYes = { authenticated: true, user: { username: 'ada', groups: [] } };
@@ -56,7 +56,7 @@ describe.concurrent('certificates', () => {
 
     const pair = await mutualTls.serverAuthority.issueServer();
     await gateway.write('tls/server.crt', pair.certificate);
-    // No SIGHUP: the gateway could handle it when both files are there, and would then log no reload of certificates.
+    // There is no SIGHUP: the gateway could handle it when both files are there, and log no reload of certificates.
     const refusal = await gateway.waitForLog('certificate reload refused');
     expect(refusal).toMatchObject({ level: 'error', problems: [expect.stringMatching(/server\.(crt|key)/)] });
     expect(await shownCertificate(secure)).toBe(before);
@@ -87,8 +87,8 @@ describe.concurrent('certificates', () => {
     const client = mutualTls.clientWith(await authority.issueClient('kube-apiserver'));
     await gateway.write('tls/client-ca.crt', authority.certificate);
     gateway.signal('SIGHUP');
-    await within(away, 'GOAWAY');
-    await within(ended, 'the end of the session');
+    await waitForPromise(away, 'GOAWAY');
+    await waitForPromise(ended, 'the end of the session');
     await raw.closed();
     await expect(review(overHttp2, randomToken())).rejects.toThrow();
     using next = http1Client(gateway.url, client);

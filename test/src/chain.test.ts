@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ada, down, failed, hang, isAda, no, noOpinion, refused, startChain } from './testing/chain.ts';
+import { ada, down, failed, hang, isAda, no, noOpinion, refusal, startChain } from './testing/chain.ts';
 import { review } from './testing/clients.ts';
 import { runCommand } from './testing/command.ts';
 import { scrape } from './testing/scrape.ts';
-import type { Answer } from './testing/script-messages.ts';
+import type { ScriptedAnswer } from './testing/script-messages.ts';
 import { authenticated, type ScriptedBackend } from './testing/scripted-backend.ts';
 import { reviewBody } from './testing/token-review.ts';
 
 let chain: Awaited<ReturnType<typeof startChain>>;
 beforeAll(async () => {
-  // The authenticators of each test recognize its tokens alone.
+  // The authenticators of each test recognize only its tokens.
   const names = { recognizes: 'names-' };
   chain = await startChain((backend) => [
     ...['a', 'b', 'c'].map((name) =>
@@ -39,12 +39,12 @@ const unavailableAt = (...names: string[]) => ({
 
 describe.concurrent('the chain', () => {
   test('three authenticators give one answer for each combination', async () => {
-    const rows: readonly [string, Record<string, Answer>, string[], object][] = [
-      ['the first positive answer decides', { a: noOpinion, b: ada, c: refused }, ['a', 'b'], isAda],
-      ['the first refusal decides', { a: noOpinion, b: refused, c: ada }, ['a', 'b'], no],
+    const rows: readonly [string, Record<string, ScriptedAnswer>, string[], object][] = [
+      ['the first positive answer decides', { a: noOpinion, b: ada, c: refusal }, ['a', 'b'], isAda],
+      ['the first refusal decides', { a: noOpinion, b: refusal, c: ada }, ['a', 'b'], no],
       ['no one knows it', {}, ['a', 'b', 'c'], no],
       ['a positive answer counts after an outage', { a: down, b: noOpinion, c: ada }, ['a', 'b', 'c'], isAda],
-      ['a refusal counts after an outage', { a: failed, b: refused }, ['a', 'b'], no],
+      ['a refusal counts after an outage', { a: failed, b: refusal }, ['a', 'b'], no],
       ['all that failed are named, in order', { a: failed, c: down }, ['a', 'b', 'c'], unavailableAt('a', 'c')],
     ];
     for (const [name, answers, asked, status] of rows) {
@@ -65,7 +65,7 @@ describe.concurrent('the chain', () => {
 
   test('a hung authenticator costs five deadlines, then nothing, and the log says why', async () => {
     const message = 'the directory says that the record has no name';
-    const fails: Answer = { kind: 'throw', code: 'failed', message };
+    const fails: ScriptedAnswer = { kind: 'throw', code: 'failed', message };
     const tokens = Array.from({ length: 25 }, () => chain.token({ fails, hangs: hang }, 'log-'));
     for (const token of tokens) expect(await review(chain.client, token)).toEqual(unavailableAt('fails', 'hangs'));
     const calls = tokens.flatMap((token) => chain.backend.callsOf(token));
@@ -78,7 +78,7 @@ describe.concurrent('the chain', () => {
   });
 
   test('names carry their prefixes, and none may pass for another authenticator’s', async () => {
-    const ask = (answers: Record<string, Answer>): Promise<object> =>
+    const ask = (answers: Record<string, ScriptedAnswer>): Promise<object> =>
       review(chain.client, chain.token(answers, 'names-'));
     const grouped = authenticated('ada', ['k8s-ops', 'wiki']);
     expect(await ask({ corp: grouped })).toMatchObject({ user: { username: 'corp:ada', groups: ['corp:k8s-ops'] } });
@@ -112,9 +112,9 @@ describe.concurrent('the chain', () => {
     });
     const ended = Promise.allSettled(flood);
     const hung = () => full.backend.calls.filter((call) => call.authenticator === 'corp');
-    // A quarter of its six slots is for tokens that were good before.
+    // A quarter of its six slots is for tokens that were accepted before.
     await waitFor(() => hung().length === 5, 'five hung lookups');
-    // Only then is the burst over: as long as it lasts, robots too may be asked by maxConcurrent others.
+    // Only then is the burst over. As long as it lasts, even robots may be asked by maxConcurrent others.
     // Three more may wait.
     await waitFor(() => statuses.length >= 200 - 5 - 3, 'the answers to the others');
     for (let call = 0; call < 50; call++) {

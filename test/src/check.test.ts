@@ -20,11 +20,11 @@ interface Report {
   readonly code: number | null;
   readonly folder: string;
   readonly findings: readonly Finding[];
-  /** What is no `ok`: `RESULT CHECK: DETAIL`, the folder left out. Not that the certificates of tests end soon. */
+  /** Findings that are not `ok`: `RESULT CHECK: DETAIL`, without the folder and without certificates that end soon. */
   readonly objections: readonly string[];
 }
 
-/** Its config has a password in it, and a server whose scheme and port look mixed up. */
+/** The password in a config whose server has a scheme and a port that look mixed up. */
 const password = secret(randomToken());
 const mixedUp = {
   name: 'corp',
@@ -47,7 +47,7 @@ afterAll(() => gateway.stop());
 interface Setup {
   readonly config: object;
   readonly files?: Readonly<Record<string, string>>;
-  /** Of a file; left out: its owner's alone. */
+  /** The mode of a file. Defaults to that of its owner alone. */
   readonly modes?: Readonly<Record<string, number>>;
 }
 
@@ -64,7 +64,7 @@ async function check({ config, files = {}, modes = {} }: Setup): Promise<Report>
 
 const tokens = () => ({ 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
 
-/** With mutual TLS, and the files that its tests are not about. */
+/** Makes a config with mutual TLS, and with the files that its tests are not about. */
 function withTls(tls: object, files: Readonly<Record<string, string>>, server: object = {}): Setup {
   return {
     config: { server: { ...server, tls: { ...mutual.tls, ...tls } }, authenticators: [staticAuthenticator] },
@@ -73,7 +73,7 @@ function withTls(tls: object, files: Readonly<Record<string, string>>, server: o
 }
 
 test('check lists the names of a good certificate, and has nothing against it, an unknown authority or a free address', async () => {
-  // check can not know which certificates clients have.
+  // check can't know which certificates clients have.
   const unknown = await createAuthority('unknown');
   const listen = `127.0.0.1:${await freePort()}`;
   const { code, objections, findings } = await check(
@@ -217,7 +217,7 @@ describe.concurrent('check of files', () => {
     const { objections } = await check({
       config: {
         server: { apiAudiences: ['https://api.example.com'] },
-        // RFC 5737, section 3
+        // This address is of RFC 5737, section 3.
         admin: { listen: '192.0.2.10:8081' },
         authenticators: [staticAuthenticator],
       },

@@ -16,7 +16,7 @@ interface Place {
   run(commandArguments: readonly string[], input?: string): Promise<CommandResult>;
 }
 
-/** A folder with a config of static tokens, one of them known. */
+/** Makes a folder with a config of static tokens, one of which is known. */
 async function createPlace(config: object = { authenticators: [staticAuthenticator] }): Promise<Place> {
   const token = randomToken();
   const folder = await configFolder({ ...config }, { 'tokens.yaml': tokensFile({ [token]: 'ci' }) });
@@ -155,7 +155,7 @@ describe.concurrent('sallyport', () => {
 
 test('serve takes an entry that token hash made, --listen in place of the config, and names a port in use', async () => {
   const { run } = await createPlace();
-  // Without the space, at which kube-apiserver cuts.
+  // The token has no space, at which kube-apiserver cuts.
   const token = secret(awkwardToken().replaceAll(' ', ''));
   const person = ['--user', 'zoë', '--uid', '7', '--group', 'a', '--group', 'b', '--ttl', '30d'];
   const hashed = await run(['token', 'hash', ...person], token);

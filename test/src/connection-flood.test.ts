@@ -11,7 +11,7 @@ import { createMutualTls, type MutualTls } from './testing/mutual-tls.ts';
 const openFiles = 512;
 
 let people: People;
-/** In turn: one name is looked up at most 20 times a second. */
+/** The people who log in, in turn: one name is looked up at most 20 times a second. */
 let members: readonly Member[];
 let logins = 0;
 let mutualTls: MutualTls;
@@ -45,7 +45,7 @@ afterAll(async () => {
   await people[Symbol.asyncDispose]();
 });
 
-/** A login that no one remembers: the directory is asked over a new connection. */
+/** Logs in with a name that is not cached, so that the directory is asked over a new connection. */
 async function expectLogin(client: Client): Promise<void> {
   const { name, token } = members[logins++ % members.length] as Member;
   expect(await review(client, token)).toMatchObject({ user: { username: `corp:${name}` } });

@@ -5,7 +5,7 @@ import { readDocument } from './testing/deployed.ts';
 import { find, withoutCodeBlocks } from './testing/documents.ts';
 import { rootFolder } from './testing/pnpm.ts';
 
-/** What Kubernetes, Go, OpenSSL and the command of "Find gaps" say: the source of the gateway has none of it. */
+/** Messages of Kubernetes, Go, OpenSSL and the command of "Find gaps", which are not in the source of the gateway. */
 const foreign = new Set([
   'error: You must be logged in to the server (Unauthorized)',
   'Unable to authenticate the request',
@@ -30,7 +30,7 @@ const isMessage = (text: string): boolean =>
 const quotedIn = (text: string): string[] =>
   [...text.matchAll(/`([^`]+)`/g)].map(([, quoted = '']) => quoted.replaceAll(/\s+/g, ' '));
 
-/** What the first columns of the tables of messages quote. */
+/** Finds the messages in the first columns of the tables. */
 function quotedInTables(markdown: string): string[] {
   const tables = [...markdown.matchAll(/^ *\| (.*?) \|.*\n *\| --- .*\n((?: *\|.*\n?)*)/gm)];
   const ofMessages = tables.filter(([, head = '']) => tablesOfMessages.includes(head));
@@ -44,7 +44,7 @@ async function quotedMessages(): Promise<string[]> {
   return [...new Set(all)].filter((message) => !foreign.has(message));
 }
 
-/** Messages that the source puts together, with the part that it has: `…` is in place of a value. */
+/** Messages that the source composes, with the part that it has. `…` replaces a value. */
 const composed: Readonly<Record<string, string>> = {
   'user.base "…" does not exist there': '… "…" does not exist there',
   'the backend answers, but this lookup did not end within 3s': 'the backend answers, but this lookup did not end …',
@@ -64,7 +64,7 @@ const composed: Readonly<Record<string, string>> = {
   'this machine is short of file descriptors': 'this machine is short of …',
 };
 
-/** All source without comments. A text over several lines is one, and `…` is in place of each value within it. */
+/** Reads all source without comments. A text over several lines is one, and `…` replaces each value within it. */
 async function readSource(): Promise<string> {
   const files = find('{apps/gateway,packages/*}/src/**/*.{ts,js,html}').filter((file) => !/test|bench/.test(file));
   const texts = await Promise.all(files.map((file) => readFile(join(rootFolder, file), 'utf8')));

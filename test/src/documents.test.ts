@@ -7,7 +7,7 @@ import { type CodeBlock, codeBlocksOf, find, isCommands, withoutCodeBlocks } fro
 import { rootFolder } from './testing/pnpm.ts';
 
 const pages = find('**/*.md').filter((page) => !page.startsWith('.') && !page.endsWith('CHANGELOG.md'));
-/** The anchors of its headings, as GitHub and GitLab make them. */
+/** Makes the anchors of headings as GitHub and GitLab make them. */
 function anchorsOf(markdown: string): string[] {
   const headings = [...withoutCodeBlocks(markdown).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
   return headings.map((heading) =>

@@ -10,7 +10,7 @@ import { issue } from './testing/redis-tokens.ts';
 import { tokensFile } from './testing/static-tokens.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 
-/** A folder with a gateway.yaml, for commands. */
+/** Makes a folder with a gateway.yaml, for commands. */
 async function place(config: object, files: Readonly<Record<string, string>>) {
   const folder = await configFolder({ ...config }, files);
   const env = { SALLYPORT_CONFIG: join(folder, 'gateway.yaml') };
@@ -81,7 +81,7 @@ describe('explain of a token that is refused or unknown', () => {
   });
 });
 
-/** A busy machine is no outage of the directory. */
+/** The timeouts are long: a busy machine is not an outage of the directory. */
 const patient = { options: { serverTimeout: '8s' }, entry: { timeout: '9s' } };
 
 describe('explain', () => {
@@ -174,7 +174,7 @@ describe('explain', () => {
     expect(text.stdout).toMatch(/corp +not known\n/);
     expect(text.stdout).toMatch(/\naccount in corp: not found\nnot blocked\nnot locked out\n/);
 
-    // Without the prefix, the one name that is known is meant, but for a command that changes something.
+    // Without the prefix, the only known name is meant, but not for a command that changes something.
     const bare = await run('explain', '--user', 'ci', '-o', 'json');
     expect([bare.code, bare.stderr]).toEqual([0, 'sallyport: ci is robot:ci\n']);
     expect(JSON.parse(bare.stdout)).toMatchObject({ user: 'robot:ci', authenticators: [{ authenticator: 'robots' }] });
@@ -189,7 +189,7 @@ describe('explain', () => {
     // No bind beside that of the one login.
     expect(await logins()).toBe(before + 1);
 
-    // What can't be read hides nothing else.
+    // A part that can't be read hides no other part.
     await redis.stop();
     const cut = await json('corp:alice');
     expect(cut).toMatchObject({

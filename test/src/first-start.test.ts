@@ -12,7 +12,7 @@ import { randomToken, secret } from './testing/tokens.ts';
 
 test('the first start makes a demo token, loads it once, and prints a line that works', async () => {
   const folder = await copyGateway();
-  // Looked at after the demo's file: once this one is reloaded, the demo's would have been.
+  // This file is read after the file of the demo: once this one is reloaded, that of the demo would have been.
   const marker = { name: 'marker', use: 'static', options: { tokensFile: 'marker.yaml' } };
   const config = parse(await readFile(join(folder, 'gateway.yaml'), 'utf8'));
   config.authenticators.push(marker);
@@ -21,7 +21,7 @@ test('the first start makes a demo token, loads it once, and prints a line that 
 
   await using gateway = await startGateway({ gatewayFolder: folder, commandArguments: anyPort });
   const { stdout } = await promisify(execFile)('sh', ['-c', await curlLine(gateway)]);
-  // From here on, no output may have it.
+  // No output may contain it from here on.
   secret(JSON.parse(await readFile(join(folder, '.demo/token-review.json'), 'utf8')).spec.token);
   expect(JSON.parse(stdout).status).toMatchObject({ authenticated: true, user: { username: 'demo' } });
   for (const name of ['token-review.json', 'tokens.yaml']) {
@@ -31,7 +31,7 @@ test('the first start makes a demo token, loads it once, and prints a line that 
   await gateway.waitForLog('file reloaded');
   const about = (pattern: RegExp) =>
     gateway.output.lines.filter(({ msg }) => pattern.test(msg)).map(({ authenticator, file }) => authenticator ?? file);
-  // Sorted, since at the start the two files are read concurrently.
+  // The lines are sorted, since the two files are read concurrently at the start.
   expect(about(/^static tokens loaded/).sort()).toEqual(['demo', 'marker', 'marker']);
   expect(about(/^file reloaded/)).toEqual([join(folder, 'marker.yaml')]);
 });
@@ -69,7 +69,7 @@ describe.concurrent('a Node that is too old', () => {
     expect(manifest.engines.node).toBe('^24.21.0 || >=26.0.0');
     for (const script of [manifest.scripts.start, manifest.scripts.schema])
       expect(script).toContain('src/sallyport.js');
-    // What an old Node can't load must not be imported before the version is known.
+    // Modules that an old Node can't load must not be imported before the version is known.
     const imports = (await readFile(entry, 'utf8')).match(/^import .*/gm);
     expect(imports).toEqual(["import { existsSync } from 'node:fs';"]);
   });

@@ -11,13 +11,13 @@ import { awkwardToken, randomToken } from './testing/tokens.ts';
 const protocols = ['HTTP/1.1', 'HTTP/2'] as const;
 type Protocol = (typeof protocols)[number];
 const mebibyte = 1024 * 1024;
-/** Over `maxBodySize`, as the gateways here have it. */
+/** A size over the `maxBodySize` of these gateways. */
 const big = 5 * mebibyte;
 
 let go: GoClient;
 let backend: ScriptedBackend;
 let mutualTls: MutualTls;
-/** Its certificate is of the right CA, and its name is not in clientNames. */
+/** A client certificate of the right CA, whose name is not in clientNames. */
 let kubelet: ClientTls;
 let gateway: Gateway;
 
@@ -39,7 +39,7 @@ afterAll(async () => {
   await gateway.stop();
 });
 
-/** A body of a review that the backend answers with this user. */
+/** Makes the body of a review that the backend answers with this user. */
 function ada(): string {
   const token = randomToken();
   backend.answer(token, authenticated('ada'));
@@ -59,7 +59,7 @@ function expectStatus(answer: GoAnswer, protocol: Protocol, code: number, reason
   });
 }
 
-/** Each row of the table of what kube-apiserver gets that is an error, with the body whole at once. */
+/** The rows with errors of the table of what kube-apiserver gets. The whole body is sent together. */
 const rows: readonly [string, () => GoRequest, number, string, RegExp][] = [
   ['a body that is no JSON', () => whole('{"kind":'), 400, 'BadRequest', /JSON/],
   ['another path', () => ({ ...whole(ada()), path: '/' }), 404, 'NotFound', /not found/],
@@ -81,7 +81,7 @@ const rows: readonly [string, () => GoRequest, number, string, RegExp][] = [
   ],
 ];
 
-/** The ways in which a body is still on its way when the answer comes. */
+/** The ways in which a body is not complete yet when the answer comes. */
 const unfinished: readonly [string, GoRequest][] = [
   ['that ends late', { padding: big }],
   ['of a known length that ends late', { padding: big, length: big }],

@@ -22,9 +22,9 @@ const run = promisify(execFile);
 const blocks = await guideBlocks();
 const guide = await readGuide();
 
-/** Where each block of commands is run: `installed.test.ts` and `new-authenticator.test.ts`. */
+/** The blocks of commands, which `installed.test.ts` and `new-authenticator.test.ts` run. */
 const commands = ['outside', 'inside', 'pack', 'packed', 'backend', 'gateway', 'elsewhere'];
-/** A picture, in no language. */
+/** The blocks without a language, which are pictures. */
 const pictures = blocks.filter(({ language }) => language === '');
 
 let folder: string;
@@ -118,7 +118,7 @@ test('a plugin that a compiler wrote as CommonJS is refused with the fix that th
   expect(guide).toContain('is a CommonJS module, with the plugin in its exports.default');
 });
 
-/** A plugin that does what each token says, as one row of the guide's table. */
+/** A plugin that does what each token says: one row of the guide's table. */
 const wirePlugin = `
 import { AuthenticatorError } from '@sallyport/authenticator';
 import { z } from 'zod';
@@ -156,7 +156,7 @@ describe('what a decision means to kube-apiserver', () => {
   });
 });
 
-/** What the plugin makes of an answer, from a server below a path that answers as `answer` does. */
+/** Finds what the plugin makes of an answer of a server that answers as `answer` does. */
 async function outcomeOfAnswer(answer: (request: IncomingMessage, response: ServerResponse) => void) {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');

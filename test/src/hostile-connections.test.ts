@@ -5,12 +5,12 @@ import { review } from './testing/clients.ts';
 import { openRawSocket, rawRequest } from './testing/raw-socket.ts';
 import { reviewBody } from './testing/token-review.ts';
 
-/** Lookups at one time; of reviews the gateway under test takes one more, the least that it may. */
+/** The number of concurrent lookups. The gateway under test accepts one more review, the minimum. */
 const maxConcurrent = 400;
-/** Of tokens that were never good before. */
+/** The number of slots for tokens that were never accepted before. */
 const lookups = (maxConcurrent * 3) / 4;
 
-test('callers that go in mid-lookup, hundreds at once, leave room for as many', async () => {
+test('callers that leave in mid-lookup, hundreds concurrently, leave capacity for as many', async () => {
   // No lookup reaches its deadline.
   const server = { maxInFlight: maxConcurrent + 1, reviewTimeout: '30s' };
   await using chain = await startChain(

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
@@ -12,7 +12,7 @@ import type { LogLine } from './testing/output.ts';
 import { tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
 
-/** A file whose size is all that there is of it takes no room on the disk. */
+/** The size of a file that takes no space on the disk. */
 const huge = 1024 * 1024 * 1024;
 
 interface Place {
@@ -22,7 +22,7 @@ interface Place {
   readonly mutual: MutualTls;
 }
 
-/** A config that reads a file of each kind: a secret, a token list, certificates of the server, of clients, of a backend. */
+/** A config that reads a file of each kind: a secret, a token list, certificates of the server, clients, a backend. */
 async function createPlace(): Promise<Place> {
   const token = randomToken();
   const mutual = await createMutualTls();
@@ -43,7 +43,7 @@ async function createPlace(): Promise<Place> {
   return { token, files, mutual, config: { server: { tls: mutual.tls }, authenticators } };
 }
 
-/** Each file, and what is said of it once it is no file of its kind. */
+/** The files, and the report about each once it is not a file of its kind. */
 const kinds: readonly (readonly [string, string, string])[] = [
   ['gateway.yaml', 'config reload refused', '1 MiB'],
   ['secrets/redis', 'config reload refused', '64 KiB'],
@@ -53,16 +53,16 @@ const kinds: readonly (readonly [string, string, string])[] = [
   ['tls/redis-ca.crt', 'file reload refused', '4 MiB'],
 ];
 
-/** What takes the place of a file, and how it is reported. The same report twice in a row would come once. */
+/** The replacements of a file, and the reports about them. The same report twice in a row would come once. */
 const spoilers: readonly (readonly [(file: string) => Promise<void>, (limit: string) => string])[] = [
-  // No one writes to it.
+  // No one writes to this pipe.
   [async (file) => void execFileSync('mkfifo', [file]), () => 'is not a regular file'],
   [(file) => writeFile(file, '').then(() => truncate(file, huge)), (limit) => `is bigger than ${limit}`],
-  // It never ends.
+  // This file never ends.
   [(file) => symlink('/dev/zero', file), () => 'is not a regular file'],
 ];
 
-/** The bytes that all reads of a process have brought so far (Linux: proc(5), /proc/PID/io). */
+/** Counts the bytes that all reads of a process have returned so far (Linux: proc(5), /proc/PID/io). */
 async function bytesRead(pid: number): Promise<number> {
   return Number(/^rchar: (\d+)$/m.exec(await readFile(`/proc/${pid}/io`, 'utf8'))?.[1]);
 }
@@ -77,7 +77,7 @@ test('a file of 1 GiB, a pipe or a device in place of any that the gateway reads
       for (const [spoil, said] of spoilers) {
         const from = gateway.output.lines.length;
         const file = join(gateway.folder, name);
-        // At once: a look in between would find no file, and nothing new at the next one.
+        // This is one step: a read in between would find no file, and nothing new the next time.
         await spoil(`${file}.new`);
         await rename(`${file}.new`, file);
         gateway.signal('SIGHUP');
@@ -112,6 +112,6 @@ test('a token on standard input that never ends is refused', async () => {
     text += chunk;
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
-  expect(await within(ended, 'the end')).toBe(1);
+  expect(await waitForPromise(ended, 'the end')).toBe(1);
   expect(text).toBe('sallyport: standard input is over 4 MiB: that is no token\n');
 });

@@ -20,7 +20,7 @@ import { secret } from './testing/tokens.ts';
 let people: People;
 let redis: RedisServer;
 let folder: string;
-/** From here on, no output may have the passwords and keys that `init` made. */
+/** The output of `init`. From here on, no output may contain its passwords and keys. */
 let printed: string;
 
 beforeAll(async () => {
@@ -65,7 +65,7 @@ async function addPrintedUser(): Promise<void> {
   await redis.client().call('ACL', 'LOG', 'RESET');
 }
 
-/** A busy machine is no outage: these are far longer than any answer takes. */
+/** Allows more time than any answer takes: a busy machine is not an outage. */
 async function allowTime(): Promise<void> {
   const config = parseDocument(await read('gateway.yaml'));
   const times = { robots: 'commandTimeout', sessions: 'commandTimeout', corp: 'serverTimeout' };
@@ -79,7 +79,7 @@ async function allowTime(): Promise<void> {
   await writeFile(join(folder, 'gateway.yaml'), String(config));
 }
 
-/** What the printed steps leave to the user: the directory, and the clusters. */
+/** Fills in what the printed steps leave to the user: the directory, and the clusters. */
 async function fillIn(): Promise<void> {
   let text = await read('gateway.yaml');
   const replace = (there: string, here: string) => {
@@ -91,7 +91,7 @@ async function fillIn(): Promise<void> {
   replace('cn=sallyport,ou=services,dc=example,dc=com', people.slapd.service.dn);
   replace('ou=people,dc=example,dc=com', `ou=people,${people.slapd.suffix}`);
   replace('ou=groups,dc=example,dc=com', `ou=groups,${people.slapd.suffix}`);
-  // Other processes of this machine may have its port.
+  // Other processes of this machine may use its port.
   replace('0.0.0.0:8444', '127.0.0.1:0');
   await writeFile(join(folder, 'gateway.yaml'), text);
   await writeFile(join(folder, 'tls/ldap-ca.crt'), people.files['tls/ldap-ca.crt'] ?? '');
@@ -140,7 +140,7 @@ test('what it makes is a gateway with logins and robots, once Redis has its user
   const robot = await operator.create('--user', 'ci');
   expect((await review(client, robot)).user?.username).toBe('robot:ci');
 
-  // A record by another system, as the page writes it.
+  // This record is written by another system, as the page says.
   const foreign = newToken();
   const write = await commandsIn('packages/authenticator-redis/README.md', 'digest=');
   await user.run(`TOKEN=$(cat)\n${write.replace('redis-cli', `redis-cli -s ${redis.socket}`)}`, foreign);

@@ -4,7 +4,7 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type ClientTls, http1Client, http2Client, review } from './testing/clients.ts';
@@ -27,19 +27,19 @@ beforeAll(async () => {
   parent = await temporaryFolder('init');
   made = await runCommand(['init', 'made', '--host', 'gw.example.com', '127.0.0.1', '::1'], { cwd: parent });
   folder = join(parent, 'made');
-  // From here on, no output may have it: it is shown this once.
+  // No output may contain it from here on: it is shown only this once.
   token = secret(/"token":"([^"]+)"/.exec(made.stdout)?.[1] ?? '');
   gateway = await startGateway({ folder, commandArguments: ['--config', 'gateway.yaml', ...anyPort] });
 });
 
 afterAll(async () => {
-  // No one routes to it: it need not wait for `shutdownDelay`.
+  // No one routes to this gateway, so it need not wait for `shutdownDelay`.
   await gateway.kill();
 });
 
 const read = (name: string) => readFile(join(folder, name), 'utf8');
 
-/** What kube-apiserver reads: the files that the kubeconfig names, from its own folder. */
+/** Reads the files that the kubeconfig names from its own folder, as kube-apiserver does. */
 async function kubeconfigTls(): Promise<ClientTls> {
   const { clusters, users } = parse(await read('kube-apiserver/webhook.kubeconfig'));
   const [authority = '', certificate = '', key = ''] = await Promise.all(
@@ -160,10 +160,10 @@ test("Go's client reads the kubeconfig, from another folder, and gets through", 
   };
   // kubectl can't send a review: that its GET is answered as one means that the certificates were good for both sides.
   expect(await kubectl()).toContain('Error from server (MethodNotAllowed)');
-  // Without the option, gw.example.com would be asked for in DNS.
+  // Without the option, DNS would be asked for gw.example.com.
   expect(await kubectl('--tls-server-name', 'gw.example.com')).toContain('Error from server (MethodNotAllowed)');
   expect(await kubectl('--tls-server-name', 'other')).toContain('not other');
-  // The form for Talos, which can't read files.
+  // This is the form for Talos, which can't read files.
   const flat = await run('kubectl', ['--kubeconfig', kubeconfig, 'config', 'view', '--flatten', '--raw'], { env });
   await writeFile(join(parent, 'inline.kubeconfig'), flat.stdout, { mode: 0o600 });
   const inline = await kubectl('--kubeconfig', join(parent, 'inline.kubeconfig'));
@@ -188,14 +188,14 @@ test('it prints the next commands and the flags, with absolute paths', () => {
   expect(made.stdout).toContain('\n  --authentication-token-webhook-version=v1\n');
 });
 
-/** The certificate that a new connection is shown. */
+/** Reads the certificate that a new connection gets. */
 async function shownCertificate({ authority: ca, certificate: cert, key }: ClientTls): Promise<string> {
   const { hostname: host, port } = new URL(gateway.url);
   const socket = connect({ host, port: Number(port), ca, cert, key });
   const shown = new Promise<string>((resolve, reject) => {
     socket.once('secureConnect', () => resolve(socket.getPeerCertificate().fingerprint256)).once('error', reject);
   });
-  return await within(shown, 'a handshake').finally(() => socket.destroy());
+  return await waitForPromise(shown, 'a handshake').finally(() => socket.destroy());
 }
 
 test('a running gateway serves the renewed certificate, and the old client certificate is good on', async () => {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { gatewayFolder, runCommand } from './testing/command.ts';
@@ -14,7 +14,7 @@ import { randomToken } from './testing/tokens.ts';
 const cli = join(gatewayFolder, 'src/sallyport.js');
 const PATH = [join(rootFolder, 'node_modules/.bin'), process.env.PATH].join(delimiter);
 
-/** Each way to start it that the docs name, as words of a shell. They are read there, so that none is forgotten. */
+/** Finds each way to start it that the docs name, as words of a shell, so that none is forgotten. */
 async function documentedWays(): Promise<readonly string[]> {
   const texts = await Promise.all(
     ['README.md', 'docs/operations.md'].map((name) => readFile(join(rootFolder, name), 'utf8')),
@@ -24,11 +24,11 @@ async function documentedWays(): Promise<readonly string[]> {
   );
   expect(direct).not.toEqual([]);
   const { scripts } = JSON.parse(await readFile(join(gatewayFolder, 'package.json'), 'utf8'));
-  // What `pnpm --filter gateway start` runs.
+  // `pnpm --filter gateway start` runs this.
   return [...new Set(direct), `cd '${gatewayFolder}' && ${scripts.start}`];
 }
 
-/** The config's folder, and a token that it takes. */
+/** Makes the folder of a config, and a token that it accepts. */
 async function createConfig(): Promise<{ readonly config: string; readonly token: string }> {
   const token = randomToken();
   const files = { 'tokens.yaml': tokensFile({ [token]: 'ada' }) };
@@ -36,7 +36,7 @@ async function createConfig(): Promise<{ readonly config: string; readonly token
   return { config: join(folder, 'gateway.yaml'), token };
 }
 
-/** A port of the inspector's own that is free, so that one which is open elsewhere on this machine hides nothing. */
+/** The option for a free port of the inspector, so that one that is open elsewhere hides nothing. */
 const anyPort = { NODE_OPTIONS: '--inspect-port=127.0.0.1:0' };
 
 function start(words: string, config: string) {
@@ -50,14 +50,14 @@ function start(words: string, config: string) {
     output,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');
-      await within(ended, 'the end');
+      await waitForPromise(ended, 'the end');
     },
   };
 }
 
 const documented = await documentedWays();
 
-/** Signals a gateway that answers, and looks whether anything came of it. */
+/** Signals a gateway that answers, and checks whether the signal had an effect. */
 async function expectNoInspector({ child, output }: ReturnType<typeof start>, token: string): Promise<void> {
   const { url } = await output.waitForLine(({ msg }) => msg === 'listening', '"listening"');
   using client = http1Client(String(url));
@@ -84,7 +84,7 @@ describe('SIGUSR1 opens no inspector', () => {
 
   test.each([
     `exec '${process.execPath}' '${cli}' serve`,
-    // An older Node, which is to say in one line that it is too old, does not know the option.
+    // An older Node, which must say in one line that it is too old, does not know the option.
     'exec node_modules/.bin/sallyport serve',
   ])('of `%s`, without --disable-sigusr1', async (words) => {
     const { config, token } = await createConfig();

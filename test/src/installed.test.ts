@@ -23,14 +23,14 @@ import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
 
 const nameOf = (folder: string) => (folder === 'kubectl-sallyport' ? folder : `@sallyport/${folder}`);
 const names = [...readdirSync(join(rootFolder, 'packages')), 'gateway'].map(nameOf).sort();
-/** A command has nothing to import. */
+/** The packages that are commands, which have nothing to import. */
 const commands = ['@sallyport/create-authenticator', '@sallyport/gateway', 'kubectl-sallyport'];
 
 let folder: string;
 let tarballs: ReadonlyMap<string, string>;
-/** What people get who install packages with `npm install --global`. */
+/** The folder of the programs, as people install them with `npm install --global`. */
 let programs: string;
-/** A plugin that was created and tested by the commands for packages that are not on npm, and what these wrote. */
+/** A plugin that was created and tested by the commands for packages that are not on npm, and their output. */
 let packed: { readonly plugin: string; readonly tested: string };
 
 /** All tests of installed packages are in this file, since installing costs more than they do. */
@@ -68,13 +68,13 @@ test.each(names)('%s keeps the rules of publint', async (name) => {
 test.each(names.filter((name) => !commands.includes(name)))('%s has types where it has code', async (name) => {
   const found = await checkPackage(createPackageFromTarballData(await tarball(name)));
   if (found.types === false) throw new Error('it has no types');
-  // The others are for require(), which no package of ours is made for.
+  // The other conditions are for require(), for which no package of ours is made.
   const asModules = new Set(['node16-esm', 'bundler']);
   const problems = found.problems.filter((one) => !('resolutionKind' in one) || asModules.has(one.resolutionKind));
   expect(problems).toEqual([]);
 });
 
-/** An options schema by hand, as of a plugin in JavaScript that depends on nothing. */
+/** An options schema by hand, like that of a plugin in JavaScript without dependencies. */
 const pluginCode = `
 const anything = { validate: (value) => ({ value }), jsonSchema: { input: () => ({ type: 'object', properties: {} }) } };
 export default {
@@ -89,7 +89,7 @@ export default {
   }),
 };`;
 
-/** What `init` made, with Redis for tokens and blocks, and a plugin that is beside the config. */
+/** Extends the config of `init` by Redis for tokens and blocks, and by a plugin next to the config. */
 async function extend(made: string, url: string): Promise<void> {
   const plugin = join(made, 'node_modules/@sallyport/authenticator-near');
   await mkdir(plugin, { recursive: true });
@@ -162,7 +162,7 @@ describe('sallyport, installed', () => {
 test('by the commands of docs/install/npm.md', async () => {
   const page = 'docs/install/npm.md';
   const lines = (await commandsIn(page, 'npx -y pnpm@10 install')).split('\n');
-  // What comes before is what this file does first.
+  // This file has done the steps before.
   expect(lines.slice(1, 3)).toEqual([
     ...(await guideLines('pack')),
     'npm install --global --prefix /usr/local ~/sallyport-packages/sallyport-*.tgz',
@@ -203,7 +203,7 @@ test('kubectl-sallyport is found by kubectl, reads a kubeconfig and asks a serve
   expect(await run('kubectl sallyport whoami')).toMatchObject(noContext);
   const away = { code: 3, stderr: expect.stringContaining('cannot reach the login server') };
   expect(await run('kubectl sallyport init https://127.0.0.1:1')).toMatchObject(away);
-  // An old Node warns of what is new: there is nothing but the message.
+  // An old Node warns of new features. There is nothing but the message.
   const notLoggedIn = { code: 1, stderr: expect.stringMatching(/^kubectl-sallyport: not logged in .*\n$/) };
   expect(await run('kubectl-sallyport token')).toMatchObject(notLoggedIn);
 });
@@ -281,10 +281,10 @@ const checkJavaScript = [
   ...['src/index.js', 'src/index.test.js', 'src/ticket-server.js'],
 ];
 
-/** The commands in a text, as a user pastes them. */
+/** Finds the commands in a text, as a user pastes them. */
 const commandsOf = (text: string) => [...text.matchAll(/^ {2}((?:cd|npm|npx) .*)$/gm)].map(([, line = '']) => line);
 
-/** Puts ports that are free in place of those that all such folders have. */
+/** Replaces the ports that all such folders have by free ones. */
 async function moveToFreePorts(plugin: string): Promise<void> {
   const ports = new Map(
     await Promise.all(['8080', '8081', '9099'].map(async (port) => [port, await freePort()] as const)),
@@ -298,7 +298,7 @@ async function moveToFreePorts(plugin: string): Promise<void> {
   }
 }
 
-/** As the guide has them. */
+/** The commands of the guide. */
 const [create = '', ...install] = await guideLines('outside');
 const [backend = '', gateway = ''] = [...(await guideLines('backend')), ...(await guideLines('gateway'))];
 const allPassed = /\n. pass [4-9]\d\n. fail 0\n. cancelled 0\n. skipped 0\n/;
@@ -320,7 +320,7 @@ describe('packages on npm make a plugin', () => {
 
   beforeAll(async () => {
     registry = await startNpmRegistry(tarballs);
-    // What asks whether to install create-authenticator is answered as by a user: with yes.
+    // The question whether to install create-authenticator is answered as by a user: with yes.
     env = await npmEnvironment(folder, `${registry.npmrc}yes=true\nprefer-offline=true\n`);
     const cwd = join(folder, 'typescript');
     plugin = join(cwd, 'tickets');
@@ -371,7 +371,7 @@ describe('packages on npm make a plugin', () => {
       const { dependencies, devDependencies } = JSON.parse(await readFile(join(one, 'package.json'), 'utf8'));
       return { ...dependencies, ...devDependencies };
     };
-    // It needs nothing that is not installed for the plugin in TypeScript.
+    // This test needs nothing that is not installed for the plugin in TypeScript.
     expect(await dependenciesOf(plugin)).toMatchObject(await dependenciesOf(inJavaScript));
     await symlink(join(plugin, 'node_modules'), join(inJavaScript, 'node_modules'));
     expect(await runLine('npm test', { cwd: inJavaScript, env })).toMatch(allPassed);

@@ -36,7 +36,7 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
   expect(await review(client, forged, 'v1', [apiServer])).toEqual({ authenticated: false });
   await gateway.stop();
   const reviews = gateway.output.lines.filter(({ msg }) => msg === 'token review');
-  // Only who has a good signature is named.
+  // Only the user of a valid signature is named.
   expect(reviews.map(({ outcome, reason, username, subject }) => [outcome, reason, username, subject])).toEqual([
     ['authenticated', undefined, 'oidc:jane', undefined],
     ['authenticated', undefined, 'oidc:jane', undefined],
@@ -50,7 +50,7 @@ test('a JWT lets a user in with the names, audiences and credential id that the 
 test('the first example of the README lets a user in as it is, and check finds an audience for its tokens', async () => {
   const issuer = createJwtIssuer();
   const [example] = codeBlocksOf(await readDocument('packages/authenticator-jwt/README.md'));
-  // Its keys are in a file, since its issuer is not there.
+  // The keys are in a file, since the issuer does not exist.
   const text = example?.text.replace(`url: ${issuer.url}\n`, '$&            jwksFile: keys.json\n') ?? '';
   await using gateway = await startGateway({ config: parse(text), files: issuer.files });
   using client = http1Client(gateway.url);
@@ -59,7 +59,7 @@ test('the first example of the README lets a user in as it is, and check finds a
   for (const audiences of [[apiServer], []]) {
     expect(await review(client, token, 'v1', audiences)).toEqual({ authenticated: true, user, audiences: [apiServer] });
   }
-  const objections = async (config: Record<string, unknown>) => {
+  const problems = async (config: Record<string, unknown>) => {
     const cwd = await configFolder(config, issuer.files);
     const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd });
     const findings: { check: string; result: string; detail: string }[] = JSON.parse(stdout).findings;
@@ -67,14 +67,14 @@ test('the first example of the README lets a user in as it is, and check finds a
       result === 'ok' || !check.startsWith('authenticator') ? [] : [`${result} ${detail}`],
     );
   };
-  expect(await objections(parse(text))).toEqual([]);
+  expect(await problems(parse(text))).toEqual([]);
   const without = (line: string) => parse(text.replace(new RegExp(`^ *${line}: .*$`, 'm'), ''));
   const alone = (audiences: string) =>
     `the tokens of issuer ${issuer.url} are good for the audiences ${audiences} alone: `;
-  expect(await objections(without('  {9}apiAudiences'))).toEqual([
+  expect(await problems(without('  {9}apiAudiences'))).toEqual([
     expect.stringMatching(new RegExp(`^warning .*${alone('kubernetes')}the API server refuses each of them`)),
   ]);
-  expect(await objections({ ...parse(text), server: {} })).toEqual([
+  expect(await problems({ ...parse(text), server: {} })).toEqual([
     expect.stringMatching(/^warning .*server\.apiAudiences is empty\. Write its --api-audiences there/),
   ]);
 });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createAuthority } from './testing/certificates.ts';
 import { commandsIn } from './testing/documents.ts';
 import type { Gateway } from './testing/gateway.ts';
-import { done, get, loggedIn, logIn, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
+import { done, getNamespaces, loggedIn, logIn, newDesk, tokenOf, untilRefused } from './testing/kubectl-user.ts';
 import { createDesk, type Desk, type Site, startSite } from './testing/login-client.ts';
 import { scrape } from './testing/scrape.ts';
 import { secret } from './testing/tokens.ts';
@@ -39,8 +39,8 @@ test('three commands, and kubectl works without a question until the logout', as
   await waitFor(() => prompt.shown().includes('Username'), 'the prompt');
   prompt.type(`${name}\r${password}\r`);
   expect(await prompt.ended).toBe(0);
-  expect(await desk.kubectl(get)).toEqual(done);
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
   const who = await desk.kubectl(['sallyport', 'whoami']);
   expect(who).toMatchObject({ code: 0, stderr: '' });
   expect(who.stdout).toMatch(
@@ -53,7 +53,7 @@ test('three commands, and kubectl works without a question until the logout', as
   const out = await desk.kubectl(['sallyport', 'logout']);
   expect(out).toEqual({ code: 0, stdout: 'logged out corp:alice of cluster prod\n', stderr: '' });
   await untilRefused(site, token);
-  const after = await desk.kubectl(get);
+  const after = await desk.kubectl(getNamespaces);
   expect([after.code, after.stdout]).toEqual([1, '']);
   expect(after.stderr).toContain(
     'not logged in to cluster prod, and there is no terminal to ask for a password. Run: kubectl sallyport login\n',
@@ -79,7 +79,7 @@ test('on a terminal, kubectl asks once, again after a wrong password, and goes o
   run.type(`\r${password}\r`);
   expect(await run.ended).toBe(0);
   expect(run.shown()).toMatch(/Password of bob: \r\nnamespace\/default\r\n$/);
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
 });
 
 test('Ctrl-C at the prompt ends kubectl, and the terminal is as before', async () => {
@@ -109,7 +109,7 @@ test('a wrong password in a file is tried once, by one of several kubectl', asyn
   const desk = await newDesk(site);
   await writeFile(join(desk.home, 'password'), secret('wrong-password'));
   const env = { SALLYPORT_PASSWORD_FILE: join(desk.home, 'password'), SALLYPORT_USERNAME: site.place.people.bob.name };
-  const { code, stdout, stderr } = await desk.kubectl(get, { env });
+  const { code, stdout, stderr } = await desk.kubectl(getNamespaces, { env });
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).toContain('wrong name or password, or this user may not log in to cluster prod');
 });
@@ -123,13 +123,13 @@ test('an apply from standard input is not interactive: nothing is asked', async 
 
 test('after a 401 the session is not trusted, and is forgotten when the server says so', async () => {
   const desk = await loggedIn(site);
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
   await revoke(await tokenOf(desk));
-  const first = await desk.kubectl(get);
+  const first = await desk.kubectl(getNamespaces);
   expect([first.code, first.stdout]).toEqual([1, '']);
   expect(first.stderr).toContain('Run: kubectl sallyport login\n');
   await logIn(desk, site.place.people.alice);
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
 });
 
 test('a session that was not used for a while is not trusted', async () => {
@@ -165,8 +165,8 @@ test('a login server that is away stops no one who is logged in, and is named to
   const desk = await loggedIn(site);
   try {
     site.reachable = false;
-    expect(await desk.kubectl(get)).toEqual(done);
-    expect(await desk.kubectl(get)).toEqual(done);
+    expect(await desk.kubectl(getNamespaces)).toEqual(done);
+    expect(await desk.kubectl(getNamespaces)).toEqual(done);
     expect(await desk.sallyport(['whoami'])).toMatchObject({
       code: 3,
       stderr: expect.stringContaining(`${site.url}: cannot reach the login server: `),
@@ -194,7 +194,7 @@ test('a login server with another CA gets no password and no token, and stops no
     config,
     kubeconfig.replace(/ca: "[^"]*"/, () => `ca: "${ca}"`),
   );
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
   const who = await desk.sallyport(['whoami']);
   expect([who.code, who.stderr]).toEqual([
     3,
@@ -218,11 +218,11 @@ test('kubectl goes on while the Redis of sessions hangs, while the directory is 
     const [{ output }] = site.gateways as [Gateway];
     const from = output.lines.length;
     await waitFor(async () => {
-      expect(await desk.kubectl(get)).toEqual(done);
+      expect(await desk.kubectl(getNamespaces)).toEqual(done);
       return output.lines.slice(from).some(({ msg, cached }) => msg === 'token review' && cached === 'stale');
     }, 'a stale answer');
   };
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
   await redis.hang();
   await untilStale();
   await redis.start();
@@ -231,7 +231,7 @@ test('kubectl goes on while the Redis of sessions hangs, while the directory is 
   await untilStale();
   await people.slapd.start();
   await site.restart();
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
   expect(await whoami()).toContain('corp:alice');
 });
 
@@ -251,7 +251,7 @@ test('kubectl waits for a login server that is busy, as it is told to', async ()
   await waitFor(async () => (await limited()) > limitedBefore, 'a login that has to wait');
   await slapd.start();
   await Promise.all([before, login]);
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
 });
 
 const sessionsOf = async (desk: Desk): Promise<readonly Record<string, unknown>[]> =>
@@ -267,7 +267,7 @@ test('several kubectl of a CI job log in once', async () => {
     SALLYPORT_USERNAME: name,
     SALLYPORT_DEVICE: device,
   };
-  const all = await Promise.all(Array.from({ length: 3 }, () => desk.kubectl(get, { env })));
+  const all = await Promise.all(Array.from({ length: 3 }, () => desk.kubectl(getNamespaces, { env })));
   expect(all).toEqual(
     Array.from({ length: 3 }, () => ({
       ...done,
@@ -313,7 +313,7 @@ test('logout --all ends the sessions of all devices and clusters', async () => {
   ]);
   expect(await readdir(join(desk.home, '.cache/sallyport'))).toEqual([]);
   await untilRefused(site, token);
-  expect((await other.kubectl(get)).code).toBe(1);
+  expect((await other.kubectl(getNamespaces)).code).toBe(1);
   const again = await other.sallyport(['logout', '--all']);
   expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('only a session can end the others. Run: ')]);
 });
@@ -371,7 +371,7 @@ test('a client that hands over nothing of the cluster works with --no-cluster-in
       .replace('provideClusterInfo: "true"', 'provideClusterInfo: false')
       .replace('provideClusterInfo: true', 'provideClusterInfo: false'),
   );
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
 });
 
 test('an answer of another server is none of a login server', async () => {
@@ -386,13 +386,13 @@ test('kubectl is refused when its user is disabled in the directory, and the use
   const user = await site.place.people.add('disabled');
   const desk = await newDesk(site);
   await logIn(desk, user);
-  expect(await desk.kubectl(get)).toEqual(done);
+  expect(await desk.kubectl(getNamespaces)).toEqual(done);
   const token = await tokenOf(desk);
   const locked = 'changetype: modify\nadd: pwdAccountLockedTime\npwdAccountLockedTime: 000001010000Z\n';
   await site.place.people.slapd.modify(`dn: ${user.dn}\n${locked}`);
   // A review costs less than kubectl, which is run when it must be refused.
   await untilRefused(site, token);
-  const refused = await desk.kubectl(get);
+  const refused = await desk.kubectl(getNamespaces);
   expect([refused.code, refused.stdout]).toEqual([1, '']);
   expect(refused.stderr).toContain('Run: kubectl sallyport login\n');
 });

@@ -117,7 +117,7 @@ describe('a gateway in front of a directory', () => {
 
 const run = promisify(execFile);
 
-/** Lets the process open no file and no socket more, or as many as before. */
+/** Limits the files and sockets that the process may open. */
 async function limitFiles(pid: number, count: number): Promise<void> {
   await run('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealingKey, startReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
+import { sealingKey, startCacheReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { runCommand } from './testing/command.ts';
 import { addCrowd } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
@@ -12,7 +12,7 @@ import { randomToken } from './testing/tokens.ts';
 const refused = { authenticated: false };
 const maxFailures = 3;
 
-/** Two replicas in front of one directory, and commands with the config of one of them. */
+/** Starts two replicas in front of one directory, and commands with the config of one of them. */
 async function start() {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
@@ -20,14 +20,14 @@ async function start() {
   const entry = { cache: 'off', timeout: '9s' };
   const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
   const shared = { redis: { url: redis.url }, keys: [sealingKey()] };
-  const { replicas } = resources.use(await startReplicas(2, { authenticators, files: people.files, ...shared }));
+  const { replicas } = resources.use(await startCacheReplicas(2, { authenticators, files: people.files, ...shared }));
   const [one, other] = replicas;
   if (one === undefined || other === undefined) throw new Error('there must be two');
   const owned = resources.move();
   const env = { SALLYPORT_CONFIG: join(one.gateway.folder, 'gateway.yaml') };
   return {
     ...{ redis, one, other },
-    /** Two users who are in no other test. */
+    /** Adds two users who are in no other test. */
     async newUsers(prefix: string) {
       const crowd = await addCrowd(people, prefix, 2);
       const [alice, bob] = crowd.map((user) => ({ ...user, dn: `uid=${user.name},ou=people,${people.slapd.suffix}` }));
@@ -36,7 +36,7 @@ async function start() {
     },
     run: (words: readonly string[], input = '') => runCommand(words, { cwd: one.gateway.folder, env }, input),
     binds: async (dn: string) => (await people.slapd.operations()).bindsByDn.get(dn) ?? 0,
-    /** Those of these users. */
+    /** Lists the lockouts of these users. */
     async lockouts(prefix: string) {
       const { lockouts } = JSON.parse((await this.run(['lockouts', '-o', 'json'])).stdout);
       return lockouts.filter(({ user }: { user: string }) => user.startsWith(`corp:${prefix}`));
@@ -83,7 +83,7 @@ test('lockouts lists who is locked out, unlock clears it in each replica, and sa
   for (const replica of [one, other]) {
     expect(await replica.ask(bob.token)).toHaveProperty('user.username', `corp:${bob.name}`);
   }
-  // Also one that was refused before goes out again.
+  // Even a password that was refused before is sent again.
   expect(await one.ask(old)).toEqual(refused);
   expect(await place.binds(bob.dn)).toBe(before + 3);
   const common = { authenticator: 'corp', until: expect.any(String), refused: 1, lockedOut: false };
@@ -96,7 +96,7 @@ test('lockouts lists who is locked out, unlock clears it in each replica, and sa
 test('unlock of a user without refused tries exits 3, and of what replicas counted alone clears it all the same', async () => {
   const { redis, one, other, run } = place;
   const { bob } = await place.newUsers('alone');
-  // Those of other tests.
+  // This removes the lockouts of other tests.
   await redis.client().del('none', ...(await redis.client().keys('sallyport:lockout:*')));
   await using _ = await withRedisTimeout('1s', [place.one, place.other], place.redis);
   const from = [one, other].map(({ gateway }) => gateway.output.lines.length);

@@ -3,7 +3,7 @@ import { createLockoutWriter, writerActs } from '@sallyport/test-servers/lockout
 import { startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { sealingKey, startReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
+import { sealingKey, startCacheReplicas, withRedisTimeout } from './testing/cache-gateway.ts';
 import { addCrowd, type Member, slowHash } from './testing/ldap-crowd.ts';
 import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { seededRandom } from './testing/seeded-random.ts';
@@ -13,7 +13,7 @@ import { randomToken } from './testing/tokens.ts';
 const refused = { authenticated: false };
 const maxFailures = 3;
 
-/** Replicas in front of one directory, that keep no answer, so that what spares it is the guard alone. */
+/** Starts replicas in front of one directory. They cache no answer, so that only the guard saves binds. */
 async function start() {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
@@ -22,7 +22,7 @@ async function start() {
   const entry = { cache: 'off', timeout: '9s' };
   const authenticators = [people.authenticator({ options: { serverTimeout: '4s' }, entry })];
   const setup = { authenticators, redis: { url: redis.url }, keys: [sealingKey()], files: people.files };
-  const { replicas } = resources.use(await startReplicas(3, setup));
+  const { replicas } = resources.use(await startCacheReplicas(3, setup));
   const owned = resources.move();
   return {
     ...{ redis, replicas },
@@ -32,7 +32,7 @@ async function start() {
       if (alice === undefined || bob === undefined) throw new Error('there must be two');
       return { alice, bob };
     },
-    /** From now on the directory takes long for this user. @returns the token with the new password */
+    /** Makes the directory slow for this user. @returns the token with the new password */
     async changePassword({ name }: Member) {
       const password = randomToken();
       const hash = await slowHash(password, 200_000);
@@ -57,7 +57,7 @@ beforeAll(async () => {
 });
 afterAll(() => place[Symbol.asyncDispose]());
 
-/** Logins of one user with the password and six wrong ones, each on any replica, or on all at the same moment. */
+/** Makes logins of one user, with the password and six wrong ones, each on any replica or on all at the same moment. */
 function historyOf({ name }: Member, seed: number, count: number, disturbed: boolean): LockoutEvent[] {
   const random = seededRandom(seed);
   const pick = <Item>(items: readonly Item[]) => items[Math.floor(random() * items.length)] as Item;
@@ -71,7 +71,7 @@ function historyOf({ name }: Member, seed: number, count: number, disturbed: boo
 
 type Asked = { -readonly [Key in keyof AskedLogin]: AskedLogin[Key] };
 
-/** What the directory sees of a user's logins. Logins at the same moment have the same secret. */
+/** Drives logins of a user, by what the directory sees. Logins at the same moment have the same secret. */
 function driverFor(user: Member) {
   const { redis, replicas, binds } = place;
   const tokens = new Map([['right', user.token]]);
@@ -130,7 +130,7 @@ test.each([
 test.each([
   ['one wrong password', 3, 30, true, '2s'],
   ['wrong passwords', 3, 30, false, '2s'],
-  // So little time for Redis that a burst makes it late, though it is healthy.
+  // Redis has so little time that a burst makes it late, though it is healthy.
   ['wrong passwords', 2, 160, false, '10ms'],
 ])('%s asked for on %i replicas, %i at the same time, cost no more binds than one replica may have', async (...row) => {
   const [, count, asks, isSame, timeout] = row;
@@ -139,7 +139,7 @@ test.each([
   const { alice } = await place.newUsers(`guessed${count}${isSame}`);
   const tokens = wrongPasswords(alice.name, asks);
   const asked = tokens.map((token, index) => replicas[index % count]?.ask((isSame && tokens[0]) || token));
-  // Some may have waited for the others, or for Redis, for too long: those could not be checked, and are not sent.
+  // Some may have waited for the others, or for Redis, for too long. Those are errors, and are not sent.
   expect((await Promise.all(asked)).filter((status) => status?.authenticated !== false)).toEqual([]);
   expect(await binds(alice)).toBeGreaterThanOrEqual(1);
   expect(await binds(alice)).toBeLessThanOrEqual(maxFailures);
@@ -180,7 +180,7 @@ test('replicas keep to their own counts while Redis is down, and to these and th
   expect(await binds(alice)).toBe(replicas.length * maxFailures);
 });
 
-test('while Redis hangs, known passwords get in at once, others once it is found to be down, and no circuit opens', async () => {
+test('while Redis hangs, known passwords are accepted immediately, others once it is found to be down, and no circuit opens', async () => {
   await using _ = await withRedisTimeout('100ms', place.replicas, place.redis);
   const { redis, replicas } = place;
   const { alice, bob } = await place.newUsers('hung');

@@ -12,7 +12,7 @@ import { randomToken, secret } from './testing/tokens.ts';
 
 const json = { 'content-type': 'application/json' };
 
-/** A gateway whose login server has TLS and the public name `localhost`, on a port of its own choice. */
+/** Starts a gateway whose login server has TLS and the public name `localhost`, on any free port. */
 async function start() {
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());
@@ -40,7 +40,7 @@ async function start() {
     'tls/login.crt': pair.certificate,
     'tls/login.key': pair.key,
     'tls/login-ca.crt': authority.certificate,
-    // A careless operator's: only the certificate may leave it.
+    // A careless operator wrote this file: only the certificate may leave it.
     'tls/both.pem': `${pair.key}${authority.certificate}`,
   };
   const gateway = resources.use(await startGateway({ config, files }));

@@ -8,7 +8,7 @@ import { peakMemory, residentMemory } from './testing/process-memory.ts';
 let login: FloodedLogin;
 beforeAll(async () => {
   login = await startFloodedLogin({ env: { NODE_OPTIONS: await podHeap() } });
-  // What code and caches take for their first use is not that of a flood.
+  // Code and caches take longer at their first use, which must not count for the flood.
   for (let count = 0; count < 50; count += 1) await login.expectServed();
 });
 afterAll(() => login[Symbol.asyncDispose]());

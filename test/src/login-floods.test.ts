@@ -14,7 +14,7 @@ afterEach(async () => {
   expect(login.gateway.output.lines.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([]);
 });
 
-/** How many requests of others than 127.0.0.2 the login server has answered or let in, by its own log. */
+/** Counts the requests of others than 127.0.0.2 that the login server has answered or let in, by its own log. */
 function counted(from: number): number {
   const isRequest = (msg: string) => msg.startsWith('login request');
   const { lines } = login.gateway.output;
@@ -62,7 +62,7 @@ test('of 250 requests of an HTTP/2 session 2 are let in', async () => {
   expect(requests).toBeLessThanOrEqual(2 * connections);
 });
 
-test.each(['at once', 'after the settings'])(
+test.each(['immediately', 'after the settings'])(
   'requests with 14 KB of headers over HTTP/2 are reset, %s',
   async (when) => {
     const large = { ...head, 'x-a': 'a'.repeat(14_000) };
@@ -70,7 +70,7 @@ test.each(['at once', 'after the settings'])(
     const requests = await during(async () => {
       frames = await each(async () => {
         const { socket, received } = await login.open('h2');
-        if (when !== 'at once') {
+        if (when !== 'immediately') {
           await expect.poll(() => countFrames(received()).settings).toBe(2);
           socket.write(settingsAcknowledged);
         }
@@ -119,7 +119,7 @@ test('bodies in pieces of a byte end their connection, unanswered', async () => 
   await during(async () => {
     answers = await each(async () => {
       const { socket, received, closed } = await login.open('http/1.1');
-      // Fewer bytes than a body may have; and it would be answered once it is late.
+      // These are fewer bytes than a body may have, and the body would be answered once it is late.
       socket.write(begin + '1\r\n \r\n'.repeat(500));
       await closed();
       return String(received());
@@ -145,7 +145,7 @@ test('logouts with made-up tokens are limited by address, and others can log out
     });
     statuses = answers.flat();
   });
-  // Ten times as many as wrong passwords.
+  // The limit is ten times that of wrong passwords.
   const found = Object.groupBy(statuses, (status) => status);
   expect(Object.keys(found).sort()).toEqual(['401', '429']);
   expect(found['401']?.length).toBeLessThanOrEqual(20);

@@ -25,13 +25,13 @@ const right = () => {
   const { name: username, password } = place.people.alice;
   return { username, password, cluster: 'prod' };
 };
-/** Each test has addresses of its own. */
+/** Makes requests from one address. Each test has addresses of its own. */
 const askFrom = (localAddress: string) => (request: LoginRequest) => place.ask({ localAddress, ...request });
 const guess = (username = 'nobody') => ({ body: { username, password: randomToken(), cluster: 'prod' } });
 const hasLine = (line: string) => async () => (await metricsText(gateway)).includes(`\n${line}\n`);
 const inFlight = (count: number) => hasLine(`sallyport_in_flight_login_requests ${count}`);
 
-/** The directory does not answer until the end, and then logins work again. */
+/** Makes the directory hang until the end. Then logins work again. */
 async function hang(): Promise<AsyncDisposable> {
   await place.people.slapd.hang();
   const request = { body: right(), localAddress: '127.0.0.8' };
@@ -43,7 +43,7 @@ async function hang(): Promise<AsyncDisposable> {
   };
 }
 
-/** Redis does not answer until the end. */
+/** Makes Redis hang until the end. */
 async function hangRedis(): Promise<AsyncDisposable> {
   await place.redis.hang();
   return { [Symbol.asyncDispose]: () => place.redis.start() };
@@ -88,7 +88,7 @@ describe('the login server', () => {
     await using _ = await hang();
     const hanging = ask(guess());
     await waitFor(inFlight(1), 'the login to be in progress');
-    // Ten times as many as passwords, for whatever needs none.
+    // The limit is ten times that of passwords, for all requests without one.
     for (let count = 0; count < 6; count += 1) expect((await ask(open)).status).toBe(200);
     expect(await ask(open)).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
     expect((await ask({ method: 'GET', path: '/' })).status).toBe(429);
@@ -107,7 +107,7 @@ describe('the login server', () => {
     const refused = await forged();
     expect(refused).toMatchObject({ status: 429, json: { code: 'too-many-requests' } });
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(60);
-    // A right one counts at its address too, but for no other request there and at no other address.
+    // A valid one counts at its address, too, but for no other request there and at no other address.
     expect((await ask({ method: 'DELETE', ...session })).status).toBe(429);
     expect((await ask({ method: 'GET', ...session })).status).toBe(200);
     expect((await other({ method: 'DELETE', ...session })).status).toBe(204);
@@ -120,7 +120,7 @@ describe('the login server', () => {
     {
       await using _ = await hangRedis();
       const forged = Array.from({ length: 4 }, () => logout('127.0.0.13', `sps_${randomToken()}`));
-      // As many are in progress as may be, and wait for Redis.
+      // The maximum of requests is in progress, and waits for Redis.
       await Promise.any(
         forged.map(async (one) => {
           if ((await one).status !== 429) throw new Error('it was not refused');

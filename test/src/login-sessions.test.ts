@@ -29,7 +29,7 @@ beforeAll(async () => {
   place = await startLogin({
     count: 2,
     login: { revalidate: '1s', maxSessions: 2, idle: '2h' },
-    // So that a refusal is not what is cached from before.
+    // A refusal must not be an answer that was cached before.
     entry: { cache: { staleTtl: '10m' } },
     user: { attributes: { username: 'uid', uid: 'entryUUID' } },
     more: { audit: { output: 'audit.log' } },
@@ -59,14 +59,14 @@ async function helpdeskIn(folder: string, env: Readonly<Record<string, string>>)
   const setup = { cwd: bin, env: { SUDO_USER: 'helen' } };
   return {
     run: (words: readonly string[]) => runProgram(script, words, setup),
-    /** As the page has it. */
+    /** Runs a line as it is on the page. */
     runLine: (line: string) =>
       runProgram('sh', ['-c', line.replace('sudo -u sallyport sallyport-helpdesk', script)], setup),
   };
 }
 
 describe.concurrent('a session', () => {
-  test('is listed with its device, and all of a user end at once', async () => {
+  test('is listed with its device, and all of a user end together', async () => {
     const { people, ask, logIn, reviews } = place;
     const { alice, bob } = people;
     const token = await logIn(alice, { device: 'laptop' });
@@ -139,7 +139,7 @@ describe.concurrent('a session', () => {
     const isRefusal = (line: AuditLine) => line.event === 'session-refused' && line.username === username;
     const refusals = async () => (await readTrailSoFar(gateway?.folder ?? '')).filter(isRefusal);
     await waitFor(async () => (await refusals()).length > 0, 'the audit line');
-    // One line, however often it is refused.
+    // There is one line, however often the token is refused.
     await reviews(token);
     const known = { authenticator: 'corp', username, cluster: 'prod', device: 'laptop' };
     expect(await refusals()).toMatchObject([{ ...known, reason, address: '127.0.0.1' }]);
@@ -169,7 +169,7 @@ describe.concurrent('a session', () => {
     const [first = '', ...others] = tokens;
     await untilRefused(place, first);
     for (const token of others) for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
-    // Nothing of it stays in Redis.
+    // Nothing of the session stays in Redis.
     expect(await redis.client().exists(`sessions:${sha256(first)}`)).toBe(0);
   });
 
@@ -181,7 +181,7 @@ describe.concurrent('a session', () => {
     const hour = 3_600_000;
     const left = await client.pttl(key);
     expect([left > hour, left <= 2 * hour]).toEqual([true, true]);
-    // As if half of it had passed: a use begins it anew.
+    // Half of the idle time seems to have passed. A use starts it again.
     await client.pexpire(key, hour);
     await waitFor(async () => {
       for (const status of await reviews(token)) expect(status.authenticated).toBe(true);
@@ -277,7 +277,7 @@ describe.concurrent('a session', () => {
     expect(await said(helpdesk.runLine(unlock))).toContain('forgot 1 refused try of user corp:jane');
     const blocked = await said(helpdesk.runLine(block));
     expect(blocked).toContain('(8h)');
-    // What another command is for, and not one of the script, is a matter of an administrator.
+    // Commands that are not of the script are for an administrator.
     expect(blocked).toMatch(/: ask an administrator to run: .*sallyport unblock --user corp:jane --config \S+\n$/);
     expect(await said(helpdesk.run(['blocks']))).toMatch(/corp:jane .* helen .* laptop stolen, ticket 4712\n/);
     const loggedOut = await said(helpdesk.runLine(logout));
@@ -291,14 +291,14 @@ describe.concurrent('a session', () => {
     expect(words).toEqual(['unlock corp:jane', 'logout corp:jane', 'block corp:jane REASON']);
     const codes = [];
     for (const line of printed) codes.push((await helpdesk.runLine(line)).code);
-    // 3: nothing is left to unlock or to end.
+    // A status of 3 means that nothing is left to unlock or to end.
     expect(codes).toEqual([3, 3, 0]);
     const bare = await helpdesk.run(['logout', 'jane']);
     expect(bare).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/\. Write one of these:\n {2}corp:jane +# known: corp\n$/),
     });
-    // What is in place of a user or a reason is no option, and nothing else is taken.
+    // A user or a reason must not be an option, and no other argument is accepted.
     expect(await helpdesk.run(['explain', '--config=other.yaml'])).toMatchObject({ code: 3 });
     for (const words of [
       [],
@@ -450,7 +450,7 @@ describe.concurrent('a session', () => {
   });
 });
 
-test('of many logins of one user at once, no more than maxSessions live, all are listed, and a logout everywhere ends them', async () => {
+test('of many concurrent logins of one user, no more than maxSessions live, all are listed, and a logout everywhere ends them', async () => {
   const { people, ask, reviews } = place;
   const { name: username, password } = await people.add('crowd');
   const tokens: string[] = [];
@@ -460,7 +460,7 @@ test('of many logins of one user at once, no more than maxSessions live, all are
     });
     for (const { json } of await Promise.all(logins)) if (json?.token) tokens.push(secret(String(json.token)));
   }
-  // The lockout guard lets so many attempts of one user wait, and no more.
+  // The lockout guard lets this number of attempts of one user wait, and no more.
   expect(tokens.length).toBeGreaterThan(6);
   const inForce = async () => {
     const states = await Promise.all(tokens.map((token) => reviews(token)));
@@ -571,7 +571,7 @@ describe('in an outage, a session', () => {
     await redis.start();
     const isLoggedOut = async () => (await ask({ method: 'DELETE', path: '/v1/session', token })).status === 204;
     await waitFor(isLoggedOut, 'a logout to work again');
-    // That needs no Redis.
+    // This needs no Redis.
     expect(await reviews(token)).toEqual([refused]);
     const next = await logIn(people.alice);
     await waitFor(async () => (await reviews(next))[0]?.authenticated === true, 'sessions to be looked up again');
@@ -594,7 +594,7 @@ describe('a session that has ended', () => {
   let own: LoginPlace;
   beforeAll(async () => {
     store = await startRedis();
-    // Whatever is over sooner was not ended by openFor.
+    // An outage that is over sooner was not ended by openFor.
     const sessions = { url: store.url, entry: { circuit: { openFor: '1h' } } };
     own = await startLogin({ count: 2, login: { maxSessions: 2 }, sessions });
   });
@@ -633,7 +633,7 @@ describe('a session that has ended', () => {
     expect(await ask({ method: 'DELETE', path: '/v1/session', token: one })).toMatchObject({ status: 204 });
     expect(await ask({ method: 'DELETE', path: '/v1/sessions', token: first })).toMatchObject({ json: { ended: 2 } });
     await logIn(many);
-    // Those that ended a session publish it; then the others read that. No replica is asked about one in between.
+    // The replicas that ended a session publish it, and the others read that. No replica is asked about one in between.
     await untilPolled(own);
     await untilPolled(own);
     await store.hang();
@@ -642,7 +642,7 @@ describe('a session that has ended', () => {
     expect(await reviews(other)).toEqual([accepted, accepted]);
   });
 
-  test('right after an outage of its Redis is refused at once by the replica that ended it, and soon by the others', async () => {
+  test('right after an outage of its Redis is refused immediately by the replica that ended it, and soon by the others', async () => {
     const { ask, reviews, replicas } = own;
     const { token } = await logInAs('late');
     await waitFor(async () => (await reviews(token)).every(({ authenticated }) => authenticated), 'both to accept it');

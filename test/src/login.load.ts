@@ -20,12 +20,12 @@ import { randomToken, secret } from './testing/tokens.ts';
 
 const run = promisify(execFile);
 
-/** Aimed at: no review takes twice its usual time. */
+/** The aim: no review takes twice its usual time. */
 const aim = 2;
 
 /** At slapd, three wrong passwords lock an account forever. */
 const lockout = { maxFailures: 2 };
-/** Far fewer than come at once. */
+/** The limits are far below the number of logins that come together. */
 const limits = { inFlight: 10 };
 const maxUserBinds = 6;
 
@@ -66,7 +66,7 @@ async function having({ slapd }: People, attribute: string): Promise<ReadonlyMap
   );
 }
 
-/** One address of loopback for each number, as if each were a machine. */
+/** Makes one address of loopback for each number, as if each were a machine. */
 const address = (number: number) => `127.77.${number >> 8}.${number & 255}`;
 
 const rightLogin = ({ name, password }: Person, index: number): CrowdLogin => {
@@ -94,7 +94,7 @@ function planLogins(people: readonly Person[]): readonly Planned[] {
     if (index < 40) return times(3, () => guess(person));
     return index < 120 ? [wrong(person, address(index)), right(person, index)] : [right(person, index)];
   });
-  // As they come: no kind before another.
+  // The logins come in any order: no kind before another.
   const order = randomBytes(4 * all.length);
   return all
     .map((login, index) => ({ login, at: order.readUInt32LE(4 * index) }))
@@ -102,7 +102,7 @@ function planLogins(people: readonly Person[]): readonly Planned[] {
     .map(({ login }) => login);
 }
 
-/** Milliseconds of one review at the gateway with the logins, and of the same one at the other gateway. */
+/** The milliseconds of a review at the gateway with the logins, and of the same review at the other gateway. */
 interface Pair {
   readonly busy: number;
   readonly quiet: number;
@@ -194,15 +194,15 @@ async function start() {
   return { place, people, robot, busy, logIn, clients, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** The most logins in progress that any look at the metrics has shown, until `isOver`. */
+/** Finds the maximum of logins in progress that the metrics show until `isOver`. */
 async function watchInFlight(gateway: Gateway, isOver: () => boolean): Promise<number> {
-  let most = 0;
+  let max = 0;
   while (!isOver()) {
     const { value } = await scrape(gateway);
-    most = Math.max(most, value('sallyport_in_flight_login_requests') ?? Number.NaN);
+    max = Math.max(max, value('sallyport_in_flight_login_requests') ?? Number.NaN);
     await pause(50);
   }
-  return most;
+  return max;
 }
 
 function describeReviews(kind: string, before: readonly Pair[], during: readonly Pair[]): readonly string[] {
@@ -226,13 +226,13 @@ function counted(results: readonly CrowdResult[]): Readonly<Record<string, numbe
   return Object.fromEntries(counts);
 }
 
-test('1,000 logins of 500 people at once lock no account, refuse no right password, and hold up no review', async () => {
+test('1,000 concurrent logins of 500 people lock no account, refuse no right password, and hold up no review', async () => {
   await using started = await start();
   const { place, people, robot, busy, logIn, clients } = started;
   const known = await logIn(people.slice(0, 20).map(rightLogin));
   expect(counted(known)).toEqual({ 201: 20 });
   const tokens = { static: robot, session: known[0]?.token ?? '' };
-  // The first of them are slower: code is compiled.
+  // The first reviews are slower, since code is compiled.
   await askInPairs(clients, tokens, (pairs) => pairs >= 30);
   const before = await askInPairs(clients, tokens, (pairs) => pairs >= 100);
 
@@ -249,7 +249,7 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
     watchInFlight(busy, () => isOver),
   ]);
   const took = performance.now() - begun;
-  const { mostUserConnections, bindsByDn } = await place.people.slapd.operations();
+  const { maxUserConnections, bindsByDn } = await place.people.slapd.operations();
 
   const [right, wrong] = [true, false].map((kind) => results.filter((_, index) => planned[index]?.isRight === kind));
   const repeats = results.map((result) => result.repeats);
@@ -258,19 +258,19 @@ test('1,000 logins of 500 people at once lock no account, refuse no right passwo
       `in ${(took / 1000).toFixed(1)} s, right: ${JSON.stringify(counted(right ?? []))}, wrong: ${JSON.stringify(counted(wrong ?? []))}`,
       `until the answer: ${inFigures(results.map(({ milliseconds }) => milliseconds))}`,
       `${repeats.filter((count) => count > 0).length} were told to come again, ${Math.max(...repeats)} times at most`,
-      `at once: ${inFlight} of ${limits.inFlight} in flight, ${mostUserConnections} of ${maxUserBinds} binds`,
+      `at once: ${inFlight} of ${limits.inFlight} in flight, ${maxUserConnections} of ${maxUserBinds} binds`,
       ...kinds.flatMap((kind) => describeReviews(kind, before[kind], during[kind])),
     ].join('\n'),
   );
   expect(counted(right ?? [])).toEqual({ 201: 480 });
   expect(counted(wrong ?? [])).toEqual({ 401: 520 });
-  for (const [most, limit] of [
+  for (const [max, limit] of [
     [inFlight, limits.inFlight],
-    [mostUserConnections, maxUserBinds],
+    [maxUserConnections, maxUserBinds],
   ] as const) {
-    expect(most).toBeLessThanOrEqual(limit);
-    // Or this was no load.
-    expect(most).toBeGreaterThan(limit / 2);
+    expect(max).toBeLessThanOrEqual(limit);
+    // Otherwise this was no load.
+    expect(max).toBeGreaterThan(limit / 2);
   }
   for (const kind of kinds) {
     const [usual, now] = [before[kind], during[kind]];

@@ -9,9 +9,9 @@ const alice = { username: 'corp:alice', groups: ['corp:k8s-admins'] };
 const wrong = { code: 'wrong-credentials', message: 'the name or the password is wrong, or this user may not log in' };
 let place: LoginPlace;
 beforeAll(async () => {
-  // More than the tests send.
+  // The limit is above what the tests send.
   const limits = { perAddress: '1000/s' };
-  // Longer than any wait: no answer about a session is asked for again because of its age.
+  // The times are longer than any wait: no answer about a session is asked for again because of its age.
   place = await startLogin({
     count: 2,
     login: { limits, revalidate: '10m' },
@@ -58,9 +58,9 @@ describe.concurrent('a login', () => {
         expect(answer.headers['retry-after']).toBeUndefined();
       }
     }
-    // A multiple of half a second, for both: never sooner.
+    // Both answer after a multiple of half a second, and never sooner.
     for (const all of Object.values(times)) expect(Math.min(...all)).toBeGreaterThanOrEqual(499);
-    // The guard of reviews: three wrong passwords were sent, however many came.
+    // The guard of reviews sent three wrong passwords, however many came.
     expect((await people.slapd.operations()).bindsByDn.get(locked.dn)).toBe(3);
     const lines = replicas.gateways[0]?.output.lines ?? [];
     expect(lines.filter(({ msg, reason }) => msg === 'login request' && reason === 'throttled')).not.toEqual([]);
@@ -178,7 +178,7 @@ test('a logout acts on all replicas, and is in the audit trail as logins are, wi
   await ask({ body: { username: ada.name, password: randomToken(), cluster: 'prod', device: 'phone' } });
   expect((await reviews(token)).map(({ authenticated }) => authenticated)).toEqual([true, true]);
   expect(await ask({ method: 'DELETE', path: '/v1/session', token })).toMatchObject({ status: 204, text: '' });
-  // Sooner than any answer about it would be asked for again.
+  // This is sooner than any answer about it would be asked for again.
   const isOver = async () => (await reviews(token)).every(({ authenticated }) => !authenticated);
   await waitFor(isOver, 'the logout to act on both replicas');
   for (const { authenticated } of await reviews(other)) expect(authenticated).toBe(true);

@@ -6,14 +6,14 @@ import { cachedAnswers } from './testing/redis-contents.ts';
 import { scrape } from './testing/scrape.ts';
 import { secret } from './testing/tokens.ts';
 
-/** Logins until one is answered 429: this many would take longer than any test. */
-const most = 1_000;
+/** The maximum number of logins until one is answered 429. This many would take longer than any test. */
+const maxLogins = 1_000;
 
 test('a user in 300 groups who logs in again and again is stopped, evicts no answer of others, and leaves few keys in Redis', async () => {
   await using place = await startLogin({
     login: { maxSessions: 3, limits: { perAddress: '1000/s' } },
     entry: { cache: { authenticatedTtl: '1h' } },
-    // For some 800 KiB: twenty answers about the user, or one about each of 200 others.
+    // This is enough for some 800 KiB: twenty answers about the user, or one about each of 200 others.
     cache: { memory: { maxEntries: 200 } },
   });
   const { people, redis, ask, replicas } = place;
@@ -36,7 +36,7 @@ test('a user in 300 groups who logs in again and again is stopped, evicts no ans
   expect((await hits()) - before).toBe(20);
   let accepted = 0;
   let last = await ask({ body: { username, password, cluster: 'prod' } });
-  for (; last.status === 201 && accepted < most; accepted += 1) {
+  for (; last.status === 201 && accepted < maxLogins; accepted += 1) {
     const token = secret(String(last.json?.token));
     const who = await ask({ method: 'GET', path: '/v1/session', token });
     expect(who.json).toMatchObject({ user: { groups: { length: 300 } } });

@@ -8,13 +8,13 @@ import { asked, drawn, metricsIn, readDashboard, readDocument, readRules, record
 import { type Gateway, startGateway } from './testing/gateway.ts';
 import { createMutualTls } from './testing/mutual-tls.ts';
 import { type Scrape, scrape } from './testing/scrape.ts';
-import type { Answer } from './testing/script-messages.ts';
+import type { ScriptedAnswer } from './testing/script-messages.ts';
 import { authenticated, type ScriptedBackend, startScriptedBackend } from './testing/scripted-backend.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { reviewBody } from './testing/token-review.ts';
 import { randomToken } from './testing/tokens.ts';
 
-/** Of the design: what operators' dashboards and rules are built on. */
+/** The types of the documented metrics, which dashboards and rules of operators use. */
 const types: Readonly<Record<string, string>> = {
   sallyport_token_reviews_total: 'counter',
   sallyport_token_review_duration_seconds: 'histogram',
@@ -64,14 +64,14 @@ afterAll(async () => {
   await gateway.stop();
 });
 
-/** A new token that this authenticator alone recognizes, answered so. */
-function token(name: 'corp' | 'robots' | 'broken', answer: Answer): string {
+/** Makes a token with this answer that only this authenticator recognizes. */
+function token(name: 'corp' | 'robots' | 'broken', answer: ScriptedAnswer): string {
   const made = `${name}-${randomToken()}`;
   backend.answer(made, answer);
   return made;
 }
 
-/** What promtool says of it, line by line: its complaints, and whatever keeps it from reading. */
+/** Lists the output of promtool, line by line: its complaints, and the errors that keep it from reading. */
 async function complaints(of: string): Promise<readonly string[]> {
   const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.end(of);
@@ -79,7 +79,7 @@ async function complaints(of: string): Promise<readonly string[]> {
   return said.split('\n').filter((line) => line !== '' && !/^(nodejs|process)_/.test(line));
 }
 
-/** Reviews of every outcome, with whatever a caller may choose. */
+/** Sends reviews of every outcome, with everything that a caller may choose. */
 async function anything(): Promise<void> {
   const name = randomUUID();
   await review(client, token('corp', authenticated(name, [name])), 'v1', [name]);
@@ -124,7 +124,7 @@ describe('/metrics', () => {
       const documented = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).sort();
       const series = seen.series.find((one) => one.replace(/_count(?=\{)/, '').startsWith(`${name}{`));
       const used = [...(series ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).filter((label) => label !== 'le');
-      // That of certificates is not there without TLS.
+      // The metric of certificates does not exist without TLS.
       if (series !== undefined || labels === ' ') expect(documented, name).toEqual(used);
     }
   });
@@ -208,7 +208,7 @@ describe('the admin address', () => {
 });
 
 describe('a reload', () => {
-  /** Reloads that succeeded, reloads that failed, and whether what is on disk is in force. */
+  /** Counts reloads that succeeded and that failed, and reads whether the files on disk are in force. */
   async function reloads(of: Gateway): Promise<readonly unknown[]> {
     const { value } = await scrape(of);
     const count = (result: string) => value(`sallyport_config_reloads_total{result="${result}"}`);
@@ -232,7 +232,7 @@ describe('a reload', () => {
     const config = { server: { tls }, authenticators: [staticAuthenticator] };
     await using own = await startGateway({ config, files });
     expect(await reloads(own)).toEqual([0, 0, 1]);
-    // When the certificates expire that are in force.
+    // These are the times at which the certificates in force expire.
     const ends = async (): Promise<readonly unknown[]> => {
       const { value } = await scrape(own);
       const names = ['server', 'client-ca'];

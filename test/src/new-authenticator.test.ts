@@ -12,7 +12,7 @@ import { rootFolder, runPnpm } from './testing/pnpm.ts';
 import { runLine, startLine } from './testing/shell.ts';
 import { secret } from './testing/tokens.ts';
 
-/** As the guide has it. */
+/** The command of the guide. */
 const [line = ''] = await guideLines('inside');
 const command = line.replace('npx -y pnpm@10 ', '').split(' ');
 
@@ -24,7 +24,7 @@ async function git(cwd: string, ...words: readonly string[]): Promise<string> {
   return (await promisify(execFile)('git', words, { cwd, maxBuffer: 2 ** 24 })).stdout;
 }
 
-/** The files of this checkout, as they are now, with their dependencies installed. */
+/** Copies the files of this checkout, as they are now, with their dependencies installed. */
 async function copyRepository(folder: string): Promise<void> {
   const stdout = await git(rootFolder, 'ls-files', '--cached', '--others', '--exclude-standard', '-z');
   const deleted = new Set((await git(rootFolder, 'ls-files', '--deleted', '-z')).split('\0'));
@@ -34,9 +34,9 @@ async function copyRepository(folder: string): Promise<void> {
   await Promise.all(files.map((file) => cp(join(rootFolder, file), join(folder, file))));
   // Biome and Turborepo look for the root of a repository.
   await git(folder, 'init', '--quiet');
-  // So that a status shows what has changed since.
+  // After this, a status shows only later changes.
   await git(folder, 'add', '--all');
-  // What runs the generator, which then installs all packages itself.
+  // This installs what runs the generator, which then installs all packages itself.
   await done(['install', '--prefer-offline', '--frozen-lockfile', '--filter', 'sallyport-workspace']);
 }
 
@@ -62,7 +62,7 @@ function passes(line: string, folder: string): Promise<string> {
 
 beforeAll(async () => {
   copy = await temporaryFolder('new-authenticator');
-  // Halves the time of each start of a tool, of the gateway too: its tests use this folder of a copy.
+  // This halves the time of each start of a tool, and of the gateway: its tests use this folder of a copy.
   process.env.NODE_COMPILE_CACHE = join(copy, 'apps/gateway/.compile-cache');
   await copyRepository(copy);
   printed = await done(command);
@@ -83,7 +83,7 @@ describe('pnpm new-authenticator', () => {
     expect(await done((commands[0] ?? '').split(' '))).toMatch(/Tests.* [4-9]\d passed/);
   });
 
-  // The parts of `check`, on what is new: all of it takes a minute. Each tool starts without pnpm, which would take as long.
+  // These are the parts of `check` for new files: all of it takes a minute. Tools start without pnpm, which is slow.
   test.each([
     ['lint and format', 'biome ci --error-on-warnings packages/authenticator-tickets apps/gateway/package.json'],
     ['boundaries', 'turbo boundaries'],

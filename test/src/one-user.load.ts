@@ -10,7 +10,7 @@ import { randomToken } from './testing/tokens.ts';
 /** Milliseconds of an attack: longer than the deadline of a whole login, which is 3 s. */
 const duration = 4_000;
 
-/** Promised: twice the usual time. A busy machine gets five times that. */
+/** The promise is twice the usual time. A busy machine gets five times that. */
 const slowest = 2 * 5;
 
 function inFigures({ asked, passed, times }: Logins): string {
@@ -47,7 +47,7 @@ test.each([
   const usual = await place.usual();
   const { password } = await addSlowUser(people, name, rounds);
   using attacker = http1Client(gateway.url, undefined, width);
-  // Wrong and right passwords, under names that the directory takes for one.
+  // The passwords are wrong and right, under names that the directory considers the same.
   const names = [name, name.toUpperCase(), ` ${name} `, `m${name.slice(1).toUpperCase()}`];
   const attack = startGuessing(attacker, width, (worker) =>
     ldapToken(names[worker % names.length] as string, worker % 5 === 0 ? password : randomToken()),
@@ -66,14 +66,14 @@ test.each([
 test('a flood of made-up names keeps out neither those who logged in before nor those who come for the first time', async () => {
   const { people, crowd, gateway, client } = place;
   const usual = await place.usual();
-  const newConnections = await addCrowd(people, 'newcomer', 200);
+  const newUsers = await addCrowd(people, 'new-user', 200);
   using attacker = http1Client(gateway.url, undefined, 150);
   using first = http1Client(gateway.url);
   const attack = startGuessing(attacker, 150, () => ldapToken(randomToken(), randomToken()));
   const end = performance.now() + duration;
   const [known, fresh] = await Promise.all([
     logInEach(client, crowd, until(end)),
-    logInEach(first, newConnections, until(end)),
+    logInEach(first, newUsers, until(end)),
   ]);
   await attack.stop();
   const { value } = await scrape(gateway);

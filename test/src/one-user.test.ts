@@ -6,7 +6,7 @@ import { ldapToken, startPeople } from './testing/ldap-gateway.ts';
 import { scrape } from './testing/scrape.ts';
 import { randomToken } from './testing/tokens.ts';
 
-/** No lookup is ever stopped, whatever the machine is busy with. One that is late is not one that the attack keeps out. */
+/** The timeouts end no lookup, whatever the machine is busy with. The attack does not cause a late lookup. */
 const timeouts = { options: { serverTimeout: '9s' }, entry: { timeout: '28s' } };
 const maxFailures = 3;
 
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => resources.disposeAsync());
 
-/** Everyone logs in while what is attacked with is on its way. */
+/** Logs everyone in while the attack is in progress. */
 async function logInBeside(attack: readonly string[], crowd: readonly Member[]): Promise<void> {
   const { client, gateway } = place;
   const guesses = attack.map((token) => review(client, token));
@@ -39,11 +39,11 @@ async function logInBeside(attack: readonly string[], crowd: readonly Member[]):
   expect(gateway.output.text()).not.toContain('circuit opened');
 }
 
-test('one name that is guessed a hundred times at once reaches the directory a few times, and keeps no one out', async () => {
+test('one name that is guessed a hundred times concurrently reaches the directory a few times, and keeps no one out', async () => {
   const { people } = place;
   const crowd = await addCrowd(people, 'person', 10);
   const victim = await people.add('mallory');
-  // Names that the directory takes for one.
+  // The directory considers these names the same.
   const names = ['mallory', 'MALLORY', ' mallory ', 'mALLORY'];
   const attack = Array.from({ length: 100 }, (_, n) => ldapToken(names[n % names.length] as string, randomToken()));
   await logInBeside(attack, crowd);
@@ -52,8 +52,8 @@ test('one name that is guessed a hundred times at once reaches the directory a f
 
 test('a flood of made-up names keeps out neither those who logged in before nor those who come for the first time', async () => {
   const { people, client } = place;
-  const [known, newConnections] = [await addCrowd(people, 'known', 10), await addCrowd(people, 'newcomer', 10)];
+  const [known, newUsers] = [await addCrowd(people, 'known', 10), await addCrowd(people, 'new-user', 10)];
   for (const { token } of known) expect(await review(client, token)).toMatchObject({ authenticated: true });
   const attack = Array.from({ length: 150 }, () => ldapToken(randomToken(), randomToken()));
-  await logInBeside(attack, [...known, ...newConnections]);
+  await logInBeside(attack, [...known, ...newUsers]);
 });

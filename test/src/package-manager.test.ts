@@ -7,7 +7,7 @@ import { rootFolder, runPnpm } from './testing/pnpm.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
 
-/** The folder of a good config, with a name that is not there anywhere else. */
+/** Makes the folder of a valid config, with a name that is not anywhere else. */
 const createConfig = (): Promise<string> =>
   configFolder({ authenticators: [staticAuthenticator] }, { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
 

@@ -7,7 +7,7 @@ import { createPageShell, type PageShell } from './testing/page-shell.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { secret } from './testing/tokens.ts';
 
-/** Ports that are free in place of those that all such configs have. */
+/** Replaces the ports that all such configs have by free ones. */
 async function moveToFreePorts({ root }: PageShell, config: string): Promise<void> {
   const text = await readFile(join(root, config), 'utf8');
   await writeFile(join(root, config), text.replaceAll(/(?:0\.0\.0\.0|127\.0\.0\.1):8\d{3}/g, '127.0.0.1:0'));

@@ -19,10 +19,10 @@ import { randomToken, secret, secretsInUse } from './testing/tokens.ts';
 // `pnpm --filter @sallyport/test run picture` lets a quarter of an hour of traffic pass, as much as the page shows, and
 // replaces docs/status-page.png.
 const duration = 15 * 60_000;
-/** From and to, in parts of `duration`: the directory is down. */
+/** The time of the outage of the directory, in parts of `duration`. */
 const outage = { from: 0.72, to: 0.79 };
-/** Beyond it, who looks at the README waits for its picture. */
-const largestPicture = 200_000;
+/** The maximum number of bytes. A reader of the README would wait for a larger picture. */
+const maxPictureSize = 200_000;
 
 const people = ['alice', 'bruno', 'chioma', 'daria', 'emeka', 'farid', 'gita', 'hanna', 'ivo', 'kaya', 'lena', 'mateo'];
 const robots = ['ci', 'deploy', 'backup', 'metrics'];
@@ -123,6 +123,6 @@ test('the picture of the status page shows three authenticators, people, robots 
   for (const hidden of [...secretsInUse(), gateway.folder]) expect(shown).not.toContain(hidden);
   expect(watched.complaints).toEqual([]);
   const picture = await page.screenshot();
-  expect(picture.length).toBeLessThan(largestPicture);
+  expect(picture.length).toBeLessThan(maxPictureSize);
   await writeFile(join(rootFolder, 'docs/status-page.png'), picture);
 });

@@ -15,7 +15,7 @@ import { runLine } from './testing/shell.ts';
 import { randomToken, secret } from './testing/tokens.ts';
 import { installUnit } from './testing/unit.ts';
 
-/** The shipped file with the addresses of this test in it: each is there as often as it says, and nothing else changes. */
+/** Puts the addresses of this test into the shipped file. Each is there as often as it says. */
 async function shipped(places: Readonly<Record<string, readonly [times: number, here: string]>>): Promise<string> {
   let text = await readFile(join(rootFolder, 'examples', 'production.yaml'), 'utf8');
   for (const [there, [times, here]] of Object.entries(places)) {

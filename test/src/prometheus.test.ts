@@ -14,7 +14,7 @@ import { startTraffic, startWatch, type Watch } from './testing/watched.ts';
 
 const tls = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientAuth: 'none' };
 
-/** Each panel shows something, and each record is there: now, or after the next scrape if this one came too late. */
+/** Expects that each panel shows something, and each record exists: now, or after the next scrape. */
 async function expectAnswers({ prometheus }: Watch): Promise<void> {
   const dashboard = await readDashboard();
   const panels = drawn(dashboard).flatMap(({ title, targets }) =>
@@ -36,7 +36,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     const lifetimes = { authenticatedTtl: '100ms', staleTtl: '10m' };
     const { config, files } = cacheConfig({
       authenticators: [shared(backend, 'corp', lifetimes, { circuit: { openFor: '1s' } })],
-      // No call of it is late, whatever the machine is busy with.
+      // No call of Redis is late, whatever the machine is busy with.
       redis: { url: redis.url, timeout: '2s' },
       keys: [sealingKey()],
       files: { 'tls/server.crt': certificate, 'tls/server.key': key },
@@ -101,12 +101,12 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
     });
     await using gateway = await startGateway({ config: { ...config }, files });
     await using watch = await startWatch([new URL(gateway.adminUrl).host]);
-    // Else the first scrape would find the count as it stays, which is no increase.
+    // Otherwise the first scrape would find the final count, which is not an increase.
     const dropped = async () => (await watch.prometheus.query('sallyport_audit_lines_dropped_total'))[0];
     await waitFor(async () => (await dropped())?.value === 0, 'a scrape before a line is dropped');
     {
       using client = http1Client(gateway.url, { authority: authority.certificate });
-      // One after the other: all at once, on a busy machine some would take longer than an answer may.
+      // The reviews come one after the other. Together, some would take too long on a busy machine.
       for (let count = 0; count < 100; count++) expect((await review(client, randomToken())).authenticated).toBe(true);
     }
     await watch.untilFiring('SallyportAuditLinesDropped');
@@ -127,7 +127,7 @@ describe.concurrent('Prometheus, with the deployed rules and a clock of sixty ti
 
   test('alerts on a replica that is overloaded, on one that has ended, and on all', async () => {
     const backend = await startScriptedBackend();
-    // The same port for each start: Prometheus looks for it there.
+    // Each start uses the same port: Prometheus looks for it there.
     const admin = { listen: `127.0.0.1:${await freePort()}` };
     const cache = { store: 'memory' };
     const authenticators = [backend.authenticator('corp', { maxConcurrent: 1, cache, timeout: '9s' })];

@@ -50,7 +50,7 @@ test('each test that is named exists', async () => {
 
 test('each file has a promise or a failure that only it shows', () => {
   const named = new Set(rows.map(({ file }) => file));
-  // This page itself, and the tests of the programs that measure.
+  // These are this page itself, and the tests of the programs that measure.
   const own = ['promises.test.ts', ...files.filter((file) => /^(bench|soak)\//.test(file))];
   expect(files.filter((file) => !named.has(file) && !own.includes(file))).toEqual([]);
 });

@@ -30,7 +30,7 @@ test('kube-apiserver learns which authenticator and which credential it was, in 
   await using stamped = await startCacheGateway(setup);
   const [first, again, second] = [await stamped.ask(plain), await stamped.ask(plain), await stamped.ask(cloud)];
   expect((await stamped.ask(forger)).authenticated).toBe(false);
-  // Without allowCredentialId.
+  // The answer without allowCredentialId is a refusal.
   expect((await stamped.ask(off)).authenticated).toBe(false);
   await stamped.gateway.stop();
   const [ofFirst, ofAgain, ofSecond, ofForger] = await readTrail(stamped.gateway.folder);

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClusterGateway, startClusterGateway } from './testing/redis-cluster-gateway.ts';
 import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
 import { isRobot, refused, unavailable } from './testing/redis-gateway.ts';
-import { type Question, type RobotLoad, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { type RobotLoad, type RobotQuestion, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
 
-/** Only the tokens of the node that went may fail: all nodes share one circuit. `from` is a number of log lines. */
+/** Expects that only tokens of the ended node fail: all nodes share one circuit. `from` is a number of log lines. */
 function expectOthersUnharmed({ robotGateway, groups }: ClusterGateway, load: RobotLoad, from: number): void {
   expect(load.wrong()).toEqual([]);
   for (const group of groups.slice(1)) expect(load.errors(0, group)).toEqual([]);
@@ -20,7 +20,7 @@ async function listed(operator: Operator): Promise<string[]> {
   return tokens.map(({ digest }) => digest).sort();
 }
 
-/** The first master and its replica, which have a third of all slots. Either may be the master later. */
+/** Finds the first master and its replica, which have a third of all slots. Either may be the master later. */
 function firstShard({ nodes }: RedisCluster): RedisServer[] {
   return nodes.filter((_, index) => index % 3 === 0);
 }
@@ -55,7 +55,7 @@ async function failOver(all: ClusterGateway, end: 'kill' | 'hang'): Promise<void
   expect(load.errors(good)).toEqual([]);
 }
 
-/** Each test starts what it ended, and waits until all of them are healthy. */
+/** These tests start what they ended, and wait until all of it is healthy. */
 describe('a gateway in front of one cluster', () => {
   let all: ClusterGateway;
   beforeAll(async () => {
@@ -63,7 +63,7 @@ describe('a gateway in front of one cluster', () => {
   });
   afterAll(() => all[Symbol.asyncDispose]());
 
-  const askAll = (some: readonly Question[]) => Promise.all(some.map(({ token }) => all.robotGateway.ask(token)));
+  const askAll = (some: readonly RobotQuestion[]) => Promise.all(some.map(({ token }) => all.robotGateway.ask(token)));
 
   test.each(['kill', 'hang'] as const)(
     'answers for all other nodes as if nothing was after the %s of one, and soon for all again',
@@ -76,10 +76,10 @@ describe('a gateway in front of one cluster', () => {
     const { cluster, questions, robotGateway } = all;
     const operator = operatorIn(robotGateway.gateway.folder);
     const [part, others] = [questions.slice(0, 5), questions.slice(5)];
-    const statuses = (some: readonly Question[]) => some.map(({ status }) => status);
+    const statuses = (some: readonly RobotQuestion[]) => some.map(({ status }) => status);
     const shard = firstShard(cluster);
     for (const node of shard) await node.kill();
-    // Far more than half of all calls fail: as outages they would open the circuit.
+    // Far more than half of all calls fail. If they were outages, they would open the circuit.
     for (let round = 0; round < 5; round++) {
       const asked = Array.from({ length: round === 0 ? 10 : 4 }, () => part).flat();
       expect(await askAll(asked)).toEqual(asked.map(() => unavailable));

@@ -4,7 +4,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type CacheGateway, sealingKey, shared, startCacheGateway } from './testing/cache-gateway.ts';
-import { refused as refusedByBackend } from './testing/chain.ts';
+import { refusal } from './testing/chain.ts';
 import { untilCached } from './testing/redis-contents.ts';
 import { closedCircuit, isRobot, robots, startRobotGateway, unavailable } from './testing/redis-gateway.ts';
 import { issue, issueHash, newToken, recordKey } from './testing/redis-tokens.ts';
@@ -18,7 +18,7 @@ const seed = Number(process.env.SEED ?? 20261125);
 const reviews = Number(process.env.FUZZ_REVIEWS ?? 1_500);
 const mangledShare = 0.15;
 
-/** What no Redis sends unasked, or at all. The first five ended the process once, or made it hang. */
+/** Replies that no Redis sends unasked, or at all. The first five once ended the process, or made it hang. */
 const insertions = [
   '$-1\r\n',
   '_\r\n',
@@ -53,7 +53,7 @@ test('whoever is on the wire to Redis lets no user in wrongly, and ends no gatew
   const backend = await startScriptedBackend();
   const gateway = resources.use(await startFuzzed(tokensWire, cacheWire, backend));
   const people = await somePeople(redis, backend);
-  // What comes first is answered right, and fills the cache.
+  // The first answers are right, and fill the cache.
   const untilRight = (person: Person) =>
     waitFor(async () => person.isRight(await gateway.ask(person.token)), 'a right answer');
   for (const person of people) await untilRight(person);
@@ -64,7 +64,7 @@ test('whoever is on the wire to Redis lets no user in wrongly, and ends no gatew
     const askOn = async () => {
       while (left-- > 0) {
         const person = people[Math.floor(random() * people.length)];
-        const outcome = person?.judge(await gateway.ask(person.token)) ?? 'none';
+        const outcome = person?.outcomeOf(await gateway.ask(person.token)) ?? 'none';
         counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
       }
     };
@@ -83,10 +83,10 @@ test('whoever is on the wire to Redis lets no user in wrongly, and ends no gatew
   for (const person of people) await untilRight(person);
 });
 
-/** Bytes of the value that others write, far more than the 64 KiB that are read of one. */
+/** The size of a value that others write, in bytes. It is far more than the 64 KiB that are read of one. */
 const size = 8 * 1024 * 1024;
 
-/** What Redis has sent so far, to all its clients. */
+/** Counts the bytes that Redis has sent so far, to all its clients. */
 async function sentBy(redis: RedisServer): Promise<number> {
   const info = await redis.client().info('stats');
   return Number(/^total_net_output_bytes:(\d+)/m.exec(info)?.[1]);
@@ -118,7 +118,7 @@ describe('a value of 8 MiB', () => {
     expect((await sentBy(redis)) - before).toBeLessThan(size);
     const { reason } = await gateway.gateway.waitForLog('authenticator could not check a token');
     expect(reason).toMatch(/ is bad: is too big: at most 65536 characters are read$/);
-    expect(await gateway.metric('faults_total')).toBe(0);
+    expect(await gateway.metric('errors_total')).toBe(0);
   });
 
   test('under the key of a cached answer is no answer, and the backend is asked', async () => {
@@ -142,12 +142,12 @@ describe('a value of 8 MiB', () => {
 
 interface Person {
   readonly token: string;
-  /** What came of a review in a word; `wrong`: what must never come. */
-  judge(status: ReviewStatus): string;
+  /** The outcome of a review in a word. `wrong` must never come. */
+  outcomeOf(status: ReviewStatus): string;
   isRight(status: ReviewStatus): boolean;
 }
 
-/** Less fits into memory than there are people, so that Redis is asked all the time. */
+/** Starts a gateway whose memory holds fewer answers than there are people, so that Redis is asked all the time. */
 function startFuzzed(tokens: ManglingProxy, cache: ManglingProxy, backend: ScriptedBackend): Promise<CacheGateway> {
   const url = (wire: ManglingProxy) => `redis://127.0.0.1:${wire.port}`;
   const robot = (layout: string) => ({ url: url(tokens), layout, commandTimeout: '200ms', keyPrefix: `${layout}:` });
@@ -163,7 +163,7 @@ function startFuzzed(tokens: ManglingProxy, cache: ManglingProxy, backend: Scrip
   });
 }
 
-/** Robots with and without a record, and people that the backend knows, or refuses. */
+/** Makes robots with and without a record, and people that the backend knows, or refuses. */
 async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise<readonly Person[]> {
   const names = new Set<string>();
   const people: Person[] = [];
@@ -179,7 +179,7 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
     const key = `${layout}:${sha256(known)}`;
     if (layout === 'json') await redis.client().set(key, JSON.stringify({ username }));
     else await redis.client().hset(key, { username });
-    backend.answer(rejected, refusedByBackend);
+    backend.answer(rejected, refusal);
     people.push(robotOf(known, username, names), robotOf(unknown, undefined, names), personOf(rejected, undefined));
   }
   for (let count = 0; count < 150; count += 1) {
@@ -190,14 +190,14 @@ async function somePeople(redis: RedisServer, backend: ScriptedBackend): Promise
   return people;
 }
 
-/** In clear text a name may be changed on the wire, and then it is the name of no user; but it needs a record. */
+/** Makes a robot. In clear text its name may be changed on the wire, to that of no user. It still needs a record. */
 function robotOf(token: string, name: string | undefined, names: ReadonlySet<string>): Person {
   const isRight = ({ authenticated: isIn, user }: ReviewStatus) =>
     name === undefined ? !isIn : isIn && user?.username === `robot:${name}`;
   return {
     token,
     isRight,
-    judge(status) {
+    outcomeOf(status) {
       if (status.error !== undefined) return 'unavailable';
       if (isRight(status)) return name === undefined ? 'no robot' : 'robot';
       const shown = status.user?.username?.replace(/^robot:/, '') ?? '';
@@ -207,13 +207,13 @@ function robotOf(token: string, name: string | undefined, names: ReadonlySet<str
   };
 }
 
-/** Cached answers are sealed, and the backend is healthy: each answer is right, whatever Redis says. */
+/** Makes a person. Cached answers are sealed and the backend is healthy, so each answer is right. */
 function personOf(token: string, name: string | undefined): Person {
   const isRight = ({ authenticated: isIn, user, error }: ReviewStatus) =>
     error === undefined && (name === undefined ? !isIn : isIn && user?.username === name);
   return {
     token,
     isRight,
-    judge: (status) => (!isRight(status) ? 'wrong' : name === undefined ? 'refused' : 'person'),
+    outcomeOf: (status) => (!isRight(status) ? 'wrong' : name === undefined ? 'refused' : 'person'),
   };
 }

@@ -32,7 +32,7 @@ test('while Redis is away, tokens could not be checked, another authenticator go
   const { ask, gateway, metric } = robotGateway;
   for (const end of [undefined, 'stop', 'kill'] as const) {
     if (end !== undefined) await redis[end]();
-    // What the closing connection takes along is in none of the answers: the first lookup finds it closed.
+    // The lookups that the closing connection ends do not count: the first lookup finds it closed.
     await waitFor(async () => (await metric('connected')) === 0, 'the gateway to see it');
     for (const token of [ci, gone, unknown]) expect(await ask(token)).toEqual(unavailable);
     expect(await ask(ada)).toEqual(isAda);
@@ -46,7 +46,7 @@ test('while Redis is away, tokens could not be checked, another authenticator go
 
 const openingsOf = ({ output }: Gateway) => output.lines.filter(({ msg }) => msg.startsWith('circuit opened')).length;
 
-/** How many lookups waited for Redis: the others failed without a wait, for want of a connection or by an open circuit. */
+/** Counts the lookups that waited for Redis. Others failed immediately: no connection, or an open circuit. */
 function waitsOf({ output }: Gateway): number {
   const isWait = /^redis:\S+ no answer in time$|^no answer within /;
   return output.lines.filter(({ reason }) => isWait.test(String(reason))).length;
@@ -66,7 +66,7 @@ test('when Redis accepts and never answers, a few lookups wait, and all recover 
     expect(await ask(token)).toEqual(unavailable);
   }
   const [waits, openings] = [waitsOf(gateway) - before.waits, openingsOf(gateway) - before.openings];
-  // Five open the circuit, and one that is half-open opens it again.
+  // Five failures open the circuit, and one opens a half-open one again.
   expect(waits).toBeGreaterThanOrEqual(1);
   expect(waits).toBeLessThanOrEqual(5 + openings - 1);
   expect(await ask(ada)).toEqual(isAda);
@@ -74,7 +74,7 @@ test('when Redis accepts and never answers, a few lookups wait, and all recover 
   await waitFor(async () => (await ask(token)).authenticated, 'the token to be accepted after the thaw');
 });
 
-/** Whatever is over sooner was not ended by it. */
+/** Keys of a circuit that stays open for longer than any test. */
 const longCircuit = { circuit: { openFor: '1h' } };
 
 async function untilOpened({ ask, gateway }: RobotGateway, token: string): Promise<void> {
@@ -113,7 +113,7 @@ test('after a failover the circuit closes as soon as there is a connection to th
   await waitFor(async () => (await robotGateway.ask(token)).authenticated, 'the token to be accepted again');
 });
 
-/** From now on the process gets no file descriptor of this number or above. Those that are open stay open. */
+/** Limits the file descriptors of the process. Those that are open stay open. */
 async function limitFiles(pid: number, limit: number): Promise<void> {
   await promisify(execFile)('prlimit', ['--pid', String(pid), `--nofile=${limit}:`]);
 }
@@ -143,7 +143,7 @@ test('a gateway without a file descriptor for Redis takes Redis for well, and go
   await waitFor(async () => (await ask(token)).error !== undefined, 'the connection to go');
   const isShortage = /: not connected: this process has no file descriptor left \(EMFILE\): raise its limit/;
   const shortages = () => own.output.lines.filter(({ reason }) => isShortage.test(String(reason))).length;
-  // Enough for a circuit to open, if they were outages.
+  // These are enough to open a circuit, if they were outages.
   for (let count = 0; count < 100 || shortages() < 20; count += 1) {
     expect(await ask(token)).toEqual(unavailable);
     expect(await isAdaIn()).toBe(true);
@@ -151,5 +151,5 @@ test('a gateway without a file descriptor for Redis takes Redis for well, and go
   await limitFiles(own.pid, 1024);
   await waitFor(async () => (await ask(token)).authenticated, 'the robot to get in again');
   for (const { msg } of own.output.lines) expect(msg).not.toMatch(/circuit opened/);
-  expect(await metric('sallyport_plugin_redis_faults_total', 'kind="local"')).toBeGreaterThanOrEqual(20);
+  expect(await metric('sallyport_plugin_redis_errors_total', 'kind="local"')).toBeGreaterThanOrEqual(20);
 });

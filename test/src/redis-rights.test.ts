@@ -20,7 +20,7 @@ import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const keys = '~sallyport:token:*';
 
-/** As docs/redis.md gives them. The tests of the plugin hold them for all layouts. */
+/** The lines of docs/redis.md. The tests of the plugin prove them for all layouts. */
 const [, adminLine = '', , , trackingLine = ''] = await documentedLines('Tokens, with a gateway that only reads');
 
 const passwords = { gateway: randomToken(), admin: randomToken(), blind: randomToken() };
@@ -28,7 +28,7 @@ const passwords = { gateway: randomToken(), admin: randomToken(), blind: randomT
 const user = (name: keyof typeof passwords, line: string): string =>
   line.replace(/^user \S+ on >PASSWORD/, `user ${name} on >${passwords[name]}`);
 
-/** What a user tried and may not, as Redis noted it. */
+/** Reads from Redis what a user tried and may not do. */
 async function denied(server: RedisServer): Promise<unknown> {
   return await server.client().call('ACL', 'LOG');
 }
@@ -155,7 +155,7 @@ async function useAll({ ask, logIn, people: { alice, bob }, replicas, reviews }:
 }
 
 test.each(allUses)('the rights in docs/redis.md are enough for everything: %s', async (_name, rights, own) => {
-  // A busy machine is no outage.
+  // A busy machine is not an outage.
   const others = (url: string) => [robots({ url, commandTimeout: '8s', ...own }, { timeout: '9s' })];
   await using place = await startLogin({ rights, others, login: { maxSessions: 2 } });
   await useAll(place);
@@ -178,7 +178,7 @@ test('blocks survive a restart of a Redis whose user default is off as in docs/r
   const files = { [redisPassword]: password, 'tokens.yaml': tokensFile({ [randomToken()]: 'robot' }) };
   await using replicas = await startReplicas(1, config, files);
   expect(await replicas.operator.run(['block', '--user', 'jane', '--for', '1h'])).toMatchObject({ code: 0 });
-  // No gateway is there that could write it back.
+  // No gateway may be there that could write it back.
   for (const gateway of replicas.gateways) await gateway.stop();
   await own.stop();
   await own.start();
@@ -238,7 +238,7 @@ test('check finds what is wrong with each authenticator, and how to fix it', asy
   expect(
     findings.filter(({ detail }) => detail.includes('127.0.0.1:1: ') || detail.includes('127.0.0.1:1;')),
   ).toHaveLength(1);
-  // Those of the same Redis, whoever logs in there.
+  // These are the stores of the same Redis, whoever logs in there.
   const stores = findings.filter(({ check }) => check === 'token stores').map(({ detail }) => detail);
   expect(stores.map((detail) => detail.replace(/ \([^)]*gateway\.yaml:\d+\)/g, '').split(' have ')[0])).toEqual([
     'robots-0 and robots-1',

@@ -4,16 +4,16 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operatorIn } from './testing/redis-commands.ts';
 import { isRobot, type RobotGateway, refused, robots, startRobotGateway } from './testing/redis-gateway.ts';
-import { type Question, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
+import { type RobotQuestion, repeatUntil, startRobotLoad } from './testing/redis-load.ts';
 import { issue, newToken, untilReplicated } from './testing/redis-tokens.ts';
 
 const groups = ['valid', 'revoked', 'unknown'] as const;
 
-/** Tokens of many users, some that are revoked and some that no one knows. */
-async function questionsFor(sentinels: RedisSentinels): Promise<Question[]> {
+/** Makes tokens of many users, some that are revoked and some that no one knows. */
+async function questionsFor(sentinels: RedisSentinels): Promise<RobotQuestion[]> {
   const master = await sentinels.master();
   const serverOf = () => master;
-  const questions: Question[] = [];
+  const questions: RobotQuestion[] = [];
   for (let number = 0; number < 8; number++) {
     const username = `ci-${number}`;
     const revoked = { username, revokedAt: '2026-05-01T00:00:00Z' };
@@ -28,13 +28,13 @@ async function questionsFor(sentinels: RedisSentinels): Promise<Question[]> {
   return questions;
 }
 
-/** Each test starts what it ended, and waits until all of them are healthy. */
+/** These tests start what they ended, and wait until all of it is healthy. */
 describe('a gateway behind Sentinel', () => {
   let sentinels: RedisSentinels;
   let robotGateway: RobotGateway;
   beforeAll(async () => {
     sentinels = await startSentinels();
-    // The longest that is allowed: whatever is over sooner was not ended by it.
+    // This is the maximum: a wait that is over sooner was not ended by it.
     const options = { sentinels: sentinels.addresses, name: sentinels.name, commandTimeout: '30s' };
     robotGateway = await startRobotGateway([robots(options, { circuit: { openFor: '500ms' } })]);
   });
@@ -91,7 +91,7 @@ describe('a gateway behind Sentinel', () => {
     const token = await issue(() => old, { username: 'ci' });
     await untilReplicated(old);
     expect(await other.ask(token)).toEqual(isRobot('ci'));
-    // The gateway asks this one first.
+    // The gateway asks this sentinel first.
     const [sentinel] = sentinels.sentinels;
     await Promise.all([old.kill(), sentinel?.hang()]);
     await sentinels.untilPromoted(old);

@@ -14,7 +14,7 @@ import { metricsText } from './testing/scrape.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken, sha256 } from './testing/tokens.ts';
 
-/** More authenticators of the gateway: each has a way to its Redis, and records of its own there. */
+/** The ways to Redis of more authenticators. Each has records of its own there. */
 const ways: Readonly<Record<string, (redis: RedisServer, valkey: RedisServer) => object>> = {
   tls: ({ tlsUrl }) => ({ url: tlsUrl, caFile: 'tls/redis-ca.crt' }),
   socket: ({ socket }) => ({ url: `unix:${socket}` }),
@@ -29,10 +29,10 @@ const isJane = {
   user: { ...jane, username: 'robot:jane', groups: ['team:dev', 'team:ops'] },
 };
 
-/** No authenticator of Redis knows it. */
+/** A token that no authenticator of Redis knows. */
 const other = newToken();
 
-/** A busy machine is no outage. */
+/** The timeout is long: a busy machine is not an outage. */
 const patient = { commandTimeout: '8s' };
 
 const people = { ...staticAuthenticator, name: 'people' };
@@ -108,12 +108,12 @@ test('lets good tokens pass among any number of bad records, which open no circu
   expect(await ask(await issue(serverOf, { username: 'ci' }))).toEqual(isRobot('ci'));
   expect(gateway.output.lines.filter(({ msg }) => msg.includes('circuit opened'))).toEqual([]);
   expect(await metric('connected', 'authenticator="robots"')).toBe(1);
-  expect(await metric('faults_total', 'kind="type"')).toBe(10);
-  expect(await metric('faults_total')).toBe(10);
+  expect(await metric('errors_total', 'kind="type"')).toBe(10);
+  expect(await metric('errors_total')).toBe(10);
   expect(await metricsText(gateway)).not.toMatch(/jane|robot:/);
 });
 
-/** How often the gateway has read so far: this file itself never does. */
+/** Reads how often Redis was read so far. This file itself never reads it. */
 async function reads(): Promise<string[]> {
   const info = await redis.client().info('commandstats');
   return (info.match(/^cmdstat_(getrange|hgetall|pttl|exists|eval_ro|scan):calls=\d+/gm) ?? []).sort();

@@ -51,7 +51,7 @@ describe.concurrent('gateway.yaml', () => {
     const next = randomToken();
     backend.answer(next, authenticated('ada'));
     expect(await review(client, next)).toMatchObject({ user: { username: 'new:ada' } });
-    // The look at the files every 2 s may have made the new chain once more, and closed the one before.
+    // The check of the files every 2 s may have made the new chain once more, and closed the one before.
     await waitFor(() => backend.connections() === 2, 'the old chain and the new one');
     call.settle(authenticated('ada'));
     expect(await answer).toMatchObject({ user: { username: 'old:ada' } });
@@ -76,7 +76,7 @@ describe.concurrent('gateway.yaml', () => {
       const from = gateway.output.lines.length;
       await gateway.write('gateway.yaml', edit);
       gateway.signal('SIGHUP');
-      // Not the next refusal at all: the edit before may be refused once more, by the look at the files every 2 s.
+      // The next refusal may be that of the edit before, by the check of the files every 2 s.
       const fits = (one: unknown): boolean => expect.objectContaining(problem).asymmetricMatch(one);
       const line = await gateway.output.waitForLine(
         ({ msg, problems }) => msg === 'config reload refused' && (problems as unknown[]).some(fits),
@@ -92,7 +92,7 @@ describe.concurrent('gateway.yaml', () => {
     expect(await review(client, randomToken())).toMatchObject({ user: { username: 'fixed:ada' } });
   });
 
-  test('another address to listen on says that it needs a restart, and the rest holds at once', async () => {
+  test('another address to listen on says that it needs a restart, and the rest takes effect immediately', async () => {
     const backend = await startScriptedBackend();
     backend.answerOthers(authenticated('ada'));
     await using gateway = await startGateway({ config: { authenticators: [backend.authenticator('corp')] } });
@@ -123,12 +123,12 @@ describe.concurrent('gateway.yaml', () => {
     expect(await review(client, before)).toEqual({ authenticated: false });
   });
 
-  test('a mounted ConfigMap whose link is swapped is read anew, without a signal', async () => {
+  test('a mounted ConfigMap whose link is swapped is read again, without a signal', async () => {
     const folder = await temporaryFolder('mount');
     const backend = await startScriptedBackend();
     const [old, next] = [randomToken(), randomToken()];
 
-    /** As the kubelet does it (kubernetes pkg/volume/util/atomic_writer.go): a new folder, then one rename. */
+    /** Mounts files as the kubelet does (kubernetes pkg/volume/util/atomic_writer.go): a new folder, then a rename. */
     async function mount(version: string, token: string): Promise<void> {
       await mkdir(join(folder, version));
       const authenticators = [staticAuthenticator, backend.authenticator(`v${version.length}`)];

@@ -1,5 +1,5 @@
 import http2 from 'node:http2';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => gateway.stop());
 
-/** The milliseconds until another client, on a connection of its own, is answered. */
+/** Measures the milliseconds until another client, on a connection of its own, is answered. */
 async function expectServed(): Promise<number> {
   using client = http2Client(gateway.url, mutualTls.client);
   const token = randomToken();
@@ -43,7 +43,7 @@ test('a client that resets streams as fast as it opens them costs little memory,
   const [before, usual] = [await residentMemory(gateway.pid), await expectServed()];
   backend.answerOthers({ kind: 'hang' });
   const session = connect();
-  await within(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  await waitForPromise(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
   const ended = new Promise((resolve) => session.once('close', resolve));
   const body = reviewBody(randomToken());
   const served = expectServed();
@@ -53,18 +53,18 @@ test('a client that resets streams as fast as it opens them costs little memory,
     stream.close(http2.constants.NGHTTP2_CANCEL);
     if (opened % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
   }
-  await within(ended, 'the end of the session by the gateway');
+  await waitForPromise(ended, 'the end of the session by the gateway');
   backend.answerOthers({ kind: 'no-opinion' });
   const [waited, grown] = [await served, (await residentMemory(gateway.pid)) - before];
   console.info(
     `another client waited ${waited.toFixed()} ms, usually ${usual.toFixed()} ms; ${grown.toFixed()} MiB more`,
   );
-  // A second, on a machine where a review takes a few milliseconds.
+  // The limit is a second on a machine where a review takes a few milliseconds.
   expect(waited).toBeLessThan(5000 + 100 * usual);
   expect(grown).toBeLessThan(200);
 });
 
-/** Sessions that have sent the beginnings of bodies, and what they were answered until then. */
+/** Sends the beginnings of bodies on sessions. @returns their answers so far */
 async function sendBeginnings(
   sessions: number,
   streams: number,
@@ -79,9 +79,9 @@ async function sendBeginnings(
       stream.on('response', (headers) => (answers[index] = headers[':status'])).resume();
       return new Promise((resolve) => stream.write(body, resolve));
     });
-    await within(Promise.all(sent), 'the beginnings of bodies to be sent');
+    await waitForPromise(Promise.all(sent), 'the beginnings of bodies to be sent');
     // Everything before it has been read when it is answered.
-    await within(new Promise((resolve) => session.ping(resolve)), 'a ping');
+    await waitForPromise(new Promise((resolve) => session.ping(resolve)), 'a ping');
   }
   return {
     answers,
@@ -93,23 +93,23 @@ async function sendBeginnings(
   };
 }
 
-test('bodies that are held back use a bounded amount of memory: the oldest are refused', async () => {
+test('unfinished bodies use a bounded amount of memory: the oldest are refused', async () => {
   const before = await residentMemory(gateway.pid);
   const body = `{"padding":"${'x'.repeat(250 * 1024)}`;
-  const most = Math.floor((64 * 1024 * 1024) / body.length);
+  const maxBodies = Math.floor((64 * 1024 * 1024) / body.length);
   const start = performance.now();
   using beginnings = await sendBeginnings(3, 120, body);
   const { answers } = beginnings;
-  await waitFor(() => answers.filter((answer) => answer === undefined).length <= most, 'the refusals');
+  await waitFor(() => answers.filter((answer) => answer === undefined).length <= maxBodies, 'the refusals');
   const seconds = (performance.now() - start) / 1000;
   const refused = answers.filter((answer) => answer === 429).length;
   const grown = (await residentMemory(gateway.pid)) - before;
   console.info(`${refused} of ${answers.length} refused, ${Math.round(grown)} MB more`);
   await expectServed();
   expect(grown).toBeLessThan(400);
-  // After 10 s on a machine that is busy with other things it is too late for all of them.
+  // After 10 s on a busy machine it is too late for all of them.
   if (seconds < 10) {
-    expect(refused).toBeLessThan(answers.length - most + 10);
+    expect(refused).toBeLessThan(answers.length - maxBodies + 10);
     expect(answers.slice(0, refused).every((answer) => answer === 429)).toBe(true);
   }
 });

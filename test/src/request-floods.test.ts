@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import tls from 'node:tls';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type ClientTls, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -16,7 +16,7 @@ import { randomToken } from './testing/tokens.ts';
 let backend: ScriptedBackend;
 let gateway: Gateway;
 let mutualTls: MutualTls;
-/** Its certificate is of the right CA, and its name is not in clientNames. */
+/** A client certificate of the right CA, whose name is not in clientNames. */
 let kubelet: ClientTls;
 
 beforeAll(async () => {
@@ -37,7 +37,7 @@ afterEach(async () => {
 
 afterAll(() => gateway.stop());
 
-/** Another client, on a connection of its own, is answered. */
+/** Expects that another client, on a connection of its own, is answered. */
 async function expectServed(): Promise<void> {
   using client = http2Client(gateway.url, mutualTls.client);
   const token = randomToken();
@@ -61,7 +61,7 @@ test.each([
   backend.answerOthers({ kind: 'hang' });
   const attacker = tls.connect({ host, port: Number(port), ca, cert, key, ALPNProtocols: ['h2'] });
   attacker.on('error', () => {}).resume();
-  await within(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
+  await waitForPromise(once(attacker, 'secureConnect'), 'an HTTP/2 connection');
   const ended = new Promise((resolve) => attacker.once('close', resolve));
   const from = { line: gateway.output.lines.length, call: backend.calls.length };
   const attempts = 3000;
@@ -71,7 +71,7 @@ test.each([
     return [reviewBegun(id), bodyOf(id, token), cancelled(id)];
   });
   attacker.write(Buffer.concat([preface, ...frames]));
-  await within(ended, 'the end of the session by the gateway');
+  await waitForPromise(ended, 'the end of the session by the gateway');
   await expectServed();
   backend.answerOthers({ kind: 'no-opinion' });
   const since = () => gateway.output.lines.slice(from.line);
@@ -87,7 +87,7 @@ test('well over a hundred reviews of one session that are given up within a seco
   backend.answerOthers({ kind: 'hang' });
   const session = connect(mutualTls.client);
   for (let time = 0; time < 2; time++) {
-    // As many as an authenticator looks up at one time, of tokens that were never good.
+    // An authenticator looks up this number of tokens concurrently that were never accepted before.
     const tokens = Array.from({ length: 75 }, () => randomToken());
     const streams = tokens.map((token) => {
       const stream = session.request(head).on('error', () => {});
@@ -108,7 +108,7 @@ test('well over a hundred reviews of one session that are given up within a seco
 const times = 200;
 const answersIn = (text: string): number => text.split('HTTP/1.1 ').length - 1;
 
-/** Pipelines requests, and gives all that was sent back until the gateway ended the connection. */
+/** Pipelines requests. @returns all answers until the gateway ended the connection */
 async function pipelined(tls: ClientTls): Promise<string> {
   using raw = await openRawSocket(gateway.url, tls);
   raw.send('GET /authenticate HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(times));
@@ -122,9 +122,9 @@ test.each([
   expect(answersIn(await pipelined(tls()))).toBeLessThanOrEqual(most);
 });
 
-test('of 200 requests at once over HTTP/2 a client with a wrong name gets few answers, and may try the others again', async () => {
+test('of 200 concurrent requests over HTTP/2 a client with a wrong name gets few answers, and may try the others again', async () => {
   const session = connect(kubelet);
-  await within(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
+  await waitForPromise(new Promise((resolve) => session.once('connect', resolve)), 'an HTTP/2 connection');
   const ends = Array.from({ length: times }, () => {
     const stream = session.request(head).on('error', () => {});
     stream.end(reviewBody(randomToken()));
@@ -133,11 +133,11 @@ test('of 200 requests at once over HTTP/2 a client with a wrong name gets few an
       stream.on('close', () => resolve(`reset ${stream.rstCode}`));
     });
   });
-  const found = Object.groupBy(await within(Promise.all(ends), 'the end of each request'), (end) => end);
+  const found = Object.groupBy(await waitForPromise(Promise.all(ends), 'the end of each request'), (end) => end);
   session.destroy();
   const { 'answer 403': answered = [], [`reset ${http2.constants.NGHTTP2_REFUSED_STREAM}`]: refused = [] } = found;
   expect(answered.length + refused.length).toBe(times);
   expect(answered.length).toBeGreaterThan(0);
-  // Those that came in the first of a few reads.
+  // These are the requests that came in the first of a few reads.
   expect(answered.length).toBeLessThan(times / 4);
 });

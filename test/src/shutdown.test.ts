@@ -1,4 +1,4 @@
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Client, type ClientTls, get, http1Client, http2Client, review } from './testing/clients.ts';
 import { type Gateway, startGateway } from './testing/gateway.ts';
@@ -70,7 +70,7 @@ test.concurrent.each([
     await waitFor(() => load.answered() > 100, 'the load');
     busy.gateway.signal('SIGTERM');
     ready = other.gateway.url;
-    expect(await within(busy.gateway.ended, 'the end')).toBe(0);
+    expect(await waitForPromise(busy.gateway.ended, 'the end')).toBe(0);
     const answered = load.answered();
     await waitFor(() => load.answered() > answered + 100, 'reviews of the other replica');
     await load.stop();
@@ -113,7 +113,7 @@ test('a review in progress is answered after SIGTERM, and more signals change no
   await waitFor(async () => !(await isReady(gateway)), 'the end of readiness');
   for (const call of calls) call.settle(authenticated('ada'));
   for (const status of await Promise.all(answers)) expect(status).toMatchObject({ authenticated: true });
-  expect(await within(gateway.ended, 'the end')).toBe(0);
+  expect(await waitForPromise(gateway.ended, 'the end')).toBe(0);
 });
 
 test('SIGINT ends it without the delay, and a review that outlasts drainTimeout is cut', async () => {
@@ -126,5 +126,5 @@ test('SIGINT ends it without the delay, and a review that outlasts drainTimeout 
   await backend.whenAsked(token);
   gateway.signal('SIGINT');
   await cut;
-  expect(await within(gateway.ended, 'the end')).toBe(0);
+  expect(await waitForPromise(gateway.ended, 'the end')).toBe(0);
 });

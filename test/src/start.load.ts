@@ -7,7 +7,7 @@ import { runLine } from './testing/shell.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
 import { randomToken } from './testing/tokens.ts';
 
-// The limits are five times what is aimed at on a machine of its own.
+// The limits are five times the aims on a machine of its own.
 
 test('the gateway starts in 300 ms of a processor, with 90 MiB', async () => {
   const files = { 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) };

@@ -14,7 +14,7 @@ import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 const laptop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
-/** What is wrong with colours does not depend on the device. */
+/** The looks of the page. Problems of colours do not depend on the device. */
 const looks = [
   { device: 'laptop', viewport: laptop, colorScheme: 'light' },
   { device: 'phone', viewport: phone, colorScheme: 'dark' },
@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => browser.close());
 
-/** Waits until an element says so; the page looks every 2 s. */
+/** Waits until an element has these words. The page is refreshed every 2 s. */
 async function untilSays(page: Page, selector: string, words: string | RegExp): Promise<void> {
   await page.locator(selector).filter({ hasText: words }).first().waitFor();
 }
@@ -41,7 +41,7 @@ async function expectQuiet({ page, complaints, requested }: WatchedPage, url: st
   expect(new Set(requested.map((one) => new URL(one).origin))).toEqual(new Set([new URL(url).origin]));
 }
 
-/** The page must be quiet on each device. */
+/** Checks the page on each device, where it must be quiet. */
 async function keepLooks(
   url: string,
   name: string,
@@ -61,7 +61,7 @@ async function keepLooks(
   }
 }
 
-/** Pixels of a card's plot that have a colour of the style sheet. */
+/** Counts the pixels of a card's plot that have a colour of the style sheet. */
 function painted(page: Page, card: number, colour: string): Promise<number> {
   return page
     .locator('.card')
@@ -115,7 +115,7 @@ test('on a page that is open all the while people log in, a backend goes down, a
   expect(await page.locator('.card .word').allTextContents()).toEqual(['Healthy', 'Healthy', 'Healthy']);
   expect(await page.locator('.card .from').allTextContents()).toEqual(Array(3).fill('No reviews yet'));
   await untilSays(page, '#recent-note', 'no reviews yet');
-  // Those of the tests last a day.
+  // The certificates of the tests last a day.
   await untilSays(page, '#facts', /server expires in 2\d h, /);
   await untilSays(page, '#notices strong', /^The server certificate expires in 2\d h$/);
   await untilSays(page, '#facts', 'Blockednone');
@@ -147,11 +147,11 @@ test('on a page that is open all the while people log in, a backend goes down, a
   expect(await painted(page, 0, '--authenticated')).toBe(0);
 
   backend.answer(ada, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
-  const newcomer = randomToken();
-  backend.answer(newcomer, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
+  const newToken = randomToken();
+  backend.answer(newToken, { kind: 'throw', code: 'unavailable', message: 'connect ECONNREFUSED' }, 'corp');
   await waitFor(async () => {
     await review(client, ada);
-    await review(client, newcomer);
+    await review(client, newToken);
     return gateway.output.lines.some(({ circuit }) => circuit === 'open');
   }, 'the circuit to open');
   await untilSays(page, 'h1', /^corp is unavailable: circuit open, [1-9]\d* answers? from cache so far$/);
@@ -181,7 +181,7 @@ test('on a page that is open all the while people log in, a backend goes down, a
   await untilSays(page, '#facts', '1 user, group or token');
   await expectQuiet(watched, adminUrl);
   const shown = (await page.content()) + (await get(adminUrl, '/status.json')).text;
-  for (const token of [ada, mallory, unknown, newcomer]) {
+  for (const token of [ada, mallory, unknown, newToken]) {
     expect(shown).not.toContain(token);
     expect(shown).not.toContain(sha256(token));
   }
@@ -261,7 +261,7 @@ describe('with a quarter of an hour behind it', () => {
     }
   });
 
-  test('a step beneath the pointer is shown in words, in all plots at once', async () => {
+  test('a step beneath the pointer is shown in words, in all plots together', async () => {
     const json = statusDocument(['break-glass', 'corp'], ['corp']);
     await using watched = await watchedPage(browser, { viewport: laptop });
     const { page } = watched;
@@ -281,7 +281,7 @@ describe('with a quarter of an hour behind it', () => {
     const shifts = (): Promise<number> => page.evaluate(() => Reflect.get(window, 'shifted') as number);
     await page.addInitScript(() => {
       Reflect.set(window, 'shifted', 0);
-      // What the first look puts there has to be put somewhere.
+      // The text of the first look needs a place.
       document.addEventListener('DOMContentLoaded', () => {
         const note = (list: PerformanceObserverEntryList) =>
           Reflect.set(window, 'shifted', Reflect.get(window, 'shifted') + list.getEntries().length);

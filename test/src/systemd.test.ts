@@ -108,7 +108,7 @@ test('a file that the account may not read or write is reported with commands th
     ...Object.fromEntries(keys.map((name) => [name, key])),
   };
   const { folder, logs, gid, through } = await installUnit(files);
-  // As files are that root has made, without systemd-tmpfiles.
+  // The files are as root made them, without systemd-tmpfiles.
   for (const name of [...Object.keys(files), 'tls', 'secrets']) {
     await chown(join(folder, name), 0, 0);
     await chmod(join(folder, name), name.includes('.') || name.includes('/') ? 0o600 : 0o700);
@@ -123,7 +123,7 @@ test('a file that the account may not read or write is reported with commands th
   const fixed: string[] = [];
   for (let found = await denials(); found.length > 0; found = await denials()) {
     const commands = found.map((one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '');
-    // One that did not help would be there again.
+    // A command that did not help would be there again.
     expect([found, commands.filter((one) => one === '' || fixed.includes(one))]).toEqual([found, []]);
     for (const command of new Set(commands)) {
       const here = command.replaceAll('/etc/sallyport', folder).replaceAll('/var/log/sallyport', logs);
@@ -149,7 +149,7 @@ test("logrotate rotates a running gateway's audit trail without losing a line", 
     config: { authenticators: [staticAuthenticator], audit: { output: 'audit.log' } },
   });
   const { folder, pid } = gateway;
-  // In place of systemctl, since no systemd runs here.
+  // This replaces systemctl, since no systemd runs here.
   const config = (await shipped('sallyport.logrotate'))
     .replace('/var/log/sallyport', folder)
     .replace(/systemctl kill .*$/m, `kill -HUP ${pid}`);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { http1Client, review } from './testing/clients.ts';
 import { codeFolder, gatewayFolder } from './testing/command.ts';
@@ -33,9 +33,9 @@ test('on a terminal the log is for reading, and holds no token', async () => {
     expect(await review(client, known)).toMatchObject({ authenticated: true });
     expect(await review(client, unknown)).toEqual({ authenticated: false });
   }
-  // Ctrl-C at the terminal.
+  // This is Ctrl-C at the terminal.
   child.stdin.write('\u0003');
-  expect(await within(ended, 'the end')).toBe(0);
+  expect(await waitForPromise(ended, 'the end')).toBe(0);
   expect(text).toMatch(/INFO.*: .*listening/);
   expect(text).toMatch(/DEBUG.*: .*token review/);
   expect(text).toContain('shut down');

@@ -81,7 +81,7 @@ describe('with clientAuth: none', () => {
 
   afterAll(() => gateway.stop());
 
-  /** What `openssl s_client` writes of a handshake; it fails where there is none. */
+  /** Makes a handshake. @returns the output of `openssl s_client` @throws Error where there is none */
   async function handshake(...options: readonly string[]): Promise<string> {
     const where = ['-connect', new URL(gateway.url).host, '-CAfile', authority.certificateFile];
     const client = run('openssl', ['s_client', ...where, '-alpn', 'h2', '-verify_return_error', ...options]);
@@ -89,7 +89,7 @@ describe('with clientAuth: none', () => {
     return (await client).stdout;
   }
 
-  /** Those that the gateway takes, of all that OpenSSL has for TLS 1.2: all are offered, then all but those that it chose. */
+  /** Finds the suites of TLS 1.2 that the gateway accepts: OpenSSL offers all, then all but those it chose. */
   async function takenSuites(): Promise<string[]> {
     const { stdout } = await run('openssl', ['ciphers', '-s', '-tls1_2', 'ALL:COMPLEMENTOFALL:@SECLEVEL=0']);
     const suites = new Set(stdout.trim().split(':'));

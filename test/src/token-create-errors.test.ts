@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { codeFolder, gatewayFolder, spawnCommand } from './testing/command.ts';
 import { collectOutput } from './testing/output.ts';
@@ -30,7 +30,7 @@ describe.concurrent('token create', () => {
     expect(stderr).toMatch(/could not make the token: what the plugin says of it quotes a secret and is withheld\n$/);
   });
 
-  test('SIGTERM ends it at once, and it says that a token may be left', async () => {
+  test('SIGTERM ends it immediately, and it says that a token may be left', async () => {
     const { setup, calls } = await createPlace({ options: { hangs: 'create' } });
     const child = spawnCommand(['token', ...create], setup);
     const ended = new Promise((resolve) => child.once('close', resolve));
@@ -38,7 +38,7 @@ describe.concurrent('token create', () => {
     const output = collectOutput(child.stdout, child.stderr);
     await waitFor(async () => (await calls()) === 'hangs\n', 'the call');
     child.kill('SIGTERM');
-    expect(await within(ended, 'the end')).toBe(1);
+    expect(await waitForPromise(ended, 'the end')).toBe(1);
     expect(output.text()).toMatch(
       / may or may not have made the token\. To see it: npx -y pnpm@10 sallyport token list --user jane --config \S+: interrupted\n$/,
     );
@@ -53,7 +53,7 @@ describe.concurrent('token create', () => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
     });
-    expect(await within(new Promise((resolve) => child.once('close', resolve)), 'the end')).toBe(1);
+    expect(await waitForPromise(new Promise((resolve) => child.once('close', resolve)), 'the end')).toBe(1);
     expect(stderr).toContain("sallyport: standard output can't be written: ENOSPC");
     expect(stderr).toContain('\nTo revoke it: ');
   });

@@ -5,7 +5,7 @@ import { createPlace, issuing } from './testing/token-place.ts';
 import { inHours, record } from './testing/token-records.ts';
 
 describe.concurrent('token list', () => {
-  // Made by each test: their ages are looked at.
+  // Each test makes them, since it looks at their ages.
   const makeTokens = (): StoredToken[] => [
     record('a1', 'old', { issuedAt: inHours(-24 * 5 - 3.1), expiresAt: inHours(-2.1) }),
     record('a2', 'new', { user: { username: 'new', groups: ['dev', 'ops'] }, issuedAt: inHours(-0.505) }),

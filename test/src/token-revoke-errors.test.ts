@@ -1,4 +1,4 @@
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { spawnCommand } from './testing/command.ts';
 import { collectOutput } from './testing/output.ts';
@@ -55,7 +55,7 @@ describe.concurrent('revoke', () => {
     const output = collectOutput(child.stdout, child.stderr);
     await waitFor(async () => (await calls()) === 'hangs\n', 'the second token');
     child.kill('SIGINT');
-    expect(await within(ended, 'the end')).toBe(1);
+    expect(await waitForPromise(ended, 'the end')).toBe(1);
     expect(JSON.parse(output.stdout()).revoked).toHaveLength(1);
     expect(output.text()).toMatch(/ could not revoke all that was asked: interrupted\n$/);
     expect(await calls()).toBe('hangs\nclosed\n');
@@ -66,7 +66,7 @@ describe.concurrent('revoke', () => {
     const { setup, stored } = await createPlace({ tokens: theirs });
     const child = spawnCommand(['revoke', '--user', 'robot:jane'], setup);
     child.stdout?.destroy();
-    expect(await within(new Promise((resolve) => child.once('close', resolve)), 'the end')).toBe(0);
+    expect(await waitForPromise(new Promise((resolve) => child.once('close', resolve)), 'the end')).toBe(0);
     expect((await stored()).every(({ revoked }) => revoked !== undefined)).toBe(true);
   });
 });

@@ -111,7 +111,7 @@ describe.concurrent('revoke without cache.redis', () => {
     );
   });
 
-  test('a name without a prefix is refused with those that may be meant, also beside a break-glass authenticator', async () => {
+  test('a name without a prefix is refused with those that may be meant, even next to a break-glass authenticator', async () => {
     const breakGlass = { ...staticAuthenticator, name: 'break-glass', username: { prefix: '' } };
     const robots = issuing('robots', { username: { prefix: 'robot:' } });
     const { revoke, stored, calls } = await createPlace({ authenticators: [breakGlass, robots], tokens });

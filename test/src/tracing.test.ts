@@ -19,7 +19,7 @@ interface SentSpan {
   readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
 }
 
-/** Takes what an OpenTelemetry exporter sends by OTLP over HTTP, as JSON. */
+/** Starts a collector of what an OpenTelemetry exporter sends by OTLP over HTTP, as JSON. */
 async function startCollector() {
   const spans: SentSpan[] = [];
   const server = createServer(async (request, response) => {
@@ -75,7 +75,7 @@ test('a review is a span in the trace of its caller, with children for authentic
   expect(under(reviews[0]).map((span) => words(span)['sallyport.authenticator'])).toEqual(['first', 'corp']);
   const [cache] = under(corp);
   expect(cache && words(cache)).toEqual({ 'sallyport.source': 'backend' });
-  // A look, and a word of the answer.
+  // These are a read, and the purpose of the call.
   expect(under(cache).map((span) => [span.name, words(span)['sallyport.redis.use']])).toEqual([
     ['redis', 'cache'],
     ['redis', 'cache'],

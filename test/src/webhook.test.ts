@@ -10,10 +10,10 @@ import { randomToken, secret } from './testing/tokens.ts';
 
 const apiServer = 'https://kubernetes.default.svc.cluster.local';
 
-/** Which gateway is asked depends on how a token begins. */
+/** Makes a token. Its prefix decides which gateway is asked. */
 const newToken = (prefix = 'far') => secret(`${prefix}_${randomToken()}`);
 
-/** An authenticator that forwards to the URL. */
+/** Makes an authenticator that forwards to the URL. */
 const forwarding = (url: string, options: object = {}, more: object = {}) => ({
   name: 'far',
   use: 'webhook',
@@ -27,7 +27,7 @@ const clientOf = (gateway: Gateway): Client => {
   return client;
 };
 
-/** How a gateway has answered its reviews; `from` is a number of log lines. */
+/** Finds the outcomes of the reviews of a gateway. `from` is a number of log lines. */
 const outcomesOf = ({ output }: Gateway, from = 0) =>
   output.lines.slice(from).flatMap(({ msg, outcome }) => (msg === 'token review' ? [outcome] : []));
 
@@ -85,7 +85,7 @@ test('a gateway asks another one over mutual TLS, and only about the tokens of t
   const [seen, reviews] = [front.output.lines.length, outcomesOf(far).length];
   await front.write('tls/front.crt', another.certificate);
   await front.write('tls/front.key', another.key);
-  // Logged once, when the second of the two files is there.
+  // The line is logged once, when the second of the two files is there.
   await front.waitForLog('TLS file loaded, for new connections', seen);
   expect(await ask(newToken())).toEqual(unavailable);
   expect(outcomesOf(far)).toHaveLength(reviews);
@@ -172,7 +172,7 @@ describe('a gateway that asks another one', () => {
     expect(reviewsOfIt()).toBe(1);
   });
 
-  test('answers an error at once where they ask themselves or each other, and asks its other authenticators', async () => {
+  test('answers an error immediately where they ask themselves or each other, and asks its other authenticators', async () => {
     const looping = ({ url }: Gateway, ...more: readonly object[]) => ({
       authenticators: [forwarding(url, { timeout: '20s' }, { timeout: '20s' }), ...more],
       server: { reviewTimeout: '25s' },
@@ -193,7 +193,7 @@ describe('a gateway that asks another one', () => {
       for (let turn = 0; turn < 6; turn++) await review(client, newToken());
       await waitFor(() => outcomes().length === 8 + 6 * 4, 'the other reviews');
       expect(far.output.lines.slice(seen).filter(({ msg }) => msg === 'circuit opened')).toEqual([]);
-      // Through another gateway it is the same.
+      // The same happens through another gateway.
       await reconfigure(front, looping(far));
       await reconfigure(far, looping(front));
       const before = [far, front].map(({ output }) => output.lines.length);

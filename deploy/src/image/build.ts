@@ -8,8 +8,8 @@ import { rootFolder, run } from '../run.ts';
 import { architecture, type ImageDetails, writeImage } from './layout.ts';
 
 /**
- * Builds the image for this machine's architecture, without a container engine and without a base. The folder then has the
- * layout, the files of each layer with a Dockerfile that copies them, and the bill of materials.
+ * Builds the image for this machine's architecture, without a container engine and without a base image. The folder then has
+ * the layout, the files of each layer with a Dockerfile that copies them, and the bill of materials.
  *
  * @param tarballs the folder with the tarballs of our packages
  * @returns the digest of the manifest, which a Deployment names; the folder with the layout; and the text of the bill of materials
@@ -28,7 +28,7 @@ export async function buildImage(tarballs: string, folder: string, details: Imag
   return { digest, layout, billOfMaterials: bill };
 }
 
-/** The folders below the one of the build that the image has as layers, the one that changes least first. */
+/** The folders of the build that become layers of the image. The one that changes least is first. */
 export const layers = ['system', 'app'] as const;
 
 const node = '/usr/local/bin/node';
@@ -49,7 +49,7 @@ const command = `#!${node} --disable-sigusr1\nimport('/app/node_modules/@sallypo
  * Lays out what the image has, in the folder of each layer: this Node without its symbols, the C libraries that it is linked
  * with, the command, and the gateway from its tarballs. Node brings its own CA certificates and time zones.
  *
- * @returns what is in it, for the bill of materials
+ * @returns the content for the bill of materials
  * @throws Error when this machine is not a Debian: the libraries and their versions come from its packages
  */
 async function stageImage(tarballs: string, folder: string) {
@@ -66,7 +66,7 @@ async function stageImage(tarballs: string, folder: string) {
   }
   await mkdir(join(system, 'etc/sallyport'));
   const packages = await installGateway(tarballs, join(app, 'app'));
-  // Types, sources and documents, which nothing reads there. A package of others may have tests beside its code.
+  // Nothing reads types, sources and documents there. A package of others may have tests next to its code.
   for (const name of globSync('**/{*.d.ts,*.d.cts,*.d.mts,*.map,*.md,test,tests}', { cwd: app })) {
     await rm(join(app, name), { recursive: true, force: true });
   }

@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
-/** What a layout says of an image, besides its files. */
+/** The metadata of an image in a layout. */
 export interface ImageDetails {
-  /** What registries call a tag. */
+  /** The name of the image in the layout, which registries call a tag. */
   readonly version: string;
   /** Seconds since 1970. All times in the image are this one. */
   readonly epoch: number;
   /** The commit that it is built from. */
   readonly revision: string;
-  /** Of gzip, for what is large: 0 does not compress, 1 is fast, 9 is small. */
+  /** The level of gzip for large files: 0 does not compress, 1 is fast, 9 is small. */
   readonly level: number;
 }
 
@@ -88,7 +88,7 @@ export async function writeImage(folders: readonly string[], output: string, det
 }
 
 /**
- * Writes a packed chart as an OCI image layout, as `helm push` sends it to a registry: so its digest is known before.
+ * Writes a packed chart as an OCI image layout, as `helm push` sends it to a registry. So its digest is known in advance.
  *
  * @param metadata the content of its Chart.yaml
  * @returns the digest of its manifest

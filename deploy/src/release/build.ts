@@ -13,10 +13,10 @@ import { rootFolder } from '../run.ts';
 import { releaseExecutable } from './executable.ts';
 
 /**
- * Builds everything that a release has into a folder, which is made anew: the packages, the program for people without Node, the image, the
- * chart and the manifests, bills of materials, the notes, and the checksums of all of these.
+ * Builds everything that a release contains into a new folder: the packages, the program for people without Node, the image,
+ * the chart and the manifests, bills of materials, the notes, and the checksums of all of these.
  *
- * @returns what there is to publish: `packages` are the names of the tarballs for npm, `files` all names for the page of the release
+ * @returns what is published: `packages` are the names of the tarballs for npm, `files` all names for the page of the release
  */
 export async function buildRelease(folder: string, source: ImageDetails, notes: string) {
   const { version, epoch } = source;
@@ -72,7 +72,7 @@ async function archive(parent: string, name: string, file: string, work: string,
   await writeFile(file, await promisify(gzip)(await tarFolder(staged, epoch)));
 }
 
-/** The lines of `sha256sum`, for `sha256sum --check SHA256SUMS`. */
+/** Writes the lines of `sha256sum`, for `sha256sum --check SHA256SUMS`. */
 async function checksums(folder: string): Promise<string> {
   const lines = (await readdir(folder)).sort().map(async (name) => {
     return `${hash('sha256', await readFile(join(folder, name)))}  ${name}\n`;

@@ -13,10 +13,10 @@ import { rootFolder, run } from '../run.ts';
 const name = 'kubectl-sallyport';
 
 /**
- * Builds what people get who have no Node: an archive with a program for this machine's platform, its bill of materials, and the
- * manifest by which krew finds it.
+ * Builds the release for people without Node: an archive with a program for this machine's platform, its bill of materials, and
+ * the manifest by which krew finds it.
  *
- * @param folder has the tarballs of our packages, and gets these files
+ * @param folder the folder with the tarballs of our packages, into which these files are written
  */
 export async function releaseExecutable(
   folder: string,
@@ -62,7 +62,7 @@ async function buildExecutable(main: string, output: string): Promise<void> {
   for (const file of [node, config]) await rm(file);
 }
 
-/** Fills the template in. All else of it stays. */
+/** Fills in the template. Everything else in it stays. */
 function krewManifest(
   template: string,
   { version, archive, sha256 }: Readonly<Record<'version' | 'archive' | 'sha256', string>>,

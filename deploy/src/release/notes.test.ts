@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { publicPackages } from '../packages.ts';
 import { changesIn, pendingChanges, releaseNotes } from './notes.ts';
 
-/** As changesets writes it. */
+/** A CHANGELOG.md as changesets writes it. */
 const changelog = `# @sallyport/gateway
 
 ## 0.2.0

@@ -4,10 +4,10 @@ import { promisify } from 'node:util';
 import type { Manifest } from '../packages.ts';
 import type { buildRelease } from './build.ts';
 
-/** What there is to publish, in the folder of the release. */
+/** The files to publish, in the folder of the release. */
 type Artifacts = Awaited<ReturnType<typeof buildRelease>>;
 
-/** Where images and charts go: `registry.example.com/sallyport`, `registry.example.com/charts`. */
+/** The registries of images and charts: `registry.example.com/sallyport`, `registry.example.com/charts`. */
 type Places = Readonly<Record<'image' | 'charts', string>>;
 
 /**
@@ -45,7 +45,7 @@ export async function publish(steps: ReturnType<typeof publishingSteps>): Promis
 }
 
 /**
- * Says what keeps a release from being published. A version can't be published twice, so each of these is looked at before.
+ * Says what keeps a release from being published. A version can't be published twice, so each of these is checked before.
  *
  * @param state of the checkout and of the environment
  */

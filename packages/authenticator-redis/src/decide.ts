@@ -2,7 +2,7 @@ import type { Decision, UserInfo } from '@sallyport/authenticator';
 import type { TokenRecord } from './record.ts';
 
 /**
- * When Redis deletes a key.
+ * Computes when Redis deletes a key.
  *
  * @param timeToLive the answer to PTTL: milliseconds, -1 for no end, -2 for no key
  * @param asked a time before that answer, milliseconds since 1970
@@ -15,7 +15,7 @@ export function endOfKey(timeToLive: unknown, asked: number): number | undefined
   return timeToLive < 0 ? asked : asked + timeToLive;
 }
 
-/** The earlier end of the record and its key. Milliseconds since 1970; undefined: never. */
+/** The end of a record or of its key, whichever comes first, in milliseconds since 1970. It is undefined if there is none. */
 export function endOf({ expiresAt }: TokenRecord, keyExpiresAt: number | undefined): number | undefined {
   if (expiresAt === undefined || keyExpiresAt === undefined) return expiresAt ?? keyExpiresAt;
   return Math.min(expiresAt, keyExpiresAt);
@@ -26,15 +26,17 @@ export function userOf({ username, uid, groups, extra }: TokenRecord): UserInfo 
 }
 
 /**
+ * Decides about a token by its record.
+ *
  * @param keyExpiresAt when Redis deletes the record, milliseconds since 1970; undefined: never
  * @param now milliseconds since 1970
  */
 export function decide(record: TokenRecord, keyExpiresAt: number | undefined, now: number): Decision {
   const { username: subject, audiences, notBefore, revokedAt, session } = record;
   const end = endOf(record, keyExpiresAt);
-  // A revocation with a date in the future counts too.
+  // Even a revocation with a date in the future counts.
   if (revokedAt !== undefined) return { kind: 'rejected', reason: 'revoked', subject };
-  // The end of its key is what ends an idle session. A key without an end was changed by someone else.
+  // An idle session ends with its key. A key without an end was changed by someone else.
   const isEndless = session !== undefined && keyExpiresAt === undefined;
   if (isEndless || (end !== undefined && now >= end)) return { kind: 'rejected', reason: 'expired', subject };
   if (notBefore !== undefined && now < notBefore) return { kind: 'rejected', reason: 'not-yet-valid', subject };

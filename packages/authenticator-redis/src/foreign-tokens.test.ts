@@ -31,7 +31,7 @@ test.each(['no-opinion', 'rejected'])(
       expect(await started.ask(token)).toEqual({ kind: 'no-opinion' });
     }
     expect((await commandCalls(redis)).names).toEqual([]);
-    // That this counts at all:
+    // This shows that `commandCalls` counts at all.
     await started.ask(own);
     expect((await commandCalls(redis)).names).toEqual(lookUpCommands('json'));
   },

@@ -71,7 +71,7 @@ describe('a record as a hash', () => {
     for (const name of ['expires', 'constructor', 'toString']) {
       expect(withField(name, 'x')).toEqual({ problem: expect.stringContaining(`has an unknown field ${name}:`) });
     }
-    // As ioredis gives it: a field of its own.
+    // ioredis returns it as a field of its own.
     const reply = Object.defineProperty({ username: 'a' }, '__proto__', { value: 'b', enumerable: true });
     expect(read(reply)).toEqual({ problem: expect.stringContaining('has an unknown field:') });
   });
@@ -89,7 +89,7 @@ describe('a record as a hash', () => {
     const padded = (length: number) => read({ username: 'a', 'x-': 'x'.repeat(length - 'username'.length - 3) });
     expect(padded(65_536)).toEqual({ record: { username: 'a' } });
     expect(padded(65_537)).toEqual({ problem: 'is too big: at most 65536 characters are read' });
-    // The script gives its length in place of its fields.
+    // The script returns its length in place of its fields.
     expect(hashLayout.read(200_000)).toEqual({ problem: 'is too big: at most 65536 characters are read' });
   });
 });

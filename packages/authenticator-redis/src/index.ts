@@ -8,7 +8,7 @@ const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'redis',
   optionsSchema,
-  // A lookup costs one round trip, and a revocation must act at once.
+  // A lookup costs one round trip, and a revocation must act immediately.
   caching: 'memory',
   create: (options: RedisOptions, context) => createRedisAuthenticator(options, context),
   createTokenIssuer: (options: RedisOptions, context) => createRedisTokenIssuer(options, context),

@@ -3,16 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide } from './decide.ts';
 import { changeJson, type LayoutName, layouts, writeHash, writeJson } from './layouts.ts';
-import type { ReadRecord, TokenRecord } from './record.ts';
+import type { CheckedRecord, TokenRecord } from './record.ts';
 import { fieldNames } from './record.ts';
 import { goodRecord } from './testing/arbitrary-records.ts';
 
-/** As Redis gives back what was written. */
+/** A reply of Redis with what was written. */
 const stored: Readonly<Record<LayoutName, (record: TokenRecord) => unknown>> = { json: writeJson, hash: writeHash };
 
 const names = Object.keys(layouts) as LayoutName[];
 
-/** Every text of a bad record contains it, and no text of ours does. */
+/** Every text of an invalid record contains this, and no text of ours does. */
 const mark = '§';
 const marked = fc.string({ maxLength: 8 }).map((text) => mark + text);
 const moments = fc.constantFrom('2031-05-01T00:00:00Z', '1970-01-01T00:00:00Z', '2031-05-01', 'never');
@@ -38,8 +38,8 @@ const anyRecord = fc.array(fc.tuple(field, value), { maxLength: 6 }).map((fields
 const hashOf = (record: object) =>
   Object.entries(record).flatMap(([name, one]) => [name, typeof one === 'string' ? one : (JSON.stringify(one) ?? '')]);
 
-/** What must hold for every record that is read, checked without the schema. */
-function verify(read: ReadRecord | undefined, names: readonly string[]): void {
+/** Checks what must hold for every record that is read, without the schema. */
+function verify(read: CheckedRecord | undefined, names: readonly string[]): void {
   if (read === undefined) return;
   if ('problem' in read) {
     expect(read.problem).not.toContain(mark);
@@ -51,7 +51,7 @@ function verify(read: ReadRecord | undefined, names: readonly string[]): void {
   expect(names.filter((name) => !fieldNames.includes(name) && !name.startsWith('x-'))).toEqual([]);
   expect(Object.keys(record).filter((name) => !fieldNames.includes(name))).toEqual([]);
   for (const moment of [record.notBefore, record.expiresAt, record.issuedAt, record.revokedAt]) {
-    // What is no number would never be later than now, and no token would end.
+    // A time that is not a number would never be later than now, and no token would end.
     expect(moment === undefined || Number.isFinite(moment)).toBe(true);
   }
   for (const list of [record.groups ?? [], record.audiences ?? ['x'], ...Object.values(record.extra ?? {})]) {

@@ -1,9 +1,9 @@
 import { parseJson } from '@sallyport/plugin-options';
 import { hashUpTo, stringUpTo, type ValueQuery } from '@sallyport/redis-connection';
 import {
-  mostBytes,
-  type ReadRecord,
-  readRecord,
+  type CheckedRecord,
+  checkRecord,
+  maxBytes,
   sizeProblem,
   type TokenRecord,
   tooBig,
@@ -19,12 +19,12 @@ export interface Layout {
   /** The answer of Redis to TYPE. */
   readonly type: 'string' | 'hash';
   /** @param reply the answer to `query`. @returns undefined when there is no record */
-  read(reply: unknown): ReadRecord | undefined;
+  read(reply: unknown): CheckedRecord | undefined;
 }
 
 /** A string with one JSON object (RFC 8259). */
 export const jsonLayout: Layout = {
-  query: stringUpTo(mostBytes),
+  query: stringUpTo(maxBytes),
   tryWrites: `
 redis.call('GETRANGE', KEYS[1], 0, 0)
 redis.call('SET', KEYS[1], '', 'XX')
@@ -37,11 +37,11 @@ return redis.call('PEXPIRE', KEYS[1], 0)`,
   },
 };
 
-function parseRecord(text: string): ReadRecord {
+function parseRecord(text: string): CheckedRecord {
   // JSON is UTF-8 (RFC 8259 section 8.1). Other bytes could not be written back unchanged.
   if (text.includes('\uFFFD')) return { problem: 'is not UTF-8' };
   const value = parseJson(text);
-  return value === undefined ? { problem: 'is not JSON' } : readRecord(value);
+  return value === undefined ? { problem: 'is not JSON' } : checkRecord(value);
 }
 
 export function writeJson(record: TokenRecord): string {
@@ -61,7 +61,7 @@ export function changeJson(text: string, changes: Partial<TokenRecord>): string 
 
 /** A hash with a field for each value. Lists are JSON, or as people write them: `dev,ops`. `extra` is a JSON object. */
 export const hashLayout: Layout = {
-  query: hashUpTo(mostBytes),
+  query: hashUpTo(maxBytes),
   // HSET comes last: without one of the other rights, nothing is written that PEXPIRE would have to remove.
   tryWrites: `
 redis.call('EXISTS', KEYS[1])
@@ -88,24 +88,24 @@ return redis.call('PEXPIRE', KEYS[1], 0)`,
 type Field = readonly [name: string, value: unknown];
 
 const lists: ReadonlySet<string> = new Set(['groups', 'audiences']);
-/** Values that are always JSON. */
+/** The fields whose values are always JSON. */
 const json: ReadonlySet<string> = new Set(['extra', 'idle']);
 
-function readFields(entries: readonly Field[]): ReadRecord {
+function readFields(entries: readonly Field[]): CheckedRecord {
   const fields = entries.map(([name, value]): Field => [name, parseValue(name, value)]);
   const broken = fields.find(([, value]) => value === undefined);
   if (broken !== undefined) return { problem: `${broken[0]} is not JSON` };
-  return readRecord(Object.fromEntries(fields));
+  return checkRecord(Object.fromEntries(fields));
 }
 
-/** @returns undefined when it must be JSON and is not */
+/** Parses the value of a field. @returns undefined when it must be JSON and is not */
 function parseValue(name: string, value: unknown): unknown {
   if (typeof value !== 'string') return value;
   if (json.has(name) || (lists.has(name) && value.startsWith('['))) return parseJson(value);
   return lists.has(name) ? value.split(',').map((item) => item.trim()) : value;
 }
 
-/** Alternating fields and values, as HSET takes them. */
+/** Writes a record as alternating fields and values, as HSET takes them. */
 export function writeHash(record: Partial<TokenRecord>): string[] {
   return writtenFields(record).flatMap(([name, value]) => [
     name,

@@ -1,4 +1,4 @@
-import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { type ProblemKind, type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
 import { redisForFile } from '@sallyport/test-servers/redis-for-file';
 import { expect, test } from 'vitest';
 import { lookUp } from './authenticator.ts';
@@ -12,7 +12,7 @@ import { digestToken } from './token.ts';
 const redis = await redisForFile();
 
 /** A connection that calls `happens` between the value and its time to live. */
-function interrupted(happens: (key: string) => Promise<unknown>): Connection {
+function interrupted(happens: (key: string) => Promise<unknown>): RedisConnection {
   const client = redis.client();
   let read: Promise<unknown> | undefined;
   const wrapped = {
@@ -70,7 +70,7 @@ test.each<[ProblemKind, string]>([
   // For example, this machine has no file descriptor left. An open circuit would lock all users out for longer.
   ['local', 'failed'],
 ])('a problem of the kind %s is reported as %s', async (kind, code) => {
-  const connection: Connection = {
+  const connection: RedisConnection = {
     ...interrupted(async () => {}),
     run: () => Promise.reject(new RedisProblem(kind, 'the problem')),
   };

@@ -60,7 +60,7 @@ describe('options', () => {
     expect(settled(writtenOptions({ keyPrefix: 'a'.repeat(128), trackLastUse: '7d' })).trackLastUse).toBe(604_800_000);
   });
 
-  // Those of the connection are tested in its own package.
+  // The options of the connection are tested in its own package.
   testRefusals(
     (keys: Record<string, unknown>) => complaints(writtenOptions(keys)),
     [
@@ -102,7 +102,7 @@ describe('options', () => {
     );
   });
 
-  test('report all problems of single values at once', () => {
+  test('report all problems of single values together', () => {
     const problems = complaints({ url: 'redis', layout: 'x', keyPrefix: '', commandTimeout: '1', tokenPattern: '(' });
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
       'url',

@@ -25,7 +25,7 @@ import type { z } from 'zod';
 /** The options after all checks. Times are milliseconds. */
 export type RedisOptions = z.output<typeof optionsSchema>;
 
-/** RE2, as in Go: its time is linear in the length of the token, so no crafted token makes it backtrack. */
+/** Compiles a pattern by RE2, as Go does: its time is linear in the length of the token, so no token makes it backtrack. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[A-Za-z0-9]{40}');
   if ('problem' in parsed) return parsed;
@@ -57,7 +57,7 @@ const adminSchema = section(
   'How `sallyport token create`, `token list` and `revoke` connect to Redis, when the user of the gateway may only read. The gateway itself never uses it.',
 );
 
-/** The connection of the commands: that of the gateway, with the changes of `admin`. */
+/** The connection of the commands: the connection of the gateway, with the changes of `admin`. */
 function settleAdmin(
   admin: z.output<typeof adminSchema> | undefined,
   connection: ConnectionOptions,
@@ -67,7 +67,7 @@ function settleAdmin(
   if (admin === undefined) return connection;
   const { url } = admin;
   if (url !== undefined && isClearText(url) && insecure !== true) {
-    complain(['admin', 'url'], 'uses clear text: write rediss://, or insecure: true beside admin');
+    complain(['admin', 'url'], 'uses clear text: write rediss://, or insecure: true next to admin');
   }
   const login = settleLogin(admin, 'write { env: REDIS_ADMIN_PASSWORD }', (path, message) =>
     complain(['admin', ...path], message),

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { fieldNames, readRecord } from './record.ts';
+import { checkRecord, fieldNames } from './record.ts';
 
 const known =
   'username, uid, groups, extra, audiences, notBefore, expiresAt, issuedAt, issuedBy, reason, revokedAt, revokedBy, revokedReason, session, idle';
 const zoned = 'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z';
 
 const problemOf = (record: unknown) => {
-  const read = readRecord(record);
+  const read = checkRecord(record);
   return 'problem' in read ? read.problem : 'none';
 };
 
@@ -32,7 +32,7 @@ describe('a record', () => {
       session: 'text of the gateway',
       idle: 7_200_000,
     };
-    expect(readRecord(record)).toEqual({
+    expect(checkRecord(record)).toEqual({
       record: {
         ...record,
         notBefore: Date.UTC(2026, 0, 1),
@@ -45,9 +45,9 @@ describe('a record', () => {
   });
 
   test('needs only a username', () => {
-    expect(readRecord({ username: 'robot' })).toEqual({ record: { username: 'robot' } });
-    expect(readRecord(changed('groups', []))).toEqual({ record: { username: 'robot', groups: [] } });
-    expect(readRecord(changed('extra', {}))).toEqual({ record: { username: 'robot', extra: {} } });
+    expect(checkRecord({ username: 'robot' })).toEqual({ record: { username: 'robot' } });
+    expect(checkRecord(changed('groups', []))).toEqual({ record: { username: 'robot', groups: [] } });
+    expect(checkRecord(changed('extra', {}))).toEqual({ record: { username: 'robot', extra: {} } });
   });
 
   test.each([['a'], [7], [true], [null], [undefined], [[]], [[{ username: 'a' }]]])('is no %j', (value) => {
@@ -164,6 +164,6 @@ describe('unknown fields', () => {
 
   test('are ignored when they begin with x-', () => {
     const foreign = { 'x-': 1, 'x-team': null, 'x-__proto__': {}, 'x-\uFFFD': '\uFFFD', 'x-expiresAt': 'never' };
-    expect(readRecord({ username: 'robot', ...foreign })).toEqual({ record: { username: 'robot' } });
+    expect(checkRecord({ username: 'robot', ...foreign })).toEqual({ record: { username: 'robot' } });
   });
 });

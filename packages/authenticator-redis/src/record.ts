@@ -4,18 +4,18 @@ import { z } from 'zod';
 export type TokenRecord = z.output<typeof record>;
 
 /** A valid record, or its problem, which names the field and the fix and quotes no value. */
-export type ReadRecord = { readonly record: TokenRecord } | { readonly problem: string };
+export type CheckedRecord = { readonly record: TokenRecord } | { readonly problem: string };
 
-/** Characters. No good record is nearly as long, and all reviews would wait while a longer one is parsed. */
-const most = 65_536;
+/** No valid record is nearly as long, and all reviews would wait while a longer one is parsed. */
+const maxCharacters = 65_536;
 
-/** The most bytes that are read of a value. In UTF-8 a UTF-16 code unit has at most three, so a longer value is too big. */
-export const mostBytes = 3 * most;
+/** The maximum number of bytes that are read of a value: in UTF-8 a UTF-16 code unit has at most three. */
+export const maxBytes = 3 * maxCharacters;
 
-export const tooBig = { problem: `is too big: at most ${most} characters are read` };
+export const tooBig = { problem: `is too big: at most ${maxCharacters} characters are read` };
 
-/** The problem of a value with that many characters, if any. */
-export const sizeProblem = (characters: number) => (characters <= most ? undefined : tooBig);
+/** The problem of a value with this number of characters, if any. */
+export const sizeProblem = (characters: number) => (characters <= maxCharacters ? undefined : tooBig);
 
 /** U+FFFD replaces bytes that are not UTF-8, so names with different bytes could become the same. */
 const text = z
@@ -29,7 +29,7 @@ const time = z.iso
   .datetime({ offset: true, error: 'must be a date and time with its zone (RFC 3339), such as 2031-05-01T00:00:00Z' })
   .transform((value) => Date.parse(value));
 
-/** Other keys do not survive impersonation and aggregation: kubernetes/apiserver pkg/authentication/user/user.go. */
+/** Keys are lowercase: others do not survive impersonation (kubernetes/apiserver pkg/authentication/user/user.go). */
 const extraKey = text.refine((key) => key === key.toLowerCase(), 'must have lowercase keys');
 
 const extra = z
@@ -53,9 +53,9 @@ const fields = z.strictObject(
     revokedAt: time.optional(),
     revokedBy: text.optional(),
     revokedReason: text.optional(),
-    // What the gateway has written about a session. It is not read here.
+    // The gateway writes this about a session. It is not read here.
     session: text.optional(),
-    // Milliseconds without a use after which a session ends: its key has this time to live, anew at each use.
+    // Milliseconds without a use after which a session ends: its key gets this time to live again at each use.
     idle: z.int({ error: 'must be a whole number of milliseconds' }).positive('must be above 0').optional(),
   },
   { error: 'must be an object with username' },
@@ -75,14 +75,14 @@ const record = fields
     error: 'must be there with session, and not without it',
   });
 
-/** In the order in which they are written. */
+/** The names of all fields, in the order in which they are written. */
 export const fieldNames = Object.keys(fields.shape);
 
 /**
- * Reads a parsed record. It is strict, since with a misspelt `expiresAt` a token would never expire. Fields that begin
+ * Checks a parsed record. It is strict, since with a misspelt `expiresAt` a token would never expire. Fields that begin
  * with `x-` belong to other systems and are ignored.
  */
-export function readRecord(value: unknown): ReadRecord {
+export function checkRecord(value: unknown): CheckedRecord {
   const result = record.safeParse(withoutForeignFields(value));
   if (result.success) return { record: result.data };
   const [issue] = result.error.issues;

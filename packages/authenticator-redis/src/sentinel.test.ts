@@ -1,6 +1,6 @@
 import { newPassword } from '@sallyport/test-servers/passwords';
 import { type RedisSentinels, startSentinels } from '@sallyport/test-servers/redis-sentinel';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { createRedisAuthenticator } from './authenticator.ts';
 import { collect, never, outcomeOf, startAuthenticator, startIssuer, tracedContext } from './testing/plugin.ts';
@@ -22,7 +22,7 @@ async function makeToken(options: Record<string, unknown>, username: string): Pr
   return token;
 }
 
-/** Redis replicates without waiting for it: what was written a moment ago may else be lost with its master. */
+/** Waits for replication. Redis does not, so what was written a moment ago may be lost with its master. */
 async function untilReplicated(sentinels: RedisSentinels): Promise<void> {
   const client = (await sentinels.master()).client();
   // WAIT is about the writes of its own connection: this one comes after all others.
@@ -64,7 +64,7 @@ test('a master of Valkey that hangs is abandoned as soon as another is promoted,
   await using sentinels = await startSentinels({ program: 'valkey-server' });
   const options = { sentinels: sentinels.addresses, name: sentinels.name };
   const token = await makeToken(options, 'jane');
-  // Longer than any failover: a lookup that waited for it would have no answer in time.
+  // This is longer than any failover: a lookup that waited for it would have no answer in time.
   const settings = settled(options);
   const patient = { ...settings, connection: { ...settings.connection, commandTimeout: 600_000 } };
   const { context } = tracedContext();
@@ -78,11 +78,11 @@ test('a master of Valkey that hangs is abandoned as soon as another is promoted,
   const caught = ask();
   const ended = expect(caught).rejects.toThrow(/the connection was closed|not connected/);
   await sentinels.untilPromoted(old);
-  await within(ended, 'the lookup to be given up');
+  await waitForPromise(ended, 'the lookup to be given up');
   await waitFor(async () => (await outcomeOf(ask())) === 'authenticated', 'lookups to pass again');
   await revoke(options, token);
   await old.start();
-  // It comes back as the master that it was, with a token that is not revoked.
+  // The old master comes back as a master, with a token that is not revoked.
   for (let round = 0; round < 200; round += 1) expect(await outcomeOf(ask())).toBe('rejected: revoked');
 });
 

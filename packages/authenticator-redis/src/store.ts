@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import type { PluginContext } from '@sallyport/authenticator';
 import {
-  type Connection,
   type ConnectionOptions,
   connect,
   type Redis,
+  type RedisConnection,
   RedisProblem,
   readValue,
   type StoredValue,
@@ -17,7 +17,7 @@ import type { TokenRecord } from './record.ts';
 
 /** The tokens of one authenticator in Redis. */
 export interface Store {
-  readonly connection: Connection;
+  readonly connection: RedisConnection;
   readonly keys: ReturnType<typeof keysOf>;
   readonly layout: Layout;
   /** Milliseconds since 1970. */
@@ -36,7 +36,7 @@ export async function openStore(
 }
 
 export const wording: Wording = {
-  leastAcl: 'the least one in docs/redis.md',
+  minimalAcl: 'the minimal ACL in docs/redis.md',
   wrongType: 'than layout says',
   consequence: 'tokens cannot be checked',
 };
@@ -63,16 +63,16 @@ export function keysOf(prefix: string) {
   };
 }
 
-/** What Redis has of a token. */
+/** The record of a token in Redis, with the end of its key. */
 export interface FoundRecord {
   readonly record: TokenRecord;
   /** When Redis deletes the record, milliseconds since 1970; undefined: never. */
   readonly keyExpiresAt: number | undefined;
-  /** As Redis gave it. */
+  /** The value as Redis gave it. */
   readonly reply: unknown;
 }
 
-/** What is wrong with a record. It quotes no value. */
+/** The problem of an invalid record. It quotes no value. */
 interface BadRecord {
   readonly problem: string;
 }
@@ -105,7 +105,7 @@ export async function readRecord(digest: string, store: Store, signal: AbortSign
 /**
  * Reads the records of several tokens in one round trip, in the order of the digests.
  *
- * @param node that has them; left out: they are looked for on all nodes
+ * @param node the node that has them. If it is left out, they are looked for on all nodes
  */
 export async function readRecords(
   digests: readonly string[],
@@ -134,7 +134,7 @@ function found({ reply, timeToLive }: StoredValue, asked: number, layout: Layout
 
 const wrongType = ({ type }: Layout): BadRecord => ({ problem: `is not a ${type}, as layout says` });
 
-/** Another node of the cluster has the key's slot. So this one answers, and the user may read. */
+/** Ignores that another node of the cluster has the key's slot. This node answers, and the user may read. */
 export function ignoreMoved(error: unknown): void {
   if (!(error instanceof Error) || !error.message.startsWith('MOVED ')) throw error;
 }

@@ -6,7 +6,7 @@ import { formatPattern, isOwnToken, makeToken } from './token.ts';
 const tokens = fc.constant(undefined).map(() => makeToken('sp_'));
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** CRC-32 bit by bit, as RFC 1952 section 8 has its polynomial: not the code that is tested. */
+/** Computes CRC-32 bit by bit with the polynomial of RFC 1952 section 8, independently of the code that is tested. */
 function crc32(text: string): number {
   let crc = 0xffff_ffff;
   for (const byte of Buffer.from(text)) {
@@ -46,7 +46,7 @@ describe('a token of ours', () => {
   test('differs each time', () => {
     const made = Array.from({ length: 10_000 }, () => makeToken('sp_'));
     expect(new Set(made).size).toBe(made.length);
-    // Each place of the random part takes every character, but for the last, which holds four bits.
+    // Each position of the random part has every character, except the last one, which holds four bits.
     for (const place of [3, 20, 44]) expect(new Set(made.map((token) => token[place])).size).toBe(64);
     expect(new Set(made.map((token) => token[45])).size).toBe(16);
   });

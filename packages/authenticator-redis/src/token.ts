@@ -15,7 +15,7 @@ export const defaultPrefix = 'sp_';
 
 /** 32 bytes in base64url without padding (RFC 4648 section 5). */
 const secretLength = 43;
-/** 4 bytes. */
+/** 4 bytes in base64url without padding. */
 const checksumLength = 6;
 
 /** The README gives this pattern to secret scanners. */
@@ -29,7 +29,7 @@ export function makeToken(prefix: string): string {
   return body + checksum(body);
 }
 
-/** Whether it is a token of {@link defaultPrefix} without a mistake. No I/O, and no secret is compared. */
+/** Whether a token has {@link defaultPrefix} and a correct checksum. There is no I/O, and no secret is compared. */
 export function isOwnToken(token: string): boolean {
   return format.test(token) && checksum(token.slice(0, -checksumLength)) === token.slice(-checksumLength);
 }
@@ -42,10 +42,10 @@ function checksum(body: string): string {
 }
 
 /**
- * Says what is wrong with a token that begins as those that Sallyport makes, to follow "the token". Nothing of it but its length
- * is in the words.
+ * Says what is wrong with a token that begins like the tokens that Sallyport makes, to follow "the token". The text contains
+ * nothing of the token but its length.
  *
- * @returns undefined for one without a mistake, or without the prefix
+ * @returns undefined for a token without a mistake, or without the prefix
  */
 export function mistakeIn(token: string, prefix: string): string | undefined {
   if (!token.startsWith(prefix)) return undefined;
@@ -67,7 +67,7 @@ export interface TokenOptions {
   readonly pattern?: { matches(token: string): boolean } | undefined;
 }
 
-/** Without options: Sallyport's own tokens, with a correct checksum. */
+/** The shape of the tokens. Without options it is that of Sallyport's own tokens, with a correct checksum. */
 export function tokenShape({ prefix, pattern }: TokenOptions) {
   if (prefix === undefined && pattern === undefined) {
     return {
@@ -78,7 +78,7 @@ export function tokenShape({ prefix, pattern }: TokenOptions) {
   }
   return {
     prefix,
-    /** Why a token that does not match looks as if it did, to follow "the token". */
+    /** Says why a token with the prefix does not match, to follow "the token". */
     whyNot: (token: string) =>
       prefix !== undefined && token.startsWith(prefix)
         ? `begins with ${prefix}, but does not match tokenPattern`

@@ -186,7 +186,7 @@ describe('notes', () => {
     await connection.close();
   });
 
-  test('of a token that has expired by then expire at once', async () => {
+  test('of a token that has expired by then expire immediately', async () => {
     const { noteUse, connection, lines } = await noting(10_000, () => midday);
     const token = makeToken('sp_');
     await forgetCalls(redis);

@@ -3,11 +3,11 @@ import type { RedisClient } from '@sallyport/redis-connection';
 import { LRUCache } from 'lru-cache';
 import type { FoundRecord, Store } from './store.ts';
 
-/** The number of tokens whose last note is remembered. Beyond it, some are noted more often than necessary. */
-const mostRemembered = 50_000;
+/** The number of tokens whose last note is remembered. If there are more, some are noted more often than necessary. */
+const maxRemembered = 50_000;
 
 /** Milliseconds for which the note on a token without an end is stored: longer than anyone looks back. */
-const longestStored = 400 * 86_400_000;
+const maxNoteLifetime = 400 * 86_400_000;
 
 /** The part of its idle time that passes before a use extends it: a session may end this much sooner. */
 const slack = 1 / 20;
@@ -18,7 +18,7 @@ type UsedStore = Pick<Store, 'connection' | 'keys' | 'now'>;
  * Notes in Redis when a token was used, without delaying the login. A note that can't be written is tried again at the
  * next use.
  *
- * @param interval milliseconds: the shortest time between two notes on a token
+ * @param interval milliseconds: the minimum time between two notes on a token
  * @returns a function to call at each use, with the end of the token in milliseconds since 1970
  */
 export function createUseNotes(
@@ -26,15 +26,15 @@ export function createUseNotes(
   { connection, keys, now }: UsedStore,
   logger: Logger,
 ): (digest: string, end: number | undefined) => void {
-  // `max` would allocate all slots at once.
-  const noted = new LRUCache<string, true>({ maxSize: mostRemembered, sizeCalculation: () => 1, ttl: interval });
+  // `max` would allocate all slots immediately.
+  const noted = new LRUCache<string, true>({ maxSize: maxRemembered, sizeCalculation: () => 1, ttl: interval });
   const write = createWriter(connection, logger, 'cannot note the last use of tokens (trackLastUse)');
 
   return (digest, end) => {
     if (noted.has(digest)) return;
     noted.set(digest, true);
     const time = now();
-    const lifetime = end === undefined ? longestStored : Math.max(1, end - time);
+    const lifetime = end === undefined ? maxNoteLifetime : Math.max(1, end - time);
     const note = new Date(time).toISOString();
     void write((client) => client.set(keys.lastUse(digest), note, 'PX', lifetime)).then((isWritten) => {
       if (!isWritten) noted.delete(digest);
@@ -62,7 +62,7 @@ export function createSessionExtender(
   };
 }
 
-/** @returns a function that runs commands, and never rejects. Of failures in a row, the first one is logged */
+/** @returns a function that runs commands, and never rejects. It logs the first of several failures in a row */
 function createWriter({ run }: Store['connection'], logger: Logger, warning: string) {
   let isFailing = false;
   return async (commands: (client: RedisClient) => Promise<unknown>): Promise<boolean> => {

@@ -148,7 +148,7 @@ describe('a static authenticator', () => {
     expect(decide(one)).not.toBe(decide(two));
   });
 
-  test('refuses at once a token that is removed from its file, and accepts a new one', async () => {
+  test('refuses immediately a token that is removed from its file, and accepts a new one', async () => {
     const [old, fresh] = [randomToken(), randomToken()];
     const { decide, write, touch, lines } = await gateway({ 'tokens.yaml': `tokens:\n${entry(old)}` }, yaml);
     await write('tokens.yaml', `tokens:\n${entry(fresh)}${entry(randomToken())}`);
@@ -173,7 +173,7 @@ describe('a static authenticator', () => {
     );
   });
 
-  test('loads both files at once when a token has moved from one to the other', async () => {
+  test('loads both files together when a token has moved from one to the other', async () => {
     const [stays, moves] = [randomToken(), randomToken()];
     const { decide, write, touch } = await gateway(
       { 'tokens.yaml': `tokens:\n${entry(stays)}`, 'tokens.csv': `${moves},bob,1\n` },

@@ -2,19 +2,19 @@ import type { Authenticated, Authenticator, Decision, PluginContext } from '@sal
 import { isExpired, type LoadedFile, lookUpUser } from './look-up.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
-import { blind, digestToken, type Problem, TokenFileError, type TokenRecord, type TokenSet } from './token-file.ts';
+import { blind, digestToken, type FileProblem, TokenFileError, type TokenRecord, type TokenSet } from './token-file.ts';
 import { readTokensFile } from './tokens-file.ts';
 
 interface Source {
   readonly file: string;
-  /** Whether it has tokens in clear text. */
+  /** Whether the file contains tokens in clear text. */
   readonly secret: boolean;
   read(file: string, content: Buffer): Promise<TokenSet>;
 }
 
 /**
- * It has no `recognizes`, since a static token may be any text. It has no `check`, since there is no backend: a file that
- * can't be read makes `create` fail, or is logged when it changes.
+ * Creates an authenticator without `recognizes`, since a static token may be any text. It has no `check`, since there is
+ * no backend: a file that can't be read makes `create` fail, or is logged when it changes.
  *
  * @param now wall clock, milliseconds since 1970
  * @throws TokenFileError
@@ -71,11 +71,11 @@ function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Sourc
   return sources;
 }
 
-/** Without this, the order of the files would decide which of two entries counts. */
+/** Refuses a token that is in both files. Otherwise the order of the files would decide which of the two entries counts. */
 function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
   const [one, other] = [...latest];
   if (one === undefined || other === undefined) return;
-  const problems = [...other[1]].flatMap(([key, { line }]): Problem[] => {
+  const problems = [...other[1]].flatMap(([key, { line }]): FileProblem[] => {
     const twin = one[1].get(key);
     if (twin === undefined) return [];
     return [
@@ -87,7 +87,7 @@ function refuseShared(latest: ReadonlyMap<Source, TokenSet>): void {
 
 const noOpinion: Decision = Object.freeze({ kind: 'no-opinion' });
 
-/** The same for each review of a token, so that the gateway need not judge it again. */
+/** The decision about each token. It is one object for all reviews, so that the gateway needs to check it only once. */
 const decisions = new WeakMap<TokenRecord, Authenticated>();
 
 function decide(record: TokenRecord, now: number): Decision {
@@ -97,7 +97,7 @@ function decide(record: TokenRecord, now: number): Decision {
     return { kind: 'rejected', reason: 'not-yet-valid', subject: user.username };
   }
   const known = decisions.get(record);
-  // A Date can be changed, also in a frozen object.
+  // A Date can be changed even in a frozen object.
   if (known !== undefined && known.expiresAt?.getTime() === expiresAt) return known;
   const decision: Authenticated = Object.freeze({
     kind: 'authenticated',

@@ -59,5 +59,5 @@ const cases = conformanceCases({
   },
 });
 
-// What is skipped above, or for want of a backend, is no test at all: a skipped test would stop the CI.
+// Cases that are skipped above, or need a backend, are left out: a skipped test would stop the CI.
 for (const { name, skip, run } of cases) if (skip === undefined) test(name, run);

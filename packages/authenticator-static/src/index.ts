@@ -7,7 +7,7 @@ const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'static',
   optionsSchema,
-  // A lookup costs less than a cache would, and a token that is removed from its file is refused at once.
+  // A lookup costs less than a cache would, and a token that is removed from its file is refused immediately.
   caching: 'none',
   create: (options: StaticOptions, context) => createStaticAuthenticator(options, context),
 };

@@ -22,7 +22,7 @@ function tokenAuthFile(count: number): Buffer {
   return Buffer.from(rows.join(''));
 }
 
-/** Milliseconds that `work` takes, and the longest time in which nothing else got its turn. */
+/** Measures the milliseconds that `work` takes, and the maximum time for which nothing else got its turn. */
 async function measure(work: () => Promise<unknown>): Promise<{ total: number; blocked: number }> {
   const start = performance.now();
   let [last, blocked] = [start, 0];

@@ -1,18 +1,18 @@
 import type { UserInfo } from '@sallyport/authenticator';
 import type { TokenRecord, TokenSet } from './token-file.ts';
 
-/** The tokens of one file, and how messages call it. */
+/** The tokens of one file, and its name in messages. */
 export interface LoadedFile {
   readonly file: string;
   readonly tokens: TokenSet;
 }
 
-/** Tokens that an operator is shown one by one. */
-const mostShown = 20;
+/** The number of tokens that an operator is shown one by one. */
+const maxShown = 20;
 
 /**
- * The user of a name, with the groups of all their tokens together. Each token gives only its own, so `trace` shows them
- * token by token. Tokens that have expired let no one in, so they do not count.
+ * Looks up the user of a name, with the groups of all their tokens together. Each token gives only its own groups, so
+ * `trace` shows them token by token. Tokens that have expired let no one in, so they do not count.
  *
  * @param now milliseconds since 1970
  * @returns undefined when no token has the name, or only expired ones
@@ -27,10 +27,10 @@ export function lookUpUser(
     [...tokens.values()].filter(({ user }) => user.username === username).map((record) => ({ file, record })),
   );
   trace?.(`${found.length} ${found.length === 1 ? 'token has' : 'tokens have'} this name`);
-  for (const { file, record } of found.slice(0, mostShown)) {
+  for (const { file, record } of found.slice(0, maxShown)) {
     trace?.(`${file}, line ${record.line}: ${textOf(record, now)}`);
   }
-  if (found.length > mostShown) trace?.(`${found.length - mostShown} more are not shown`);
+  if (found.length > maxShown) trace?.(`${found.length - maxShown} more are not shown`);
   const users = found.filter(({ record }) => !isExpired(record, now)).map(({ record }) => record.user);
   const [first] = users;
   if (first === undefined) return undefined;

@@ -76,7 +76,7 @@ describe("Kubernetes' token file", () => {
     expect(await problemsOf(text)).toBe('tokens.csv, line 2: not UTF-8: save the file as UTF-8');
   });
 
-  test('has up to ten problems reported at once, and none of them quotes a token', async () => {
+  test('has up to ten problems reported together, and none of them quotes a token', async () => {
     const token = randomBytes(24).toString('base64url');
     const rows = [`${token}`, `${token},,`, `${token},a,b`, `${token},c,d`, `"${token}"x,e,f`];
     const message = await problemsOf(rows.join('\n'));
@@ -137,7 +137,7 @@ describe('for any', () => {
   });
 });
 
-/** The users of a file that is good by our rules, read as Go's encoding/csv documents its format; else undefined. */
+/** Reads a file as Go's encoding/csv documents its format. @returns undefined if the file is invalid by our rules */
 function usersInGo(text: string): unknown[] | undefined {
   const rows = rowsInGo(text.replaceAll('\r\n', '\n').replace(/\r$/, ''));
   if (rows?.some(([token, username, uid]) => !token || !username || uid === undefined)) return undefined;

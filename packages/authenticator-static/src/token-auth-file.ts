@@ -5,9 +5,9 @@ import {
   blind,
   decode,
   digestToken,
+  type FileProblem,
   freezeRecord,
-  mostProblems,
-  type Problem,
+  maxProblems,
   sliceLength,
   TokenFileError,
   type TokenRecord,
@@ -27,7 +27,7 @@ import {
  */
 export async function readTokenAuthFile(file: string, content: Buffer): Promise<TokenSet> {
   const tokens = new Map<string, TokenRecord>();
-  const problems: Problem[] = [];
+  const problems: FileProblem[] = [];
   const text = decode(file, content);
   if (text.startsWith('\uFEFF')) problems.push({ line: 1, message: byteOrderMark });
   let rowEnd = 0;
@@ -35,7 +35,7 @@ export async function readTokenAuthFile(file: string, content: Buffer): Promise<
     rowEnd = lines;
     // A quoted column may have line ends, so the row may begin some lines above.
     const line = lines - row.join('').split('\n').length + 1;
-    const message = problems.length < mostProblems ? add(tokens, row, line) : undefined;
+    const message = problems.length < maxProblems ? add(tokens, row, line) : undefined;
     if (message !== undefined) problems.push({ line, message });
   }
   const options = { record_delimiter: '\n', relax_column_count: true, skip_empty_lines: true, on_record: addRow };
@@ -65,7 +65,7 @@ async function* pieces(bytes: Buffer): AsyncGenerator<Buffer> {
 }
 
 /** Replaces the message of csv-parse, which quotes the column, since that may be the token. */
-function quoteProblem({ code, lines }: CsvError, rowEnd: number): Problem {
+function quoteProblem({ code, lines }: CsvError, rowEnd: number): FileProblem {
   if (code === 'CSV_QUOTE_NOT_CLOSED') {
     return { line: rowEnd + 1, message: 'a quote that opens in this row, or in one below, is never closed: close it' };
   }

@@ -17,7 +17,7 @@ function yaml(all: readonly string[]): string {
   return `tokens:\n${all.map((token) => `- { sha256: ${digestToken(token)}, username: alice }\n`).join('')}`;
 }
 
-/** In every way that bytes become a string which keeps them apart, in either case. */
+/** Encodes bytes in every way that keeps different bytes different, in lower case. */
 const spellings = (bytes: Buffer) =>
   (['hex', 'base64', 'base64url', 'latin1', 'utf16le'] as const).map((encoding) =>
     bytes.toString(encoding).replace(/=+$/, '').toLowerCase(),
@@ -71,7 +71,7 @@ test('digests that differ only in their last bit have unrelated keys', () => {
   const bytes = Buffer.from(digest, 'hex');
   bytes[31] = (bytes[31] ?? 0) ^ 1;
   const other = bytes.toString('hex');
-  // 128 bits of each: chance has them agree once in 2^128 times.
+  // This compares 128 bits of each key: they agree by chance once in 2^128 times.
   expect(blind(digest).slice(0, 22) === blind(other).slice(0, 22)).toBe(false);
   expect(blind(digest).slice(22) === blind(other).slice(22)).toBe(false);
 });

@@ -3,26 +3,26 @@ import { hash, randomBytes } from 'node:crypto';
 import type { UserInfo } from '@sallyport/authenticator';
 
 /** A problem in a file of tokens, and how to fix it. It never contains a token, nor a whole digest. */
-export interface Problem {
-  /** From 1. */
+export interface FileProblem {
+  /** The first line is 1. */
   readonly line: number;
-  /** From 1. Left out where only the line is known. */
+  /** The first column is 1. Left out where only the line is known. */
   readonly column?: number;
   readonly message: string;
 }
 
-/** The most problems of a file that are reported. A reader stops when it has found them. */
-export const mostProblems = 10;
+/** The maximum number of problems of a file that are reported. A reader stops when it has found them. */
+export const maxProblems = 10;
 
 /** A file of tokens that is refused as a whole: half a file would lock out the users of the other half. */
 export class TokenFileError extends Error {
   override readonly name = 'TokenFileError';
 
-  constructor(file: string, problems: readonly Problem[]) {
-    const lines = problems.slice(0, mostProblems).map(({ line, column, message }) => {
+  constructor(file: string, problems: readonly FileProblem[]) {
+    const lines = problems.slice(0, maxProblems).map(({ line, column, message }) => {
       return `${file}, line ${line}${column === undefined ? '' : `, column ${column}`}: ${message}`;
     });
-    if (problems.length >= mostProblems) lines.push(`(only the first ${mostProblems} problems are listed)`);
+    if (problems.length >= maxProblems) lines.push(`(only the first ${maxProblems} problems are listed)`);
     super(lines.join('\n'));
   }
 }
@@ -31,7 +31,7 @@ export class TokenFileError extends Error {
 export const sliceLength = 64 * 1024;
 
 /**
- * The file's text, with its byte order mark.
+ * Decodes a file. The text still begins with its byte order mark.
  *
  * @throws TokenFileError when it is not UTF-8: otherwise two names or tokens could become the same
  */
@@ -49,7 +49,7 @@ export function decode(file: string, content: Buffer): string {
 /** A token of a file. */
 export interface TokenRecord {
   readonly user: UserInfo;
-  /** Empty: the token is valid for no audience, so it never passes. Left out: it is not bound to audiences. */
+  /** If it is empty, the token is valid for no audience and never passes. If it is left out, the token has any audience. */
   readonly audiences?: readonly string[] | undefined;
   /** Milliseconds since 1970: the token is valid from this time on. */
   readonly notBefore?: number | undefined;

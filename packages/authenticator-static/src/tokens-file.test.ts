@@ -84,7 +84,7 @@ tokens:
   });
 
   const hex = digest();
-  /** A good entry in lines 2 and 3, and more lines of it. */
+  /** A valid entry in lines 2 and 3, and more lines of it. */
   const good = (...more: string[]) => [`  - sha256: ${hex}`, '    username: a', ...more].join('\n');
   test.each([
     ['without a digest', '  - username: a', 'line 2, column 5: sha256 is missing: the command `token hash` makes'],

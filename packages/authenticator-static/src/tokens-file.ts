@@ -5,9 +5,9 @@ import {
   blind,
   decode,
   digestToken,
+  type FileProblem,
   freezeRecord,
-  mostProblems,
-  type Problem,
+  maxProblems,
   sliceLength,
   TokenFileError,
   type TokenRecord,
@@ -28,7 +28,7 @@ export async function readTokensFile(file: string, content: Buffer): Promise<Tok
   try {
     if (slices !== undefined) return await readSlices(file, slices);
   } catch (error) {
-    // An alias to another slice, or a syntax error. Reading the whole file finds out which, and where.
+    // A slice has an alias to another slice, or a syntax error. Reading the whole file finds out which, and where.
     if (!(error instanceof YAMLException)) throw error;
   }
   try {
@@ -38,19 +38,19 @@ export async function readTokensFile(file: string, content: Buffer): Promise<Tok
   }
 }
 
-/** @throws YAMLException */
+/** Reads all slices of a file. @throws YAMLException */
 async function readSlices(file: string, slices: Iterable<Slice>): Promise<TokenSet> {
   const tokens = new Map<string, TokenRecord>();
-  const problems: Problem[] = [];
+  const problems: FileProblem[] = [];
   for (const slice of slices) {
-    if (problems.length < mostProblems) readSlice(slice, tokens, problems);
+    if (problems.length < maxProblems) readSlice(slice, tokens, problems);
     await nextTurn();
   }
   if (problems.length > 0) throw new TokenFileError(file, problems);
   return tokens;
 }
 
-function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Problem[]): void {
+function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: FileProblem[]): void {
   const { value, root } = parseYaml(slice);
   const shape = fileSchema.safeParse(value);
   if (!shape.success) {
@@ -59,7 +59,7 @@ function readSlice(slice: Slice, tokens: Map<string, TokenRecord>, problems: Pro
   }
   const list = nodeAt(root, ['tokens']);
   for (const [index, item] of shape.data.tokens.entries()) {
-    if (problems.length >= mostProblems) return;
+    if (problems.length >= maxProblems) return;
     addEntry(item, list.children[index] ?? list, tokens, problems);
   }
 }
@@ -71,7 +71,7 @@ const fileSchema = z.strictObject(
   { error: 'must have the key tokens with a list of entries; for no entries write tokens: []' },
 );
 
-function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord>, problems: Problem[]): void {
+function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord>, problems: FileProblem[]): void {
   const { data, error } = tokenEntrySchema.safeParse(item);
   if (error !== undefined) {
     for (const issue of error.issues) problems.push(...issueProblems(issue, node, unknownKeyMessage));
@@ -87,7 +87,7 @@ function addEntry(item: unknown, node: YamlNode, tokens: Map<string, TokenRecord
   problems.push({ ...nodeAt(node, ['sha256']).place, message });
 }
 
-function issueProblems(issue: z.core.$ZodIssue, node: YamlNode, unknownKey: (key: string) => string): Problem[] {
+function issueProblems(issue: z.core.$ZodIssue, node: YamlNode, unknownKey: (key: string) => string): FileProblem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ ...(keyOf(node, key)?.key ?? node).place, message: unknownKey(key) }));
   }
@@ -178,15 +178,15 @@ const beginning = /^(?: *(?:#.*)?\n){0,1000}tokens: *(?:#.*)?\n(?: *(?:#.*)?\n){
 
 /**
  * Cuts a large tokens file between entries into slices that are valid files, so that reading 100,000 entries does not
- * block the event loop for a second. Undefined when the file is small, or is not written in the plain form that can be cut
- * safely: `tokens:` alone on its line, then lines that begin an item, belong to one by deeper indentation, or have only a
- * comment.
+ * block the event loop for a second. It returns undefined when the file is small, or is not written in the plain form that
+ * can be cut safely: `tokens:` alone on its line, then lines that begin an item, belong to one by deeper indentation, or
+ * have only a comment.
  *
  * In such a file a line with the items' indentation and a dash always begins an item, since YAML requires deeper
  * indentation for all lines of a text or flow collection within an item. Slices depend on each other only by anchors: an
  * alias to an anchor of another slice fails to parse, and the caller then reads the whole file.
  *
- * @param length the shortest slice, in characters
+ * @param length the minimum length of a slice, in characters
  */
 export function sliceTokens(text: string, length: number = sliceLength): Iterable<Slice> | undefined {
   // A lone CR is a line end in YAML, but not in these patterns.

@@ -1,7 +1,7 @@
 import { constructFromEvents, EVENT_ID, type Event, getScalarValue, parseEvents, YAMLException } from 'js-yaml';
-import type { Problem } from './token-file.ts';
+import type { FileProblem } from './token-file.ts';
 
-type Place = Required<Pick<Problem, 'line' | 'column'>>;
+type Place = Required<Pick<FileProblem, 'line' | 'column'>>;
 
 /** A part of a file that can be parsed by itself. */
 export interface Slice {
@@ -10,12 +10,12 @@ export interface Slice {
   readonly line: number;
 }
 
-/** A value of a YAML document, with its place. */
+/** A value of a YAML document, with its line and column. */
 export interface YamlNode {
   readonly place: Place;
-  /** For a mapping: key, value, key, value. For a list: its items. */
+  /** A mapping has keys and values in turn. A list has its items. */
   readonly children: readonly YamlNode[];
-  /** A scalar's text; undefined for mappings, lists and aliases. */
+  /** The text of a scalar. It is undefined for mappings, lists and aliases. */
   readonly text?: string;
 }
 
@@ -45,7 +45,7 @@ function nodes(events: readonly Event[], text: string, firstLine: number): reado
       continue;
     }
     const start = startOf(event);
-    // An empty value has no place, so it gets that of its key.
+    // An empty value has no place, so it gets the place of its key.
     if (start !== -1) offset = start;
     const children: YamlNode[] = [];
     const scalar = event.type === EVENT_ID.SCALAR ? { text: getScalarValue(text, event) } : {};
@@ -61,7 +61,7 @@ function startOf(event: Exclude<Event, { type: typeof EVENT_ID.POP }>): number {
   return 'anchorStart' in event ? event.anchorStart : -1;
 }
 
-/** Finds the places of offsets, which must come in ascending order. */
+/** Finds the lines and columns of offsets, which must come in ascending order. */
 function placeFinder(text: string, firstLine: number): (offset: number) => Place {
   let [line, lineStart] = [firstLine, 0];
   let nextLine = text.indexOf('\n') + 1;
@@ -92,8 +92,8 @@ export function keyOf(mapping: YamlNode, name: PropertyKey): { key: YamlNode; va
   return key && { key, ...(value && { value }) };
 }
 
-/** The problem of a text that is not valid YAML. Unlike the parser's own message, it quotes nothing. */
-export function syntaxProblem({ reason, mark }: YAMLException): Problem {
+/** Explains why a text is not valid YAML. Unlike the message of the parser, it quotes nothing. */
+export function syntaxProblem({ reason, mark }: YAMLException): FileProblem {
   const message = `not valid YAML: ${reason.replace(/(?:"|: |!<).*/s, '').trim()}`;
   return mark ? { line: mark.line + 1, column: mark.column + 1, message } : { line: 1, message };
 }

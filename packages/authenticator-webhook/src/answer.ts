@@ -4,17 +4,17 @@ import { parseJson } from '@sallyport/plugin-options';
 /** The `status` of a TokenReview that a peer answered. */
 export interface ReviewStatus {
   readonly authenticated: boolean;
-  /** Undefined where the peer names none. */
+  /** The user. It is undefined if the peer names none. */
   readonly user?: UserInfo;
-  /** Undefined where the peer knows nothing of audiences. Never empty. */
+  /** The audiences. They are undefined if the peer knows nothing of audiences, and never empty. */
   readonly audiences?: readonly string[];
   /** Free text of the peer: it may quote the token, so it goes nowhere. */
   readonly error: string;
 }
 
 /**
- * What is wrong with an answer, in words that quote nothing of it. `peer`: it is no answer of a webhook at all. `token`: it is
- * one, but what it says of this token can't be used.
+ * Says what is wrong with an answer, and quotes nothing of it. `peer` means that it is not the answer of a webhook at all.
+ * `token` means that it is one, but what it says of this token can't be used.
  */
 export interface Unusable {
   readonly unusable: 'peer' | 'token';
@@ -22,7 +22,7 @@ export interface Unusable {
 }
 
 /** A review has objects in objects five deep (`status.user.extra.KEY[]`), and its `spec` and `metadata` some more. */
-const deepest = 32;
+const maxDepth = 32;
 
 const versions: readonly unknown[] = ['authentication.k8s.io/v1', 'authentication.k8s.io/v1beta1', undefined, ''];
 const kinds: readonly unknown[] = ['TokenReview', undefined, ''];
@@ -59,7 +59,7 @@ export function readAnswer(body: Uint8Array): ReviewStatus | Unusable {
 const peer = (why: string): Unusable => ({ unusable: 'peer', why });
 const token = (why: string): Unusable => ({ unusable: 'token', why });
 
-/** kube-apiserver would take an empty name for a user of that name. */
+/** Reads a user. An empty name is refused, which kube-apiserver would take for a user of that name. */
 function readUser(user: unknown): UserInfo | Unusable {
   if (!isMap(user)) return token('status.user is missing');
   const { username, uid } = user;
@@ -80,7 +80,7 @@ function readExtra(extra: unknown): Readonly<Record<string, readonly string[]>> 
   return Object.fromEntries(entries.map(([key, values]) => [key, values ?? []]));
 }
 
-/** @returns undefined for a list that is not there, null for anything but a list of texts */
+/** Reads a list of texts. @returns undefined if it is left out, null if it is anything else */
 function texts(value: unknown): readonly string[] | undefined | null {
   if (isAbsent(value)) return undefined;
   return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : null;
@@ -96,7 +96,7 @@ function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
 
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = Buffer.from('"\\{}[]');
 
-/** Whether JSON has more levels than a review, without parsing it. Of a text that is no JSON it may say anything. */
+/** Whether JSON has more levels than a review, without parsing it. For a text that is not JSON, the result has no meaning. */
 export function isDeep(body: Uint8Array): boolean {
   let depth = 0;
   let isText = false;
@@ -107,7 +107,7 @@ export function isDeep(body: Uint8Array): boolean {
       else if (byte === quote) isText = false;
     } else if (byte === quote) isText = true;
     else if (byte === openBrace || byte === openBracket) {
-      if (++depth > deepest) return true;
+      if (++depth > maxDepth) return true;
     } else if (byte === closeBrace || byte === closeBracket) depth--;
   }
   return false;

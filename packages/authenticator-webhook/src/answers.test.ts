@@ -11,7 +11,7 @@ const rejected = { kind: 'rejected', reason: 'invalid-credentials' };
 const server = await startReviewServer(letIn);
 afterAll(() => server[Symbol.asyncDispose]());
 
-/** What each answer of another webhook is taken for. An error is `failed` or `unavailable`, and never a refusal. */
+/** The outcome of each answer of another webhook. An error is `failed` or `unavailable`, and never a refusal. */
 describe('the answers of another webhook', () => {
   const no = reviewWith({ user: {} });
   const failed = { code: 'failed' };
@@ -58,7 +58,7 @@ describe('the answers of another webhook', () => {
         unavailable,
       ],
     ),
-    // A long token, or one of very many groups, must not open the circuit for all others.
+    // A long token, or a token of a user with very many groups, must not open the circuit for all others.
     ...[413, 414, 431].map((status): [string, { status: number }, object, object] => [
       `${status}`,
       { status },

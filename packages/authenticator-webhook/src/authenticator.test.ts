@@ -10,7 +10,7 @@ const token = `${prefix}a-token`;
 const authenticated = { kind: 'authenticated', user };
 const noOpinion = { kind: 'no-opinion' };
 
-test('a token that is not recognised costs no request', async () => {
+test('a token that is not recognized costs no request', async () => {
   const server = await serve();
   const { ask } = await open(optionsFor(server));
   expect(await ask('another')).toEqual(noOpinion);
@@ -43,7 +43,7 @@ describe('audiences', () => {
     () => ({ body: reviewWith({ authenticated: true, user, ...(audiences && { audiences }) }) });
   const own = { audiences: 'own', ownAudiences: ['x', 'y'] };
   test.each<[string, object, string[], string[] | undefined, string[] | undefined, string[] | undefined]>([
-    // Options, the review asks for, is sent, is answered, the token counts for.
+    // The columns: the options, the audiences that the review asks for, those sent, those answered, those that count.
     ['pass', {}, ['a', 'b'], ['a', 'b'], ['b', 'a', 'b'], ['b', 'a']],
     ['pass, more than was sent', {}, ['a'], ['a'], ['a', 'vault'], ['a']],
     ['pass, another than was sent', {}, ['a'], ['a'], ['vault'], []],
@@ -148,7 +148,7 @@ test('nothing that the peer wrote is in an error, a step, a log line or a metric
     const outcome = await ask(token, { trace }).catch((error: Error) => Object.getOwnPropertyDescriptors(error));
     expect(JSON.stringify(outcome)).not.toMatch(/the-peer-says|a-token/i);
   }
-  // The parser of Node has the bytes of an answer in its error.
+  // The error of Node's parser contains the bytes of an answer.
   server.behave((_received, answer) => void answer.socket?.end(`HTTP/1.1 200 OK\r\n${words} ${token}\r\n\r\n`));
   const broken = await ask(token, { trace }).catch((error: Error) => Object.getOwnPropertyDescriptors(error));
   expect(JSON.stringify(broken)).toContain('Parse Error');

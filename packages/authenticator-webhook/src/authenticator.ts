@@ -7,18 +7,18 @@ import {
   type PluginContext,
 } from '@sallyport/authenticator';
 import { watchTlsFiles } from '@sallyport/plugin-options';
-import { type AnswerKind, judge, type Verdict } from './decide.ts';
+import { type AnswerKind, decide, type ReviewOutcome } from './decide.ts';
 import { bearerPattern, type WebhookOptions } from './options.ts';
-import { createPeer, nameOf, type Peer } from './peer.ts';
+import { createPeer, type Peer, peerName } from './peer.ts';
 import { createRecognizer, whyUnrecognized } from './recognition.ts';
 
-/** A review that was forwarded so often goes round in a circle. */
-const mostHops = 3;
+/** A review that was forwarded this often goes round in a circle. */
+const maxHops = 3;
 
-/** How often a review was forwarded. The gateway reads it too. */
+/** The header that says how often a review was forwarded. The gateway reads it, too. */
 const hopsHeader = 'sallyport-hops';
 
-/** Bytes. */
+/** The maximum size of `bearerFile`, in bytes. */
 const bearerFileLimit = 64 * 1024;
 
 /**
@@ -39,7 +39,7 @@ export async function createWebhookAuthenticator(
   const asked = createPeer({ url, tls, timeout, maxResponseSize, maxConnections, onRepeat: metrics.onRepeat });
   peer = asked;
 
-  async function ask(token: string, { audiences, signal, hops = 0 }: Asked): Promise<Verdict> {
+  async function ask(token: string, { audiences, signal, hops = 0 }: Asked): Promise<ReviewOutcome> {
     const { kind } = options.audiences;
     const sent = kind === 'own' ? options.audiences.audiences : kind === 'pass' ? audiences : [];
     const review = JSON.stringify({
@@ -50,9 +50,9 @@ export async function createWebhookAuthenticator(
     const headers = { ...bearer(), [hopsHeader]: `${hops + 1}` };
     const end = metrics.begin();
     try {
-      const verdict = judge(await asked.ask(review, headers, signal), sent, options);
-      end(verdict.answer);
-      return verdict;
+      const outcome = decide(await asked.ask(review, headers, signal), sent, options);
+      end(outcome.answer);
+      return outcome;
     } catch (error) {
       end('unusable');
       throw error;
@@ -65,11 +65,11 @@ export async function createWebhookAuthenticator(
     whyUnrecognized: (token) => whyUnrecognized(options.recognizes, token),
     async authenticate(token, context) {
       if (!recognizes(token)) return { kind: 'no-opinion' };
-      if ((context.hops ?? 0) >= mostHops) throw goesRound(url);
-      const verdict = await ask(token, context);
-      context.trace?.(`${nameOf(url)}: ${verdict.why}`);
-      if ('decision' in verdict) return verdict.decision;
-      throw new AuthenticatorError(verdict.error, `${nameOf(url)}: ${verdict.why}`);
+      if ((context.hops ?? 0) >= maxHops) throw goesRound(url);
+      const outcome = await ask(token, context);
+      context.trace?.(`${peerName(url)}: ${outcome.why}`);
+      if ('decision' in outcome) return outcome.decision;
+      throw new AuthenticatorError(outcome.error, `${peerName(url)}: ${outcome.why}`);
     },
     check: (signal) => check(options, context, (token) => ask(token, { audiences: [], signal })),
     close: async () => asked.close(),
@@ -78,10 +78,10 @@ export async function createWebhookAuthenticator(
 
 type Asked = Pick<AuthenticateContext, 'audiences' | 'signal' | 'hops'>;
 
-/** `failed`: it concerns this token, and says nothing of the peer. */
+/** Makes the error for a review that goes round. It is `failed`: it concerns this token, and says nothing of the peer. */
 function goesRound(url: URL): AuthenticatorError {
-  const why = `the review was forwarded ${mostHops} times before, so it may go round: let no two gateways forward the same tokens to each other`;
-  return new AuthenticatorError('failed', `${nameOf(url)}: not asked, since ${why}`);
+  const why = `the review was forwarded ${maxHops} times before, so it may go round: let no two gateways forward the same tokens to each other`;
+  return new AuthenticatorError('failed', `${peerName(url)}: not asked, since ${why}`);
 }
 
 function tokenPrefixOf({ prefixes, issuers, pattern }: WebhookOptions['recognizes']) {
@@ -90,7 +90,7 @@ function tokenPrefixOf({ prefixes, issuers, pattern }: WebhookOptions['recognize
   return prefix !== undefined && isOnly ? { tokenPrefix: prefix } : {};
 }
 
-/** @returns a function that returns the header in force */
+/** Opens the token for the peer itself. @returns a function that returns the header in force */
 async function openBearer(
   bearer: WebhookOptions['bearer'],
   watchFile: PluginContext['watchFile'],
@@ -115,23 +115,23 @@ async function openBearer(
 async function check(
   options: WebhookOptions,
   { logger }: PluginContext,
-  ask: (token: string) => Promise<Verdict>,
+  ask: (token: string) => Promise<ReviewOutcome>,
 ): Promise<void> {
   const { url, recognizes, mode, tls } = options;
-  const verdict = await ask((recognizes.prefixes[0] ?? '') + randomBytes(32).toString('base64url'));
-  if (verdict.answer === 'authenticated') {
+  const outcome = await ask((recognizes.prefixes[0] ?? '') + randomBytes(32).toString('base64url'));
+  if (outcome.answer === 'authenticated') {
     throw new Error(
-      `${nameOf(url)}: it accepts a token that was made up just now, so it lets everyone in: check the URL`,
+      `${peerName(url)}: it accepts a token that was made up just now, so it lets everyone in: check the URL`,
     );
   }
-  const warn = (message: string) => logger.warn({ url: nameOf(url) }, message);
-  if (verdict.answer === 'error' && 'error' in verdict) {
+  const warn = (message: string) => logger.warn({ url: peerName(url) }, message);
+  if (outcome.answer === 'error' && 'error' in outcome) {
     warn('the webhook reports an error for a made-up token: if it does so for every bad token, set onError');
-  } else if ('error' in verdict) {
-    const isRefused = verdict.answer === 'unauthorized' && mode === 'webhook';
+  } else if ('error' in outcome) {
+    const isRefused = outcome.answer === 'unauthorized' && mode === 'webhook';
     const fix = ' to a made-up token: check bearer and certFile, or set onUnauthorized if it refuses bad tokens so';
-    throw new AuthenticatorError('unavailable', `${nameOf(url)}: ${verdict.why}${isRefused ? fix : ''}`);
-  } else if (verdict.answer === 'unauthorized' && tls.certFile !== undefined && !options.isUnauthorizedSet) {
+    throw new AuthenticatorError('unavailable', `${peerName(url)}: ${outcome.why}${isRefused ? fix : ''}`);
+  } else if (outcome.answer === 'unauthorized' && tls.certFile !== undefined && !options.isUnauthorizedSet) {
     warn(
       'the webhook answers 400, 401 or 403 to a made-up token: if it means the client certificate, set onUnauthorized: unavailable, else no-opinion',
     );

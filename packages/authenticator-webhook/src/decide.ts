@@ -9,11 +9,11 @@ import { type ReviewStatus, readAnswer } from './answer.ts';
 import { changeExtra } from './extra.ts';
 import type { WebhookOptions } from './options.ts';
 
-/** What a peer answered, for the metric: a closed set. */
+/** The kind of an answer. It is a label of a metric, so the set is closed. */
 export type AnswerKind = 'authenticated' | 'unauthenticated' | 'unauthorized' | 'error' | 'unusable';
 
-/** What follows from an answer. `why` has nothing in it that the peer wrote. */
-export type Verdict = { readonly answer: AnswerKind; readonly why: string } & (
+/** The decision or the error that follows from an answer. `why` contains nothing that the peer wrote. */
+export type ReviewOutcome = { readonly answer: AnswerKind; readonly why: string } & (
   | { readonly decision: Decision }
   | { readonly error: AuthenticatorErrorCode }
 );
@@ -21,9 +21,9 @@ export type Verdict = { readonly answer: AnswerKind; readonly why: string } & (
 type Rules = Pick<WebhookOptions, 'mode' | 'audiences' | 'onUnauthenticated' | 'onUnauthorized' | 'onError' | 'extra'>;
 
 /**
- * How kube-apiserver's TokenReview API refuses a token: it sets an error for each of them. kubernetes/apiserver
+ * The errors with which kube-apiserver's TokenReview API refuses a token. See kubernetes/apiserver
  * pkg/authentication/request/bearertoken/bearertoken.go (`invalidToken`), kubernetes/kubernetes pkg/serviceaccount/jwt.go and
- * claims.go. Any other text may mean that one of its authenticators could not check the token. `has been invalidated` may, too:
+ * claims.go. Any other text may mean that one of its authenticators could not check the token. So may `has been invalidated`:
  * claims.go gives it for every error of reading the pod or the secret. A deleted pod must not stay in, so it is a refusal.
  */
 const refusalsOfApiServer: readonly RegExp[] = [
@@ -41,15 +41,15 @@ function isRefusalOfApiServer(error: string): boolean {
   return errors.every((one) => refusalsOfApiServer.some((known) => known.test(one)));
 }
 
-/** The peer may mean this one token, so no such answer may open the circuit. */
+/** Statuses by which a peer may mean this one token, so none of them may open the circuit. */
 const statusesOfOneToken: ReadonlySet<number> = new Set([413, 414, 431]);
 
 /**
  * Decides what an answer means. Everything that is not expected is an error, and never a refusal.
  *
- * @param sent the audiences of the review that was sent; empty: none
+ * @param sent the audiences of the review that was sent, or none
  */
-export function judge({ status, body }: HttpAnswer, sent: readonly string[], rules: Rules): Verdict {
+export function decide({ status, body }: HttpAnswer, sent: readonly string[], rules: Rules): ReviewOutcome {
   if (status === 400 || status === 401 || status === 403) return unauthorized(status, rules);
   if (status !== 200 && status !== 201) {
     const why = status >= 300 && status < 400 ? 'a redirect, which is not followed' : `the status ${status}`;
@@ -65,32 +65,32 @@ export function judge({ status, body }: HttpAnswer, sent: readonly string[], rul
   return review.authenticated ? accepted(review, sent, rules) : refused(review, rules);
 }
 
-function unauthorized(status: number, { mode, onUnauthorized }: Rules): Verdict {
-  const verdict = { answer: 'unauthorized', why: `it answers with the status ${status}` } as const;
-  if (onUnauthorized !== 'unavailable') return { ...verdict, decision: refusal(onUnauthorized) };
-  if (mode === 'webhook') return { ...verdict, error: 'failed' };
+function unauthorized(status: number, { mode, onUnauthorized }: Rules): ReviewOutcome {
+  const outcome = { answer: 'unauthorized', why: `it answers with the status ${status}` } as const;
+  if (onUnauthorized !== 'unavailable') return { ...outcome, decision: refusal(onUnauthorized) };
+  if (mode === 'webhook') return { ...outcome, error: 'failed' };
   const fix =
     "check the gateway's own credential, and its right to create tokenreviews (the ClusterRole system:auth-delegator)";
-  return { ...verdict, why: `${verdict.why}: ${fix}`, error: 'unavailable' };
+  return { ...outcome, why: `${outcome.why}: ${fix}`, error: 'unavailable' };
 }
 
-function refused({ error }: ReviewStatus, { mode, onUnauthenticated, onError }: Rules): Verdict {
+function refused({ error }: ReviewStatus, { mode, onUnauthenticated, onError }: Rules): ReviewOutcome {
   if (error === '' || (mode === 'api' && isRefusalOfApiServer(error))) {
     return { answer: 'unauthenticated', why: 'it answers authenticated: false', decision: refusal(onUnauthenticated) };
   }
-  const verdict = { answer: 'error', why: 'it answers with a status.error (its own log says why)' } as const;
-  if (onError !== 'unavailable') return { ...verdict, decision: refusal(onError) };
+  const outcome = { answer: 'error', why: 'it answers with a status.error (its own log says why)' } as const;
+  if (onError !== 'unavailable') return { ...outcome, decision: refusal(onError) };
   // `failed`: many webhooks set an error for each bad token, and anyone could open the circuit with some of these.
-  return { ...verdict, error: 'failed' };
+  return { ...outcome, error: 'failed' };
 }
 
 function refusal(meaning: 'no-opinion' | 'rejected'): Decision {
   return meaning === 'rejected' ? { kind: 'rejected', reason: 'invalid-credentials' } : { kind: 'no-opinion' };
 }
 
-function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], rules: Rules): Verdict {
+function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], rules: Rules): ReviewOutcome {
   if (user === undefined) throw new AuthenticatorError('failed', 'an answer without a user');
-  const unusable = (why: string): Verdict => ({ answer: 'unusable', why, error: 'failed' });
+  const unusable = (why: string): ReviewOutcome => ({ answer: 'unusable', why, error: 'failed' });
   const { extra: given = {}, ...rest } = user;
   const extra = changeExtra(given, rules.extra);
   if (extra === undefined) {
@@ -112,18 +112,19 @@ function accepted({ user, audiences }: ReviewStatus, sent: readonly string[], ru
   };
 }
 
-/** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`. */
+/** `CredentialIDKey` of kubernetes/apiserver pkg/authentication/user/user.go. */
 const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
-/** The ids of the token, of which there must be one. None where no id is a `jti`: then there is nothing to block. */
+/** Reads the ids of the token, of which there must be one. It finds none if no id is a `jti`: then none can be blocked. */
 function idsOf(extra: NonNullable<UserInfo['extra']>): readonly string[] {
   const ids = (Object.hasOwn(extra, credentialIdKey) && extra[credentialIdKey]) || [];
   return ids.some((id) => /^JTI=./s.test(id)) ? ids : [];
 }
 
 /**
- * The audiences that a token counts for here: never one that was not sent. Undefined: it is not bound to audiences. Empty: it is
- * good for none, and refused.
+ * Finds the audiences that a token counts for here, and never one that was not sent.
+ *
+ * @returns undefined for a token that is not bound to audiences. A token with an empty list counts for none, and is refused
  */
 function boundTo(
   named: readonly string[] | undefined,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 type Extra = Readonly<Record<string, readonly string[]>>;
 
-/** How the keys of `extra` change. */
+/** The rules by which the keys of `extra` change. */
 export type ExtraRules = z.output<typeof extraRules>;
 
 const text = (description: string, sample: string) =>

@@ -12,7 +12,7 @@ const jane = { ...user, groups: ['x'.repeat(3000)] };
 const yes: Behaviour = () => ({ body: reviewWith({ authenticated: true, user: jane }) });
 const authenticated = { kind: 'authenticated', user: jane };
 
-/** The server behind a network with this fault, on every connection. */
+/** Puts the server behind a network with this fault on every connection. */
 async function behind(server: ReviewServer, plan: () => FaultPlan, timeout = '30s') {
   const proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: server.port }, plan });
   onTestFinished(() => proxy[Symbol.asyncDispose]());
@@ -198,7 +198,7 @@ describe('connections', () => {
     expect(server.received).toHaveLength(30);
   });
 
-  /** Answers once on each connection, and cuts it when the second review is there: as one that was closed while it was idle. */
+  /** Answers once on each connection, and cuts it at the second review, as if it had been closed while it was idle. */
   const onceEach = (): Behaviour => {
     const used = new WeakSet<object>();
     return (received, answer) => {
@@ -219,7 +219,7 @@ describe('connections', () => {
     const five = () => Promise.all(Array.from({ length: 5 }, () => ask(token)));
     await five();
     expect(await five()).toEqual(Array.from({ length: 5 }, () => authenticated));
-    // The others are no better than the one that was tried.
+    // The other idle connections are closed, too, so they must not be used.
     expect(await ask(token)).toEqual(authenticated);
     expect(recorded.metrics.find(({ name }) => name.endsWith('repeats_total'))?.labels.length).toBeGreaterThan(0);
   });

@@ -7,7 +7,7 @@ const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'webhook',
   optionsSchema,
-  // The peer names no end of a token and no revocation, and some peers answer 401 during an outage: so nothing for long.
+  // The peer reports neither the end of a token nor a revocation, and some peers answer 401 during an outage.
   caching: 'memory',
   create: (options: WebhookOptions, context) => createWebhookAuthenticator(options, context),
 };

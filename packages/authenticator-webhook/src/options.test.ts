@@ -58,7 +58,7 @@ test.each([
   'http://128.0.0.1',
   'http://127.0.0.1.example.com',
   'http://[::2]',
-])('%s is refused as clear text, unless the config says that it is wanted', (url) => {
+])('%s is refused as clear text, unless the config allows it', (url) => {
   expect(complaints(writtenOptions({ url }))).toEqual([
     expect.stringContaining('url: uses clear text: write https://'),
   ]);
@@ -88,7 +88,7 @@ testRefusals(
     [{ url: 'https://webhook/#a' }, 'url: must have no fragment…'],
     [{ urls: [] }, ': has an unknown key: urls; known here: url, recognizes,…'],
     [{ bearer: 'a\nb' }, 'bearer: must be a token of visible ASCII…'],
-    [{ bearer: 'a', bearerFile: 'a' }, 'bearerFile: does nothing beside bearer: remove one…'],
+    [{ bearer: 'a', bearerFile: 'a' }, 'bearerFile: has no effect with bearer: remove one…'],
     [{ keyFile: 'a' }, 'certFile: must name the certificate of keyFile…'],
     [{ audiences: 'own' }, 'ownAudiences: must list the audiences of the tokens…'],
     [{ ownAudiences: ['a'] }, 'ownAudiences: does nothing without audiences: own…'],

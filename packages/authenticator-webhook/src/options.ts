@@ -24,7 +24,7 @@ export type WebhookOptions = z.output<typeof optionsSchema>;
 
 const example = 'https://webhook.example.com/authenticate';
 
-/** No name and no password, which would be in messages, and no fragment, which is never sent. */
+/** Refuses a name and a password, which would be in messages, and a fragment, which is never sent. */
 function parseUrl(input: unknown): Parsed<URL> {
   const parsed = parseText(input, example);
   if ('problem' in parsed) return parsed;
@@ -36,7 +36,7 @@ function parseUrl(input: unknown): Parsed<URL> {
   return { value: url };
 }
 
-/** What may follow `Bearer ` in a header (RFC 6750 section 2.1), and nothing that could end it. */
+/** The characters that may follow `Bearer ` in a header (RFC 6750 section 2.1), and none that could end it. */
 export const bearerPattern: RegExp = /^[!-~]+$/;
 
 const bearerToken = value(
@@ -131,7 +131,7 @@ export const optionsSchema = section(
   },
 );
 
-/** What an API server adds about pods, nodes and credentials: the identity policy refuses these keys. */
+/** Keys that an API server adds about pods, nodes and credentials. The identity policy refuses them. */
 const kubernetesKeys = ['authentication.kubernetes.io/*'] as const;
 
 function refuseClearText(url: URL, insecure: boolean | undefined, complain: Complain): void {
@@ -142,17 +142,17 @@ function refuseClearText(url: URL, insecure: boolean | undefined, complain: Comp
   if (!isClear && insecure === true) complain(['insecure'], 'has no effect, since no clear text is used: remove it');
 }
 
-/** A token for the peer itself, or the file that has it. */
+/** Settles the token for the peer itself, or the file that has it. */
 function settleBearer(
   { bearer: token, bearerFile: file }: { bearer?: string | undefined; bearerFile?: string | undefined },
   complain: Complain,
 ) {
-  if (token !== undefined && file !== undefined) complain(['bearerFile'], 'does nothing beside bearer: remove one');
+  if (token !== undefined && file !== undefined) complain(['bearerFile'], 'has no effect with bearer: remove one');
   if (token !== undefined) return { token };
   return file === undefined ? undefined : { file };
 }
 
-/** As a kubeconfig has it: the API server may be below a path, behind a proxy. */
+/** Makes the URL of reviews from that of a kubeconfig. The API server may be below a path, behind a proxy. */
 function apiUrl(url: URL, version: string, complain: Complain): URL {
   if (/\/apis\b/.test(url.pathname) || url.search !== '') {
     complain(['url'], `must be the API server alone, as in a kubeconfig: write ${url.origin}`);
@@ -160,7 +160,7 @@ function apiUrl(url: URL, version: string, complain: Complain): URL {
   return new URL(`${url.origin}${url.pathname.replace(/\/$/, '')}/apis/authentication.k8s.io/${version}/tokenreviews`);
 }
 
-/** What is sent as `spec.audiences`, and what must come back. */
+/** Settles what is sent as `spec.audiences`, and what must come back. */
 function settleAudiences(kind: 'pass' | 'none' | 'own', own: readonly string[] | undefined, complain: Complain) {
   if (kind !== 'own') {
     if (own !== undefined) complain(['ownAudiences'], 'does nothing without audiences: own');

@@ -26,7 +26,7 @@ const ofAws = {
 };
 const extraOfAws = { drop: ['accessKeyId'], rename: [{ from: 'arn', to: 'sts.example.com/arn' }] };
 
-/** Their options, what they add to the user, and what comes of tokens that they do not let in. */
+/** The peers with their options, what they add to the user, and the outcome of tokens that they refuse. */
 test.each<[string, (users: Users) => Behaviour, object, object, Readonly<Record<string, object>>]>([
   ['guard, asked in v1beta1: it answers in v1, and 401', guard, { version: 'v1beta1' }, {}, { tkt_bad: noOpinion }],
   [

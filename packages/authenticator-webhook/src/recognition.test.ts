@@ -51,7 +51,7 @@ test('a JWT has one spelling: a block of it stops all others', () => {
 describe('any text', () => {
   const recognizes = recognizer({ prefixes: ['a-'], issuers: [issuer], pattern: 'b+' });
 
-  test('is recognised or not, without a throw', () => {
+  test('is recognized or not, without a throw', () => {
     const texts = fc.oneof(
       fc.string({ unit: anyCharacter }),
       fc.string().map((text) => `a-${text}`),

@@ -11,7 +11,7 @@ import {
 import { RE2JS } from 're2js';
 import type { z } from 'zod';
 
-/** Which tokens the peer issues: one of its prefixes, its issuers and its pattern is enough. */
+/** The tokens that the peer issues: a token matches a prefix, an issuer or the pattern. */
 type Recognition = z.output<typeof recognition>;
 
 function parsePrefix(input: unknown): Parsed<string> {
@@ -19,7 +19,7 @@ function parsePrefix(input: unknown): Parsed<string> {
   return { problem: 'must be visible ASCII, 1 to 256 characters', fix: 'write k8s-aws-v1.' };
 }
 
-/** RE2, as in Go: its time is linear in the length of a token, though large counts in a pattern make it slow. */
+/** Compiles a pattern by RE2, as Go does: its time is linear in the length of a token, though large counts make it slow. */
 function parsePattern(input: unknown): Parsed<RE2JS> {
   const parsed = parseText(input, '[0-9a-f]{64}');
   if ('problem' in parsed) return parsed;

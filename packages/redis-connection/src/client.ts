@@ -19,22 +19,22 @@ type RedisOptions = Omit<AllRedisOptions, 'replyMapping'>;
  * few enough that commands for a node that is down fail before they take the slots of commands for other nodes.
  */
 const maxRedirections = 6;
-/** Milliseconds before it is sent again. During a failover, two nodes may name each other for a moment. */
+/** Milliseconds before a redirected command is sent again. During a failover, two nodes may name each other for a moment. */
 const delayOnMoved = 20;
 const delayOnTrouble = 50;
 
 /** Milliseconds to wait for a server to close its connection. One that hangs never does. */
 const disconnectTimeout = 200;
-/** Milliseconds. A client of a cluster learns that a slot moved only from the next command for it. */
+/** Milliseconds. Between these refreshes, a client of a cluster learns that a slot moved only from the next command for it. */
 const slotsRefreshInterval = 30_000;
 
-/** Milliseconds of the pauses between attempts to connect. A failover of Sentinel or Cluster takes a second or more. */
-const shortestPause = 50;
-const longestPause = 1_000;
+/** Limits in milliseconds of the pauses between attempts to connect. A failover takes a second or more. */
+const minPause = 50;
+const maxPause = 1_000;
 
 /**
  * Creates a client that is not connected. The caller adds listeners and calls `connect()`. Without a connection commands
- * fail at once instead of waiting in a queue, and no command is sent twice to one server.
+ * fail immediately instead of waiting in a queue, and no command is sent twice to one server.
  */
 export function createClient(options: ConnectionOptions, tls: TlsSettings | undefined): RedisClient {
   const { servers } = options;
@@ -59,8 +59,8 @@ export function createClient(options: ConnectionOptions, tls: TlsSettings | unde
  * @param random in [0, 1)
  */
 export function retryDelay(attempt: number, random: number = Math.random()): number {
-  const most = Math.min(longestPause, shortestPause * 2 ** (attempt - 1));
-  return Math.round(most / 2 + (random * most) / 2);
+  const pause = Math.min(maxPause, minPause * 2 ** (attempt - 1));
+  return Math.round(pause / 2 + (random * pause) / 2);
 }
 
 const retryStrategy = (attempt: number): number => retryDelay(attempt);
@@ -79,7 +79,7 @@ function commonOptions(
     autoResendUnfulfilledCommands: false,
     connectTimeout: commandTimeout,
     // `run` has the deadline of each command, and a timer for each would cost as much as the command. This closes the
-    // connection of commands that have no answer, also in the handshake: the next attempt asks the sentinels anew.
+    // connection of commands that have no answer, also in the handshake: the next attempt asks the sentinels again.
     socketTimeout: commandTimeout,
     disconnectTimeout,
     // INFO and CLIENT are not needed to read a value, so an ACL may not allow them.
@@ -147,7 +147,7 @@ function createCluster(
       dnsLookup: (host, callback) => callback(null, host),
     },
   );
-  // Otherwise the first commands for each node would fail, since only they would make its connection.
+  // Without this, the first commands for each node would fail, since only they would make its connection.
   cluster.on('+node', (node: Redis) => {
     if (node.status === 'wait') node.connect().catch(() => {});
   });

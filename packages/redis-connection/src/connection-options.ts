@@ -7,7 +7,7 @@ export interface HostPort {
   readonly port: number;
 }
 
-/** Where Redis is. `secure`: TLS, with a checked certificate. */
+/** Where Redis is. `secure` means TLS, with a checked certificate. */
 export type Servers =
   | { readonly kind: 'server'; readonly secure: boolean; readonly database: number; readonly address: HostPort }
   | { readonly kind: 'socket'; readonly secure: false; readonly database: number; readonly path: string }
@@ -26,7 +26,7 @@ export type Servers =
 
 export interface ConnectionOptions {
   readonly servers: Servers;
-  /** An ACL user; left out: the default user of Redis. */
+  /** An ACL user. Defaults to the default user of Redis. */
   readonly username?: string;
   readonly password?: string;
   readonly tls: TlsOptions;
@@ -36,8 +36,8 @@ export interface ConnectionOptions {
 
 /** The parts of messages that depend on what Redis is used for. */
 export interface Wording {
-  /** The ACL to compare a user's with, and the document that has it: `the least one in docs/redis.md`. */
-  readonly leastAcl: string;
+  /** The ACL to compare that of a user with, and the document that has it: `the minimal ACL in docs/redis.md`. */
+  readonly minimalAcl: string;
   /** The end of the message `the value is of another type …`. */
   readonly wrongType: string;
   /** The effect of failed connections and commands, for the help of a metric: `tokens cannot be checked`. */

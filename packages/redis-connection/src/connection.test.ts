@@ -16,7 +16,7 @@ test('a caller with a shorter deadline fails at its deadline, and the connection
   const waiting = started.read(key);
   const { message } = await errorOf(started.read(key, never, 20));
   expect(message).toBe(`${redis.url}: no answer in time`);
-  expect(started.values.get('faults_total{kind=timeout}')).toBe(1);
+  expect(started.values.get('errors_total{kind=timeout}')).toBe(1);
   expect(started.values.get('connected')).toBe(1);
   await redis.start();
   expect(await waiting).toBe(content);
@@ -37,14 +37,14 @@ test('a value of another type is reported with the wording of the caller', async
   expect(error).toMatchObject({ kind: 'type' });
   expect(error.message).toBe(`${redis.url}: the value is of another type ${wording.wrongType}`);
   const answer = Object.assign(new Error('NOPERM'), { name: 'ReplyError' });
-  expect(started.connection.problemOf(answer, 'redis-a')).toContain(`compare its ACL with ${wording.leastAcl}`);
+  expect(started.connection.problemOf(answer, 'redis-a')).toContain(`compare its ACL with ${wording.minimalAcl}`);
 });
 
 test('the help of the metrics says what a rise means to the owner of the connection', async () => {
   const { context, metrics } = recordingContext({ pluginName: 'redis', baseDirectory: '/' });
   const connection = await connect(settled({ url: redis.url }), wording, context);
   await connection.close();
-  const help = metrics.find(({ name }) => name.endsWith('_faults_total'))?.help;
+  const help = metrics.find(({ name }) => name.endsWith('_errors_total'))?.help;
   expect(help).toMatch(new RegExp(` A rise means that ${wording.consequence}\\.$`));
 });
 

@@ -1,7 +1,6 @@
 import type { PluginContext } from '@sallyport/authenticator';
 import { watchTlsFiles, within } from '@sallyport/plugin-options';
 import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
-import type { Link, Links, StateEvents } from './links.ts';
 import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
 import {
   isReplyError,
@@ -14,18 +13,19 @@ import {
   RedisProblem,
 } from './problems.ts';
 import { createReplicationCheck } from './replication.ts';
+import type { StateEvents, WatchedClient, WatchedClients } from './watched-clients.ts';
 
 /** The other nodes of the cluster work, so one node that hangs must not open the circuit. */
 const nodeSilent: Problem = { kind: 'node', problem: 'the node that has this key gave no answer in time' };
 
 /** A connection to one Redis, to the master that sentinels name, or to all nodes of a cluster. */
-export interface Connection {
+export interface RedisConnection {
   /** The servers, for messages. */
   readonly name: string;
   /**
    * Runs commands, within `commandTimeout`.
    *
-   * @param signal undefined: no one aborts them
+   * @param signal undefined if no one aborts them
    * @param timeout milliseconds, for callers with a shorter deadline than `commandTimeout`. Commands that were sent by
    *   then go on, and the connection stays
    * @throws RedisProblem
@@ -41,7 +41,7 @@ export interface Connection {
   isReplicated(key: string): Promise<boolean | undefined>;
   /** Explains an error of one server that `work` caught. @param host the name that its certificate must have */
   problemOf(error: unknown, host: string): string;
-  /** Closes all connections, also to a server that hangs. A second call does nothing. */
+  /** Closes all connections, even to a server that hangs. A second call does nothing. */
   close(): Promise<void>;
 }
 
@@ -58,28 +58,28 @@ export async function connect(
   options: ConnectionOptions,
   wording: Wording,
   context: ConnectionContext,
-): Promise<Connection> {
+): Promise<RedisConnection> {
   const { commandTimeout, servers } = options;
   const name = nameServers(servers);
   const terms = { name: certificateName(options), wording };
-  let links: Links | undefined;
-  const readTls = await watchTlsFiles(options.tls, context, () => void links?.renew());
+  let clients: WatchedClients | undefined;
+  const readTls = await watchTlsFiles(options.tls, context, () => void clients?.renew());
   const tls = () => (servers.secure ? readTls() : undefined);
   const events = createEvents(name, wording, context);
-  // With ioredis, which takes a while to load, and not every config has a Redis.
-  const { openLinks } = await import('./links.ts');
-  const opened = await openLinks(options, tls, terms, events, context.signal);
-  links = opened;
+  // This loads ioredis, which takes a while, and not every config has a Redis.
+  const { openClients } = await import('./watched-clients.ts');
+  const opened = await openClients(options, tls, terms, events, context.signal);
+  clients = opened;
   return {
     name,
     async run(work, signal, timeout = commandTimeout) {
-      const link = opened.current;
+      const watched = opened.current;
       try {
         const limit = Math.min(timeout, commandTimeout);
-        return await within({ signal, limit, late }, () => work(link.client));
+        return await within({ signal, limit, late }, () => work(watched.client));
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
-        const problem = explain(error, link, terms);
+        const problem = explain(error, watched, terms);
         events.onProblem(problem);
         throw new RedisProblem(problem.kind, `${name}: ${problem.problem}`);
       }
@@ -93,7 +93,7 @@ export async function connect(
 const late = () => new RedisProblem(noAnswer.kind, noAnswer.problem);
 
 /** For a command that found no connection, the problem of the connection says more. */
-function explain(error: unknown, { client, problem }: Link, terms: ProblemTerms): Problem {
+function explain(error: unknown, { client, problem }: WatchedClient, terms: ProblemTerms): Problem {
   const own = problemOf(error, terms);
   if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(problem);
   if (own.kind === 'timeout' && isCluster(client) && client.status === 'ready') return nodeSilent;
@@ -112,7 +112,7 @@ function notConnected({ kind, problem }: Problem): Problem {
 function createEvents(name: string, wording: Wording, context: ConnectionContext): StateEvents {
   const { logger, metrics } = context;
   const problems = metrics.counter({
-    name: 'faults_total',
+    name: 'errors_total',
     help: `Failed attempts to connect and failed commands, by kind. A rise means that ${wording.consequence}.`,
     labelNames: ['kind'],
   });

@@ -1,4 +1,4 @@
-export { type Connection, connect } from './connection.ts';
+export { connect, type RedisConnection } from './connection.ts';
 export type { ConnectionOptions, Servers, Wording } from './connection-options.ts';
 export { readInfo, type ServerInfo } from './info.ts';
 export { knownMasters, type Redis, type RedisClient } from './nodes.ts';

@@ -1,6 +1,6 @@
 import { knownMasters, type RedisClient } from './nodes.ts';
 
-/** What INFO says of one server: `aof_enabled` and others, by their names. */
+/** The fields of INFO of one server, such as `aof_enabled`, by their names. */
 export type ServerInfo = Readonly<Record<string, string>>;
 
 /**

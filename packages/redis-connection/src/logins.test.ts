@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { content, open, outcomeOf, revealed, storeKey, wording } from './testing/opened.ts';
 
 const passwords = { default: newPassword(), gateway: newPassword(), odd: `${newPassword()}:@/%?#ö ` };
-const acl = `compare its ACL with ${wording.leastAcl}`;
+const acl = `compare its ACL with ${wording.minimalAcl}`;
 const refused = 'not connected: it refuses the username or the password, or the user is disabled';
 
 const redis = await redisForFile({
@@ -30,9 +30,9 @@ describe('a user of Redis', () => {
   test.each<[string, () => object]>([
     ['by name and password', () => ({ url: redis.url, username: 'gateway', password: passwords.gateway })],
     ['of the URL', () => ({ url: withLogin('gateway', passwords.gateway) })],
-    ['named beside a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
+    ['named next to a password of the URL', () => ({ url: withLogin('', passwords.gateway), username: 'gateway' })],
     [
-      'with a password beside the name in the URL',
+      'with a password next to the name in the URL',
       () => ({ url: withLogin('gateway', ''), password: passwords.gateway }),
     ],
     ['with characters that URLs do not have', () => ({ url: withLogin('odd:user@x', passwords.odd) })],
@@ -75,7 +75,7 @@ describe('a user of Redis', () => {
       expect(revealed([errors, started.lines, started.values, noise])).not.toContain(secret);
     }
     expect(noise).toEqual([]);
-    expect(started.values.get('faults_total{kind=authentication}')).toBeGreaterThan(0);
+    expect(started.values.get('errors_total{kind=authentication}')).toBeGreaterThan(0);
     expect(started.values.get('connected')).toBe(0);
     expect(started.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
@@ -91,7 +91,7 @@ describe('a user of Redis', () => {
     expect((await errorOf(started.read(key))).message).toBe(
       `${redis.url}: the user may not do this (GETRANGE on keys ${key.split(':')[0]}:*): ${acl}`,
     );
-    expect(started.values.get('faults_total{kind=permission}')).toBe(2);
+    expect(started.values.get('errors_total{kind=permission}')).toBe(2);
     await redis.client().call('ACL', 'SETUSER', 'half', '~key:*');
     expect(await started.read(key)).toBe(content);
   });

@@ -25,7 +25,7 @@ export function isInHandshake(client: RedisClient): boolean {
   return stream !== undefined && accepted.has(stream);
 }
 
-/** Closes its connections at once, of a cluster those to all nodes. The client connects again by itself. */
+/** Closes all connections of a client immediately, in a cluster those to all nodes. The client connects again by itself. */
 export function abandon(client: RedisClient, error: Error): void {
   const nodes = isCluster(client) ? client.nodes() : [client];
   for (const { stream } of nodes as readonly { readonly stream?: Socket }[]) stream?.destroy(error);

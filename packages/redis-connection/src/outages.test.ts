@@ -22,7 +22,7 @@ describe.each([
   ['was stopped', redis.stop],
   ['was killed', redis.kill],
 ])('a Redis that %s', (_, end) => {
-  test('is noticed at once, no command waits for it, and none is sent to it afterwards', async () => {
+  test('is noticed immediately, no command waits for it, and none is sent to it afterwards', async () => {
     const noise = listenForNoise();
     await using started = await open({ url: redis.url, commandTimeout: '5s' });
     const key = await storeKey(redis);
@@ -30,7 +30,7 @@ describe.each([
     await end();
     await waitFor(() => started.values.get('connected') === 0, 'the end to be seen');
 
-    // One that waited would have no answer in time.
+    // A command that waited would have no answer in time.
     for (let count = 0; count < 200; count += 1) {
       const error = await errorOf(started.read(newKey()));
       expect(error).toMatchObject({ name: 'RedisProblem' });
@@ -52,7 +52,7 @@ describe.each([
     await redis.hang();
     const keys = Array.from({ length: 20 }, () => newKey());
     const asking = Promise.all(keys.map((key) => errorOf(started.read(key))));
-    // By then it is sent: the commands of a turn are sent at its end.
+    // The command is sent by then: the commands of a turn are sent at its end.
     await setImmediate();
     await setImmediate();
     await end();
@@ -81,7 +81,7 @@ describe('a Redis that hangs', () => {
     for (const { message } of errors) expect(message).toMatch(/^\S+: (not connected: )?no answer in time$/);
 
     await waitFor(() => started.values.get('connected') === 0, 'the connection to be given up');
-    // One that waited for itself would not say that there is no connection.
+    // A command that waited for its connection would not say that there is none.
     for (let count = 0; count < 100; count += 1) {
       expect((await errorOf(started.read(key))).message).toMatch(/^\S+: not connected: no answer in time$/);
     }
@@ -90,7 +90,7 @@ describe('a Redis that hangs', () => {
     await untilRead(started, key);
     await waitFor(async () => (await clientsOf(redis)).length === 1, 'the old connections to end');
     expect(reports(started)).toEqual([up, down, up]);
-    expect(started.values.get('faults_total{kind=timeout}')).toBeGreaterThanOrEqual(50);
+    expect(started.values.get('errors_total{kind=timeout}')).toBeGreaterThanOrEqual(50);
     expect(noise).toEqual([]);
   });
 
@@ -124,7 +124,7 @@ describe('a Redis that hangs', () => {
     const key = await storeKey(redis);
     await redis.hang();
     await using started = await open({ url: redis.tlsUrl, caFile: redis.caFile, commandTimeout: '100ms' });
-    await waitFor(() => (started.values.get('faults_total{kind=timeout}') ?? 0) >= 3, 'three tries');
+    await waitFor(() => (started.values.get('errors_total{kind=timeout}') ?? 0) >= 3, 'three attempts');
     expect((await errorOf(started.read(key))).message).toBe(`${redis.tlsUrl}: not connected: ${noHandshake.problem}`);
     await redis.start();
     await untilRead(started, key);
@@ -175,7 +175,7 @@ test('a connection that Redis ends is reported, without an earlier problem', asy
   ]);
 });
 
-test('an aborted call ends at once, with the reason of the abort', async () => {
+test('an aborted call ends immediately, with the reason of the abort', async () => {
   await using started = await open({ url: redis.url, commandTimeout: '30s' });
   await redis.hang();
   const controller = new AbortController();
@@ -184,5 +184,5 @@ test('an aborted call ends at once, with the reason of the abort', async () => {
   await setImmediate();
   controller.abort(reason);
   expect(await asking).toBe(reason);
-  expect(started.values.has('faults_total{kind=timeout}')).toBe(false);
+  expect(started.values.has('errors_total{kind=timeout}')).toBe(false);
 });

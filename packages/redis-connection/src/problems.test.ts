@@ -7,7 +7,7 @@ import { revealed, wording } from './testing/opened.ts';
 
 const secret = newPassword();
 
-/** As ioredis gives what Redis answered: with the command and what was sent with it. */
+/** An error of Redis as ioredis throws it: with the command and its arguments. */
 function replyError(message: string): Error {
   const command = { name: 'hello', args: ['3', 'AUTH', 'gateway', secret] };
   return Object.assign(new Error(message), { name: 'ReplyError', command });
@@ -17,7 +17,7 @@ const systemError = (code: string, message = `connect ${code} ${secret}`) =>
   Object.assign(new Error(message), { code });
 
 const terms = { name: 'redis.example.com', wording };
-const acl = `compare its ACL with ${wording.leastAcl}`;
+const acl = `compare its ACL with ${wording.minimalAcl}`;
 const refused = 'it refuses the username or the password, or the user is disabled';
 
 describe('an error of Redis', () => {

@@ -1,7 +1,7 @@
 import { explainTls } from '@sallyport/plugin-options';
 import type { Wording } from './connection-options.ts';
 
-/** A label of metrics, so a closed set. */
+/** The kind of a problem. It is a label of metrics, so the set is closed. */
 export type ProblemKind =
   | 'timeout'
   | 'connection'
@@ -9,12 +9,12 @@ export type ProblemKind =
   | 'authentication'
   | 'permission'
   | 'type'
-  /** The cluster as a whole. */
+  /** The cluster as a whole does not work. */
   | 'cluster'
-  /** One node of a cluster, with its keys. The other nodes work. */
+  /** One node of a cluster does not work, and its keys are missing. The other nodes work. */
   | 'node'
   | 'server'
-  /** This machine or process ran out of a resource. It is no outage of Redis. */
+  /** This machine or process ran out of a resource. This is not an outage of Redis. */
   | 'local';
 
 /** Redis, or the connection to it, failed. The message names the servers, and no password. */
@@ -28,7 +28,7 @@ export class RedisProblem extends Error {
   }
 }
 
-/** What a server sent that Redis never sends. It is a closed set, since messages show it. */
+/** The bytes or answers that a server sent and Redis never sends. The set is closed, since messages show it. */
 export type WireProblem =
   | 'an answer that no command asked for'
   | 'an answer to another command'
@@ -37,7 +37,7 @@ export type WireProblem =
   | 'a redirection that names no node'
   | 'slots that no cluster has';
 
-/** After this, answers on the connection can't be matched to their commands, so the connection ends. */
+/** A server sent what Redis never sends. Later answers can't be matched to their commands, so the connection ends. */
 export class WireError extends Error {
   override readonly name = 'WireError';
   readonly problem: WireProblem;
@@ -57,7 +57,7 @@ export interface Problem {
   readonly problem: string;
 }
 
-/** When nothing else is known. */
+/** The problem when nothing else is known. */
 export const closed: Problem = { kind: 'connection', problem: 'the connection was closed' };
 
 export const noAnswer: Problem = { kind: 'timeout', problem: 'no answer in time' };
@@ -73,7 +73,7 @@ export const closedUnanswered: Problem = {
   problem: 'the connection was closed before it answered: is this its tls-port? Then the URL must begin with rediss://',
 };
 
-/** The other nodes of the cluster work. */
+/** One node is unreachable. The other nodes of the cluster work. */
 export const nodeUnreachable: Problem = { kind: 'node', problem: 'the node that has this key is unreachable' };
 
 const noDatabase: Problem = {
@@ -128,7 +128,7 @@ const byShortage: Readonly<Record<string, string>> = {
   EAI_MEMORY: 'this machine has no memory left to ask DNS (EAI_MEMORY): give it more, or raise its limit',
 };
 
-/** What messages need besides the error. */
+/** The parts of messages that are not in the error. */
 export interface ProblemTerms {
   /** The name or address that a certificate must have. */
   readonly name: string;
@@ -186,20 +186,20 @@ function shortageOf(error: Error): string | undefined {
 }
 
 /** @param error its message may quote passwords: only the name of a command is used */
-function replyProblem(word: string, error: Error, { leastAcl, wrongType }: Wording): Problem {
+function replyProblem(word: string, error: Error, { minimalAcl, wrongType }: Wording): Problem {
   const { message } = error;
   // Redis has another message for commands in scripts.
   if (word === 'NOPERM' || /^ERR ACL failure in script/.test(message)) {
     const command = / run the '(?<command>[a-z|_-]{1,32})' command/.exec(message)?.groups?.command;
     const what = command === undefined ? refusedKey(error) : ` (${command.toUpperCase()})`;
-    return { kind: 'permission', problem: `the user may not do this${what}: compare its ACL with ${leastAcl}` };
+    return { kind: 'permission', problem: `the user may not do this${what}: compare its ACL with ${minimalAcl}` };
   }
   if (word === 'WRONGTYPE') return { kind: 'type', problem: `the value is of another type ${wrongType}` };
   const known = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
   return known ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
 }
 
-/** Where a command has its first key, for those that have one and no secret. */
+/** The position of the first key in the arguments, for commands that have a key and no secret. */
 const firstKey: Readonly<Record<string, number>> = {
   ...{ get: 0, getrange: 0, hmget: 0, hgetall: 0, hlen: 0, set: 0, hset: 0, hdel: 0, del: 0, unlink: 0, pttl: 0 },
   ...{ pexpire: 0 },

@@ -15,18 +15,18 @@ export type ValueQuery = (key: string) => readonly [command: string, ...args: st
 /**
  * Reads a string. A longer one is cut off at one byte more, so the caller can check its length.
  *
- * @param bytes the longest good value
+ * @param bytes the maximum length of a valid value
  */
 export function stringUpTo(bytes: number): ValueQuery {
   return (key) => ['getrange', key, '0', String(bytes)];
 }
 
-/** No good value has more fields, and Redis would look at each of them. */
-const mostFields = 1_000;
+/** No valid hash has more fields, and Redis would look at each of them. */
+const maxFields = 1_000;
 
-/** The last name makes it use HSTRLEN in any case, so that a missing right is found also without a record. */
+/** The empty name makes the script use HSTRLEN in any case, so that a missing right is found even without a record. */
 const readHash = `
-if redis.call('HLEN', KEYS[1]) > ${mostFields} then return tonumber(ARGV[1]) + 1 end
+if redis.call('HLEN', KEYS[1]) > ${maxFields} then return tonumber(ARGV[1]) + 1 end
 local names, bytes = redis.call('HKEYS', KEYS[1]), 0
 names[#names + 1] = ''
 for _, name in ipairs(names) do bytes = bytes + #name + redis.call('HSTRLEN', KEYS[1], name) end
@@ -38,7 +38,7 @@ return redis.call('HGETALL', KEYS[1])`;
  * 1,000 fields, or a longer one, is a number instead of the list. It needs Redis 7: no command reads a hash up to a size,
  * and a script that may write waits while Redis holds writes back.
  *
- * @param bytes the longest good value, with the names of its fields
+ * @param bytes the maximum length of a valid value, with the names of its fields
  */
 export function hashUpTo(bytes: number): ValueQuery {
   return (key) => ['eval_ro', readHash, '1', key, String(bytes)];
@@ -46,8 +46,8 @@ export function hashUpTo(bytes: number): ValueQuery {
 
 /**
  * Reads a value in one round trip. All reads of one turn of the event loop are sent in one pipeline, in a cluster one for
- * each node. Redis repeats the key after its value: when answers do not match their commands, as after a surplus
- * one, no caller gets the value of another key.
+ * each node. Redis repeats the key after its value: when answers do not match their commands, as after an
+ * unrequested one, no caller gets the value of another key.
  *
  * @throws WireError for the answer to another command; the connection is closed by then
  */
@@ -76,7 +76,10 @@ interface Read {
 /** The reads of each client that are sent next: at the end of this turn, or when the answers to those before have come. */
 const batches = new WeakMap<Redis, Read[]>();
 
-/** As ioredis does for commands (`enableAutoPipelining`), but with one promise for all three, at two thirds of the cost. */
+/**
+ * Sends reads together, as ioredis does for commands (`enableAutoPipelining`), but with one promise for all three commands
+ * of a read. This costs two thirds of what ioredis costs.
+ */
 function readTogether(client: Redis, query: ValueQuery, key: string): Promise<StoredValue> {
   const batch = batches.get(client) ?? [];
   if (!batches.has(client)) setImmediate(send, client);
@@ -130,7 +133,7 @@ async function askAlone(client: RedisClient, query: ValueQuery, key: string): Pr
 }
 
 function settle(client: RedisClient, key: string, [reply, timeToLive, echoed]: Answers): StoredValue {
-  // Without ECHO, as after `askAlone`, the types still reveal a surplus answer in most cases.
+  // Without ECHO, as after `askAlone`, the types still reveal an unrequested answer in most cases.
   if (echoed !== key || typeof timeToLive !== 'number' || reply === null) {
     const error = new WireError('an answer to another command');
     abandon(client, error);

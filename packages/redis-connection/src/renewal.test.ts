@@ -32,7 +32,7 @@ async function startWithFiles(commandTimeout = '1s') {
   return { ...started, writeCa, writePair };
 }
 
-/** Reads again and again, many at a time. @returns stops it, and returns the distinct outcomes */
+/** Reads again and again, many at a time. @returns a function that stops it and returns the distinct outcomes */
 function keepAsking({ read }: Opened): () => Promise<ReadonlySet<string>> {
   const outcomes = new Set<string>();
   let isOver = false;
@@ -75,7 +75,7 @@ describe('renewed TLS files', () => {
     }
     expect(await stop()).toEqual(new Set([content]));
     expect(started.values.get('connected')).toBe(1);
-    expect([...started.values.keys()].filter((name) => name.startsWith('faults_total'))).toEqual([]);
+    expect([...started.values.keys()].filter((name) => name.startsWith('errors_total'))).toEqual([]);
     expect(started.lines.filter(({ level }) => level !== 'info')).toEqual([]);
     expect(noise).toEqual([]);
   });
@@ -118,7 +118,7 @@ describe('renewed TLS files', () => {
     expect(await idsOf()).toEqual(before);
   });
 
-  test('that change many times at once leave one connection', async () => {
+  test('that change many times in one moment leave one connection', async () => {
     const started = await startWithFiles('3s');
     const before = await idsOf();
     const stop = keepAsking(started);

@@ -53,7 +53,7 @@ describe('whether a replica has confirmed a write', () => {
     for (let count = 0; count < 5; count += 1) await opened.read(newKey());
     expect(isAnswered).toBe(false);
     expect(new Set(await answers)).toEqual(new Set([false]));
-    // As many share a question as come while another one is asked.
+    // All questions that come while another one is asked share the next one.
     expect((await commandCalls(redis)).of('wait')).toBeLessThan(10);
     await replica.start();
     await untilConfirmed(opened);

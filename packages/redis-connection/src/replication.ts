@@ -4,14 +4,15 @@ import { isCluster, type RedisClient } from './nodes.ts';
 
 /** Milliseconds that a replica has to confirm a write, at most half of `commandTimeout`. One that runs needs a fraction of it. */
 const confirmationLimit = 2_000;
-/** Milliseconds without a question after one in vain. Otherwise each of many writes would wait while the replicas hang. */
+/** Milliseconds until replicas that confirmed nothing are asked again. Otherwise each of many writes would wait for them. */
 const pauseAfterFailure = 1_000;
 /** Milliseconds between two looks at what replicas have confirmed. */
 const lookInterval = 20;
 
 /**
- * Makes `Connection.isReplicated`. WAIT alone would hold up all other commands of the connection for as long as it waits. So it waits
- * for a millisecond, and one waits at a time: with it, the master asks its replicas what they have. ROLE shows their answers.
+ * Makes `RedisConnection.isReplicated`. WAIT alone would delay all other commands of the connection for as long as it
+ * waits. So one WAIT at a time waits for a millisecond: by it, the master asks its replicas what they have. ROLE shows
+ * their answers.
  *
  * @param now monotonic milliseconds
  */
@@ -21,7 +22,7 @@ export function createReplicationCheck(
   now: () => number = () => performance.now(),
 ): (key: string) => Promise<boolean | undefined> {
   const share = createSharing();
-  /** By the replicas of a node. */
+  /** The end of the pause of each node, by the addresses of its replicas. */
   const pausedUntil = new Map<string, number>();
 
   async function ask(key: string): Promise<boolean | undefined> {
@@ -68,7 +69,7 @@ async function askNode(
 function readRole(reply: unknown) {
   const [role, offset, replicas] = Array.isArray(reply) ? reply : [];
   // It was the master a moment ago.
-  if (role !== 'master' || !Array.isArray(replicas)) throw new Error('the server is no master');
+  if (role !== 'master' || !Array.isArray(replicas)) throw new Error('the server is not a master');
   return {
     offset: Number(offset),
     replicas: replicas.filter(Array.isArray).map(([host, port, confirmed]) => {

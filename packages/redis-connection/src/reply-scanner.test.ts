@@ -4,7 +4,7 @@ import { createReplyScanner } from './reply-scanner.ts';
 
 const limits = { bytes: 1_000, elements: 20 };
 
-/** The problem of these bytes, cut into any pieces; undefined: none. */
+/** The problem of these bytes, cut into any pieces. It is undefined if there is none. */
 function problemOf(bytes: string | Buffer, cuts: readonly number[] = []): unknown {
   const whole = Buffer.from(bytes as string, 'latin1');
   const check = createReplyScanner(limits);

@@ -1,10 +1,10 @@
 import { WireError } from './problems.ts';
 
 /** Bytes of a line: a simple string, an error, a number or a length. Redis never sends longer ones. */
-const longestLine = 64 * 1024;
+const maxLineLength = 64 * 1024;
 
 /** Depth of nested arrays. CLUSTER SLOTS has four. */
-const deepest = 16;
+const maxDepth = 16;
 
 interface ReplyLimits {
   /** The bytes of one answer, including those of its lengths that have not come yet. */
@@ -24,7 +24,7 @@ const lines: Readonly<Record<string, RegExp>> = {
   _: /^$/,
 };
 
-/** Values with a length: their least length. A verbatim string begins with four bytes that name its format. */
+/** Values with a length: their minimum length. A verbatim string begins with four bytes that name its format. */
 const blobs: Readonly<Record<string, number>> = { $: 0, '!': 0, '=': 4 };
 
 /** Values that contain others: how many for each counted one. */
@@ -35,7 +35,7 @@ const lineFeed = 10;
 
 /**
  * Follows the protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/) without storing values. The decoder of
- * ioredis trusts what it reads: a length that is no number sends it back to bytes that it has read already, and an array
+ * ioredis trusts what it reads: a length that is not a number sends it back to bytes that it has read already, and an array
  * whose length is 33,554,431 makes it reserve 256 MiB before a value comes.
  *
  * @returns a function that checks bytes before they are decoded, in any pieces. It throws a WireError for bytes that are not
@@ -74,7 +74,7 @@ function read(state: State, piece: Buffer): void {
   }
 }
 
-/** As the decoder does, it takes a line as ended at its carriage return. @returns the index of the next byte */
+/** Reads to the end of a line. Like the decoder, it ends a line at its carriage return. @returns the index of the next byte */
 function readLine(state: State, piece: Buffer, start: number): number {
   if (state.awaitsLineFeed) {
     if (piece[start] !== lineFeed) throw notRedis();
@@ -85,8 +85,8 @@ function readLine(state: State, piece: Buffer, start: number): number {
   const stop = end < 0 ? piece.length : end;
   if (state.endsBlob && stop > start) throw notRedis();
   count(state, stop - start);
-  state.line += piece.toString('latin1', start, Math.min(stop, start + longestLine + 1));
-  if (state.line.length > longestLine) throw tooBig();
+  state.line += piece.toString('latin1', start, Math.min(stop, start + maxLineLength + 1));
+  if (state.line.length > maxLineLength) throw tooBig();
   if (end < 0) return stop;
   endLine(state);
   return end + 1;
@@ -102,12 +102,12 @@ function endLine(state: State): void {
 }
 
 function begin(state: State, type: string, text: string): void {
-  const leastLength = blobs[type];
+  const minLength = blobs[type];
   const perCount = arrays[type];
   const isNull = text === '-1' && (type === '$' || type === '*');
   if (isNull || lines[type]?.test(text)) endValue(state);
-  else if (leastLength !== undefined) {
-    state.blob = lengthOf(text, leastLength);
+  else if (minLength !== undefined) {
+    state.blob = lengthOf(text, minLength);
     count(state, state.blob);
     state.endsBlob = true;
   } else if (perCount !== undefined && (type !== '>' || state.open.length === 0)) {
@@ -117,7 +117,7 @@ function begin(state: State, type: string, text: string): void {
 
 function beginArray(state: State, length: number): void {
   state.elements += length;
-  if (state.elements > state.limits.elements || state.open.length >= deepest) throw tooBig();
+  if (state.elements > state.limits.elements || state.open.length >= maxDepth) throw tooBig();
   if (length === 0) endValue(state);
   else state.open.push(length);
 }
@@ -139,9 +139,9 @@ function count(state: State, more: number): void {
   if (state.bytes > state.limits.bytes) throw tooBig();
 }
 
-function lengthOf(text: string, least: number): number {
+function lengthOf(text: string, min: number): number {
   const length = /^\d{1,10}$/.test(text) ? Number(text) : -1;
-  if (length < least) throw notRedis();
+  if (length < min) throw notRedis();
   return length;
 }
 

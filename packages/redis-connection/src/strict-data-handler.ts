@@ -9,8 +9,8 @@ import { createReplyScanner } from './reply-scanner.ts';
 /** The largest answer is a revocation list of 10,000 entries under two sealing keys: 10 MiB in 40,000 values. */
 const limits = { bytes: 64 * 1024 * 1024, elements: 500_000 };
 
-/** Bytes since all commands had their answers. The answers of a pipeline stay in memory until its last one comes. */
-const mostUnread = 128 * 1024 * 1024;
+/** Bytes that may come before all commands have their answers. The answers of a pipeline stay in memory until its last one. */
+const maxPendingBytes = 128 * 1024 * 1024;
 
 interface Item {
   readonly command: { readonly name: string; readonly args: readonly unknown[] };
@@ -44,7 +44,7 @@ interface Connector {
   connect(reportError: unknown): Promise<Socket>;
 }
 
-/** They make the connections to a server, a node and a sentinel, and to the master that sentinels name. */
+/** The classes that make the connections to a server, a node and a sentinel, and to the master that sentinels name. */
 const connectors = require('ioredis/built/connectors/index.js') as Record<
   'StandaloneConnector' | 'SentinelConnector',
   { readonly prototype: Connector }
@@ -52,13 +52,13 @@ const connectors = require('ioredis/built/connectors/index.js') as Record<
 
 /**
  * Reads the answers on one connection. Bad answers of a server only end that connection. ioredis throws some errors where
- * no caller can catch them (five bytes, a nil that no command asked for, ended the process), and goes on after a surplus
- * answer, when each command gets the answer of the one before.
+ * no caller can catch them (five bytes, a nil that no command asked for, ended the process). It also goes on after an
+ * unrequested answer, and then each command gets the answer of the one before.
  */
 class StrictDataHandler extends ioredis.default {
   readonly #stream: Socket;
   readonly #check = createReplyScanner(limits);
-  #unread = 0;
+  #pendingBytes = 0;
 
   constructor(redis: Client, options: unknown) {
     super(redis, options);
@@ -71,8 +71,8 @@ class StrictDataHandler extends ioredis.default {
 
   #read(piece: Buffer, decode: (piece: Buffer) => void): void {
     try {
-      this.#unread += piece.length;
-      if (this.#unread > mostUnread) throw new WireError('an answer that is too big');
+      this.#pendingBytes += piece.length;
+      if (this.#pendingBytes > maxPendingBytes) throw new WireError('an answer that is too big');
       this.#check(piece);
     } catch (error) {
       this.returnFatalError(error);
@@ -84,7 +84,7 @@ class StrictDataHandler extends ioredis.default {
   /** The decoder passes an error that is thrown here to `returnFatalError`, and reads nothing more. */
   override dispatch(work: () => void): void {
     work();
-    if (this.redis.commandQueue.length === 0) this.#unread = 0;
+    if (this.redis.commandQueue.length === 0) this.#pendingBytes = 0;
   }
 
   override returnFatalError(error: unknown): void {
@@ -105,8 +105,8 @@ class StrictDataHandler extends ioredis.default {
   /** Redis pushes to subscribers only, and only connections to sentinels subscribe. */
   override returnPush(reply: unknown): void {
     const { command } = this.redis.commandQueue.peekFront() ?? {};
-    const isWanted = Boolean(this.redis.condition?.subscriber) || command?.name === 'subscribe';
-    if (!isWanted) throw new WireError('an answer that no command asked for');
+    const isExpected = Boolean(this.redis.condition?.subscriber) || command?.name === 'subscribe';
+    if (!isExpected) throw new WireError('an answer that no command asked for');
     super.returnPush(reply);
   }
 
@@ -119,7 +119,7 @@ class StrictDataHandler extends ioredis.default {
 ioredis.default = StrictDataHandler;
 
 // ioredis listens for one error of a socket only. A TLS socket can have a second one: when a handshake fails, or when it
-// receives bad bytes during a write (EPROTO). Without a listener it ends the process.
+// receives bad bytes during a write (EPROTO). Without a listener that error ends the process.
 for (const { prototype } of [connectors.StandaloneConnector, connectors.SentinelConnector]) {
   const { connect } = prototype;
   prototype.connect = async function (reportError) {
@@ -135,10 +135,10 @@ for (const { prototype } of [connectors.StandaloneConnector, connectors.Sentinel
 const lastSlot = 16_383;
 
 /**
- * The most nodes of one answer. ioredis connects to all of them at once: 2,000 took 2,000 file descriptors and blocked the
- * process for seconds.
+ * The maximum number of nodes in one answer. ioredis connects to all of them concurrently: 2,000 took 2,000 file
+ * descriptors and blocked the process for seconds.
  */
-const mostNodes = 256;
+const maxNodes = 256;
 
 /** @param message of an error of Redis. @throws WireError for a redirection that can't be followed */
 function requireRedirection(message: string): void {
@@ -151,7 +151,7 @@ function requireRedirection(message: string): void {
 export function requireSlots(reply: unknown): void {
   if (!Array.isArray(reply) || !reply.every(isRange)) throw new WireError('slots that no cluster has');
   const nodes = new Set(reply.flatMap(([, , ...owners]) => owners.map(([host, port]: unknown[]) => `${host}:${port}`)));
-  if (nodes.size > mostNodes) throw new WireError('slots that no cluster has');
+  if (nodes.size > maxNodes) throw new WireError('slots that no cluster has');
 }
 
 /** The first and the last slot of a range, then its nodes. */
@@ -168,6 +168,6 @@ function isNode(node: unknown): boolean {
   return (host === null || Buffer.isBuffer(host)) && isUpTo(port, 65_535);
 }
 
-function isUpTo(value: unknown, most: number): boolean {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most;
+function isUpTo(value: unknown, max: number): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;
 }

@@ -11,7 +11,7 @@ import { closed, closedUnanswered, noHandshake } from './problems.ts';
 import { open, wording } from './testing/opened.ts';
 import { settled } from './testing/written-options.ts';
 
-/** A peer that is no Redis: it waits for the first bytes of each connection, and then does this. */
+/** A peer that is not a Redis. It waits for the first bytes of each connection, and then calls `onBytes`. */
 async function listen(place: string | number, onBytes: (socket: Socket) => void) {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {

@@ -51,7 +51,7 @@ describe('a database', () => {
     ['of the URL', ({ url }) => ({ url: `${url}/3` })],
     ['of its own key', ({ url }) => ({ url, database: 3 })],
     ['of a socket', ({ socket }) => ({ url: `unix:${socket}?db=3` })],
-    ['beside a socket', ({ socket }) => ({ url: `unix:${socket}`, database: 3 })],
+    ['next to a socket', ({ socket }) => ({ url: `unix:${socket}`, database: 3 })],
   ])('%s is the one that is read', async (_, written) => {
     const own = newKey();
     // All tests share the client of the server, so this copies the value instead of switching the client's database.
@@ -75,7 +75,7 @@ describe('a database', () => {
     const pauses: number[] = [];
     const client = await started.connection.run(async (one) => one, never);
     client.on('reconnecting', (pause: number) => pauses.push(pause));
-    await waitFor(() => pauses.length >= 3, 'more tries');
+    await waitFor(() => pauses.length >= 3, 'more attempts');
     expect(pauses).toEqual(pauses.toSorted((one, other) => one - other));
     expect(new Set(pauses).size).toBe(pauses.length);
     expect(noise).toEqual([]);

@@ -7,10 +7,10 @@ import { newToken, recordKey } from '../testing/redis-tokens.ts';
 
 /** An OpenLDAP server with people in it, each in one group. */
 export interface DirectoryFacts {
-  /** That of LDAPS on 127.0.0.1. */
+  /** The port of LDAPS on 127.0.0.1. */
   readonly port: number;
   readonly url: string;
-  /** PEM. */
+  /** The certificate of its CA in PEM. */
   readonly ca: string;
   readonly service: { readonly dn: string; readonly password: string };
   readonly userBase: string;
@@ -19,12 +19,12 @@ export interface DirectoryFacts {
     readonly name: string;
     readonly dn: string;
     readonly password: string;
-    /** What `kubectl` would send. */
+    /** The token that `kubectl` would send. */
     readonly token: string;
   }[];
 }
 
-/** `options` of an LDAP authenticator, with the files that they name. */
+/** Makes the `options` of an LDAP authenticator, and the files that they name. */
 export function directoryAccess({ url, ca, service, userBase, groupBase }: DirectoryFacts): {
   readonly options: object;
   readonly files: Readonly<Record<string, string>>;
@@ -47,7 +47,7 @@ export interface Robot {
   readonly username: string;
 }
 
-/** Started when a contender first needs them, and shared by all that do. */
+/** The backends. Each is started when a contender first needs it, and shared by all that do. */
 export interface Backends {
   directory(): Promise<DirectoryFacts>;
   redis(): Promise<RedisServer>;
@@ -62,7 +62,7 @@ export function createBackends(resources: AsyncDisposableStack): Backends {
   let directory: ReturnType<typeof startDirectory> | undefined;
   let redis: Promise<RedisServer> | undefined;
   const robots: Robot[] = [];
-  // Tests write each change to the disk; what is written here are cached answers.
+  // Tests write each change to the disk. Here only cached answers are written.
   const start = async () => resources.use(await startRedis({ settings: { appendonly: 'no' } }));
   const startedRedis = (): Promise<RedisServer> => (redis ??= start());
   return {
@@ -85,7 +85,7 @@ export function createBackends(resources: AsyncDisposableStack): Backends {
   };
 }
 
-/** An OpenLDAP server, and what its clients need to know of it. */
+/** Starts an OpenLDAP server. It returns what its clients need to know. */
 async function startDirectory(
   resources: AsyncDisposableStack,
 ): Promise<{ readonly slapd: Slapd; readonly facts: DirectoryFacts }> {

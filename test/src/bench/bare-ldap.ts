@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 
-/** What a server answered to one operation (RFC 4511). */
+/** The answer of a server to one operation (RFC 4511). */
 interface LdapResult {
-  /** `resultCode`; 0: success. */
+  /** The `resultCode`, which is 0 for success. */
   readonly code: number;
-  /** How many entries a search returned before its end. */
+  /** The number of entries that a search returned before its end. */
   readonly entries: number;
 }
 
@@ -16,7 +16,7 @@ export interface BareLdap {
   search(base: string, attribute: string, value: string): Promise<LdapResult>;
 }
 
-/** The tags of RFC 4511 that end an operation, and that of an entry. */
+/** The tags of RFC 4511 for the end of an operation, and for an entry. */
 const tags = { bindResponse: 0x61, searchEntry: 0x64, searchDone: 0x65 } as const;
 
 export async function connectLdap(port: number, ca: string): Promise<BareLdap> {
@@ -68,7 +68,7 @@ interface Element {
   readonly end: number;
 }
 
-/** @returns undefined if it has not arrived whole */
+/** Reads one element. @returns undefined if it has not arrived completely */
 function element(bytes: Buffer, start = 0): Element | undefined {
   const [tag, first] = [bytes[start], bytes[start + 1]];
   if (tag === undefined || first === undefined) return undefined;

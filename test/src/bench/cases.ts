@@ -6,7 +6,7 @@ import { directoryAccess } from './backends.ts';
 import { type GatewayCase, type Place, robotCount, robotQuestions, tokenCount } from './contender.ts';
 import { metric } from './gateway.ts';
 
-/** Static tokens, with what is changed of their authenticator. */
+/** Static tokens. @param entry changed keys of their authenticator */
 export function staticCase(entry: object = {}, count: number = tokenCount): GatewayCase {
   const tokens = Array.from({ length: count }, (_, at) => ({ token: randomToken(), username: `user-${at}` }));
   return {
@@ -21,13 +21,13 @@ export const memoryCase = (): GatewayCase => ({
   verify: (adminUrl) => verifyHits(adminUrl, 'memory', tokenCount),
 });
 
-/** The same with no audit trail, and only probes that look at it: what the others cost in addition is to be seen. */
+/** `memoryCase` without an audit trail, and only with probes. It shows what the audit trail and the watchers cost. */
 export function quietCase(): GatewayCase {
   const { config, ...others } = memoryCase();
   return { ...others, config: { ...config, audit: undefined }, isWatched: false };
 }
 
-/** Tokens that no one knows, each another one. */
+/** Unknown tokens, each a different one. */
 export const unknownCase = (): GatewayCase => ({
   ...staticCase(),
   questions: Array.from({ length: 20_000 }, () => ({ body: reviewBody(randomToken()) })),
@@ -51,7 +51,7 @@ async function sharedCache({ backends }: Place) {
   return { redis, files: { 'secrets/sealing-key': randomBytes(32).toString('base64') } };
 }
 
-/** Throws unless a tier of the cache answered all but `misses` reviews, and nothing in front of it answered many. */
+/** Checks that a tier of the cache answered all but `misses` reviews, and that nothing in front of it answered many. */
 async function verifyHits(adminUrl: string, tier: 'memory' | 'redis', misses: number): Promise<void> {
   const lookups = (one: string, result: string) =>
     metric(adminUrl, 'sallyport_cache_lookups_total', [`tier="${one}"`, `result="${result}"`]);
@@ -88,7 +88,7 @@ export async function directoryMemoryCase(place: Place): Promise<GatewayCase> {
   return { ...others, questions: questions.slice(0, tokenCount), verify };
 }
 
-/** All plugins that are shipped, and the cache in Redis. Its questions are of all three. */
+/** All plugins that are shipped, and the cache in Redis. The questions are for all three authenticators. */
 export async function everythingCase(place: Place): Promise<GatewayCase> {
   const [robots, people, shared] = [
     await robotsCase(place, robotCount, {}),

@@ -11,7 +11,7 @@ interface Target {
   readonly id: number;
   readonly url: string;
   readonly tls: ClientFiles;
-  /** Asked in turn; or each another one of `numberedQuestion`. */
+  /** The questions, which are asked in turn. With `numbered`, each is another one of `numberedQuestion`. */
   readonly questions: readonly Question[] | 'numbered';
 }
 
@@ -20,17 +20,17 @@ export type ClientMessage =
   | { readonly kind: 'drive'; readonly id: number; readonly order: Order }
   | { readonly kind: 'offer'; readonly id: number; readonly rate: number; readonly seconds: number };
 
-interface Answer {
+interface RawAnswer {
   readonly status: number;
   readonly text: string;
 }
 
-type Send = (body: string) => Promise<Answer>;
+type Send = (body: string) => Promise<RawAnswer>;
 
 interface Asked {
   readonly question: (index: number) => Question;
   readonly send: Record<Protocol, Send>;
-  /** The question that is next: a turn goes on where the last one ended. */
+  /** The number of the next question. A turn goes on where the last one ended. */
   next: number;
 }
 
@@ -54,7 +54,7 @@ answerMessages<ClientMessage, Driven | OfferedPoint | undefined>(async (message)
   return await drive(message.order, once(message.order.protocol));
 });
 
-function check({ status, text }: Answer, { username }: Question): void {
+function check({ status, text }: RawAnswer, { username }: Question): void {
   const review = status === 200 ? (JSON.parse(text) as TokenReview).status : undefined;
   const isRight =
     review?.authenticated === (username !== undefined) &&

@@ -3,39 +3,39 @@ import { randomToken } from '../testing/tokens.ts';
 import type { Backends, Robot } from './backends.ts';
 import type { ClientMessage } from './client.ts';
 import type { Driven, OfferedPoint, Order } from './drive.ts';
-import { type GatewaySetup, startGateway } from './gateway.ts';
+import { type BenchGatewaySetup, startBenchGateway } from './gateway.ts';
 import type { Question } from './questions.ts';
 import { constantUser, type ServerKind, type ServerMessage } from './server.ts';
 import type { Tls } from './tls.ts';
 import { startWorker, type Worker } from './worker.ts';
 
-/** What all contenders of a run share. */
+/** The resources that all contenders of a run share. */
 export interface Place {
   readonly tls: Tls;
   readonly client: Worker<ClientMessage, unknown>;
   readonly backends: Backends;
-  /** Of the Node that runs a gateway. */
+  /** Arguments of the Node that runs a gateway. */
   readonly nodeArguments?: readonly string[];
-  /** Disposed at the end of the run. */
+  /** The stack that is disposed at the end of the run. */
   readonly resources: AsyncDisposableStack;
 }
 
 /** A contender that has started. */
 export interface Running {
-  /** What it is called, if the start has more to say than the contender's name. */
+  /** Its name, if the start says more than the name of the contender. */
   readonly name?: string;
   /** The process whose CPU and memory are measured. */
   readonly pid: number;
   drive(order: Order): Promise<Driven>;
-  /** Sends reviews at a fixed rate over HTTP/2; undefined if it can't keep up. What is no server has none. */
+  /** Sends reviews at a fixed rate over HTTP/2. The result is undefined if it can't keep up. Only servers have this. */
   offer?(rate: number, seconds: number): Promise<OfferedPoint | undefined>;
-  /** Throws if the reviews did not go the way that the contender is there for. */
+  /** @throws Error if the reviews did not use the part that the contender measures */
   verify?(): Promise<void>;
 }
 
 export interface Contender {
   readonly name: string;
-  /** True: it runs once for each `--gateway`. */
+  /** Whether it runs once for each `--gateway`. */
   readonly isGateway: boolean;
   /** @param entry the file of the gateway */
   start(place: Place, entry: string): Promise<Running>;
@@ -86,27 +86,27 @@ export function server(name: ServerKind): Contender {
 
 const usualPrime = 1_000;
 
-export interface GatewayCase extends Pick<GatewaySetup, 'config' | 'files'> {
+export interface GatewayCase extends Pick<BenchGatewaySetup, 'config' | 'files'> {
   readonly questions: readonly Question[];
-  /** False: only probes look at it. Default: also Prometheus, and an open status page. */
+  /** Whether Prometheus and an open status page watch it, and not only probes. Default true. */
   readonly isWatched?: boolean;
-  /** How many reviews are sent before the first turn. Default 1,000: V8 compiles code that is used often. */
+  /** The number of reviews before the first turn. Default 1,000: V8 compiles code that is used often. */
   readonly prime?: number;
-  /** Does what is done to it before the first turn, besides reviews. Returns a name that says so. */
+  /** Prepares the gateway before the first turn, after the first reviews. @returns a name that says how */
   occupy?(url: string): Promise<string>;
   verify?(adminUrl: string): Promise<void>;
 }
 
-/** The paths that are fetched, and after how many milliseconds each. */
+/** The paths that are fetched, and the interval of each in milliseconds. */
 type Looks = Readonly<Record<string, number>>;
 
 /**
- * What a kubelet does by default. Without it, a process would serve one kind of request alone, for which V8 makes code
- * that is faster by some hundredths, and that the first probe makes it give up.
+ * The probes of a kubelet, with its defaults. Without them, a process would serve only one kind of request. V8 makes code for
+ * it that is some hundredths faster, and gives that code up at the first probe.
  */
 const probes: Looks = { '/livez': 10_000, '/readyz': 10_000 };
 
-/** Twelve times as often as Prometheus asks by default, and as often as an open status page does. */
+/** Prometheus, twelve times as often as by default, and an open status page. */
 const watchers: Looks = { '/metrics': 5_000, '/status.json': 2_000 };
 
 function lookAt(adminUrl: string, looks: Looks): Disposable {
@@ -128,7 +128,7 @@ function lookAt(adminUrl: string, looks: Looks): Disposable {
   };
 }
 
-/** @param prepare makes the config, and what is asked */
+/** Makes a contender of a gateway. @param prepare makes the config and the questions */
 export function gateway(name: string, prepare: (place: Place) => Promise<GatewayCase> | GatewayCase): Contender {
   return {
     name,
@@ -136,7 +136,7 @@ export function gateway(name: string, prepare: (place: Place) => Promise<Gateway
     async start(place, entry) {
       const { questions, verify, occupy, isWatched = true, prime = usualPrime, ...setup } = await prepare(place);
       const { tls, nodeArguments = [] } = place;
-      const started = place.resources.use(await startGateway({ entry, tls, nodeArguments, ...setup }));
+      const started = place.resources.use(await startBenchGateway({ entry, tls, nodeArguments, ...setup }));
       place.resources.use(lookAt(started.adminUrl, isWatched ? { ...probes, ...watchers } : probes));
       const target = await asTarget(place, started.url, questions);
       await target.drive({ protocol: 'h2', at: 16, reviews: prime });

@@ -16,7 +16,7 @@ import type { LdapLoopMessage } from './ldap-loop.ts';
 import type { RedisLoopMessage } from './redis-loop.ts';
 import { startWorker } from './worker.ts';
 
-/** In the order of the table. */
+/** All contenders, in the order of the table. */
 export const contenders: readonly Contender[] = [
   server('http2'),
   server('koa'),
@@ -27,7 +27,7 @@ export const contenders: readonly Contender[] = [
   gateway('unknown', unknownCase),
   gateway('redis-tier', redisTierCase),
   gateway('redis', (place) => robotsCase(place, robotCount, 'off')),
-  // More tokens than are asked for while an answer is cached: each is a miss, a lookup and a new entry.
+  // There are more tokens than are sent while an answer is cached, so each is a miss, a lookup and a new entry.
   gateway('redis-cold', (place) => robotsCase(place, 30_000, { authenticatedTtl: '1s' })),
   server('stack-redis'),
   { name: 'redis-loop', isGateway: false, start: startRedisLoop },

@@ -1,20 +1,20 @@
-/** How much is asked, and how much of it at a time. */
+/** The load of one turn: how many reviews, and how many of them at a time. */
 export interface Order {
   readonly protocol: Protocol;
-  /** Reviews in progress at a time. */
+  /** The number of reviews in progress at a time. */
   readonly at: number;
-  /** Ends after so many reviews, or so many seconds: whatever comes first. */
+  /** The turn ends after this many reviews or seconds, whichever comes first. */
   readonly reviews?: number;
   readonly seconds?: number;
 }
 
 export type Protocol = 'h2' | 'http1.1';
 
-/** What came of an order. */
+/** The result of an order. */
 export interface Driven {
   readonly reviews: number;
   readonly seconds: number;
-  /** In milliseconds. */
+  /** The median latency in milliseconds. */
   readonly p50: number;
   readonly p99: number;
 }
@@ -22,7 +22,7 @@ export interface Driven {
 /**
  * Keeps `at` calls of `once` in progress until the order is done.
  *
- * @param once receives 0, 1, 2 …; it throws for a wrong answer
+ * @param once receives 0, 1, 2 …, and throws for a wrong answer
  */
 export async function drive(order: Order, once: (index: number) => Promise<void>): Promise<Driven> {
   const { at, reviews = Number.POSITIVE_INFINITY, seconds = Number.POSITIVE_INFINITY } = order;
@@ -50,22 +50,22 @@ export function percentiles(times: readonly number[]): Pick<Driven, 'p50' | 'p99
   return { p50: at(0.5), p99: at(0.99) };
 }
 
-/** What came of one rate that was offered. */
+/** The result of one rate that was offered. */
 export interface OfferedPoint {
   /** Reviews a second. */
   readonly rate: number;
-  /** In milliseconds, from the moment at which a review was due. */
+  /** The median latency in milliseconds, from the moment at which a review was due. */
   readonly p50: number;
   readonly p99: number;
 }
 
-/** A server that has more unanswered can't keep up. The gateway answers 429 at 1,000 (`server.maxInFlight`). */
-const mostUnanswered = 700;
+/** A server with more unanswered reviews can't keep up. The gateway answers 429 at 1,000 (`server.maxInFlight`). */
+const maxUnanswered = 700;
 
 /**
- * Calls `once` at a fixed rate, whether or not it was answered before: as many clients do that know nothing of each other.
+ * Calls `once` at a fixed rate, whether or not earlier calls were answered, like many clients that know nothing of each other.
  *
- * @returns undefined if too many were unanswered
+ * @returns undefined if too many calls were unanswered
  */
 export async function offer(
   rate: number,
@@ -76,7 +76,7 @@ export async function offer(
   const pending = new Set<Promise<void>>();
   const start = performance.now();
   const due = (index: number): number => start + (index * 1000) / rate;
-  const isTooMuch = () => pending.size > mostUnanswered;
+  const isTooMuch = () => pending.size > maxUnanswered;
   let failed: unknown;
   for (let sent = 0; sent < rate * seconds && !isTooMuch() && failed === undefined; ) {
     for (; due(sent) <= performance.now() && !isTooMuch(); sent++) {

@@ -8,38 +8,38 @@ import { ownedChild } from './owned-child.ts';
 import type { Tls } from './tls.ts';
 
 /** A gateway in a process of its own, started as users start it. */
-export interface Gateway extends AsyncDisposable {
+export interface BenchGateway extends AsyncDisposable {
   readonly pid: number;
   readonly url: string;
   readonly adminUrl: string;
-  /** Empty: the config has no `login`. */
+  /** The URL of the login server. It is empty if the config has no `login`. */
   readonly loginUrl: string;
   readonly folder: string;
   /** Milliseconds from its spawn until it listened. */
   readonly started: number;
   /** The last lines of its log, without those of reviews. */
   log(): readonly string[];
-  /** Replaces a file beside its config, in one step. */
+  /** Replaces a file next to its config, in one step. */
   write(name: string, content: string): Promise<void>;
 }
 
-export interface GatewaySetup {
+export interface BenchGatewaySetup {
   /** The file that Node runs, such as `apps/gateway/src/sallyport.js`. */
   readonly entry: string;
   readonly tls: Tls;
-  /** On top of mutual TLS, the audit trail in a file, and metrics and the status page on a loopback address. */
+  /** Keys besides those that all gateways of the bench share: see `benchConfigText`. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** Of Node, before the entry. Default: none, as users start it. */
+  /** Arguments of Node before the entry. Default: none, as users start it. */
   readonly nodeArguments?: readonly string[];
-  /** Beside gateway.yaml, by their names. */
+  /** Files next to gateway.yaml, by their names. */
   readonly files?: Readonly<Record<string, string>>;
 }
 
-/** Where the gateway finds its certificate. */
+/** The files in which the gateway finds its certificate. */
 export const names = { certFile: 'tls/server.crt', keyFile: 'tls/server.key', clientCAFile: 'tls/ca.crt' } as const;
 
-/** Fills in what all gateways of the bench share. */
-export function configText({ server, ...others }: GatewaySetup['config']): string {
+/** Adds what all gateways of the bench share: mutual TLS, an audit trail in a file, and an admin address on loopback. */
+export function benchConfigText({ server, ...others }: BenchGatewaySetup['config']): string {
   const tls = { ...names, clientNames: ['kube-apiserver'] };
   return stringify({
     server: { listen: '127.0.0.1:0', shutdownDelay: '0s', tls, ...(server ?? {}) },
@@ -49,15 +49,21 @@ export function configText({ server, ...others }: GatewaySetup['config']): strin
   });
 }
 
-/** For `nodeArguments`: SIGUSR2 makes the gateway collect its garbage. */
+/** The `nodeArguments` with which SIGUSR2 makes the gateway collect its garbage. */
 export const collectsGarbage: readonly string[] = [
   '--expose-gc',
   '--import',
   'data:text/javascript,process.on("SIGUSR2", () => gc())',
 ];
 
-/** @throws Error if it ends before it listens, with what it wrote */
-export async function startGateway({ entry, tls, config, files, nodeArguments = [] }: GatewaySetup): Promise<Gateway> {
+/** Starts a gateway. @throws Error with its output, if it ends before it listens */
+export async function startBenchGateway({
+  entry,
+  tls,
+  config,
+  files,
+  nodeArguments = [],
+}: BenchGatewaySetup): Promise<BenchGateway> {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await temporaryFolder('bench')).path;
   const write = async (name: string, content: string): Promise<void> => {
@@ -69,7 +75,7 @@ export async function startGateway({ entry, tls, config, files, nodeArguments = 
   const { cert, key, ca } = tls.server;
   const all = { [names.certFile]: cert, [names.keyFile]: key, [names.clientCAFile]: ca, ...files };
   for (const [name, content] of Object.entries(all)) await write(name, content);
-  await write('gateway.yaml', configText(config));
+  await write('gateway.yaml', benchConfigText(config));
   const spawned = performance.now();
   const child = spawn(
     process.execPath,
@@ -94,18 +100,20 @@ export async function startGateway({ entry, tls, config, files, nodeArguments = 
   };
 }
 
-/** How many lines of its log are remembered. */
-const mostLines = 50;
+/** The number of lines of its log that are remembered. */
+const maxLines = 50;
 
-async function untilListening(child: ChildProcess): Promise<Pick<Gateway, 'url' | 'adminUrl' | 'loginUrl' | 'log'>> {
+async function untilListening(
+  child: ChildProcess,
+): Promise<Pick<BenchGateway, 'url' | 'adminUrl' | 'loginUrl' | 'log'>> {
   if (child.stderr === null) throw new Error('the gateway has no stderr');
   const written: string[] = [];
-  // The rest of the log is read too: a full pipe would hold the gateway up.
+  // The rest of the log is read, too: a full pipe would block the gateway.
   const lines = createInterface({ input: child.stderr });
   lines.on('line', (line) => {
     if (parseLine(line).msg === 'token review') return;
     written.push(line);
-    if (written.length > mostLines) written.shift();
+    if (written.length > maxLines) written.shift();
   });
   return await new Promise((resolve, reject) => {
     lines.on('line', (line) => {
@@ -126,7 +134,7 @@ function parseLine(line: string): Record<string, unknown> {
   }
 }
 
-/** The value of the first series of /metrics with this name and these labels; 0 when there is none. */
+/** Reads the value of the first series of /metrics with this name and these labels. It is 0 if there is none. */
 export async function metric(adminUrl: string, name: string, labels: readonly string[] = []): Promise<number> {
   const text = await (await fetch(new URL('/metrics', adminUrl))).text();
   const isMeant = (line: string): boolean =>

@@ -15,10 +15,10 @@ export interface GoLogin extends AsyncDisposable {
 const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const cache = pathOf('../../node_modules/.cache/go-login');
 
-/** Where Debian installs libraries in Go: golang-github-go-ldap-ldap-dev and what it needs. */
+/** The folder into which Debian installs libraries in Go: golang-github-go-ldap-ldap-dev and its dependencies. */
 const libraries = '/usr/share/gocode';
 
-/** Compiles it, without any download, and starts it. From nothing, compiling takes some 30 s. */
+/** Compiles the login server in Go, without any download, and starts it. The first time, compiling takes some 30 s. */
 export async function startGoLogin(tls: Tls, directory: DirectoryFacts): Promise<GoLogin> {
   const program = `${cache}/go-login`;
   await promisify(execFile)('go', ['build', '-o', program, pathOf('../../go-login/main.go')], {

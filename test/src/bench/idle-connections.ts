@@ -12,10 +12,10 @@ export interface IdleMessage {
   readonly question: Question;
 }
 
-/** Connections that are being made at a time: more would wait for the server's only thread. */
+/** The number of connections that are made at a time. More would wait for the server's only thread. */
 const width = 50;
 
-const held = new Set<ClientHttp2Session>();
+const sessions = new Set<ClientHttp2Session>();
 
 /** Opens the connections, one review on each. @returns how many of them the server has not closed */
 answerMessages<IdleMessage, number>(async ({ url, tls, count, question }) => {
@@ -24,14 +24,14 @@ answerMessages<IdleMessage, number>(async ({ url, tls, count, question }) => {
     while (opened++ < count) await open(url, tls, question.body);
   };
   await Promise.all(Array.from({ length: width }, work));
-  return held.size;
+  return sessions.size;
 });
 
 async function open(url: string, tls: ClientFiles, body: string): Promise<void> {
   const session = http2.connect(url, tls);
-  held.add(session);
+  sessions.add(session);
   session.on('error', () => {});
-  session.on('close', () => held.delete(session));
+  session.on('close', () => sessions.delete(session));
   await new Promise<void>((resolve) => {
     session.on('close', resolve);
     const headers = {

@@ -1,4 +1,4 @@
-/** The operations of a login on open connections, and nothing else: what the directory itself gives. */
+/** Runs the operations of a login on open connections, and nothing else. It shows what the directory itself can do. */
 
 import type { DirectoryFacts } from './backends.ts';
 import { type BareLdap, connectLdap } from './bare-ldap.ts';
@@ -10,7 +10,7 @@ export interface LdapLoopMessage {
   readonly order: Order;
 }
 
-/** One searches, with the rights of the service account, and the other binds as users. */
+/** Two connections: one searches with the rights of the service account, and the other binds as users. */
 type Pair = readonly [searches: BareLdap, binds: BareLdap];
 
 const idle: Pair[] = [];

@@ -1,4 +1,4 @@
-/** Many people at their machines, in a process of its own: what they cost is not taken from who measures beside them. */
+/** Many people at their machines, in a process of its own, so that their cost does not count in the process that measures. */
 import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -7,43 +7,43 @@ import { answerMessages } from './worker.ts';
 export interface CrowdLogin {
   readonly username: string;
   readonly password: string;
-  /** Of the machine that it comes from: one of 127.0.0.0/8. */
+  /** The address of the person's machine, in 127.0.0.0/8. */
   readonly address: string;
 }
 
 export interface CrowdMessage {
   readonly url: string;
-  /** PEM. */
+  /** The CA of the login server in PEM. */
   readonly ca: string;
-  /** That of `login.publicUrl`. */
+  /** The host of `login.publicUrl`. */
   readonly host: string;
   readonly cluster: string;
-  /** All of them begin at once. */
+  /** The logins, which all begin at the same time. */
   readonly logins: readonly CrowdLogin[];
 }
 
-/** How one login went. */
+/** The result of one login. */
 export interface CrowdResult {
-  /** The last answer. */
+  /** The status of the last answer. */
   readonly status: number;
-  /** Of the new session. */
+  /** The token of the new session. */
   readonly token?: string | undefined;
-  /** How often it was told to come again, and did. */
+  /** How often it was repeated, as Retry-After said. */
   readonly repeats: number;
-  /** Until the last answer, with the waits that it was told to make. */
+  /** The time until the last answer, including the waits of Retry-After. */
   readonly milliseconds: number;
-  /** What is wrong with an answer, or with a connection. */
+  /** The problem of an answer or of a connection. */
   readonly problem?: string | undefined;
 }
 
-interface Answer {
+interface CrowdAnswer {
   readonly status: number;
   readonly retryAfter: string | undefined;
   readonly token: string | undefined;
 }
 
 /**
- * Milliseconds, after which a person gives up. A try whose end Redis could not note in time holds its place in the lockout
+ * Milliseconds after which a person gives up. An attempt whose end Redis could not note in time holds its slot in the lockout
  * guard for 60 s: docs/limits.md.
  */
 const patience = 90_000;
@@ -76,8 +76,8 @@ async function logIn(message: CrowdMessage, login: CrowdLogin): Promise<CrowdRes
   }
 }
 
-/** One request on a connection of its own, as that of another machine. */
-function ask({ url, ca, host, cluster }: CrowdMessage, login: CrowdLogin): Promise<Answer> {
+/** Sends one request on a connection of its own, like another machine. */
+function ask({ url, ca, host, cluster }: CrowdMessage, login: CrowdLogin): Promise<CrowdAnswer> {
   const { username, password, address } = login;
   const body = JSON.stringify({ username, password, cluster, device: address });
   const agent = new Agent({ keepAlive: false, ca, servername: 'localhost', localAddress: address });

@@ -15,7 +15,7 @@ export interface Row {
   readonly name: string;
   readonly order: Order;
   readonly turns: readonly Turn[];
-  /** The most memory that its process ever held, in MiB. */
+  /** The maximum memory that its process ever used, in MiB. */
   readonly peak: number;
 }
 
@@ -31,9 +31,8 @@ export interface Rounds {
 }
 
 /**
- * Lets contenders take turns under the same load, another one first each round: what the machine does besides meets all
- * of them alike, so ratios of one round mean something, and the figures alone little. A turn before the first round is
- * not counted.
+ * Lets contenders take turns under the same load, another one first each round. Other work of the machine affects all of them
+ * alike, so ratios of one round mean something, and the figures alone little. A turn before the first round does not count.
  */
 export async function measure(contenders: readonly Named[], order: Order, { rounds, onTurn }: Rounds): Promise<Row[]> {
   const turns = new Map<Named, Turn[]>(contenders.map((one) => [one, []]));
@@ -76,7 +75,7 @@ export function medianOf({ turns }: Row, figure: Figure): number {
   return median(turns.map(figure));
 }
 
-/** The median of the ratios of each round. */
+/** Computes the median of the ratios of each round. */
 export function ratioOf(row: Row, baseline: Row, figure: Figure): number {
   return median(row.turns.map((turn, round) => figure(turn) / figure(baseline.turns[round] as Turn)));
 }

@@ -1,7 +1,7 @@
 const jsonSchema = () => ({ type: 'object', additionalProperties: false });
 
 /**
- * Answers from no backend: the token `number-17-…` is that of the user `user-17`. Copied beside a gateway.yaml.
+ * Answers without a backend: the token `number-17-…` is that of the user `user-17`. It is copied next to a gateway.yaml.
  *
  * @type {import('@sallyport/authenticator').AuthenticatorPlugin<object>}
  */

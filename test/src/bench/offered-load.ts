@@ -6,14 +6,14 @@ export interface Offered {
   readonly points: readonly OfferedPoint[];
 }
 
-/** Reviews a second: each about a third more than the one before. */
+/** The rates in reviews a second. Each is about a third more than the one before. */
 const rates: readonly number[] = [
   50, 100, 200, 300, 400, 550, 750, 1_000, 1_400, 1_900, 2_500, 3_300, 4_300, 5_700, 7_500, 10_000, 13_000,
 ];
 
 const seconds = 2;
 
-/** Offers each contender more and more reviews a second, until it can't keep up. Loops alone get none: they take what they can. */
+/** Offers each contender more and more reviews a second, until it can't keep up. Loops are not offered any. */
 export async function offerMore(contenders: readonly Named[], progress: (words: string) => void): Promise<Offered[]> {
   const all: Offered[] = [];
   for (const { name, running } of contenders) {

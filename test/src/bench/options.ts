@@ -6,10 +6,10 @@ import type { Protocol } from './drive.ts';
 
 const names = contenders.map(({ name }) => name);
 
-/** The width of the help's second column. */
+/** The indentation of the help's second column. */
 const indent = ' '.repeat(24);
 
-export const usage: string = `usage: pnpm bench [OPTIONS]        what a review costs, beside servers that do less
+export const usage: string = `usage: pnpm bench [OPTIONS]        what a review costs, compared with servers that do less
        pnpm bench start [OPTIONS]  from the spawn to ready, memory, and the time of --help
        pnpm bench scale [OPTIONS]  a million tokens, 100,000 static tokens, 10,000 connections
        pnpm bench profile [OPTIONS]  where the CPU time of a gateway goes
@@ -36,17 +36,17 @@ export interface Options {
   /** The files to write, as absolute paths. */
   readonly json: string | undefined;
   readonly plot: string | undefined;
-  /** Names of contenders, with or without the name of a gateway. Undefined: all. */
+  /** Names of contenders, with or without the name of a gateway. Undefined for all. */
   readonly only: readonly string[] | undefined;
   readonly at: readonly number[];
   readonly protocols: readonly Protocol[];
-  /** How long a turn is: one of the two. */
+  /** The length of a turn: one of the two. */
   readonly length: { readonly seconds: number } | { readonly reviews: number };
   readonly baseline: string;
   readonly tokens: number;
 }
 
-/** @throws Error for a wrong one, with its name */
+/** Parses the options. @throws Error for a wrong one, with its name */
 export function parseOptions(words: readonly string[]): Options | 'help' {
   const { values, positionals } = parseArgs({
     args: [...words],

@@ -7,7 +7,7 @@ atProcessEnd('servers', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Ends a process that was just spawned: when it is disposed, or with this one, however this one ends. */
+/** Ends a process that was just spawned when it is disposed, or when this process ends in any way. */
 export function ownedChild(child: ChildProcess): AsyncDisposable {
   running.add(child);
   const ended = once(child, 'exit').finally(() => running.delete(child));

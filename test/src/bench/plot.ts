@@ -4,19 +4,19 @@ import type { Offered } from './offered-load.ts';
 const [width, height] = [960, 540];
 const area = { left: 70, right: width - 190, top: 40, bottom: height - 60 };
 
-/** Distinguishable also for most people who see few colours: Okabe and Ito's, then some darker ones. */
+/** The colours that most people who see few colours can distinguish: those of Okabe and Ito, then some darker ones. */
 const colours =
   '#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 #000000 #7f7f00 #5b3a8c #8c1c13 #00575c #ff5fa2 #7a5230 #6a8f00 #888888'.split(
     ' ',
   );
 
-/** Latencies against the reviews a second that were offered, both logarithmic: p50 as a line, p99 dashed. As SVG. */
+/** Draws latencies against the reviews a second that were offered, both logarithmic, as SVG: p50 as a line, p99 dashed. */
 export function plot(all: readonly Offered[], title: string): string {
   const points = all.flatMap((one) => one.points);
-  const [least, most] = [Math.min(...points.map(({ rate }) => rate)), Math.max(...points.map(({ rate }) => rate))];
+  const [min, max] = [Math.min(...points.map(({ rate }) => rate)), Math.max(...points.map(({ rate }) => rate))];
   const [low, high] = [0.1, 10 ** Math.ceil(Math.log10(Math.max(...points.map(({ p99 }) => p99))))];
   const x = (rate: number): number =>
-    area.left + ((area.right - area.left) * Math.log(rate / least)) / Math.log(most / least);
+    area.left + ((area.right - area.left) * Math.log(rate / min)) / Math.log(max / min);
   const share = (ms: number): number => Math.log(Math.max(ms, low) / low) / Math.log(high / low);
   const y = (ms: number): number => area.bottom - (area.bottom - area.top) * share(ms);
   const path = (some: readonly OfferedPoint[], figure: 'p50' | 'p99'): string =>
@@ -30,7 +30,7 @@ export function plot(all: readonly Offered[], title: string): string {
     return `${line}<text x="${area.left - 8}" y="${y(ms) + 4}" text-anchor="end">${Number(ms.toPrecision(1))} ms</text>`;
   });
   const ticks = [50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]
-    .filter((rate) => rate >= least && rate <= most)
+    .filter((rate) => rate >= min && rate <= max)
     .map(
       (rate) => `<text x="${x(rate)}" y="${area.bottom + 20}" text-anchor="middle">${rate.toLocaleString('en')}</text>`,
     );

@@ -7,14 +7,14 @@ import type { Place } from './contender.ts';
 import type { Options } from './options.ts';
 import { selected } from './selected.ts';
 
-/** Where the CPU time of a gateway's reviews goes. */
+/** A part of the CPU time of a gateway's reviews. */
 export interface ProfileRow {
   readonly name: string;
   /** A package, a folder of the gateway, or a module of Node. */
   readonly part: string;
-  /** Its own time, without what it called, in microseconds a review. */
+  /** Its own time, without the functions that it called, in microseconds a review. */
   readonly cpu: number;
-  /** Of all parts of this gateway; 1 is all. */
+  /** Its share of all parts of this gateway, where 1 is all. */
   readonly share: number;
 }
 
@@ -31,7 +31,7 @@ interface CpuProfile {
 
 const seconds = 10;
 
-/** Sends reviews to each gateway that is selected, one after the other, while V8 takes samples of what it does. */
+/** Sends reviews to each selected gateway, one after the other, while V8 takes samples. */
 export async function measureProfile(
   place: Place,
   options: Options,
@@ -56,7 +56,7 @@ export async function measureProfile(
   return rows;
 }
 
-/** @returns undefined while there is none, or a part of one */
+/** Reads the profile. @returns undefined while there is none, or only a part */
 async function readProfile(folder: string): Promise<CpuProfile | undefined> {
   const file = (await readdir(folder)).find((name) => name.endsWith('.cpuprofile'));
   if (file === undefined) return undefined;
@@ -67,7 +67,7 @@ async function readProfile(folder: string): Promise<CpuProfile | undefined> {
   }
 }
 
-/** The shares of all parts in the samples between two times after the start, the greatest first. */
+/** Computes the shares of all parts in the samples between two times after the start, the largest first. */
 function sharesOf({ nodes, samples, timeDeltas }: CpuProfile, start: number, end: number): [string, number][] {
   const parts = new Map(nodes.map(({ id, callFrame }) => [id, partOf(callFrame)]));
   const times = new Map<string, number>();

@@ -1,12 +1,12 @@
 import { reviewBody } from '../testing/token-review.ts';
 
-/** A review, and the only answer to it that is right: this user, or not authenticated. */
+/** A review with the only right answer to it: this user, or not authenticated. */
 export interface Question {
   readonly body: string;
   readonly username?: string;
 }
 
-/** As long as a token of the Redis plugin. */
+/** The padding makes a token as long as one of the Redis plugin. */
 const padding = 'x'.repeat(40);
 
 export function numberedQuestion(number: number): Question {

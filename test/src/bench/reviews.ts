@@ -8,7 +8,7 @@ import { selected } from './selected.ts';
 
 export interface Reviews {
   readonly rows: readonly Row[];
-  /** Only with `--plot`. */
+  /** The latencies at offered rates. They are measured only with `--plot`. */
   readonly offered: readonly Offered[];
 }
 

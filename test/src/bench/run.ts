@@ -1,4 +1,4 @@
-/** `pnpm bench`: what a review costs, beside servers that do less. Run it with --help. */
+/** Runs `pnpm bench`: what a review costs, compared with servers that do less. See --help. */
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { createBackends } from './backends.ts';
@@ -16,7 +16,7 @@ import { startWorker } from './worker.ts';
 
 const machine = `Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim()}`;
 
-/** @returns what goes into the file of `--json` */
+/** Runs one mode of the bench. @returns the content for the file of `--json` */
 async function run(options: Options): Promise<object> {
   await using resources = new AsyncDisposableStack();
   const client = resources.use(startWorker<ClientMessage, unknown>('client.ts'));
@@ -62,13 +62,13 @@ function print(...paragraphs: readonly string[]): void {
   console.log(paragraphs.join('\n\n'));
 }
 
-/** One line that changes, on a terminal. */
+/** Shows progress on a terminal, in one line that changes. */
 function progress(words: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${words}`);
 }
 
 async function main(): Promise<void> {
-  // pnpm passes the `--` on that separates its own options.
+  // pnpm passes on the `--` that separates its own options.
   const options = parseOptions(process.argv.slice(2).filter((word) => word !== '--'));
   if (options === 'help') return console.log(usage);
   const results = await run(options);

@@ -2,7 +2,7 @@ import { cpuSeconds } from '../testing/process-cpu.ts';
 import { residentMemory } from '../testing/process-memory.ts';
 import { staticCase } from './cases.ts';
 import { asTarget, type Contender, type GatewayCase, gateway, type Place } from './contender.ts';
-import { metric, startGateway } from './gateway.ts';
+import { metric, startBenchGateway } from './gateway.ts';
 import type { IdleMessage } from './idle-connections.ts';
 import { measure, type Row } from './measure.ts';
 import { cachedUsersCase, numberedSetup } from './numbered.ts';
@@ -10,11 +10,11 @@ import type { Options } from './options.ts';
 import type { Question } from './questions.ts';
 import { startWorker } from './worker.ts';
 
-/** What a gateway holds after so many distinct tokens. */
+/** The resources of a gateway after a number of distinct tokens. */
 interface TokensRow {
   readonly gateway: string;
   readonly tokens: number;
-  /** Answers in its cache. */
+  /** The number of answers in its cache. */
   readonly entries: number;
   /** Resident memory, in MiB. */
   readonly memory: number;
@@ -24,7 +24,7 @@ interface TokensRow {
 
 export interface Scale {
   readonly tokens: readonly TokensRow[];
-  /** Few of something, then many. */
+  /** The pairs of contenders: few of something, then many. */
   readonly pairs: readonly (readonly Row[])[];
 }
 
@@ -32,7 +32,7 @@ type Progress = (words: string) => void;
 
 const idleCount = 10_000;
 
-/** In the order of the lines that are printed: each pair has few of something, and many. */
+/** The pairs in the order of the printed lines: few of something, then many. */
 const pairs: readonly (readonly Contender[])[] = [
   [
     gateway('10 static tokens', () => staticCase({}, 10)),
@@ -65,7 +65,7 @@ export async function measureScale(place: Place, options: Options, progress: Pro
   return { tokens, pairs: measured };
 }
 
-/** One row for each tenth. */
+/** Sends distinct tokens to a gateway. @returns one row for each tenth of them */
 async function sendDistinctTokens(
   place: Place,
   name: string,
@@ -73,7 +73,7 @@ async function sendDistinctTokens(
   count: number,
   progress: Progress,
 ): Promise<TokensRow[]> {
-  await using started = await startGateway({ entry, tls: place.tls, ...(await numberedSetup()) });
+  await using started = await startBenchGateway({ entry, tls: place.tls, ...(await numberedSetup()) });
   const target = await asTarget(place, started.url, 'numbered');
   const rows: TokensRow[] = [];
   const part = Math.ceil(count / 10);
@@ -88,7 +88,7 @@ async function sendDistinctTokens(
   return rows;
 }
 
-/** Beside connections that were used once, as many as its server holds. */
+/** A gateway with idle connections, each of which was used once. */
 function idleConnectionsCase({ tls, resources }: Place): GatewayCase {
   const setup = staticCase();
   return {
@@ -96,8 +96,8 @@ function idleConnectionsCase({ tls, resources }: Place): GatewayCase {
     async occupy(url) {
       const worker = resources.use(startWorker<IdleMessage, number>('idle-connections.ts'));
       const [question] = setup.questions as [Question];
-      const held = await worker.ask({ url, tls: tls.client, count: idleCount, question });
-      return `${held} of ${idleCount} idle connections`;
+      const opened = await worker.ask({ url, tls: tls.client, count: idleCount, question });
+      return `${opened} of ${idleCount} idle connections`;
     },
   };
 }

@@ -2,14 +2,14 @@ import type { Contender } from './contender.ts';
 import { contenders } from './contenders.ts';
 import type { Options } from './options.ts';
 
-/** A contender as it is called in this run, with the gateway that it starts. */
+/** A contender with its name in this run, and the gateway that it starts. */
 interface Selected {
   readonly name: string;
   readonly contender: Contender;
   readonly entry: string;
 }
 
-/** Those of `--only`: one of each gateway, or of the named ones. */
+/** Selects the contenders of `--only`, each once for each gateway, or for the named ones. */
 export function selected({ only, entries }: Pick<Options, 'only' | 'entries'>): Selected[] {
   const all = contenders.flatMap((contender) => {
     const versions = contender.isGateway ? [...entries] : [['', ''] as const];

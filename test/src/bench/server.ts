@@ -7,18 +7,18 @@ import bodyParser from 'koa-bodyparser';
 import { createLookup } from './bare-redis.ts';
 import { answerMessages } from './worker.ts';
 
-/** `http2`: Node alone. `koa`: Koa, and a few lines that read the body. `stack`: Koa, @koa/router and koa-bodyparser. */
+/** `http2` is only Node, `koa` is Koa with a few lines that read the body, `stack` is Koa, @koa/router and koa-bodyparser. */
 export type ServerKind = 'http2' | 'koa' | 'stack' | 'stack-redis';
 
 export interface ServerMessage {
   readonly kind: ServerKind;
   /** PEM texts: a certificate, its key, and the authority of the clients. */
   readonly tls: Pick<SecureServerOptions, 'cert' | 'key' | 'ca'>;
-  /** For `stack-redis`: where each token is looked up. */
+  /** The Redis in which `stack-redis` looks each token up. */
   readonly redisUrl?: string;
 }
 
-/** Whom they all let in. */
+/** The user that they all let in. */
 export const constantUser = 'user-0';
 
 type Body = { readonly apiVersion: string; readonly spec: { readonly token: string } };

@@ -4,7 +4,7 @@ import http from 'node:http';
 import { residentMemory } from '../testing/process-memory.ts';
 import { everythingCase, staticCase } from './cases.ts';
 import { asTarget, type Place } from './contender.ts';
-import { type GatewaySetup, startGateway } from './gateway.ts';
+import { type BenchGatewaySetup, startBenchGateway } from './gateway.ts';
 import { cachedUsersCase } from './numbered.ts';
 import type { Options } from './options.ts';
 import { ownedChild } from './owned-child.ts';
@@ -17,12 +17,12 @@ export interface StartRow {
   readonly values: readonly number[];
 }
 
-type Case = Pick<GatewaySetup, 'config' | 'files'>;
+type Case = Pick<BenchGatewaySetup, 'config' | 'files'>;
 
 /** Milliseconds without a request before the memory of a gateway is read. */
-const pause = 2_000;
+const idleTime = 2_000;
 
-/** All figures of all rounds, the gateways in turns, beside Node alone. */
+/** Measures starts: all figures of all rounds, with the gateways in turns, and Node alone to compare with. */
 export async function measureStart(
   place: Place,
   { entries, rounds }: Options,
@@ -41,11 +41,11 @@ export async function measureStart(
       progress(`start of ${name || entry}, round ${round} of ${rounds}`);
       note('--help', name, 'ms', await timeOf([entry, '--help']));
       for (const [what, config] of Object.entries(cases)) {
-        await using gateway = await startGateway({ entry, tls: place.tls, ...config });
+        await using gateway = await startBenchGateway({ entry, tls: place.tls, ...config });
         const begun = performance.now();
         await untilReady(gateway.adminUrl);
         note(`ready: ${what}`, name, 'ms', gateway.started + performance.now() - begun);
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await new Promise((resolve) => setTimeout(resolve, idleTime));
         note(`idle: ${what}`, name, 'MiB', await residentMemory(gateway.pid));
       }
     }
@@ -53,10 +53,10 @@ export async function measureStart(
   for (const [name, entry] of entries) {
     progress(`50,000 cached users of ${name || entry}`);
     const { questions, prime = 0, ...config } = await cachedUsersCase(50_000);
-    await using gateway = await startGateway({ entry, tls: place.tls, ...config });
+    await using gateway = await startBenchGateway({ entry, tls: place.tls, ...config });
     const target = await asTarget(place, gateway.url, questions);
     await target.drive({ protocol: 'h2', at: 16, reviews: prime });
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await new Promise((resolve) => setTimeout(resolve, idleTime));
     note('50,000 cached users', name, 'MiB', await residentMemory(gateway.pid));
   }
   return [...rows.values()].sort((one, other) => one.what.localeCompare(other.what));

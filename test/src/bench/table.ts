@@ -4,7 +4,7 @@ import type { ProfileRow } from './profile.ts';
 import type { Scale } from './scale.ts';
 import type { StartRow } from './start.ts';
 
-/** A Markdown table, its columns aligned: medians, and in brackets the median of the ratios to the baseline. */
+/** Makes an aligned Markdown table with medians, and in brackets the median of the ratios to the baseline. */
 export function reviewsTable(rows: readonly Row[], baseline: string): string {
   const names = [...Object.keys(figures), 'peak MiB'];
   const head = ['at once', 'contender', ...names.map((name) => `${name} (×)`)];
@@ -19,16 +19,16 @@ export function reviewsTable(rows: readonly Row[], baseline: string): string {
   return markdown(head, lines);
 }
 
-/** Medians, and the least and the most of all rounds. */
+/** Makes a table with the median, the minimum and the maximum of all rounds. */
 export function startTable(rows: readonly StartRow[]): string {
   const lines = rows.map(({ what, gateway, unit, values }) => {
     const some = [median(values), Math.min(...values), Math.max(...values)];
     return [what, gateway, ...some.map((value) => `${cell(value)} ${unit}`)];
   });
-  return markdown(['what', 'gateway', 'median', 'least', 'most'], lines);
+  return markdown(['what', 'gateway', 'median', 'min', 'max'], lines);
 }
 
-/** The parts with a hundredth or more. */
+/** Makes a table of the parts with a hundredth or more. */
 export function profileTable(rows: readonly ProfileRow[]): string {
   const lines = rows
     .filter(({ share }) => share >= 0.01)
@@ -36,7 +36,7 @@ export function profileTable(rows: readonly ProfileRow[]): string {
   return markdown(['contender', 'part', 'CPU µs', 'share'], lines);
 }
 
-/** One line for each tenth of the tokens, then few beside many of each thing. */
+/** Makes a table with a line for each tenth of the tokens, then one for each pair of few and many. */
 export function scaleTables({ tokens, pairs }: Scale): string {
   const lines = tokens.map(({ gateway, tokens: sent, entries, memory, cpu }) => [
     sent.toLocaleString('en'),
@@ -58,7 +58,7 @@ function cell(value: number, ratio?: number): string {
   return ratio === undefined ? text : `${text} (${ratio.toFixed(2)})`;
 }
 
-/** @param words how many columns from the left have words; the others have figures */
+/** Makes a Markdown table. @param words how many columns from the left have words. The others have figures */
 export function markdown(head: readonly string[], lines: readonly (readonly string[])[], words = 2): string {
   const widths = head.map((name, at) => Math.max(...[head, ...lines].map((line) => (line[at] ?? name).length)));
   const isFigure = (at: number): boolean => at >= words;

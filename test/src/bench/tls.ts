@@ -1,6 +1,6 @@
 import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
 
-/** PEM texts. */
+/** The PEM texts of a client. */
 export interface ClientFiles {
   readonly ca: string;
   readonly cert: string;
@@ -11,7 +11,7 @@ export interface ClientFiles {
 export interface Tls {
   readonly client: ClientFiles;
   readonly server: { readonly cert: string; readonly key: string; readonly ca: string };
-  /** Another certificate of the server, with its key. */
+  /** Makes another certificate of the server, with its key. */
   renew(): Promise<{ readonly cert: string; readonly key: string }>;
 }
 

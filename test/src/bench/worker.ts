@@ -6,13 +6,13 @@ import { ownedChild } from './owned-child.ts';
 /** A process of its own, started from a file of this folder, that answers one message after the other. */
 export interface Worker<Message, Reply> extends AsyncDisposable {
   readonly pid: number;
-  /** @throws Error what the process threw, or that it ended */
+  /** Sends a message. @throws Error with what the process threw, or that it ended */
   ask(message: Message): Promise<Reply>;
 }
 
 type Envelope<Reply> = { readonly reply: Reply } | { readonly error: string };
 
-/** @param file beside this one, such as `client.ts` */
+/** Starts a worker. @param file a file next to this one, such as `client.ts` */
 export function startWorker<Message extends object, Reply>(file: string): Worker<Message, Reply> {
   const child: ChildProcess = fork(fileURLToPath(new URL(file, import.meta.url)), { execArgv: [] });
   const owned = ownedChild(child);
@@ -22,7 +22,7 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
   ended.catch(() => {});
   let last: Promise<unknown> = Promise.resolve();
 
-  async function exchange(message: Message): Promise<Reply> {
+  async function askOnce(message: Message): Promise<Reply> {
     const answered = once(child, 'message') as Promise<[Envelope<Reply>]>;
     child.send(message);
     const [envelope] = await Promise.race([answered, ended]);
@@ -33,8 +33,8 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
   return {
     pid: child.pid ?? 0,
     ask(message) {
-      const reply = last.then(() => exchange(message));
-      // The next one waits for its end, whatever comes of it.
+      const reply = last.then(() => askOnce(message));
+      // The next message waits for its end, whatever the result is.
       last = reply.catch(() => {});
       return reply;
     },
@@ -42,7 +42,7 @@ export function startWorker<Message extends object, Reply>(file: string): Worker
   };
 }
 
-/** The other end. The process ends with the one that started it. */
+/** Answers messages in the worker. The process ends with the one that started it. */
 export function answerMessages<Message, Reply>(answer: (message: Message) => Promise<Reply>): void {
   process.on('disconnect', () => process.exit());
   process.on('message', (message: Message) => {

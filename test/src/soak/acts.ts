@@ -1,10 +1,10 @@
-/** What people, robots and administrators do in a soak. Each act goes into the history when it begins. */
+/** The acts of people, robots and administrators in a soak. Each act goes into the history when it begins. */
 import { clusters } from '../testing/ask-login.ts';
 import { randomToken, sha256 } from '../testing/tokens.ts';
-import type { Answer, Ended, Event, Fault, Identity, Made, Try, UserAct } from './oracle.ts';
-import type { Held, Person, World } from './world.ts';
+import type { Attempt, Ended, Event, Fault, Identity, Made, ObservedAnswer, UserAct } from './oracle.ts';
+import type { Credential, Person, World } from './world.ts';
 
-export interface Session extends Held {
+export interface Session extends Credential {
   readonly person: Person;
 }
 
@@ -14,30 +14,30 @@ export type Failing = Omit<Fault, 'begin' | 'end' | 'what'>;
 export interface Acts {
   readonly history: readonly Event[];
   readonly faults: readonly Fault[];
-  /** Answers that need no history to be wrong. */
+  /** Answers that are wrong whatever the history is. */
   readonly wrong: string[];
-  /** In the order of their logins; those that were ended stay. */
+  /** All sessions in the order of their logins, even those that were ended. */
   readonly sessions: readonly Session[];
   readonly loggedOut: ReadonlySet<Session>;
-  /** A review. @param cluster that asks. Default: `prod`, for which all sessions are */
-  show(held: Held, replica: number, cluster?: 'prod' | 'staging'): Promise<void>;
-  /** The same secret at all replicas at the same moment. @param times at each. Default 1 */
-  everywhere(held: Held, times?: number): Promise<void>;
-  /** @returns undefined if it was refused or failed */
-  logIn(person: Person, credential: Held, replica: number): Promise<Session | undefined>;
-  /** @returns whether the answer says that it is ended */
+  /** Sends a review. @param cluster the cluster that asks. Default: `prod`, for which all sessions are */
+  show(credential: Credential, replica: number, cluster?: 'prod' | 'staging'): Promise<void>;
+  /** Shows the same secret to all replicas at the same moment. @param times how often to each. Default 1 */
+  everywhere(credential: Credential, times?: number): Promise<void>;
+  /** Logs in. @returns undefined if it was refused or failed */
+  logIn(person: Person, credential: Credential, replica: number): Promise<Session | undefined>;
+  /** Logs out. @returns whether the answer says that the session has ended */
   logOut(session: Session, replica: number): Promise<boolean>;
   sendMalformed(replica: number): Promise<void>;
   changePassword(person: Person): Promise<void>;
-  /** Static tokens. @param work ends when all replicas have the file */
-  add(held: Held, work: () => Promise<void>): Promise<void>;
-  remove(held: Held, work: () => Promise<void>): Promise<void>;
-  /** @returns whether it exits with 0: all replicas have confirmed it */
+  /** Adds a static token. @param work ends when all replicas have the file */
+  add(credential: Credential, work: () => Promise<void>): Promise<void>;
+  remove(credential: Credential, work: () => Promise<void>): Promise<void>;
+  /** Blocks a person. @returns whether the command exits with 0: all replicas have confirmed it */
   block(person: Person): Promise<boolean>;
   unblock(person: Person): Promise<boolean>;
-  /** `revoke --user`. It exits with 3 when the user has no session, and all replicas have forgotten what they cached. */
+  /** Runs `revoke --user`. It exits with 3 when the user has no session, and all replicas have forgotten what they cached. */
   forget(person: Person): Promise<boolean>;
-  revoke(robot: Held): Promise<void>;
+  revoke(robot: Credential): Promise<void>;
   /** Does `work`, then `recover`, and notes the fault from the begin to the end of both. */
   during(fault: Failing, work: () => Promise<void>, recover: () => Promise<void>): Promise<void>;
 }
@@ -46,7 +46,7 @@ type Distributed<One> = One extends unknown ? Omit<One, 'begin' | 'end'> : never
 
 const now = (): number => performance.now();
 
-/** @param random in [0, 1) @param onOutcome called for each request: without a problem, the oracle judges the answer */
+/** @param random in [0, 1) @param onOutcome is called for each request. Without a problem, the oracle checks the answer */
 export function createActs(world: World, random: () => number, onOutcome: Notes['onOutcome']): Acts {
   const history: Event[] = [];
   const wrong: string[] = [];
@@ -60,15 +60,15 @@ export function createActs(world: World, random: () => number, onOutcome: Notes[
   };
   const faults: Fault[] = [];
   const notes = { wrong, begin, end, onOutcome };
-  for (const held of [...world.members, ...world.robots, ...world.people.map(({ credential }) => credential)]) {
-    end(begin({ what: 'made', secret: held }));
+  for (const credential of [...world.members, ...world.robots, ...world.people.map(({ credential }) => credential)]) {
+    end(begin({ what: 'made', secret: credential }));
   }
-  const tries = createTries(world, random, notes);
+  const attempts = createAttempts(world, random, notes);
   return {
     history,
     faults,
     wrong,
-    ...tries,
+    ...attempts,
     ...createChanges(world, notes),
     ...createCommands(world, notes),
     async during(fault, work, recover) {
@@ -91,7 +91,7 @@ interface Notes {
   onOutcome(kind: string, begin: number, problem: string | undefined): void;
 }
 
-function createTries(world: World, random: () => number, { wrong, begin, end, onOutcome }: Notes) {
+function createAttempts(world: World, random: () => number, { wrong, begin, end, onOutcome }: Notes) {
   const sessions: Session[] = [];
   const loggedOut = new Set<Session>();
   const replicaAt = (at: number) => {
@@ -100,7 +100,7 @@ function createTries(world: World, random: () => number, { wrong, begin, end, on
     return replica;
   };
 
-  async function ask(event: Try, kind: string, work: () => Promise<Answer>): Promise<void> {
+  async function ask(event: Attempt, kind: string, work: () => Promise<ObservedAnswer>): Promise<void> {
     let problem: string | undefined;
     const answer = await work().catch((error: unknown) => {
       problem = `${error instanceof Error ? error.message : error}, ${event.secret.user?.username} at replica ${event.replica}`;
@@ -111,14 +111,14 @@ function createTries(world: World, random: () => number, { wrong, begin, end, on
     event.answer = answer;
     onOutcome(kind, event.begin, problem);
   }
-  async function show(held: Held, replica: number, cluster: 'prod' | 'staging' = 'prod'): Promise<void> {
-    const isForeign = held.kind === 'session' && cluster === 'staging';
-    const event = begin<Try>({ what: 'review', replica, secret: held, ...(isForeign && { isForeign }) });
+  async function show(credential: Credential, replica: number, cluster: 'prod' | 'staging' = 'prod'): Promise<void> {
+    const isForeign = credential.kind === 'session' && cluster === 'staging';
+    const event = begin<Attempt>({ what: 'review', replica, secret: credential, ...(isForeign && { isForeign }) });
     const version = random() < 0.1 ? 'v1beta1' : 'v1';
-    await ask(event, held.kind, async () => {
+    await ask(event, credential.kind, async () => {
       const { audience } = clusters[cluster];
       const { authenticated, user, error } = await replicaAt(replica).review(
-        held.token,
+        credential.token,
         audience,
         version,
         random() < 0.5,
@@ -127,9 +127,9 @@ function createTries(world: World, random: () => number, { wrong, begin, end, on
       return authenticated && user ? identityOf(user) : 'refused';
     });
   }
-  async function logIn(person: Person, credential: Held, replica: number): Promise<Session | undefined> {
+  async function logIn(person: Person, credential: Credential, replica: number): Promise<Session | undefined> {
     const [username = '', ...rest] = Buffer.from(credential.token, 'base64').toString().split(':');
-    const event = begin<Try>({ what: 'login', replica, secret: credential });
+    const event = begin<Attempt>({ what: 'login', replica, secret: credential });
     let session: Session | undefined;
     await ask(event, 'login', async () => {
       const answer = await replicaAt(replica).askLogin({
@@ -138,7 +138,7 @@ function createTries(world: World, random: () => number, { wrong, begin, end, on
       if (answer.status === 401) return 'refused';
       if (answer.status !== 201) throw new Error(`the login was answered ${answer.status}`);
       const user = answer.json?.user as Parameters<typeof identityOf>[0];
-      session = { ...world.hold('session', String(answer.json?.token), person.identity), person };
+      session = { ...world.newCredential('session', String(answer.json?.token), person.identity), person };
       return identityOf(user);
     });
     if (session === undefined) return undefined;
@@ -154,7 +154,7 @@ function createTries(world: World, random: () => number, { wrong, begin, end, on
       (one) => one.status,
       () => 503,
     );
-    // 200: a failover can undo it.
+    // After a 200, a failover can undo the logout.
     event.isSure = status === 204;
     const isError = status === 429 || status === 503;
     if (!isError) loggedOut.add(session);
@@ -175,8 +175,8 @@ function createTries(world: World, random: () => number, { wrong, begin, end, on
     sessions,
     loggedOut,
     show,
-    async everywhere(held: Held, times = 1): Promise<void> {
-      const all = world.replicas.flatMap(({ number }) => Array.from({ length: times }, () => show(held, number)));
+    async everywhere(credential: Credential, times = 1): Promise<void> {
+      const all = world.replicas.flatMap(({ number }) => Array.from({ length: times }, () => show(credential, number)));
       await Promise.all(all);
     },
     logIn,
@@ -197,7 +197,7 @@ function identityOf({
   return { username, groups, uid };
 }
 
-/** What changes at a backend. */
+/** The changes of a backend. */
 function createChanges(world: World, { begin, end }: Notes) {
   return {
     async changePassword(person: Person): Promise<void> {
@@ -216,21 +216,21 @@ function createChanges(world: World, { begin, end }: Notes) {
       person.old.push(person.credential);
       Object.assign(person, { credential });
     },
-    async remove(held: Held, work: () => Promise<void>): Promise<void> {
-      const event = begin<Ended>({ what: 'removal', secret: held, isSure: false });
+    async remove(credential: Credential, work: () => Promise<void>): Promise<void> {
+      const event = begin<Ended>({ what: 'removal', secret: credential, isSure: false });
       await work();
       end(event);
       event.isSure = true;
     },
-    async add(held: Held, work: () => Promise<void>): Promise<void> {
-      const event = begin({ what: 'made', secret: held });
+    async add(credential: Credential, work: () => Promise<void>): Promise<void> {
+      const event = begin({ what: 'made', secret: credential });
       await work();
       end(event);
     },
   };
 }
 
-/** What administrators do. One command at a time: what follows from two at once depends on their order. */
+/** The commands of administrators, one at a time: the effect of two concurrent ones depends on their order. */
 function createCommands(world: World, { begin, end }: Notes) {
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -249,7 +249,7 @@ function createCommands(world: World, { begin, end }: Notes) {
     block: (person: Person) => inTurn(() => act('block', person, ['block', '--for', '8h'], [0])),
     unblock: (person: Person) => inTurn(() => act('unblock', person, ['unblock'], [0])),
     forget: (person: Person) => inTurn(() => act('forget', person, ['revoke'], [0, 3])),
-    revoke: (robot: Held) =>
+    revoke: (robot: Credential) =>
       inTurn(async () => {
         const event = begin<Ended>({ what: 'revoke', secret: robot, isSure: false });
         const digest = sha256(robot.token);

@@ -1,4 +1,4 @@
-/** What fails in a soak, and what people do just then. Each fault has ended, and all has recovered, before the next one. */
+/** The faults of a soak, and what people do during them. Each fault has ended, and all has recovered, before the next one. */
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:tls';
@@ -6,10 +6,10 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { metric, names } from '../bench/gateway.ts';
 import { randomToken } from '../testing/tokens.ts';
 import type { Failing, Session } from './acts.ts';
-import { type Load, type Random, sleep } from './load.ts';
+import { type Random, type SoakLoad, sleep } from './load.ts';
 import { limits } from './oracle.ts';
 import type { Failure, Store } from './stores.ts';
-import { type Held, membersFile, type Replica, type World } from './world.ts';
+import { type Credential, membersFile, type Replica, type World } from './world.ts';
 
 export interface Scenario {
   readonly name: string;
@@ -18,18 +18,18 @@ export interface Scenario {
 
 interface Place {
   readonly world: World;
-  readonly load: Load;
+  readonly load: SoakLoad;
   readonly random: Random;
-  /** Runs `work` in a fault, then `end`, and waits until all has recovered. */
+  /** Runs `work` during a fault, then `end`, and waits until all has recovered. */
   during(fault: Failing, work: () => Promise<void>, end?: () => Promise<unknown>): Promise<void>;
-  /** For a while of some seconds. */
-  pause(least?: number, most?: number): Promise<void>;
+  /** Pauses for some seconds. */
+  pause(min?: number, max?: number): Promise<void>;
   how(): Failure;
-  /** Another number each time: an edit must change the file. */
+  /** Returns another number each time: an edit must change the file. */
   nextEdit(): number;
 }
 
-export function createScenarios(world: World, load: Load, random: Random): readonly Scenario[] {
+export function createScenarios(world: World, load: SoakLoad, random: Random): readonly Scenario[] {
   let edits = 0;
   const place: Place = {
     world,
@@ -40,7 +40,7 @@ export function createScenarios(world: World, load: Load, random: Random): reado
         await end?.();
         await load.recovered();
       }),
-    pause: (least = 2_000, most = 5_000) => sleep(least + random.next() * (most - least)),
+    pause: (min = 2_000, max = 5_000) => sleep(min + random.next() * (max - min)),
     how: () => random.choose(['kill', 'hang']),
     nextEdit: () => ++edits,
   };
@@ -108,7 +108,7 @@ async function failDirectory({ world, during, pause, how }: Place): Promise<void
   const failure = how();
   const work = async () => {
     await world.slapd[failure]();
-    // Beyond the end of cached answers, and at times beyond `staleTtl`.
+    // This is longer than answers are cached, and at times longer than `staleTtl`.
     await pause(limits.authenticatedTtl, limits.authenticatedTtl + limits.staleTtl + 2_000);
   };
   await during({ kind: `directory: ${failure}`, hits: ['directory'] }, work, world.slapd.start);
@@ -126,7 +126,7 @@ async function slowDirectory({ world, during, pause, random }: Place): Promise<v
   await during({ kind: `directory: ${delay} ms for each piece`, hits: ['directory'] }, work, end);
 }
 
-/** The first one is never killed: its memory is compared, and it has the list of revocations whatever Redis loses. */
+/** Chooses a replica to kill, but not the first one: its memory is compared, and it always has the revocation list. */
 const mortal = ({ world, random }: Place): Replica => random.choose(world.replicas.slice(1));
 
 async function killReplica(place: Place): Promise<void> {
@@ -211,13 +211,13 @@ async function logOutAroundFailure(place: Place): Promise<void> {
   const [before, within, after] = sessions;
   const show = (some: readonly Session[]) => Promise.all(some.map((session) => everywhere(session)));
   await logOut(before, replica());
-  // So that all replicas have heard of it.
+  // After these, all replicas have heard of it.
   await repeat(4, 700, () => everywhere(before));
   const failure = place.how();
   const losesWrites = world.tokens.failOver !== undefined;
   const fail = async () => {
     await world.tokens.fail(failure);
-    // More than were right before: the circuits open.
+    // These are more calls than succeeded before, so the circuits open.
     const others = load.acts.sessions.slice(-20);
     await Promise.all([logOut(within, replica()), repeat(3, 100, () => show([...sessions, ...others]))]);
   };
@@ -230,11 +230,11 @@ async function logOutAroundFailure(place: Place): Promise<void> {
 }
 
 /** Logs out as soon as Redis is back. */
-async function endSoon({ acts }: Load, session: Session, replica: number): Promise<void> {
-  for (let tries = 0; tries < 150 && !(await acts.logOut(session, replica)); tries++) await sleep(100);
+async function endSoon({ acts }: SoakLoad, session: Session, replica: number): Promise<void> {
+  for (let attempts = 0; attempts < 150 && !(await acts.logOut(session, replica)); attempts++) await sleep(100);
 }
 
-/** As when a cached answer expires everywhere at one moment, and three kube-apiservers ask again. */
+/** Shows an old password as if a cached answer expired everywhere at one moment, and three kube-apiservers asked again. */
 async function showOldPassword({ world, load, during, random, pause }: Place): Promise<void> {
   const { acts, groups } = load;
   const person = random.choose(groups.quiet);
@@ -243,7 +243,7 @@ async function showOldPassword({ world, load, during, random, pause }: Place): P
   const old = person.old.at(-1) ?? person.credential;
   await pause(limits.authenticatedTtl + 500, limits.authenticatedTtl + 1_500);
   const work = async () => {
-    // A directory takes longer for a bind than this one does.
+    // A real directory takes longer for a bind than this one does.
     world.directory.state = 30;
     await acts.everywhere(old, random.choose([1, 2]));
     for (const { number } of world.replicas) await acts.show(person.credential, number);
@@ -261,7 +261,7 @@ async function repeat(times: number, pause: number, work: () => Promise<unknown>
   }
 }
 
-/** Each takes effect within some seconds, and no review may notice. */
+/** Changes files. Each change takes effect within some seconds, and no review may notice it. */
 async function changeFiles({ world, load, nextEdit }: Place): Promise<void> {
   const { acts } = load;
   const reviewTimeout = `${9_000 + nextEdit()}ms`;
@@ -272,15 +272,15 @@ async function changeFiles({ world, load, nextEdit }: Place): Promise<void> {
   for (const replica of world.replicas) {
     await waitFor(async () => (await certificateOf(world, replica)) === new X509Certificate(cert).fingerprint256, 'it');
   }
-  const guest = world.hold('static token', randomToken(), { username: 'guest', groups: [], uid: undefined });
-  const write = (some: readonly Held[]) => reload(world, 'tokens.yaml', () => membersFile(some));
+  const guest = world.newCredential('static token', randomToken(), { username: 'guest', groups: [], uid: undefined });
+  const write = (some: readonly Credential[]) => reload(world, 'tokens.yaml', () => membersFile(some));
   await acts.add(guest, () => write([...world.members, guest]));
   await acts.everywhere(guest, 2);
   await acts.remove(guest, () => write(world.members));
   await acts.everywhere(guest, 2);
 }
 
-/** Waits until all have reloaded it. */
+/** Replaces a file, and waits until all replicas have reloaded it. */
 async function reload(world: World, name: string, content: (replica: number) => string): Promise<void> {
   const reloads = ({ gateway }: Replica) =>
     metric(gateway.adminUrl, 'sallyport_config_reloads_total', ['result="success"']);
@@ -291,7 +291,7 @@ async function reload(world: World, name: string, content: (replica: number) => 
   }
 }
 
-/** What a new connection gets. */
+/** The fingerprint of the certificate that a new connection gets. */
 async function certificateOf({ tls }: World, { gateway }: Replica): Promise<string | undefined> {
   const port = Number(new URL(gateway.url).port);
   const socket = connect({ ...tls.client, port, host: '127.0.0.1', ALPNProtocols: ['http/1.1'] });

@@ -1,48 +1,48 @@
-/** What goes on all the time in a soak, and whether the gateways answer it. */
+/** The load of a soak, and whether the gateways answer it. */
 import { percentiles } from '../bench/drive.ts';
 import { clusters } from '../testing/ask-login.ts';
 import { randomToken } from '../testing/tokens.ts';
 import { type Acts, createActs, type Session } from './acts.ts';
 import { abandonedAfter, type Fault } from './oracle.ts';
-import type { Held, Person, World } from './world.ts';
+import type { Credential, Person, World } from './world.ts';
 
-/** What one kind of request came to. */
+/** The outcomes of one kind of request. */
 export interface Counts {
-  /** The oracle judges these. */
+  /** The oracle checks these. */
   answered: number;
-  /** It could not be checked, while a part that it needs was hit by a fault. */
+  /** The result was an error, while a part that it needs was hit by a fault. */
   unavailable: number;
-  /** The same, though all that it needs was there. It lets no one in and refuses no one, so a few are no problem. */
+  /** The result was an error, though no part that it needs was hit. A few are no problem: no one was let in or refused. */
   unexplained: number;
 }
 
-export interface Load {
+export interface SoakLoad {
   readonly acts: Acts;
   readonly counts: ReadonlyMap<string, Counts>;
-  /** Who do all of it at any time, whose passwords are guessed, and who are blocked or log in at some faults alone. */
+  /** People who do everything, whose passwords are guessed, who are blocked during some faults, and who log in only then. */
   readonly groups: Readonly<Record<'busy' | 'attacked' | 'blocked' | 'quiet', readonly Person[]>>;
-  /** Milliseconds of the answers since the last call. */
+  /** The latencies of the answers since the last call, in milliseconds. */
   latencies(): { readonly p50: number; readonly p99: number };
-  /** Waits until each kind was answered some times in a row, and there was no error for a while. @throws Error if that takes too long */
+  /** Waits until each kind was answered some times in a row, without errors. @throws Error if that takes too long */
   recovered(): Promise<void>;
-  /** Ends it; resolves when all that was asked is answered. */
+  /** Ends the load. It resolves when all requests have their answers. */
   stop(): Promise<void>;
 }
 
 export interface Random {
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   readonly next: () => number;
   readonly choose: <One>(some: readonly One[]) => One;
 }
 
 const workers = 6;
-/** Milliseconds between two acts of one worker, at most. */
-const longestPause = 100;
+/** The maximum number of milliseconds between two acts of one worker. */
+const maxPause = 100;
 
-/** Milliseconds. */
+/** Milliseconds between two reviews of one hammer. */
 const hammerPause = 5;
 
-/** What a fault must hit, so that an error is no surprise. */
+/** The parts that each kind of request needs. An error is expected only while a fault hits one of them. */
 const needs: Readonly<Record<string, Fault['hits']>> = {
   'static token': ['replica'],
   'malformed review': ['replica'],
@@ -54,16 +54,16 @@ const needs: Readonly<Record<string, Fault['hits']>> = {
   logout: ['tokens', 'cache', 'replica'],
 };
 
-/** As many answers in a row of each kind as show that all has recovered. */
+/** The number of answers in a row of each kind that shows that all has recovered. */
 const inARow = 3;
-/** Milliseconds without an error after which it has. A lookup may wait for its `timeout`, 3 s. */
+/** Milliseconds without an error after which all has recovered. A lookup may wait for its `timeout`, 3 s. */
 const quietTime = 4_000;
-const longestRecovery = 60_000;
+const maxRecovery = 60_000;
 
-/** Of one user. More are logged out. */
-const mostSessions = 12;
+/** The maximum number of sessions of one user. More are logged out. */
+const maxSessions = 12;
 
-export function startLoad(world: World, random: Random): Load {
+export function startSoakLoad(world: World, random: Random): SoakLoad {
   const counts = new Map<string, Counts>();
   const streaks = new Map<string, number>();
   let times: number[] = [];
@@ -96,7 +96,7 @@ export function startLoad(world: World, random: Random): Load {
   const work = async (): Promise<void> => {
     while (!ended) {
       await actOnce(world, acts, groups, random);
-      await sleep(random.next() * longestPause);
+      await sleep(random.next() * maxPause);
     }
   };
   const hammer = async (isSecond: boolean): Promise<void> => {
@@ -124,13 +124,13 @@ export function startLoad(world: World, random: Random): Load {
       return some;
     },
     async recovered() {
-      const end = performance.now() + longestRecovery;
+      const end = performance.now() + maxRecovery;
       streaks.clear();
       lastError = performance.now();
       const missing = () => Object.keys(needs).filter((kind) => (streaks.get(kind) ?? 0) < inARow);
       while (performance.now() - lastError < quietTime || missing().length > 0) {
         if (performance.now() > end)
-          throw new Error(`no recovery within ${longestRecovery} ms of: ${missing().join(', ') || 'all'}`);
+          throw new Error(`no recovery within ${maxRecovery} ms of: ${missing().join(', ') || 'all'}`);
         await sleep(20);
       }
     },
@@ -144,10 +144,10 @@ export function startLoad(world: World, random: Random): Load {
 export const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Its answer needs no history to be judged. It comes so often that what grows with each review shows. @returns a problem */
+/** Sends one of very many reviews, which show what grows with each of them. Its answer is checked here. @returns a problem */
 async function hammerOnce(
   { replicas }: World,
-  { token, user }: Held,
+  { token, user }: Credential,
   isSecond: boolean,
   wrong: string[],
 ): Promise<string | undefined> {
@@ -159,8 +159,8 @@ async function hammerOnce(
   return undefined;
 }
 
-/** One act of someone, drawn by its weight. */
-async function actOnce(world: World, acts: Acts, groups: Load['groups'], { next, choose }: Random): Promise<void> {
+/** Draws one act by its weight, and does it. */
+async function actOnce(world: World, acts: Acts, groups: SoakLoad['groups'], { next, choose }: Random): Promise<void> {
   const { sessions, show, logIn, logOut } = acts;
   const replica = () => choose(world.replicas).number;
   const person = choose(groups.busy);
@@ -175,7 +175,7 @@ async function actOnce(world: World, acts: Acts, groups: Load['groups'], { next,
     [28, onSession((session) => show(session, replica()))],
     [12, () => show(choose(world.robots), replica())],
     [8, () => show(choose(world.members), replica())],
-    [6, () => show(world.hold('unknown token', randomToken()), replica())],
+    [6, () => show(world.newCredential('unknown token', randomToken()), replica())],
     [4, () => acts.sendMalformed(replica())],
     [5, () => show(person.old.at(-1) ?? person.credential, replica())],
     [3, () => show(guess(), replica())],
@@ -199,9 +199,9 @@ async function logInOrOut(
   person: Person,
   replica: number,
 ): Promise<void> {
-  const open = sessions.filter((session) => session.person === person && !loggedOut.has(session)).slice(-mostSessions);
+  const open = sessions.filter((session) => session.person === person && !loggedOut.has(session)).slice(-maxSessions);
   const [oldest] = open;
-  if (oldest !== undefined && open.length === mostSessions) await logOut(oldest, replica);
+  if (oldest !== undefined && open.length === maxSessions) await logOut(oldest, replica);
   else await logIn(person, person.credential, replica);
 }
 

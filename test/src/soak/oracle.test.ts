@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  type Answer,
+  type Attempt,
   type Ended,
   type Event,
   type Fault,
+  findViolations,
   type Identity,
-  judge,
   limits,
+  type ObservedAnswer,
   type Secret,
-  type Try,
   type UserAct,
 } from './oracle.ts';
 
@@ -22,7 +22,12 @@ const wrong = [5, 6, 7].map((number): Secret => ({ number, kind: 'password', use
 
 /** All that follows begins a minute and more after this. */
 const made = (secret: Secret, begin = 0): Event => ({ what: 'made', secret, begin, end: begin + 10 });
-const shown = (secret: Secret, begin: number, answer: Answer | undefined, more: Partial<Try> = {}): Try => ({
+const shown = (
+  secret: Secret,
+  begin: number,
+  answer: ObservedAnswer | undefined,
+  more: Partial<Attempt> = {},
+): Attempt => ({
   ...{ what: 'review', replica: 0, secret, begin, end: begin + 5, ...(answer && { answer }) },
   ...more,
 });
@@ -50,9 +55,9 @@ const fault = (hits: Fault['hits'], begin: number, end: number, more: Partial<Fa
 });
 
 /** A review of a secret of jane, of hers or as its user. */
-const accepted = (secret: Secret, begin: number, more?: Partial<Try>) =>
+const accepted = (secret: Secret, begin: number, more?: Partial<Attempt>) =>
   shown(secret, begin, secret.user ?? jane, more);
-const refused = (secret: Secret, begin: number, more?: Partial<Try>) => shown(secret, begin, 'refused', more);
+const refused = (secret: Secret, begin: number, more?: Partial<Attempt>) => shown(secret, begin, 'refused', more);
 const login = { what: 'login' } as const;
 
 /** Milliseconds from the change of a password until no replica accepts the old one. */
@@ -123,7 +128,7 @@ const wrongAnswers: Readonly<Record<string, readonly Event[]>> = {
 };
 
 test.each(Object.entries(wrongAnswers))('wrong: %s', (_, history) => {
-  expect(judge(history).map(({ of }) => of)).toEqual(history.slice(-1));
+  expect(findViolations(history).map(({ of }) => of)).toEqual(history.slice(-1));
 });
 
 const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
@@ -215,11 +220,11 @@ const rightAnswers: Readonly<Record<string, readonly Event[]>> = {
 };
 
 test.each(Object.entries(rightAnswers))('right: %s', (_, history) => {
-  expect(judge(history)).toEqual([]);
+  expect(findViolations(history)).toEqual([]);
 });
 
 const time = fc.integer({ min: t, max: t + 30_000 });
-const answer = fc.constantFrom<Answer>(jane, 'refused', 'error');
+const answer = fc.constantFrom<ObservedAnswer>(jane, 'refused', 'error');
 const event = fc.oneof(
   fc
     .tuple(fc.constantFrom(password, session, ...wrong), time, answer, fc.nat(2))
@@ -243,8 +248,8 @@ test('what is not known to be done, and a fault, never make a right answer wrong
   );
   fc.assert(
     fc.property(history, unsure, (events, more) => {
-      const before = new Set(judge(events).map(({ of }) => of));
-      expect(judge([...events, more]).filter(({ of }) => !before.has(of))).toEqual([]);
+      const before = new Set(findViolations(events).map(({ of }) => of));
+      expect(findViolations([...events, more]).filter(({ of }) => !before.has(of))).toEqual([]);
     }),
   );
 });
@@ -253,7 +258,7 @@ test('the order in which events were noted does not matter', () => {
   fc.assert(
     fc.property(history, fc.gen(), (events, gen) => {
       const shuffled = gen(fc.shuffledSubarray, events, { minLength: events.length });
-      const wrongOf = (some: readonly Event[]) => new Set(judge(some).map(({ of }) => of));
+      const wrongOf = (some: readonly Event[]) => new Set(findViolations(some).map(({ of }) => of));
       expect(wrongOf(shuffled)).toEqual(wrongOf(events));
     }),
   );

@@ -1,7 +1,7 @@
 /** Checks each answer of a soak against what the documents allow at that time. It knows the history and nothing else. */
 import { isDeepStrictEqual } from 'node:util';
 
-/** Milliseconds of one clock. What is in progress has no end yet: Infinity. */
+/** The begin and the end of an event, in milliseconds of one clock. The end is Infinity while the event is in progress. */
 interface Span {
   readonly begin: number;
   end: number;
@@ -14,25 +14,25 @@ export interface Identity {
   readonly uid: string | undefined;
 }
 
-/** A token or password by its number. It is good from its {@link Made} to its {@link Ended}; without a `Made`, never. */
+/** A token or password by its number. It is valid from its {@link Made} to its {@link Ended}, and never without a `Made`. */
 export interface Secret {
   readonly number: number;
   readonly kind: 'password' | 'session' | 'robot token' | 'static token' | 'unknown token';
-  /** Whose it is. Of a wrong password: the user whom it was tried for. */
+  /** The user that it belongs to. For a wrong password, it is the user that it was tried for. */
   readonly user?: Identity;
 }
 
-export type Answer = Identity | 'refused' | 'error';
+export type ObservedAnswer = Identity | 'refused' | 'error';
 
-/** Someone showed a secret. */
-export interface Try extends Span {
+/** An attempt to get access by showing a secret. */
+export interface Attempt extends Span {
   readonly what: 'review' | 'login';
   readonly replica: number;
   readonly secret: Secret;
-  /** It is a session, and another cluster asked. */
+  /** Whether it is a session, and another cluster asked. */
   readonly isForeign?: boolean;
-  /** Undefined: there is none yet. */
-  answer?: Answer;
+  /** The answer. It is undefined while there is none yet. */
+  answer?: ObservedAnswer;
 }
 
 export interface Made extends Span {
@@ -43,36 +43,36 @@ export interface Made extends Span {
 export interface Ended extends Span {
   readonly what: 'logout' | 'new password' | 'revoke' | 'removal';
   readonly secret: Secret;
-  /** The answer, or the exit status, said that it is done, and by all replicas where a command says that. */
+  /** Whether the answer or the exit status said that it is done, by all replicas if a command says that. */
   isSure: boolean;
 }
 
 export interface UserAct extends Span {
-  /** `forget`: `revoke --user`. It ends the user's sessions, and all replicas forget what they cached of the user. */
+  /** `forget` is `revoke --user`: it ends the user's sessions, and all replicas forget what they cached of the user. */
   readonly what: 'block' | 'unblock' | 'forget';
   readonly username: string;
   isSure: boolean;
 }
 
-/** It ends when all has recovered. */
+/** A fault. It ends when all has recovered. */
 export interface Fault extends Span {
   readonly what: 'fault';
   readonly kind: string;
   readonly hits: readonly ('cache' | 'tokens' | 'directory' | 'replica')[];
-  /** The only one that is hit. Undefined: all. */
+  /** The only replica that is hit. It is undefined if all are. */
   readonly replica?: number;
   /** Another node takes over, which may not have the last writes. */
   readonly losesWrites?: boolean;
 }
 
-export type Event = Try | Made | Ended | UserAct | Fault;
+export type Event = Attempt | Made | Ended | UserAct | Fault;
 
 export interface Violation {
-  readonly of: Try;
+  readonly of: Attempt;
   readonly why: string;
 }
 
-/** Milliseconds, and a count: what the gateways of a soak are configured with. */
+/** The limits in the config of the gateways of a soak. Times are milliseconds. */
 export const limits = {
   authenticatedTtl: 3_000,
   rejectedTtl: 1_000,
@@ -85,32 +85,32 @@ export const limits = {
 /** The answers of the sessions' authenticator are cached for this long: docs/configuration.md, "login". */
 const sessionTtl = 1_000;
 
-/** `timeout` of an authenticator. An answer may be that old when its lifetime begins. */
-const longestLookup = 3_000;
+/** The `timeout` of an authenticator. An answer may have this age when its lifetime begins. */
+const maxLookupTime = 3_000;
 
 /** An attempt without an outcome holds a slot of its user for this long, then counts as refused: docs/limits.md, "Lockout guard". */
 export const abandonedAfter = 60_000;
 
-/** What is written in the last moment before a master fails may be lost: README of authenticator-redis, "Commands". */
+/** Writes of the last moment before a master fails may be lost: README of authenticator-redis, "Commands". */
 const replicationLag = 1_000;
 
 /** pwdChangedTime has whole seconds: docs/limits.md, "LDAP". A session from about then may go on or not. */
 const changeResolution = 2_000;
 
-/** What a busy machine may add to each time. */
+/** The time that a busy machine may add to each time. */
 const grace = 1_000;
 
-/** Which answers of the history the documents do not allow. */
-export function judge(history: readonly Event[]): Violation[] {
+/** Finds the answers of the history that the documents do not allow. */
+export function findViolations(history: readonly Event[]): Violation[] {
   const past = createIndex(history);
-  return history.filter(isTry).flatMap((one) => {
+  return history.filter(isAttempt).flatMap((one) => {
     if (one.answer === undefined || one.answer === 'error') return [];
     const why = one.answer === 'refused' ? refusalProblem(one, past) : acceptanceProblem(one, one.answer, past);
     return why === undefined ? [] : [{ of: one, why }];
   });
 }
 
-function isTry(event: Event): event is Try {
+function isAttempt(event: Event): event is Attempt {
   return event.what === 'review' || event.what === 'login';
 }
 
@@ -121,7 +121,7 @@ function createIndex(history: readonly Event[]) {
   const endings = new Map<Secret, Ended[]>();
   const changes = new Map<string, Ended[]>();
   const acts = new Map<string, UserAct[]>();
-  const tries = new Map<string, Try[]>();
+  const attempts = new Map<string, Attempt[]>();
   const faults: Fault[] = [];
   const add = <Key, One>(map: Map<Key, One[]>, key: Key, one: One) => {
     const some = map.get(key);
@@ -134,19 +134,19 @@ function createIndex(history: readonly Event[]) {
     else if ('username' in event) add(acts, event.username, event);
     else {
       const ofUser = event.secret.user?.username ?? '';
-      if (!isTry(event)) add(endings, event.secret, event);
+      if (!isAttempt(event)) add(endings, event.secret, event);
       if (event.what === 'new password') add(changes, ofUser, event);
-      if (isTry(event) && event.secret.kind === 'password') add(tries, ofUser, event);
+      if (isAttempt(event) && event.secret.kind === 'password') add(attempts, ofUser, event);
     }
   }
   const actsOn = ({ user }: Secret) => acts.get(user?.username ?? '') ?? [];
-  /** What is written in the moment before another node takes over may be lost. */
+  /** Whether a write may be lost, since it came in the moment before another node took over. */
   const mayBeLost = ({ begin, end }: Span) =>
     faults.some(
       (fault) =>
         fault.losesWrites && fault.hits.includes('tokens') && fault.begin <= end + replicationLag && fault.end >= begin,
     );
-  /** What else ends a session: docs/login.md, "What ends a session". */
+  /** The other events that end a session: docs/login.md, "What ends a session". */
   const sessionEndings = (secret: Secret, { begin, end }: Made): Ended[] => [
     ...(changes.get(secret.user?.username ?? '') ?? [])
       .filter((change) => begin <= change.end + changeResolution)
@@ -167,9 +167,9 @@ function createIndex(history: readonly Event[]) {
     },
     actsOn,
     mayBeLost,
-    /** The tries with a password of the same user, whoever made them. */
-    triesOf: ({ user }: Secret) => tries.get(user?.username ?? '') ?? [],
-    /** Those in this time that hit one of these parts, as far as a replica sees it. Left out: any replica. */
+    /** The attempts with a password of the same user, whoever made them. */
+    attemptsOf: ({ user }: Secret) => attempts.get(user?.username ?? '') ?? [],
+    /** The faults in this time that hit one of these parts, as far as the replica `at` sees it. Left out for any replica. */
     faultsOf: (hits: Fault['hits'], [from, to]: readonly [from: number, to: number], at?: number) =>
       faults.filter(
         ({ begin, end, hits: hit, replica }) =>
@@ -181,7 +181,7 @@ function createIndex(history: readonly Event[]) {
   };
 }
 
-function acceptanceProblem(one: Try, user: Identity, past: Past): string | undefined {
+function acceptanceProblem(one: Attempt, user: Identity, past: Past): string | undefined {
   const { secret } = one;
   if (past.madeOf(secret) === undefined) return 'accepted, though it was never good';
   if (!isDeepStrictEqual(user, secret.user)) return `accepted as another user: ${JSON.stringify(user)}`;
@@ -191,8 +191,8 @@ function acceptanceProblem(one: Try, user: Identity, past: Past): string | undef
   return isSurelyBlocked(one, past) ? 'accepted, though its user is blocked' : undefined;
 }
 
-/** The last moment at which a try with an ended secret may begin, and still be accepted. */
-function lastUse(ended: Ended, one: Try, past: Past): number {
+/** The last moment at which an attempt with an ended secret may begin, and still be accepted. */
+function lastUse(ended: Ended, one: Attempt, past: Past): number {
   const during = [ended.begin, one.end] as const;
   const isHit = (...parts: Fault['hits']) => past.faultsOf(parts, during, one.replica).length > 0;
   // README of authenticator-redis, "Failures": another master is used within a second or two, though the old one answers.
@@ -215,21 +215,21 @@ function lastUse(ended: Ended, one: Try, past: Past): number {
       const { authenticatedTtl, revalidate, staleTtl } = limits;
       const lifetime = one.secret.kind === 'session' ? revalidate + sessionTtl : authenticatedTtl;
       const stale = isHit('directory', 'cache', 'tokens', 'replica') ? staleTtl : 0;
-      return Math.min(ended.end + lifetime + longestLookup + grace + stale, forgottenAt(ended, one, past));
+      return Math.min(ended.end + lifetime + maxLookupTime + grace + stale, forgottenAt(ended, one, past));
     }
   }
 }
 
-/** When all replicas had forgotten what they knew before a password was changed. */
-function forgottenAt(ended: Ended, { secret }: Try, past: Past): number {
+/** Finds when all replicas had forgotten what they knew before a password was changed. */
+function forgottenAt(ended: Ended, { secret }: Attempt, past: Past): number {
   const forgets = past
     .actsOn(secret)
     .filter(({ what, isSure, begin }) => what === 'forget' && isSure && begin > ended.end);
   return Math.min(Number.POSITIVE_INFINITY, ...forgets.map(({ end }) => end));
 }
 
-/** docs/operations.md, "Blocking and revoking": a command is done, on all replicas, when it exits with 0. */
-function isSurelyBlocked({ secret, begin, end }: Try, past: Past): boolean {
+/** Whether the user was blocked. A command that exits with 0 is done: docs/operations.md, "Blocking and revoking". */
+function isSurelyBlocked({ secret, begin, end }: Attempt, past: Past): boolean {
   const acts = past.actsOn(secret);
   const unblocks = acts.filter(({ what }) => what === 'unblock');
   return acts.some(
@@ -241,7 +241,7 @@ function isSurelyBlocked({ secret, begin, end }: Try, past: Past): boolean {
   );
 }
 
-function isPossiblyBlocked({ secret, begin, end }: Try, past: Past): boolean {
+function isPossiblyBlocked({ secret, begin, end }: Attempt, past: Past): boolean {
   const acts = past.actsOn(secret);
   const unblocks = acts.filter(({ what, isSure }) => what === 'unblock' && isSure);
   return acts.some(
@@ -252,8 +252,8 @@ function isPossiblyBlocked({ secret, begin, end }: Try, past: Past): boolean {
   );
 }
 
-/** An outage is no reason to refuse: docs/architecture.md. */
-function refusalProblem(one: Try, past: Past): string | undefined {
+/** Checks a refusal. An outage is not a reason to refuse: docs/architecture.md. */
+function refusalProblem(one: Attempt, past: Past): string | undefined {
   const { secret } = one;
   const made = past.madeOf(secret);
   if (made === undefined || made.end >= one.begin || one.isForeign) return undefined;
@@ -264,8 +264,8 @@ function refusalProblem(one: Try, past: Past): string | undefined {
   return 'refused, though it is right';
 }
 
-/** It was never good, or its end had begun. */
-function mayBeBad({ secret, end }: Try, past: Past): boolean {
+/** Whether a secret was never valid, or its end had begun. */
+function mayBeBad({ secret, end }: Attempt, past: Past): boolean {
   return past.madeOf(secret) === undefined || past.endingsOf(secret).some(({ begin }) => begin <= end);
 }
 
@@ -273,18 +273,20 @@ function mayBeBad({ secret, end }: Try, past: Past): boolean {
  * Whether the lockout guard may refuse a right password: `maxFailures` *different* wrong ones in the window, and no replica
  * has to know that it is right (README, "What it does"; docs/configuration.md, "lockout and log").
  */
-function isThrottled(one: Try, past: Past): boolean {
-  const tries = past.triesOf(one.secret).filter(({ begin }) => begin <= one.end);
-  const isRecent = ({ end }: Try) => end >= one.begin - limits.lockoutWindow - grace;
-  const wrong = new Set(tries.filter((other) => isRecent(other) && mayBeBad(other, past)).map(({ secret }) => secret));
+function isThrottled(one: Attempt, past: Past): boolean {
+  const attempts = past.attemptsOf(one.secret).filter(({ begin }) => begin <= one.end);
+  const isRecent = ({ end }: Attempt) => end >= one.begin - limits.lockoutWindow - grace;
+  const wrong = new Set(
+    attempts.filter((other) => isRecent(other) && mayBeBad(other, past)).map(({ secret }) => secret),
+  );
   // A replica that ended, or a Redis that failed, could not note their outcome: they count until they are forgotten.
   const since = one.begin - abandonedAfter - limits.lockoutWindow - grace;
-  const interrupted = tries.filter(({ begin, end }) =>
+  const interrupted = attempts.filter(({ begin, end }) =>
     past.faultsOf(['cache', 'replica'], [begin, end]).some((fault) => fault.begin >= Math.max(begin, since)),
   );
-  // An answer may come from a cache: then it was right at most so long before.
-  const age = limits.authenticatedTtl + limits.staleTtl + longestLookup + grace;
-  const isKnown = tries.some(
+  // An answer may come from a cache: then it was right at most this long before.
+  const age = limits.authenticatedTtl + limits.staleTtl + maxLookupTime + grace;
+  const isKnown = attempts.some(
     ({ secret, begin, end, answer }) =>
       secret === one.secret &&
       typeof answer === 'object' &&
@@ -294,17 +296,17 @@ function isThrottled(one: Try, past: Past): boolean {
   return wrong.size + interrupted.length >= limits.maxFailures && !isKnown;
 }
 
-/** The events around a violation, one a line. Secrets have numbers. */
+/** Lists the events around a violation, one on each line. Secrets have numbers. */
 export function historyOf({ of }: Violation, history: readonly Event[]): string[] {
   const [from, to] = [of.begin - 30_000, of.end + 2_000];
   const { user } = of.secret;
   const isAbout = (event: Event): boolean => {
     if (event.what === 'fault') return event.end >= from && event.begin <= to;
     if ('username' in event) return event.username === user?.username;
-    if (event.secret === of.secret) return !isTry(event) || (event.begin >= from && event.begin <= to);
+    if (event.secret === of.secret) return !isAttempt(event) || (event.begin >= from && event.begin <= to);
     // Other passwords lock a user out, and a new one ends sessions.
     const isOther = event.secret.kind === 'password' && event.secret.user?.username === user?.username;
-    return isOther && event.begin >= from && event.begin <= to && (of.secret.kind === 'password' || !isTry(event));
+    return isOther && event.begin >= from && event.begin <= to && (of.secret.kind === 'password' || !isAttempt(event));
   };
   const seconds = (time: number) => (Number.isFinite(time) ? ((time - of.begin) / 1_000).toFixed(3) : 'now');
   return history
@@ -315,11 +317,11 @@ export function historyOf({ of }: Violation, history: readonly Event[]): string[
 }
 
 function describe(event: Event): string {
-  const nameOf = ({ kind, number, user }: Secret) => `${kind} ${number}${user ? ` of ${user.username}` : ''}`;
+  const secretName = ({ kind, number, user }: Secret) => `${kind} ${number}${user ? ` of ${user.username}` : ''}`;
   if (event.what === 'fault') return event.kind + (event.replica === undefined ? '' : `, replica ${event.replica}`);
   if ('username' in event) return `${event.what} ${event.username}${event.isSure ? '' : ', not confirmed'}`;
-  if (event.what === 'made') return `made ${nameOf(event.secret)}`;
-  if (!isTry(event)) return `${event.what}, ${nameOf(event.secret)}${event.isSure ? '' : ', not confirmed'}`;
+  if (event.what === 'made') return `made ${secretName(event.secret)}`;
+  if (!isAttempt(event)) return `${event.what}, ${secretName(event.secret)}${event.isSure ? '' : ', not confirmed'}`;
   const answer = typeof event.answer === 'object' ? 'accepted' : event.answer;
-  return `${event.what} at replica ${event.replica}, ${nameOf(event.secret)}: ${answer}${event.isForeign ? ', another cluster' : ''}`;
+  return `${event.what} at replica ${event.replica}, ${secretName(event.secret)}: ${answer}${event.isForeign ? ', another cluster' : ''}`;
 }

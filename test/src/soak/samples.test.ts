@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judge, judgeUnexplained, type Sample } from './samples.ts';
+import { findGrowth, findUnexplained, type Sample } from './samples.ts';
 
 const sample = (changed: Partial<Sample> = {}): Sample => ({
   minute: 0,
@@ -14,7 +14,7 @@ const sample = (changed: Partial<Sample> = {}): Sample => ({
 const before = [sample({ heap: 20 }), sample(), sample()];
 
 test('what wavers has not grown, nor what was there once the caches were full', () => {
-  expect(judge([...before, sample({ heap: 43, openFiles: 44, p50: 5, memory: 300 })])).toEqual([]);
+  expect(findGrowth([...before, sample({ heap: 43, openFiles: 44, p50: 5, memory: 300 })])).toEqual([]);
 });
 
 test.each([
@@ -22,16 +22,16 @@ test.each([
   [{ openFiles: 60 }, 'openFiles grew from 40.0 to 60.0'],
   [{ p50: 20 }, 'p50 grew from 2.0 to 20.0'],
 ])('%j is growth', (changed, words) => {
-  expect(judge([...before, sample(changed)])).toEqual([words]);
+  expect(findGrowth([...before, sample(changed)])).toEqual([words]);
 });
 
-test('a run that is too short has no verdict', () => {
-  expect(judge(before)).toEqual(['too short for a verdict: at least 4 cycles']);
+test('a run can be too short to find growth', () => {
+  expect(findGrowth(before)).toEqual(['too short to find growth: at least 4 cycles']);
 });
 
 test.each([
   [1, []],
-  [2, ['LDAP: 2 beside 1000 could not be checked without an outage']],
+  [2, ['LDAP: 2 of 1002 could not be checked without an outage']],
 ])('%i of a thousand that could not be checked without an outage', (unexplained, words) => {
-  expect(judgeUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]]))).toEqual(words);
+  expect(findUnexplained(new Map([['LDAP', { answered: 1_000, unavailable: 500, unexplained }]]))).toEqual(words);
 });

@@ -1,37 +1,37 @@
 import { readdir } from 'node:fs/promises';
-import { type Gateway, metric } from '../bench/gateway.ts';
+import { type BenchGateway, metric } from '../bench/gateway.ts';
 import { median } from '../testing/median.ts';
 import { residentMemory } from '../testing/process-memory.ts';
-import { type Counts, type Load, sleep } from './load.ts';
+import { type Counts, type SoakLoad, sleep } from './load.ts';
 
-/** What a gateway held in a time without disturbance. */
+/** The resources of a gateway in a time without disturbance. */
 export interface Sample {
   readonly minute: number;
-  /** In use after a garbage collection, in MiB. */
+  /** The heap in use after a garbage collection, in MiB. */
   readonly heap: number;
-  /** Resident, in MiB. */
+  /** The resident memory, in MiB. */
   readonly memory: number;
   readonly openFiles: number;
-  /** In milliseconds. */
+  /** The median latency in milliseconds. */
   readonly p50: number;
   readonly p99: number;
 }
 
 /** Milliseconds in which latencies are measured, and then between two looks at the memory. */
 const calm = 6_000;
-const pause = 500;
+const lookInterval = 500;
 const looks = 4;
 
-export async function takeSample({ pid, adminUrl }: Gateway, load: Load, minute: number): Promise<Sample> {
+export async function takeSample({ pid, adminUrl }: BenchGateway, load: SoakLoad, minute: number): Promise<Sample> {
   load.latencies();
   await sleep(calm);
   const latencies = load.latencies();
   const heaps: number[] = [];
   const files: number[] = [];
   for (let look = 0; look < looks; look++) {
-    // Such a gateway collects its garbage then: see `collectsGarbage`.
+    // The gateway then collects its garbage: see `collectsGarbage`.
     process.kill(pid, 'SIGUSR2');
-    await sleep(pause);
+    await sleep(lookInterval);
     heaps.push((await metric(adminUrl, 'nodejs_heap_size_used_bytes')) / 2 ** 20);
     files.push((await readdir(`/proc/${pid}/fd`)).length);
   }
@@ -39,11 +39,11 @@ export async function takeSample({ pid, adminUrl }: Gateway, load: Load, minute:
   return { minute, heap, memory, openFiles, ...latencies };
 }
 
-/** What grew from the first third to the last one. The first sample does not count: caches were empty. */
-export function judge(samples: readonly Sample[]): string[] {
+/** Finds what grew from the first third to the last one. The first sample does not count: caches were empty. */
+export function findGrowth(samples: readonly Sample[]): string[] {
   const settled = samples.slice(1);
   const third = Math.floor(settled.length / 3);
-  if (third === 0) return ['too short for a verdict: at least 4 cycles'];
+  if (third === 0) return ['too short to find growth: at least 4 cycles'];
   const [first, last] = [settled.slice(0, third), settled.slice(-third)];
   const grown = (figure: keyof Sample, limit: (before: number) => number): string[] => {
     const [before, after] = [first, last].map((some) => median(some.map((one) => one[figure]))) as [number, number];
@@ -58,12 +58,12 @@ export function judge(samples: readonly Sample[]): string[] {
   ];
 }
 
-/** The kinds of which more than one in a thousand could not be checked while no backend was away. */
-export function judgeUnexplained(counts: ReadonlyMap<string, Counts>): string[] {
+/** Finds the kinds of requests of which more than one in a thousand failed while no backend was away. */
+export function findUnexplained(counts: ReadonlyMap<string, Counts>): string[] {
   return [...counts]
     .filter(([, { answered, unexplained }]) => unexplained > Math.ceil(answered / 1_000))
     .map(
       ([name, { answered, unexplained }]) =>
-        `${name}: ${unexplained} beside ${answered} could not be checked without an outage`,
+        `${name}: ${unexplained} of ${answered + unexplained} could not be checked without an outage`,
     );
 }

@@ -1,20 +1,20 @@
 /**
  * Three gateways with login servers, in front of a directory and two Redis, while people, robots and administrators use
  * them, files change, and one thing after the other fails. Every answer is checked against what the documents allow at that
- * time (see oracle.ts), and what one gateway holds is compared.
+ * time (see oracle.ts), and the resources of one gateway are compared.
  *
- * `pnpm soak [--minutes 10] [--topology single|sentinel|cluster] [--seed N] [--only WORDS] [--gateway FILE]`. Exit status 1:
- * an answer was wrong, a recovery took too long, something grew, or more than one request in a thousand could not be checked
- * while nothing had failed.
+ * `pnpm soak [--minutes 10] [--topology single|sentinel|cluster] [--seed N] [--only WORDS] [--gateway FILE]`. It exits with 1
+ * if an answer was wrong, a recovery took too long, something grew, or more than one request in a thousand was an error while
+ * nothing had failed.
  */
 import { parseArgs } from 'node:util';
 import { pathOf } from '../bench/options.ts';
 import { markdown } from '../bench/table.ts';
 import { seededRandom } from '../testing/seeded-random.ts';
 import { createScenarios, type Scenario } from './faults.ts';
-import { type Load, type Random, startLoad } from './load.ts';
-import { historyOf, judge } from './oracle.ts';
-import { judge as judgeSamples, judgeUnexplained, type Sample, takeSample } from './samples.ts';
+import { type Random, type SoakLoad, startSoakLoad } from './load.ts';
+import { findViolations, historyOf } from './oracle.ts';
+import { findGrowth, findUnexplained, type Sample, takeSample } from './samples.ts';
 import { type Topology, topologies } from './stores.ts';
 import { startWorld } from './world.ts';
 
@@ -27,13 +27,13 @@ interface Options {
   readonly entry: string | undefined;
 }
 
-/** Of one scenario. The next ones would say the same. */
-const mostPrinted = 3;
+/** The maximum number of violations that are printed after one scenario. More would say the same. */
+const maxPrinted = 3;
 
-/** So many scenarios are between two looks at the memory. */
+/** The number of scenarios between two samples. */
 const scenariosBetweenSamples = 3;
 
-/** @returns whether all was right */
+/** Runs a soak. @returns whether all was right */
 async function soak(options: Options): Promise<boolean> {
   const { minutes, topology, seed, only, entry } = options;
   const command = `--topology ${topology} --seed ${seed} --minutes ${minutes}`;
@@ -42,7 +42,7 @@ async function soak(options: Options): Promise<boolean> {
   const random = createRandom(seed);
   await using resources = new AsyncDisposableStack();
   const world = await startWorld(resources, { topology, entry, choose: random.choose });
-  const load = startLoad(world, createRandom(seed + 1));
+  const load = startSoakLoad(world, createRandom(seed + 1));
   const deck = createDeck(
     createScenarios(world, load, random).filter(({ name }) => name.includes(only)),
     random,
@@ -73,8 +73,8 @@ async function soak(options: Options): Promise<boolean> {
   await load.stop().catch((error: unknown) => problems.push(String(error)));
   printNew(load, seen, minute());
   if (seen.size > 0) problems.push(`${seen.size} answers were wrong: ${command}`);
-  problems.push(...load.acts.wrong.slice(0, 20), ...judgeUnexplained(load.counts));
-  if (samples.length > scenariosBetweenSamples) problems.push(...judgeSamples(samples));
+  problems.push(...load.acts.wrong.slice(0, 20), ...findUnexplained(load.counts));
+  if (samples.length > scenariosBetweenSamples) problems.push(...findGrowth(samples));
   report({ load, samples, runs, problems, violations: seen.size });
   return problems.length === 0;
 }
@@ -90,7 +90,7 @@ function createRandom(seed: number): Random {
   };
 }
 
-/** @returns each scenario once, in any order, before one comes again */
+/** Creates a function that returns each scenario once, in any order, before one comes again. */
 function createDeck(scenarios: readonly Scenario[], { next }: Random): () => Scenario {
   let left: Scenario[] = [];
   return () => {
@@ -101,20 +101,20 @@ function createDeck(scenarios: readonly Scenario[], { next }: Random): () => Sce
   };
 }
 
-/** @param seen violations that were printed */
-function printNew({ acts }: Load, seen: Set<object>, minute: number): void {
-  const found = judge(acts.history).filter(({ of }) => !seen.has(of));
+/** Prints new violations. @param seen the violations that were printed before */
+function printNew({ acts }: SoakLoad, seen: Set<object>, minute: number): void {
+  const found = findViolations(acts.history).filter(({ of }) => !seen.has(of));
   for (const [at, violation] of found.entries()) {
     seen.add(violation.of);
-    if (at >= mostPrinted) continue;
+    if (at >= maxPrinted) continue;
     const lines = historyOf(violation, acts.history);
     console.error(`\nat ${minute.toFixed(1)} minutes, ${violation.why}:\n${lines.join('\n')}\n`);
   }
-  if (found.length > mostPrinted) console.error(`and ${found.length - mostPrinted} more\n`);
+  if (found.length > maxPrinted) console.error(`and ${found.length - maxPrinted} more\n`);
 }
 
 interface Results {
-  readonly load: Load;
+  readonly load: SoakLoad;
   readonly samples: readonly Sample[];
   readonly runs: ReadonlyMap<string, number>;
   readonly problems: readonly string[];
@@ -140,7 +140,7 @@ function report({ load, samples, runs, problems, violations }: Results): void {
   );
 }
 
-function actLines({ acts }: Load): string[][] {
+function actLines({ acts }: SoakLoad): string[][] {
   const counts = new Map<string, [sure: number, unsure: number]>();
   for (const event of acts.history) {
     if (!('isSure' in event)) continue;

@@ -8,23 +8,27 @@ import { startTcpServer } from '@sallyport/test-servers/tcp-server';
 export const topologies = ['single', 'sentinel', 'cluster'] as const;
 export type Topology = (typeof topologies)[number];
 
-/** `kill`: a crash. `hang`: its system accepts connections for it, and nothing answers. */
+/** How a server fails. `kill` is a crash. With `hang`, its system accepts connections for it, and nothing answers. */
 export type Failure = 'kill' | 'hang';
 
 export interface Store {
-  /** Keys of a config, with the password in the file `secrets/redis`. @param replica whose way it is; undefined: that of operators */
+  /**
+   * Returns keys of a config, with the password in the file `secrets/redis`.
+   *
+   * @param replica the replica that uses them, or undefined for operators
+   */
   address(replica?: number): object;
-  /** Those that take writes, or one that has the key. */
+  /** Returns the nodes that accept writes. */
   masters(): Promise<readonly RedisServer[]>;
   masterOf(key: string): Promise<RedisServer>;
-  /** No node answers, until `recover`. */
+  /** Makes all nodes fail until `recover`. */
   fail(how: Failure): Promise<void>;
-  /** A master fails and another node takes its place. Undefined: there is no other. */
+  /** Makes a master fail, and waits until another node takes its place. It is undefined if there is no other. */
   readonly failOver: ((how: Failure) => Promise<void>) | undefined;
   recover(): Promise<void>;
-  /** True: all writes that need memory fail. */
+  /** Makes all writes that need memory fail, or succeed again. */
   fill(isFull: boolean): Promise<void>;
-  /** One replica does not reach it. `hang`: it gets no answer. Else it is turned away. */
+  /** Cuts off one replica. With `hang` it gets no answer, otherwise it is refused. */
   cutOff(replica: number, how: Failure): Promise<void>;
   reconnect(replica: number): Promise<void>;
 }
@@ -32,7 +36,7 @@ export interface Store {
 /** A way to a server. */
 export interface Way extends AsyncDisposable {
   readonly port: number;
-  /** `hang`: nothing passes. `kill`: connections end. A number: each piece waits for so many milliseconds. */
+  /** With `hang`, nothing passes. With `kill`, connections end. With a number, each piece waits for this many milliseconds. */
   state: 'open' | Failure | number;
 }
 
@@ -43,7 +47,7 @@ export async function openWay(port: number): Promise<Way> {
     let last = Promise.resolve();
     from.on('data', (chunk) => {
       const { state } = way;
-      // What a server that hung would answer late is for connections that have been given up by then.
+      // Late answers of a server that hung are for connections that have been given up by then.
       if (state === 'hang') return;
       if (typeof state === 'number') last = last.then(() => new Promise((resolve) => setTimeout(resolve, state)));
       last = last.then(() => void to.write(chunk));
@@ -81,13 +85,13 @@ interface Nodes {
   readonly nodes: readonly RedisServer[];
   masters(): Promise<readonly RedisServer[]>;
   masterOf(key: string): Promise<RedisServer>;
-  /** Undefined: no other node can take over. */
+  /** Undefined if no other node can take over. */
   readonly untilPromoted: ((old: RedisServer) => Promise<unknown>) | undefined;
   untilSettled(): Promise<void>;
   readonly address: object;
 }
 
-/** @param replicas how many have a way of their own @param password of all users @param choose an item of a list */
+/** @param replicas how many have a way of their own @param password the password of all users @param choose an item of a list */
 export async function startStore(
   resources: AsyncDisposableStack,
   topology: Topology,

@@ -1,10 +1,10 @@
-/** What a soak runs: three gateways with login servers, a directory with people, a cache Redis, and a Redis of tokens. */
+/** The servers of a soak: three gateways with login servers, a directory with people, a cache Redis, and a Redis of tokens. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Slapd } from '@sallyport/test-servers/slapd';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
-import { collectsGarbage, configText, type Gateway, names, startGateway } from '../bench/gateway.ts';
+import { type BenchGateway, benchConfigText, collectsGarbage, names, startBenchGateway } from '../bench/gateway.ts';
 import { checkout } from '../bench/options.ts';
 import { createTls, type Tls } from '../bench/tls.ts';
 import { askLogin, clusters, type LoginAnswer, type LoginRequest, publicHost } from '../testing/ask-login.ts';
@@ -18,9 +18,9 @@ import { randomToken, secret } from '../testing/tokens.ts';
 import { type Identity, limits, type Secret } from './oracle.ts';
 import { openWay, type Store, startStore, type Topology, type Way } from './stores.ts';
 
-/** A secret, with what the history does not have. */
-export interface Held extends Secret {
-  /** What kube-apiserver sends. */
+/** A secret with its token, which the history does not contain. */
+export interface Credential extends Secret {
+  /** The token that kube-apiserver sends. */
   readonly token: string;
 }
 
@@ -29,17 +29,17 @@ export interface Person {
   readonly dn: string;
   readonly identity: Identity;
   /** The password in force, and those before it. */
-  credential: Held;
-  readonly old: Held[];
+  credential: Credential;
+  readonly old: Credential[];
 }
 
 /** A process that can end, and another one that takes its place. */
 export interface Replica {
   readonly number: number;
-  readonly gateway: Gateway;
-  /** @param isSecond over HTTP/2 */
+  readonly gateway: BenchGateway;
+  /** Sends a review. @param isSecond whether it is sent over HTTP/2 */
   review(token: string, audience: string, version: 'v1' | 'v1beta1', isSecond: boolean): Promise<TokenReview['status']>;
-  /** @returns the status of an answer to anything */
+  /** Sends any body. @returns the status of the answer */
   send(body: string): Promise<number>;
   askLogin(request: LoginRequest): Promise<LoginAnswer>;
   kill(): Promise<void>;
@@ -49,27 +49,27 @@ export interface Replica {
 export interface World {
   readonly replicas: readonly Replica[];
   readonly people: readonly Person[];
-  readonly robots: readonly Held[];
-  readonly members: readonly Held[];
+  readonly robots: readonly Credential[];
+  readonly members: readonly Credential[];
   readonly tls: Tls;
   readonly slapd: Slapd;
   readonly directory: Way;
   readonly cache: Store;
   readonly tokens: Store;
-  /** Numbers a secret. */
-  hold(kind: Secret['kind'], token: string, user?: Identity): Held;
-  passwordOf(person: Pick<Person, 'name' | 'identity'>, password: string): Held;
-  issueRobot(): Promise<Held>;
-  /** Replaces a file beside the config of all that run. */
+  /** Makes a credential with a new number. */
+  newCredential(kind: Secret['kind'], token: string, user?: Identity): Credential;
+  passwordOf(person: Pick<Person, 'name' | 'identity'>, password: string): Credential;
+  issueRobot(): Promise<Credential>;
+  /** Replaces a file next to the config of all replicas. */
   write(name: string, content: string | ((replica: number) => string)): Promise<void>;
   config(replica: number | undefined, reviewTimeout: string): string;
-  /** Runs `sallyport WORDS`. @returns its exit status; null also when it says that a failover can undo it */
+  /** Runs `sallyport WORDS`. @returns its exit status, or null if it ended by a signal or says that a failover can undo it */
   command(words: readonly string[]): Promise<number | null>;
 }
 
 export interface Setup {
   readonly topology: Topology;
-  /** The gateway's entry. Left out: that of this checkout. */
+  /** The gateway's entry. It is undefined for the entry of this checkout. */
   readonly entry: string | undefined;
   readonly choose: <One>(some: readonly One[]) => One;
 }
@@ -86,9 +86,9 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
   const storeSetup = { replicas: counts.replicas, password, choose: setup.choose };
   const cache = await startStore(resources, setup.topology, storeSetup);
   const tokens = await startStore(resources, setup.topology, storeSetup);
-  const held = createHeld(tokens);
+  const credentials = createCredentials(tokens);
   const members = Array.from({ length: counts.members }, (_, at) =>
-    held.hold('static token', randomToken(), identity(`member-${at}`)),
+    credentials.newCredential('static token', randomToken(), identity(`member-${at}`)),
   );
   const files: Readonly<Record<string, string>> = {
     ...directory.files,
@@ -141,28 +141,28 @@ export async function startWorld(resources: AsyncDisposableStack, setup: Setup):
     },
   });
   const start = (replica: number) =>
-    startGateway({
+    startBenchGateway({
       entry: setup.entry ?? checkout,
       tls,
       config: configOf(replica, '10s'),
       files,
       nodeArguments: collectsGarbage,
     });
-  const people = await addPeople(directory, held, counts.people);
+  const people = await addPeople(directory, credentials, counts.people);
   const replicas = await Promise.all(
     Array.from({ length: counts.replicas }, (_, number) => startReplica(resources, number, tls, () => start(number))),
   );
   const operatorFiles = {
     ...files,
-    'gateway.yaml': configText(configOf(undefined, '10s')),
+    'gateway.yaml': benchConfigText(configOf(undefined, '10s')),
     [names.certFile]: tls.server.cert,
     [names.keyFile]: tls.server.key,
     [names.clientCAFile]: tls.server.ca,
   };
   return {
-    ...{ replicas, people, members, tls, slapd: directory.slapd, directory: way, cache, tokens, ...held },
-    robots: await Promise.all(Array.from({ length: counts.robots }, held.issueRobot)),
-    config: (replica, reviewTimeout) => configText(configOf(replica, reviewTimeout)),
+    ...{ replicas, people, members, tls, slapd: directory.slapd, directory: way, cache, tokens, ...credentials },
+    robots: await Promise.all(Array.from({ length: counts.robots }, credentials.issueRobot)),
+    config: (replica, reviewTimeout) => benchConfigText(configOf(replica, reviewTimeout)),
     async write(name, content) {
       const texts = replicas.map(({ number }) => (typeof content === 'string' ? content : content(number)));
       await Promise.all(replicas.map(({ gateway, number }) => gateway.write(name, texts[number] ?? '')));
@@ -177,24 +177,24 @@ const identity = (username: string, groups: readonly string[] = [], uid?: string
   uid,
 });
 
-export function membersFile(members: readonly Held[]): string {
+export function membersFile(members: readonly Credential[]): string {
   return tokensFile(Object.fromEntries(members.map(({ token, user }) => [token, user?.username ?? ''])));
 }
 
-function createHeld(tokens: Store): Pick<World, 'hold' | 'passwordOf' | 'issueRobot'> {
+function createCredentials(tokens: Store): Pick<World, 'newCredential' | 'passwordOf' | 'issueRobot'> {
   let number = 0;
-  const hold: World['hold'] = (kind, token, user) => ({
+  const newCredential: World['newCredential'] = (kind, token, user) => ({
     number: ++number,
     kind,
     token: secret(token),
     ...(user && { user }),
   });
   return {
-    hold,
-    passwordOf: ({ name, identity: user }, password) => hold('password', ldapToken(name, password), user),
+    newCredential,
+    passwordOf: ({ name, identity: user }, password) => newCredential('password', ldapToken(name, password), user),
     async issueRobot() {
       const token = newToken();
-      const robot = hold('robot token', token, identity(`robot:ci-${number}`));
+      const robot = newCredential('robot token', token, identity(`robot:ci-${number}`));
       await writeRecord(tokens.masterOf, token, JSON.stringify({ username: `ci-${robot.number - 1}` }));
       return robot;
     },
@@ -221,7 +221,7 @@ async function startReplica(
   resources: AsyncDisposableStack,
   number: number,
   tls: Tls,
-  start: () => Promise<Gateway>,
+  start: () => Promise<BenchGateway>,
 ): Promise<Replica> {
   const { ca: authority, cert: certificate, key } = tls.client;
   const open = async () => {

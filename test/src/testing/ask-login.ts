@@ -1,14 +1,14 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** How people reach the login server: the tests go there by its address, with this name. */
+/** The host name by which people reach the login server. Tests connect to its address with this name. */
 export const publicHost = 'login.example.com';
 
 export interface LoginAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** Undefined: it is no JSON. */
+  /** The parsed body. It is undefined if the body is not JSON. */
   readonly json: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -16,9 +16,9 @@ export interface LoginRequest {
   readonly method?: string;
   readonly path?: string;
   readonly token?: string;
-  /** Sent as JSON; a text as it is. */
+  /** The body, which is sent as JSON, or unchanged if it is a text. */
   readonly body?: object | string;
-  /** On top of the usual ones; undefined takes one away. */
+  /** Headers besides the usual ones. With undefined, a usual one is left out. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly localAddress?: string;
 }

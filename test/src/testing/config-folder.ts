@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { temporaryFolder } from './folder.ts';
 import { type Config, configText } from './gateway.ts';
 
-/** A new folder for commands, with a gateway.yaml and files beside it, for their owner alone. */
+/** Makes a folder for commands, with a gateway.yaml and files next to it that only their owner can read. */
 export async function configFolder(config: Config, files: Readonly<Record<string, string>> = {}): Promise<string> {
   const folder = await temporaryFolder('config');
   for (const [name, text] of Object.entries({ ...files, 'gateway.yaml': configText(config) })) {

@@ -4,11 +4,11 @@ import { secret } from './tokens.ts';
 /** An issuer of JWTs whose keys are in a file. */
 export interface JwtIssuer {
   readonly url: string;
-  /** The files beside the config. */
+  /** The files next to the config. */
   readonly files: Readonly<Record<string, string>>;
   /** An authenticator of the config: names have the prefix `oidc:`. */
   authenticator(changed?: object, ofIssuer?: object): object;
-  /** A token for `kubernetes` that is good for a minute, unless the claims say otherwise. It is a secret of the test file. */
+  /** Signs a token for `kubernetes`, valid for a minute unless the claims say otherwise. It is a secret of the test file. */
   token(claims: object): string;
 }
 

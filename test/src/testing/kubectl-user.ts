@@ -6,8 +6,9 @@ import type { CommandResult } from './command.ts';
 import { createDesk, type Desk, type Site } from './login-client.ts';
 import { secret } from './tokens.ts';
 
-/** The words of a `kubectl` that needs a session, and what it answers then. */
-export const get: readonly string[] = ['get', 'namespaces', '-o', 'name'];
+/** The arguments of a `kubectl` that needs a session. */
+export const getNamespaces: readonly string[] = ['get', 'namespaces', '-o', 'name'];
+/** The result of `getNamespaces` with a session. */
 export const done: CommandResult = { code: 0, stdout: 'namespace/default\n', stderr: '' };
 
 interface Person {
@@ -15,7 +16,7 @@ interface Person {
   readonly password: string;
 }
 
-/** What `init` wrote at the first desk of a site. */
+/** The kubeconfig that `init` wrote at the first desk of a site. */
 const kubeconfigs = new WeakMap<Site, Promise<string>>();
 
 async function writtenByInit({ url, caFile }: Site): Promise<string> {
@@ -35,7 +36,7 @@ export async function newDesk(site: Site): Promise<Desk> {
   return desk;
 }
 
-/** `init` and `login`, as the README says. Alice is. */
+/** Makes a desk at which Alice has logged in by `init` and `login`, as the README says. */
 export async function loggedIn(site: Site, words: readonly string[] = []): Promise<Desk> {
   const desk = await newDesk(site);
   await logIn(desk, site.place.people.alice, words);
@@ -48,13 +49,13 @@ export async function logIn(desk: Desk, { name, password }: Person, words: reado
   expect(result, result.stderr).toMatchObject({ code: 0, stderr: '' });
 }
 
-/** The token that the plugin gives kubectl. */
+/** Reads the token that the plugin gives kubectl. */
 export async function tokenOf(desk: Desk): Promise<string> {
   const { stdout } = await desk.sallyport(['token']);
   return secret(JSON.parse(stdout).status.token);
 }
 
-/** Gateways remember for a second what they were asked. */
+/** Waits until a token is refused everywhere: gateways cache an answer for a second. */
 export async function untilRefused(site: Site, token: string): Promise<void> {
   const isRefused = async () => {
     const reviews = await site.reviews(token);

@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { createAuthority } from './certificates.ts';
 import type { ReviewStatus } from './token-review.ts';
 
-/** An API server with one namespace. Of each request it asks the gateways who it is, and remembers no answer. */
+/** An API server with one namespace. It asks the gateways about each request, and caches no answer. */
 export interface Kubernetes extends AsyncDisposable {
   readonly url: string;
-  /** PEM. */
+  /** Its CA in PEM. */
   readonly caFile: string;
 }
 
@@ -25,7 +25,7 @@ const answers: Readonly<Record<string, object>> = {
   },
 };
 
-/** @param ask what each gateway says of a token */
+/** Starts an API server. @param ask returns the answer of each gateway about a token */
 export async function startKubernetes(ask: (token: string) => Promise<readonly ReviewStatus[]>): Promise<Kubernetes> {
   const authority = await createAuthority('kubernetes-authority');
   const { certificate, key } = await authority.issueServer();

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { startTcpServer } from '@sallyport/test-servers/tcp-server';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { createAuthority } from './certificates.ts';
 import { http1Client, review } from './clients.ts';
 import { type CommandResult, codeFolder, sharedCompileCache } from './command.ts';
@@ -25,21 +25,21 @@ const clientFolder = dirname(createRequire(import.meta.url).resolve('kubectl-sal
 export interface Site extends AsyncDisposable {
   readonly place: LoginPlace;
   readonly url: string;
-  /** PEM: of the login server. */
+  /** The certificate of the login server in PEM. */
   readonly caFile: string;
-  /** False: the login server does not answer. */
+  /** Whether the login server answers. */
   reachable: boolean;
-  /** Those that run now: a restart changes them. */
+  /** The gateways that run now. A restart changes them. */
   gateways: readonly Gateway[];
   /** Restarts all gateways, with their config. */
   restart(): Promise<void>;
   /** Sends a request to the login server as its client does, without a body. @returns the status */
   ask(method: string, path: string, token: string): Promise<number>;
-  /** What each gateway that runs now says of a token, asked by the cluster prod. */
+  /** Returns the answer of each gateway that runs now about a token, asked by the cluster prod. */
   reviews(token: string): Promise<readonly ReviewStatus[]>;
 }
 
-/** @param setup as of `startLogin`; `login` needs no address */
+/** Starts a site. @param setup as for `startLogin`, but `login` needs no address */
 export async function startSite(setup: LoginSetup = {}): Promise<Site> {
   const resources = new AsyncDisposableStack();
   await using unfinished = new AsyncDisposableStack();
@@ -48,7 +48,7 @@ export async function startSite(setup: LoginSetup = {}): Promise<Site> {
   const { certificateFile, keyFile } = await authority.issueServer();
   let port = 0;
   const site = { reachable: true, gateways: [] as readonly Gateway[] };
-  // The gateways listen on ports of their own: this is the address that people know.
+  // The gateways listen on ports of their own. This is the address that people know.
   const front = resources.use(
     await startTcpServer((client) => {
       if (!site.reachable) return void client.destroy();
@@ -127,12 +127,12 @@ export interface Desk {
   readonly env: Readonly<Record<string, string>>;
   /** Runs `kubectl WORDS`. @throws Error when a password is in its output or in a file of the home */
   kubectl(words: readonly string[], more?: { readonly input?: string; readonly env?: object }): Promise<CommandResult>;
-  /** As `kubectl sallyport WORDS`, but without kubectl, which takes as long as the command. */
+  /** Runs `kubectl sallyport WORDS`, but without kubectl, which takes as long as the command. */
   sallyport(
     words: readonly string[],
     more?: { readonly input?: string; readonly env?: object },
   ): Promise<CommandResult>;
-  /** On a terminal. @param line of a shell */
+  /** Runs a line of a shell on a terminal. */
   terminal(line: string): TerminalRun;
 }
 
@@ -161,7 +161,7 @@ export async function createDesk(): Promise<Desk> {
     const folder = join(home, '.cache/sallyport');
     const files = await readdir(folder).catch(() => []);
     const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
-    // A token is where it belongs.
+    // These files may contain tokens.
     const passwords = secretsInUse().filter((one) => !one.startsWith('sps_'));
     const leaks = [...findLeaks(output, secretsInUse()), ...findLeaks(texts.join('\n'), passwords)];
     if (leaks.length > 0) throw new Error(`kubectl-sallyport wrote secrets: ${leaks.join('; ')}`);
@@ -176,8 +176,8 @@ export async function createDesk(): Promise<Desk> {
       child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
       child.stdin.on('error', () => {}).end(input);
       const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
-      const code = await within(closed, `the end of ${command} ${words.join(' ')}`);
-      // What kubectl reads is the one place where a token may be.
+      const code = await waitForPromise(closed, `the end of ${command} ${words.join(' ')}`);
+      // Only the output that kubectl reads may contain a token.
       if (words[0] !== 'token') await checkLeaks(output.stdout + output.stderr);
       return { code, ...output };
     };
@@ -199,7 +199,7 @@ export async function createDesk(): Promise<Desk> {
       return {
         shown: () => text,
         type: (keys) => void child.stdin.write(keys),
-        ended: within(closed, `the end of ${line}`)
+        ended: waitForPromise(closed, `the end of ${line}`)
           .finally(() => child.kill())
           .then(async (code) => {
             await checkLeaks(text);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
-import { within } from '@sallyport/test-servers/wait-for';
+import { waitForPromise } from '@sallyport/test-servers/wait-for';
 import { createAuthority } from './certificates.ts';
 import { http1Client } from './clients.ts';
 import type { Gateway } from './gateway.ts';
@@ -8,10 +8,10 @@ import { preface } from './http2-frames.ts';
 import { type LoginPlace, type LoginSetup, loginUrlOf, publicHost, startLogin } from './login-gateway.ts';
 import { secret } from './tokens.ts';
 
-/** A connection of someone who floods: nothing about it is an error. */
+/** A connection of someone who floods. None of its errors counts. */
 export interface FloodConnection {
   readonly socket: TLSSocket;
-  /** All that it received so far. */
+  /** Returns the bytes that it has received so far. */
   received(): Buffer;
   /** Waits until it is closed. */
   closed(): Promise<void>;
@@ -21,9 +21,9 @@ export interface FloodConnection {
 export interface FloodedLogin extends AsyncDisposable {
   readonly place: LoginPlace;
   readonly gateway: Gateway;
-  /** Opens a connection from 127.0.0.1; with the protocol `h2` also sends what one begins with. */
+  /** Opens a connection from 127.0.0.1. With the protocol `h2` it also sends the beginning of a connection. */
   open(protocol: 'h2' | 'http/1.1'): Promise<FloodConnection>;
-  /** Someone at 127.0.0.2 logs in, the session is good, and a logout ends it. @throws Error unless all of it is right */
+  /** Logs in from 127.0.0.2, uses the session, and logs out. @throws Error unless all of it succeeds */
   expectServed(): Promise<void>;
 }
 
@@ -34,7 +34,7 @@ export async function startFloodedLogin(setup: LoginSetup = {}): Promise<Flooded
   const place = resources.use(
     await startLogin({
       ...setup,
-      // One user may log in three times as often in a minute. The one who is served logs in before, during and after each flood.
+      // One user may log in three times as often in a minute. The served user logs in before, during and after each flood.
       login: { maxSessions: 100, tls: { certFile: 'tls/login.crt', keyFile: 'tls/login.key' }, ...setup.login },
       files: { 'tls/login.crt': certificate, 'tls/login.key': key },
     }),
@@ -49,9 +49,13 @@ export async function startFloodedLogin(setup: LoginSetup = {}): Promise<Flooded
     const chunks: Buffer[] = [];
     socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {});
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    await within(once(socket, 'secureConnect'), `a connection to ${url}`);
+    await waitForPromise(once(socket, 'secureConnect'), `a connection to ${url}`);
     if (protocol === 'h2') socket.write(preface);
-    return { socket, received: () => Buffer.concat(chunks), closed: () => within(closed, 'the end of the connection') };
+    return {
+      socket,
+      received: () => Buffer.concat(chunks),
+      closed: () => waitForPromise(closed, 'the end of the connection'),
+    };
   }
 
   async function expectServed(): Promise<void> {
@@ -72,5 +76,5 @@ export async function startFloodedLogin(setup: LoginSetup = {}): Promise<Flooded
   return { place, gateway, open, expectServed, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** 52 bytes: a request of HTTP/1.1 without a session. */
+/** A request of HTTP/1.1 without a session, in 52 bytes. */
 export const smallRequest = 'GET /v1/session HTTP/1.1\r\nHost: logins.a.example\r\n\r\n';

@@ -15,11 +15,11 @@ export interface LoginPlace extends AsyncDisposable {
   readonly redis: RedisServer;
   readonly replicas: Replicas;
   readonly config: Record<string, unknown>;
-  /** Asks the login server of one gateway: the first, unless another is given. */
+  /** Asks the login server of one gateway, by default of the first one. */
   ask(request: LoginRequest, at?: number): Promise<LoginAnswer>;
-  /** @returns the token of a new session for the cluster prod */
+  /** Logs in. @returns the token of a new session for the cluster prod */
   logIn(person: { readonly name: string; readonly password: string }, more?: object, at?: number): Promise<string>;
-  /** What each gateway says of a token, asked by the cluster prod or by another audience. */
+  /** Returns the answer of each gateway about a token, asked by the cluster prod or by another audience. */
   reviews(token: string, audience?: string): Promise<readonly ReviewStatus[]>;
 }
 
@@ -31,19 +31,19 @@ export interface LoginSetup {
   readonly entry?: object;
   /** Keys of its `options`. */
   readonly options?: object;
-  /** Lines of Redis' ACL file, as documents have them. Left out: the gateways may do all. */
+  /** Lines of Redis' ACL file, as documents have them. If they are left out, the gateways may do everything. */
   readonly rights?: RedisRights;
   /** Entries of `authenticators` after it. */
   readonly others?: readonly object[] | ((redis: string) => readonly object[]);
   /** Keys of its `options.user`. */
   readonly user?: object;
-  /** The Redis of sessions, and keys of their authenticator. Left out: one Redis is for the cache and for sessions. */
+  /** The Redis of sessions, and keys of their authenticator. Defaults to one Redis for the cache and for sessions. */
   readonly sessions?: { readonly url: string; readonly entry?: object };
   /** Keys of `cache`, besides `redis`. */
   readonly cache?: object;
   /** Keys of the file. */
   readonly more?: object;
-  /** Beside the config. */
+  /** Files next to the config. */
   readonly files?: Readonly<Record<string, string>>;
   /** Variables of the environment of the gateways. */
   readonly env?: Readonly<Record<string, string>>;
@@ -51,23 +51,23 @@ export interface LoginSetup {
 
 /** The lines of the users of one Redis. They all have the same password, in the file `redisPassword`. */
 export interface RedisRights {
-  /** Of the user of `cache.redis`. */
+  /** The line of the user of `cache.redis`. */
   readonly cache: string;
-  /** Of the users of the authenticator of sessions, if they are others. */
+  /** The lines of the users of the authenticator of sessions, if they are others. */
   readonly sessions?: { readonly gateway: string; readonly admin: string };
-  /** Of the users of `others`. */
+  /** The lines of the users of `others`. */
   readonly others?: readonly string[];
 }
 
 export const redisPassword = 'secrets/redis';
 
-/** @param password of all users */
+/** Makes the users of Redis. @param password the password of all users */
 function redisWithUsers({ cache, sessions, others = [] }: RedisRights, password: string): Promise<RedisServer> {
   const lines = [cache, ...Object.values(sessions ?? {}), ...others];
   return startRedis({ users: lines.map((line) => line.replace('>PASSWORD', `>${password}`)), password: true });
 }
 
-/** How the cache and the sessions log in. */
+/** The keys by which the cache and the sessions log in. */
 function loginsOf({ cache, sessions }: RedisRights) {
   const login = (line: string) => loginOf(line, redisPassword);
   return {
@@ -88,7 +88,7 @@ export function loginUrlOf({ output }: Gateway): string {
 /** Gateways with login servers, in front of one slapd and one Redis for sessions and the cache, unless sessions have another. */
 export async function startLogin(setup: LoginSetup = {}): Promise<LoginPlace> {
   const { count = 1, login, entry, options, others = [], cache, more, files, rights, user, sessions: own, env } = setup;
-  // A busy machine is no outage: these are far longer than any answer takes.
+  // A busy machine is not an outage: these are far longer than any answer takes.
   const redisTimeout = '2s';
   await using resources = new AsyncDisposableStack();
   const people = resources.use(await startPeople());

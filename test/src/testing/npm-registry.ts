@@ -6,38 +6,38 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 
-interface Published {
+interface NpmPackage {
   readonly version: string;
   readonly tarball: Buffer;
   readonly manifest: object;
 }
 
 export interface NpmRegistry extends AsyncDisposable {
-  /** Sends npm to it, for packages of this scope only: a line of .npmrc. */
+  /** The line of .npmrc that sends npm to it, only for packages of this scope. */
   readonly npmrc: string;
 }
 
-async function publish(file: string): Promise<Published> {
+async function readPackage(file: string): Promise<NpmPackage> {
   const { stdout } = await promisify(execFile)('tar', ['-xzOf', file, 'package/package.json']);
   const manifest: { version: string } = JSON.parse(stdout);
   return { version: manifest.version, tarball: await readFile(file), manifest };
 }
 
-/** What npm reads of a package. */
-function documentOf(name: string, { version, tarball, manifest }: Published, url: string): object {
+/** The metadata that npm reads of a package. */
+function documentOf(name: string, { version, tarball, manifest }: NpmPackage, url: string): object {
   const integrity = `sha512-${createHash('sha512').update(tarball).digest('base64')}`;
   const dist = { tarball: `${url}/tarballs/${encodeURIComponent(name)}`, integrity };
   return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
 }
 
 /**
- * An npm registry that has these packages, as if they were published. It answers 404 for every other one.
+ * Starts an npm registry that has these packages, as if they were published. It answers 404 for all others.
  *
  * @param tarballs by the names of their packages, all of the scope `@sallyport`
  */
 export async function startNpmRegistry(tarballs: ReadonlyMap<string, string>): Promise<NpmRegistry> {
-  const packages = new Map<string, Published>();
-  for (const [name, file] of tarballs) packages.set(name, await publish(file));
+  const packages = new Map<string, NpmPackage>();
+  for (const [name, file] of tarballs) packages.set(name, await readPackage(file));
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url?.slice(1) ?? '');
     const name = path.replace(/^tarballs\//, '');

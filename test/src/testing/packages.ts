@@ -7,10 +7,10 @@ import { temporaryFolder } from './folder.ts';
 import { rootFolder, runPnpm } from './pnpm.ts';
 import { runProgram } from './shell.ts';
 
-/** Where the task `packages` of Turborepo leaves the tarballs of all packages: it runs before these tests. */
+/** The folder into which the task `packages` of Turborepo writes the tarballs of all packages. It runs before these tests. */
 const packedFolder = join(rootFolder, 'deploy/dist/packages');
 
-/** @returns the tarballs of all packages, as a release has them, by the names of their packages */
+/** Finds the tarballs of all packages, as a release has them. @returns them by the names of their packages */
 export async function packedPackages(): Promise<ReadonlyMap<string, string>> {
   // `pnpm test` has run it: a second build would replace files that other tests are running.
   if (codeFolder === 'src') {
@@ -24,11 +24,11 @@ export async function packedPackages(): Promise<ReadonlyMap<string, string>> {
 }
 
 /**
- * Installs the oldest Node that a package runs on, by `engines` of its manifest, unless an earlier run did. As a dependency it
- * would be `node` for all tests of this package.
+ * Installs the oldest Node that a package runs on, by `engines` of its manifest, unless an earlier run did. It is not a
+ * dependency, since it would then be `node` for all tests of this package.
  *
- * @param ofPackage its folder in the repository
- * @returns its binary
+ * @param ofPackage the folder of the package in the repository
+ * @returns the binary of Node
  */
 export async function installLowestNode(ofPackage: string): Promise<string> {
   const manifest = JSON.parse(await readFile(join(rootFolder, ofPackage, 'package.json'), 'utf8'));

@@ -4,19 +4,19 @@ import { gatewayCommand, sharedCompileCache } from './command.ts';
 import { temporaryFolder } from './folder.ts';
 import { type RunningLine, runLine, startLine } from './shell.ts';
 
-/** A shell for the commands of a page. `sallyport` is on its PATH, and the folders of the machine are in one of this test. */
+/** A shell for the commands of a page. `sallyport` is on its PATH, and a folder of this test replaces those of the machine. */
 export interface PageShell {
-  /** In place of `/`. */
+  /** The folder that replaces `/`. */
   readonly root: string;
-  /** Commands with the folders of this shell in them. */
+  /** Replaces the folders in commands by those of this shell. */
   here(commands: string): string;
-  /** Runs commands to their end. @returns what they wrote @throws Error with that, when one fails */
+  /** Runs commands to their end. @returns their output @throws Error with their output, when one fails */
   run(commands: string, input?: string): Promise<string>;
   /** Starts a command that goes on running. */
   start(command: string): RunningLine;
 }
 
-/** @param env more variables, such as SALLYPORT_CONFIG */
+/** Makes a shell. @param env more variables, such as SALLYPORT_CONFIG */
 export async function createPageShell(cwd?: string, env: Readonly<Record<string, string>> = {}): Promise<PageShell> {
   const root = await temporaryFolder('page');
   const program = join(root, 'bin/sallyport');

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { waitFor, within } from '@sallyport/test-servers/wait-for';
+import { waitFor, waitForPromise } from '@sallyport/test-servers/wait-for';
 import { afterAll } from 'vitest';
 import type { CommandResult } from './command.ts';
 
@@ -8,28 +8,28 @@ export interface ShellSetup {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** No command outlives its test file, whatever ended that. */
+/** The commands that run now. None of them outlives its test file, in whatever way that ends. */
 const running = new Set<ChildProcess>();
 afterAll(() => {
   for (const child of running) signalGroup(child, 'SIGKILL');
 });
 
-/** Runs a line as a user who pastes it. @returns all that it wrote @throws Error with that, when it fails */
+/** Runs a line as a user who pastes it. @returns its output @throws Error with its output, when it fails */
 export async function runLine(line: string, setup: ShellSetup): Promise<string> {
   const { code, stdout, stderr } = await runProgram('sh', ['-c', line], setup);
   if (code !== 0) throw new Error(`${line} ended with ${code}:\n${stdout}${stderr}`);
   return stdout + stderr;
 }
 
-/** Runs a program to its end. It has no limit but that of the test. */
+/** Runs a program to its end. Only the test limits its time. */
 export async function runProgram(program: string, words: readonly string[], setup: ShellSetup): Promise<CommandResult> {
   const { ended, output } = start(program, words, setup);
   return { code: await ended, ...output };
 }
 
-/** A line that goes on running, such as a server. Disposing of it ends all its processes. */
+/** A line that goes on running, such as a server. Disposing it ends all its processes. */
 export interface RunningLine extends AsyncDisposable {
-  /** Waits until this is in what it wrote. @returns the first group */
+  /** Waits until its output matches. @returns the first group */
   waitFor(pattern: RegExp): Promise<string>;
 }
 
@@ -40,12 +40,12 @@ export function startLine(line: string, setup: ShellSetup): RunningLine {
     waitFor: (pattern) => waitFor(() => pattern.exec(written())?.[1], `${pattern} in the output of ${line}`),
     async [Symbol.asyncDispose]() {
       signalGroup(child, 'SIGTERM');
-      await within(ended, `the end of ${line}`);
+      await waitForPromise(ended, `the end of ${line}`);
     },
   };
 }
 
-/** npm passes no signal on to what it runs: so its whole group gets it, if there is one left. */
+/** Sends a signal to the whole group, if there is one left: npm does not pass signals on to what it runs. */
 function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   try {
     if (pid !== undefined) process.kill(-pid, signal);

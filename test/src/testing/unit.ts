@@ -8,7 +8,7 @@ import { rootFolder } from './pnpm.ts';
 
 const run = promisify(execFile);
 
-/** What deploy/systemd makes of a machine, in a folder that stands for its root. */
+/** A machine with the files of deploy/systemd, in a folder that represents its root. */
 export interface InstalledUnit {
   /** The folder of the config. */
   readonly folder: string;
@@ -16,11 +16,11 @@ export interface InstalledUnit {
   readonly logs: string;
   readonly uid: number;
   readonly gid: number;
-  /** What comes before a command that runs as the unit would run it, at /etc/sallyport. `root`: without its account. */
+  /** The words before a command that make it run as the unit would run it, at /etc/sallyport. `root` is without its account. */
   through(account?: 'root'): readonly string[];
 }
 
-/** @param files of /etc/sallyport, as root makes them: no one else may read them */
+/** Makes a machine. @param files the files of /etc/sallyport, as root makes them: no one else may read them */
 export async function installUnit(files: Readonly<Record<string, string>>): Promise<InstalledUnit> {
   const root = await temporaryFolder('unit');
   const folder = join(root, 'etc/sallyport');
@@ -53,8 +53,8 @@ export async function installUnit(files: Readonly<Record<string, string>>): Prom
 }
 
 /**
- * No systemd runs where these tests run. A mount namespace does what matters for files: the account and its group, no rights
- * of root, a /tmp of its own, and all else read-only but the folder of logs.
+ * Replaces systemd, which does not run where these tests run. A mount namespace does what matters for files: the account and
+ * its group, no rights of root, a /tmp of its own, and everything read-only but the folder of logs.
  */
 const enter = `set -e
 root=$1 logs=$2 account=$3

@@ -1,12 +1,12 @@
 import { recordingContext } from '@sallyport/authenticator/conformance';
-import { type Connection, connect } from '@sallyport/redis-connection';
+import { connect, type RedisConnection } from '@sallyport/redis-connection';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ModelWorld } from './testing/model-world.ts';
 
 let redis: RedisServer;
-let connection: Connection;
+let connection: RedisConnection;
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -17,7 +17,7 @@ beforeAll(async () => {
       tls: { minVersion: 'TLSv1.2' },
       commandTimeout: 20_000,
     },
-    { leastAcl: '', wrongType: '', consequence: '' },
+    { minimalAcl: '', wrongType: '', consequence: '' },
     context,
   );
 });

@@ -15,7 +15,7 @@ const silentMetrics: Metrics = {
 
 const wording = {
   consequence: 'the cache is not shared',
-  leastAcl: 'the least one in docs/redis.md',
+  minimalAcl: 'the minimal ACL in docs/redis.md',
   wrongType: 'than the cache has',
 } as const;
 

@@ -1,4 +1,4 @@
-import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { type ProblemKind, type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
 import { describe, expect, test } from 'vitest';
 import { createSharedRedis } from './shared-redis.ts';
 import { secretsOf } from './testing/opened-shared-redis.ts';
@@ -16,7 +16,7 @@ function setUp() {
     name: 'redis',
     run: (_: unknown, __: AbortSignal, limit?: number) =>
       new Promise((answer, fail) => pending.push({ limit, answer, fail })),
-  } as unknown as Connection;
+  } as unknown as RedisConnection;
   const log = (_: object, message: string) => void lines.push(message);
   const redis = createSharedRedis(
     { keyPrefix: 'p:', sealingKeys: secretsOf('AB'), timeout },

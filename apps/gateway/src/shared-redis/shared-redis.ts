@@ -1,5 +1,5 @@
 import type { Logger } from '@sallyport/authenticator';
-import { type Connection, type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { type ProblemKind, type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
 import { createCircuitWindow } from '../chain/circuit.ts';
 import type { CacheRedisConfig } from '../config/types.ts';
 import { createSealingKey } from '../sealing/seal.ts';
@@ -12,7 +12,7 @@ export type RedisUse = 'cache' | 'revocations' | 'lockout';
 export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection' | 'startWithoutBlocks'>;
 
 export interface SharedRedisDependencies {
-  readonly connection: Connection;
+  readonly connection: RedisConnection;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly logger: Pick<Logger, 'warn' | 'info'>;

@@ -27,7 +27,7 @@ test('the commands log in as the user of admin, and the gateway never does', asy
   expect(await started.ask(token)).toMatchObject({ kind: 'rejected', reason: 'revoked' });
   expect(usersOf(await clientsOf(redis)).sort()).toEqual(['gateway', 'gateway-admin']);
 
-  // Without it they come as the gateway does, who may not.
+  // Without `admin`, the commands log in as the gateway, which may not write.
   await using reader = await startIssuer(login);
   expect((await errorOf(reader.issuer.create(request, never))).message).toContain('the user may not do this (SET)');
 });

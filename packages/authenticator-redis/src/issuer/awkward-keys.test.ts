@@ -16,7 +16,7 @@ beforeEach(async () => {
   await redis.client().flushall();
 });
 
-/** The same store, with some commands of its client done otherwise. */
+/** A store with some commands of its client replaced. */
 function withCommands({ store }: InterruptedStore, commands: (client: RedisClient) => object): Store {
   const wrap = (client: RedisClient) =>
     new Proxy(client, {

@@ -10,7 +10,7 @@ import { accessLists } from '../testing/access-lists.ts';
 import { never, startIssuer } from '../testing/plugin.ts';
 
 const password = newPassword();
-const login = { username: 'least', password };
+const login = { username: 'minimal', password };
 
 const redis = await redisForFile();
 beforeEach(async () => {
@@ -19,9 +19,9 @@ beforeEach(async () => {
 });
 
 const grant = (list: string) =>
-  redis.client().call('ACL', 'SETUSER', 'least', 'reset', 'on', `>${password}`, ...list.split(' '));
+  redis.client().call('ACL', 'SETUSER', 'minimal', 'reset', 'on', `>${password}`, ...list.split(' '));
 
-/** @param written more options; left out: one user is for the gateway and for the commands */
+/** @param written more options. If they are left out, one user serves the gateway and the commands */
 async function check(layout: LayoutName, uses = { sessions: false }, written: object = {}): Promise<readonly string[]> {
   await using started = await startIssuer({ url: redis.url, layout, ...login, ...written });
   return (await started.issuer.check?.(uses, never)) ?? ['there is no check'];
@@ -31,7 +31,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('check() of an issuer, with 
   const { gateway, issuer, sessionIssuer } = accessLists[layout];
   const rightsOf = (list: string) => list.split(' ').flatMap((word) => (word.startsWith('+') ? [word.slice(1)] : []));
 
-  test('is satisfied with the least rights, and leaves nothing behind', async () => {
+  test('is satisfied with the minimal rights, and leaves nothing behind', async () => {
     await grant(issuer);
     expect(await check(layout, { sessions: false }, { trackLastUse: '10s' })).toEqual([]);
     await grant(sessionIssuer);

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { IssuerUses } from '@sallyport/authenticator';
 import { knownMasters, type Redis, type RedisClient, RedisProblem, readInfo } from '@sallyport/redis-connection';
 import { ignoreMoved, type Store } from '../store.ts';
-import { judgeServer } from './judge-server.ts';
+import { lossRisks } from './loss-risks.ts';
 
 /**
  * Tries the commands that tokens are created, listed and revoked with, on a record that does not exist.
  *
- * @returns why a revocation may be lost, and why tokens may be
+ * @returns why revocations or tokens may be lost
  * @throws RedisProblem when the user may not do what is needed
  */
 export async function checkIssuer(
@@ -27,7 +27,7 @@ export async function checkIssuer(
   return [
     ...(asksReplicas ? [] : [unconfirmed]),
     ...(await connection.run(readInfo, signal).then(
-      (servers) => [...new Set(servers.flatMap((server) => judgeServer(server, what)))],
+      (servers) => [...new Set(servers.flatMap((server) => lossRisks(server, what)))],
       (error: unknown) => {
         if (!(error instanceof RedisProblem) || error.kind !== 'permission') throw error;
         return [`INFO failed, so it is unknown whether this Redis keeps its ${what}: ${error.message}`];
@@ -55,13 +55,13 @@ async function tryRights(
     node.echo(key),
     node.eval(layout.tryWrites, 1, key),
     ...(tracksLastUse ? [node.getrange(keys.lastUse(digest), 0, 0)] : []),
-    // With XX, nothing is added.
+    // XX adds nothing.
     ...(sessions ? [node.zadd(index, 'XX', 0, digest), node.zrange(index, '0', '0'), node.zrem(index, digest)] : []),
   ];
   await Promise.all(answers.map((answer) => answer.catch(ignoreMoved)));
 }
 
-/** Servers that others run may lack these commands. */
+/** Whether the user may ask replicas. Servers that others run may lack these commands. */
 async function mayAskReplicas(node: Redis): Promise<boolean> {
   try {
     await Promise.all([node.role(), node.wait(0, 1)]);

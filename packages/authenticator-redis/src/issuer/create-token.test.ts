@@ -17,7 +17,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('a token whose record is sto
   const written = () => ({ url: redis.url, layout });
   const start = () => startIssuer(written(), () => now);
 
-  test('authenticates its user at once', async () => {
+  test('authenticates its user immediately', async () => {
     await using started = await start();
     const expiresAt = new Date(now + day);
     const request = {

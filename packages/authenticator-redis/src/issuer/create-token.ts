@@ -40,7 +40,7 @@ export async function createToken(
   }
   const key = store.keys.record(digest);
   const lifetime = record.idle ?? (record.expiresAt === undefined ? undefined : record.expiresAt - now + gracePeriod);
-  // First: a session that its index does not have could not be found.
+  // The index comes first: a session that is not in it could not be found.
   if (record.session !== undefined) await noteSession(record, digest, store, signal);
   const isNew = await store.connection
     .run((client) => write(client, key, record, lifetime, store), signal)
@@ -50,7 +50,7 @@ export async function createToken(
   return { token, issued: issuedToken({ record, digest, keyExpiresAt }) };
 }
 
-/** Without an answer, Redis may or may not have stored the record. */
+/** Adds advice to an error without an answer, after which Redis may or may not have stored the record. */
 function throwWithAdvice(error: unknown): never {
   if (!(error instanceof RedisProblem) || !['timeout', 'connection'].includes(error.kind)) throw error;
   const advice = 'the record may be stored all the same: then no one has its token, and `token list` shows it';
@@ -67,7 +67,7 @@ function newToken(options: TokenOptions): string {
   );
 }
 
-/** @returns whether it was written */
+/** Writes a record. @returns whether it was written */
 async function write(
   client: RedisClient,
   key: string,

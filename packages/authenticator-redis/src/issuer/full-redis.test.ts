@@ -16,7 +16,7 @@ const request = { user, issuedBy: 'jane', expiresAt: new Date(Date.now() + 3_600
 const session = { ...request, session: { describe: () => 'text', idle: 60_000 } };
 const revocation = { at: new Date(Date.UTC(2026, 5, 1)), by: 'security' };
 
-/** From here on it takes no more data, and refuses what could add some. @param key that the server has, in a cluster */
+/** Makes Redis refuse commands that could add data. @param key a key of this server, in a cluster */
 async function fill(redis: RedisServer, key: string = randomUUID()): Promise<void> {
   await redis.client().config('SET', 'maxmemory', '1');
   await expect(redis.client().append(key, 'x')).rejects.toThrow(/^OOM/);
@@ -24,10 +24,10 @@ async function fill(redis: RedisServer, key: string = randomUUID()): Promise<voi
 
 const password = newPassword();
 
-/** Makes the user `least`, who has these rights and no other. @returns its login */
+/** Makes the user `minimal`, who has these rights and no other. @returns its login */
 async function grant(redis: RedisServer, rights: string) {
-  await redis.client().call('ACL', 'SETUSER', 'least', 'reset', 'on', `>${password}`, ...rights.split(' '));
-  return { username: 'least', password };
+  await redis.client().call('ACL', 'SETUSER', 'minimal', 'reset', 'on', `>${password}`, ...rights.split(' '));
+  return { username: 'minimal', password };
 }
 
 const empty = (redis: RedisServer) => redis.client().config('SET', 'maxmemory', '0');
@@ -48,7 +48,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('in a full %s', (progr
       });
       await using gateway = await startAuthenticator(written);
       const { issuer } = started;
-      const [token, own, surplus] = [
+      const [token, own, excess] = [
         await issuer.create(request, never),
         await issuer.create(session, never),
         await issuer.create(session, never),
@@ -59,9 +59,9 @@ describe.each(['redis-server', 'valkey-server'] as const)('in a full %s', (progr
           const [revoked] = await collect(issuer.revoke({ digest: issued.digest }, revocation, never));
           expect(revoked).toMatchObject({ already: false, token: { revoked: revocation } });
         }
-        await issuer.delete?.(surplus.issued, never);
+        await issuer.delete?.(excess.issued, never);
         for (const one of [token, own]) expect(await outcomeOf(gateway.ask(one.token))).toBe('rejected: revoked');
-        expect(await outcomeOf(gateway.ask(surplus.token))).toBe('no-opinion');
+        expect(await outcomeOf(gateway.ask(excess.token))).toBe('no-opinion');
         const { message } = await errorOf(issuer.create(session, never));
         expect(message).toBe(`${redis.url}: its memory is full (maxmemory)`);
       } finally {
@@ -92,7 +92,7 @@ describe('in a full Redis before 7, which can not compile a script with a first 
   let older: TcpServer;
   beforeAll(async () => {
     redis = await startRedis();
-    // The compiler of Lua says the same of this line as an older Redis does of the real one.
+    // The compiler of Lua refuses this line as an older Redis refuses the real one.
     const spoil = (chunk: Buffer) => Buffer.from(chunk.toString('latin1').replaceAll('#!lua', '#*lua'), 'latin1');
     older = await startTcpServer((client) => {
       const server = connectBehind(client, redis.port);

@@ -30,7 +30,7 @@ export function issuedToken({ record, digest, keyExpiresAt, lastUsedAt }: KnownT
   };
 }
 
-/** When the time to live of a session was set last. A revoked one is not used any more. */
+/** The time at which the time to live of a session was last set. A revoked session is not used any more. */
 function lastUseOf({ idle }: TokenRecord, keyExpiresAt: number | undefined): number | undefined {
   return idle === undefined || keyExpiresAt === undefined ? undefined : keyExpiresAt - idle;
 }
@@ -50,7 +50,9 @@ export function revokedFields({ at, by, reason }: Revocation): Partial<TokenReco
 }
 
 /**
- * @param digest of the new token
+ * Makes the record of a new token.
+ *
+ * @param digest the digest of the token
  * @param now milliseconds since 1970
  */
 export function recordOf(request: TokenRequest, digest: string, now: number): TokenRecord {

@@ -7,7 +7,7 @@ import { issuedToken } from './issued-token.ts';
 /** The number of keys that one SCAN visits. It takes a fraction of a millisecond, for which other commands wait. */
 const pageSize = 250;
 
-/** Digits of a SHA-256. */
+/** The number of digits of a SHA-256. */
 const wholeDigest = 64;
 
 /** All tokens that match, each once. They are read page by page, so other commands do not wait. */
@@ -24,7 +24,7 @@ export async function* listTokens(
     const lastUses = tracksLastUse ? await readLastUse(digests, store, signal) : [];
     for (const [index, one] of digests.entries()) {
       const found = records[index];
-      // It has expired since it was listed.
+      // The key has expired since it was listed.
       if (found === undefined) continue;
       if ('problem' in found) yield { digest: one, problem: found.problem };
       else if (username === undefined || found.record.username === username) {
@@ -36,11 +36,11 @@ export async function* listTokens(
 
 interface Page {
   readonly digests: readonly string[];
-  /** The node that has them. Left out: any. */
+  /** The node that has them. If it is left out, any node may have them. */
   readonly node?: Redis;
 }
 
-/** The tokens whose digest begins so, each once. */
+/** Finds the tokens whose digest begins with `digestStart`, each once. */
 async function* scan(digestStart: string, { connection, keys }: Store, signal: AbortSignal): AsyncGenerator<Page> {
   // SCAN may return a key twice while Redis resizes its table of keys, and a cluster while a slot moves.
   const seen = new Set<string>();
@@ -57,11 +57,11 @@ async function* scan(digestStart: string, { connection, keys }: Store, signal: A
   }
 }
 
-/** More characters than a note has. */
-const longest = 64;
+/** No note has more characters. */
+const maxNoteLength = 64;
 
 /**
- * When tokens were used last, by the notes of the gateway.
+ * Reads from the notes of the gateway when tokens were last used.
  *
  * @returns milliseconds since 1970 or null for never, in the order of the digests
  */
@@ -72,7 +72,7 @@ async function readLastUse(
 ): Promise<readonly (number | null)[]> {
   const values = await connection.run(
     // In a cluster the notes are on several nodes, so MGET would not do.
-    (client) => Promise.all(digests.map((digest) => client.getrange(keys.lastUse(digest), 0, longest))),
+    (client) => Promise.all(digests.map((digest) => client.getrange(keys.lastUse(digest), 0, maxNoteLength))),
     signal,
   );
   return values.map((value) => {
@@ -82,13 +82,13 @@ async function readLastUse(
 }
 
 /** Milliseconds for which an index outlives its newest session: by then the older ones have ended, whatever their end was. */
-const longestSession = 31 * 86_400_000;
+const maxSessionLifetime = 31 * 86_400_000;
 
 /** Milliseconds. A younger note stays without a record: the replica that wrote it may be about to write the record. */
 const recordFollowsWithin = 600_000;
 
-/** The newest sessions of one user that are listed. No one has as many who is limited to some. */
-const mostListed = 1_000;
+/** The newest sessions of one user that are listed. A user whose sessions are limited has fewer. */
+const maxListed = 1_000;
 
 /**
  * Notes a new session in the index of its user: a sorted set of digests, by the time at which they were issued. In a cluster
@@ -103,19 +103,19 @@ export async function noteSession(
   const index = keys.sessionsOf(username);
   await connection.run(async (client) => {
     await client.zadd(index, issuedAt, digest);
-    await client.pexpire(index, longestSession);
+    await client.pexpire(index, maxSessionLifetime);
   }, signal);
 }
 
 /**
- * The sessions of a user. Those that Redis has deleted, or that are revoked, leave the index: the latter are listed this one
- * time. A record that can't be read is none of theirs.
+ * Lists the sessions of a user. It removes from the index those that Redis has deleted or that are revoked: a revoked
+ * session is listed once more. A record that can't be read does not count as a session of the user.
  */
 export async function* listSessions(username: string, store: Store, signal: AbortSignal): AsyncGenerator<IssuedToken> {
   const { connection, keys } = store;
   const index = keys.sessionsOf(username);
-  const noted = await connection.run((client) => client.zrange(index, String(-mostListed), '-1', 'WITHSCORES'), signal);
-  // Members and their scores, in turn.
+  const noted = await connection.run((client) => client.zrange(index, String(-maxListed), '-1', 'WITHSCORES'), signal);
+  // Members and their scores alternate.
   const notes = noted.flatMap((digest, at) =>
     /^[0-9a-f]{64}$/.test(digest) ? [{ digest, issuedAt: Number(noted[at + 1]) }] : [],
   );

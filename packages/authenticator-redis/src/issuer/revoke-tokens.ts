@@ -7,8 +7,8 @@ import { digestToken } from '../token.ts';
 import { issuedToken, revocationOf, revokedFields } from './issued-token.ts';
 import { listTokens } from './list-tokens.ts';
 
-/** How often a record is read again because another client changed it. */
-const mostTries = 5;
+/** How often a record is read while other clients change it. */
+const maxAttempts = 5;
 
 /**
  * Replaces the string that was read, unless it has changed, and keeps its end. It reads one byte more than that string
@@ -25,7 +25,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HEXISTS', KEYS[1], 'revoked
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1`;
 
-/** Also yields tokens that were revoked before, so that the caller knows about each one. */
+/** Revokes tokens. It also yields tokens that were revoked before, so that the caller knows about each one. */
 export async function* revokeTokens(
   selection: TokenSelection,
   revocation: Revocation,
@@ -45,13 +45,13 @@ export async function* revokeTokens(
   }
 }
 
-/** A revocation that makes the record invalid would leave the token without a clear answer. */
+/** Refuses a revocation that makes the record invalid: that would leave the token without a clear answer. */
 function requireReadable(revocation: Revocation): void {
   const read = jsonLayout.read(writeJson({ username: 'any', ...revokedFields(revocation) })) ?? {};
   if ('problem' in read) throw new Error(`tokens cannot be revoked with this text: ${read.problem}`);
 }
 
-/** @returns undefined when the record does not exist */
+/** Revokes one token. @returns undefined when the record does not exist */
 async function revokeOne(
   digest: string,
   revocation: Revocation,
@@ -59,7 +59,7 @@ async function revokeOne(
   signal: AbortSignal,
 ): Promise<RevokedToken | UnreadableToken | undefined> {
   const changes = revokedFields(revocation);
-  for (let attempt = 1; attempt <= mostTries; attempt += 1) {
+  for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
     const found = await readRecord(digest, store, signal);
     if (found === undefined) return undefined;
     if ('problem' in found) return { digest, problem: found.problem };
@@ -80,11 +80,11 @@ async function revokeOne(
 const failsWith = (error: unknown, reply: RegExp) => error instanceof Error && reply.test(error.message);
 
 /**
- * Runs a script that revokes, also in a Redis whose memory is full. Redis 7 and Valkey let a script say that it may write
+ * Runs a script that revokes, even in a Redis whose memory is full. Redis 7 and Valkey let a script say that it may write
  * then (https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags). An older one can't compile it: there the
  * record is deleted, and with it who revoked the token.
  */
-async function evalAboveLimit(
+async function revokeByScript(
   client: RedisClient,
   script: string,
   key: string,
@@ -103,12 +103,12 @@ async function evalAboveLimit(
   }
 }
 
-/** Deletes a key, also in a full Redis. A time to live of 0 does that, with a right that sessions need anyway. */
+/** Deletes a key, even in a full Redis. A time to live of 0 does that, with a right that sessions need anyway. */
 function deleteKey(client: RedisClient, key: string): Promise<number> {
   return client.pexpire(key, 0);
 }
 
-/** The record goes first: a session whose index lacks it could not be found. */
+/** Deletes a token. The record goes first: a session that is not in the index could not be found. */
 export async function deleteToken(
   { digest, user }: Pick<IssuedToken, 'digest' | 'user'>,
   { connection, keys }: Store,
@@ -120,7 +120,7 @@ export async function deleteToken(
   }, signal);
 }
 
-/** @returns false when the record has changed or is gone: the next read shows what is there */
+/** Writes a revocation. @returns false when the record has changed or is gone: the next read shows what is there */
 async function replace(
   key: string,
   reply: unknown,
@@ -130,8 +130,8 @@ async function replace(
 ): Promise<boolean> {
   const command = (client: RedisClient) =>
     layout === jsonLayout
-      ? evalAboveLimit(client, replaceString, key, [String(reply), changeJson(String(reply), changes)])
-      : evalAboveLimit(client, revokeHash, key, writeHash(changes));
+      ? revokeByScript(client, replaceString, key, [String(reply), changeJson(String(reply), changes)])
+      : revokeByScript(client, revokeHash, key, writeHash(changes));
   try {
     return (await connection.run(command, signal)) === 1;
   } catch (error) {

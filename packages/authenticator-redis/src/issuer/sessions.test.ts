@@ -32,7 +32,7 @@ const indexes = () => redis.client().keys('sallyport:token:sessions:*');
 const notedDigests = async () =>
   (await Promise.all((await indexes()).map((one) => redis.client().zrange(one, '0', '-1')))).flat();
 
-/** As if the session had begun an hour ago. */
+/** Changes a session as if it had begun an hour ago. */
 async function ageNote(digest: string): Promise<void> {
   for (const index of await indexes()) await redis.client().zadd(index, 'XX', Date.now() - hour, digest);
 }
@@ -109,7 +109,7 @@ describe.each(Object.keys(layouts) as LayoutName[])('sessions as %s', (layout) =
     expect(listed.map(({ digest }) => digest)).toEqual([first.issued.digest, second.issued.digest]);
     expect(listed[0]).toMatchObject({ revoked: { by: 'logout' } });
     expect(listed[1]).toMatchObject({ session: `text of ${second.issued.digest}`, lastUsedAt: expect.any(Date) });
-    // What has ended is read once more, and not at each login.
+    // An ended session is read once more, and not at each login.
     expect((await notedDigests()).sort()).toEqual([second.issued.digest, bobs.issued.digest].sort());
   });
 

@@ -35,7 +35,7 @@ export async function createRedisTokenIssuer(
   };
 }
 
-/** A gateway that only reads may have a config without a user for the commands: that is no error. */
+/** Checks the rights. The config of a gateway that only reads may lack a user for the commands: that is not an error. */
 async function checkRights(uses: IssuerUses, options: RedisOptions, store: Store, signal: AbortSignal) {
   try {
     return await checkIssuer(uses, store, options.trackLastUse !== undefined, signal);

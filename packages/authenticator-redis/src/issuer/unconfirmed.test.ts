@@ -4,7 +4,7 @@ import { startSentinels } from '@sallyport/test-servers/redis-sentinel';
 import { expect, test } from 'vitest';
 import { collect, never, startIssuer } from '../testing/plugin.ts';
 
-/** Revokes a new token, and what comes of it when all replicas hang. */
+/** Revokes a new token while all replicas hang. */
 async function expectReported(
   written: Record<string, unknown>,
   replicas: readonly RedisServer[],

@@ -1,15 +1,16 @@
 import type { LayoutName } from '../layouts.ts';
 
-/** The least rights of users of Redis, as ACL files have them after the password. docs/redis.md has the same. */
+/** The minimal rights of users of Redis, as ACL files have them after the password. docs/redis.md has the same lists. */
 export interface AccessLists {
   /** For logins. */
   readonly gateway: string;
-  /** The same with `trackLastUse`: it may write those notes, and no token. The part in parentheses needs Redis 7. */
+  /** For logins with `trackLastUse`: the user may write those notes, and no token. The part in parentheses needs Redis 7. */
   readonly trackingGateway: string;
   /** For `sallyport token create`, `token list` and `revoke`, and for `sallyport check`, which alone needs INFO. */
   readonly issuer: string;
-  /** Both again, for sessions. */
+  /** `gateway` for sessions. */
   readonly sessionGateway: string;
+  /** `issuer` for sessions. */
   readonly sessionIssuer: string;
 }
 
@@ -21,7 +22,7 @@ const readCommands: Readonly<Record<LayoutName, readonly string[]>> = {
   hash: ['eval_ro', 'hlen', 'hkeys', 'hstrlen', 'hgetall'],
 };
 
-/** The commands of a lookup, also those in scripts, in alphabetical order. */
+/** The commands of a lookup, including those in scripts, in alphabetical order. */
 export function lookUpCommands(layout: LayoutName): string[] {
   return [...readCommands[layout], 'pttl', 'echo'].sort();
 }
@@ -54,9 +55,9 @@ export const accessLists: Readonly<Record<LayoutName, AccessLists>> = {
 type Task = 'create' | 'list' | 'listLastUse' | 'revoke';
 
 /**
- * The rights of the issuer that each task needs, also in scripts: Redis checks the rights of the user who runs them. Those that it
- * needs nowhere are for an old Redis whose memory is full (PEXPIRE, with `json`), to learn whether replicas have confirmed a
- * revocation (ROLE, WAIT), and for `check` (INFO).
+ * The rights of the issuer that each task needs, including those for scripts: Redis checks the rights of the user who runs
+ * them. The remaining rights are for an old Redis whose memory is full (PEXPIRE, with `json`), to learn whether replicas have
+ * confirmed a revocation (ROLE, WAIT), and for `check` (INFO).
  */
 export const rightsFor: Readonly<Record<LayoutName, Readonly<Record<Task, readonly string[]>>>> = {
   json: {

@@ -1,4 +1,4 @@
-import { type Connection, connect } from '@sallyport/redis-connection';
+import { connect, type RedisConnection } from '@sallyport/redis-connection';
 import { layouts } from '../layouts.ts';
 import type { Store } from '../store.ts';
 import { keysOf, wording } from '../store.ts';
@@ -16,7 +16,7 @@ export interface InterruptedStore extends AsyncDisposable {
  * A store on a real Redis that runs `happens` between round trips.
  *
  * @param written options of a config file
- * @param happens called before each round trip, counted from 1
+ * @param happens is called before each round trip, counted from 1
  */
 export async function interruptedStore(
   written: Record<string, unknown>,
@@ -25,7 +25,7 @@ export async function interruptedStore(
   const options = settled(written);
   const inner = await connect(options.connection, wording, tracedContext().context);
   let trips = 0;
-  const connection: Connection = {
+  const connection: RedisConnection = {
     ...inner,
     async run(work, signal, timeout) {
       trips += 1;

@@ -8,7 +8,7 @@ import { settled } from './written-options.ts';
 /** A signal that is never aborted. */
 export const never: AbortSignal = new AbortController().signal;
 
-/** What the plugin does besides its answers. */
+/** The side effects of the plugin. */
 export interface Traces extends AsyncDisposable, Pick<RecordingContext, 'touch' | 'watchedFiles'> {
   readonly lines: readonly RecordedLine[];
   /** The metrics, with the keys of `countingMetrics`. */

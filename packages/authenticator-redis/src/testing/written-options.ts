@@ -1,7 +1,7 @@
 import { complaintsAbout, settleOptions } from '@sallyport/test-servers/written-options';
 import { optionsSchema, type RedisOptions } from '../options.ts';
 
-/** The shortest options of a config file, with `changed` ones. */
+/** The minimal options of a config file, with `changed` ones. */
 export function writtenOptions(changed: Record<string, unknown> = {}): Record<string, unknown> {
   return { url: 'rediss://redis.example.com', ...changed };
 }

@@ -5,10 +5,10 @@ export type Users = Readonly<Record<string, { readonly username: string; readonl
 
 const v1 = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview' };
 const v1beta1 = { apiVersion: 'authentication.k8s.io/v1beta1', kind: 'TokenReview' };
-/** What Go's json package writes for empty structs. */
+/** The JSON that Go's package writes for empty structs. */
 const empty = { metadata: { creationTimestamp: null }, spec: {}, status: { user: {} } };
 
-/** Answers without a header for the type of their JSON: Go's server then says this. */
+/** The headers of Go's server for JSON whose type is not set. */
 const sniffed = { 'content-type': 'text/plain; charset=utf-8' };
 
 /** kubeguard/guard server/utils.go `write`: always v1, and 401 for a refusal and an outage. */
@@ -67,8 +67,8 @@ export const pinniped =
   (users: Users): Behaviour =>
   ({ path, headers, review }) => {
     if (path !== '/authenticate') return { status: 404 };
-    const isWanted = headers['content-type'] === 'application/json' && headers.accept?.includes('application/json');
-    if (!isWanted) return { status: 415 };
+    const isExpected = headers['content-type'] === 'application/json' && headers.accept?.includes('application/json');
+    if (!isExpected) return { status: 415 };
     if (review.apiVersion !== v1beta1.apiVersion || !review.spec.token.includes(':')) return { status: 400 };
     const user = users[review.spec.token];
     const status = user === undefined ? { user: {} } : { authenticated: true, user };
@@ -88,7 +88,7 @@ export const oidcWebhookAuthenticator =
 interface ApiServer {
   readonly users: Users;
   readonly bearer: string;
-  /** The audiences of every token. */
+  /** All tokens are for these audiences. */
   readonly audiences: readonly string[];
 }
 
@@ -106,7 +106,7 @@ export const kubeApiServer =
     const common = sent.filter((one) => audiences.includes(one));
     const user = users[spec.token];
     const answer = (status: object) => ({ status: 201, body: { ...received.review, metadata: {}, status } });
-    // What it says of a token of its own that is not good any more, or that it could not check.
+    // The text is the error for a token of its own that is not valid any more, or that could not be checked.
     const [, said] = /^tkt_says:(.*)$/s.exec(spec.token) ?? [];
     if (said !== undefined) return answer({ user: {}, error: said });
     if (user === undefined || common.length === 0) return answer({ user: {}, error: 'invalid bearer token' });

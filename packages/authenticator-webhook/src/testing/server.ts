@@ -12,7 +12,7 @@ export interface Received {
   readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
-  /** What was parsed of the body. */
+  /** The parsed body. */
   readonly review: { readonly apiVersion: string; readonly kind: string; readonly spec: Spec };
   /** The name in the client's certificate. */
   readonly client?: string | undefined;
@@ -23,14 +23,14 @@ interface Spec {
   readonly audiences?: readonly string[];
 }
 
-/** What is answered: a body that is an object becomes JSON. */
+/** An answer. A body that is an object becomes JSON. */
 export interface Reply {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object | string | Buffer;
 }
 
-/** Answers with a reply, in its own way by writing itself, or not at all. */
+/** Returns a reply, writes the answer itself, or does not answer. */
 export type Behaviour = (received: Received, answer: ServerResponse) => Reply | undefined;
 
 /** A server on loopback that answers reviews. */
@@ -49,14 +49,14 @@ export interface ReviewServer extends AsyncDisposable {
 }
 
 interface ServerSetup {
-  /** Clear text. */
+  /** Uses clear text. */
   readonly plain?: boolean;
   /** Requires a client certificate of this authority. */
   readonly clientAuthority?: Authority;
   readonly names?: readonly string[];
 }
 
-/** As `startReviewServer`, until the end of the test. */
+/** Starts a server as `startReviewServer` does, until the end of the test. */
 export async function serve(behaviour: Behaviour = letIn, setup?: ServerSetup): Promise<ReviewServer> {
   const server = await startReviewServer(behaviour, setup);
   onTestFinished(() => server[Symbol.asyncDispose]());
@@ -136,7 +136,7 @@ async function listener(authority: Authority, setup: ServerSetup): Promise<http.
   });
 }
 
-/** Undefined: the client left before its review was there. */
+/** Reads a review. @returns undefined if the client left before all of it arrived */
 async function receive(incoming: IncomingMessage): Promise<Received | undefined> {
   const { method = '', url: path = '', headers, socket } = incoming;
   try {

@@ -2,7 +2,7 @@ import { complaintsAbout, settleOptions } from '@sallyport/test-servers/written-
 import { optionsSchema, type WebhookOptions } from '../options.ts';
 import type { ReviewServer } from './server.ts';
 
-/** What the tokens of the tests begin with. */
+/** The prefix of the tokens of the tests. */
 export const prefix = 'tkt_';
 
 /** The options for a server of the tests, with a timeout that no answer takes. */
@@ -16,7 +16,7 @@ export function optionsFor({ url, authority }: Pick<ReviewServer, 'url' | 'autho
   };
 }
 
-/** The shortest options of a config file, with more of them. */
+/** The minimal options of a config file, with more of them. */
 export function writtenOptions(more: object = {}): object {
   return { url: 'https://webhook.example.com/authenticate', recognizes: { prefixes: [prefix] }, ...more };
 }

@@ -45,7 +45,7 @@ interface LoginKeys {
   readonly password?: string | undefined;
 }
 
-/** The same keys as a part of a `section`'s shape. */
+/** The part of a `section`'s shape that has these keys. */
 type ConnectionShape = TlsShape & {
   readonly [Key in Exclude<keyof ConnectionKeys, keyof TlsKeys>]-?: z.ZodType<ConnectionKeys[Key]>;
 };
@@ -74,9 +74,9 @@ const places = (description: string, port: number, example: string) =>
 export const serverUrl = (description: string): z.ZodType<ServerUrl | SocketUrl> =>
   value({ description, pattern: urlPattern }, parseUrl);
 
-/** The risk of clear text here. */
+/** How messages describe the risk of clear text. */
 export interface ClearTextTerms {
-  /** What others on the network can do: `anyone on the network can read …`. */
+  /** The actions of others on the network: `anyone on the network can read …`. */
   readonly risk: string;
   /** The condition under which that is acceptable: `anyone on the network may …`. */
   readonly consent: string;
@@ -112,7 +112,7 @@ export function connectionShape({ risk }: ClearTextTerms): ConnectionShape {
 /**
  * Checks the keys together.
  *
- * @param use `another`: a server beside them that uses the keys of TLS and `insecure`, so they have an effect. The caller
+ * @param use `another` is one more server that uses the keys of TLS and `insecure`, so they have an effect. The caller
  *   decides whether it may be reached in clear text
  * @returns undefined after a complaint
  */
@@ -147,7 +147,7 @@ export function settleLogin(
   return { ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
 }
 
-/** @param another a server that `insecure` is for, too @returns undefined after a complaint */
+/** @param another one more server to which `insecure` applies @returns undefined after a complaint */
 function settleServers(
   keys: ConnectionKeys,
   terms: ClearTextTerms,

@@ -6,7 +6,7 @@ import type { HostPort } from '../connection-options.ts';
 export interface ServerUrl {
   readonly secure: boolean;
   readonly address: HostPort;
-  /** Undefined: the URL has none. */
+  /** The number of the database. It is undefined if the URL has none. */
   readonly database?: number;
   readonly username?: string;
   readonly password?: string;

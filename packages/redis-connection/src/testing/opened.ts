@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { type RecordedLine, type RecordingContext, recordingContext } from '@sallyport/authenticator/conformance';
 import { countingMetrics } from '@sallyport/test-servers/counting-metrics';
 import type { RedisServer } from '@sallyport/test-servers/redis';
-import { type Connection, connect, RedisProblem, readValue, stringUpTo, type Wording } from '../index.ts';
+import { connect, type RedisConnection, RedisProblem, readValue, stringUpTo, type Wording } from '../index.ts';
 import { settled } from './written-options.ts';
 
 /** A signal that is never aborted. */
@@ -13,16 +13,16 @@ export const never: AbortSignal = new AbortController().signal;
 const text = stringUpTo(1024);
 
 export const wording: Wording = {
-  leastAcl: 'the one that is enough',
+  minimalAcl: 'the minimal ACL in its docs',
   wrongType: 'than was looked for',
   consequence: 'nothing can be read',
 };
 
 /** A connection with its log lines and metrics. */
 export interface Opened extends AsyncDisposable, Pick<RecordingContext, 'touch'> {
-  readonly connection: Connection;
+  readonly connection: RedisConnection;
   readonly lines: readonly RecordedLine[];
-  /** Metrics: `faults_total{kind=timeout}`. */
+  /** Metrics: `errors_total{kind=timeout}`. */
   readonly values: ReadonlyMap<string, number>;
   /** The text at a key, or null. @param timeout milliseconds, as for `run` */
   read(key: string, signal?: AbortSignal, timeout?: number): Promise<unknown>;

@@ -1,5 +1,5 @@
 import type { Authenticator } from '@sallyport/authenticator';
-import { type Connection, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { type RedisClient, type RedisConnection, RedisProblem } from '@sallyport/redis-connection';
 import type { CacheLifetimes, ReviewHistory } from '@sallyport/test-servers/cache-model';
 import type { LinkContext, Source } from '../../chain/chain.ts';
 import { withCheckedDecision } from '../../chain/decision.ts';
@@ -28,7 +28,7 @@ export interface ReplicaOptions {
   readonly ends: Map<string, number>;
   /** Milliseconds that its own clock is ahead. */
   readonly skew: number;
-  readonly connection: Connection;
+  readonly connection: RedisConnection;
   /** Calls of Redis that have no answer yet. */
   readonly inProgress: { count: number };
   /** By a letter each. The first seals. */
@@ -106,7 +106,7 @@ function openRedis(options: ReplicaOptions, keys: string, isAlone: () => boolean
 }
 
 /** The real connection, of which this replica can be cut off, and behind which Redis' clock is that of the model. */
-function connectionOf({ connection, now, ends, inProgress }: ReplicaOptions, isAlone: () => boolean): Connection {
+function connectionOf({ connection, now, ends, inProgress }: ReplicaOptions, isAlone: () => boolean): RedisConnection {
   return {
     ...connection,
     async run(work, signal, timeout) {

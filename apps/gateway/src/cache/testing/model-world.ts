@@ -1,5 +1,5 @@
 import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
-import type { Connection, RedisClient } from '@sallyport/redis-connection';
+import type { RedisClient, RedisConnection } from '@sallyport/redis-connection';
 import {
   type BackendState,
   type CacheModel,
@@ -41,7 +41,7 @@ export class ModelWorld {
   now: number = Date.UTC(2030, 0, 1);
   readonly model: CacheModel = createCacheModel(lifetimes);
   readonly members: readonly Member[];
-  readonly #connection: Connection;
+  readonly #connection: RedisConnection;
   readonly #ends = new Map<string, number>();
   readonly #inProgress = { count: 0 };
   readonly #listed: ListedEntry[] = [];
@@ -53,7 +53,7 @@ export class ModelWorld {
   #held: (() => void)[] = [];
   #wrong: unknown;
 
-  constructor(connection: Connection) {
+  constructor(connection: RedisConnection) {
     this.#connection = connection;
     this.members = skews.map((skew, index) => {
       const name = `replica-${index}`;
@@ -91,19 +91,19 @@ export class ModelWorld {
   /** @throws Error when the answer is wrong; while the backend is slow, `land` does */
   async review(index: number, token: string, audiences: readonly string[]): Promise<void> {
     const { replica, facts, name } = this.#member(index);
-    const isHeld = this.#isSlow;
+    const isDelayed = this.#isSlow;
     const knownAtFirst = new Set(facts.known);
     // Checked when it arrives, by the state of that moment.
     const review = replica.ask(token, audiences).then((answer) => {
       if (this.#member(index).replica !== replica) return;
-      const history = { token, audiences, began: this.now, ended: this.now, knownAtFirst, isHeld, answer };
+      const history = { token, audiences, began: this.now, ended: this.now, knownAtFirst, isDelayed, answer };
       try {
         this.model.check(history, facts);
       } catch (cause) {
         throw new Error(`${name}: ${cause}`, { cause });
       }
     });
-    if (!isHeld) return review;
+    if (!isDelayed) return review;
     this.#waiting.add(review);
     review
       .catch((error: unknown) => {

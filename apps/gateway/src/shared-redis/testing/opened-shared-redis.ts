@@ -1,5 +1,5 @@
 import { recordingContext } from '@sallyport/authenticator/conformance';
-import { type Connection, connect, type Servers } from '@sallyport/redis-connection';
+import { connect, type RedisConnection, type Servers } from '@sallyport/redis-connection';
 import type { RedisServer } from '@sallyport/test-servers/redis';
 import { createSharedRedis, type ProbedRedis, type RedisUse } from '../shared-redis.ts';
 
@@ -73,7 +73,7 @@ export async function openShared(redis: RedisServer, options: OpenedSharedOption
   };
 }
 
-const wording = { leastAcl: '', wrongType: '', consequence: '' };
+const wording = { minimalAcl: '', wrongType: '', consequence: '' };
 
 /** Keys made of letters: the same in every replica of a test. */
 export function secretsOf(letters: string): readonly Uint8Array[] {
@@ -88,7 +88,7 @@ function socketOf({ socket }: RedisServer): Servers {
   return { kind: 'socket', secure: false, database: 0, path: socket };
 }
 
-function countCalls(connection: Connection) {
+function countCalls(connection: RedisConnection) {
   const inProgress = new Set<Promise<unknown>>();
   const counted = {
     calls: 0,
@@ -103,7 +103,7 @@ function countCalls(connection: Connection) {
         running.then(end, end);
         return running;
       },
-    } satisfies Connection as Connection,
+    } satisfies RedisConnection as RedisConnection,
   };
   return counted;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeServer } from './judge-server.ts';
+import { lossRisks } from './loss-risks.ts';
 
 const good = {
   maxmemory_policy: 'noeviction',
@@ -41,5 +41,5 @@ test.each([
   ],
 ])('a server with %s', (_name, changed, problems) => {
   const info = Object.fromEntries(Object.entries({ ...good, ...changed }).filter(([, value]) => value !== undefined));
-  expect(judgeServer(info as Record<string, string>, 'tokens')).toEqual(problems);
+  expect(lossRisks(info as Record<string, string>, 'tokens')).toEqual(problems);
 });

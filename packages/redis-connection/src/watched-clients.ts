@@ -14,9 +14,9 @@ import {
 } from './problems.ts';
 
 /** A client with the state of its connection. */
-export interface Link {
+export interface WatchedClient {
   readonly client: RedisClient;
-  /** Undefined before the first attempt has ended. */
+  /** Whether the connection works. It is undefined before the first attempt has ended. */
   isUp: boolean | undefined;
   /** The problem of the last attempt to connect; undefined while the connection works. */
   problem: Problem | undefined;
@@ -30,11 +30,11 @@ export interface StateEvents {
   onDown(problem: Problem): void;
 }
 
-/** The clients of one connection: the current one, one that is tried as its replacement, and replaced ones. */
-export interface Links {
-  /** The link for new commands. `onUp` and `onDown` report this one only. */
-  readonly current: Link;
-  /** Replaces the current link by one with the current TLS settings, after its first attempt to connect. */
+/** The clients of one connection: the current one, a new one before it replaces that, and replaced ones. */
+export interface WatchedClients {
+  /** The client for new commands. `onUp` and `onDown` report this one only. */
+  readonly current: WatchedClient;
+  /** Replaces the current client by one with the current TLS settings, after its first attempt to connect. */
   renew(): Promise<void>;
   /** Closes all connections. */
   close(): void;
@@ -48,31 +48,31 @@ const maxFirstWait = 5_000;
  *
  * @param tls called for each new client; undefined: no TLS
  */
-export async function openLinks(
+export async function openClients(
   options: ConnectionOptions,
   tls: () => TlsSettings | undefined,
   terms: ProblemTerms,
   events: StateEvents,
   signal: AbortSignal,
-): Promise<Links> {
+): Promise<WatchedClients> {
   const { kind, secure } = options.servers;
   const isInClear = !secure && (kind === 'server' || kind === 'sentinel');
   const clients = new Set<RedisClient>();
   let isClosed = false;
   let renewals = 0;
 
-  function create(): Link {
+  function create(): WatchedClient {
     const client = createClient(options, tls());
     clients.add(client);
-    // ioredis ends a client forever when it hears of a failover during an attempt to connect.
+    // ioredis ends a client for good when it hears of a failover during an attempt to connect.
     client.on('end', () => reconnectLater(client, clients));
-    const link: Link = { client, isUp: undefined, problem: undefined };
-    watch(link, isInClear, terms, {
+    const watched: WatchedClient = { client, isUp: undefined, problem: undefined };
+    watch(watched, isInClear, terms, {
       onProblem: events.onProblem,
-      onUp: () => link === current && events.onUp(),
-      onDown: (problem) => link === current && !isClosed && events.onDown(problem),
+      onUp: () => watched === current && events.onUp(),
+      onDown: (problem) => watched === current && !isClosed && events.onDown(problem),
     });
-    return link;
+    return watched;
   }
   function drop(client: RedisClient): void {
     clients.delete(client);
@@ -121,13 +121,13 @@ function reconnectLater(client: RedisClient, clients: ReadonlySet<RedisClient>):
 }
 
 /** Listens to a client from the beginning: ioredis prints an error event without a listener to stderr. */
-function watch(link: Link, isInClear: boolean, terms: ProblemTerms, events: StateEvents): void {
-  const { client } = link;
+function watch(watched: WatchedClient, isInClear: boolean, terms: ProblemTerms, events: StateEvents): void {
+  const { client } = watched;
   /** The connection of this attempt is there, in clear, and has neither an answer nor a problem yet. */
   let isUnanswered = false;
   function note(problem: Problem): void {
     isUnanswered = false;
-    link.problem = problem;
+    watched.problem = problem;
     events.onProblem(problem);
   }
   function noteProblem(error: unknown): void {
@@ -135,15 +135,15 @@ function watch(link: Link, isInClear: boolean, terms: ProblemTerms, events: Stat
     note(isEnd ? closedUnanswered : problemOfAttempt(error, isInHandshake(client), terms));
   }
   function noteDown(): void {
-    if (link.isUp === false) return;
-    link.isUp = false;
-    events.onDown(link.problem ?? closed);
+    if (watched.isUp === false) return;
+    watched.isUp = false;
+    events.onDown(watched.problem ?? closed);
   }
   client.on('error', noteProblem);
   client.on('ready', () => {
     isUnanswered = false;
-    link.problem = undefined;
-    link.isUp = true;
+    watched.problem = undefined;
+    watched.isUp = true;
     events.onUp();
   });
   if (isInClear) {

@@ -1,16 +1,16 @@
 import type { ServerInfo } from '@sallyport/redis-connection';
 
 /**
- * Says why a server may lose what it holds, as far as INFO shows it. INFO does not show save points: whether a snapshot will
- * be made is known only after one was made.
+ * Says why a server may lose its data, as far as INFO shows it. INFO does not show save points: whether a snapshot will be
+ * made is known only after one was made.
  *
- * @param what it holds
+ * @param what the server stores
  */
-export function judgeServer(info: ServerInfo, what: 'tokens' | 'sessions'): readonly string[] {
-  return [judgePolicy(info, what), judgePersistence(info, what)].filter((problem) => problem !== undefined);
+export function lossRisks(info: ServerInfo, what: 'tokens' | 'sessions'): readonly string[] {
+  return [evictionRisk(info, what), persistenceRisk(info, what)].filter((problem) => problem !== undefined);
 }
 
-function judgePolicy({ maxmemory_policy: policy }: ServerInfo, what: string): string | undefined {
+function evictionRisk({ maxmemory_policy: policy }: ServerInfo, what: string): string | undefined {
   if (policy === 'noeviction') return undefined;
   return policy === undefined
     ? `INFO does not show maxmemory_policy, so it is unknown whether it drops ${what} when its memory is full`
@@ -19,11 +19,11 @@ function judgePolicy({ maxmemory_policy: policy }: ServerInfo, what: string): st
 
 const fix = 'set appendonly yes (docs/redis.md)';
 
-function judgePersistence(info: ServerInfo, what: string): string | undefined {
+function persistenceRisk(info: ServerInfo, what: string): string | undefined {
   const { aof_enabled: aof, rdb_last_bgsave_time_sec: lastSnapshot, rdb_last_save_time: at } = info;
   if (aof === '1') return undefined;
   if (aof === undefined) return `INFO does not show aof_enabled, so it is unknown whether a restart loses ${what}`;
-  // It is -1 until a snapshot was made, and rdb_last_save_time is the time of the start until then.
+  // rdb_last_bgsave_time_sec is -1 until a snapshot was made, and rdb_last_save_time is the time of the start until then.
   if (lastSnapshot === '-1') {
     return `it has no append-only file, and has made no snapshot since it started: without save points, a restart loses all ${what}: ${fix}`;
   }

@@ -27,12 +27,12 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
   const grant = (list: string) =>
     redis
       .client()
-      .call('ACL', 'SETUSER', 'least', 'reset', 'on', `>${password}`, ...(list.match(/\(.*?\)|\S+/g) ?? []));
+      .call('ACL', 'SETUSER', 'minimal', 'reset', 'on', `>${password}`, ...(list.match(/\(.*?\)|\S+/g) ?? []));
   const denied = () => redis.client().call('ACL', 'LOG');
 
   describe.each(names)('with records as %s', (layout) => {
     const lists = accessLists[layout];
-    const written = (changed: object = {}) => ({ url: redis.url, username: 'least', password, layout, ...changed });
+    const written = (changed: object = {}) => ({ url: redis.url, username: 'minimal', password, layout, ...changed });
     const put = (record: Record<string, unknown>) => storeToken(redis.client(), layout, record);
 
     test('the gateway needs only the rights of its list, and tries no other command', async () => {
@@ -76,14 +76,14 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
       expect(await started.ask(token)).toEqual({ kind: 'authenticated', user });
       await waitFor(async () => (await redis.client().exists(`${keyOf(token)}:last-use`)) === 1, 'a note');
       expect(await denied()).toEqual([]);
-      const tries = [
+      const writes = [
         ['SET', keyOf(token), '{}'],
         ['HSET', keyOf(token), 'a', 'b'],
         ['DEL', keyOf(token)],
         ['EVAL', '', '0'],
       ];
-      for (const command of [...tries, ['DEL', `${keyOf(token)}:last-use`], ['GET', 'a'], ['CONFIG', 'GET', '*']]) {
-        expect(String(await redis.client().call('ACL', 'DRYRUN', 'least', ...command))).toMatch(/permission/);
+      for (const command of [...writes, ['DEL', `${keyOf(token)}:last-use`], ['GET', 'a'], ['CONFIG', 'GET', '*']]) {
+        expect(String(await redis.client().call('ACL', 'DRYRUN', 'minimal', ...command))).toMatch(/permission/);
       }
     });
 
@@ -126,7 +126,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('on %s', (program) => 
         const count = await redis.client().dbsize();
         expect([work, (await errorOf(run())).message]).toEqual([
           work,
-          `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL with the least one in ` +
+          `${redis.url}: the user may not do this (${missing.toUpperCase()}): compare its ACL with the minimal ACL in ` +
             'docs/redis.md; options.admin may name another user for this command',
         ]);
         expect(await redis.client().dbsize()).toBe(count);
