@@ -60,7 +60,6 @@ const composed: Readonly<Record<string, string>> = {
   'no token of user … was issued by …': '… was issued by authenticator …',
   'account state: locked': 'account state: …, by the attribute …',
   'account in corp: locked': 'account in …: …',
-  'the password was not sent: it was refused 3 min ago': 'the password was not sent: it was refused',
   'this machine is short of file descriptors': 'this machine is short of …',
 };
 

@@ -71,6 +71,26 @@ export function parseDuration(input: unknown): Parsed<number> {
 }
 
 /**
+ * Words a duration for messages, as {@link parseDuration} reads it: `300ms`, `12s`. From 2 minutes on it is rounded to the
+ * smaller one of two units: `2m30s`, `3h5m`, `2d12h`, or `4m` where nothing is left over.
+ */
+export function durationText(milliseconds: number): string {
+  const inUnits = (unit: string, per: number, small: string) => {
+    const total = Math.round((milliseconds * per) / (millisecondsPer[unit] ?? Number.NaN));
+    return `${Math.floor(total / per)}${unit}${total % per === 0 ? '' : `${total % per}${small}`}`;
+  };
+  if (milliseconds >= 172_800_000) return inUnits('d', 24, 'h');
+  if (milliseconds >= 7_200_000) return inUnits('h', 60, 'm');
+  if (milliseconds >= 120_000) return inUnits('m', 60, 's');
+  return milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${Math.round(milliseconds)}ms`;
+}
+
+/** Words how long ago something was, in whole seconds. */
+export function ageText(milliseconds: number): string {
+  return milliseconds < 1000 ? 'just now' : `${durationText(Math.round(milliseconds / 1000) * 1000)} ago`;
+}
+
+/**
  * A size in bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
  */
 export function parseSize(input: unknown): Parsed<number> {
