@@ -1,6 +1,6 @@
 import { request } from 'node:https';
 import { AuthenticatorError, type AuthenticatorErrorCode, type Logger } from '@sallyport/authenticator';
-import { AnswerTooBig, exchange, explainExchange, parseJson } from '@sallyport/plugin-options';
+import { AnswerTooBig, callHttp, explainHttpError, parseJson } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import type { KeyLimits } from './options.ts';
@@ -190,10 +190,10 @@ async function fetchDocument(url: string, { ca, limits }: FetchedKeysOptions, si
   const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
   // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
   const call = request(url, { agent: false, headers, signal, rejectUnauthorized: true, ca: ca() });
-  const { status, body } = await exchange(call, { wanted: [200], maxSize }).catch((error: Error) => {
+  const { status, body } = await callHttp(call, { statuses: [200], maxSize }).catch((error: Error) => {
     if (error instanceof AnswerTooBig) throw fail(`is bigger than jwks.maxSize (${maxSize} bytes)`);
     if (signal.aborted) throw fail('no answer in time (jwks.timeout)');
-    throw fail(explainExchange(error, new URL(url).hostname).replaceAll('caFile', 'certificateAuthorityFile'));
+    throw fail(explainHttpError(error, new URL(url).hostname).replaceAll('caFile', 'certificateAuthorityFile'));
   });
   if (status >= 300 && status < 400) throw fail('answers with a redirect, which is not followed');
   if (status !== 200) throw fail(`answers ${status}`);

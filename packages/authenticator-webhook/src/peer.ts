@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { AuthenticatorError, type AuthenticatorErrorCode } from '@sallyport/authenticator';
-import { AnswerTooBig, exchange, explainExchange, type HttpAnswer, type TlsSettings } from '@sallyport/plugin-options';
+import { AnswerTooBig, callHttp, explainHttpError, type HttpAnswer, type TlsSettings } from '@sallyport/plugin-options';
 import type { WebhookOptions } from './options.ts';
 
 interface PeerOptions extends Pick<WebhookOptions, 'url' | 'timeout' | 'maxResponseSize' | 'maxConnections'> {
@@ -26,10 +26,10 @@ export function createPeer(options: PeerOptions) {
   const send = url.protocol === 'https:' ? https.request : http.request;
   let agent: http.Agent | undefined;
 
-  function exchangeOnce(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) {
+  function askOnce(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) {
     agent ??= createAgent(options);
     const call = send(url, { method: 'POST', agent, headers: headersOf(review, headers), signal });
-    const answer = exchange(call, { wanted: [200, 201], maxSize }, review);
+    const answer = callHttp(call, { statuses: [200, 201], maxSize }, review);
     return { call, answer };
   }
 
@@ -43,14 +43,14 @@ export function createPeer(options: PeerOptions) {
       signal.throwIfAborted();
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
       try {
-        const { call, answer } = exchangeOnce(review, headers, bounded);
+        const { call, answer } = askOnce(review, headers, bounded);
         return await answer.catch(async (error) => {
           if (!isStale(call, error) || bounded.aborted) throw error;
           // The peer closed the connection while it was idle: so are the others, perhaps. A review changes nothing, so it
           // may be sent again.
           options.onRepeat();
           closeIdle(agent);
-          return await exchangeOnce(review, headers, bounded).answer;
+          return await askOnce(review, headers, bounded).answer;
         });
       } catch (error) {
         throw explain(error, options, signal, bounded);
@@ -115,5 +115,5 @@ function explain(error: unknown, options: PeerOptions, signal: AbortSignal, boun
   }
   if (signal.aborted) return because('the review ended before its answer');
   if (bounded.aborted) return because(`no answer within ${timeout} ms (timeout)`);
-  return because(explainExchange(error as Error, tls().serverName ?? url.hostname));
+  return because(explainHttpError(error as Error, tls().serverName ?? url.hostname));
 }

@@ -1,5 +1,12 @@
 export { bounded, pause, type WaitBounds, within } from './deadlines.ts';
-export { AnswerTooBig, exchange, explainExchange, type HttpAnswer, parseJson, type Reading } from './exchange.ts';
+export {
+  type AnswerOptions,
+  AnswerTooBig,
+  callHttp,
+  explainHttpError,
+  type HttpAnswer,
+  parseJson,
+} from './exchange.ts';
 export {
   ageText,
   durationText,
