@@ -141,7 +141,7 @@ const issuer = section(
 const limits = section(
   {
     refresh: duration('How often the keys are read.', { min: '10s', max: '24h' }).prefault('10m'),
-    cooldown: duration('The shortest time between two attempts, also after a failed one.', {
+    cooldown: duration('The minimum time between two attempts, even after a failed one.', {
       min: '1s',
       max: '1h',
     }).prefault('30s'),
@@ -198,7 +198,7 @@ const entry = section(
     clockTolerance: duration('How far the clock of the issuer may be from ours.', { min: '0', max: '2m' }).prefault(
       '30s',
     ),
-    maxTokenAge: duration('The longest time since a token was issued (`iat`, which it needs then).', {
+    maxTokenAge: duration('The maximum time since a token was issued (`iat`, which it needs then).', {
       max: '7d',
     }).optional(),
     credentialId: flag(
