@@ -26,7 +26,7 @@ export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(clean) ? clean : `'${clean.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Columns with two spaces between them. */
+/** Writes columns with two spaces between them. */
 export function table(rows: readonly (readonly string[])[]): string {
   const width = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(width(column))).join('  '));

@@ -7,7 +7,7 @@ import type { Target } from '../target.ts';
 import { localTime, printable, table } from '../text.ts';
 import { targetOfUser } from '../user-target.ts';
 
-/** Shows who the server says that the user is. */
+/** Shows the name and the groups of the user, as the server knows them. */
 export async function whoami(words: readonly string[]): Promise<void> {
   const { isJson, target, session, answer } = await askWithSession(words, (server, token) => readState(server, token));
   const { user, groups, expiresAt } = answer;
