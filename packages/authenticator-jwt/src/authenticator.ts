@@ -97,7 +97,12 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
   };
 }
 
-/** Makes a refusal. @param claims are left out where the signature is not known to be good: anyone may have written the name */
+/**
+ * Makes a refusal.
+ *
+ * @param claims are left out where the signature is not known to be good: anyone may have written
+ *   the name
+ */
 function refused(reason: RejectionReason, claims: Claims | undefined, { mappings }: IssuerOptions): Decision {
   const subject = claims && usernameOf(claims, mappings);
   // A name that no audit record takes must not turn the refusal into an error.
@@ -182,7 +187,12 @@ function naming(file: string, load: (content: Buffer) => void): (content: Buffer
   };
 }
 
-/** Checks all issuers. @throws AuthenticatorError with the problems of all, so that an operator need not find them one by one */
+/**
+ * Checks all issuers.
+ *
+ * @throws AuthenticatorError with the problems of all, so that an operator need not find them one
+ *   by one
+ */
 async function checkIssuers(issuers: readonly Issuer[], context: PluginContext, signal: AbortSignal): Promise<void> {
   const checked = await Promise.allSettled(issuers.map((issuer) => checkIssuer(issuer, context, signal)));
   const problems = checked.flatMap((one) => (one.status === 'rejected' ? [String(one.reason?.message)] : []));

@@ -5,12 +5,18 @@ import type { IssuerOptions } from './options.ts';
 /** Claims are the payload of a token: whatever its issuer wrote. */
 export type Claims = UnverifiedJwt['claims'];
 
-/** A problem says why a token is refused. It names what the config and the claims of the token are called, and quotes no value. */
+/**
+ * A problem says why a token is refused. It names what the config and the claims of the token are
+ * called, and quotes no value.
+ */
 export interface TokenProblem {
   readonly problem: string;
 }
 
-/** The key is `CredentialIDKey` of kubernetes/apiserver pkg/authentication/user/user.go; `CredentialIDForJTI` in pkg/authentication/serviceaccount makes its value. */
+/**
+ * The key is `CredentialIDKey` of kubernetes/apiserver pkg/authentication/user/user.go;
+ * `CredentialIDForJTI` in pkg/authentication/serviceaccount makes its value.
+ */
 const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 /**

@@ -71,7 +71,7 @@ test('the keys are read once for all who ask at the start', async () => {
   expect([reads(), reported.keys, reported.failures]).toEqual([1, [1], 0]);
 });
 
-test('a new key is found at once, and made-up key ids make one attempt in a cool-down', async () => {
+test('a new key is found immediately, and invented key ids make one attempt in a cool-down', async () => {
   const { keys, clock } = openKeys();
   await keys.current(signal);
   provider.rotate([await newKey('second'), first]);

@@ -7,7 +7,10 @@ import type { KeyLimits } from './options.ts';
 
 /** A key set has the keys of one issuer. */
 export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'inForce' | 'current' | 'newer' | 'close'> & {
-  /** Reads the keys and the discovery document. It returns undefined for keys in a file, which have no such document. */
+  /**
+   * Reads the keys and the discovery document. It returns undefined for keys in a file, which have
+   * no such document.
+   */
   read(
     signal: AbortSignal,
   ): Promise<{ readonly algorithms: readonly string[] | undefined; readonly isPrivate: boolean } | undefined>;
@@ -21,7 +24,10 @@ export interface KeyObserver {
 
 interface FetchedKeysOptions {
   readonly issuer: string;
-  /** Whether the authenticator has no other issuer. Then an outage of this one is an outage of all, and may open the circuit. */
+  /**
+   * Whether the authenticator has no other issuer. Then an outage of this one is an outage of all,
+   * and may open the circuit.
+   */
   readonly isOnly: boolean;
   readonly discoveryUrl: string;
   readonly limits: KeyLimits;
@@ -41,7 +47,10 @@ const discoverySchema = z.object({
 
 const jwksSchema = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
 
-/** These are the members of a public key (RFC 7517, 7518 section 6, 8037). All others are dropped, even a private part. */
+/**
+ * These are the members of a public key (RFC 7517, 7518 section 6, 8037). All others are dropped,
+ * even a private part.
+ */
 const publicMembers = ['kty', 'use', 'key_ops', 'alg', 'kid', 'crv', 'x', 'y', 'n', 'e'] as const;
 
 /**
@@ -58,7 +67,10 @@ export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
     .map((key) => Object.fromEntries(publicMembers.flatMap((name) => (name in key ? [[name, key[name]]] : []))) as JWK);
 }
 
-/** Whether a key set has what only its owner may know: the private part of a key, or a symmetric key (RFC 7518 section 6). */
+/**
+ * Whether a key set has what only its owner may know: the private part of a key, or a symmetric key
+ * (RFC 7518 section 6).
+ */
 export function hasPrivateKey(document: unknown): boolean {
   const { data } = jwksSchema.safeParse(document);
   return data?.keys.some((key) => 'd' in key || 'k' in key) === true;
@@ -111,7 +123,10 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
       if (state.failure !== undefined) throw unchecked('failed');
       return state.keys === before ? undefined : state.keys?.find;
     },
-    /** Reads the discovery document and the keys now, for `check`. An issuer without an answer must not use up the time of all. */
+    /**
+     * Reads the discovery document and the keys now, for `check`. An issuer without an answer must
+     * not use up the time of all.
+     */
     read: (signal: AbortSignal) => readIssuer(options, AbortSignal.any([signal, AbortSignal.timeout(limits.timeout)])),
     close,
   };
@@ -202,7 +217,12 @@ async function fetchDocument(url: string, { ca, limits }: FetchedKeysOptions, si
   return document;
 }
 
-/** Reads a discovery document. @throws AuthenticatorError when it is not that of the issuer (OpenID Connect Discovery 1.0 section 4.3) */
+/**
+ * Reads a discovery document.
+ *
+ * @throws AuthenticatorError when it is not that of the issuer (OpenID Connect Discovery 1.0
+ *   section 4.3)
+ */
 function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeysOptions) {
   const fail = (why: string) => new AuthenticatorError('unavailable', `${discoveryUrl}: ${why}`);
   const { success, data } = discoverySchema.safeParse(document);

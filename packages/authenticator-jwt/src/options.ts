@@ -13,13 +13,19 @@ import {
 } from '@sallyport/plugin-options';
 import { z } from 'zod';
 
-/** All of these sign with a private key: with a symmetric one, whoever can check a token could make one. RFC 7518 section 3.1, RFC 9864. */
+/**
+ * All of these sign with a private key: with a symmetric one, whoever can check a token could make
+ * one. RFC 7518 section 3.1, RFC 9864.
+ */
 const algorithms = [
   ...['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
   ...['EdDSA', 'Ed25519'],
 ] as const;
 
-/** kube-apiserver accepts these: `AllowedSigningAlgs` in kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc.go. */
+/**
+ * kube-apiserver accepts these: `AllowedSigningAlgs` in kubernetes/apiserver
+ * plugin/pkg/authenticator/token/oidc/oidc.go.
+ */
 const kubernetesAlgorithms = algorithms.filter((one) => one !== 'EdDSA' && one !== 'Ed25519');
 
 export type JwtOptions = z.output<typeof optionsSchema>;
@@ -32,7 +38,10 @@ export type KeyLimits = z.output<typeof limits>;
 
 const example = 'https://idp.example.com';
 
-/** Reads a URL by the rules of `validateURL` in kubernetes/apiserver pkg/apis/apiserver/validation/validation.go. Nothing is normalized. */
+/**
+ * Reads a URL by the rules of `validateURL` in kubernetes/apiserver
+ * pkg/apis/apiserver/validation/validation.go. Nothing is normalized.
+ */
 function httpsUrl(description: string): z.ZodType<string> {
   return value({ description, pattern: '^https://' }, (input): Parsed<string> => {
     const parsed = parseText(input, example);
@@ -224,7 +233,10 @@ const entry = section(
   },
 );
 
-/** Checks the `options` of an authenticator. The names are those of kube-apiserver's AuthenticationConfiguration, `jwt`. */
+/**
+ * Checks the `options` of an authenticator. The names are those of kube-apiserver's
+ * AuthenticationConfiguration, `jwt`.
+ */
 export const optionsSchema = section(
   {
     issuers: z

@@ -5,7 +5,10 @@ import type { Claims, TokenProblem } from './claims.ts';
 import type { KeySet } from './key-set.ts';
 import type { IssuerOptions } from './options.ts';
 
-/** A refusal of a token. Its problem quotes nothing of the token but its times, and its audiences if the signature is good. */
+/**
+ * A refusal of a token. Its problem quotes nothing of the token but its times, and its audiences if
+ * the signature is good.
+ */
 export interface Refusal extends TokenProblem {
   readonly reason: RejectionReason;
   /** The claims are left out where it is not known whether the issuer has signed the token. */
@@ -45,7 +48,11 @@ export async function verify(
     : found;
 }
 
-/** Reads the claims of a token that is refused in any case, without a request to the issuer. @returns undefined unless a key in force has signed it */
+/**
+ * Reads the claims of a token that is refused in any case, without a request to the issuer.
+ *
+ * @returns undefined unless a key in force has signed it
+ */
 async function claimsIfSigned(token: string, issuer: IssuerOptions, keys: KeySet, at: number) {
   const inForce = keys.inForce();
   const verified = inForce && (await verifyWith(inForce, token, issuer, at).catch(() => 'unknown key' as const));
@@ -113,7 +120,12 @@ const expiredAt = (exp: number, at: number, claims: Claims | undefined): Refusal
   ...(claims && { claims }),
 });
 
-/** Makes a refusal of an error of jose. @param at milliseconds since 1970. @throws AuthenticatorError for an error that says nothing of the token: a key that can't be used */
+/**
+ * Makes a refusal of an error of jose.
+ *
+ * @param at milliseconds since 1970.
+ * @throws AuthenticatorError for an error that says nothing of the token: a key that can't be used
+ */
 function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
   // jose checks the signature before it reads any claim, so `payload` is what the issuer has signed.
   if (error instanceof errors.JWTExpired) {
@@ -143,7 +155,12 @@ function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
   throw new AuthenticatorError('failed', problem, { cause: error });
 }
 
-/** Words a time of a token: `3m ago, at 2030-01-01T00:00:00Z; the clock here says 2030-01-01T00:03:00Z`. @param time seconds since 1970 */
+/**
+ * Words a time of a token, next to the clock:
+ * `3m ago, at 2030-01-01T00:00:00Z; the clock here says 2030-01-01T00:03:00Z`.
+ *
+ * @param time seconds since 1970
+ */
 function differenceText(time: number, at: number): string {
   const span = durationText(Math.round(Math.abs(at / 1000 - time)) * 1000);
   const when = time * 1000 <= at ? `${span} ago` : `in ${span}`;
@@ -159,7 +176,11 @@ function timeText(milliseconds: number): string {
 /** A message lists at most this many audiences, and this many characters of each. */
 const [maxAudiences, maxAudienceLength] = [20, 256];
 
-/** Lists the audiences of a token and of the config. @returns undefined for an `aud` that is not a text or a list of texts */
+/**
+ * Lists the audiences of a token and of the config.
+ *
+ * @returns undefined for an `aud` that is not a text or a list of texts
+ */
 function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | undefined {
   const own = [aud].flat();
   if (own.length === 0 || !own.every((one) => typeof one === 'string')) return undefined;

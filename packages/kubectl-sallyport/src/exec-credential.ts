@@ -4,7 +4,10 @@ import { isObject, parseObject } from './text.ts';
 /** All versions have the fields that are used here. */
 const versions = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'] as const;
 
-/** kubectl hands this over as `spec.cluster.config`. It is the extension of the cluster in the kubeconfig, as `init` writes it. */
+/**
+ * kubectl hands this over as `spec.cluster.config`. It is the extension of the cluster in the
+ * kubeconfig, as `init` writes it.
+ */
 export interface ClusterConfig {
   /** The URL of the login server. */
   readonly login: string;

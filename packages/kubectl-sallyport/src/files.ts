@@ -23,7 +23,10 @@ export function createFile(file: string, text: string): boolean {
   }
 }
 
-/** Replaces a file, so that others read the old one or the new one. Only this user may read it, unless `mode` says otherwise. */
+/**
+ * Replaces a file, so that others read the old one or the new one. Only this user may read it,
+ * unless `mode` says otherwise.
+ */
 export function replaceFile(file: string, text: string, mode = 0o600): void {
   const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;
   try {

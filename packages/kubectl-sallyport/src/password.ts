@@ -10,7 +10,11 @@ import { printable } from './text.ts';
 
 export type PasswordSource = NonNullable<ReturnType<typeof passwordSource>>;
 
-/** Finds where names and passwords come from. @param mayAsk is false when standard input is not the user's terminal, or is for another program */
+/**
+ * Finds where names and passwords come from.
+ *
+ * @param mayAsk is false when standard input is not the user's terminal, or is for another program
+ */
 export function passwordSource(given: string | undefined, mayAsk: boolean, fromStdin = false) {
   const file = process.env.SALLYPORT_PASSWORD_FILE;
   const isPrompt = !fromStdin && !file;

@@ -9,7 +9,10 @@ import { loginCommand } from './user-target.ts';
 /** A session is renewed this many milliseconds before its end: a request that is on its way must not come too late. */
 export const margin = 30_000;
 
-/** kubectl runs the plugin again after a 401, and does not say why: the token may be the reason if it was used in this time. */
+/**
+ * kubectl runs the plugin again after a 401, and does not say why: the token may be the reason if
+ * it was used in this time.
+ */
 const suspicious = 10_000;
 
 /** A session that was not used for this time may have ended, idle or revoked: kubectl's first request would fail. */
@@ -71,7 +74,11 @@ export async function newSession(target: Target, store: Store, source: PasswordS
   throw new Failure(`${url}: wrong name or password, or this user may not log in to cluster ${cluster}`);
 }
 
-/** Makes the failure of a command that needs a login. @param why such as `there is no terminal to ask for a password` */
+/**
+ * Makes the failure of a command that needs a login.
+ *
+ * @param why such as `there is no terminal to ask for a password`
+ */
 export async function notLoggedIn(target: Target, why?: string): Promise<Failure> {
   const reason = why === undefined ? '' : `, and ${why}`;
   const login = await loginCommand(target);

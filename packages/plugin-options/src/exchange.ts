@@ -16,7 +16,10 @@ export class AnswerTooBig extends Error {
 
 /** These options say how an answer is read. */
 export interface AnswerOptions {
-  /** The statuses whose body is returned. Other bodies are read and dropped, so that the connection can be used again. */
+  /**
+   * The statuses whose body is returned. Other bodies are read and dropped, so that the connection
+   * can be used again.
+   */
   readonly statuses: readonly number[];
   /** Bytes of a body. A bigger answer ends the connection while it is read. */
   readonly maxSize: number;

@@ -29,7 +29,10 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** Whether traffic to a host never leaves this machine: 127.0.0.0/8, ::1 (even the IPv4 ones written as IPv6) and `localhost`. */
+/**
+ * Whether traffic to a host never leaves this machine: 127.0.0.0/8, ::1 (even the IPv4 ones written
+ * as IPv6) and `localhost`.
+ */
 export function isLoopback(host: string): boolean {
   if (host.toLowerCase() === 'localhost') return true;
   // Node's first test for IPv6 costs 10 ms. This one makes none for an IPv4 address.
@@ -51,7 +54,10 @@ const bytesPer: Units = { B: 1, KiB: Ki, Ki, MiB: Mi, Mi, GiB: Gi, Gi };
 
 const number = String.raw`\d+(?:\.\d+)?`;
 
-/** The JSON Schema `pattern` of Go's durations (`1h30m`, `1.5s`) down to milliseconds, and of days. `0` needs no unit. */
+/**
+ * The JSON Schema `pattern` of Go's durations (`1h30m`, `1.5s`) down to milliseconds, and of days.
+ * `0` needs no unit.
+ */
 export const durationPattern: string = `^(?:0|(?=\\d)(?:${number}d)?(?:${number}h)?(?:${number}m)?(?:${number}s)?(?:${number}ms)?)$`;
 
 /** The JSON Schema `pattern` of bytes, or powers of 1024 with or without Kubernetes' short spelling. */

@@ -14,7 +14,10 @@ export interface TlsPeer {
   readonly noTls: string;
 }
 
-/** The code of an error has an explanation: the first match counts. Codes that begin with ERR_SSL are the texts of OpenSSL. */
+/**
+ * The code of an error has an explanation: the first match counts. Codes that begin with ERR_SSL
+ * are the texts of OpenSSL.
+ */
 const explanations: readonly (readonly [RegExp, string | ((peer: TlsPeer, error: TlsError) => string)])[] = [
   [
     /^ERR_TLS_CERT_ALTNAME_INVALID$/,
@@ -64,7 +67,10 @@ export function isTlsError(error: NodeJS.ErrnoException): boolean {
   return /^ERR_SSL_/.test(codeOf(error));
 }
 
-/** A request that is written before the handshake has ended fails with EPROTO, and the reason of OpenSSL in its message. */
+/**
+ * A request that is written before the handshake has ended fails with EPROTO, and the reason of
+ * OpenSSL in its message.
+ */
 function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
   const [, reason] = (code === 'EPROTO' && /:SSL routines:[^:]*:([^:]+):/.exec(message)) || [];
   return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;

@@ -17,7 +17,12 @@ export type TlsKeys = { readonly [Key in keyof TlsOptions]?: TlsOptions[Key] | u
 /** The same keys are a part of a `section`'s shape. This is a type, since zod takes no interface for a shape. */
 export type TlsShape = { readonly [Key in keyof TlsOptions]-?: z.ZodType<TlsKeys[Key]> };
 
-/** Makes the TLS keys of a schema. @param word names the backend in examples: `ldap` makes them `tls/ldap-ca.crt` and `ldap.example.com` */
+/**
+ * Makes the TLS keys of a schema.
+ *
+ * @param word names the backend in examples: `ldap` makes them `tls/ldap-ca.crt` and
+ *   `ldap.example.com`
+ */
 export function tlsShape(word: string): TlsShape {
   const name = `${word}.example.com`;
   return {

@@ -5,7 +5,10 @@ export interface UnverifiedJwt {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** A signed JWT has three parts of base64url (RFC 7515 section 7.1). The first is a JOSE header in JSON, which begins with `{"`. */
+/**
+ * A signed JWT has three parts of base64url (RFC 7515 section 7.1). The first is a JOSE header in
+ * JSON, which begins with `{"`.
+ */
 const compact = /^eyJ[\w-]+\.([\w-]+)\.([\w-]+)$/;
 
 /**

@@ -18,7 +18,10 @@ export function value<Value>(described: object, parse: (input: unknown) => Parse
     .meta({ type: 'string', ...described });
 }
 
-/** Makes one text or a list of at most `max`, each read by `parse`. A problem of one entry has its index in the path. */
+/**
+ * Makes one text or a list of at most `max`, each read by `parse`. A problem of one entry has its
+ * index in the path.
+ */
 export function oneOrMore<Value>(
   { description, items }: { readonly description: string; readonly items?: object },
   max: number,

@@ -3,7 +3,10 @@ import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 import { reasonOf } from '../failure.ts';
 
-/** Finds where sessions are cached: next to what kubectl caches if KUBECACHEDIR says where, else where the system has its caches. */
+/**
+ * Finds where sessions are cached: next to what kubectl caches if KUBECACHEDIR says where, else
+ * where the system has its caches.
+ */
 export function cacheFolder(
   platform: NodeJS.Platform = process.platform,
   env: Readonly<Record<string, string | undefined>> = process.env,

@@ -12,7 +12,10 @@ const defaults = {
   renewInterval: 2_000,
   /** A process that waits looks at the lock this often. */
   pollInterval: 100,
-  /** An owner that has not renewed its lock in this many looks is gone. No clocks are compared, and a machine that slept loses no lock. */
+  /**
+   * An owner that has not renewed its lock in this many looks is gone. No clocks are compared, and
+   * a machine that slept loses no lock.
+   */
   maxPolls: 100,
 };
 
@@ -51,7 +54,10 @@ export async function acquireLock(file: string, onWait: () => void = () => {}, o
   return keepLock(file, content, waited, options.renewInterval);
 }
 
-/** Says whether the owner was a process of this machine that has ended. An owner on another machine is gone when it renews nothing. */
+/**
+ * Says whether the owner was a process of this machine that has ended. An owner on another machine
+ * is gone when it renews nothing.
+ */
 function isGone(content: string): boolean {
   // Text that is not JSON is not written completely yet, or never will be: then it is not renewed.
   const owner = parseObject(content);

@@ -46,7 +46,10 @@ export function readSession(file: string, target: Target, warn: (why: string) =>
   return;
 }
 
-/** Reads the sessions of a login server in the cache folder, the one that was used last first. A file that can't be used is left out. */
+/**
+ * Reads the sessions of a login server in the cache folder, the one that was used last first. A
+ * file that can't be used is left out.
+ */
 export function readSessions(folder: string, url: string) {
   const found: { readonly file: string; readonly session: Session; readonly usedAt: number }[] = [];
   quietly(() => {

@@ -10,7 +10,10 @@ import { noteUse, readSession, readSessions, type Session, writeSession } from '
 
 export type Store = ReturnType<typeof openStore>;
 
-/** Opens what is cached for one target. If nothing can be cached, each command needs a login: the user is warned, and it is not an error. */
+/**
+ * Opens what is cached for one target. If nothing can be cached, each command needs a login: the
+ * user is warned, and it is not an error.
+ */
 export function openStore(target: Target) {
   const folder = cacheFolder();
   const name = join(folder, cacheName(target));

@@ -98,7 +98,11 @@ function unconfirmedText({ user, expiresAt }: Session): string {
   );
 }
 
-/** Says that the session stays here, since it may go on at the server. @returns nothing when it has expired: there is nothing to end */
+/**
+ * Says that the session stays here, since it may go on at the server.
+ *
+ * @returns nothing when it has expired: there is nothing to end
+ */
 function explain(error: unknown, { user, expiresAt }: Session): undefined {
   if (!(error instanceof Failure)) throw error;
   if (expiresAt <= Date.now()) return;

@@ -17,7 +17,7 @@ const added: NewContext = {
   words: [],
 };
 
-/** As kubectl reads it, which also says when something in it is wrong. */
+/** Reads it with kubectl, which also says when something in it is wrong. */
 async function view(paths: readonly string[]) {
   const env = { ...process.env, KUBECONFIG: paths.join(delimiter) };
   const { stdout } = await promisify(execFile)('kubectl', ['config', 'view', '--raw', '-o', 'json'], { env });

@@ -10,7 +10,10 @@ export interface NewContext extends ClusterConfig {
   /** The login server says where the cluster is. */
   readonly data: object;
   readonly username: string | undefined;
-  /** The arguments say which cluster it is, for clients that do not hand over its data. They are empty for kubectl, which does. */
+  /**
+   * The arguments say which cluster it is, for clients that do not hand over its data. They are
+   * empty for kubectl, which does.
+   */
   readonly words: readonly string[];
 }
 

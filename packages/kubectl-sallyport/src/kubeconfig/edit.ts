@@ -20,7 +20,11 @@ export interface Entry {
   readonly value: object;
 }
 
-/** Edits a file of the kubeconfig, but not while kubectl does. @throws Failure when it can't be done; then the file is as it was */
+/**
+ * Edits a file of the kubeconfig, but not while kubectl does.
+ *
+ * @throws Failure when it can't be done; then the file is as it was
+ */
 export function editFile(path: string, edits: Edits): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -49,7 +53,11 @@ function lock(path: string): Disposable {
   return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
 }
 
-/** Replaces entries with these names; others and comments stay. @throws Failure instead of returning a text that has lost something */
+/**
+ * Replaces entries with these names; others and comments stay.
+ *
+ * @throws Failure instead of returning a text that has lost something
+ */
 export function withEdits({ document, path }: KubeconfigFile, edits: Edits): string {
   const before: unknown = document.toJS();
   const expected = expectedContent(isObject(before) ? before : {}, edits);
@@ -64,7 +72,10 @@ export function withEdits({ document, path }: KubeconfigFile, edits: Edits): str
 
 const header = { apiVersion: 'v1', kind: 'Config' };
 
-/** Makes the same content as `write`, but from plain objects and with none of its code, so that a loss there is detected. */
+/**
+ * Makes the same content as `write`, but from plain objects and with none of its code, so that a
+ * loss there is detected.
+ */
 function expectedContent(before: object, { entries, currentContext }: Edits): object {
   const content: Record<string, unknown> = { ...header, ...before };
   for (const { kind, name, value } of entries) {
@@ -108,7 +119,10 @@ function setEntry(document: Document, { kind, name, value }: Entry): void {
   else list.set(index, entry);
 }
 
-/** Makes a node of texts, as `parseKubeconfig` reads them. A reader of YAML 1.1, such as kubectl, takes a plain `on` or `1e3` for something else. */
+/**
+ * Makes a node of texts, as `parseKubeconfig` reads them. A reader of YAML 1.1, such as kubectl,
+ * takes a plain `on` or `1e3` for something else.
+ */
 function nodeOf(document: Document, value: unknown) {
   const node = document.createNode(value, { aliasDuplicateObjects: false });
   visit(node, {

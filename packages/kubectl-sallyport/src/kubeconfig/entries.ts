@@ -5,7 +5,10 @@ import { entriesByName, findEntry, type KubeconfigFile, parseKubeconfig } from '
 
 export type OwnContext = ReturnType<typeof ownContexts>[number];
 
-/** Lists the contexts that use this command, with its arguments behind `token`. One without `config` has everything in its arguments. */
+/**
+ * Lists the contexts that use this command, with its arguments behind `token`. One without `config`
+ * has everything in its arguments.
+ */
 export function ownContexts(files: readonly KubeconfigFile[]) {
   const [users, clusters] = [entriesByName(files, 'users'), entriesByName(files, 'clusters')];
   return [...entriesByName(files, 'contexts').values()].flatMap(({ name, value: context }) => {
@@ -15,7 +18,11 @@ export function ownContexts(files: readonly KubeconfigFile[]) {
   });
 }
 
-/** Returns the arguments that kubectl gives to this command for the `exec` of a user. @returns undefined when it starts another one, or none */
+/**
+ * Returns the arguments that kubectl gives to this command for the `exec` of a user.
+ *
+ * @returns undefined when it starts another one, or none
+ */
 export function argumentsOf(exec: unknown): readonly string[] | undefined {
   if (!isObject(exec) || typeof exec.command !== 'string' || !Array.isArray(exec.args)) return;
   const [first, ...words]: readonly unknown[] = exec.args;

@@ -12,7 +12,12 @@ export const kinds = { clusters: 'cluster', users: 'user', contexts: 'context' }
 
 export type Kind = keyof typeof kinds;
 
-/** Lists the kubeconfig files. @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/ @param given is used instead of all others */
+/**
+ * Lists the kubeconfig files.
+ *
+ * @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
+ * @param given is used instead of all others
+ */
 export function kubeconfigPaths(given?: string, env = process.env, home = homedir()): readonly string[] {
   if (given !== undefined) return [given];
   const listed = [...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== ''))];
@@ -86,7 +91,10 @@ function isNull(node: unknown): boolean {
   return node === null || (isScalar(node) && /^(null|~|)$/i.test(String(node.value ?? '')));
 }
 
-/** Reads the entries of `clusters`, `users` or `contexts`. A `value` is what is below `cluster`, `user` or `context`. */
+/**
+ * Reads the entries of `clusters`, `users` or `contexts`. A `value` is what is below `cluster`,
+ * `user` or `context`.
+ */
 export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
   const list: unknown = document.toJS()?.[kind];
   if (!Array.isArray(list)) return [];

@@ -48,7 +48,12 @@ async function sendWhenFree(server: ServerAddress, request: Request): Promise<An
   }
 }
 
-/** Reads the user and the end of a session. @returns undefined when it has ended. @throws Failure when that is not known */
+/**
+ * Reads the user and the end of a session.
+ *
+ * @returns undefined when it has ended.
+ * @throws Failure when that is not known
+ */
 export async function readState(server: ServerAddress, token: string, timeout: number = askTimeout) {
   const body = await ask(server, token, 'GET', '/v1/session', 200, timeout);
   if (body === undefined) return;
@@ -78,7 +83,11 @@ export async function logOutEverywhere(server: ServerAddress, token: string): Pr
   return { ended: body.ended, isUnconfirmed: body.unconfirmed !== undefined };
 }
 
-/** Lists the sessions of the user. An empty `lastUsedAt` means that it was not used yet. @returns undefined when this session has ended */
+/**
+ * Lists the sessions of the user. An empty `lastUsedAt` means that it was not used yet.
+ *
+ * @returns undefined when this session has ended
+ */
 export async function listSessions(server: ServerAddress, token: string) {
   const body = await ask(server, token, 'GET', '/v1/sessions');
   if (body === undefined) return;

@@ -25,7 +25,12 @@ export type Answer = Awaited<ReturnType<typeof requestAnswer>>;
 /** Bytes of an answer. */
 const maxSize = 1024 * 1024;
 
-/** Sends a request. It follows no redirect: a password goes to the server that the user named, or nowhere. @throws Failure without an answer */
+/**
+ * Sends a request. It follows no redirect: a password goes to the server that the user named, or
+ * nowhere.
+ *
+ * @throws Failure without an answer
+ */
 export async function send(address: ServerAddress, request: Request): Promise<Answer> {
   try {
     return await requestAnswer(address, request);

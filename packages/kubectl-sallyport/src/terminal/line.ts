@@ -6,11 +6,18 @@ const maxLength = 1024;
 
 const erase = '\b \b';
 
-/** A key such as an arrow sends a sequence that begins like this: `ESC [ 3 ~` or `ESC O P`. It is not part of a name. */
+/**
+ * A key such as an arrow sends a sequence that begins like this: `ESC [ 3 ~` or `ESC O P`. It is
+ * not part of a name.
+ */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: ESC begins such a sequence.
 const isIncomplete = /^\x1b(O?|\[[^@-~]*)$/;
 
-/** Edits a line, which a terminal in raw mode leaves to its reader. @param hidden shows nothing, not even the length of a password */
+/**
+ * Edits a line, which a terminal in raw mode leaves to its reader.
+ *
+ * @param hidden shows nothing, not even the length of a password
+ */
 export function createLine(hidden: boolean) {
   let characters: string[] = [];
   let sequence = '';
@@ -42,7 +49,11 @@ export function createLine(hidden: boolean) {
     get text() {
       return characters.join('');
     },
-    /** Takes what was typed. @returns what to show for it, whether the line has ended, and what was typed behind its end */
+    /**
+     * Takes what was typed.
+     *
+     * @returns what to show for it, whether the line has ended, and what was typed behind its end
+     */
     type(typed: string): { readonly shown: string; readonly end?: LineEnd; readonly rest: string } {
       let shown = '';
       let taken = 0;

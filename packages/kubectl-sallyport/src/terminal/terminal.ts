@@ -7,7 +7,10 @@ import { createLine, type LineEnd } from './line.ts';
 /** A question that no one answers makes every other kubectl wait, for this many milliseconds at most. */
 const waitLimit = 120_000;
 
-/** There is no answer after Ctrl-C or a signal, after Ctrl-D or when the terminal is gone, or when no one answers in time. */
+/**
+ * There is no answer after Ctrl-C or a signal, after Ctrl-D or when the terminal is gone, or when
+ * no one answers in time.
+ */
 const failures = {
   interrupted: () => new Failure('interrupted: not logged in', exitCodes.interrupted),
   closed: () => new Failure('there was no answer: not logged in', exitCodes.interrupted),

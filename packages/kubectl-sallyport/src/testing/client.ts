@@ -17,7 +17,10 @@ type Variables = Readonly<Record<string, string>>;
 
 const folder: string = join(import.meta.dirname, '../..');
 
-/** `pnpm test` builds the package before, and sets CODE=dist: the bundle that users install starts in a third of the time. */
+/**
+ * `pnpm test` builds the package before, and sets CODE=dist: the bundle that users install starts
+ * in a third of the time.
+ */
 const program: string = join(folder, process.env.CODE === 'dist' ? 'dist' : 'src', 'kubectl-sallyport.js');
 
 const NODE_COMPILE_CACHE: string = join(folder, 'node_modules/.cache/node-compile');
