@@ -26,14 +26,16 @@ function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDe
   };
   /** Asks to send and leaves it in progress. */
   const begin = (subject: string, secret: string) => {
-    const state: { verdict?: string; settle: (outcome: AttemptOutcome) => Promise<void> } = { settle: async () => {} };
+    const state: { admission?: string; settle: (outcome: AttemptOutcome) => Promise<void> } = {
+      settle: async () => {},
+    };
     attempts.admit(subject, secret).then(
       (attempt) => {
-        state.verdict = attempt.admitted ? 'admitted' : attempt.reason;
+        state.admission = attempt.admitted ? 'admitted' : attempt.reason;
         if (attempt.admitted) state.settle = attempt.settle;
       },
       (error: Error) => {
-        state.verdict = error.message;
+        state.admission = error.message;
       },
     );
     return state;
@@ -41,7 +43,7 @@ function setUp(settings = { maxFailures: 3, window }, limits: Partial<AttemptsDe
   return { attemptsOf, attempts, send, begin, settings };
 }
 
-describe('refused tries', () => {
+describe('refused attempts', () => {
   test('throttle a subject at maxFailures, until the window of the first has passed', async () => {
     const { send } = setUp();
     for (const secret of ['a', 'b', 'c']) {
@@ -83,7 +85,7 @@ describe('refused tries', () => {
     expect(await send('jane', 'b', 'refused')).toBe('sent');
   });
 
-  test('are judged by the settings of the moment', async () => {
+  test('are decided by the settings of the moment', async () => {
     const { send, settings } = setUp();
     await send('jane', 'a', 'refused');
     settings.maxFailures = 1;
@@ -107,7 +109,7 @@ describe('other outcomes', () => {
   });
 });
 
-describe('tries in progress', () => {
+describe('attempts in progress', () => {
   test('are waited for as long as the caller does', async () => {
     const { attempts, begin } = setUp({ maxFailures: 1, window });
     const first = begin('jane', 'a');
@@ -121,7 +123,7 @@ describe('tries in progress', () => {
     await expect(attempts.admit('jane', 'd', caller.signal)).rejects.toBe(gone);
     await first.settle('unavailable');
     await settle();
-    expect(after.verdict).toBe('admitted');
+    expect(after.admission).toBe('admitted');
   });
 
   test('are waited for 1 s, however often one of them ends', async () => {
@@ -141,14 +143,14 @@ describe('tries in progress', () => {
     for (const secret of ['right', 'right too']) await send('jane', secret, 'accepted');
     const guesses = ['a', 'b', 'c', 'd'].map((secret) => begin('jane', secret));
     await settle();
-    expect(guesses.map((one) => one.verdict)).toEqual(['admitted', 'admitted', 'admitted', undefined]);
+    expect(guesses.map((one) => one.admission)).toEqual(['admitted', 'admitted', 'admitted', undefined]);
     const right = [begin('jane', 'right'), begin('jane', 'right too')];
     await settle();
-    expect(right.map((one) => one.verdict)).toEqual(['admitted', undefined]);
+    expect(right.map((one) => one.admission)).toEqual(['admitted', undefined]);
     await guesses[0]?.settle('refused');
     await settle();
-    expect(right.map((one) => one.verdict)).toEqual(['admitted', 'admitted']);
-    expect(guesses[3]?.verdict).toBeUndefined();
+    expect(right.map((one) => one.admission)).toEqual(['admitted', 'admitted']);
+    expect(guesses[3]?.admission).toBeUndefined();
   });
 
   test('are waited for by 8 others of the same name, and a slot is free again when one has gone', async () => {
@@ -165,7 +167,7 @@ describe('tries in progress', () => {
     await expect(waiting).rejects.toThrow();
     const next = begin('jane', 'one more');
     await settle();
-    expect(next.verdict).toBeUndefined();
+    expect(next.admission).toBeUndefined();
   });
 
   test('that are forgotten count as refused, until settled or the window has passed', async () => {
@@ -174,9 +176,9 @@ describe('tries in progress', () => {
     await vi.advanceTimersByTimeAsync(abandonedAfter - 1);
     const waiting = begin('jane', 'b');
     await settle();
-    expect(waiting.verdict).toBeUndefined();
+    expect(waiting.admission).toBeUndefined();
     await vi.advanceTimersByTimeAsync(1);
-    expect(waiting.verdict).toBe('throttled');
+    expect(waiting.admission).toBe('throttled');
     expect(await send('jane', 'a', 'accepted')).toBe('throttled');
     await forgotten.settle('accepted');
     expect(await send('jane', 'b', 'unavailable')).toBe('sent');
@@ -200,55 +202,56 @@ describe('tries in progress', () => {
   });
 });
 
-describe('tries with one secret at the same moment', () => {
-  const verdicts = (tries: readonly { verdict?: string }[]) => tries.map(({ verdict = 'waits' }) => verdict);
+describe('attempts with one secret at the same moment', () => {
+  const admissions = (attempts: readonly { admission?: string }[]) =>
+    attempts.map(({ admission = 'waits' }) => admission);
   const tooLong = 'earlier logins of the same user take too long';
 
   async function setUpTries(maxFailures: number, wasRight = false) {
     const all = setUp({ maxFailures, window });
     if (wasRight) await all.send('jane', 'one', 'accepted');
     vi.setSystemTime(now() + 1);
-    const tries = Array.from({ length: 4 }, () => all.begin('jane', 'one'));
+    const attempts = Array.from({ length: 4 }, () => all.begin('jane', 'one'));
     await settle();
-    expect(verdicts(tries)).toEqual(['admitted', 'waits', 'waits', 'waits']);
-    return { ...all, tries };
+    expect(admissions(attempts)).toEqual(['admitted', 'waits', 'waits', 'waits']);
+    return { ...all, attempts };
   }
 
   test.each([
     ['was right', true],
     ['is new', false],
   ])('count once when it is refused, though it %s', async (_, wasRight) => {
-    const { tries, send } = await setUpTries(3, wasRight);
-    await tries[0]?.settle('refused');
+    const { attempts, send } = await setUpTries(3, wasRight);
+    await attempts[0]?.settle('refused');
     await settle();
-    expect(verdicts(tries)).toEqual(['admitted', ...new Array(3).fill('invalid-credentials')]);
+    expect(admissions(attempts)).toEqual(['admitted', ...new Array(3).fill('invalid-credentials')]);
     for (const guess of ['a', 'b']) expect(await send('jane', guess, 'refused')).toBe('sent');
     expect(await send('jane', 'c', 'refused')).toBe('throttled');
   });
 
   test('are sent beside each other when one of them was right, in all slots but one', async () => {
-    const { tries, begin } = await setUpTries(3);
-    await tries[0]?.settle('accepted');
+    const { attempts, begin } = await setUpTries(3);
+    await attempts[0]?.settle('accepted');
     await settle();
-    expect(verdicts(tries)).toEqual(['admitted', 'admitted', 'admitted', 'waits']);
-    for (const one of [1, 2]) await tries[one]?.settle('unavailable');
+    expect(admissions(attempts)).toEqual(['admitted', 'admitted', 'admitted', 'waits']);
+    for (const one of [1, 2]) await attempts[one]?.settle('unavailable');
     await settle();
-    expect(verdicts(tries)).toEqual(new Array(4).fill('admitted'));
+    expect(admissions(attempts)).toEqual(new Array(4).fill('admitted'));
     // It comes later, when the password may have been changed.
     vi.setSystemTime(now() + 1);
     const later = begin('jane', 'one');
     await settle();
-    expect(verdicts([later])).toEqual(['waits']);
-    await tries[3]?.settle('accepted');
+    expect(admissions([later])).toEqual(['waits']);
+    await attempts[3]?.settle('accepted');
     await settle();
-    expect(verdicts([later])).toEqual(['admitted']);
+    expect(admissions([later])).toEqual(['admitted']);
   });
 
   test('are sent one after the other when no outcome tells whether it is right', async () => {
-    const { tries } = await setUpTries(3);
-    await tries[0]?.settle('unavailable');
+    const { attempts } = await setUpTries(3);
+    await attempts[0]?.settle('unavailable');
     await settle();
-    expect(verdicts(tries)).toEqual(['admitted', 'admitted', 'waits', 'waits']);
+    expect(admissions(attempts)).toEqual(['admitted', 'admitted', 'waits', 'waits']);
   });
 
   test.each([
@@ -256,10 +259,10 @@ describe('tries with one secret at the same moment', () => {
     [2, ['admitted', tooLong, tooLong, tooLong]],
     [3, ['admitted', 'admitted', tooLong, tooLong]],
   ])('never take the last of %i slots, however long the backend takes', async (maxFailures, expected) => {
-    const { tries, send } = await setUpTries(maxFailures);
+    const { attempts, send } = await setUpTries(maxFailures);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(verdicts(tries)).toEqual(expected);
-    for (const one of tries) await one.settle('refused');
+    expect(admissions(attempts)).toEqual(expected);
+    for (const one of attempts) await one.settle('refused');
     expect(await send('jane', 'new', 'accepted')).toBe(maxFailures === 1 ? 'throttled' : 'sent');
   });
 });
@@ -289,7 +292,7 @@ describe('a flood of names', () => {
     expect(await send('new', 'a', 'refused')).toBe('sent');
   });
 
-  test('uses no memory for tries that were not refused', async () => {
+  test('uses no memory for attempts that were not refused', async () => {
     const { send } = setUp({ maxFailures: 1, window }, { maxSubjects: 3 });
     for (let name = 0; name < 20; name++) expect(await send(`name ${name}`, 'x', 'unavailable')).toBe('sent');
   });

@@ -8,15 +8,15 @@ import {
 import type { AuthenticatorConfig, LockoutConfig } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { abandonedAfter, createLocalGuard, type LocalGuardOptions, maxWait, type Verdict } from './local-guard.ts';
-import { createSharedTry, type SharedTry, type SharedTryDependencies } from './shared-try.ts';
+import { type Admission, abandonedAfter, createLocalGuard, type LocalGuardOptions, maxWait } from './local-guard.ts';
+import { createSharedAttempt, type SharedAttempt, type SharedAttemptDependencies } from './shared-attempt.ts';
 
 export interface AttemptsDependencies
   extends Partial<LocalGuardOptions>,
-    Partial<Pick<SharedTryDependencies, 'onForeign' | 'random' | 'pause'>> {
+    Partial<Pick<SharedAttemptDependencies, 'onForeign' | 'random' | 'pause'>> {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** The Redis that all replicas share, if there is one. Read at each try, so that a reload holds at once. */
+  /** The Redis that all replicas share, if there is one. Read at each attempt, so that a reload holds at once. */
   readonly shared?: () => SharedRedis | undefined;
 }
 
@@ -24,14 +24,14 @@ export interface AttemptsDependencies
  * The lockout guard, for the whole life of this process: counts outlive a reload of the config. Each authenticator has
  * its own counts, since its directory has.
  *
- * At most `maxFailures` tries of a subject are refused in any `window`. A try takes its slot before it is sent. While
- * tries in progress hold the last slots, others wait for these to end, so that many first logins at once are not
+ * At most `maxFailures` attempts of a subject are refused in any `window`. An attempt takes its slot before it is sent. While
+ * attempts in progress hold the last slots, others wait for these to end, so that many first logins at once are not
  * throttled. They wait 1 s at most, and few of them: each holds one of the authenticator's slots, which all users share.
- * Tries with one secret are sent one after the other: an old password that many tools and replicas have at one moment is
+ * Attempts with one secret are sent one after the other: an old password that many tools and replicas have at one moment is
  * refused once, and none of the others is sent. When it is right, those that waited are sent at once. In a directory that
- * takes longer than they may wait, they take slots of their own, but never the last one: a new password still has its try.
+ * takes longer than they may wait, they take slots of their own, but never the last one: a new password still has its attempt.
  * A secret that was right the last time is always sent, one at a time: if the password has changed since then, that
- * costs one more refused try for each such secret, once.
+ * costs one more refused attempt for each such secret, once.
  *
  * With a shared Redis all that holds for all replicas together. What this process refused in the window is never sent
  * again. For everything else Redis is asked as well: it may have no slot left, and it may know a secret to be right
@@ -42,22 +42,22 @@ export interface AttemptsDependencies
  * `maxSubjects` names counted, a new name can't be checked until a window ends (secrets that this process knows to be
  * right are still sent). Of right secrets, the `maxKnownSecrets` used last are known.
  *
- * @param settings read at each try, so that a reload holds at once
+ * @param settings read at each attempt, so that a reload holds at once
  */
 export function createAttempts(settings: () => LockoutConfig, dependencies: AttemptsDependencies) {
   const { now } = dependencies;
   const limits = { maxSubjects: 100_000, maxKnownSecrets: 50_000, abandonedAfter, ...dependencies };
   const local = createLocalGuard(settings, limits);
-  const { lockedOut } = local;
   // Redis' clock is a guess until Redis has answered once.
   const redisClock = { offset: Date.now() - now() };
-  const sharedTry = { random: Math.random, pause, onForeign: () => undefined, ...limits, settings, redisClock };
+  const replicated = { random: Math.random, pause, onForeign: () => undefined, ...limits, settings, redisClock };
 
   const guardOf = (authenticator: string): Attempts => ({
     async admit(name, password, signal, username = name) {
       const one = local.identify(authenticator, name, password, username);
       const redis = dependencies.shared?.();
-      const shared = redis && createSharedTry(redis, { authenticator, subject: name, username, password }, sharedTry);
+      const of = { authenticator, subject: name, username, password };
+      const shared = redis && createSharedAttempt(redis, of, replicated);
       // Without a slot here, Redis is asked once whether it knows the secret, and again before the secret is refused: another
       // replica may have found it right since. What this process knows Redis need not say.
       let mayBeKnown = true;
@@ -66,34 +66,34 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         const isLate = now() - begunAt >= maxWait;
         // It was right after this one had begun to wait, or the directory is slow.
         const mayDouble = isLate || (local.rightAt(one) ?? Number.NEGATIVE_INFINITY) >= begunAt;
-        const own = local.judge(one, mayDouble);
+        const own = local.decide(one, mayDouble);
         if (own === 'invalid-credentials') return denied(own, local.refusedAt(one), redisClock.offset);
-        // Taken before Redis is asked, since others ask here at the same time, and held while Redis says to wait: only tries
+        // Taken before Redis is asked, since others ask here at the same time, and held while Redis says to wait: only attempts
         // that were sent hold slots there, so no two wait for each other, and those behind it here ask less often.
         const slot = own === 'admit' ? local.reserve(one, local.isKnown(one)) : undefined;
-        let verdict: Verdict = own;
-        let answer: Verdict | undefined;
+        let admission: Admission = own;
+        let answer: Admission | undefined;
         if (shared && (slot || ((mayBeKnown || own === 'throttled') && !local.isKnown(one)))) {
           answer = await askShared(shared, settings().maxFailures, () => local.rightAt(one), slot, signal);
           if (answer === 'throttled' && !slot) mayBeKnown = false;
-          else if (answer) verdict = answer;
+          else if (answer) admission = answer;
         }
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
-        if (verdict === 'admit' && !slot) {
-          verdict = local.judge(one, mayDouble, true);
-          if (verdict !== 'admit') shared?.settle('unavailable');
+        if (admission === 'admit' && !slot) {
+          admission = local.decide(one, mayDouble, true);
+          if (admission !== 'admit') shared?.settle('unavailable');
         }
-        if (verdict === 'admit') {
-          if (slot && !local.isKnown(one)) lockedOut.admitted(one);
+        if (admission === 'admit') {
+          if (slot && !local.isKnown(one)) local.lockedOut.admitted(one);
           return admitted(slot ?? local.reserve(one, true), shared);
         }
         slot?.('unavailable');
-        if (verdict === 'invalid-credentials') local.forget(one);
-        if (verdict === 'throttled') lockedOut.throttled(one);
-        if (verdict !== 'wait') return denied(verdict, shared?.refusedAt());
-        // A secret that Redis knows to be right waits only for a try with the same secret, which any replica may have sent.
+        if (admission === 'invalid-credentials') local.forget(one);
+        if (admission === 'throttled') local.lockedOut.throttled(one);
+        if (admission !== 'wait') return denied(admission, shared?.refusedAt());
+        // A secret that Redis knows to be right waits only for an attempt with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
-        if (local.judge(one, mayDouble, isRight) === 'wait') {
+        if (local.decide(one, mayDouble, isRight) === 'wait') {
           if (isLate) throw new AuthenticatorError('failed', 'earlier logins of the same user take too long');
           await local.nextChange(one, signal, begunAt + maxWait - now());
         } else if (answer === 'wait') await shared?.pause(signal);
@@ -101,13 +101,13 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
     },
   });
   /** `lockedOut`: how many users of an authenticator are locked out, as far as this process knows. */
-  return Object.assign(guardOf, { unlock: unlockIn(local), lockedOut: lockedOut.count });
+  return Object.assign(guardOf, { unlock: unlockIn(local), lockedOut: local.lockedOut.count });
 }
 
 type NamesOfAuthenticator = Pick<AuthenticatorConfig, 'name' | 'username'>;
 
 function unlockIn({ clear }: Pick<ReturnType<typeof createLocalGuard>, 'clear'>) {
-  /** Forgets the refused tries of a user that this process counts. @param name as Kubernetes sees it */
+  /** Forgets the refused attempts of a user that this process counts. @param name as Kubernetes sees it */
   return (name: string, authenticators: readonly NamesOfAuthenticator[]): void => {
     for (const { name: authenticator, username } of authenticators) {
       if (name.startsWith(username.prefix)) clear(authenticator, name.slice(username.prefix.length));
@@ -119,13 +119,13 @@ function unlockIn({ clear }: Pick<ReturnType<typeof createLocalGuard>, 'clear'>)
 type Slot = (outcome: AttemptOutcome) => void;
 
 /**
- * A try with a slot here holds it and waits for those of other replicas; one without waits here. Gives all slots back when
- * the caller has gone, or when it can't be known whether the try may be sent.
+ * An attempt with a slot here holds it and waits for those of other replicas; one without waits here. Gives all slots back when
+ * the caller has gone, or when it can't be known whether the attempt may be sent.
  *
  * @param rightAt read at each question, since the secret may be found right here in the meantime
  */
 async function askShared(
-  shared: SharedTry,
+  shared: SharedAttempt,
   maxFailures: number,
   rightAt: () => number | undefined,
   slot: Slot | undefined,
@@ -151,14 +151,14 @@ function denied(reason: DeniedAttempt['reason'], refusedAt: number | undefined, 
   return { admitted: false, reason, ...(refusedAt !== undefined && { refusedAt: new Date(refusedAt + offset) }) };
 }
 
-function admitted(slot: Slot, shared: SharedTry | undefined): AdmittedAttempt {
+function admitted(slot: Slot, shared: SharedAttempt | undefined): AdmittedAttempt {
   let settled = false;
   return {
     admitted: true,
     async settle(outcome) {
       if (settled) return;
       settled = true;
-      // Redis first: a try that waits here for this slot asks there next.
+      // Redis first: an attempt that waits here for this slot asks there next.
       shared?.settle(outcome);
       slot(outcome);
     },

@@ -4,18 +4,18 @@ import { LRUCache } from 'lru-cache';
 import type { LockoutConfig } from '../config/types.ts';
 import { bounded } from '../deadlines.ts';
 
-/** `wait`: whether it may be sent depends on the outcome of the tries in progress. */
-export type Verdict = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
+/** `wait`: whether it may be sent depends on the outcome of the attempts in progress. */
+export type Admission = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
 
-/** A try that counts: it is in progress, or its window has not passed. */
-export interface CountedTry {
+/** An attempt that counts: it is in progress, or its window has not passed. */
+export interface CountedAttempt {
   /** `abandoned`: its outcome was never reported, so it counts, and its secret is not known to be wrong. */
   readonly state: 'pending' | 'refused' | 'abandoned';
 }
 
 /** What the rule must know of the secret to send. */
-interface Judged<Try extends CountedTry> {
-  readonly isOf: (one: Try) => boolean;
+interface AttemptQuestion<Attempt extends CountedAttempt> {
+  readonly isOf: (one: Attempt) => boolean;
   readonly isKnown: boolean;
   readonly mayDouble: boolean;
 }
@@ -23,26 +23,26 @@ interface Judged<Try extends CountedTry> {
 /**
  * The one rule of the lockout guard, for what this process knows and for what all replicas know.
  *
- * @param isOf whether a try was with the secret that is to be sent
+ * @param isOf whether an attempt was with the secret that is to be sent
  * @param isKnown that secret was right the last time
  * @param mayDouble it may be sent while one with the same secret is in progress. One secret never takes the last slot in
- *   this way: a new password, which no one has tried yet, still has its try
- * @param slots refused tries that are allowed. 0: it is sent only if its secret is known to be right
+ *   this way: a new password, which no one has tried yet, still has its attempt
+ * @param slots refused attempts that are allowed. 0: it is sent only if its secret is known to be right
  */
-export function judge<Try extends CountedTry>(
-  tries: readonly Try[],
-  { isOf, isKnown, mayDouble }: Judged<Try>,
+export function decide<Attempt extends CountedAttempt>(
+  attempts: readonly Attempt[],
+  { isOf, isKnown, mayDouble }: AttemptQuestion<Attempt>,
   slots: number,
-): Verdict {
-  const failures = tries.filter(({ state }) => state !== 'pending');
+): Admission {
+  const failures = attempts.filter(({ state }) => state !== 'pending');
   if (failures.some((one) => one.state === 'refused' && isOf(one))) return 'invalid-credentials';
-  const isDouble = tries.some((one) => one.state === 'pending' && isOf(one));
-  if (tries.length < (isDouble ? slotsOfDouble(mayDouble, slots) : slots)) return 'admit';
+  const isDouble = attempts.some((one) => one.state === 'pending' && isOf(one));
+  if (attempts.length < (isDouble ? slotsOfDouble(mayDouble, slots) : slots)) return 'admit';
   if (isKnown) return isDouble ? 'wait' : 'admit';
   return failures.length < slots ? 'wait' : 'throttled';
 }
 
-/** The slots that count for a try while one with the same secret is in progress. */
+/** The slots that count for an attempt while one with the same secret is in progress. */
 export const slotsOfDouble = (mayDouble: boolean, slots: number): number => (mayDouble ? slots - 1 : 0);
 
 /**
@@ -56,12 +56,12 @@ export function createFingerprint(key: Uint8Array = randomBytes(32)): (...parts:
 }
 
 /**
- * Milliseconds. A try that is not settled for so long counts as refused: its plugin has forgotten it, or its replica has
+ * Milliseconds. An attempt that is not settled for so long counts as refused: its plugin has forgotten it, or its replica has
  * died. A later `settle` still corrects that.
  */
 export const abandonedAfter = 60_000;
 
-/** Milliseconds that a try waits for others: longer than most binds take, and well below a `timeout` (3 s), an outage. */
+/** Milliseconds that an attempt waits for others: longer than most binds take, and well below a `timeout` (3 s), an outage. */
 export const maxWait = 1_000;
 
 /** What is to be sent. All but the authenticator are digests. */
@@ -72,63 +72,63 @@ interface Identified {
   readonly user: string;
 }
 
-/** One try: it holds a slot of its subject while it is counted. */
-interface Try extends Identified, CountedTry {
-  state: CountedTry['state'];
+/** One attempt: it holds a slot of its subject while it is counted. */
+interface Attempt extends Identified, CountedAttempt {
+  state: CountedAttempt['state'];
   /** When it was refused or abandoned, and until then when it began. Monotonic milliseconds. */
   at: number;
 }
 
-/** The tries of one subject in the window, and what wakes those that wait for a change of them. */
+/** The attempts of one subject in the window, and what wakes those that wait for a change of them. */
 interface Page {
-  tries: readonly Try[];
+  attempts: readonly Attempt[];
   readonly waiting: Set<() => void>;
 }
 
 /**
- * Tries of one subject that wait. As many as a person's tools need at one time where no cache makes one lookup of equal
+ * Attempts of one subject that wait. As many as a person's tools need at one time where no cache makes one lookup of equal
  * tokens, and a small part of an authenticator's `maxConcurrent` (100), which all names share.
  */
 const maxWaiting = 8;
 
-/** The tries of all subjects. */
+/** The attempts of all subjects. */
 function createLedger(now: () => number, window: () => number, maxSubjects: number) {
   // In the order of the last count, so that those whose window has passed are at the front.
   const pages = new Map<string, Page>();
 
   const prune = (subject: string, page: Page) => {
     const since = now() - window();
-    page.tries = page.tries.filter((one) => one.state === 'pending' || one.at > since);
-    if (page.tries.length === 0 && page.waiting.size === 0) pages.delete(subject);
+    page.attempts = page.attempts.filter((one) => one.state === 'pending' || one.at > since);
+    if (page.attempts.length === 0 && page.waiting.size === 0) pages.delete(subject);
   };
-  const change = (subject: string, page: Page, tries: readonly Try[]) => {
-    page.tries = tries;
+  const change = (subject: string, page: Page, attempts: readonly Attempt[]) => {
+    page.attempts = attempts;
     for (const wake of page.waiting) wake();
     prune(subject, page);
   };
   return {
-    triesOf(subject: string): readonly Try[] {
+    attemptsOf(subject: string): readonly Attempt[] {
       for (const [other, page] of pages) {
         prune(other, page);
         if (pages.has(other)) break;
       }
       const page = pages.get(subject);
       if (page) prune(subject, page);
-      return page?.tries ?? [];
+      return page?.attempts ?? [];
     },
-    add(one: Try, isKnown: boolean) {
-      const page = pages.get(one.subject) ?? { tries: [], waiting: new Set() };
+    add(one: Attempt, isKnown: boolean) {
+      const page = pages.get(one.subject) ?? { attempts: [], waiting: new Set() };
       if (!pages.has(one.subject) && pages.size >= maxSubjects && !isKnown) {
-        throw new AuthenticatorError('failed', `the lockout guard is full: ${maxSubjects} names have refused tries`);
+        throw new AuthenticatorError('failed', `the lockout guard is full: ${maxSubjects} names have refused attempts`);
       }
-      page.tries = [...page.tries, one];
+      page.attempts = [...page.attempts, one];
       pages.set(one.subject, page);
     },
     /** Gives the slot back, or counts it from now on, until the window has passed. */
-    settle(one: Try, as?: 'refused' | 'abandoned') {
+    settle(one: Attempt, as?: 'refused' | 'abandoned') {
       // Its page is gone when it was abandoned and its window has passed since. An outcome that is reported now still counts.
-      const page = pages.get(one.subject) ?? { tries: [], waiting: new Set() };
-      const others = page.tries.filter((other) => other !== one);
+      const page = pages.get(one.subject) ?? { attempts: [], waiting: new Set() };
+      const others = page.attempts.filter((other) => other !== one);
       if (as === undefined) {
         change(one.subject, page, others);
         return;
@@ -141,11 +141,11 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
     },
     clear(user: string) {
       for (const [subject, page] of pages) {
-        const left = page.tries.filter((one) => one.user !== user || one.state === 'pending');
-        if (left.length < page.tries.length) change(subject, page, left);
+        const left = page.attempts.filter((one) => one.user !== user || one.state === 'pending');
+        if (left.length < page.attempts.length) change(subject, page, left);
       }
     },
-    /** Resolves when a try of the subject is given back or counted, or none is in progress; else as {@link oneOf}. */
+    /** Resolves when an attempt of the subject is given back or counted, or none is in progress; else as {@link oneOf}. */
     async nextChange({ subject }: Identified, signal: AbortSignal | undefined, limit: number): Promise<void> {
       const page = pages.get(subject);
       if (page) await oneOf(page.waiting, signal, limit);
@@ -178,7 +178,7 @@ async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, 
 }
 
 /**
- * Tries of one subject in progress at a time. What a directory does for one user may take long, and all users share its
+ * Attempts of one subject in progress at a time. What a directory does for one user may take long, and all users share its
  * connections. A secret that was right has one slot more, so that guesses never take the last one.
  */
 const maxUnderWay = 3;
@@ -186,7 +186,7 @@ const maxUnderWay = 3;
 export interface LocalGuardOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Names with tries at one time. */
+  /** Names with attempts at one time. */
   readonly maxSubjects: number;
   /** Secrets known to be right. */
   readonly maxKnownSecrets: number;
@@ -195,10 +195,10 @@ export interface LocalGuardOptions {
 }
 
 /** When it was refused last, in monotonic milliseconds; undefined: not in the window. */
-const lastRefused = (tries: readonly Try[], secret: string): number | undefined =>
-  tries.findLast((one) => one.state === 'refused' && one.secret === secret)?.at;
+const lastRefused = (attempts: readonly Attempt[], secret: string): number | undefined =>
+  attempts.findLast((one) => one.state === 'refused' && one.secret === secret)?.at;
 
-/** What this process knows of tries. */
+/** What this process knows of attempts. */
 export function createLocalGuard(settings: () => LockoutConfig, options: LocalGuardOptions) {
   const { now } = options;
   const window = () => settings().window;
@@ -219,15 +219,15 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
       user: userOf(authenticator, username),
     }),
     /** @param isRight the secret is known to be right. Default: whether it is to this process */
-    judge(one: Identified, mayDouble: boolean, isRight = isKnown(one)): Verdict {
-      const isOf = ({ secret }: Try) => secret === one.secret;
-      const tries = ledger.triesOf(one.subject);
-      const verdict = judge(tries, { isOf, isKnown: isRight, mayDouble }, settings().maxFailures);
-      const pending = tries.filter(({ state }) => state === 'pending');
-      if (verdict !== 'admit' || pending.length < maxUnderWay) return verdict;
+    decide(one: Identified, mayDouble: boolean, isRight = isKnown(one)): Admission {
+      const isOf = ({ secret }: Attempt) => secret === one.secret;
+      const attempts = ledger.attemptsOf(one.subject);
+      const admission = decide(attempts, { isOf, isKnown: isRight, mayDouble }, settings().maxFailures);
+      const pending = attempts.filter(({ state }) => state === 'pending');
+      if (admission !== 'admit' || pending.length < maxUnderWay) return admission;
       return isRight && pending.length === maxUnderWay && !pending.some(isOf) ? 'admit' : 'wait';
     },
-    refusedAt: ({ subject, secret }: Identified) => lastRefused(ledger.triesOf(subject), secret),
+    refusedAt: ({ subject, secret }: Identified) => lastRefused(ledger.attemptsOf(subject), secret),
     /** Also marks it as used now. */
     isKnown,
     /** When it was last right, in monotonic milliseconds; undefined: it is not known to be right. */
@@ -241,7 +241,7 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
      * @returns to be called once, with the outcome
      */
     reserve(identified: Identified, isRight: boolean): (outcome: AttemptOutcome) => void {
-      const one: Try = { ...identified, state: 'pending', at: now() };
+      const one: Attempt = { ...identified, state: 'pending', at: now() };
       ledger.add(one, isRight);
       const conclude = (outcome: AttemptOutcome | 'abandoned') => {
         if (outcome === 'accepted') known.set(one.secret, now());
@@ -255,7 +255,7 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
         conclude(outcome);
       };
     },
-    /** Forgets what is counted of a user. Tries in progress go on. */
+    /** Forgets what is counted of a user. Attempts in progress go on. */
     clear(authenticator: string, username: string) {
       ledger.clear(userOf(authenticator, username));
       lockedOut.clear(userOf(authenticator, username));
@@ -265,8 +265,8 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
 }
 
 /**
- * Who is locked out, as far as this process knows: it refused one of their tries as throttled. A lock ends when the window
- * of the last refused try has passed. That one was before the last throttled try, so a subject that does not come back is
+ * Who is locked out, as far as this process knows: it refused one of their attempts as throttled. A lock ends when the window
+ * of the last refused attempt has passed. That one was before the last throttled attempt, so a subject that does not come back is
  * dropped a window after that, at the latest.
  */
 function createLockedOut(now: () => number, window: () => number, maxLocked: number) {

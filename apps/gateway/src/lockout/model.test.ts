@@ -30,9 +30,11 @@ const step = 120_000;
 
 const asked = (begun: Begun): AskedLogin => ({
   get verdict() {
-    const { verdict } = begun;
-    if (verdict === 'admitted') return 'sent';
-    return verdict === undefined || verdict === 'throttled' || verdict === 'invalid-credentials' ? verdict : 'failed';
+    const { admission } = begun;
+    if (admission === 'admitted') return 'sent';
+    return admission === undefined || admission === 'throttled' || admission === 'invalid-credentials'
+      ? admission
+      : 'failed';
   },
   settle: (outcome) => begun.settle(outcome),
 });
@@ -48,7 +50,7 @@ async function play(events: readonly LockoutEvent[], { count, maxFailures, hasWr
   // Those that still waited at the end of the history before would do so for ever: no time passes for them any more.
   vi.clearAllTimers();
   await redis.client().flushall();
-  // No replica dies here: no try is given up for being in progress for long.
+  // No replica dies here: no attempt is given up for being in progress for long.
   await using all = await startReplicas(redis, { count, maxFailures, abandonedAfter: 2_000_000_000 });
   const rules: LockoutRules = { maxFailures, window: all.settings.window - step / 2, isShared: !hasWriter };
   all.settings.window = rules.window;

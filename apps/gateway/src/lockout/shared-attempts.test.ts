@@ -19,19 +19,20 @@ afterEach(() => {
 });
 afterAll(() => redis?.[Symbol.asyncDispose]());
 
-const verdicts = (tries: readonly Begun[]) => tries.map(({ verdict = 'waits' }) => verdict);
-const count = (tries: readonly Begun[], verdict: string) => verdicts(tries).filter((one) => one === verdict).length;
+const admissions = (attempts: readonly Begun[]) => attempts.map(({ admission = 'waits' }) => admission);
+const count = (attempts: readonly Begun[], admission: string) =>
+  admissions(attempts).filter((one) => one === admission).length;
 const replicas = [0, 1, 2];
 const day = 24 * 60 * 60 * 1000;
 
-/** All tries that are allowed, refused, one on each of the replicas in turn. */
+/** All attempts that are allowed, refused, one on each of the replicas in turn. */
 async function useUp({ send, settings }: Replicas, on: readonly number[] = replicas) {
   for (let index = 0; index < settings.maxFailures; index++) {
     expect(await send(on[index % on.length] ?? 0, 'jane', `wrong ${crypto.randomUUID()}`, 'refused')).toBe('sent');
   }
 }
 
-describe('refused tries', () => {
+describe('refused attempts', () => {
   test('of a Redis whose clock was far ahead count no more once it is right', async () => {
     let ahead = 3_600_000;
     await using all = await startReplicas(redis, { maxFailures: 1, ahead: () => ahead });
@@ -39,10 +40,10 @@ describe('refused tries', () => {
     await all.settled();
     const second = all.begin(1, 'jane', 'b');
     await all.settled();
-    expect(verdicts([first, second])).toEqual(['admitted', 'waits']);
+    expect(admissions([first, second])).toEqual(['admitted', 'waits']);
     await first.settle('refused');
     await all.settled();
-    expect(verdicts([second])).toEqual(['throttled']);
+    expect(admissions([second])).toEqual(['throttled']);
     ahead = 0;
     expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
     expect(await all.send(2, 'jane', 'c', 'refused')).toBe('throttled');
@@ -51,7 +52,7 @@ describe('refused tries', () => {
   test('leave nothing in Redis once their window has passed', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'a', 'refused');
-    // The tries, and the names of the hour.
+    // The attempts, and the names of the hour.
     expect(await redis.client().keys('*')).toHaveLength(2);
     await all.pass(window + abandonedAfter);
     expect(await redis.client().keys('*')).toEqual([expect.stringContaining('{names}')]);
@@ -61,16 +62,16 @@ describe('refused tries', () => {
 });
 
 describe('a secret that was right on one replica', () => {
-  test('is sent one at a time when there is no other slot, so that a changed password costs one try', async () => {
+  test('is sent one at a time when there is no other slot, so that a changed password costs one attempt', async () => {
     await using all = await startReplicas(redis);
     for (const replica of [0, 1]) await all.send(replica, 'jane', 'right', 'accepted');
     await useUp(all);
-    const tries = Array.from({ length: 9 }, (_, index) => all.begin(index % 3, 'jane', 'right'));
+    const attempts = Array.from({ length: 9 }, (_, index) => all.begin(index % 3, 'jane', 'right'));
     await all.settled();
-    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([1, 8]);
-    for (const one of tries) await one.settle('refused');
+    expect([count(attempts, 'admitted'), count(attempts, 'waits')]).toEqual([1, 8]);
+    for (const one of attempts) await one.settle('refused');
     await all.settled();
-    expect([count(tries, 'admitted'), count(tries, 'invalid-credentials')]).toEqual([1, 8]);
+    expect([count(attempts, 'admitted'), count(attempts, 'invalid-credentials')]).toEqual([1, 8]);
     await all.pass(window);
     await useUp(all);
     for (const replica of replicas) expect(await all.send(replica, 'jane', 'right', 'refused')).toBe('throttled');
@@ -85,10 +86,10 @@ describe('a secret that was right on one replica', () => {
     const first = all.begin(0, 'jane', 'right');
     const second = all.begin(1, 'jane', 'right');
     await all.settled();
-    expect(verdicts([first, second])).toEqual(['admitted', 'waits']);
+    expect(admissions([first, second])).toEqual(['admitted', 'waits']);
     await first.settle('accepted');
     await all.settled();
-    expect(verdicts([second])).toEqual(['admitted']);
+    expect(admissions([second])).toEqual(['admitted']);
   });
 
   test('waits for the one that is in progress elsewhere, not for guesses in progress here', async () => {
@@ -100,10 +101,10 @@ describe('a secret that was right on one replica', () => {
     await all.settled();
     const second = all.begin(1, 'jane', 'right');
     await all.settled();
-    expect(verdicts([...guesses, first, second])).toEqual(['admitted', 'admitted', 'admitted', 'waits']);
+    expect(admissions([...guesses, first, second])).toEqual(['admitted', 'admitted', 'admitted', 'waits']);
     await first.settle('accepted');
     await all.settled();
-    expect(verdicts([second])).toEqual(['admitted']);
+    expect(admissions([second])).toEqual(['admitted']);
   });
 
   test('is known for 30 days after it was last right', async () => {
@@ -134,9 +135,9 @@ describe('a secret that was right on one replica', () => {
 describe('one secret on all replicas at the same moment', () => {
   /** Twice on each: the second waits for the first on its own replica. */
   async function beginAll({ begin, settled }: Replicas, secret: string) {
-    const tries = [...replicas, ...replicas].map((replica) => begin(replica, 'jane', secret));
+    const attempts = [...replicas, ...replicas].map((replica) => begin(replica, 'jane', secret));
     await settled();
-    return tries;
+    return attempts;
   }
 
   test.each([
@@ -146,32 +147,32 @@ describe('one secret on all replicas at the same moment', () => {
   ])('is sent once and counts once when it is refused, though it was %s', async (_, rightOn) => {
     await using all = await startReplicas(redis, { maxFailures: 2 });
     for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
-    const tries = await beginAll(all, 'old');
-    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([1, 5]);
-    for (const one of tries) await one.settle('refused');
+    const attempts = await beginAll(all, 'old');
+    expect([count(attempts, 'admitted'), count(attempts, 'waits')]).toEqual([1, 5]);
+    for (const one of attempts) await one.settle('refused');
     await all.settled();
-    expect([count(tries, 'admitted'), count(tries, 'invalid-credentials')]).toEqual([1, 5]);
+    expect([count(attempts, 'admitted'), count(attempts, 'invalid-credentials')]).toEqual([1, 5]);
     expect(await all.send(2, 'jane', 'guess', 'refused')).toBe('sent');
     expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
   });
 
   test('is sent by those that waited when it is right, in all slots but one', async () => {
     await using all = await startReplicas(redis, { maxFailures: 3 });
-    const tries = await beginAll(all, 'right');
-    await tries.find(({ verdict }) => verdict === 'admitted')?.settle('accepted');
+    const attempts = await beginAll(all, 'right');
+    await attempts.find(({ admission }) => admission === 'admitted')?.settle('accepted');
     await all.settled();
-    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([3, 3]);
+    expect([count(attempts, 'admitted'), count(attempts, 'waits')]).toEqual([3, 3]);
   });
 
   test('leaves a slot for a new password when the directory takes longer than they may wait', async () => {
     await using all = await startReplicas(redis, { maxFailures: 3 });
-    const tries = await beginAll(all, 'wrong');
+    const attempts = await beginAll(all, 'wrong');
     for (const _ of ['here', 'elsewhere']) {
       await all.pass(1000);
       await all.settled();
     }
-    expect([count(tries, 'admitted'), count(tries, 'waits')]).toEqual([2, 0]);
-    for (const one of tries) await one.settle('refused');
+    expect([count(attempts, 'admitted'), count(attempts, 'waits')]).toEqual([2, 0]);
+    for (const one of attempts) await one.settle('refused');
     await all.settled();
     expect(await all.send(0, 'jane', 'new', 'accepted')).toBe('sent');
   });
@@ -184,32 +185,32 @@ describe('one secret on all replicas at the same moment', () => {
     await using all = await startReplicas(redis, { maxFailures: 2 });
     for (const replica of rightOn) await all.send(replica, 'jane', 'old', 'accepted');
     if (isLost) await redis.client().flushall();
-    const tries: Begun[] = [];
+    const attempts: Begun[] = [];
     for (const replica of replicas) {
-      tries.push(all.begin(replica, 'jane', 'old'));
+      attempts.push(all.begin(replica, 'jane', 'old'));
       await all.settled();
     }
     await all.pass(1000);
     await all.settled();
-    expect(verdicts(tries)).toEqual(['admitted', 'admitted', 'admitted']);
-    for (const one of tries) await one.settle('refused');
+    expect(admissions(attempts)).toEqual(['admitted', 'admitted', 'admitted']);
+    for (const one of attempts) await one.settle('refused');
     await all.settled();
     expect(await all.send(1, 'jane', 'guess', 'refused')).toBe('sent');
     expect(await all.send(0, 'jane', 'one more', 'refused')).toBe('throttled');
   });
 });
 
-describe('a try whose replica has died', () => {
+describe('an attempt whose replica has died', () => {
   test('keeps its secret waiting for 1 s, and no longer', async () => {
     await using all = await startReplicas(redis, { maxFailures: 3 });
     all.begin(0, 'jane', 'right');
     await all.settled();
     const waiting = all.begin(1, 'jane', 'right');
     await all.settled();
-    expect(verdicts([waiting])).toEqual(['waits']);
+    expect(admissions([waiting])).toEqual(['waits']);
     await all.pass(1000);
     await all.settled();
-    expect(verdicts([waiting])).toEqual(['admitted']);
+    expect(admissions([waiting])).toEqual(['admitted']);
   });
 
   test('counts as refused from 60 s on, until the window has passed', async () => {
@@ -219,10 +220,10 @@ describe('a try whose replica has died', () => {
     await all.pass(abandonedAfter - 2000);
     const waiting = all.begin(1, 'jane', 'b');
     await all.settled();
-    expect(verdicts([lost, waiting])).toEqual(['admitted', 'waits']);
+    expect(admissions([lost, waiting])).toEqual(['admitted', 'waits']);
     await all.pass(2000);
     await all.settled();
-    expect(verdicts([waiting])).toEqual(['throttled']);
+    expect(admissions([waiting])).toEqual(['throttled']);
     expect(await all.send(2, 'jane', 'a', 'refused')).toBe('throttled');
     await all.pass(window - 30_000);
     expect(await all.send(2, 'jane', 'c', 'refused')).toBe('throttled');
@@ -264,7 +265,7 @@ describe('a try whose replica has died', () => {
   });
 });
 
-describe('a try that waits for another replica', () => {
+describe('an attempt that waits for another replica', () => {
   test('finds out by itself that a slot is free', async () => {
     await using opened = await openGuardRedis(socketOf(redis));
     const [first, second] = [0, 1].map(() =>
@@ -287,13 +288,16 @@ describe('a try that waits for another replica', () => {
     await all.pass(800);
     const behind = all.begin(1, 'jane', 'c');
     await all.settled();
-    expect(verdicts([first, waiting, behind])).toEqual(['admitted', 'waits', 'waits']);
+    expect(admissions([first, waiting, behind])).toEqual(['admitted', 'waits', 'waits']);
     await all.pass(200);
     await all.settled();
-    expect(verdicts([waiting, behind])).toEqual([expect.stringMatching(/^AuthenticatorError.*take too long/), 'waits']);
+    expect(admissions([waiting, behind])).toEqual([
+      expect.stringMatching(/^AuthenticatorError.*take too long/),
+      'waits',
+    ]);
     await first.settle('unavailable');
     await all.settled();
-    expect(verdicts([behind])).toEqual(['admitted']);
+    expect(admissions([behind])).toEqual(['admitted']);
   });
 
   test('goes out after 1 s when its secret was right here', async () => {
@@ -303,10 +307,10 @@ describe('a try that waits for another replica', () => {
     await all.settled();
     const second = all.begin(1, 'jane', 'right');
     await all.settled();
-    expect(verdicts([first, second])).toEqual(['admitted', 'waits']);
+    expect(admissions([first, second])).toEqual(['admitted', 'waits']);
     await all.pass(1000);
     await all.settled();
-    expect(verdicts([second])).toEqual(['admitted']);
+    expect(admissions([second])).toEqual(['admitted']);
   });
 
   test('waits as long as its caller, and takes no slot with it', async () => {
@@ -318,7 +322,7 @@ describe('a try that waits for another replica', () => {
     await all.settled();
     caller.abort(new Error('the caller has gone'));
     await all.settled();
-    expect(verdicts([waiting])).toEqual(['Error: the caller has gone']);
+    expect(admissions([waiting])).toEqual(['Error: the caller has gone']);
     await first.settle('unavailable');
     await all.settled();
     expect(await all.send(1, 'jane', 'c', 'refused')).toBe('sent');
@@ -331,11 +335,11 @@ test('a caller that goes while Redis is asked takes no slot with it', async () =
   const asking = all.begin(0, 'jane', 'a', caller.signal);
   caller.abort(new Error('the caller has gone'));
   await all.settled();
-  expect(verdicts([asking])).toEqual(['Error: the caller has gone']);
+  expect(admissions([asking])).toEqual(['Error: the caller has gone']);
   for (const replica of [0, 1]) expect(await all.send(replica, 'jane', 'b', 'unavailable')).toBe('sent');
 });
 
-test('a reload that brings Redis holds for the next try', async () => {
+test('a reload that brings Redis holds for the next attempt', async () => {
   await using all = await startReplicas(redis, { maxFailures: 1 });
   all.alone.add(0);
   expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');

@@ -39,7 +39,7 @@ async function useUp({ send, settings }: Replicas, replica: number, name = 'jane
 }
 
 describe('made-up records', () => {
-  test('of refused tries keep out no one, are removed, and counted', async () => {
+  test('of refused attempts keep out no one, are removed, and counted', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'right', 'accepted');
     const { key, hash } = await hear();
@@ -88,10 +88,10 @@ describe('made-up records', () => {
     await forge();
     const second = all.begin(1, 'jane', 'b');
     await all.settled();
-    expect([first.verdict, second.verdict]).toEqual(['admitted', undefined]);
+    expect([first.admission, second.admission]).toEqual(['admitted', undefined]);
     await first.settle('refused');
     await all.settled();
-    expect(second.verdict).toBe('throttled');
+    expect(second.admission).toBe('throttled');
   });
 
   test('of right secrets let no guess through', async () => {
@@ -101,7 +101,7 @@ describe('made-up records', () => {
     for (const replica of [0, 1, 2]) {
       const asked = all.begin(replica, 'jane', 'guess');
       await all.settled();
-      expect(asked.verdict).toBe('throttled');
+      expect(asked.admission).toBe('throttled');
     }
     const [refused = ''] = Object.values(before.hash);
     const [, , secret = '', mac = ''] = refused.split(' ');
@@ -114,7 +114,7 @@ describe('made-up records', () => {
 });
 
 describe('records that are put back', () => {
-  test('of a try in progress keep out passwords that no replica knows, for 60 s and a window', async () => {
+  test('of an attempt in progress keep out passwords that no replica knows, for 60 s and a window', async () => {
     await using all = await startReplicas(redis, { maxFailures: 1 });
     const one = all.begin(0, 'jane', 'right');
     await all.settled();
@@ -126,7 +126,7 @@ describe('records that are put back', () => {
     expect(await all.send(1, 'jane', 'new', 'accepted')).toBe('waits');
     await all.pass(1000);
     await all.settled();
-    expect(again.verdict).toBe('admitted');
+    expect(again.admission).toBe('admitted');
     await again.settle('accepted');
     await all.pass(abandonedAfter);
     await redis.client().hset(key, hash);
@@ -145,16 +145,16 @@ describe('records that are put back', () => {
     const [first, second] = ['right', 'right'].map((secret) => all.begin(0, 'jane', secret));
     await guess?.settle('unavailable');
     await all.settled();
-    expect([first?.verdict, second?.verdict]).toEqual(['admitted', undefined]);
+    expect([first?.admission, second?.admission]).toEqual(['admitted', undefined]);
     await first?.settle('accepted');
     await all.pass(0);
     await redis.client().del(key);
     await redis.client().hset(key, hash);
     await all.settled();
-    expect(second?.verdict).toBe('admitted');
+    expect(second?.admission).toBe('admitted');
   });
 
-  test('of a password that was changed cost a try for each replica, and only while it is sent', async () => {
+  test('of a password that was changed cost an attempt for each replica, and only while it is sent', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'old', 'accepted');
     const { key, hash } = await hear();
@@ -178,24 +178,24 @@ describe('records that are put back', () => {
   });
 });
 
-test('a secret that Redis alone knows is sent one at a time though the record of its try is removed', async () => {
+test('a secret that Redis alone knows is sent one at a time though the record of its attempt is removed', async () => {
   await using all = await startReplicas(redis, { maxFailures: 1 });
   await all.send(0, 'jane', 'old', 'accepted');
   const { key, hash } = await hear();
   await useUp(all, 1);
-  const tries = [];
+  const attempts = [];
   for (let count = 0; count < 6; count++) {
     await redis.client().del(key);
     await redis.client().hset(key, hash);
-    tries.push(all.begin(1, 'jane', 'old'));
+    attempts.push(all.begin(1, 'jane', 'old'));
     await all.settled();
   }
-  const [first] = tries;
-  expect(tries.filter(({ verdict }) => verdict !== undefined)).toEqual([first]);
+  const [first] = attempts;
+  expect(attempts.filter(({ admission }) => admission !== undefined)).toEqual([first]);
   await first?.settle('refused');
   await all.settled();
-  const verdicts = tries.map(({ verdict }) => verdict);
-  expect(verdicts).toEqual(['admitted', ...new Array(5).fill('invalid-credentials')]);
+  const admissions = attempts.map(({ admission }) => admission);
+  expect(admissions).toEqual(['admitted', ...new Array(5).fill('invalid-credentials')]);
 });
 
 describe('a key that is', () => {

@@ -41,7 +41,7 @@ async function send(username: string, secret: string, outcome: 'refused' | 'acce
 const list = async () =>
   (await readLockouts(probed(), settings)).map((one) => [one.username, one.refused, one.isLockedOut]);
 
-test('lists whose tries were refused, of all replicas, and says who is locked out', async () => {
+test('lists whose attempts were refused, of all replicas, and says who is locked out', async () => {
   expect(await list()).toEqual([]);
   await send('right', 'a', 'accepted');
   for (const secret of ['a', 'b']) await send('jane', secret);
@@ -56,7 +56,7 @@ test('lists whose tries were refused, of all replicas, and says who is locked ou
   expect(await list()).toHaveLength(2);
 });
 
-test('what is cleared has all its tries again, and what was right stays known', async () => {
+test('what is cleared has all its attempts again, and what was right stays known', async () => {
   await send('jane', 'right', 'accepted');
   for (const secret of ['a', 'b']) await send('jane', secret);
   expect(await send('jane', 'c')).toBe('throttled');
@@ -66,7 +66,7 @@ test('what is cleared has all its tries again, and what was right stays known', 
   expect(await send('jane', 'right', 'accepted')).toBe('sent');
 });
 
-test('names and tries that no gateway wrote are not listed, and no name is there in clear', async () => {
+test('names and attempts that no gateway wrote are not listed, and no name is there in clear', async () => {
   await send('jane', 'a');
   const client = server.client();
   const [names = ''] = await client.keys('*{names}*');
@@ -78,7 +78,7 @@ test('names and tries that no gateway wrote are not listed, and no name is there
   expect(await list()).toEqual([['jane', 1, false]]);
 });
 
-test('tries that were never settled are listed once they keep a user out, and can be cleared', async () => {
+test('attempts that were never settled are listed once they keep a user out, and can be cleared', async () => {
   // As a Redis leaves them that has lost the last second of its append-only file.
   const key = subjectKey(opened.shared, { authenticator: 'corp', subject: 'uid=jane' });
   const begun = Date.now() - abandonedAfter - 60_000;

@@ -7,15 +7,15 @@ import { createRecords } from './shared-records.ts';
 import { changeScript, readScript } from './shared-scripts.ts';
 
 /*
- * The hash of a subject is named by a digest (see `shared-records.ts`), so nothing in it shows whose tries it counts. For
- * `sallyport lockouts`, a replica whose try was refused, or not sent, also writes the name, sealed, into a hash of that hour:
+ * The hash of a subject is named by a digest (see `shared-records.ts`), so nothing in it shows whose attempts it counts. For
+ * `sallyport lockouts`, a replica whose attempt was refused, or not sent, also writes the name, sealed, into a hash of that hour:
  *
  *   lockout:{names}:<hour>    <digest of the subject> → [authenticator, subject, username], sealed
  *
  * It expires by itself. Someone who can write to that Redis can remove a name from the list, and can't add one.
  */
 
-/** Whose tries are counted. */
+/** Whose attempts are counted. */
 export interface CountedName {
   readonly authenticator: string;
   /** As the backend knows it: for LDAP a DN. */
@@ -24,7 +24,7 @@ export interface CountedName {
   readonly username: string;
 }
 
-/** The refused tries of one user, as all replicas count them. */
+/** The refused attempts of one user, as all replicas count them. */
 export type Lockout = Readonly<NonNullable<Awaited<ReturnType<typeof readLockout>>>>;
 
 type Subject = Pick<CountedName, 'authenticator' | 'subject'>;
@@ -35,7 +35,7 @@ const hour = 3_600_000;
 /** Hashes that are read at one time. */
 const batch = 100;
 
-/** The hash of a subject's tries. Names are no secrets, so it needs no key. */
+/** The hash of a subject's attempts. Names are no secrets, so it needs no key. */
 export function subjectKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, name: Subject): string {
   return `${keyPrefix}lockout:{${digestOf(name)}}`;
 }
@@ -48,7 +48,7 @@ function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number):
   return `${keyPrefix}lockout:{names}:${hours}`;
 }
 
-/** Writes the name of a refused try at a time of Redis, whose tries may count for `lifetime`. No one waits for it. */
+/** Writes the name of a refused attempt at a time of Redis, whose attempts may count for `lifetime`. No one waits for it. */
 export function noteName(redis: SharedRedis, name: CountedName, time: number, lifetime: number): void {
   const [sealingKey] = redis.sealingKeys;
   if (sealingKey === undefined) return;
@@ -60,7 +60,7 @@ export function noteName(redis: SharedRedis, name: CountedName, time: number, li
   redis.send('lockout', (client) => client.eval(changeScript, 1, key, lives, 2 * lives, 0, field, value));
 }
 
-/** Whose refused tries count now, in the order of their names. It adds nothing to the counts. @throws RedisProblem */
+/** Whose refused attempts count now, in the order of their names. It adds nothing to the counts. @throws RedisProblem */
 export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig): Promise<readonly Lockout[]> {
   const { now } = await readHash(redis, namesKey(redis, 0));
   const oldest = Math.floor((now - settings.window - abandonedAfter) / hour);
@@ -85,30 +85,32 @@ export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig):
   return lockouts.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
 }
 
-/** Forgets the tries of a user in that Redis, and no password that is known to be right. @throws RedisProblem */
+/** Forgets the attempts of a user in that Redis, and no password that is known to be right. @throws RedisProblem */
 export async function clearLockout(redis: ProbedRedis, name: CountedName): Promise<void> {
   const key = subjectKey(redis, name);
   const { fields } = await readHash(redis, key);
-  const tries = pairsOf(fields).flatMap(([field]) => (field.startsWith('try:') ? [field] : []));
-  if (tries.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...tries));
+  const attempts = pairsOf(fields).flatMap(([field]) => (field.startsWith('try:') ? [field] : []));
+  if (attempts.length > 0) await redis.probe('lockout', (client) => client.hdel(key, ...attempts));
 }
 
 async function readLockout(redis: ProbedRedis, name: CountedName, { window, maxFailures }: LockoutConfig) {
   const key = subjectKey(redis, name);
   const { now, fields } = await readHash(redis, key);
-  const { tries } = createRecords(redis, key).read(fields, now, { window, abandonedAfter, knownFor: 0 });
-  const ends = tries.flatMap(({ state, time }) => (state === 'pending' ? [] : [time + window])).sort((a, b) => b - a);
+  const { attempts } = createRecords(redis, key).read(fields, now, { window, abandonedAfter, knownFor: 0 });
+  const ends = attempts
+    .flatMap(({ state, time }) => (state === 'pending' ? [] : [time + window]))
+    .sort((a, b) => b - a);
   const [last] = ends;
   if (last === undefined) return undefined;
   // One more may go out when fewer than maxFailures count.
   const until = ends[maxFailures - 1];
   return {
     ...name,
-    /** Tries that count: refused, or without a known outcome. */
+    /** Attempts that count: refused, or without a known outcome. */
     refused: ends.length,
     /** Only passwords that were right before are sent. */
     isLockedOut: until !== undefined,
-    /** Milliseconds since 1970 by Redis' clock: locked out until then, else when the last of the tries stops counting. */
+    /** Milliseconds since 1970 by Redis' clock: locked out until then, else when the last of the attempts stops counting. */
     until: until ?? last,
   };
 }

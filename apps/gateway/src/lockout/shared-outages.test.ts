@@ -4,7 +4,7 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { type Replicas, startReplicas } from './testing/replicas.ts';
 
-/** Two tries of each name are refused on each replica, and no more; a right secret goes out. */
+/** Two attempts of each name are refused on each replica, and no more; a right secret goes out. */
 async function judgesAlone({ send }: Replicas, name: string) {
   for (const replica of [0, 1]) {
     expect(await send(replica, name, 'right', 'accepted')).toBe('sent');
@@ -36,8 +36,8 @@ interface Outage {
   readonly end: (redis: RedisServer) => Promise<unknown>;
   /** Milliseconds: short where nothing comes back. */
   readonly timeoutWhenDown?: number;
-  /** Default: each replica judges alone. */
-  readonly judge?: typeof judgesAlone;
+  /** Default: each replica decides alone. */
+  readonly decide?: typeof judgesAlone;
   /** It gives no answer, so only probes find out that it is down. */
   readonly isDown?: true;
 }
@@ -53,7 +53,7 @@ const outages: Readonly<Record<string, Outage>> = {
     isDown: true,
   },
   // It takes no slots, but lets a script that has removed something add as much: refusals are written, and so shared.
-  'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), judge: judgesWithOthers },
+  'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), decide: judgesWithOthers },
   'is a replica': {
     begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
     end: (redis) => redis.client().replicaof('NO', 'ONE'),
@@ -66,8 +66,8 @@ const outages: Readonly<Record<string, Outage>> = {
 
 describe.each(Object.entries(outages))(
   'while Redis %s',
-  (_, { begin, end, isDown = false, judge = judgesAlone, ...timeouts }) => {
-    test('no login fails for it, and none has more tries than a replica allows', async () => {
+  (_, { begin, end, isDown = false, decide = judgesAlone, ...timeouts }) => {
+    test('no login fails for it, and none has more attempts than a replica allows', async () => {
       await using redis = await startRedis();
       const state = { isDown: false };
       const options = { count: 2, maxFailures: 2, isDown: () => state.isDown, ...timeouts };
@@ -75,7 +75,7 @@ describe.each(Object.entries(outages))(
       await judgesWithOthers(all, 'before');
       await begin(redis);
       state.isDown = isDown;
-      await judge(all, 'jane');
+      await decide(all, 'jane');
       await end(redis);
       state.isDown = false;
       await redis.client().ping();
@@ -112,13 +112,13 @@ describe('while Redis is late and not down', () => {
     await using redis = await startRedis();
     await using both = await setUp(redis, 1);
     both.state.isDeaf = true;
-    const tries = ['a', 'b', 'a'].map((password) => both.late.begin(0, 'jane', password));
+    const attempts = ['a', 'b', 'a'].map((password) => both.late.begin(0, 'jane', password));
     await both.late.settled();
-    expect(tries.map(({ verdict }) => verdict)).toEqual([undefined, undefined, undefined]);
-    for (const one of tries) {
+    expect(attempts.map(({ admission }) => admission)).toEqual([undefined, undefined, undefined]);
+    for (const one of attempts) {
       await both.late.pass(1000);
       await both.late.settled();
-      expect(one.verdict).toMatch(tooSlow);
+      expect(one.admission).toMatch(tooSlow);
     }
     expect(await both.healthy.send(0, 'jane', 'b', 'refused')).toBe('sent');
     both.state.isDeaf = false;
@@ -150,7 +150,7 @@ describe('while Redis is late and not down', () => {
     ['unavailable', 'admitted'],
     ['refused', 'throttled'],
   ] as const)(
-    'once it is found to be down this replica judges alone, and reports what it can: %s',
+    'once it is found to be down this replica decides alone, and reports what it can: %s',
     async (outcome, next) => {
       await using redis = await startRedis();
       await using both = await setUp(redis, 1);
@@ -160,11 +160,11 @@ describe('while Redis is late and not down', () => {
       await both.late.settled();
       const other = both.healthy.begin(0, 'jane', 'b');
       await both.healthy.settled();
-      expect([one.verdict, other.verdict]).toEqual(['admitted', undefined]);
+      expect([one.admission, other.admission]).toEqual(['admitted', undefined]);
       await one.settle(outcome);
       await both.late.settled();
       await both.healthy.settled();
-      expect(other.verdict).toBe(next);
+      expect(other.admission).toBe(next);
     },
   );
 });

@@ -2,14 +2,14 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSealingKey } from '../sealing/seal.ts';
-import { createRecords, knownField, type Lifetimes, tolerance, tryField } from './shared-records.ts';
+import { attemptField, createRecords, knownField, type Lifetimes, tolerance } from './shared-records.ts';
 
 const keyOf = (letter: string) => createSealingKey(Buffer.alloc(32, letter));
 const recordsOf = (letters = 'A', key = 'jane') => createRecords({ sealingKeys: Array.from(letters, keyOf) }, key);
 const [one, other] = ['a', 'b'].map((letter) => letter.repeat(43)) as [string, string];
 const now = 1_800_000_000_000;
 const lifetimes: Lifetimes = { window: 600_000, abandonedAfter: 60_000, knownFor: 1_000_000 };
-const nothing = { tries: [], known: new Map(), expired: [], foreign: [] };
+const nothing = { attempts: [], known: new Map(), expired: [], foreign: [] };
 
 describe('a record', () => {
   test('says what was written, under any of the keys', () => {
@@ -21,13 +21,13 @@ describe('a record', () => {
     ]) {
       const { write } = recordsOf(writing);
       const fields = [
-        ...write(tryField('1'), 'pending', now, one),
-        ...write(tryField('2'), 'refused', now - 1.4, other),
+        ...write(attemptField('1'), 'pending', now, one),
+        ...write(attemptField('2'), 'refused', now - 1.4, other),
         ...write(knownField(one), 'right', now, one),
       ];
       expect(recordsOf(reading).read(fields, now, lifetimes)).toEqual({
         ...nothing,
-        tries: [
+        attempts: [
           { state: 'pending', time: now, secret: one },
           { state: 'refused', time: now - 1, secret: other },
         ],
@@ -38,10 +38,10 @@ describe('a record', () => {
 
   test('is foreign when any of it is changed, in another field or hash, and without its key', () => {
     const { write, read } = recordsOf();
-    const [field, value] = write(tryField('1'), 'refused', now, one);
+    const [field, value] = write(attemptField('1'), 'refused', now, one);
     const [state, time, secret, mac] = value.split(' ');
     for (const [changedField, changed] of [
-      [tryField('2'), value],
+      [attemptField('2'), value],
       [knownField(one), value],
       [field, `pending ${time} ${secret} ${mac}`],
       [field, `right ${time} ${secret} ${mac}`],
@@ -86,9 +86,9 @@ describe('with the time', () => {
     ['pending', 660_000 - 1, 'abandoned', 60_000],
     ['refused', 600_000 - 1, 'refused', 0],
     ['refused', -tolerance, 'refused', 0],
-  ] as const)('a %s try of %d ms ago is %s', (state, ago, as, later) => {
-    const seen = at(write(tryField('1'), state, now - ago, one));
-    expect(seen).toEqual({ ...nothing, tries: [{ state: as, time: now - ago + later, secret: one }] });
+  ] as const)('a %s attempt of %d ms ago is %s', (state, ago, as, later) => {
+    const seen = at(write(attemptField('1'), state, now - ago, one));
+    expect(seen).toEqual({ ...nothing, attempts: [{ state: as, time: now - ago + later, secret: one }] });
   });
 
   test.each([
@@ -96,8 +96,8 @@ describe('with the time', () => {
     ['pending', -tolerance - 1],
     ['refused', 600_000],
     ['refused', -tolerance - 1],
-  ] as const)('a %s try of %d ms ago counts no more', (state, ago) => {
-    const field = tryField('1');
+  ] as const)('a %s attempt of %d ms ago counts no more', (state, ago) => {
+    const field = attemptField('1');
     expect(at(write(field, state, now - ago, one))).toEqual({ ...nothing, expired: [field] });
   });
 
@@ -120,12 +120,15 @@ describe('with the time', () => {
     [one, 70_000, false],
     [one, 69_999, true],
     [other, 80_000, true],
-  ])('a secret is not known any more when a try of it was abandoned since: %s, %d', (secret, rightAgo, isKnown) => {
-    const seen = at(
-      write(knownField(secret), 'right', now - rightAgo, secret),
-      write(tryField('1'), 'pending', now - 70_000, one),
-    );
-    expect(seen.known.has(secret)).toBe(isKnown);
-    expect(seen.expired).toEqual(isKnown ? [] : [knownField(secret)]);
-  });
+  ])(
+    'a secret is not known any more when an attempt of it was abandoned since: %s, %d',
+    (secret, rightAgo, isKnown) => {
+      const seen = at(
+        write(knownField(secret), 'right', now - rightAgo, secret),
+        write(attemptField('1'), 'pending', now - 70_000, one),
+      );
+      expect(seen.known.has(secret)).toBe(isKnown);
+      expect(seen.expired).toEqual(isKnown ? [] : [knownField(secret)]);
+    },
+  );
 });

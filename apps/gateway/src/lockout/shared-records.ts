@@ -1,9 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
 import { pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
-import { type CountedTry, createFingerprint } from './local-guard.ts';
+import { type CountedAttempt, createFingerprint } from './local-guard.ts';
 
 /*
- * What all replicas know of the tries of one subject is a hash in Redis:
+ * What all replicas know of the attempts of one subject is a hash in Redis:
  *
  *   try:<id>         <pending or refused> <time> <secret> <MAC>
  *   try:<secret>     refused <time> <secret> <MAC>: it was right before
@@ -23,7 +23,7 @@ interface Authentic {
   readonly secret: string;
 }
 
-export interface SharedTryRecord extends CountedTry {
+export interface SharedAttemptRecord extends CountedAttempt {
   readonly secret: string;
   /** Redis' milliseconds: when it was refused or abandoned, and until then when it began. */
   readonly time: number;
@@ -39,7 +39,7 @@ export interface Lifetimes {
 /** Milliseconds by which a time may differ from Redis' clock: more than a call takes. A later time is not believed. */
 export const tolerance = 5_000;
 
-export const tryField = (id: string): string => `try:${id}`;
+export const attemptField = (id: string): string => `try:${id}`;
 export const knownField = (secret: string): string => `known:${secret}`;
 
 const format = /^(pending|refused|right) (\d{1,15}) ([\w-]{43}) ([\w-]{43})$/;
@@ -81,22 +81,22 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
 
 export type SharedRecords = ReturnType<ReturnType<typeof createRecords>['read']>;
 
-/** @returns the tries that count, when each secret was last right, and the fields that have expired */
+/** @returns the attempts that count, when each secret was last right, and the fields that have expired */
 function inForce(records: readonly Authentic[], now: number, { window, abandonedAfter, knownFor }: Lifetimes) {
-  const tries: SharedTryRecord[] = [];
+  const attempts: SharedAttemptRecord[] = [];
   const known = new Map<string, number>();
   const expired: string[] = [];
-  /** By secret: when the last of its tries began whose outcome no one knows. */
+  /** By secret: when the last of its attempts began whose outcome no one knows. */
   const abandoned = new Map<string, number>();
   const lasts = (time: number, lifetime: number) => time + lifetime > now && time <= now + tolerance;
   for (const { field, state, time, secret } of records) {
     if (state === 'right') continue;
     const isAbandoned = state === 'pending' && time + abandonedAfter <= now;
-    const one: SharedTryRecord = isAbandoned
+    const one: SharedAttemptRecord = isAbandoned
       ? { state: 'abandoned', time: time + abandonedAfter, secret }
       : { state, time, secret };
     if (isAbandoned) abandoned.set(secret, Math.max(time, abandoned.get(secret) ?? 0));
-    if (lasts(one.time, one.state === 'pending' ? abandonedAfter : window)) tries.push(one);
+    if (lasts(one.time, one.state === 'pending' ? abandonedAfter : window)) attempts.push(one);
     else expired.push(field);
   }
   for (const { field, state, time, secret } of records) {
@@ -104,7 +104,7 @@ function inForce(records: readonly Authentic[], now: number, { window, abandoned
     if (lasts(time, knownFor) && time > (abandoned.get(secret) ?? 0)) known.set(secret, time);
     else expired.push(field);
   }
-  return { tries, known, expired };
+  return { attempts, known, expired };
 }
 
 function isEqual(one: string, other: string): boolean {

@@ -125,7 +125,7 @@ describe('sealing keys that are changed', () => {
   });
 });
 
-test('a cluster has the names on its nodes, and each is judged there', async () => {
+test('a cluster has the names on its nodes, and each is decided there', async () => {
   await using cluster = await startCluster({ replicasPerMaster: 0 });
   const [node] = cluster.nodes;
   if (node === undefined) throw new Error('no node');

@@ -1,5 +1,5 @@
 /*
- * The gateway judges the hash of a subject (see `shared-records.ts`), since only the gateway can check who wrote its
+ * The gateway decides the hash of a subject (see `shared-records.ts`), since only the gateway can check who wrote its
  * records. The scripts do only what must be atomic.
  */
 
@@ -11,23 +11,23 @@ local function keep(least, most)
 end`;
 
 /**
- * Takes a slot for a try, and reads all other fields at the same moment: what was in the hash before it. Other replicas
- * can't take a slot in between, so a try that finds too many before it gives its own back.
+ * Takes a slot for an attempt, and reads all other fields at the same moment: what was in the hash before it. Other replicas
+ * can't take a slot in between, so an attempt that finds too many before it gives its own back.
  *
  * Someone else may have written to this key. A key of another type, or with far too many fields, is removed as a whole; a
  * field that is too long to be ours is removed, and never sent to the gateway.
  *
  * KEYS[1]  the hash
- * ARGV[1], ARGV[2]  the field of the try, and its value
- * ARGV[3]  how many other tries there may be for it to take a slot, whoever wrote them: tries that wait for a slot
+ * ARGV[1], ARGV[2]  the field of the attempt, and its value
+ * ARGV[3]  how many other attempts there may be for it to take a slot, whoever wrote them: attempts that wait for a slot
  *          must not block each other. `any`: it takes one in any case
  * ARGV[4], ARGV[5]  milliseconds that the hash stays at least and at most
  * ARGV[6]  how many fields it may have
- * ARGV[7]  the same, while a try with the same secret is in progress
- * ARGV[8]… the secret, as records have it. With a record that it is right, the try needs no free slot, unless one with the
+ * ARGV[7]  the same, while an attempt with the same secret is in progress
+ * ARGV[8]… the secret, as records have it. With a record that it is right, the attempt needs no free slot, unless one with the
  *          same secret is in progress
  *
- * @returns 1 when the try has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
+ * @returns 1 when the attempt has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
  *   fields and their values
  */
 export const takeScript = `${keep}
@@ -42,7 +42,7 @@ if isOther or type(size) == 'number' and size > tonumber(ARGV[6]) then
   removed = 1
 end
 
-local marks, isKnown, isDouble, tries, others = {}, false, false, 0, {}
+local marks, isKnown, isDouble, attempts, others = {}, false, false, 0, {}
 for index = 8, #ARGV do marks['known:' .. ARGV[index]] = true end
 local all = redis.call('HGETALL', key)
 for index = 1, #all, 2 do
@@ -55,7 +55,7 @@ for index = 1, #all, 2 do
     others[#others + 1] = value
     isKnown = isKnown or marks[name]
     if string.sub(name, 1, 4) == 'try:' then
-      tries = tries + 1
+      attempts = attempts + 1
       local secret = string.match(value, '^pending %d+ (%S+) ')
       isDouble = isDouble or secret and marks['known:' .. secret]
     end
@@ -67,7 +67,7 @@ local slots = isDouble and ARGV[7] or ARGV[3]
 if slots == 'any' then
   redis.call('HSET', key, field, ARGV[2])
   hasSlot = 1
-elseif isKnown and not isDouble or tries < tonumber(slots) then
+elseif isKnown and not isDouble or attempts < tonumber(slots) then
   -- A Redis that takes no writes can still be read.
   local reply = redis.pcall('HSET', key, field, ARGV[2])
   if type(reply) == 'number' then hasSlot = 1 end

@@ -24,7 +24,7 @@ function setUp() {
   return { guard, send };
 }
 
-test('an unlocked user has all tries again, also for a password that was refused, and others do not', async () => {
+test('an unlocked user has all attempts again, also for a password that was refused, and others do not', async () => {
   const { guard, send } = setUp();
   for (const name of ['jane', 'john']) for (const secret of ['a', 'b']) await send(secret, name);
   expect([await send('c'), await send('c', 'john'), guard.lockedOut('corp')]).toEqual(['throttled', 'throttled', 2]);
@@ -41,7 +41,7 @@ test('is named as Kubernetes sees them, of each authenticator that may have them
   expect([await send('c'), await send('c', 'jane', 'bare')]).toEqual(['throttled', 'sent']);
 });
 
-test('a try in progress goes on, and counts when it is refused', async () => {
+test('an attempt in progress goes on, and counts when it is refused', async () => {
   const { guard, send } = setUp();
   const attempt = await guard('corp').admit('uid=jane', 'a', undefined, 'jane');
   guard.unlock('corp:jane', [corp]);
@@ -49,7 +49,7 @@ test('a try in progress goes on, and counts when it is refused', async () => {
   expect(await send('a')).toBe('invalid-credentials');
 });
 
-test('tries that were never settled keep an unlocked user out no more', async () => {
+test('attempts that were never settled keep an unlocked user out no more', async () => {
   const { guard, send } = setUp();
   for (const secret of ['a', 'b']) await guard('corp').admit('uid=jane', secret, undefined, 'jane');
   await vi.advanceTimersByTimeAsync(abandonedAfter);
@@ -58,7 +58,7 @@ test('tries that were never settled keep an unlocked user out no more', async ()
   expect(await send('c')).toBe('sent');
 });
 
-test('who is locked out counts no more once a new password goes out, though the last try is recent', async () => {
+test('who is locked out counts no more once a new password goes out, though the last attempt is recent', async () => {
   const { guard, send } = setUp();
   await send('a');
   vi.setSystemTime(Date.now() + window / 2);
@@ -69,7 +69,7 @@ test('who is locked out counts no more once a new password goes out, though the 
   expect([await send('d'), guard.lockedOut('corp')]).toEqual(['sent', 0]);
 });
 
-test('who is locked out counts until a new password goes out, or the window after the last try has passed', async () => {
+test('who is locked out counts until a new password goes out, or the window after the last attempt has passed', async () => {
   const { guard, send } = setUp();
   await send('right');
   for (const secret of ['a', 'b']) await send(secret);

@@ -145,7 +145,8 @@ async function current({ service, signal, known }: LoginRequest, token: string) 
 
 async function showSession(request: LoginRequest, token: string): Promise<void> {
   const { session, user, digest } = await current(request, token);
-  request.context.body = { ...describe(session, digest), user };
+  const idleSeconds = Math.floor(request.service.config.idle / 1_000);
+  request.context.body = { ...describe(session, digest), idleSeconds, user };
 }
 
 async function showSessions(request: LoginRequest, token: string): Promise<void> {

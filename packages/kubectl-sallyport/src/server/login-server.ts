@@ -59,8 +59,10 @@ export async function readState(server: ServerAddress, token: string, timeout: n
   if (body === undefined) return;
   const { name, groups } = userOf(server, body.user);
   if (typeof body.expiresAt !== 'string') throw unexpected(server);
+  // A server of an earlier version does not say how long a session lasts without a use.
+  const idleSeconds = typeof body.idleSeconds === 'number' ? body.idleSeconds : undefined;
   // `expiresAt` is by the clock of the server.
-  return { user: name, groups, expiresAt: body.expiresAt };
+  return { user: name, groups, expiresAt: body.expiresAt, idleSeconds };
 }
 
 /** The result of a logout. A failure at the server can undo one that `isUnconfirmed`. */

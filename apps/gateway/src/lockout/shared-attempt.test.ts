@@ -4,16 +4,16 @@ import { expect, test } from 'vitest';
 import { pause } from '../deadlines.ts';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
+import { createSharedAttempt, type SharedAttemptDependencies } from './shared-attempt.ts';
 import { createRecords } from './shared-records.ts';
-import { createSharedTry, type SharedTryDependencies } from './shared-try.ts';
 
 const sealingKeys = [createSealingKey(Buffer.alloc(32))];
 const key = `lockout:{${createHash('sha256').update('["corp","jane"]').digest('base64url')}}`;
 
 const timeout = 100;
 
-function create(redis: SharedRedis, dependencies: Pick<SharedTryDependencies, 'now' | 'random' | 'pause'>) {
-  return createSharedTry(
+function create(redis: SharedRedis, dependencies: Pick<SharedAttemptDependencies, 'now' | 'random' | 'pause'>) {
+  return createSharedAttempt(
     redis,
     { authenticator: 'corp', subject: 'jane', username: 'jane', password: 'a' },
     {
@@ -26,7 +26,7 @@ function create(redis: SharedRedis, dependencies: Pick<SharedTryDependencies, 'n
   );
 }
 
-/** A try whose answers are the test's: `wait`, or what is thrown. Time passes in its pauses, and nowhere else. */
+/** An attempt whose answers are the test's: `wait`, or what is thrown. Time passes in its pauses, and nowhere else. */
 function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = []) {
   const state = { now: 0, isDown: false };
   const calls: (number | undefined)[] = [];
@@ -111,14 +111,14 @@ test.each<[string, ProblemKind[], Partial<{ slots: number; rightAt: number; isDo
   ['is late for a secret that is known here', ['timeout'], { rightAt: 0 }, 1],
   ['is down', ['timeout'], { isDown: true }, 1],
   ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],
-])('this replica judges alone when Redis %s', async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
+])('this replica decides alone when Redis %s', async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
   const { tried, calls, state } = asking(0, kinds);
   state.isDown = isDown;
   expect(await tried.ask(slots, rightAt)).toBeUndefined();
   expect(calls).toHaveLength(count);
 });
 
-test('this replica judges alone once a node of a cluster has been silent for 1 s', async () => {
+test('this replica decides alone once a node of a cluster has been silent for 1 s', async () => {
   const { tried, state } = asking(0, ['node', 'node', 'node']);
   expect(await tried.ask(1, undefined)).toBe('wait');
   state.now = 1000;

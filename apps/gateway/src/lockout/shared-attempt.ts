@@ -6,15 +6,15 @@ import type { LockoutConfig } from '../config/types.ts';
 import type { pause } from '../deadlines.ts';
 import { readReply } from '../shared-redis/read-reply.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { createFingerprint, judge, maxWait, slotsOfDouble, type Verdict } from './local-guard.ts';
+import { type Admission, createFingerprint, decide, maxWait, slotsOfDouble } from './local-guard.ts';
 import { type CountedName, noteName, subjectKey } from './shared-lockouts.ts';
 import {
+  attemptField,
   createRecords,
   knownField,
+  type SharedAttemptRecord,
   type SharedRecords,
-  type SharedTryRecord,
   tolerance,
-  tryField,
 } from './shared-records.ts';
 import { changeScript, takeScript } from './shared-scripts.ts';
 
@@ -23,12 +23,12 @@ interface Tried extends CountedName {
   readonly password: string;
 }
 
-export interface SharedTryDependencies {
+export interface SharedAttemptDependencies {
   readonly settings: () => LockoutConfig;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly abandonedAfter: number;
-  /** Redis' milliseconds less monotonic ones, as the last reply had it. All tries learn it from each other. */
+  /** Redis' milliseconds less monotonic ones, as the last reply had it. All attempts learn it from each other. */
   readonly redisClock: { offset: number };
   /** Called with how many records in that Redis were removed because no gateway with its sealing keys wrote them. */
   readonly onForeign: (records: number) => void;
@@ -46,10 +46,10 @@ const maxCalls = 3;
 /** Redis may be healthy and busy. A node of a cluster that is down has the same kind as a late one. */
 const lateKinds: ReadonlySet<ProblemKind> = new Set(['timeout', 'node']);
 
-export type SharedTry = ReturnType<typeof createSharedTry>;
+export type SharedAttempt = ReturnType<typeof createSharedAttempt>;
 
-/** One try, as all replicas see it. */
-export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies) {
+/** One attempt, as all replicas see it. */
+export function createSharedAttempt(redis: SharedRedis, tried: Tried, dependencies: SharedAttemptDependencies) {
   const { now, random } = dependencies;
   const hash = createSharedHash(redis, tried, dependencies);
   let id: string = randomUUID();
@@ -60,7 +60,7 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
   /** Whether this replica knew its secret to be right, when it asked last. */
   let wasRight = false;
 
-  /** Also for a try that Redis was not asked about, or did not answer. No one waits for it. */
+  /** Also for an attempt that Redis was not asked about, or did not answer. No one waits for it. */
   const settle = (outcome: AttemptOutcome) => {
     hash.settle(id, outcome, wasRight);
     // A new id from now on, since the outcome of this one may still be on its way.
@@ -69,23 +69,23 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
   /**
    * Takes a slot when it says `admit`. `wait`: others hold the last slots; ask again after a pause.
    *
-   * @param slots refused tries that are allowed in the window. 0: it is sent only if its secret is known to be right
+   * @param slots refused attempts that are allowed in the window. 0: it is sent only if its secret is known to be right
    * @param rightAt when this replica last found its secret right, in monotonic milliseconds; undefined: it never did
    * @returns undefined when this replica decides by what it knows: Redis is down, or refuses the call, or takes too long
    *   for a secret that this replica knows to be right, or that has no slot here
    * @throws AuthenticatorError `failed` when other replicas, or Redis, take too long
    */
-  async function ask(slots: number, rightAt: number | undefined): Promise<Verdict | undefined> {
+  async function ask(slots: number, rightAt: number | undefined): Promise<Admission | undefined> {
     wasRight = rightAt !== undefined;
     try {
       const isOver = until !== undefined && now() >= until;
       const mayDouble = now() - begunAt >= maxWait;
       const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
-      const { verdict, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit, begunAt, mayDouble });
-      if (verdict !== 'admit' && hasSlot) settle('unavailable');
-      // Its tries may be counted under no name: they were never settled, or Redis has lost the name. Commands find it from now on.
-      if (verdict === 'throttled' || verdict === 'invalid-credentials') hash.note();
-      if (verdict !== 'wait') return verdict;
+      const { admission, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit, begunAt, mayDouble });
+      if (admission !== 'admit' && hasSlot) settle('unavailable');
+      // Its attempts may be counted under no name: they were never settled, or Redis has lost the name. Commands find it from now on.
+      if (admission === 'throttled' || admission === 'invalid-credentials') hash.note();
+      if (admission !== 'wait') return admission;
       until ??= now() + maxWait;
       if (!isOver) return 'wait';
     } catch (error) {
@@ -100,10 +100,10 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
       // It may have taken the slot, and only the answer was lost.
       if (slots === 0) settle('unavailable');
       if (!isLate || slots === 0 || error.kind === 'node') return undefined;
-      throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has tries left');
+      throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has attempts left');
     }
     if (rightAt !== undefined) return undefined;
-    throw new AuthenticatorError('failed', 'tries of this name elsewhere take too long');
+    throw new AuthenticatorError('failed', 'attempts of this name elsewhere take too long');
   }
   /** Between two questions. @throws the reason of the signal when it is aborted */
   async function pauseBetween(signal: AbortSignal | undefined): Promise<void> {
@@ -117,9 +117,9 @@ export function createSharedTry(redis: SharedRedis, tried: Tried, dependencies: 
 
 interface Take {
   readonly id: string;
-  /** How many other records of tries there may be, whoever wrote them; `any`: it takes a slot in any case. */
+  /** How many other records of attempts there may be, whoever wrote them; `any`: it takes a slot in any case. */
   readonly limit: number | 'any';
-  /** The same, while a try with the same secret is in progress. */
+  /** The same, while an attempt with the same secret is in progress. */
   readonly limitOfDouble: number | 'any';
   /** Milliseconds; undefined: `redis.timeout`. */
   readonly timeLimit: number | undefined;
@@ -129,7 +129,7 @@ interface Question extends Pick<Take, 'id' | 'timeLimit'> {
   readonly slots: number;
   readonly rightAt: number | undefined;
   readonly mayDouble: boolean;
-  /** Monotonic milliseconds. A secret that was right since then need not wait for another try with it. */
+  /** Monotonic milliseconds. A secret that was right since then need not wait for another attempt with it. */
   readonly begunAt: number;
 }
 
@@ -137,7 +137,7 @@ interface Question extends Pick<Take, 'id' | 'timeLimit'> {
 async function inquire(
   hash: ReturnType<typeof createSharedHash>,
   { id, slots, rightAt, timeLimit, begunAt, mayDouble }: Question,
-): Promise<{ readonly verdict: Verdict; readonly hasSlot: boolean }> {
+): Promise<{ readonly admission: Admission; readonly hasSlot: boolean }> {
   // A secret that this replica knows to be right needs no free slot.
   let limit: Take['limit'] = rightAt === undefined ? slots : 'any';
   let limitOfDouble: Take['limit'] = slotsOfDouble(mayDouble, slots);
@@ -146,7 +146,7 @@ async function inquire(
     if (taken === undefined) continue;
     // A secret that was right here after it was refused elsewhere is right.
     const rightSince = rightAt === undefined ? Number.NEGATIVE_INFINITY : hash.redisTime(rightAt);
-    const isOf = ({ secret, state, time }: SharedTryRecord) =>
+    const isOf = ({ secret, state, time }: SharedAttemptRecord) =>
       hash.secrets.includes(secret) && (state !== 'refused' || time > rightSince);
     const knownAt = Math.max(
       rightSince,
@@ -154,39 +154,38 @@ async function inquire(
     );
     const isKnown = knownAt > Number.NEGATIVE_INFINITY;
     const wasRightSince = knownAt >= hash.redisTime(begunAt);
-    const verdict = judge(taken.tries, { isOf, isKnown, mayDouble: mayDouble || wasRightSince }, slots);
-    if (verdict !== 'admit' || taken.hasSlot) return { verdict, hasSlot: taken.hasSlot };
+    const admission = decide(taken.attempts, { isOf, isKnown, mayDouble: mayDouble || wasRightSince }, slots);
+    if (admission !== 'admit' || taken.hasSlot) return { admission, hasSlot: taken.hasSlot };
     limit = 'any';
     limitOfDouble = 'any';
   }
   throw new RedisProblem('timeout', 'the clock of the cache Redis differs at each call');
 }
 
-/** Milliseconds. A secret that was not used for so long need not be sure of a try at any time. */
+/** Milliseconds. A secret that was not used for so long need not be sure of an attempt at any time. */
 const knownFor = 30 * 24 * 60 * 60 * 1000;
 /** Of one subject: a password, and as many more as a directory accepts beside it (such as tokens of applications). */
 const maxKnown = 8;
-/** Fields that a hash may have: two for each refused try that is allowed, and some more. */
+/** Fields that a hash may have: two for each refused attempt that is allowed, and some more. */
 const mostFields = ({ maxFailures }: LockoutConfig): number => 256 + 2 * maxFailures;
 
 /** See `takeScript`. */
 const replySchema = z.tuple([z.int(), z.int(), z.int(), z.array(z.string())]);
 
-/** What all replicas know of the tries of one subject, for a try with one secret. */
-function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: SharedTryDependencies) {
+/** What all replicas know of the attempts of one subject, for an attempt with one secret. */
+function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: SharedAttemptDependencies) {
   const { settings, now, abandonedAfter, redisClock, onForeign } = dependencies;
   const { authenticator, subject, password } = tried;
   const key = subjectKey(redis, tried);
   const records = createRecords(redis, key);
   // Under each sealing key. The first is the one to write.
-  const secrets = redis.sealingKeys.map((one) =>
-    createFingerprint(one.derive('lockout secrets'))(authenticator, subject, password),
-  );
+  const fingerprints = redis.sealingKeys.map((one) => createFingerprint(one.derive('lockout secrets')));
+  const secrets = fingerprints.map((fingerprint) => fingerprint(authenticator, subject, password));
   const [secret = ''] = secrets;
   const redisTime = (monotonic = now()) => monotonic + redisClock.offset;
   const atLeast = () => settings().window + abandonedAfter;
   const note = () => noteName(redis, tried, redisTime(), atLeast());
-  let last: Pick<SharedRecords, 'known' | 'tries'> = { known: new Map(), tries: [] };
+  let last: Pick<SharedRecords, 'known' | 'attempts'> = { known: new Map(), attempts: [] };
 
   function read(fields: readonly string[], time: number, removed: number): SharedRecords {
     const seen = records.read(fields, time, { window: settings().window, abandonedAfter, knownFor });
@@ -204,7 +203,7 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
    */
   async function take({ id, limit, limitOfDouble, timeLimit }: Take) {
     const expected = redisTime();
-    const own = records.write(tryField(id), 'pending', expected, secret);
+    const own = records.write(attemptField(id), 'pending', expected, secret);
     const rest = [...own, limit, atLeast(), knownFor, mostFields(settings()), limitOfDouble, ...secrets];
     const work = (client: RedisClient) => client.eval(takeScript, 1, key, ...rest);
     const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
@@ -213,15 +212,15 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
     const isBelieved = Math.abs(time - expected) <= tolerance;
     return isBelieved ? { ...read(fields, time, removed), hasSlot: hasSlot === 1 } : undefined;
   }
-  /** Gives the slot back, or counts it; counts a try without a slot as well. No one waits for it. */
+  /** Gives the slot back, or counts it; counts an attempt without a slot as well. No one waits for it. */
   function settle(id: string, outcome: AttemptOutcome, wasRight: boolean): void {
     // In this order: in a full Redis, a script that has removed something may still write.
-    const gone = [tryField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
+    const gone = [attemptField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
     const come: string[] = [];
     if (outcome === 'refused') {
       // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
       const isOld = wasRight || secrets.some((one) => last.known.has(one));
-      come.push(...records.write(tryField(isOld ? secret : id), 'refused', redisTime(), secret));
+      come.push(...records.write(attemptField(isOld ? secret : id), 'refused', redisTime(), secret));
       note();
     }
     if (outcome === 'accepted') {
@@ -232,7 +231,8 @@ function createSharedHash(redis: SharedRedis, tried: Tried, dependencies: Shared
     redis.send('lockout', (client) => client.eval(changeScript, 1, key, ...rest));
   }
   /** When its secret was refused, in Redis' milliseconds, by the last reply; undefined: not in the window. */
-  const refusedAt = () => last.tries.findLast((one) => one.state === 'refused' && secrets.includes(one.secret))?.time;
+  const isRefused = (one: SharedAttemptRecord) => one.state === 'refused' && secrets.includes(one.secret);
+  const refusedAt = () => last.attempts.findLast(isRefused)?.time;
   return { secrets, redisTime, take, settle, note, refusedAt };
 }
 
