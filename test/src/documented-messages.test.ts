@@ -52,6 +52,8 @@ const composed: Readonly<Record<string, string>> = {
   '--jti is very long: is it a whole token?': 'is very long: is it a whole token?',
   '[!]authenticator/corp failed: reason withheld, does not decide': '[!]… failed: reason withheld, does not decide',
   'nothing was done: to block a token, each authenticator must say …': 'a token, each authenticator must say whether',
+  'server.tls.certFile: … is out of order': '….certFile: … is out of order',
+  'server.tls.clientCAFile: … is not marked as a CA certificate…': 'is not marked as a CA certificate',
   'authenticator corp unavailable': '… unavailable',
   'authenticators corp, robots unavailable': '… unavailable',
   '… is not counted: last heard of 10m ago': '… is not counted: …',
@@ -60,7 +62,6 @@ const composed: Readonly<Record<string, string>> = {
   'no token of user … was issued by …': '… was issued by authenticator …',
   'account state: locked': 'account state: …, by the attribute …',
   'account in corp: locked': 'account in …: …',
-  'the password was not sent: it was refused 3 min ago': 'the password was not sent: it was refused',
   'this machine is short of file descriptors': 'this machine is short of …',
 };
 

@@ -14,7 +14,7 @@ import {
   whyUnknownIssuer,
 } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
-import { type Claims, credentialOf, nameOf, userOf, whyNoGroups } from './claims.ts';
+import { type Claims, credentialOf, usernameOf, userOf, whyNoGroups } from './claims.ts';
 import { createFetchedKeys, hasPrivateKey, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
@@ -27,7 +27,7 @@ interface Issuer {
 /**
  * Checks signed JWTs. The unverified `iss` chooses at most one issuer, before anything else.
  *
- * @param clocks milliseconds since 1970, and monotonic milliseconds
+ * @param clocks return milliseconds since 1970, and monotonic milliseconds
  * @throws Error when a file can't be used
  */
 export async function createJwtAuthenticator(
@@ -67,7 +67,7 @@ export async function createJwtAuthenticator(
       const said = { token, claims: unverified.claims };
       const verified = await verify(said, issuer.options, issuer.keys, signal, clocks.date());
       if ('reason' in verified) {
-        trace?.(`issuer ${issuer.options.url}: ${verified.objection}`);
+        trace?.(`issuer ${issuer.options.url}: ${verified.problem}`);
         return refused(verified.reason, verified.claims, issuer.options);
       }
       return decide(verified.claims, issuer.options, trace);
@@ -79,8 +79,8 @@ export async function createJwtAuthenticator(
 
 function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) => void): Decision {
   const user = userOf(claims, options);
-  if ('objection' in user) {
-    trace?.(`issuer ${options.url}: ${user.objection}`);
+  if ('problem' in user) {
+    trace?.(`issuer ${options.url}: ${user.problem}`);
     return refused('invalid-credentials', claims, options);
   }
   trace?.(`issuer ${options.url}: the signature is good`);
@@ -97,16 +97,21 @@ function decide(claims: Claims, options: IssuerOptions, trace?: (step: string) =
   };
 }
 
-/** @param claims left out: the signature is not known to be good, and anyone may have written the name */
+/**
+ * Makes a refusal.
+ *
+ * @param claims are left out where the signature is not known to be good: anyone may have written
+ *   the name
+ */
 function refused(reason: RejectionReason, claims: Claims | undefined, { mappings }: IssuerOptions): Decision {
-  const subject = claims && nameOf(claims, mappings);
-  // A refusal must not become an error because of a name that no record takes.
+  const subject = claims && usernameOf(claims, mappings);
+  // A name that no audit record takes must not turn the refusal into an error.
   const isNamed = typeof subject === 'string' && subject.isWellFormed();
   return { kind: 'rejected', reason, ...(isNamed && { subject }) };
 }
 
 interface OpenKeysOptions {
-  /** Where the issuer is in the config, for messages. */
+  /** Messages name this place of the issuer in the config. */
   readonly place: string;
   readonly observer: KeyObserver;
   readonly now: () => number;
@@ -130,8 +135,8 @@ async function openKeys(
   return createFetchedKeys({ ...common, ...fetched, issuer, ca: () => ca, logger });
 }
 
-/** The bounds of a fetched document do not hold for a file of the operator's own. */
-const mostKeysOfFile = 10_000;
+/** A file of the operator's own may have more keys than a fetched document. */
+const maxKeysOfFile = 10_000;
 const keyFileLimit = 4 * 1024 * 1024;
 
 async function openFile(
@@ -147,7 +152,7 @@ async function openFile(
       const what = content.includes('-----BEGIN ') ? 'PEM, not JSON' : 'no JSON document';
       throw new Error(`is ${what}: write a JWK set, such as the document at the jwks_uri of the issuer`);
     }
-    const found = parseKeys(document, mostKeysOfFile);
+    const found = parseKeys(document, maxKeysOfFile);
     if (found.length === 0) throw new Error('has no public key');
     if (hasPrivateKey(document)) logger.warn({ file }, privateKeyFound);
     keys = createLocalJWKSet({ keys: [...found] });
@@ -155,7 +160,7 @@ async function openFile(
   });
   await watchFile(file, load, { limit: keyFileLimit });
   return {
-    held: () => keys,
+    inForce: () => keys,
     async current() {
       // Only `sallyport check` goes on with a file that could not be loaded, and asks nothing.
       if (keys === undefined) throw new Error('jwksFile was not loaded');
@@ -171,7 +176,7 @@ const privateKeyFound =
   'the public keys of an issuer have a private key among them: whoever reads it can make tokens. ' +
   'Replace that key, and publish its public part only';
 
-/** Has the errors of a loader say which file it is, and where the config names it. */
+/** Makes the errors of a loader begin with the file, and with the place where the config names it. */
 function naming(file: string, load: (content: Buffer) => void): (content: Buffer) => void {
   return (content) => {
     try {
@@ -182,7 +187,12 @@ function naming(file: string, load: (content: Buffer) => void): (content: Buffer
   };
 }
 
-/** @throws AuthenticatorError with the problems of all issuers: an operator must not find them one by one */
+/**
+ * Checks all issuers.
+ *
+ * @throws AuthenticatorError with the problems of all, so that an operator need not find them one
+ *   by one
+ */
 async function checkIssuers(issuers: readonly Issuer[], context: PluginContext, signal: AbortSignal): Promise<void> {
   const checked = await Promise.allSettled(issuers.map((issuer) => checkIssuer(issuer, context, signal)));
   const problems = checked.flatMap((one) => (one.status === 'rejected' ? [String(one.reason?.message)] : []));
@@ -198,7 +208,7 @@ async function checkIssuer({ options, keys }: Issuer, { logger }: PluginContext,
   logger.warn(fields, 'the issuer signs with none of algorithms');
 }
 
-/** Labels are the issuers of the config. */
+/** Makes the metrics of the keys. Their labels are the issuers of the config. */
 function keyMetrics(metrics: Metrics, date: () => number): (issuer: string) => KeyObserver {
   const readAt = metrics.gauge({
     name: 'keys_read_timestamp_seconds',

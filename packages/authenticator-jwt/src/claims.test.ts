@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { credentialOf, userOf, whyNoGroups } from './claims.ts';
 import { settled, writtenOptions } from './testing/written-options.ts';
 
-/** The options of the only issuer, with these keys. */
+/** Returns the options of the only issuer, with these keys. */
 const issuer = (changed: object) => {
   const [one] = settled(writtenOptions(changed)).issuers;
   if (one === undefined) throw new Error('there is no issuer');
@@ -17,7 +17,7 @@ const groups = { claim: 'groups' };
 const email = { username: { claim: 'email' } };
 const more = { username, extra: [{ key: 'x.io/t', claim: 't' }] };
 
-// kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc_test.go, and
+// The rows are from kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc_test.go, and
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
 describe('claimMappings, as in kube-apiserver', () => {
   test.each<[string, object, object, object]>([
@@ -72,8 +72,8 @@ describe('claimMappings, as in kube-apiserver', () => {
     ['no uid', { sub: 'a' }, { username, uid: { claim: 'oid' } }, 'claim oid is not in the token, which has sub'],
     ['a number for a uid', { sub: 'a', oid: 7 }, { username, uid: { claim: 'oid' } }, 'claim oid is no text'],
     ['a number for more', { sub: 'a', t: 7 }, more, 'claim t is neither'],
-  ])('%s is refused', (_name, claims, claimMappings, objection) => {
-    expect(mapped(claims, claimMappings)).toEqual({ objection: expect.stringContaining(objection) });
+  ])('%s is refused', (_name, claims, claimMappings, problem) => {
+    expect(mapped(claims, claimMappings)).toEqual({ problem: expect.stringContaining(problem) });
   });
 });
 
@@ -81,11 +81,11 @@ describe('a claim that is not in the token', () => {
   const claims = { sub: 'jane', roles: ['secret-role'], email: 'jane@example.com' };
 
   test('is named with the claims that are there, and none of their values', () => {
-    const objection = 'claim preferred_username is not in the token, which has email, roles, sub';
-    expect(mapped(claims, { username: { claim: 'preferred_username' } })).toEqual({ objection });
+    const problem = 'claim preferred_username is not in the token, which has email, roles, sub';
+    expect(mapped(claims, { username: { claim: 'preferred_username' } })).toEqual({ problem });
     const rules = { claimValidationRules: [{ claim: 'hd', requiredValue: 'x' }] };
     expect(mapped(claims, { username }, rules)).toEqual({
-      objection: 'claim hd is not in the token, which has email, roles, sub',
+      problem: 'claim hd is not in the token, which has email, roles, sub',
     });
   });
 
@@ -100,10 +100,10 @@ describe('a claim that is not in the token', () => {
 
   test('is listed with no more of the others than fits on a line', () => {
     const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`${'c'.repeat(500)}${index}\n`, 1]));
-    const { objection } = mapped(many, { username }) as { objection: string };
-    expect(objection).toMatch(/ and 4960 more$/);
-    expect(objection.length).toBeLessThan(4_000);
-    expect(objection).not.toContain('\n');
+    const { problem } = mapped(many, { username }) as { problem: string };
+    expect(problem).toMatch(/ and 4960 more$/);
+    expect(problem.length).toBeLessThan(4_000);
+    expect(problem).not.toContain('\n');
   });
 });
 
@@ -127,8 +127,8 @@ describe('claimValidationRules', () => {
       false,
     ],
   ])('%s', (_name, claims, claimValidationRules, passes) => {
-    const judged = mapped(claims, { username }, { claimValidationRules });
-    expect('username' in judged).toBe(passes);
+    const user = mapped(claims, { username }, { claimValidationRules });
+    expect('username' in user).toBe(passes);
   });
 });
 
@@ -149,7 +149,7 @@ describe('credentialId', () => {
   });
 
   test('a token id that is no text is refused', () => {
-    expect(mapped({ sub: 'a', jti: 7 }, { username }, { credentialId: true })).toHaveProperty('objection');
+    expect(mapped({ sub: 'a', jti: 7 }, { username }, { credentialId: true })).toHaveProperty('problem');
   });
 });
 

@@ -60,7 +60,7 @@ const cases = conformanceCases({
   sendsPasswords: false,
   watchesFiles: true,
   manyTokens: async (count) => users.slice(0, count),
-  // Only what fails waits for these.
+  // Only a case that fails waits this long.
   ...{ deadline: 40_000, recoverWithin: 100_000, limit: 200_000 },
   skip: {
     'a stopped backend is reported as unavailable, never as a refusal':

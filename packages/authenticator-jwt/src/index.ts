@@ -2,7 +2,7 @@ import type { AuthenticatorPlugin } from '@sallyport/authenticator';
 import { createJwtAuthenticator } from './authenticator.ts';
 import { type JwtOptions, optionsSchema } from './options.ts';
 
-/** Signed JSON Web Tokens of OpenID Connect providers. See the README of this package. */
+/** The plugin checks signed JSON Web Tokens of OpenID Connect providers. See the README of this package. */
 const plugin: AuthenticatorPlugin<unknown> = {
   specificationVersion: 1,
   name: 'jwt',

@@ -23,14 +23,14 @@ const usual: KeyLimits = {
   refresh: 600_000,
   cooldown: 30_000,
   staleTtl: 86_400_000,
-  // No answer takes that long but one that never comes.
+  // Only an answer that never comes takes longer.
   timeout: 600_000,
   maxSize: 262_144,
   maxKeys: 100,
 };
 const { signal } = new AbortController();
 
-/** Keys of the provider, with a clock that the test moves, and what was reported of them. */
+/** Creates the keys of the provider, with a clock that the test moves, and notes what is reported of them. */
 function openKeys(changed: Partial<KeyLimits> = {}, more: object = {}) {
   const clock = { now: 0 };
   const reported = { keys: [] as number[], failures: 0, warnings: [] as unknown[] };
@@ -71,7 +71,7 @@ test('the keys are read once for all who ask at the start', async () => {
   expect([reads(), reported.keys, reported.failures]).toEqual([1, [1], 0]);
 });
 
-test('a new key is found at once, and made-up key ids make one attempt in a cool-down', async () => {
+test('a new key is found immediately, and invented key ids make one attempt in a cool-down', async () => {
   const { keys, clock } = openKeys();
   await keys.current(signal);
   provider.rotate([await newKey('second'), first]);
@@ -168,8 +168,8 @@ test.each<[Behaviour, string]>([
   await expect(keys.current(signal)).rejects.toEqual(unavailable(words));
   expect(reported).toMatchObject({ failures: 1, warnings: [{ issuer: provider.url }] });
   // Nothing was followed, and the keys were not asked for. Before a short timeout, a busy machine may not even ask.
-  const most = ['/.well-known/openid-configuration'];
-  expect(provider.asked).toEqual(behaviour === 'hangs' ? most.slice(0, provider.asked.length) : most);
+  const discovery = ['/.well-known/openid-configuration'];
+  expect(provider.asked).toEqual(behaviour === 'hangs' ? discovery.slice(0, provider.asked.length) : discovery);
 });
 
 test('an issuer that is stopped, and one whose certificate is of another CA', async () => {
@@ -208,11 +208,11 @@ test('a discovery document of another issuer, and more keys than allowed', async
   await expect(keys.current(signal)).rejects.toEqual(unavailable('has 2 keys, more than jwks.maxKeys (1)'));
 });
 
-test('of a JWK set only public members of asymmetric keys are held', () => {
+test('of a JWK set only public members of asymmetric keys are read', () => {
   const secret = { kty: 'oct', k: 'c2VjcmV0', kid: 'symmetric' };
-  const [held, ...others] = parseKeys({ keys: [secret, { ...first, x5u: 'https://elsewhere' }] }, 2);
+  const [read, ...others] = parseKeys({ keys: [secret, { ...first, x5u: 'https://elsewhere' }] }, 2);
   expect(others).toEqual([]);
-  expect(Object.keys(held ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
+  expect(Object.keys(read ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
 });
 
 test.each([{}, [], { keys: 7 }, { keys: [7] }, null])('%j is no JWK set', (document) => {

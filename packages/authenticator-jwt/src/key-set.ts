@@ -1,19 +1,22 @@
 import { request } from 'node:https';
 import { AuthenticatorError, type AuthenticatorErrorCode, type Logger } from '@sallyport/authenticator';
-import { AnswerTooBig, exchange, explainExchange, parseJson } from '@sallyport/plugin-options';
+import { AnswerTooBig, callHttp, explainHttpError, parseJson } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import type { KeyLimits } from './options.ts';
 
-/** The keys of one issuer. */
-export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'held' | 'current' | 'newer' | 'close'> & {
-  /** Undefined: there is no discovery document, the keys are in a file. */
+/** A key set has the keys of one issuer. */
+export type KeySet = Pick<ReturnType<typeof createFetchedKeys>, 'inForce' | 'current' | 'newer' | 'close'> & {
+  /**
+   * Reads the keys and the discovery document. It returns undefined for keys in a file, which have
+   * no such document.
+   */
   read(
     signal: AbortSignal,
   ): Promise<{ readonly algorithms: readonly string[] | undefined; readonly isPrivate: boolean } | undefined>;
 };
 
-/** What a key set reports. */
+/** A key set reports to an observer what it has read, and what failed. */
 export interface KeyObserver {
   onKeys(count: number): void;
   onFailure(): void;
@@ -21,15 +24,18 @@ export interface KeyObserver {
 
 interface FetchedKeysOptions {
   readonly issuer: string;
-  /** The authenticator has no other issuer: an outage of this one is an outage of all, and may open the circuit. */
+  /**
+   * Whether the authenticator has no other issuer. Then an outage of this one is an outage of all,
+   * and may open the circuit.
+   */
   readonly isOnly: boolean;
   readonly discoveryUrl: string;
   readonly limits: KeyLimits;
-  /** PEM, read at each attempt. Undefined: the CAs of Node. */
+  /** Returns the CAs as PEM, at each attempt. Undefined means the CAs of Node. */
   readonly ca: () => Buffer | undefined;
   readonly logger: Logger;
   readonly observer: KeyObserver;
-  /** Monotonic milliseconds. */
+  /** Returns monotonic milliseconds. */
   readonly now: () => number;
 }
 
@@ -41,13 +47,16 @@ const discoverySchema = z.object({
 
 const jwksSchema = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
 
-/** The members of a public key (RFC 7517, 7518 section 6, 8037). What else is there, a private part even, is not held. */
+/**
+ * These are the members of a public key (RFC 7517, 7518 section 6, 8037). All others are dropped,
+ * even a private part.
+ */
 const publicMembers = ['kty', 'use', 'key_ops', 'alg', 'kid', 'crv', 'x', 'y', 'n', 'e'] as const;
 
 /**
- * Takes the keys of a JWK set.
+ * Reads the public keys of a JWK set.
  *
- * @throws Error when it is none, or has too many keys
+ * @throws Error when it is not a JWK set, or has too many keys
  */
 export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
   const { success, data } = jwksSchema.safeParse(document);
@@ -58,7 +67,10 @@ export function parseKeys(document: unknown, maxKeys: number): readonly JWK[] {
     .map((key) => Object.fromEntries(publicMembers.flatMap((name) => (name in key ? [[name, key[name]]] : []))) as JWK);
 }
 
-/** What a key set has that only its owner may know: the private part of a key, or a symmetric key (RFC 7518 section 6). */
+/**
+ * Whether a key set has what only its owner may know: the private part of a key, or a symmetric key
+ * (RFC 7518 section 6).
+ */
 export function hasPrivateKey(document: unknown): boolean {
   const { data } = jwksSchema.safeParse(document);
   return data?.keys.some((key) => 'd' in key || 'k' in key) === true;
@@ -78,7 +90,7 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
     const isCool = now() - state.attemptedAt >= limits.cooldown;
     if (state.attempt !== undefined || isCool) await orAborted(read(), signal);
   };
-  const inForce = () => (state.keys && now() - state.keys.readAt < limits.staleTtl ? state.keys : undefined);
+  const fresh = () => (state.keys && now() - state.keys.readAt < limits.staleTtl ? state.keys : undefined);
   const unchecked = (code: AuthenticatorErrorCode) => {
     const why = state.failure?.message ?? 'they were not read yet';
     return new AuthenticatorError(code, `the keys of issuer ${issuer} are not known: ${why}`);
@@ -86,16 +98,16 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
   void read();
   return {
     /** Returns the keys in force without asking the issuer; undefined when none are. */
-    held: (): JWTVerifyGetKey | undefined => inForce()?.find,
+    inForce: (): JWTVerifyGetKey | undefined => fresh()?.find,
     /**
      * Returns the keys in force.
      *
-     * @param signal of the caller, who waits only for the first keys
+     * @param signal is that of the caller, who waits only for the first keys
      * @throws AuthenticatorError when none were read yet, or not for `staleTtl`
      */
     async current(signal: AbortSignal): Promise<JWTVerifyGetKey> {
-      if (inForce() === undefined) await readAgain(signal);
-      const keys = inForce();
+      if (fresh() === undefined) await readAgain(signal);
+      const keys = fresh();
       if (keys === undefined) throw unchecked(options.isOnly ? 'unavailable' : 'failed');
       return keys.find;
     },
@@ -111,7 +123,10 @@ export function createFetchedKeys(options: FetchedKeysOptions) {
       if (state.failure !== undefined) throw unchecked('failed');
       return state.keys === before ? undefined : state.keys?.find;
     },
-    /** Reads the discovery document and the keys now, for `check`. An issuer without an answer must not use up the time of all. */
+    /**
+     * Reads the discovery document and the keys now, for `check`. An issuer without an answer must
+     * not use up the time of all.
+     */
     read: (signal: AbortSignal) => readIssuer(options, AbortSignal.any([signal, AbortSignal.timeout(limits.timeout)])),
     close,
   };
@@ -123,13 +138,13 @@ function createReader(options: FetchedKeysOptions) {
   const closing = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const state = {
-    /** The last good ones, and when they were read: monotonic milliseconds. */
+    /** The last good keys count from `readAt`, in monotonic milliseconds. */
     keys: undefined as { readonly find: JWTVerifyGetKey; readonly readAt: number } | undefined,
-    /** Monotonic milliseconds. */
+    /** The last attempt began then, in monotonic milliseconds. */
     attemptedAt: Number.NEGATIVE_INFINITY,
-    /** Why the last attempt failed; undefined after one that did not. */
+    /** Undefined means that the last attempt succeeded. */
     failure: undefined as Error | undefined,
-    /** The attempt in progress. */
+    /** The attempt is in progress. */
     attempt: undefined as Promise<void> | undefined,
   };
 
@@ -190,10 +205,10 @@ async function fetchDocument(url: string, { ca, limits }: FetchedKeysOptions, si
   const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'sallyport' };
   // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
   const call = request(url, { agent: false, headers, signal, rejectUnauthorized: true, ca: ca() });
-  const { status, body } = await exchange(call, { wanted: [200], maxSize }).catch((error: Error) => {
+  const { status, body } = await callHttp(call, { statuses: [200], maxSize }).catch((error: Error) => {
     if (error instanceof AnswerTooBig) throw fail(`is bigger than jwks.maxSize (${maxSize} bytes)`);
     if (signal.aborted) throw fail('no answer in time (jwks.timeout)');
-    throw fail(explainExchange(error, new URL(url).hostname).replaceAll('caFile', 'certificateAuthorityFile'));
+    throw fail(explainHttpError(error, new URL(url).hostname).replaceAll('caFile', 'certificateAuthorityFile'));
   });
   if (status >= 300 && status < 400) throw fail('answers with a redirect, which is not followed');
   if (status !== 200) throw fail(`answers ${status}`);
@@ -202,7 +217,12 @@ async function fetchDocument(url: string, { ca, limits }: FetchedKeysOptions, si
   return document;
 }
 
-/** @throws AuthenticatorError when the document is not that of the issuer (OpenID Connect Discovery 1.0 section 4.3) */
+/**
+ * Reads a discovery document.
+ *
+ * @throws AuthenticatorError when it is not that of the issuer (OpenID Connect Discovery 1.0
+ *   section 4.3)
+ */
 function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeysOptions) {
   const fail = (why: string) => new AuthenticatorError('unavailable', `${discoveryUrl}: ${why}`);
   const { success, data } = discoverySchema.safeParse(document);
@@ -214,7 +234,7 @@ function parseDiscovery(document: unknown, { issuer, discoveryUrl }: FetchedKeys
   return { jwksUri, algorithms };
 }
 
-/** Waits no longer than the caller does. */
+/** Waits for work, but not longer than the caller does. */
 async function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();

@@ -13,26 +13,35 @@ import {
 } from '@sallyport/plugin-options';
 import { z } from 'zod';
 
-/** Signatures by a private key. A symmetric one would let whoever can check a token make one. RFC 7518 section 3.1, RFC 9864. */
+/**
+ * All of these sign with a private key: with a symmetric one, whoever can check a token could make
+ * one. RFC 7518 section 3.1, RFC 9864.
+ */
 const algorithms = [
   ...['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
   ...['EdDSA', 'Ed25519'],
 ] as const;
 
-/** Those of kube-apiserver: `AllowedSigningAlgs` in kubernetes/apiserver plugin/pkg/authenticator/token/oidc/oidc.go. */
+/**
+ * kube-apiserver accepts these: `AllowedSigningAlgs` in kubernetes/apiserver
+ * plugin/pkg/authenticator/token/oidc/oidc.go.
+ */
 const kubernetesAlgorithms = algorithms.filter((one) => one !== 'EdDSA' && one !== 'Ed25519');
 
 export type JwtOptions = z.output<typeof optionsSchema>;
 
-/** One issuer after all checks. Times are milliseconds. */
+/** The options of one issuer, after all checks. Times are in milliseconds. */
 export type IssuerOptions = z.output<typeof entry>;
 
-/** When the keys of an issuer are read, and within which bounds. Milliseconds and bytes. */
+/** These limit when the keys of an issuer are read, and how big they may be. They are in milliseconds and bytes. */
 export type KeyLimits = z.output<typeof limits>;
 
 const example = 'https://idp.example.com';
 
-/** Rules of `validateURL` in kubernetes/apiserver pkg/apis/apiserver/validation/validation.go. Nothing is normalized. */
+/**
+ * Reads a URL by the rules of `validateURL` in kubernetes/apiserver
+ * pkg/apis/apiserver/validation/validation.go. Nothing is normalized.
+ */
 function httpsUrl(description: string): z.ZodType<string> {
   return value({ description, pattern: '^https://' }, (input): Parsed<string> => {
     const parsed = parseText(input, example);
@@ -70,7 +79,7 @@ const claimOf = (what: string, sample: string) =>
     ({ claim: name, prefix: before }) => ({ claim: name, prefix: before }),
   ).describe(what);
 
-/** Rules of `validateExtraMapping`, in the same file: a domain, a slash and a path, in lowercase. */
+/** A key has a domain, a slash and a path, in lowercase, by the rules of `validateExtraMapping` in the same file. */
 const extraKey = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/[-a-z0-9._~!$&'()*+,;=:@/%]+$/;
 
 const extraEntry = section(
@@ -122,7 +131,7 @@ const issuer = section(
     jwksFile: path('A file with its keys (a JWK set): then nothing is fetched.', 'keys/idp.json').optional(),
     audiences: list(
       { description: 'A token must be for one of them (`aud`).', example: '[kubernetes]' },
-      { least: 1, most: 64 },
+      { min: 1, max: 64 },
       (input) => parseText(input, 'kubernetes'),
     ),
     audienceMatchPolicy: choice('What Kubernetes calls it: one audience is enough.', ['MatchAny']).optional(),
@@ -140,14 +149,14 @@ const issuer = section(
 
 const limits = section(
   {
-    refresh: duration('How often the keys are read.', { least: '10s', most: '24h' }).prefault('10m'),
-    cooldown: duration('The shortest time between two attempts, also after a failed one.', {
-      least: '1s',
-      most: '1h',
+    refresh: duration('How often the keys are read.', { min: '10s', max: '24h' }).prefault('10m'),
+    cooldown: duration('The minimum time between two attempts, even after a failed one.', {
+      min: '1s',
+      max: '1h',
     }).prefault('30s'),
-    staleTtl: duration('How long keys are used after they were last read.', { least: '1m' }).prefault('24h'),
-    timeout: duration('For one attempt.', { least: '100ms', most: '30s' }).prefault('5s'),
-    maxSize: size('A bigger document is refused.', { most: '4MiB' }).prefault('256KiB'),
+    staleTtl: duration('How long keys are used after they were last read.', { min: '1m' }).prefault('24h'),
+    timeout: duration('For one attempt.', { min: '100ms', max: '30s' }).prefault('5s'),
+    maxSize: size('A bigger document is refused.', { max: '4MiB' }).prefault('256KiB'),
     maxKeys: count('A document with more keys is refused.', 1, 10_000).default(100),
   },
   '{ refresh: 10m }',
@@ -183,7 +192,7 @@ const entry = section(
           "The API server's own audiences (--api-audiences) that such a token is good for. Left out: only its own, of audiences.",
         example: '[https://kubernetes.default.svc.cluster.local]',
       },
-      { least: 0, most: 16 },
+      { min: 0, max: 16 },
       (input) => parseText(input, 'https://kubernetes.default.svc.cluster.local'),
     ).prefault([]),
     algorithms: z
@@ -195,11 +204,11 @@ const entry = section(
       'The `typ` that the header must have, such as at+jwt for access tokens. Left out: any.',
       'at+jwt',
     ).optional(),
-    clockTolerance: duration('How far the clock of the issuer may be from ours.', { least: '0', most: '2m' }).prefault(
+    clockTolerance: duration('How far the clock of the issuer may be from ours.', { min: '0', max: '2m' }).prefault(
       '30s',
     ),
-    maxTokenAge: duration('The longest time since a token was issued (`iat`, which it needs then).', {
-      most: '7d',
+    maxTokenAge: duration('The maximum time since a token was issued (`iat`, which it needs then).', {
+      max: '7d',
     }).optional(),
     credentialId: flag(
       'Adds the token id (`jti`) to extra, for the audit log of kube-apiserver. Needs allowCredentialId of the authenticator.',
@@ -224,7 +233,10 @@ const entry = section(
   },
 );
 
-/** Checks the `options` of an authenticator. The names are those of kube-apiserver's AuthenticationConfiguration, `jwt`. */
+/**
+ * Checks the `options` of an authenticator. The names are those of kube-apiserver's
+ * AuthenticationConfiguration, `jwt`.
+ */
 export const optionsSchema = section(
   {
     issuers: z

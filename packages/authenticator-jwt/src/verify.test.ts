@@ -22,19 +22,19 @@ async function sign(claims: object, header: object = {}, by: JWK = key): Promise
 const fixedKeys = (...keys: readonly JWK[]): KeySet => {
   const find = createLocalJWKSet({ keys: keys.map(({ d: _, ...rest }) => rest) });
   const none = async () => undefined;
-  return { held: () => find, current: async () => find, newer: none, read: none, close: () => {} };
+  return { inForce: () => find, current: async () => find, newer: none, read: none, close: () => {} };
 };
 
-async function verdict(token: string, changed: object, keys = fixedKeys(key)) {
+async function verifyToken(token: string, changed: object, keys = fixedKeys(key)) {
   const [issuer] = settled(writtenOptions(changed)).issuers;
   const unverified = readUnverifiedJwt(token);
   if (issuer === undefined || unverified === undefined) return undefined;
   return verify({ token, claims: unverified.claims }, issuer, keys, new AbortController().signal, at);
 }
 
-async function judge(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
-  const verified = await verdict(token, changed, keys);
-  if (verified === undefined) return 'not recognised';
+async function resultOf(token: string, changed: object = {}, keys = fixedKeys(key)): Promise<unknown> {
+  const verified = await verifyToken(token, changed, keys);
+  if (verified === undefined) return 'not recognized';
   return 'reason' in verified ? verified.reason : verified.claims.sub;
 }
 
@@ -59,33 +59,33 @@ test.each<[string, object, string, object?]>([
   ['of unknown age', { iat: undefined }, 'invalid-credentials', { maxTokenAge: '5m' }],
   ['of no tolerance', { exp: seconds }, 'expired', { clockTolerance: '0s' }],
 ])('a token that is %s', async (_name, claims, answer, changed) => {
-  expect(await judge(await sign({ ...good, ...claims }), changed)).toBe(answer);
+  expect(await resultOf(await sign({ ...good, ...claims }), changed)).toBe(answer);
 });
 
 const clock = 'the clock here says 2030-01-01T00:00:00Z';
 test.each<[object, string, object?]>([
-  [{ exp: seconds - 180 }, `it has expired (exp): 3 min ago, at 2029-12-31T23:57:00Z; ${clock}`],
-  [{ exp: seconds - 31.5 }, `it has expired (exp): 32 s ago, at 2029-12-31T23:59:28Z; ${clock}`],
-  [{ exp: seconds - 7_200 }, `it has expired (exp): 2 h ago, at 2029-12-31T22:00:00Z; ${clock}`],
-  [{ exp: -1e300 }, expect.stringContaining(' days ago, at a time that no calendar has; ')],
-  [{ nbf: seconds + 300 }, `it is not valid yet (nbf): in 5 min, at 2030-01-01T00:05:00Z; ${clock}`],
+  [{ exp: seconds - 180 }, `it has expired (exp): 3m ago, at 2029-12-31T23:57:00Z; ${clock}`],
+  [{ exp: seconds - 31.5 }, `it has expired (exp): 32s ago, at 2029-12-31T23:59:28Z; ${clock}`],
+  [{ exp: seconds - 7_200 }, `it has expired (exp): 2h ago, at 2029-12-31T22:00:00Z; ${clock}`],
+  [{ exp: -1e300 }, expect.stringContaining('d ago, at a time that no calendar has; ')],
+  [{ nbf: seconds + 300 }, `it is not valid yet (nbf): in 5m, at 2030-01-01T00:05:00Z; ${clock}`],
   [{ nbf: 'tomorrow' }, 'its nbf is not what the config demands'],
   [
     { iat: seconds + 60 },
-    `it was issued in the future (iat): in 60 s, at 2030-01-01T00:01:00Z; ${clock}. Check the clocks`,
+    `it was issued in the future (iat): in 60s, at 2030-01-01T00:01:00Z; ${clock}. Check the clocks`,
   ],
   [
     { iat: seconds + 60 },
-    expect.stringMatching(/^it was issued in the future \(iat\): in 60 s,/),
+    expect.stringMatching(/^it was issued in the future \(iat\): in 60s,/),
     { maxTokenAge: '5m' },
   ],
   [
     { iat: seconds - 3 * 86_400 },
-    `it is older than maxTokenAge (iat): 3 days ago, at 2029-12-29T00:00:00Z; ${clock}`,
+    `it is older than maxTokenAge (iat): 3d ago, at 2029-12-29T00:00:00Z; ${clock}`,
     { maxTokenAge: '5m' },
   ],
-])('the words about the time of %j', async (claims, objection, changed = {}) => {
-  expect(await verdict(await sign({ ...good, ...claims }), changed)).toMatchObject({ objection });
+])('the words about the time of %j', async (claims, problem, changed = {}) => {
+  expect(await verifyToken(await sign({ ...good, ...claims }), changed)).toMatchObject({ problem });
 });
 
 describe('the claims of a refused token', () => {
@@ -98,55 +98,55 @@ describe('the claims of a refused token', () => {
     ['has no end', { exp: undefined }],
   ])('that %s are known if its signature is good, and only then', async (_name, claims, changed = {}) => {
     const token = await sign({ ...good, ...claims });
-    expect(await verdict(token, changed, fixedKeys(key))).toMatchObject({ claims: { sub: 'jane' } });
+    expect(await verifyToken(token, changed, fixedKeys(key))).toMatchObject({ claims: { sub: 'jane' } });
     for (const keys of [fixedKeys(await newKey('one')), fixedKeys(await newKey('two'))]) {
-      const refusal = await verdict(token, changed, keys);
+      const refusal = await verifyToken(token, changed, keys);
       expect(refusal).toMatchObject({ reason: expect.any(String) });
       expect(refusal).not.toHaveProperty('claims');
     }
     const [header, , signature] = token.split('.');
     const [, other] = (await sign({ ...good, ...claims, sub: 'bob' })).split('.');
-    const forged = await verdict([header, other, signature].join('.'), changed, fixedKeys(key));
+    const forged = await verifyToken([header, other, signature].join('.'), changed, fixedKeys(key));
     expect(forged).not.toHaveProperty('claims');
   });
 
   test('that has expired are not worth a question to the issuer', async () => {
     const ask = () => Promise.reject(new Error('asked'));
-    const keys: KeySet = { held: () => undefined, current: ask, newer: ask, read: ask, close: () => {} };
-    const refusal = await verdict(await sign({ ...good, exp: 1 }), {}, keys);
-    expect(refusal).toEqual({ reason: 'expired', objection: expect.any(String) });
+    const keys: KeySet = { inForce: () => undefined, current: ask, newer: ask, read: ask, close: () => {} };
+    const refusal = await verifyToken(await sign({ ...good, exp: 1 }), {}, keys);
+    expect(refusal).toEqual({ reason: 'expired', problem: expect.any(String) });
   });
 });
 
 describe('the header', () => {
   test('an algorithm that is not listed is refused, though the key is right', async () => {
-    expect(await judge(await sign(good), { algorithms: ['RS256'] })).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good), { algorithms: ['RS256'] })).toBe('invalid-credentials');
   });
 
   test('alg none, and HS256 by the public key', async () => {
     const [, payload] = (await sign(good)).split('.');
     const part = (header: object) => Buffer.from(JSON.stringify(header)).toString('base64url');
-    expect(await judge(`${part({ alg: 'none', kid: 'one' })}.${payload}.AA`)).toBe('invalid-credentials');
+    expect(await resultOf(`${part({ alg: 'none', kid: 'one' })}.${payload}.AA`)).toBe('invalid-credentials');
     const secret = createPublicKey({ key: { ...key, d: undefined }, format: 'jwk' } as never).export({
       type: 'spki',
       format: 'pem',
     });
     const forged = await new SignJWT(good).setProtectedHeader({ alg: 'HS256', kid: 'one' }).sign(Buffer.from(secret));
-    expect(await judge(forged)).toBe('invalid-credentials');
+    expect(await resultOf(forged)).toBe('invalid-credentials');
   });
 
   test('typ counts where it is required', async () => {
-    expect(await judge(await sign(good, { typ: 'at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
-    expect(await judge(await sign(good, { typ: 'application/at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
-    expect(await judge(await sign(good, { typ: 'JWT' }), { typ: 'at+jwt' })).toBe('invalid-credentials');
-    expect(await judge(await sign(good), { typ: 'at+jwt' })).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good, { typ: 'at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
+    expect(await resultOf(await sign(good, { typ: 'application/at+jwt' }), { typ: 'at+jwt' })).toBe('jane');
+    expect(await resultOf(await sign(good, { typ: 'JWT' }), { typ: 'at+jwt' })).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good), { typ: 'at+jwt' })).toBe('invalid-credentials');
   });
 
   test('a key in the header, or an address of one, is not followed', async () => {
     const other = await newKey('mine');
     const { d: _, ...jwk } = other;
     for (const header of [{ jwk }, { jku: 'https://else.example.com/jwks' }, { x5u: 'https://else.example.com/x' }]) {
-      expect(await judge(await sign(good, { ...header, kid: 'mine' }, other))).toBe('invalid-credentials');
+      expect(await resultOf(await sign(good, { ...header, kid: 'mine' }, other))).toBe('invalid-credentials');
     }
   });
 
@@ -154,22 +154,22 @@ describe('the header', () => {
     const token = await new SignJWT(good)
       .setProtectedHeader({ alg: 'ES256', kid: 'one', crit: ['x'], x: 1 })
       .sign(await importJWK(key, 'ES256'), { crit: { x: true } });
-    expect(await judge(token)).toBe('invalid-credentials');
+    expect(await resultOf(token)).toBe('invalid-credentials');
   });
 });
 
 describe('keys', () => {
   test('a key of another issuer with the same id', async () => {
-    expect(await judge(await sign(good, {}, await newKey('one')))).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good, {}, await newKey('one')))).toBe('invalid-credentials');
   });
 
   test('without a key id each key is tried, at most four', async () => {
     const keys = await Promise.all(Array.from({ length: 5 }, (_, index) => newKey(`k${index}`)));
     const { kid: _, ...fourth } = keys[3] as JWK;
     const { kid: __, ...fifth } = keys[4] as JWK;
-    expect(await judge(await sign(good, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
-    expect(await judge(await sign({ ...good, exp: seconds - 29 }, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
-    expect(await judge(await sign(good, {}, fifth), {}, fixedKeys(...keys))).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
+    expect(await resultOf(await sign({ ...good, exp: seconds - 29 }, {}, fourth), {}, fixedKeys(...keys))).toBe('jane');
+    expect(await resultOf(await sign(good, {}, fifth), {}, fixedKeys(...keys))).toBe('invalid-credentials');
   });
 
   test('a token without a key id makes the keys be read again, before it is refused', async () => {
@@ -177,20 +177,20 @@ describe('keys', () => {
     const { d: __, ...published } = fresh;
     const later = createLocalJWKSet({ keys: [published] });
     const token = await sign(good, {}, fresh);
-    expect(await judge(token, {}, fixedKeys(key))).toBe('invalid-credentials');
-    expect(await judge(token, {}, { ...fixedKeys(key), newer: async () => later })).toBe('jane');
+    expect(await resultOf(token, {}, fixedKeys(key))).toBe('invalid-credentials');
+    expect(await resultOf(token, {}, { ...fixedKeys(key), newer: async () => later })).toBe('jane');
     const withId = await sign(good, {}, { ...fresh, kid: 'one' });
-    expect(await judge(withId, {}, { ...fixedKeys(key), newer: async () => later })).toBe('invalid-credentials');
+    expect(await resultOf(withId, {}, { ...fixedKeys(key), newer: async () => later })).toBe('invalid-credentials');
   });
 
   test('a key for encryption signs nothing; one without a use does', async () => {
-    expect(await judge(await sign(good), {}, fixedKeys({ ...key, use: 'enc' }))).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good), {}, fixedKeys({ ...key, use: 'enc' }))).toBe('invalid-credentials');
     const { use: _, ...open } = key;
-    expect(await judge(await sign(good), {}, fixedKeys(open))).toBe('jane');
+    expect(await resultOf(await sign(good), {}, fixedKeys(open))).toBe('jane');
   });
 
   test('a key that was withdrawn, once its keys were read again', async () => {
-    expect(await judge(await sign(good), {}, fixedKeys(await newKey('two')))).toBe('invalid-credentials');
+    expect(await resultOf(await sign(good), {}, fixedKeys(await newKey('two')))).toBe('invalid-credentials');
   });
 
   test('an RSA key of 1024 bits makes no decision', async () => {
@@ -200,7 +200,7 @@ describe('keys', () => {
     const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: 'weak' })).toString('base64url');
     const publicPart = { kty: weak.kty, n: weak.n, e: weak.e, kid: 'weak', alg: 'RS256' } as JWK;
     const token = `${header}.${input}.${'A'.repeat(171)}`;
-    await expect(judge(token, {}, fixedKeys(publicPart))).rejects.toMatchObject({ code: 'failed' });
+    await expect(resultOf(token, {}, fixedKeys(publicPart))).rejects.toMatchObject({ code: 'failed' });
   });
 
   test.each(['RS256', 'RS512', 'PS256', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])('%s', async (alg) => {
@@ -208,7 +208,7 @@ describe('keys', () => {
     const one = { ...(await exportJWK(privateKey)), kid: 'one', alg };
     const publicPart = { kty: one.kty, crv: one.crv, x: one.x, y: one.y, n: one.n, e: one.e, kid: 'one' } as JWK;
     const defined = JSON.parse(JSON.stringify(publicPart)) as JWK;
-    expect(await judge(await sign(good, {}, one), { algorithms: [alg] }, fixedKeys(defined))).toBe('jane');
+    expect(await resultOf(await sign(good, {}, one), { algorithms: [alg] }, fixedKeys(defined))).toBe('jane');
   });
 
   test('a token that openssl signed', async () => {
@@ -222,7 +222,7 @@ describe('keys', () => {
     });
     const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'o' } as JWK;
     const token = `${input}.${signature.toString('base64url')}`;
-    expect(await judge(token, {}, fixedKeys(jwk))).toBe('jane');
-    expect(await judge(`${token.slice(0, -4)}AAAA`, {}, fixedKeys(jwk))).toBe('invalid-credentials');
+    expect(await resultOf(token, {}, fixedKeys(jwk))).toBe('jane');
+    expect(await resultOf(`${token.slice(0, -4)}AAAA`, {}, fixedKeys(jwk))).toBe('invalid-credentials');
   });
 });

@@ -1,18 +1,22 @@
 import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-options';
 import { decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
-import type { Claims, Objection } from './claims.ts';
+import type { Claims, TokenProblem } from './claims.ts';
 import type { KeySet } from './key-set.ts';
 import type { IssuerOptions } from './options.ts';
 
-/** Why a token is refused. The words quote nothing of it, except for its times, and the audiences of one whose signature is good. */
-export interface Refusal extends Objection {
+/**
+ * A refusal of a token. Its problem quotes nothing of the token but its times, and its audiences if
+ * the signature is good.
+ */
+export interface Refusal extends TokenProblem {
   readonly reason: RejectionReason;
-  /** Left out: it is not known whether the issuer has signed the token. */
+  /** The claims are left out where it is not known whether the issuer has signed the token. */
   readonly claims?: Claims;
 }
 
-/** The most keys that one token without a key id is tried with: each try costs as much as a signature does. */
-const mostTries = 4;
+/** A token without a key id is checked with at most this many keys: each check costs as much as a signature does. */
+const maxKeys = 4;
 
 /**
  * Checks the signature of a token and the claims that every token has.
@@ -29,7 +33,7 @@ export async function verify(
   signal: AbortSignal,
   at: number,
 ): Promise<{ readonly claims: Claims } | Refusal> {
-  // What it says of itself is enough to refuse it, also while the issuer is down.
+  // What a token says of itself is enough to refuse it, even while the issuer is down.
   const { token } = unverified;
   const { exp } = unverified.claims;
   if (typeof exp === 'number' && exp * 1000 + issuer.clockTolerance <= at) {
@@ -40,14 +44,18 @@ export async function verify(
   const newer = await keys.newer(signal);
   const found = newer === undefined ? 'unknown key' : await verifyWith(newer, token, issuer, at);
   return found === 'unknown key'
-    ? { reason: 'invalid-credentials', objection: 'its signature is of no key of the issuer' }
+    ? { reason: 'invalid-credentials', problem: 'its signature is of no key of the issuer' }
     : found;
 }
 
-/** The claims of a token that is refused in any case. It asks the issuer nothing. @returns undefined unless a key in force has signed it */
+/**
+ * Reads the claims of a token that is refused in any case, without a request to the issuer.
+ *
+ * @returns undefined unless a key in force has signed it
+ */
 async function claimsIfSigned(token: string, issuer: IssuerOptions, keys: KeySet, at: number) {
-  const held = keys.held();
-  const verified = held && (await verifyWith(held, token, issuer, at).catch(() => 'unknown key' as const));
+  const inForce = keys.inForce();
+  const verified = inForce && (await verifyWith(inForce, token, issuer, at).catch(() => 'unknown key' as const));
   return verified === undefined || verified === 'unknown key' ? undefined : verified.claims;
 }
 
@@ -69,18 +77,18 @@ async function verifyWith(
   };
   try {
     const { payload } = await jwtVerify(token, keyOf, options);
-    return judgeIssuedAt(payload, issuer, at) ?? { claims: payload };
+    return checkIssuedAt(payload, issuer, at) ?? { claims: payload };
   } catch (error) {
     if (error instanceof errors.JWKSNoMatchingKey) return 'unknown key';
-    // Without a key id the key that was tried may be an old one.
+    // Without a key id, this key may be an old one.
     if (error instanceof errors.JWSSignatureVerificationFailed && !hasKeyId(token)) return 'unknown key';
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return refusalOf(error, issuer, at);
-    let tries = 0;
+    let checked = 0;
     for await (const key of error) {
-      if (tries++ === mostTries) break;
+      if (checked++ === maxKeys) break;
       try {
         const { payload } = await jwtVerify(token, key, options);
-        return judgeIssuedAt(payload, issuer, at) ?? { claims: payload };
+        return checkIssuedAt(payload, issuer, at) ?? { claims: payload };
       } catch (inner) {
         if (!(inner instanceof errors.JWSSignatureVerificationFailed)) return refusalOf(inner, issuer, at);
       }
@@ -93,8 +101,8 @@ function hasKeyId(token: string): boolean {
   return decodeProtectedHeader(token).kid !== undefined;
 }
 
-/** jose takes a token that was issued in the future. */
-function judgeIssuedAt(claims: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
+/** Refuses a token that was issued in the future, which jose accepts. */
+function checkIssuedAt(claims: Claims, { clockTolerance }: IssuerOptions, at: number): Refusal | undefined {
   const { iat } = claims;
   if (typeof iat !== 'number' || iat * 1000 <= at + clockTolerance) return undefined;
   return issuedLater(iat, at, claims);
@@ -102,73 +110,80 @@ function judgeIssuedAt(claims: Claims, { clockTolerance }: IssuerOptions, at: nu
 
 const issuedLater = (iat: number, at: number, claims: Claims): Refusal => ({
   reason: 'not-yet-valid',
-  objection: `it was issued in the future (iat): ${differenceText(iat, at)}. Check the clocks`,
+  problem: `it was issued in the future (iat): ${differenceText(iat, at)}. Check the clocks`,
   claims,
 });
 
 const expiredAt = (exp: number, at: number, claims: Claims | undefined): Refusal => ({
   reason: 'expired',
-  objection: `it has expired (exp): ${differenceText(exp, at)}`,
+  problem: `it has expired (exp): ${differenceText(exp, at)}`,
   ...(claims && { claims }),
 });
 
-/** @param at milliseconds since 1970. @throws AuthenticatorError for what says nothing of the token: a key that can't be used */
+/**
+ * Makes a refusal of an error of jose.
+ *
+ * @param at milliseconds since 1970.
+ * @throws AuthenticatorError for an error that says nothing of the token: a key that can't be used
+ */
 function refusalOf(error: unknown, issuer: IssuerOptions, at: number): Refusal {
   // jose checks the signature before it reads any claim, so `payload` is what the issuer has signed.
   if (error instanceof errors.JWTExpired) {
     const { claim, payload: claims } = error;
     if (claim === 'exp') return expiredAt(Number(claims.exp), at, claims);
-    const objection = `it is older than maxTokenAge (iat): ${differenceText(Number(claims.iat), at)}`;
-    return { reason: 'expired', objection, claims };
+    const problem = `it is older than maxTokenAge (iat): ${differenceText(Number(claims.iat), at)}`;
+    return { reason: 'expired', problem, claims };
   }
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason, payload: claims } = error;
     const { nbf, iat } = claims;
     if (reason === 'check_failed' && claim === 'iat') return issuedLater(Number(iat), at, claims);
     if (reason === 'check_failed' && claim === 'nbf') {
-      const objection = `it is not valid yet (nbf): ${differenceText(Number(nbf), at)}`;
-      return { reason: 'not-yet-valid', objection, claims };
+      const problem = `it is not valid yet (nbf): ${differenceText(Number(nbf), at)}`;
+      return { reason: 'not-yet-valid', problem, claims };
     }
-    const objection = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
+    const problem = `its ${claim} is ${reason === 'missing' ? 'missing' : 'not what the config demands'}`;
     if (claim === 'aud') {
-      return { reason: 'audience-mismatch', objection: wrongAudience(claims.aud, issuer) ?? objection, claims };
+      return { reason: 'audience-mismatch', problem: wrongAudience(claims.aud, issuer) ?? problem, claims };
     }
-    return { reason: claim === 'nbf' ? 'not-yet-valid' : 'invalid-credentials', objection, claims };
+    return { reason: claim === 'nbf' ? 'not-yet-valid' : 'invalid-credentials', problem, claims };
   }
   if (error instanceof errors.JOSEError) {
-    return { reason: 'invalid-credentials', objection: `it is refused: ${error.code}` };
+    return { reason: 'invalid-credentials', problem: `it is refused: ${error.code}` };
   }
   const problem = 'a key of the issuer can not be used for this token: RSA keys need 2048 bits';
   throw new AuthenticatorError('failed', problem, { cause: error });
 }
 
-/** `3 min ago, at 2030-01-01T00:00:00Z; the clock here says 2030-01-01T00:03:00Z`. @param time seconds since 1970, of a token */
+/**
+ * Words a time of a token, next to the clock:
+ * `3m ago, at 2030-01-01T00:00:00Z; the clock here says 2030-01-01T00:03:00Z`.
+ *
+ * @param time seconds since 1970
+ */
 function differenceText(time: number, at: number): string {
-  const seconds = Math.round(Math.abs(at / 1000 - time));
-  const span = spanText(seconds);
+  const span = durationText(Math.round(Math.abs(at / 1000 - time)) * 1000);
   const when = time * 1000 <= at ? `${span} ago` : `in ${span}`;
   return `${when}, at ${timeText(time * 1000)}; the clock here says ${timeText(at)}`;
 }
 
-function spanText(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} days`;
-}
-
-/** In UTC. A token may have any number for a time. */
+/** Writes a time in UTC. A token may have any number for a time. */
 function timeText(milliseconds: number): string {
   const date = new Date(milliseconds);
   return Number.isNaN(date.getTime()) ? 'a time that no calendar has' : date.toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** Audiences that are listed, and characters of each. */
-const [mostAudiences, longestAudience] = [20, 256];
+/** A message lists at most this many audiences, and this many characters of each. */
+const [maxAudiences, maxAudienceLength] = [20, 256];
 
-/** @returns undefined for an `aud` that is not a text or a list of texts */
+/**
+ * Lists the audiences of a token and of the config.
+ *
+ * @returns undefined for an `aud` that is not a text or a list of texts
+ */
 function wrongAudience(aud: unknown, { audiences }: IssuerOptions): string | undefined {
   const own = [aud].flat();
   if (own.length === 0 || !own.every((one) => typeof one === 'string')) return undefined;
-  const listed = own.slice(0, mostAudiences).map((one) => JSON.stringify(one.slice(0, longestAudience)));
+  const listed = own.slice(0, maxAudiences).map((one) => JSON.stringify(one.slice(0, maxAudienceLength)));
   return `the token is for the audiences ${listed.join(', ')} (aud), and issuer.audiences has only ${audiences.join(', ')}`;
 }

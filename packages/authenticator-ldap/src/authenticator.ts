@@ -5,10 +5,9 @@ import type {
   DeniedAttempt,
   PluginContext,
 } from '@sallyport/authenticator';
-import { type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
+import { ageText, type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
-import { ageText } from './durations.ts';
 import { accountText, readReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
 import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';

@@ -84,8 +84,8 @@ const terms = {
 const shape = {
   ...connectionShape(terms),
   commandTimeout: duration('For each command, and for making a connection.', {
-    least: '50ms',
-    most: '30s',
+    min: '50ms',
+    max: '30s',
   }).prefault('1s'),
   keyPrefix: value(
     { description: 'The text before the SHA-256 in the key of each token.', minLength: 1, maxLength: 128 },
@@ -121,7 +121,7 @@ const shape = {
   ]).default('no-opinion'),
   trackLastUse: duration(
     'Note in Redis when a token was used, at most once in this time, for `token list`. Without it the gateway writes nothing.',
-    { least: '10s' },
+    { min: '10s' },
   ).optional(),
   admin: adminSchema.optional(),
 };

@@ -29,7 +29,7 @@ export const extraRules = section(
           'Keys that are left out, as the peer spells them; * at the end matches any end. Left out: none; with mode api: authentication.kubernetes.io/*.',
         example: '[accessKeyId]',
       },
-      { least: 0, most: 64 },
+      { min: 0, max: 64 },
       parseDrop,
     ).optional(),
     rename: z

@@ -69,7 +69,7 @@ export const optionsSchema = section(
     ).default('pass'),
     ownAudiences: list(
       { description: 'With audiences: own. A token must be for one of them.', example: '[sallyport]' },
-      { least: 1, most: 16 },
+      { min: 1, max: 16 },
       audience,
     ).optional(),
     onUnauthenticated: choice('What `authenticated: false` without an error means.', [
@@ -91,8 +91,8 @@ export const optionsSchema = section(
       'A file with a token for the peer itself, which is followed without a reload: for one that is renewed often.',
       '/var/run/secrets/sallyport/token',
     ).optional(),
-    timeout: duration('For one review.', { least: '50ms', most: '30s' }).prefault('2s'),
-    maxResponseSize: size('A bigger answer is refused while it is read.', { most: '4MiB' }).prefault('256KiB'),
+    timeout: duration('For one review.', { min: '50ms', max: '30s' }).prefault('2s'),
+    maxResponseSize: size('A bigger answer is refused while it is read.', { max: '4MiB' }).prefault('256KiB'),
     maxConnections: count('Connections to the peer; more reviews wait.', 1, 1000).default(100),
     insecure: flag('Allow http:// to another machine: anyone on the network path can read every token.'),
     ...tlsShape('webhook'),

@@ -39,12 +39,12 @@ export const recognition = section(
   {
     prefixes: list(
       { description: 'What the tokens of the peer begin with.', example: '[k8s-aws-v1.]' },
-      { least: 1, most: 64 },
+      { min: 1, max: 64 },
       parsePrefix,
     ).optional(),
     issuers: list(
       { description: 'Issuers of JWTs: `iss`, byte for byte.', example: '[https://idp.example.com]' },
-      { least: 1, most: 64 },
+      { min: 1, max: 64 },
       (input) => parseText(input, 'https://idp.example.com'),
     ).optional(),
     pattern: value(

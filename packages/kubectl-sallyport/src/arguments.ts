@@ -1,7 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { reasonOf, usageFailure } from './failure.ts';
 
-/** The options of all commands. */
+/** All commands have these options. */
 export const targetOptions = {
   url: { type: 'string' },
   cluster: { type: 'string' },
@@ -13,18 +13,23 @@ export const targetOptions = {
 
 export type TargetOptions = { readonly [Name in keyof typeof targetOptions]?: string };
 
-/** What kubectl may give to `token`: what is in the kubeconfig. */
+/** kubectl gives these options to `token` if they are in the kubeconfig. */
 export const tokenOptions = { ...targetOptions, device: { type: 'string' } } as const;
 
-/** Reads the words behind the name of a command. @param most how many words without a dash there may be @throws Failure */
+/** Reads the words behind the name of a command, with at most `maxPositionals` words without a dash. @throws Failure */
 export function parseWords<const Options extends NonNullable<ParseArgsConfig['options']>>(
   words: readonly string[],
   options: Options,
-  most = 0,
+  maxPositionals = 0,
 ) {
   try {
-    const { values, positionals } = parseArgs({ args: [...words], options, allowPositionals: most > 0, strict: true });
-    if (positionals.length > most) throw new Error(`Unexpected argument '${positionals[most]}'`);
+    const { values, positionals } = parseArgs({
+      args: [...words],
+      options,
+      allowPositionals: maxPositionals > 0,
+      strict: true,
+    });
+    if (positionals.length > maxPositionals) throw new Error(`Unexpected argument '${positionals[maxPositionals]}'`);
     const empty = Object.entries(values).find(([, value]) => value === '');
     if (empty !== undefined) throw new Error(`--${empty[0]} has no value`);
     return { values, positionals };

@@ -1,20 +1,23 @@
 import { usageFailure } from './failure.ts';
 import { isObject, parseObject } from './text.ts';
 
-/** The versions have the same fields, as far as they are used here. */
+/** All versions have the fields that are used here. */
 const versions = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'] as const;
 
-/** kubectl's `spec.cluster.config`: the extension of the cluster in the kubeconfig, as `init` writes it. */
+/**
+ * kubectl hands this over as `spec.cluster.config`. It is the extension of the cluster in the
+ * kubeconfig, as `init` writes it.
+ */
 export interface ClusterConfig {
   /** The URL of the login server. */
   readonly login: string;
   /** The name that the login server gives to the cluster. */
   readonly cluster: string;
-  /** The CAs of the login server (PEM). Left out: those of Node and of the system. */
+  /** The CAs of the login server (PEM). Defaults to those of Node and of the system. */
   readonly ca?: string | undefined;
 }
 
-/** The name of the extension that kubectl hands to credential plugins. */
+/** kubectl hands the extension of this name to credential plugins. */
 export const extensionName = 'client.authentication.k8s.io/exec';
 
 /**
@@ -50,7 +53,7 @@ export function extensionOf(extensions: unknown): ClusterConfig | undefined {
   return readClusterConfig(found?.extension);
 }
 
-/** @returns undefined when there is nothing, or only what belongs to another credential plugin */
+/** Reads an extension. @returns undefined when there is nothing, or only what belongs to another credential plugin */
 function readClusterConfig(config: unknown): ClusterConfig | undefined {
   if (!isObject(config) || typeof config.login !== 'string' || typeof config.cluster !== 'string') return;
   const { login, cluster, ca } = config;

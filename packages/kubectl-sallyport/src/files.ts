@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { codeOf } from './failure.ts';
 
-/** @returns undefined when there is no such file. @throws Error of Node */
+/** Reads a file. @returns undefined when there is no such file. @throws Error of Node */
 export function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
@@ -12,7 +12,7 @@ export function readIfThere(file: string): string | undefined {
   }
 }
 
-/** @returns false when the file exists already: then it stays as it is. @throws Error of Node */
+/** Creates a file. @returns false when it exists already: then it stays as it is. @throws Error of Node */
 export function createFile(file: string, text: string): boolean {
   try {
     writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
@@ -23,7 +23,10 @@ export function createFile(file: string, text: string): boolean {
   }
 }
 
-/** Replaces a file, so that others read the old one or the new one. Only this user may read it, unless `mode` says otherwise. */
+/**
+ * Replaces a file, so that others read the old one or the new one. Only this user may read it,
+ * unless `mode` says otherwise.
+ */
 export function replaceFile(file: string, text: string, mode = 0o600): void {
   const temporary = `${file}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`;
   try {
@@ -35,11 +38,11 @@ export function replaceFile(file: string, text: string, mode = 0o600): void {
   }
 }
 
-/** Does what may fail without harm, such as in a read-only file system. */
+/** Runs an action that may fail without harm, such as in a read-only file system. */
 export function quietly(action: () => unknown): void {
   try {
     action();
   } catch {
-    // As above.
+    // A failure does no harm.
   }
 }

@@ -8,7 +8,7 @@ import { localServer } from './testing/local-server.ts';
 
 /** Clears the screen, changes colors by C1, turns the direction of text around, and has letters that no one sees. */
 const hostile = 'a\x1b[2J\x07\x7f\x9b31m\u202e\u2066\u200b\u2028\u{e0041}z';
-/** What a terminal obeys, or a reader does not see. */
+/** A terminal obeys these characters, or a reader does not see them. */
 const obeyed = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 type Answers = Readonly<Record<string, object | string>>;

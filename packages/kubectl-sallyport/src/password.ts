@@ -10,7 +10,11 @@ import { printable } from './text.ts';
 
 export type PasswordSource = NonNullable<ReturnType<typeof passwordSource>>;
 
-/** Finds where names and passwords come from. @param mayAsk false: standard input is not the user's terminal, or is for another program */
+/**
+ * Finds where names and passwords come from.
+ *
+ * @param mayAsk is false when standard input is not the user's terminal, or is for another program
+ */
 export function passwordSource(given: string | undefined, mayAsk: boolean, fromStdin = false) {
   const file = process.env.SALLYPORT_PASSWORD_FILE;
   const isPrompt = !fromStdin && !file;
@@ -18,11 +22,11 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
   // After a wrong password, the name is most likely right.
   let lastName: string | undefined;
   return {
-    /** True: a user is asked, and may not be there. */
+    /** Whether a user is asked, who might not be there. */
     isPrompt,
-    /** How the user finds the session in a list. */
+    /** The name by which the user finds the session in a list. */
     device: deviceName(given),
-    /** @throws Failure when there is none */
+    /** Reads a name and a password. @throws Failure when there is none */
     async read(target: Target, store: Store) {
       if (fromStdin) return fromText(target, () => text(process.stdin));
       if (file) return fromText(target, () => readPasswordFile(file));
@@ -33,7 +37,7 @@ export function passwordSource(given: string | undefined, mayAsk: boolean, fromS
   };
 }
 
-/** What the server allows. */
+/** Makes a name of a device that the server allows. */
 function deviceName(given: string | undefined): string {
   const name = given ?? process.env.SALLYPORT_DEVICE ?? hostname();
   return printable(name).replaceAll('\u{fffd}', '').slice(0, 64).toWellFormed() || 'unknown';
@@ -47,12 +51,12 @@ function readPasswordFile(file: string): string {
   }
 }
 
-/** Without a name, nothing is read. */
+/** Reads a password. Without a name, nothing is read. */
 async function fromText({ username }: Target, read: () => string | Promise<string>) {
   if (username === undefined) {
     throw usageFailure('there is a password but no name: set --username or SALLYPORT_USERNAME');
   }
-  // Editors and `echo` end a file with a line break, which is no part of a password.
+  // Editors and `echo` end a file with a line break, which is not part of a password.
   const password = (await read()).replace(/\r?\n$/, '');
   if (password === '') throw usageFailure('the password is empty');
   return { username, password };
@@ -76,7 +80,7 @@ async function fromTerminal(target: Target, store: Store, lastName?: string) {
   return { username, password };
 }
 
-/** A user of a container may have no name: then it is empty. */
+/** Returns the name of the account. It is empty for a user of a container without a name. */
 function accountName(): string {
   let name = '';
   quietly(() => {
@@ -85,7 +89,7 @@ function accountName(): string {
   return name;
 }
 
-/** @param usual what Enter alone stands for; empty: nothing */
+/** Asks for a name. @param usual is the answer of Enter alone, unless it is empty */
 async function askName(terminal: Terminal, usual: string): Promise<string> {
   const typed = await terminal.ask(usual === '' ? 'Username: ' : `Username [${printable(usual)}]: `, false);
   const username = typed.trim() || usual;

@@ -1,7 +1,7 @@
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { nameOf, normalizeUrl, targetFrom } from './target.ts';
+import { cacheName, normalizeUrl, targetFrom } from './target.ts';
 
 test.each([
   ['https://login.example.com', 'https://login.example.com'],
@@ -37,8 +37,8 @@ test('each target has a name of its own, that no one confuses with another', () 
   fc.assert(
     fc.property(target, target, (one, other) => {
       const same = one.url === other.url && one.cluster === other.cluster && one.account === other.account;
-      expect(nameOf(one) === nameOf(other)).toBe(same);
-      expect(nameOf(one)).toMatch(/^[0-9a-f]{32}$/);
+      expect(cacheName(one) === cacheName(other)).toBe(same);
+      expect(cacheName(one)).toMatch(/^[0-9a-f]{32}$/);
     }),
   );
 });

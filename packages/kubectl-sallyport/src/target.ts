@@ -4,17 +4,17 @@ import type { TargetOptions } from './arguments.ts';
 import type { ClusterConfig } from './exec-credential.ts';
 import { reasonOf, usageFailure } from './failure.ts';
 
-/** What a session is for: a cluster, at a login server, and maybe one of several accounts there. */
+/** A target is what a session is for: a cluster, at a login server, and maybe one of several accounts there. */
 export interface Target {
   /** The URL of the login server, without a slash at its end. */
   readonly url: string;
   /** The name that the login server gives to the cluster. */
   readonly cluster: string;
-  /** The CAs of the login server (PEM). Left out: those of Node and of the system. */
+  /** The CAs of the login server (PEM). Defaults to those of Node and of the system. */
   readonly ca?: string | undefined;
-  /** The account that the kubeconfig names. Left out: there is one session for the cluster, of whoever logged in. */
+  /** The account that the kubeconfig names. Without one there is one session for the cluster, of whoever logged in. */
   readonly account?: string | undefined;
-  /** Who is to be logged in. Left out: the user is asked. */
+  /** The name of the user. Without one the user is asked. */
   readonly username?: string | undefined;
 }
 
@@ -25,7 +25,7 @@ export function targetFrom(options: TargetOptions, config: ClusterConfig | undef
   if (url === undefined || cluster === undefined) return;
   const login = normalizeUrl(url);
   const { username: account, 'ca-file': caFile } = options;
-  // The CA in the extension is that of the login server in the extension.
+  // The CA in the extension belongs to the login server in the extension.
   const ofServer = config !== undefined && isUrlOf(config, login) ? config.ca : undefined;
   const ca = caFile === undefined ? ofServer : readCaFile(caFile);
   return { url: login, cluster, ca, account, username: account ?? usernameOfEnvironment() };
@@ -35,7 +35,7 @@ function isUrlOf({ login }: ClusterConfig, url: string): boolean {
   try {
     return normalizeUrl(login) === url;
   } catch {
-    // It is wrong, but not what was asked for.
+    // It is wrong, but no one asked for it.
     return false;
   }
 }
@@ -44,7 +44,7 @@ export function usernameOfEnvironment(): string | undefined {
   return process.env.SALLYPORT_USERNAME || undefined;
 }
 
-/** @returns PEM. @throws Failure when there is no certificate in it */
+/** Reads the CAs in a file as PEM. @throws Failure when there is no certificate in it */
 export function readCaFile(file: string): string {
   let text: string;
   try {
@@ -78,8 +78,8 @@ export function normalizeUrl(text: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
-/** Names what is cached for a target. It is no secret, and hides nothing. */
-export function nameOf({ url, cluster, account }: Target): string {
+/** Names what is cached for a target. The name is not a secret, and hides nothing. */
+export function cacheName({ url, cluster, account }: Target): string {
   const identity = JSON.stringify([url, cluster, account ?? null]);
   return createHash('sha256').update(identity).digest('hex').slice(0, 32);
 }

@@ -21,7 +21,7 @@ async function atPrompt(client: Client, line = between, env = execInfo(config, t
   return run;
 }
 
-/** The process that waits at the prompt: it has the lock. */
+/** Finds the process that waits at the prompt: it has the lock. */
 async function processAtPrompt(client: Client): Promise<number> {
   return waitFor(async () => {
     const lock = (await readdir(client.cache)).find((name) => name.endsWith('.lock'));
@@ -126,7 +126,7 @@ test('after three prompts that no one answered there is no fourth, but login sti
   const client = createClient(home.path);
   const third = await atPrompt(client);
   for (let before = 0; before < 2; before++) client.beginPrompt(target);
-  // Killed: it can't note anything at its end.
+  // It is killed, so it can't note anything at its end.
   process.kill(await processAtPrompt(client), 'SIGKILL');
   await third.ended;
   const fourth = client.terminal(between, execInfo(config, true));
@@ -141,7 +141,7 @@ test('after three prompts that no one answered there is no fourth, but login sti
   expect(await asked.ended).toBe(130);
 });
 
-test('several at once ask once, and none asks again when that is not answered', async () => {
+test('of several at the same time one asks, and none asks again when that is not answered', async () => {
   await using home = await temporaryFolder('prompt');
   const client = createClient(home.path);
   const first = await atPrompt(client);

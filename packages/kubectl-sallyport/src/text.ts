@@ -26,7 +26,7 @@ export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(clean) ? clean : `'${clean.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Columns with two spaces between them. */
+/** Writes columns with two spaces between them. */
 export function table(rows: readonly (readonly string[])[]): string {
   const width = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(width(column))).join('  '));
@@ -42,8 +42,8 @@ export function localTime(time: string | number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-/** `2 h`, `90 min` or `45 s`: the largest unit of which it is a whole number. */
-export function spanText(seconds: number): string {
+/** Words a duration in the largest unit of which it is a whole number: `2 h`, `90 min` or `45 s`. */
+export function durationText(seconds: number): string {
   if (seconds % 3_600 === 0) return `${seconds / 3_600} h`;
   return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }

@@ -4,7 +4,7 @@ import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
 import { expect, test } from 'vitest';
 import { createClient, execInfo } from './testing/client.ts';
 
-/** A server that is away. */
+/** A server that is unavailable. */
 const config = { login: 'https://127.0.0.1:1', cluster: 'prod' };
 const target = { url: config.login, cluster: config.cluster };
 

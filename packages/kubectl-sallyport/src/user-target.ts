@@ -47,7 +47,7 @@ function fromUrl({ all }: Contexts, options: TargetOptions): Target {
   const target = targetFrom(place, undefined);
   if (target === undefined) throw usageFailure('--url needs --cluster: the name of the cluster at the login server');
   const known = contextsFor(all, target);
-  // That of a context that says the name; else that of a context that leaves it to the user.
+  // A context that names the user comes before one that leaves the name to the user.
   const found = known.find(({ account }) => account === username) ?? known.find(({ account }) => account === undefined);
   const account = found === undefined ? username : found.account;
   return { ...target, ca: target.ca ?? known[0]?.ca, account };
@@ -58,7 +58,7 @@ function targetOf({ words, config }: OwnContext, caFile?: string): Target | unde
   return targetFrom(caFile === undefined ? values : { ...values, 'ca-file': caFile }, config);
 }
 
-/** The contexts for the cluster of a target. One that is wrong is left out: it is not the one that was asked for. */
+/** Finds the contexts for the cluster of a target. A context with an error is left out: no one asked for it. */
 function contextsFor(all: readonly OwnContext[], { url, cluster }: Target) {
   return all.flatMap((context) => {
     try {
@@ -80,7 +80,7 @@ async function readContexts(given?: string) {
   return { all: ownContexts(files), names, current: currentContext(files) };
 }
 
-/** The command that logs in for a target, for a message. It is as short as the kubeconfig allows. */
+/** Returns the command that logs in for a target, for a message. It is as short as the kubeconfig allows. */
 export async function loginCommand(target: Target): Promise<string> {
   const { url, cluster, account } = target;
   const command = 'kubectl sallyport login';

@@ -85,9 +85,9 @@ describe('within', () => {
 
   test('takes a synchronous throw for a rejection, and a plain value for a promise', async () => {
     const throws = () => {
-      throw new Error('at once');
+      throw new Error('immediately');
     };
-    await expect(within({}, throws)).rejects.toThrow('at once');
+    await expect(within({}, throws)).rejects.toThrow('immediately');
     expect(await within({}, () => 1)).toBe(1);
   });
 });

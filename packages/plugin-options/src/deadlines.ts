@@ -1,18 +1,18 @@
-/** When a wait ends at the latest. */
+/** A wait ends at its deadline, or when its signal is aborted. */
 export interface WaitBounds {
-  /** Milliseconds. Left out: no deadline. */
+  /** Milliseconds. Without it there is no deadline. */
   readonly limit?: number;
   /** Makes the error of the deadline. */
   readonly late?: () => unknown;
   readonly signal?: AbortSignal | undefined;
-  /** Makes the error of an abort. Left out: the signal's reason. */
+  /** Makes the error of an abort. Defaults to the signal's reason. */
   readonly aborted?: () => unknown;
 }
 
 /**
- * Like `new Promise(start)`, and rejects at the deadline or at the abort.
+ * Makes a promise as `new Promise(start)` does. It rejects at the deadline or at the abort.
  *
- * @param start is not called when the signal is aborted already. What it throws is the rejection
+ * @param start is not called when the signal is aborted already. The promise rejects with what it throws
  * @param onEnd is called once, in the same turn as what ends the wait; never when `start` was not called
  */
 export function bounded<Value>(
@@ -62,7 +62,7 @@ export function within<Value>(bounds: WaitBounds, work: () => Promise<Value> | V
   });
 }
 
-/** @throws the reason of the signal when it is aborted */
+/** Waits. @throws the reason of the signal when it is aborted */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   let timer: NodeJS.Timeout;
   return bounded<void>(

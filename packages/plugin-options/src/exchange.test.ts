@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { AnswerTooBig, exchange, explainExchange, parseJson } from './exchange.ts';
+import { AnswerTooBig, callHttp, explainHttpError, parseJson } from './exchange.ts';
 
 async function answerOf(listener: RequestListener, maxSize = 100) {
   const server = createServer(listener);
@@ -12,10 +12,10 @@ async function answerOf(listener: RequestListener, maxSize = 100) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const call = request({ port, host: '127.0.0.1', method: 'POST', agent: false });
-  return await exchange(call, { wanted: [200], maxSize }, 'a question');
+  return await callHttp(call, { statuses: [200], maxSize }, 'a question');
 }
 
-test('an answer has its status and its body, as long as it is wanted and not too big', async () => {
+test('an answer has its status, and its body if the status is listed and the body not too big', async () => {
   expect(await answerOf((_, answer) => answer.end('a'.repeat(100)))).toMatchObject({
     status: 200,
     body: { length: 100 },
@@ -33,11 +33,11 @@ test.each<[string, RequestListener]>([
     'the answer is not whole',
     (_, answer) => answer.writeHead(200, { 'content-length': 9 }).write('a', () => answer.destroy()),
   ],
-])('an exchange fails where %s', async (message, listener) => {
+])('a call fails where %s', async (message, listener) => {
   await expect(answerOf(listener)).rejects.toThrow(message);
 });
 
-test('what is no JSON in UTF-8 is undefined', () => {
+test('what is not JSON in UTF-8 is undefined', () => {
   expect(parseJson(Buffer.from('{"a":"é"}'))).toEqual({ a: 'é' });
   expect(parseJson(Buffer.from('{'))).toBeUndefined();
   expect(parseJson(Buffer.from([0x22, 0xff, 0x22]))).toBeUndefined();
@@ -54,8 +54,8 @@ test.each([
   ['ECONNRESET', 'socket hang up', 'socket hang up'],
 ])('%s is explained in words', (code, message, words) => {
   const error = Object.assign(new Error(message), { code });
-  expect(explainExchange(error, 'idp.example.com')).toBe(words);
-  // Of a host with several addresses.
+  expect(explainHttpError(error, 'idp.example.com')).toBe(words);
+  // A host with several addresses has an error for each.
   const several = Object.assign(new AggregateError([error]), { code });
-  expect(explainExchange(several, 'idp.example.com')).toBe(words);
+  expect(explainHttpError(several, 'idp.example.com')).toBe(words);
 });

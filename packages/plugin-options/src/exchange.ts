@@ -2,34 +2,41 @@ import type { ClientRequest } from 'node:http';
 import { oneLine } from './text.ts';
 import { explainTls, isTlsError } from './tls-problem.ts';
 
-/** What a server answered. */
+/** The answer of a server to a request over HTTP. */
 export interface HttpAnswer {
   readonly status: number;
-  /** Empty for a status whose body is not wanted. */
+  /** The body is empty unless its status is one of `statuses`. */
   readonly body: Buffer;
 }
 
-/** An answer has more bytes than are read. */
+/** This is thrown for an answer with more bytes than are read. */
 export class AnswerTooBig extends Error {
   override readonly name = 'AnswerTooBig';
 }
 
-/** How an answer is read. */
-export interface Reading {
-  /** The statuses whose body is wanted. Others are read too, so that the connection can be used again, but not held. */
-  readonly wanted: readonly number[];
-  /** Bytes: a bigger answer ends the connection while it is read. */
+/** These options say how an answer is read. */
+export interface AnswerOptions {
+  /**
+   * The statuses whose body is returned. Other bodies are read and dropped, so that the connection
+   * can be used again.
+   */
+  readonly statuses: readonly number[];
+  /** Bytes of a body. A bigger answer ends the connection while it is read. */
   readonly maxSize: number;
 }
 
 /**
  * Sends a request that `node:http` or `node:https` has made, and reads its answer.
  *
- * @param sent the body of the request
+ * @param sent is the body of the request
  * @throws AnswerTooBig
  * @throws the error of Node, or one of our own when an answer is compressed or not whole. None quotes the answer in its message
  */
-export function exchange(call: ClientRequest, { wanted, maxSize }: Reading, sent?: string): Promise<HttpAnswer> {
+export function callHttp(
+  call: ClientRequest,
+  { statuses, maxSize }: AnswerOptions,
+  sent?: string,
+): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const refuse = (error: Error) => {
       reject(error);
@@ -47,8 +54,8 @@ export function exchange(call: ClientRequest, { wanted, maxSize }: Reading, sent
       // An answer without a length ends after `close`.
       call.off('close', noAnswer);
       const { statusCode: status = 0, headers } = answer;
-      const isWanted = wanted.includes(status);
-      if (!isWanted) resolve({ status, body: Buffer.alloc(0) });
+      const isReturned = statuses.includes(status);
+      if (!isReturned) resolve({ status, body: Buffer.alloc(0) });
       else if ((headers['content-encoding'] ?? 'identity') !== 'identity') {
         return refuse(new Error('it answers compressed, unasked'));
       }
@@ -57,7 +64,7 @@ export function exchange(call: ClientRequest, { wanted, maxSize }: Reading, sent
       answer.on('data', (chunk: Buffer) => {
         length += chunk.length;
         if (length > maxSize) refuse(new AnswerTooBig());
-        else if (isWanted) chunks.push(chunk);
+        else if (isReturned) chunks.push(chunk);
       });
       answer.on('end', () => resolve({ status, body: Buffer.concat(chunks, length) }));
       // Node says only "aborted". It emits no `end` and no `error` for some connections that end in the middle of a body.
@@ -68,7 +75,7 @@ export function exchange(call: ClientRequest, { wanted, maxSize }: Reading, sent
   });
 }
 
-/** The words of the directory and Redis plugins for the same. */
+/** The directory and Redis plugins use the same words. */
 const byCode: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the connection was refused: is it running, and is this its port?',
   ENOTFOUND: 'DNS does not know the name: check the host in the URL',
@@ -77,8 +84,8 @@ const byCode: Readonly<Record<string, string>> = {
   ENETUNREACH: 'there is no route to its network',
 };
 
-/** Explains why a request over HTTP failed, and how to fix it. @param name that the certificate must have */
-export function explainExchange(error: NodeJS.ErrnoException, name: string): string {
+/** Explains why a request over HTTP failed, and how to fix it. @param name is the one that the certificate must have */
+export function explainHttpError(error: NodeJS.ErrnoException, name: string): string {
   const { code = '' } = error;
   if (isTlsError(error) || /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
     return explainTls(error, { name, noTls: 'check the port in the URL' }).problem;
@@ -89,7 +96,7 @@ export function explainExchange(error: NodeJS.ErrnoException, name: string): str
   return oneLine(error.message || inner.join('; ') || code);
 }
 
-/** @returns undefined for what is no JSON, or no UTF-8. The error of JSON.parse would quote it */
+/** Parses JSON. @returns undefined for what is not JSON, or not UTF-8: the error of JSON.parse would quote it */
 export function parseJson(json: string | Uint8Array): unknown {
   try {
     return JSON.parse(typeof json === 'string' ? json : new TextDecoder('utf-8', { fatal: true }).decode(json));

@@ -1,6 +1,22 @@
 export { bounded, pause, type WaitBounds, within } from './deadlines.ts';
-export { AnswerTooBig, exchange, explainExchange, type HttpAnswer, parseJson, type Reading } from './exchange.ts';
-export { isHostName, isLoopback, oneLine, type Parsed, parseDuration, parseText } from './text.ts';
+export {
+  type AnswerOptions,
+  AnswerTooBig,
+  callHttp,
+  explainHttpError,
+  type HttpAnswer,
+  parseJson,
+} from './exchange.ts';
+export {
+  ageText,
+  durationText,
+  isHostName,
+  isLoopback,
+  oneLine,
+  type Parsed,
+  parseDuration,
+  parseText,
+} from './text.ts';
 export { settleTls, type TlsKeys, type TlsOptions, type TlsShape, type TlsUse, tlsShape } from './tls.ts';
 export {
   isAnchor,

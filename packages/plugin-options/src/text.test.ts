@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { durationPattern, isLoopback, parseDuration, parseSize, sizePattern } from './text.ts';
+import { ageText, durationPattern, durationText, isLoopback, parseDuration, parseSize, sizePattern } from './text.ts';
 
 const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
@@ -62,6 +62,43 @@ describe('durations', () => {
         else expect(parsed.value >= 0 && Number.isSafeInteger(parsed.value)).toBe(true);
       }),
     );
+  });
+});
+
+describe('texts of durations', () => {
+  test.each([
+    [0, '0s'],
+    [300, '300ms'],
+    [1000, '1s'],
+    [1500, '1500ms'],
+    [119_000, '119s'],
+    [120_000, '2m'],
+    [150_400, '2m30s'],
+    [7_199_600, '120m'],
+    [10_800_000, '3h'],
+    [11_129_000, '3h5m'],
+    [216_000_000, '2d12h'],
+    [864_000_000, '10d'],
+  ])('%i ms are %s', (milliseconds, text) => {
+    expect(durationText(milliseconds)).toBe(text);
+  });
+
+  test('whole seconds below 2 hours are read back as they were', () => {
+    fc.assert(
+      fc.property(fc.nat(7_199), (seconds) => {
+        expect(parseDuration(durationText(seconds * 1000))).toEqual({ value: seconds * 1000 });
+      }),
+    );
+  });
+
+  test('ages are rounded to seconds', () => {
+    expect([0, 999, 1400, 12_345, 7_200_000].map(ageText)).toEqual([
+      'just now',
+      'just now',
+      '1s ago',
+      '12s ago',
+      '2h ago',
+    ]);
   });
 });
 

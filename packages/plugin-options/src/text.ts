@@ -1,10 +1,10 @@
 import { BlockList, isIP } from 'node:net';
 
-/** What a parser returns: the value, or what is wrong and what to write instead. */
+/** A parser returns the value, or what is wrong and what to write instead. */
 export type Parsed<Value> = { readonly value: Value } | { readonly problem: string; readonly fix: string };
 
 /**
- * Takes one line of text that is not empty.
+ * Parses one line of text that is not empty.
  *
  * @returns a problem that quotes nothing of the input: it may be a secret in a wrong place
  */
@@ -29,7 +29,10 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** Whether traffic to a host never leaves this machine: 127.0.0.0/8, ::1 (also the IPv4 ones written as IPv6) and `localhost`. */
+/**
+ * Whether traffic to a host never leaves this machine: 127.0.0.0/8, ::1 (even the IPv4 ones written
+ * as IPv6) and `localhost`.
+ */
 export function isLoopback(host: string): boolean {
   if (host.toLowerCase() === 'localhost') return true;
   // Node's first test for IPv6 costs 10 ms. This one makes none for an IPv4 address.
@@ -51,14 +54,17 @@ const bytesPer: Units = { B: 1, KiB: Ki, Ki, MiB: Mi, Mi, GiB: Gi, Gi };
 
 const number = String.raw`\d+(?:\.\d+)?`;
 
-/** As a JSON Schema `pattern`: Go's durations (`1h30m`, `1.5s`) down to milliseconds, and days. `0` needs no unit. */
+/**
+ * The JSON Schema `pattern` of Go's durations (`1h30m`, `1.5s`) down to milliseconds, and of days.
+ * `0` needs no unit.
+ */
 export const durationPattern: string = `^(?:0|(?=\\d)(?:${number}d)?(?:${number}h)?(?:${number}m)?(?:${number}s)?(?:${number}ms)?)$`;
 
-/** As a JSON Schema `pattern`: bytes, or powers of 1024 with or without Kubernetes' short spelling. */
+/** The JSON Schema `pattern` of bytes, or powers of 1024 with or without Kubernetes' short spelling. */
 export const sizePattern: string = `^${number}(?:B|KiB|Ki|MiB|Mi|GiB|Gi)$`;
 
 /**
- * A duration in milliseconds. Units go from big to small, each once: `1d`, `1h30m`, `2m`, `1.5s`, `300ms`, `0`.
+ * Parses a duration as milliseconds. Units go from big to small, each once: `1d`, `1h30m`, `2m`, `1.5s`, `300ms`, `0`.
  * Parts of a millisecond are refused, not rounded.
  */
 export function parseDuration(input: unknown): Parsed<number> {
@@ -71,7 +77,27 @@ export function parseDuration(input: unknown): Parsed<number> {
 }
 
 /**
- * A size in bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
+ * Words a duration for messages, as {@link parseDuration} reads it: `300ms`, `12s`. From 2 minutes on it is rounded to the
+ * smaller one of two units: `2m30s`, `3h5m`, `2d12h`, or `4m` where nothing is left over.
+ */
+export function durationText(milliseconds: number): string {
+  const inUnits = (unit: string, per: number, small: string) => {
+    const total = Math.round((milliseconds * per) / (millisecondsPer[unit] ?? Number.NaN));
+    return `${Math.floor(total / per)}${unit}${total % per === 0 ? '' : `${total % per}${small}`}`;
+  };
+  if (milliseconds >= 172_800_000) return inUnits('d', 24, 'h');
+  if (milliseconds >= 7_200_000) return inUnits('h', 60, 'm');
+  if (milliseconds >= 120_000) return inUnits('m', 60, 's');
+  return milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${Math.round(milliseconds)}ms`;
+}
+
+/** Words how long ago something was, in whole seconds. */
+export function ageText(milliseconds: number): string {
+  return milliseconds < 1000 ? 'just now' : `${durationText(Math.round(milliseconds / 1000) * 1000)} ago`;
+}
+
+/**
+ * Parses a size as bytes. `KB` and `MB` are refused: some read them as powers of 1000, some of 1024.
  */
 export function parseSize(input: unknown): Parsed<number> {
   const [text, amount, unit] = (typeof input === 'string' && /^([\d.]+)(k|K|M|G)B?$/.exec(input)) || [];

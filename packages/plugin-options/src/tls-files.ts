@@ -6,13 +6,13 @@ import type { TlsOptions } from './tls.ts';
 
 type Pair = Pick<TlsSettings, 'certificate' | 'key'>;
 
-/** What a TLS handshake needs. Certificates and keys are PEM. */
+/** A TLS handshake needs these settings. Certificates and keys are PEM. */
 export interface TlsSettings {
-  /** Left out: the CAs of Node. */
+  /** Defaults to the CAs of Node. */
   readonly ca?: Buffer;
   readonly certificate?: Buffer;
   readonly key?: Buffer;
-  /** Checked against the certificate, and sent as SNI, in place of the host. */
+  /** The name that is checked against the certificate, and sent as SNI, in place of the host. */
   readonly serverName?: string;
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
@@ -21,7 +21,7 @@ export interface TlsSettings {
  * Reads the TLS files of the options and follows their changes. A file that can't be used is refused, and the one before it
  * stays in force. A new certificate and its key take effect together, once they match.
  *
- * @param onChange called when the settings for handshakes have changed
+ * @param onChange is called when the settings for handshakes have changed
  * @returns a function that returns the settings for the next handshake
  * @throws Error naming the option, the file and how to fix it, never quoting the content
  */
@@ -48,7 +48,7 @@ export async function watchTlsFiles(
     await watchFile(file, load, { secret: option === 'keyFile', limit: tlsFileLimit });
   }
 
-  /** Remembers a file also when the other one does not match yet: once that has changed too, both take effect. */
+  /** Remembers a file even if the other one does not match yet: once that has changed as well, both take effect. */
   function takePair(part: Pair): void {
     const { certificate, key } = Object.assign(latest, part);
     if (certificate === undefined || key === undefined) return;
@@ -77,7 +77,7 @@ export async function watchTlsFiles(
   return () => ({ minVersion, ...(ca && { ca }), ...pair, ...(serverName !== undefined && { serverName }) });
 }
 
-/** The limit of a TLS file, in bytes. All the world's authorities fit in one. */
+/** The limit of a TLS file, in bytes. The CAs of all the world fit in it. */
 export const tlsFileLimit: number = 4 * 1024 * 1024;
 
 const pemCertificate =
@@ -104,19 +104,19 @@ export function parseCertificates(pem: Buffer): X509Certificate[] {
  * Parses the CAs that a server's certificate must be from. No server is trusted by its own certificate alone, unless that has signed
  * itself.
  *
- * @throws Error as {@link parseCertificates}, and for a file without a CA
+ * @throws Error like {@link parseCertificates}, and for a file without a CA
  */
 export function parseAuthorities(pem: Buffer): X509Certificate[] {
   const certificates = parseCertificates(pem);
   const [first] = certificates;
   if (first === undefined || certificates.some(isAnchor)) return certificates;
   throw new Error(
-    `has no CA, but the certificate of ${nameOf(first.subject)}, which makes no server trusted: write the certificate of ` +
-      `the CA that signed it (${nameOf(first.issuer)})`,
+    `has no CA, but the certificate of ${oneLineName(first.subject)}, which makes no server trusted: write the certificate of ` +
+      `the CA that signed it (${oneLineName(first.issuer)})`,
   );
 }
 
-/** Whether a certificate is what a client has to trust: that of a CA, or that of a server which no CA signed. */
+/** Whether a client can trust a certificate: it is of a CA, or of a server that no CA signed. */
 export function isAnchor(certificate: X509Certificate): boolean {
   return certificate.ca || isIssuedBy(certificate, certificate);
 }
@@ -125,8 +125,8 @@ export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
-/** A name as Node writes it, its parts on one line. */
-function nameOf(name: string): string {
+/** Writes a distinguished name of Node on one line. */
+function oneLineName(name: string): string {
   return oneLine(name.replaceAll('\n', ', '));
 }
 

@@ -6,15 +6,18 @@ interface TlsError extends NodeJS.ErrnoException {
   readonly cert?: PeerCertificate;
 }
 
-/** What a message about a handshake says of the server. */
+/** A message about a handshake says this of the server. */
 export interface TlsPeer {
   /** The name or address that the certificate must have. */
   readonly name: string;
-  /** What to check when the server answers, but not in TLS: ports and schemes of this protocol. */
+  /** The fix when the server answers, but not in TLS: it names ports and schemes of this protocol. */
   readonly noTls: string;
 }
 
-/** By the code of the error: the first match counts. Codes that begin with ERR_SSL are the texts of OpenSSL. */
+/**
+ * The code of an error has an explanation: the first match counts. Codes that begin with ERR_SSL
+ * are the texts of OpenSSL.
+ */
 const explanations: readonly (readonly [RegExp, string | ((peer: TlsPeer, error: TlsError) => string)])[] = [
   [
     /^ERR_TLS_CERT_ALTNAME_INVALID$/,
@@ -59,12 +62,15 @@ export function explainTls(error: TlsError, peer: TlsPeer): { kind: 'tls' | 'clo
   return { kind: /^(ECONNRESET|EPIPE)$/.test(code) ? 'closed' : 'tls', problem };
 }
 
-/** True for errors of TLS itself. They can come after the handshake: TLS 1.3 refuses client certificates then. */
+/** Whether an error is of TLS itself. It can come after the handshake: TLS 1.3 refuses client certificates then. */
 export function isTlsError(error: NodeJS.ErrnoException): boolean {
   return /^ERR_SSL_/.test(codeOf(error));
 }
 
-/** A request that is written before the handshake has ended fails with EPROTO, and the reason of OpenSSL in its message. */
+/**
+ * A request that is written before the handshake has ended fails with EPROTO, and the reason of
+ * OpenSSL in its message.
+ */
 function codeOf({ code = '', message }: NodeJS.ErrnoException): string {
   const [, reason] = (code === 'EPROTO' && /:SSL routines:[^:]*:([^:]+):/.exec(message)) || [];
   return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_')}`;

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { settleTls, type TlsOptions, tlsShape } from './tls.ts';
 import { section } from './values.ts';
 
-/** The options of a backend of that name, which have TLS only. */
+/** Makes options of a backend of that name, which have TLS only. */
 function schemaOf(word: string, spoken = true): z.ZodType<TlsOptions> {
   const use = { word, spoken, fix: 'use rediss://' };
   return section(tlsShape(word), '{}', (keys, complain) => settleTls(keys, use, complain));

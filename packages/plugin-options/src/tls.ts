@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { isHostName, parseText } from './text.ts';
 import { type Complain, choice, path, value } from './values.ts';
 
-/** Files are as written in the config; `context.watchFile` resolves and follows them. */
+/** The TLS options have files as they are written in the config; `context.watchFile` resolves and follows them. */
 export interface TlsOptions {
   readonly caFile?: string;
   readonly certFile?: string;
@@ -11,13 +11,18 @@ export interface TlsOptions {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
-/** The keys of the options about TLS with servers, each good by itself. */
+/** The keys of the options about TLS with servers, each valid by itself. */
 export type TlsKeys = { readonly [Key in keyof TlsOptions]?: TlsOptions[Key] | undefined };
 
-/** The same keys as a part of a `section`'s shape. A type, since zod takes no interface for a shape. */
+/** The same keys are a part of a `section`'s shape. This is a type, since zod takes no interface for a shape. */
 export type TlsShape = { readonly [Key in keyof TlsOptions]-?: z.ZodType<TlsKeys[Key]> };
 
-/** @param word the name of the backend in examples: `ldap` makes them `tls/ldap-ca.crt` and `ldap.example.com` */
+/**
+ * Makes the TLS keys of a schema.
+ *
+ * @param word names the backend in examples: `ldap` makes them `tls/ldap-ca.crt` and
+ *   `ldap.example.com`
+ */
 export function tlsShape(word: string): TlsShape {
   const name = `${word}.example.com`;
   return {
@@ -46,13 +51,13 @@ export function tlsShape(word: string): TlsShape {
 
 const fallback = 'TLSv1.2';
 
-/** What messages about TLS say of the backend. */
+/** Messages about TLS say this of the backend. */
 export interface TlsUse {
-  /** As `tlsShape` has it. */
+  /** The name that `tlsShape` has. */
   readonly word: string;
   /** Whether TLS is used with any server. */
   readonly spoken: boolean;
-  /** How to enable TLS, for keys that do nothing without it: `use ldaps:// or startTLS: true`. */
+  /** The fix for keys that do nothing without TLS: `use ldaps:// or startTLS: true`. */
   readonly fix: string;
 }
 

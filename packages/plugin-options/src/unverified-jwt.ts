@@ -1,18 +1,21 @@
-/** What a JWT says of itself: good for choosing who is asked and for a refusal, for nothing else. */
+/** A JWT says this of itself. It may choose who is asked, or refuse the token, and decides nothing else. */
 export interface UnverifiedJwt {
-  /** `iss`. */
+  /** The claim `iss`. */
   readonly issuer: string;
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** JWS Compact Serialization (RFC 7515 section 7.1): three parts of base64url. A JOSE header in JSON begins with `{"`. */
+/**
+ * A signed JWT has three parts of base64url (RFC 7515 section 7.1). The first is a JOSE header in
+ * JSON, which begins with `{"`.
+ */
 const compact = /^eyJ[\w-]+\.([\w-]+)\.([\w-]+)$/;
 
 /**
- * Reads a token without a look at its signature. That must be spelled as RFC 4648 section 3.5 demands, with no bits left
+ * Reads a token without checking its signature. The signature must be spelled as RFC 4648 section 3.5 demands, with no bits left
  * over: else sixteen texts would be the same token, and a block of one would not stop the others.
  *
- * @returns undefined for what is no signed JWT with an `iss`. It never throws
+ * @returns undefined for what is not a signed JWT with an `iss`. It never throws
  */
 export function readUnverifiedJwt(token: string): UnverifiedJwt | undefined {
   const [, payload, signature = ''] = compact.exec(token) ?? [];
@@ -28,8 +31,8 @@ export function readUnverifiedJwt(token: string): UnverifiedJwt | undefined {
   }
 }
 
-/** Characters of an `iss` that are quoted: anyone may have written it. */
-const mostQuoted = 200;
+/** At most this many characters of an `iss` are quoted: anyone may have written it. */
+const maxQuotedLength = 200;
 
 /**
  * Says why a token that looks like a JWT is of none of these issuers, to follow "the token". It quotes the `iss` of the token and no
@@ -42,14 +45,14 @@ export function whyUnknownIssuer(token: string, issuers: readonly string[]): str
   const unverified = readUnverifiedJwt(token);
   if (unverified === undefined)
     return 'begins like a JWT, but is not a whole one with an issuer (iss): was it cut off?';
-  const issuer = unverified.issuer.slice(0, mostQuoted);
-  const quoted = JSON.stringify(issuer) + (unverified.issuer.length > mostQuoted ? '...' : '');
+  const issuer = unverified.issuer.slice(0, maxQuotedLength);
+  const quoted = JSON.stringify(issuer) + (unverified.issuer.length > maxQuotedLength ? '...' : '');
   const near = issuers.find((one) => plain(one) === plain(issuer)) ?? issuers.find((one) => isOneHost(one, issuer));
   const nearest = near === undefined ? '' : `; the nearest one there is ${near}`;
   return `is a JWT of the issuer ${quoted} (iss), which is not in the options${nearest}`;
 }
 
-/** An issuer without what is easily mistaken in it. */
+/** Drops from an issuer what is easily mistaken in it. */
 function plain(issuer: string): string {
   return issuer
     .trim()

@@ -3,7 +3,7 @@ import { durationPattern, type Parsed, parseDuration, parseSize, parseText, size
 
 /**
  * Makes a value that editors see as text, and that `parse` reads: its messages are better than those of a schema
- * library. The problem and the fix of an issue are in its `params` too, apart.
+ * library. The `params` of an issue have its problem and its fix separately.
  */
 export function value<Value>(described: object, parse: (input: unknown) => Parsed<Value>): z.ZodType<Value> {
   return z
@@ -18,10 +18,13 @@ export function value<Value>(described: object, parse: (input: unknown) => Parse
     .meta({ type: 'string', ...described });
 }
 
-/** One text or a list of them, each read by `parse`. A problem of one entry has its index in the path. */
+/**
+ * Makes one text or a list of at most `max`, each read by `parse`. A problem of one entry has its
+ * index in the path.
+ */
 export function oneOrMore<Value>(
   { description, items }: { readonly description: string; readonly items?: object },
-  most: number,
+  max: number,
   parse: (input: unknown) => Parsed<Value>,
 ): z.ZodType<readonly Value[]> {
   const item = { type: 'string', ...items };
@@ -32,7 +35,7 @@ export function oneOrMore<Value>(
       const complain = (message: string, path: PropertyKey[]) =>
         context.issues.push({ code: 'custom', message, input, path });
       if (list.length === 0) complain('must not be empty: write one or a list', []);
-      if (list.length > most) complain(`has ${list.length} entries: write at most ${most}`, []);
+      if (list.length > max) complain(`has ${list.length} entries: write at most ${max}`, []);
       return list.flatMap((entry, index) => {
         const parsed = parse(entry);
         if ('value' in parsed) return [parsed.value];
@@ -40,25 +43,25 @@ export function oneOrMore<Value>(
         return [];
       });
     })
-    .meta({ description, anyOf: [item, { type: 'array', items: item, minItems: 1, maxItems: most }] });
+    .meta({ description, anyOf: [item, { type: 'array', items: item, minItems: 1, maxItems: max }] });
 }
 
-/** A list of texts, each read by `parse`. */
+/** Makes a list of texts, each read by `parse`. */
 export function list<Value>(
   { description, example, items }: { readonly description: string; readonly example: string; readonly items?: object },
-  { least, most }: { readonly least: number; readonly most: number },
+  { min, max }: { readonly min: number; readonly max: number },
   parse: (input: unknown) => Parsed<Value>,
 ): z.ZodType<readonly Value[]> {
-  const length = least === 0 ? `at most ${most}` : `${least} to ${most}`;
+  const length = min === 0 ? `at most ${max}` : `${min} to ${max}`;
   const wrongLength = `must have ${length} entries: write ${example}`;
   return z
     .array(value({ ...items }, parse), { error: `must be a list: write ${example}` })
-    .min(least, wrongLength)
-    .max(most, wrongLength)
+    .min(min, wrongLength)
+    .max(max, wrongLength)
     .describe(description);
 }
 
-/** The path of a file. The plugin reads it later with `context.watchFile`, which follows its changes. */
+/** Makes the path of a file. The plugin reads it later with `context.watchFile`, which follows its changes. */
 export function path(description: string, example: string): z.ZodType<string> {
   return value({ description, minLength: 1 }, (input) => {
     // The gateway replaces `{ file: … }` by the content of the file. It may be a key, so no message quotes it.
@@ -68,42 +71,42 @@ export function path(description: string, example: string): z.ZodType<string> {
   });
 }
 
-/** Bounds of a duration or a size, as an operator writes them: `500ms`, `3MiB`. */
+/** Bounds limit a duration or a size. They are written as in gateway.yaml: `500ms`, `3MiB`. */
 export interface Bounds {
-  /** Left out: more than 0. `0` makes 0 a value of its own. */
-  readonly least?: string;
-  /** Left out: 7d for a duration, no bound for a size. */
-  readonly most?: string;
-  /** Why `most` is what it is, for the message about a bigger value. */
+  /** The smallest value. Defaults to more than 0; `0` allows 0. */
+  readonly min?: string;
+  /** The biggest value. Defaults to 7d for a duration, and to no bound for a size. */
+  readonly max?: string;
+  /** The message about a bigger value gives this as the reason for `max`. */
   readonly why?: string;
-  /** What to write in place of a 0 that is refused. */
+  /** The message about a 0 that is refused says to do this. */
   readonly fixForZero?: string;
 }
 
 /**
- * A duration with its unit, in milliseconds: more than 0 and at most 7 days, unless the bounds say otherwise.
- * setTimeout takes at most 2^31 - 1 ms (24.8 days), and fires at once on more.
+ * Makes a duration with its unit, read as milliseconds: more than 0 and at most 7 days, unless the bounds say otherwise.
+ * setTimeout takes at most 2^31 - 1 ms (24.8 days), and fires immediately on more.
  */
 export function duration(description: string, bounds: Bounds = {}): z.ZodType<number> {
   const words = { pattern: durationPattern, more: 'long', less: 'short', example: '500ms' };
-  return quantity(description, { most: '7d', ...bounds }, parseDuration, words);
+  return quantity(description, { max: '7d', ...bounds }, parseDuration, words);
 }
 
-/** A size with its unit, in bytes: more than 0, unless the bounds say otherwise. */
+/** Makes a size with its unit, read as bytes: more than 0, unless the bounds say otherwise. */
 export function size(description: string, bounds: Bounds = {}): z.ZodType<number> {
   const words = { pattern: sizePattern, more: 'big', less: 'small', example: '16KiB' };
   return quantity(description, bounds, parseSize, words);
 }
 
-/** @param words `too long`, `too big` and the like */
+/** Makes a number with a unit. @param words for its messages: `too long`, `too big` and the like */
 function quantity(
   description: string,
-  { least, most, why, fixForZero }: Bounds,
+  { min, max, why, fixForZero }: Bounds,
   parse: (input: unknown) => Parsed<number>,
   { pattern, more, less, example }: Readonly<Record<'pattern' | 'more' | 'less' | 'example', string>>,
 ) {
-  const [lowest, highest] = [bound(least, parse), bound(most, parse)];
-  const range = least === undefined ? most && `At most ${most}.` : `${least} to ${most}.`;
+  const [lowest, highest] = [bound(min, parse), bound(max, parse)];
+  const range = min === undefined ? max && `At most ${max}.` : `${min} to ${max}.`;
   const described = { description: range ? `${description} ${range}` : description, pattern };
   // YAML reads 0 as a number.
   const zero = lowest === 0 ? { type: ['string', 'integer'], minimum: 0, maximum: 0 } : {};
@@ -114,14 +117,14 @@ function quantity(
       return { problem: 'must be more than 0', fix: fixForZero ?? `write ${example} or more` };
     }
     if (lowest !== undefined && parsed.value < lowest) {
-      return { problem: `"${input}" is too ${less}`, fix: `write at least ${least}` };
+      return { problem: `"${input}" is too ${less}`, fix: `write at least ${min}` };
     }
     if (highest === undefined || parsed.value <= highest) return parsed;
-    return { problem: `"${input}" is too ${more}`, fix: `write at most ${most}${why ? ` (${why})` : ''}` };
+    return { problem: `"${input}" is too ${more}`, fix: `write at most ${max}${why ? ` (${why})` : ''}` };
   });
 }
 
-/** @throws Error about a bound that is a mistake in the schema */
+/** Reads a bound. @throws Error when it is a mistake in the schema */
 function bound(text: string | undefined, parse: (input: unknown) => Parsed<number>): number | undefined {
   if (text === undefined) return undefined;
   const parsed = parse(text);
@@ -129,17 +132,17 @@ function bound(text: string | undefined, parse: (input: unknown) => Parsed<numbe
   return parsed.value;
 }
 
-/** A whole number. */
-export function count(description: string, least: number, most: number): z.ZodType<number> {
-  const error = `must be a whole number from ${least} to ${most}`;
-  return z.int({ error }).min(least, error).max(most, error).describe(description);
+/** Makes a whole number from `min` to `max`. */
+export function count(description: string, min: number, max: number): z.ZodType<number> {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, error).max(max, error).describe(description);
 }
 
 export function flag(description: string): z.ZodType<boolean | undefined> {
   return z.boolean({ error: 'must be true or false, without quotes' }).optional().describe(description);
 }
 
-/** One of a few words. */
+/** Makes a choice of one of a few words. */
 export function choice<const Words extends readonly [string, ...string[]]>(
   description: string,
   words: Words,
@@ -147,14 +150,14 @@ export function choice<const Words extends readonly [string, ...string[]]>(
   return z.enum(words, { error: `must be ${words.join(' or ')}` }).describe(description);
 }
 
-/** Reports what is wrong with one key of a section, by its path from there. */
+/** Reports a problem of one key of a section, by its path from there. */
 export type Complain = (path: readonly PropertyKey[], message: string) => void;
 
 /**
- * A map of known keys, and what the plugin makes of it. Unknown keys are refused.
+ * Makes a map of known keys, and turns it into what the plugin needs. Unknown keys are refused.
  *
- * @param example what to write in place of something that is no map
- * @param settle called when each value is good by itself; it returns undefined only after it complained
+ * @param example is what to write in place of something that is not a map
+ * @param settle is called when each value is valid by itself; it returns undefined only after it complained
  */
 export function section<Shape extends z.ZodRawShape, Settled>(
   shape: Shape,

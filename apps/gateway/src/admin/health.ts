@@ -1,4 +1,5 @@
 import type { Authenticator } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-options';
 import type { GuardedLink } from '../chain/guard.ts';
 import { causeOf } from '../config/problems.ts';
 import { withTimeLimit } from '../deadlines.ts';
@@ -88,7 +89,7 @@ export async function checkInTime(
 
 /** @param limit milliseconds */
 export function noAnswerWithin(limit: number): string {
-  return `no answer within ${limit / 1000}s`;
+  return `no answer within ${durationText(limit)}`;
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   type Decision,
   type LoggedIn,
 } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-options';
 import type { AuthenticatorConfig } from '../config/types.ts';
 import { bounded, type WaitBounds } from '../deadlines.ts';
 import { createAdmission, createKnownGoodTokens, type KnownGoodTokens } from './admission.ts';
@@ -173,7 +174,7 @@ function bound(
     return abandon(error);
   };
   const late = () => {
-    const inTime = `within ${inWords(timeout)}`;
+    const inTime = `within ${durationText(timeout)}`;
     if (progress.isOutage) return end(new AuthenticatorError('unavailable', `no answer ${inTime}`), 'outage');
     const message = `the backend answers, but this lookup did not end ${inTime}`;
     return end(new AuthenticatorError('failed', message), 'answered');
@@ -188,9 +189,4 @@ function bound(
   const probe = waitFor(work, { limit: timeout, late });
   probe.catch(() => undefined);
   return waitFor(probe, { signal: caller, aborted: () => abandon(callerGone(caller)) });
-}
-
-/** As a config has it: `3s`, or `1500ms`. */
-export function inWords(milliseconds: number): string {
-  return milliseconds % 1000 === 0 ? `${milliseconds / 1000}s` : `${milliseconds}ms`;
 }

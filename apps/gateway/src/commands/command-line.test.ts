@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { commandLine, commandLineOfOther, type Start } from './command-line.ts';
+import { commandLine, commandLineOfOther, type Start, tokenCommandLine } from './command-line.ts';
 
 const installed: Start = { environment: {}, script: '/usr/bin/sallyport', isCheckout: false, host: 'gw-1' };
 const checkout: Start = { ...installed, script: '/src/apps/gateway/src/sallyport.js', isCheckout: true };
@@ -19,13 +19,12 @@ test.each([
 });
 
 test.each([
-  [['unblock', '--token'], true],
-  [['token', 'hash', '--user', 'jane'], true],
-  [['explain'], true],
-  [['unblock', '--user', '--token-x'], false],
-  [['token', 'list'], false],
-])('%j in a pod has a terminal where a token is read: %j', (words, hasTerminal) => {
-  expect(commandLine(words, undefined, pod).includes(' -it ')).toBe(hasTerminal);
+  [commandLine(['unblock', '--token'], undefined, pod), true],
+  [tokenCommandLine(['token', 'hash', '--user', 'jane'], pod), true],
+  [commandLine(['unblock', '--user', '--token-x'], undefined, pod), false],
+  [commandLine(['token', 'list'], undefined, pod), false],
+])('%s has a terminal if a token is read: %j', (line, hasTerminal) => {
+  expect(line.includes(' -it ')).toBe(hasTerminal);
 });
 
 test('another account runs a checkout without pnpm', () => {

@@ -17,14 +17,14 @@ function thisStart() {
   };
 }
 
-/** Commands that read a token from standard input. */
-const readers = [/^(block|unblock|revoke) .*--token( |$)/, /^explain\b/, /^token hash\b/, /^audit fingerprint\b/];
-
-/** Returns the words with which a user runs `command` (without `sallyport`) where this process runs. The hostname of a pod is its name. */
-function programFor(command: string, { environment, script = '', isCheckout, host }: Start = thisStart()): string {
+/**
+ * Returns the words with which a user runs a command where this process runs, without the command. The hostname of a pod is its name.
+ *
+ * @param readsToken asks for a terminal: the command reads a token from standard input
+ */
+function programFor(readsToken: boolean, { environment, script = '', isCheckout, host }: Start = thisStart()): string {
   if (environment.KUBERNETES_SERVICE_HOST) {
-    const terminal = readers.some((reader) => reader.test(command)) ? '-it ' : '';
-    return `kubectl exec ${terminal}${shellQuoted(host)} -- sallyport`;
+    return `kubectl exec ${readsToken ? '-it ' : ''}${shellQuoted(host)} -- sallyport`;
   }
   // PATH does not lead to a folder that npm or pnpm has installed it in; otherwise npm links it under this name.
   if (/(^|\/)node_modules\/\.bin\/sallyport$/.test(script))
@@ -59,12 +59,21 @@ function helpdeskLine(script: string, words: readonly string[]): string | undefi
 }
 
 /** Returns a command to paste into a shell, after a colon. @param config the `--config` that this process was given, as it was given */
-export function commandLine(words: readonly string[], config?: string, start: Start = thisStart()): string {
-  const command = commandOf(words, config);
-  const line = `${programFor(command, start)} ${command}`;
+export function commandLine(
+  words: readonly string[],
+  config?: string,
+  start: Start = thisStart(),
+  readsToken = words.includes('--token'),
+): string {
+  const line = `${programFor(readsToken, start)} ${commandOf(words, config)}`;
   const script = helpdeskScript(start);
   if (script === undefined) return printable(line);
   return printable(helpdeskLine(script, words) ?? `ask an administrator to run: ${line}`);
+}
+
+/** Returns the command line of a command that reads a token, with or without `--token`. */
+export function tokenCommandLine(words: readonly string[], start: Start = thisStart()): string {
+  return commandLine(words, undefined, start, true);
 }
 
 function commandOf(words: readonly string[], config: string | undefined): string {
@@ -79,8 +88,9 @@ export function commandLineOfOther(words: readonly string[], config?: string, st
   return printable(`${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config)}`);
 }
 
+/** Returns an example for the help. @param input pipes a token in */
 export function exampleText(command: string, input = ''): string {
-  return `\nExample: ${input}${programFor(command)} ${command}`;
+  return `\nExample: ${input}${programFor(input !== '')} ${command}`;
 }
 
 /** Asks for a token at a terminal without showing it, and pipes it in. */

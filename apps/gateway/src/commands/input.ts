@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { commandLine } from './command-line.ts';
+import { tokenCommandLine } from './command-line.ts';
 import { UsageError } from './output.ts';
 
 /**
@@ -11,7 +11,7 @@ import { UsageError } from './output.ts';
 export async function readToken(): Promise<string> {
   const token = process.stdin.isTTY ? await askHidden('Token: ') : await readPiped();
   if (token === '') {
-    const again = commandLine(process.argv.slice(2));
+    const again = tokenCommandLine(process.argv.slice(2));
     throw new UsageError(`no token on standard input: pipe it in, such as: printf %s "$TOKEN" | ${again}`);
   }
   return token;

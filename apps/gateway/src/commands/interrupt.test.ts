@@ -30,7 +30,7 @@ describe('wait', () => {
 
   test('gives up what does not come, and says so', async () => {
     using interrupt = createInterrupt(60_000);
-    const waited = expect(interrupt.wait(() => never)).rejects.toThrow('no answer for 60 s');
+    const waited = expect(interrupt.wait(() => never)).rejects.toThrow('no answer for 60s');
     await vi.advanceTimersByTimeAsync(59_999);
     expect(interrupt.signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
@@ -69,7 +69,7 @@ describe('each', () => {
       (async () => {
         for await (const number of interrupt.each(numbers(900, 10))) seen.push(number);
       })(),
-    ).rejects.toThrow('no answer for 1 s');
+    ).rejects.toThrow('no answer for 1s');
     await vi.advanceTimersByTimeAsync(9_000);
     expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     await vi.advanceTimersByTimeAsync(1_000);

@@ -1,3 +1,4 @@
+import { durationText } from '@sallyport/plugin-options';
 import { within } from '../deadlines.ts';
 
 export type Interrupt = ReturnType<typeof createInterrupt>;
@@ -13,7 +14,7 @@ export function createInterrupt(limit = 60_000) {
   const interrupt = () => controller.abort(new Error('interrupted'));
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const late = () => {
-    controller.abort(new Error(`no answer for ${limit / 1000} s`));
+    controller.abort(new Error(`no answer for ${durationText(limit)}`));
     return signal.reason;
   };
 

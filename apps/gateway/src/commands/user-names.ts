@@ -1,3 +1,4 @@
+import { durationText } from '@sallyport/plugin-options';
 import { pino } from 'pino';
 import { causeOf } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig, IdentityConfig } from '../config/types.ts';
@@ -136,7 +137,7 @@ function askAuthenticators(config: GatewayConfig, username: string, limit: numbe
     return { authenticator, answer: 'could not be checked', reason, tokens: null, name: prefix + username } as const;
   };
   const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
-    const late = `no answer in ${limit / 1_000} s`;
+    const late = `no answer within ${durationText(limit)}`;
     try {
       const looked = await withTimeLimit(limit, late, () => lookUpUser(config, one, username, observer));
       return { ...looked, name: one.config.username.prefix + username };

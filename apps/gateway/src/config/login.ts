@@ -95,14 +95,14 @@ export const loginSchema = z
     sessions: text.describe(
       'The name of the authenticator that issues sessions (use: redis). All of its tokens are sessions: for other tokens, add another one.',
     ),
-    ttl: duration('How long a session lasts, however much it is used.', { most: '30d' }).prefault('8h'),
+    ttl: duration('How long a session lasts, however much it is used.', { max: '30d' }).prefault('8h'),
     idle: duration('How long a session lasts without a use. It may end 5 % sooner.', {
-      least: '1m',
-      most: '30d',
+      min: '1m',
+      max: '30d',
     }).prefault('2h'),
     revalidate: duration(
       'How often a session has its user looked up again: still there, not disabled, password not changed, groups anew.',
-      { least: '1s', most: '1h' },
+      { min: '1s', max: '1h' },
     ).prefault('5m'),
     maxSessions: count('Sessions of one user; a further login ends the oldest. 1 to 100.', 1, 100).default(10),
     clusters: z

@@ -75,15 +75,15 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     .default([])
     .describe("The API server's own audiences (--api-audiences): a review that names none means these."),
   reviewTimeout: duration('For one review in all, whatever its authenticators take.', {
-    most: '30s',
+    max: '30s',
     why: 'kube-apiserver waits 30 s for an answer, once',
   }).prefault('10s'),
   maxBodySize: size('A bigger request is answered 413.', {
-    most: '3MiB',
+    max: '3MiB',
     why: 'kube-apiserver itself takes no TokenReview over 3 MiB',
   }).prefault('256KiB'),
   maxTokenSize: size('A bigger token is unknown, and no authenticator is asked.', {
-    most: '1MiB',
+    max: '1MiB',
     why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
   }).prefault('16KiB'),
   maxInFlight: count(
@@ -95,7 +95,7 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     'A connection is closed gracefully after this, 10 % sooner or later, so that replicas share the load.',
   ).prefault('10m'),
   shutdownDelay: duration('After SIGTERM: not ready, but still taking reviews for this long.', {
-    least: '0',
+    min: '0',
   }).prefault('5s'),
   drainTimeout: duration('After shutdownDelay: how long reviews in progress may take to end.').prefault('20s'),
 });

@@ -1,15 +1,9 @@
 import type { Authenticator, Logger } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-options';
 import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
 import type { CircuitState } from '../chain/circuit.ts';
 import { withCheckedDecision } from '../chain/decision.ts';
-import {
-  type Guard,
-  type GuardDependencies,
-  type GuardedLink,
-  type GuardSettings,
-  inWords,
-  withGuard,
-} from '../chain/guard.ts';
+import { type Guard, type GuardDependencies, type GuardedLink, type GuardSettings, withGuard } from '../chain/guard.ts';
 import { type IdentityPrefixes, withIdentityPolicy } from '../chain/identity-policy.ts';
 import { type Provenance, withAudiences, withProvenance } from '../chain/layer.ts';
 import type { Clocks } from '../clocks.ts';
@@ -98,7 +92,7 @@ function aroundCache(inner: Authenticator, { config, cache, clocks, sessions }: 
 function logCircuit({ name, circuit }: LinkConfig, state: CircuitState, logger: SharedParts['logger']): void {
   const fields = { authenticator: name, circuit: state };
   if (state === 'open') {
-    const openFor = inWords(circuit.openFor);
+    const openFor = durationText(circuit.openFor);
     logger.warn({ ...fields, openFor }, "circuit opened: at least half of this authenticator's recent calls failed");
   } else if (state === 'closed') logger.info(fields, 'circuit closed: authenticator recovered');
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Attempts, Authenticator, PluginContext, TokenIssuer } from '@sallyport/authenticator';
+import { durationText } from '@sallyport/plugin-options';
 import type { Logger } from 'pino';
 import { ConfigError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
@@ -147,7 +148,7 @@ export async function closeMade(
   limit: number = closeTimeout,
 ): Promise<void> {
   try {
-    await withTimeLimit(limit, `close() took longer than ${limit / 1000}s`, () => made.close());
+    await withTimeLimit(limit, `close() took longer than ${durationText(limit)}`, () => made.close());
   } catch (error) {
     logger.warn({ err: error, authenticator }, `${what} could not be closed`);
   }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { durationText } from '@sallyport/plugin-options';
 import type { Logger } from 'pino';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
@@ -50,7 +51,7 @@ export function createReloader(dependencies: ReloadDependencies) {
   /** One at a time: two swaps must not cross. Nothing that a plugin does or fails to do stops the next one. */
   function inTurn(source: Source, cause: Cause = 'changed file'): Promise<void> {
     return turn(async () => {
-      const late = `a reload took longer than ${turnLimit / 1000}s`;
+      const late = `a reload took longer than ${durationText(turnLimit)}`;
       const work = (signal: AbortSignal) => reload(source, cause, signal);
       const problems = await withTimeLimit(turnLimit, late, work).catch((error) => {
         const given = [causeOf(error)];

@@ -4,7 +4,7 @@ import { type Authority, sharedAuthority } from '@sallyport/test-servers/certifi
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import Provider, { type JWKS } from 'oidc-provider';
 
-/** What the provider does with requests: answers them, fails, or is otherwise unusable. */
+/** The behaviour says what the provider does with requests. */
 export type Behaviour =
   | 'ok'
   | 'fails'
@@ -17,15 +17,15 @@ export type Behaviour =
   | 'shows its private keys'
   | 'upgrades';
 
-/** An OpenID provider on loopback, over TLS. */
+/** An OpenID provider that serves TLS on loopback. */
 export interface TestProvider extends AsyncDisposable {
-  /** The issuer, and where its discovery document is. */
+  /** The issuer, below which its discovery document is. */
   readonly url: string;
   readonly caFile: string;
-  /** Paths that were asked for, in their order. */
+  /** The paths that were asked for, in their order. */
   readonly asked: string[];
   behave(behaviour: Behaviour): void;
-  /** A token for the audience, with the claims of `extra` for each client. */
+  /** Asks for a token for the audience, with the claims of the client. */
   token(client: string, audience?: string): Promise<string>;
   /** Signs with this key from now on, and publishes the others too. */
   rotate(keys: readonly JWK[]): void;
@@ -41,7 +41,7 @@ export async function newKey(kid: string, alg = 'ES256'): Promise<JWK> {
 
 const secret = 'a secret of a client of this test';
 
-/** @param claims of each client's tokens, by the client's name */
+/** Starts a provider. @param clients are the claims of the tokens of each client, by its name */
 export async function startProvider(
   clients: Readonly<Record<string, object>>,
   keys?: readonly JWK[],
@@ -104,7 +104,7 @@ export async function startProvider(
 
 const switching = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n';
 
-/** Writes for as long as someone reads. */
+/** Writes for as long as the client reads. */
 function pour(answer: NodeJS.WritableStream): void {
   answer.write(Buffer.alloc(100_000, 32), (error) => {
     if (!error) setImmediate(pour, answer);
@@ -146,7 +146,7 @@ function providerOf(url: string, clients: Readonly<Record<string, object>>, keys
   return provider;
 }
 
-/** OAuth 2.0, RFC 6749 section 4.4, with the resource of RFC 8707. */
+/** Asks as OAuth 2.0 demands: RFC 6749 section 4.4, with the resource of RFC 8707. */
 function askForToken(url: string, authority: Authority, client: string, audience: string): Promise<string> {
   const form = new URLSearchParams({ grant_type: 'client_credentials', resource: `urn:audience:${audience}` });
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };

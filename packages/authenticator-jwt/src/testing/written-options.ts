@@ -1,7 +1,7 @@
 import { complaintsAbout, settleOptions } from '@sallyport/test-servers/written-options';
 import { type JwtOptions, optionsSchema } from '../options.ts';
 
-/** The options for tokens of a provider of the tests. */
+/** Writes the options for tokens of a provider of the tests. */
 export function optionsFor(
   { url, caFile }: { readonly url: string; readonly caFile: string },
   more: object = {},
@@ -23,7 +23,7 @@ export function optionsFor(
   };
 }
 
-/** The shortest options of a config file, with `changed` ones of its only issuer. */
+/** Writes the fewest options that a config file needs, with `changed` ones of its only issuer. */
 export function writtenOptions(changed: object = {}): { readonly issuers: readonly object[] } {
   const issuer = { url: 'https://idp.example.com', audiences: ['kubernetes'] };
   return { issuers: [{ issuer, claimMappings: { username: { claim: 'sub' } }, ...changed }] };

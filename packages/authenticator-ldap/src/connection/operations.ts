@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { bounded, explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
-import { durationText } from '../durations.ts';
+import { bounded, durationText, explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
 import { type Budget, createFramer, encodeUnbind } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';

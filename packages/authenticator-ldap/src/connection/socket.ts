@@ -1,8 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectSecurely, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { explainTls, oneLine, type TlsPeer, type TlsSettings, within } from '@sallyport/plugin-options';
-import { durationText } from '../durations.ts';
+import { durationText, explainTls, oneLine, type TlsPeer, type TlsSettings, within } from '@sallyport/plugin-options';
 import { createFramer, encodeStartTls, startTlsName } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, WireError } from './server-error.ts';

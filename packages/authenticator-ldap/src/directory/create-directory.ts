@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { ageText } from '@sallyport/plugin-options';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import type { Server } from '../connection/types.ts';
-import { ageText } from '../durations.ts';
 import { createConcurrencyLimit } from '../waiting.ts';
 import { createDirectoryServer, type DirectoryServer } from './directory-server.ts';
 import { createServerMetrics } from './metrics.ts';

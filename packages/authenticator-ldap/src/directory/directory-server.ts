@@ -1,6 +1,6 @@
+import { durationText } from '@sallyport/plugin-options';
 import { ServerError, ServerSkipped } from '../connection/server-error.ts';
 import type { LdapConnection } from '../connection/types.ts';
-import { durationText } from '../durations.ts';
 import { anyEntry } from '../filter/filter.ts';
 import { gone } from './connection-pool.ts';
 import { measured } from './metrics.ts';

@@ -2,10 +2,9 @@ import type { SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
-import { within } from '@sallyport/plugin-options';
+import { durationText, within } from '@sallyport/plugin-options';
 import { shortageOf } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
-import { durationText } from '../durations.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';
 
 interface Asking {

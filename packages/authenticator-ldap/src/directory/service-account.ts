@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
+import { ageText, durationText } from '@sallyport/plugin-options';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import type { BindResult, LdapConnection, Server } from '../connection/types.ts';
-import { ageText, durationText } from '../durations.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured, type ServerMetrics } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';

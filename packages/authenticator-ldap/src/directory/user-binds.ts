@@ -1,8 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { within } from '@sallyport/plugin-options';
+import { durationText, within } from '@sallyport/plugin-options';
 import { errorsOf, ServerError } from '../connection/server-error.ts';
 import type { BindCredentials, BindResult } from '../connection/types.ts';
-import { durationText } from '../durations.ts';
 import { type ConnectionPool, createConnectionPool, type Lease } from './connection-pool.ts';
 import { measured } from './metrics.ts';
 import { isServerOutage, namedCode } from './result-codes.ts';

@@ -43,15 +43,15 @@ const circuitSchema = section(
   {
     failures: count('Consecutive failures after which a server is skipped.', 1, 100).default(3),
     probeInterval: duration('How often a skipped server is probed in the background.', {
-      least: '100ms',
-      most: '10m',
+      min: '100ms',
+      max: '10m',
     }).prefault('2s'),
   },
   '{ failures: 3, probeInterval: 2s }',
   (circuit) => circuit,
 ).describe('When a server that fails is skipped, and how soon it is used again.');
 
-const poolTime = { least: '1s' };
+const poolTime = { min: '1s' };
 
 const poolSchema = section(
   {
@@ -73,7 +73,7 @@ const shape = {
   ]).default('listed'),
   serverTimeout: duration(
     'For each step with a server: TCP, TLS, a bind, a search. The same login then asks the next server.',
-    { least: '50ms', most: '30s' },
+    { min: '50ms', max: '30s' },
   ).prefault('1s'),
   serverCircuit: circuitSchema.prefault({}),
   ...tlsShape('ldap'),

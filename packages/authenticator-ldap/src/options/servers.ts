@@ -47,7 +47,7 @@ const srv = section(
     ),
     nameServers: list(
       { description: "DNS servers to ask, by address. Left out: the system's.", example: '[192.0.2.53]' },
-      { least: 1, most: 8 },
+      { min: 1, max: 8 },
       parseNameServer,
     ).optional(),
   },
@@ -63,7 +63,7 @@ export const serverShape = {
       example: '[ldaps://ldap-a.example.com, ldaps://ldap-b.example.com]',
       items: { pattern: serverUrlPattern },
     },
-    { least: 1, most: 16 },
+    { min: 1, max: 16 },
     parseServerUrl,
   ).optional(),
   srv: srv.optional().describe('In place of urls: the servers are looked up in DNS.'),

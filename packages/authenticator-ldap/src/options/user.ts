@@ -90,7 +90,7 @@ const shape = {
         'In place of {username} in the filter: a user is found when one of these attributes has the typed name.',
       example: '[sAMAccountName, userPrincipalName]',
     },
-    { least: 1, most: 8 },
+    { min: 1, max: 8 },
     (input) => parseAttribute(input, 'sAMAccountName'),
   ).optional(),
   dnTemplate: template(

@@ -3,7 +3,10 @@ import { homedir } from 'node:os';
 import { posix, win32 } from 'node:path';
 import { reasonOf } from '../failure.ts';
 
-/** Where sessions are cached: beside what kubectl caches if KUBECACHEDIR says where, else where the system wants caches. */
+/**
+ * Finds where sessions are cached: next to what kubectl caches if KUBECACHEDIR says where, else
+ * where the system has its caches.
+ */
 export function cacheFolder(
   platform: NodeJS.Platform = process.platform,
   env: Readonly<Record<string, string | undefined>> = process.env,
@@ -21,7 +24,7 @@ export function cacheFolder(
   return join(absolute(env.XDG_CACHE_HOME) ?? join(home, '.cache'), 'sallyport');
 }
 
-/** Makes the folder, for this user alone. @returns why nothing may be cached in it; undefined when it is fine */
+/** Makes the folder, for this user alone. @returns why nothing may be cached in it; undefined when it can be used */
 export function prepareFolder(folder: string): string | undefined {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

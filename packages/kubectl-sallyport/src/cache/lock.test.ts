@@ -7,39 +7,39 @@ import { waitFor } from '@sallyport/test-servers/wait-for';
 import { expect, test } from 'vitest';
 import { acquireLock } from './lock.ts';
 
-const times = { beat: 10, look: 5, looks: 40 };
-/** Of a machine whose processes can't be looked at. */
+const options = { renewInterval: 10, pollInterval: 5, maxPolls: 40 };
+/** The owner is on a machine whose processes can't be seen. */
 const foreign = JSON.stringify({ pid: 1, host: 'elsewhere.example.com', id: 'x' });
 
-test('one at a time, and those who wait know that they did', async () => {
+test('one process at a time has the lock, and those that wait know that they did', async () => {
   await using folder = await temporaryFolder('lock');
   const file = join(folder.path, 'x.lock');
   let inside = 0;
-  let most = 0;
+  let max = 0;
   let waiting = 0;
   const all = Array.from({ length: 8 }, async () => {
-    using lock = await acquireLock(file, () => waiting++, times);
+    using lock = await acquireLock(file, () => waiting++, options);
     inside++;
-    most = Math.max(most, inside);
+    max = Math.max(max, inside);
     await waitFor(() => waiting === 7, 'the others to wait');
     inside--;
     return lock.waited;
   });
   const waited = await Promise.all(all);
-  expect([most, waiting, waited.filter((one) => !one).length]).toEqual([1, 7, 1]);
+  expect([max, waiting, waited.filter((one) => !one).length]).toEqual([1, 7, 1]);
   expect(await readdir(folder.path)).toEqual([]);
 });
 
 test('an owner that lives keeps its lock for longer than it takes to be stale', async () => {
   await using folder = await temporaryFolder('lock');
   const file = join(folder.path, 'x.lock');
-  const owner = await acquireLock(file, undefined, times);
-  let looks = 0;
+  const owner = await acquireLock(file, undefined, options);
+  let polls = 0;
   const counted = {
-    ...times,
-    get look() {
-      looks++;
-      return times.look;
+    ...options,
+    get pollInterval() {
+      polls++;
+      return options.pollInterval;
     },
   };
   const events: string[] = [];
@@ -47,14 +47,14 @@ test('an owner that lives keeps its lock for longer than it takes to be stale', 
     events.push('taken');
     return lock;
   });
-  await waitFor(() => events.length > 0 || looks > 3 * times.looks, 'three times as many looks');
-  events.push('given back');
+  await waitFor(() => events.length > 0 || polls > 3 * options.maxPolls, 'three times as many looks');
+  events.push('released');
   owner[Symbol.dispose]();
   using lock = await other;
-  expect([lock.waited, events]).toEqual([true, ['given back', 'taken']]);
+  expect([lock.waited, events]).toEqual([true, ['released', 'taken']]);
 });
 
-test('the lock of a process of this machine that has ended is taken at once', async () => {
+test('the lock of a process of this machine that has ended is taken immediately', async () => {
   await using folder = await temporaryFolder('lock');
   const file = join(folder.path, 'x.lock');
   const { pid } = spawnSync('true');
@@ -68,7 +68,7 @@ test.each([foreign, '', 'no JSON', '[]'])('a lock with %j is taken when nothing 
   const file = join(folder.path, 'x.lock');
   await writeFile(file, content);
   let waits = 0;
-  using lock = await acquireLock(file, () => waits++, times);
+  using lock = await acquireLock(file, () => waits++, options);
   expect([lock.waited, waits]).toEqual([false, 1]);
   expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ pid: process.pid });
 });
@@ -78,24 +78,24 @@ test('a stale lock is taken by one of many', async () => {
   const file = join(folder.path, 'x.lock');
   await writeFile(file, foreign);
   let inside = 0;
-  let most = 0;
+  let max = 0;
   await Promise.all(
     Array.from({ length: 8 }, async () => {
-      using _lock = await acquireLock(file, undefined, times);
+      using _lock = await acquireLock(file, undefined, options);
       inside++;
-      most = Math.max(most, inside);
+      max = Math.max(max, inside);
       await new Promise(setImmediate);
       inside--;
     }),
   );
-  expect(most).toBe(1);
+  expect(max).toBe(1);
   expect(await readdir(folder.path)).toEqual([]);
 });
 
-test('one whose lock was taken over does not give away the lock of the other', async () => {
+test('an owner whose lock was taken over does not remove the lock of the other', async () => {
   await using folder = await temporaryFolder('lock');
   const file = join(folder.path, 'x.lock');
-  const slept = await acquireLock(file, undefined, times);
+  const slept = await acquireLock(file, undefined, options);
   await writeFile(file, foreign);
   slept[Symbol.dispose]();
   expect(await readFile(file, 'utf8')).toBe(foreign);

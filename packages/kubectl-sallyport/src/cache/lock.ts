@@ -6,53 +6,60 @@ import { codeOf } from '../failure.ts';
 import { createFile, quietly, readIfThere, replaceFile } from '../files.ts';
 import { parseObject } from '../text.ts';
 
-const usual = {
-  /** How often the owner shows that it lives, in milliseconds. */
-  beat: 2_000,
-  /** How often one who waits looks, in milliseconds. */
-  look: 100,
-  /** An owner that has shown nothing in so many looks is gone. No clocks are compared, and a machine that slept loses no lock. */
-  looks: 100,
+/** Intervals are in milliseconds. */
+const defaults = {
+  /** The owner renews its lock this often, which shows that it lives. */
+  renewInterval: 2_000,
+  /** A process that waits looks at the lock this often. */
+  pollInterval: 100,
+  /**
+   * An owner that has not renewed its lock in this many looks is gone. No clocks are compared, and
+   * a machine that slept loses no lock.
+   */
+  maxPolls: 100,
 };
 
 /**
- * Takes the lock, and waits for the one who has it. A lock whose owner is gone is taken over.
+ * Takes the lock, and waits for the process that has it. A lock whose owner is gone is taken over.
  *
  * @param onWait is called once, before it waits
- * @returns `waited`: another process held it before and gave it back, rather than ended without that
+ * @returns `waited`: another process had it before and released it, rather than ended without that
  * @throws Error of Node when the file can't be made
  */
-export async function acquireLock(file: string, onWait: () => void = () => {}, times = usual) {
+export async function acquireLock(file: string, onWait: () => void = () => {}, options = defaults) {
   const content = `${JSON.stringify({ pid: process.pid, host: hostname(), id: randomUUID() })}\n`;
   let seen = '';
-  let looks = 0;
+  let polls = 0;
   let waited = false;
   while (!createFile(file, content)) {
     const now = readIfThere(file);
     const modified = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-    // It was given back between the two looks.
+    // It was released between the two looks.
     if (now === undefined || modified === undefined) continue;
-    const sighting = `${modified} ${now}`;
-    looks = sighting === seen ? looks + 1 : 1;
-    seen = sighting;
-    if (isGone(now) || looks > times.looks) {
+    const state = `${modified} ${now}`;
+    polls = state === seen ? polls + 1 : 1;
+    seen = state;
+    if (isGone(now) || polls > options.maxPolls) {
       waited = false;
       replaceFile(file, content);
-      // Of several that take it over at once, the last one has it.
-      await delay(times.look);
+      // If several take it over at the same time, the last one has it.
+      await delay(options.pollInterval);
       if (readIfThere(file) === content) break;
       continue;
     }
     if (!waited) onWait();
     waited = true;
-    await delay(times.look);
+    await delay(options.pollInterval);
   }
-  return held(file, content, waited, times.beat);
+  return keepLock(file, content, waited, options.renewInterval);
 }
 
-/** Says whether the owner was a process of this machine that has ended. Of other machines only their silence tells. */
+/**
+ * Says whether the owner was a process of this machine that has ended. An owner on another machine
+ * is gone when it renews nothing.
+ */
 function isGone(content: string): boolean {
-  // What is no JSON is not written completely yet, or never will be: that shows in time.
+  // Text that is not JSON is not written completely yet, or never will be: then it is not renewed.
   const owner = parseObject(content);
   if (owner?.host !== hostname() || typeof owner.pid !== 'number') return false;
   try {
@@ -63,13 +70,13 @@ function isGone(content: string): boolean {
   }
 }
 
-/** A lock that can't be renewed or removed becomes stale, and is taken over. */
-function held(file: string, content: string, waited: boolean, beat: number) {
+/** Renews a lock until it is released. If it can't be renewed or removed, it becomes stale, and is taken over. */
+function keepLock(file: string, content: string, waited: boolean, renewInterval: number) {
   const isOurs = () => readIfThere(file) === content;
-  const show = () => isOurs() && utimesSync(file, new Date(), new Date());
-  const heart = setInterval(quietly, beat, show).unref();
+  const renew = () => isOurs() && utimesSync(file, new Date(), new Date());
+  const timer = setInterval(quietly, renewInterval, renew).unref();
   const release = () => {
-    clearInterval(heart);
+    clearInterval(timer);
     process.off('exit', release);
     quietly(() => isOurs() && rmSync(file, { force: true }));
   };

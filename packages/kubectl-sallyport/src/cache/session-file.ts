@@ -6,7 +6,7 @@ import type { Target } from '../target.ts';
 import { parseObject } from '../text.ts';
 import { rightsProblem } from './folder.ts';
 
-/** A session, as it is cached. There is no password in it. */
+/** A session is cached like this. There is no password in it. */
 export interface Session {
   readonly url: string;
   readonly cluster: string;
@@ -15,11 +15,12 @@ export interface Session {
   /** The name that Kubernetes sees. */
   readonly user: string;
   readonly token: string;
-  /** By the clock of this machine, in milliseconds since 1970. */
+  /** The end by the clock of this machine, in milliseconds since 1970. */
   readonly expiresAt: number;
 }
 
-const longest = 64 * 1024;
+/** Bytes of a file. */
+const maxSize = 64 * 1024;
 
 const layout = 1;
 
@@ -30,8 +31,8 @@ const noLinks = constants.O_NOFOLLOW ?? 0;
  * Reads a cached session.
  *
  * @param warn gets why a file is not used
- * @returns also when its token was given to kubectl the last time, in milliseconds since 1970; undefined when there is none that may
- *   be used
+ * @returns the session, and when its token was given to kubectl the last time, in milliseconds since 1970; undefined when there is
+ *   none that may be used
  */
 export function readSession(file: string, target: Target, warn: (why: string) => void) {
   try {
@@ -45,7 +46,10 @@ export function readSession(file: string, target: Target, warn: (why: string) =>
   return;
 }
 
-/** Reads the sessions of a login server in the cache folder, the one that was used last first. A file that can't be used is left out. */
+/**
+ * Reads the sessions of a login server in the cache folder, the one that was used last first. A
+ * file that can't be used is left out.
+ */
 export function readSessions(folder: string, url: string) {
   const found: { readonly file: string; readonly session: Session; readonly usedAt: number }[] = [];
   quietly(() => {
@@ -61,13 +65,13 @@ export function readSessions(folder: string, url: string) {
   return found.sort((one, other) => other.usedAt - one.usedAt);
 }
 
-/** @throws Error when it can't be read, or when others may have written or read it */
+/** Reads a file of this user. @throws Error when it can't be read, or when others may have written or read it */
 function readOwn(file: string) {
   const descriptor = openSync(file, constants.O_RDONLY | noLinks);
   try {
     const stat = fstatSync(descriptor);
     if (!stat.isFile()) throw new Error('it is no file');
-    if (stat.size > longest) throw new Error('it is too large');
+    if (stat.size > maxSize) throw new Error('it is too large');
     const problem = rightsProblem(stat, 0o077, 'can be read or written by other users');
     if (problem !== undefined) throw new Error(`it ${problem}`);
     return { text: readFileSync(descriptor, 'utf8'), usedAt: stat.mtimeMs };
@@ -76,11 +80,11 @@ function readOwn(file: string) {
   }
 }
 
-/** @returns undefined when the text is nothing that `writeSession` has written */
+/** Reads what `writeSession` has written. @returns undefined for any other text */
 export function parseSession(text: string): Session | undefined {
   const { version, url, cluster, username, user, token, expiresAt } = parseObject(text) ?? {};
   const texts = [url, cluster, username, user, token].every((one) => typeof one === 'string' && one !== '');
-  // The last time that `Date` can write.
+  // `Date` can write no later time.
   const isTime = typeof expiresAt === 'number' && Math.abs(expiresAt) <= 8.64e15;
   if (version !== layout || !texts || !isTime) return;
   return { url, cluster, username, user, token, expiresAt } as Session;

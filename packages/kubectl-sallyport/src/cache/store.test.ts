@@ -6,10 +6,10 @@ import { createPromptLimit } from './store.ts';
 
 const minute = 60_000;
 
-test('three prompts in vain in 15 minutes are enough', async () => {
+test('after three prompts without a login in 15 minutes there is no fourth', async () => {
   await using folder = await temporaryFolder('prompts');
   let now = Date.UTC(2026, 0);
-  // Each process has its own.
+  // Each process has a limit of its own.
   const limit = () => createPromptLimit(join(folder.path, 'x.prompts'), () => now);
   for (let prompt = 0; prompt < 3; prompt++) {
     expect(limit().allows()).toBe(true);
@@ -27,7 +27,7 @@ test('three prompts in vain in 15 minutes are enough', async () => {
   expect(limit().allows()).toBe(true);
 });
 
-test.each(['', '{', '[]', '{"inVain":"x"}', '{"inVain":[null,"x",{}]}', '{"inVain":[9e15,9e15,9e15]}'])(
+test.each(['', '{', '[]', '{"failed":"x"}', '{"failed":[null,"x",{}]}', '{"failed":[9e15,9e15,9e15]}'])(
   'a file with %j limits nothing, and is replaced',
   async (text) => {
     await using folder = await temporaryFolder('prompts');

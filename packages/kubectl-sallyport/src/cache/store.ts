@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, reasonOf, warn } from '../failure.ts';
 import { quietly, replaceFile } from '../files.ts';
-import { nameOf, type Target } from '../target.ts';
+import { cacheName, type Target } from '../target.ts';
 import { parseObject } from '../text.ts';
 import { cacheFolder, prepareFolder } from './folder.ts';
 import { acquireLock } from './lock.ts';
@@ -10,10 +10,13 @@ import { noteUse, readSession, readSessions, type Session, writeSession } from '
 
 export type Store = ReturnType<typeof openStore>;
 
-/** What is cached for one target. What can't be cached costs a login each time, and is no error: the user is warned. */
+/**
+ * Opens what is cached for one target. If nothing can be cached, each command needs a login: the
+ * user is warned, and it is not an error.
+ */
 export function openStore(target: Target) {
   const folder = cacheFolder();
-  const name = join(folder, nameOf(target));
+  const name = join(folder, cacheName(target));
   const file = `${name}.json`;
   const problem = prepareFolder(folder);
   const read = () => (problem === undefined ? readSession(file, target, warn) : undefined);
@@ -28,14 +31,14 @@ export function openStore(target: Target) {
         warn(`${why}. kubectl needs a login each time. To fix it, set KUBECACHEDIR to another folder`);
       }
     },
-    /** The sessions for all clusters of the same login server, the one that was used last first. */
+    /** Reads the sessions for all clusters of the same login server, the one that was used last first. */
     sessionsOfServer: () => (problem === undefined ? readSessions(folder, target.url) : []),
     noteUse: () => noteUse(file, Date.now()),
     /** Removes this session; one that another process has put in its place stays. */
     remove(session: Session): void {
       if (read()?.session.token === session.token) rmSync(file, { force: true });
     },
-    /** Makes the others wait, and waits for them, with a line for the user. */
+    /** Takes the lock. It waits for others that have it, with a line for the user. */
     async lock(): ReturnType<typeof acquireLock> {
       const onWait = () => process.stderr.write('waiting for the login of another kubectl\n');
       try {
@@ -43,7 +46,7 @@ export function openStore(target: Target) {
       } catch (error) {
         if (codeOf(error) === '') throw error;
       }
-      // Nothing can be cached either, which is reported then.
+      // The session can't be cached either, which `write` reports.
       return { waited: false, [Symbol.dispose]: () => {} };
     },
     prompts: createPromptLimit(`${name}.prompts`),
@@ -51,30 +54,30 @@ export function openStore(target: Target) {
 }
 
 /** Programs in the background, such as plugins of editors, run kubectl again and again, with no one to answer. */
-const mostPrompts = 3;
+const maxPrompts = 3;
 const promptWindow = 15 * 60_000;
 
 /**
  * Counts prompts that led to no login: no one answered, or the password was wrong. kubectl runs the plugin up to five times.
  *
- * @param file beside the cached session. If it can't be written, prompts are not limited
+ * @param file is next to the cached session. If it can't be written, prompts are not limited
  */
 export function createPromptLimit(file: string, now: () => number = Date.now) {
-  // A time in the future is that of a clock that was wrong.
+  // A time in the future is from a clock that was wrong.
   const recent = () => readTimes(file).filter((time) => time > now() - promptWindow && time <= now());
   return {
-    /** False: enough prompts were in vain recently. */
-    allows: () => recent().length < mostPrompts,
-    /** To be called before each prompt: a process that is killed at its prompt can't note it. */
-    begin: () => quietly(() => replaceFile(file, `${JSON.stringify({ inVain: [...recent(), now()] })}\n`)),
+    /** Returns false after too many recent prompts without a login. */
+    allows: () => recent().length < maxPrompts,
+    /** Counts a prompt. It is called before each: a process that is killed at its prompt can't do it. */
+    begin: () => quietly(() => replaceFile(file, `${JSON.stringify({ failed: [...recent(), now()] })}\n`)),
     succeeded: () => quietly(() => rmSync(file, { force: true })),
   };
 }
 
 function readTimes(file: string): readonly number[] {
   try {
-    const times = parseObject(readFileSync(file, 'utf8'))?.inVain;
-    return Array.isArray(times) ? times.filter((time) => typeof time === 'number').slice(-mostPrompts) : [];
+    const times = parseObject(readFileSync(file, 'utf8'))?.failed;
+    return Array.isArray(times) ? times.filter((time) => typeof time === 'number').slice(-maxPrompts) : [];
   } catch {
     return [];
   }

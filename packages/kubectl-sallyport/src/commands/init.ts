@@ -39,7 +39,7 @@ export async function init(words: readonly string[]): Promise<void> {
     const found = readClusterData(await readKubeconfig(address, cluster), cluster, address.url);
     const ofArguments = ['--url', address.url, '--cluster', cluster, ...(caFile ? ['--ca-file', resolve(caFile)] : [])];
     const account = values.username === undefined ? '' : `-${values.username}`;
-    const wanted: NewContext = {
+    const newContext: NewContext = {
       context: values.context ?? `${cluster}${account}`,
       login: address.url,
       cluster,
@@ -48,7 +48,7 @@ export async function init(words: readonly string[]): Promise<void> {
       username: values.username,
       words: values['no-cluster-info'] ? ofArguments : [],
     };
-    report(wanted.context, addContext(paths, wanted, makeCurrent), makeCurrent);
+    report(newContext.context, addContext(paths, newContext, makeCurrent), makeCurrent);
   }
   if (!isOnPath(process.env.PATH)) {
     warn(
@@ -64,7 +64,7 @@ export function isOnPath(path = '', platform = process.platform): boolean {
   return folders.some((folder) => names.some((name) => existsSync(join(folder, name))));
 }
 
-/** @throws Failure that lists the clusters when there is a choice, or no such cluster */
+/** Chooses the clusters to add. @throws Failure that lists the clusters when there is a choice, or no such cluster */
 function choose(names: readonly string[], address: ServerAddress, caFile: string | undefined): readonly string[] {
   const { url, cluster: named, isForAll } = address;
   const list = names.join(', ');

@@ -11,7 +11,7 @@ import { targetFrom } from '../target.ts';
 import { localTime, printable } from '../text.ts';
 import { targetOfUser } from '../user-target.ts';
 
-/** What kubectl runs: writes an ExecCredential to standard output, and nothing else. */
+/** Writes an ExecCredential to standard output, and nothing else. kubectl runs this command. */
 export async function token(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, tokenOptions);
   const info = readExecInfo(process.env.KUBERNETES_EXEC_INFO);
@@ -37,7 +37,7 @@ export async function token(words: readonly string[]): Promise<void> {
   process.stdout.write(execCredential(info?.version, session.token, session.expiresAt - margin));
 }
 
-/** Logs in, also when there is a session: it may be that of another account, or have old groups. */
+/** Logs in, even when there is a session: it may be of another account, or have old groups. */
 export async function login(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, { ...tokenOptions, 'password-stdin': { type: 'boolean' } });
   const target = await targetOfUser(values);
@@ -51,7 +51,7 @@ export async function login(words: readonly string[]): Promise<void> {
   using _lock = await store.lock();
   const before = store.read()?.session;
   const session = await newSession(target, store, source);
-  // If it can't be ended now, it ends by itself.
+  // If the old session can't be ended now, it expires by itself.
   if (before !== undefined) await logOut(target, before.token).catch(() => undefined);
   process.stdout.write(
     `logged in to cluster ${printable(target.cluster)} as ${printable(session.user)} until ${localTime(session.expiresAt)}\n`,
@@ -59,8 +59,8 @@ export async function login(words: readonly string[]): Promise<void> {
 }
 
 /**
- * Ends the session at the server, and then removes it here: without its token it could not be ended. `--all` ends those of the user's
- * other devices, too.
+ * Ends the session at the server, and then removes it here: without its token it could not be ended. `--all` also ends the
+ * sessions of the user's other devices.
  */
 export async function logout(words: readonly string[]): Promise<void> {
   const { values } = parseWords(words, { ...targetOptions, all: { type: 'boolean' } });
@@ -70,7 +70,7 @@ export async function logout(words: readonly string[]): Promise<void> {
   const session = cachedSession(target, store)?.session;
   const cluster = printable(target.cluster);
   if (session === undefined) {
-    // The sessions of a user can't be ended for one who is not logged in.
+    // Only a user who is logged in can end their sessions.
     if (all) throw await notLoggedIn(target, 'only a session can end the others');
     process.stdout.write(`not logged in to cluster ${cluster}\n`);
     return;
@@ -84,7 +84,7 @@ export async function logout(words: readonly string[]): Promise<void> {
     return;
   }
   if (ended === undefined) throw await notLoggedIn(target, 'this session had ended, so it could not end the others');
-  // Those for other clusters have ended as well.
+  // The sessions for other clusters have ended as well.
   const own = store.sessionsOfServer().filter((one) => one.session.user === session.user);
   for (const { file } of own) rmSync(file, { force: true });
   const count = `${ended.ended} ${ended.ended === 1 ? 'session' : 'sessions'}`;
@@ -98,7 +98,11 @@ function unconfirmedText({ user, expiresAt }: Session): string {
   );
 }
 
-/** The session may go on at the server, so it is kept. @returns nothing when its time is over: there is nothing to end */
+/**
+ * Says that the session stays here, since it may go on at the server.
+ *
+ * @returns nothing when it has expired: there is nothing to end
+ */
 function explain(error: unknown, { user, expiresAt }: Session): undefined {
   if (!(error instanceof Failure)) throw error;
   if (expiresAt <= Date.now()) return;

@@ -4,15 +4,15 @@ import { usageFailure } from '../failure.ts';
 import { listSessions, readState } from '../server/login-server.ts';
 import { cachedSession, notLoggedIn } from '../session.ts';
 import type { Target } from '../target.ts';
-import { localTime, printable, spanText, table } from '../text.ts';
+import { durationText, localTime, printable, table } from '../text.ts';
 import { targetOfUser } from '../user-target.ts';
 
-/** Shows who the server says that the user is. */
+/** Shows the name and the groups of the user, as the server knows them. */
 export async function whoami(words: readonly string[]): Promise<void> {
   const { isJson, target, session, answer } = await askWithSession(words, (server, token) => readState(server, token));
   const { user, groups, expiresAt, idleSeconds } = answer;
   if (isJson) return showJson({ user, groups, cluster: target.cluster, server: target.url, expiresAt, idleSeconds });
-  const unused = idleSeconds === undefined ? '' : `, or when you do not use it for ${spanText(idleSeconds)}`;
+  const unused = idleSeconds === undefined ? '' : `, or when you do not use it for ${durationText(idleSeconds)}`;
   const lines = [
     ['User', user],
     ['Groups', groups.join(', ') || 'none'],

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { addContext, type NewContext } from './add-context.ts';
 
-const wanted: NewContext = {
+const added: NewContext = {
   context: 'prod',
   login: 'https://login.example.com:8444',
   cluster: 'prod',
@@ -17,7 +17,7 @@ const wanted: NewContext = {
   words: [],
 };
 
-/** As kubectl reads it, which also says when something in it is wrong. */
+/** Reads it with kubectl, which also says when something in it is wrong. */
 async function view(paths: readonly string[]) {
   const env = { ...process.env, KUBECONFIG: paths.join(delimiter) };
   const { stdout } = await promisify(execFile)('kubectl', ['config', 'view', '--raw', '-o', 'json'], { env });
@@ -39,7 +39,7 @@ const exec = (args: readonly string[]) => ({
 test('kubectl reads what is added to nothing', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, '.kube/config');
-  expect(addContext([path], wanted, true)).toEqual({ path, isNew: true, before: undefined });
+  expect(addContext([path], added, true)).toEqual({ path, isNew: true, before: undefined });
   const extension = { login: 'https://login.example.com:8444', cluster: 'prod', ca: 'PEM\n' };
   expect(await view([path])).toMatchObject({
     clusters: [
@@ -72,7 +72,7 @@ test('what kubectl has written stays, with the rights of the file and a link to 
   await kubectl('set-context', 'old', '--cluster=old', '--user=old', '--namespace=apps');
   await kubectl('use-context', 'old');
   const before = await view([path]);
-  expect(addContext([path], wanted, false)).toEqual({ path, isNew: true, before: 'old' });
+  expect(addContext([path], added, false)).toEqual({ path, isNew: true, before: 'old' });
   const after = await view([path]);
   for (const kind of ['clusters', 'users', 'contexts']) {
     expect(after[kind]).toEqual(expect.arrayContaining(before[kind]));
@@ -87,15 +87,15 @@ test('of several files, each gets what it has already, and the first that exists
   const [missing, a, b] = ['missing', 'a', 'b'].map((name) => join(folder.path, name)) as [string, string, string];
   await writeFile(a, '# a\n');
   await writeFile(b, '');
-  addContext([b], wanted, true);
-  expect(addContext([missing, a, b], { ...wanted, data: { server: 'https://new.example.com' } }, true)).toEqual({
+  addContext([b], added, true);
+  expect(addContext([missing, a, b], { ...added, data: { server: 'https://new.example.com' } }, true)).toEqual({
     path: b,
     isNew: false,
     before: 'prod',
   });
   expect(await readFile(a, 'utf8')).toBe('# a\n');
   expect(parse(await readFile(b, 'utf8')).clusters[0].cluster.server).toBe('https://new.example.com');
-  expect(addContext([missing, a, b], { ...wanted, context: 'test', cluster: 'test' }, true).path).toBe(a);
+  expect(addContext([missing, a, b], { ...added, context: 'test', cluster: 'test' }, true).path).toBe(a);
   // The current context is where kubectl looks for it first.
   expect(await view([missing, a, b])).toMatchObject({ 'current-context': 'test' });
   expect(parse(await readFile(a, 'utf8')).contexts).toHaveLength(1);
@@ -105,10 +105,10 @@ test('of several files, each gets what it has already, and the first that exists
 test('an account of its own, and clients that hand over nothing, have a user of their own', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, 'config');
-  addContext([path], wanted, true);
-  addContext([path], { ...wanted, context: 'prod-ada', username: 'ada' }, true);
-  const words = ['--url', wanted.login, '--cluster', 'prod'];
-  addContext([path], { ...wanted, context: 'ide', username: 'ada', words }, true);
+  addContext([path], added, true);
+  addContext([path], { ...added, context: 'prod-ada', username: 'ada' }, true);
+  const words = ['--url', added.login, '--cluster', 'prod'];
+  addContext([path], { ...added, context: 'ide', username: 'ada', words }, true);
   const { users, clusters } = await view([path]);
   expect(clusters).toHaveLength(1);
   expect(users).toEqual(
@@ -123,9 +123,9 @@ test('an account of its own, and clients that hand over nothing, have a user of 
 test('a context that is brought up to date keeps its namespace', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, 'config');
-  addContext([path], wanted, true);
+  addContext([path], added, true);
   await promisify(execFile)('kubectl', ['--kubeconfig', path, 'config', 'set-context', 'prod', '--namespace=apps']);
-  addContext([path], wanted, true);
+  addContext([path], added, true);
   expect((await view([path])).contexts[0].context.namespace).toBe('apps');
 });
 
@@ -143,7 +143,7 @@ test.each([
   await using folder = await temporaryFolder('kubeconfig');
   const path = join(folder.path, 'config');
   await writeFile(path, text);
-  expect(() => addContext([path], wanted, true)).toThrow(message);
+  expect(() => addContext([path], added, true)).toThrow(message);
   expect(await readFile(path, 'utf8')).toBe(text);
 });
 
@@ -152,7 +152,7 @@ test("kubectl's lock is respected, and nothing is written without it", async () 
   const path = join(folder.path, 'config');
   await writeFile(path, '');
   await writeFile(`${path}.lock`, '');
-  expect(() => addContext([path], wanted, true)).toThrow(/config\.lock exists, so kubectl is writing it/);
+  expect(() => addContext([path], added, true)).toThrow(/config\.lock exists, so kubectl is writing it/);
   expect(await readFile(path, 'utf8')).toBe('');
   expect((await readdir(folder.path)).sort()).toEqual(['config', 'config.lock']);
 });
@@ -160,5 +160,5 @@ test("kubectl's lock is respected, and nothing is written without it", async () 
 test('a place that is no folder is an error that names the file', async () => {
   await using folder = await temporaryFolder('kubeconfig');
   await writeFile(join(folder.path, 'file'), '');
-  expect(() => addContext([join(folder.path, 'file/config')], wanted, true)).toThrow(/the kubeconfig .*file\/config/);
+  expect(() => addContext([join(folder.path, 'file/config')], added, true)).toThrow(/the kubeconfig .*file\/config/);
 });

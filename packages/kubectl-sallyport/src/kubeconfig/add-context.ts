@@ -4,13 +4,16 @@ import { type Entry, editFile } from './edit.ts';
 import { argumentsOf, execUser } from './entries.ts';
 import { currentContext, entriesOf, fileForNew, findEntry, type Kind, type KubeconfigFile, readFile } from './files.ts';
 
-/** A context that is to be in the kubeconfig. */
+/** A context that is added to the kubeconfig. */
 export interface NewContext extends ClusterConfig {
   readonly context: string;
-  /** Where it is, as the login server says. */
+  /** The login server says where the cluster is. */
   readonly data: object;
   readonly username: string | undefined;
-  /** Arguments that say which cluster it is, for clients that do not hand over its data. Empty: kubectl does. */
+  /**
+   * The arguments say which cluster it is, for clients that do not hand over its data. They are
+   * empty for kubectl, which does.
+   */
   readonly words: readonly string[];
 }
 
@@ -20,17 +23,17 @@ export interface NewContext extends ClusterConfig {
  * @returns the file that has it, whether it was there, and the current context before
  * @throws Failure when a name is in use for something else; then nothing is written
  */
-export function addContext(paths: readonly string[], wanted: NewContext, makeCurrent: boolean) {
+export function addContext(paths: readonly string[], added: NewContext, makeCurrent: boolean) {
   const files = paths.map(readFile);
-  const { context, login, cluster, ca, data, username } = wanted;
+  const { context, login, cluster, ca, data, username } = added;
   const clusterName = `${cluster}@${new URL(login).host}`;
-  const words = [...wanted.words, ...(username === undefined ? [] : ['--username', username])];
+  const words = [...added.words, ...(username === undefined ? [] : ['--username', username])];
   const account = username === undefined ? '' : `-${username}`;
-  const userName = wanted.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
+  const userName = added.words.length === 0 ? `sallyport${account}` : `sallyport-${clusterName}${account}`;
   refuseForeign(files, context, clusterName, userName);
   const old = findEntry(files, 'contexts', context);
   const namespace = old?.value.namespace;
-  // kubectl hands it to this command.
+  // kubectl hands the extension to this command.
   const extensions = [{ name: extensionName, extension: { login, cluster, ca } }];
   const entries: readonly Entry[] = [
     { kind: 'clusters', name: clusterName, value: { ...data, extensions } },

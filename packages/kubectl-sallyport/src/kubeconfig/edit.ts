@@ -7,7 +7,7 @@ import { createFile, replaceFile } from '../files.ts';
 import { isObject } from '../text.ts';
 import { type Kind, type KubeconfigFile, kinds, parseKubeconfig, readFile } from './files.ts';
 
-/** What a file is to have. All else in it stays. */
+/** Edits say what a file must contain. All else in it stays. */
 export interface Edits {
   readonly entries: readonly Entry[];
   readonly currentContext?: string | undefined;
@@ -16,11 +16,15 @@ export interface Edits {
 export interface Entry {
   readonly kind: Kind;
   readonly name: string;
-  /** What is below `cluster`, `user` or `context`. */
+  /** The value of the key `cluster`, `user` or `context`. */
   readonly value: object;
 }
 
-/** Edits a file of the kubeconfig, but not while kubectl does. @throws Failure when it can't be done; then the file is as it was */
+/**
+ * Edits a file of the kubeconfig, but not while kubectl does.
+ *
+ * @throws Failure when it can't be done; then the file is as it was
+ */
 export function editFile(path: string, edits: Edits): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -38,7 +42,7 @@ export function editFile(path: string, edits: Edits): void {
   }
 }
 
-/** kubectl's own lock: `lockFile` of k8s.io/client-go/tools/clientcmd. */
+/** Takes kubectl's own lock: `lockFile` of k8s.io/client-go/tools/clientcmd. */
 function lock(path: string): Disposable {
   const file = `${path}.lock`;
   if (!createFile(file, '')) {
@@ -49,7 +53,11 @@ function lock(path: string): Disposable {
   return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
 }
 
-/** Replaces entries with these names; others and comments stay. @throws Failure rather than return a text that has lost something */
+/**
+ * Replaces entries with these names; others and comments stay.
+ *
+ * @throws Failure instead of returning a text that has lost something
+ */
 export function withEdits({ document, path }: KubeconfigFile, edits: Edits): string {
   const before: unknown = document.toJS();
   const expected = expectedContent(isObject(before) ? before : {}, edits);
@@ -57,14 +65,17 @@ export function withEdits({ document, path }: KubeconfigFile, edits: Edits): str
     const text = write(document, edits);
     if (isDeepStrictEqual(parseKubeconfig(text).toJS(), expected)) return text;
   } catch {
-    // As below.
+    // The failure below says it.
   }
   throw usageFailure(`${path}: cannot edit it without a loss; it was left as it is. Use --kubeconfig NEW_FILE`);
 }
 
 const header = { apiVersion: 'v1', kind: 'Config' };
 
-/** The same as `write`, in plain objects, and with nothing of its code: a loss there is to be seen. */
+/**
+ * Makes the same content as `write`, but from plain objects and with none of its code, so that a
+ * loss there is detected.
+ */
 function expectedContent(before: object, { entries, currentContext }: Edits): object {
   const content: Record<string, unknown> = { ...header, ...before };
   for (const { kind, name, value } of entries) {
@@ -77,7 +88,7 @@ function expectedContent(before: object, { entries, currentContext }: Edits): ob
   return currentContext === undefined ? content : { ...content, 'current-context': currentContext };
 }
 
-/** As `parseKubeconfig` reads it. */
+/** Turns a value into texts, as `parseKubeconfig` reads them. */
 function asTexts(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(asTexts);
   if (!isObject(value)) return String(value);
@@ -108,7 +119,10 @@ function setEntry(document: Document, { kind, name, value }: Entry): void {
   else list.set(index, entry);
 }
 
-/** A node of texts, as `parseKubeconfig` reads them. To a reader of YAML 1.1, as kubectl's is, a plain `on` or `1e3` is no text. */
+/**
+ * Makes a node of texts, as `parseKubeconfig` reads them. A reader of YAML 1.1, such as kubectl,
+ * takes a plain `on` or `1e3` for something else.
+ */
 function nodeOf(document: Document, value: unknown) {
   const node = document.createNode(value, { aliasDuplicateObjects: false });
   visit(node, {

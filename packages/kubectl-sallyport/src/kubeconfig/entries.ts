@@ -5,7 +5,10 @@ import { entriesByName, findEntry, type KubeconfigFile, parseKubeconfig } from '
 
 export type OwnContext = ReturnType<typeof ownContexts>[number];
 
-/** Lists the contexts that use this command, with its arguments behind `token`. No `config`: the arguments have it all. */
+/**
+ * Lists the contexts that use this command, with its arguments behind `token`. One without `config`
+ * has everything in its arguments.
+ */
 export function ownContexts(files: readonly KubeconfigFile[]) {
   const [users, clusters] = [entriesByName(files, 'users'), entriesByName(files, 'clusters')];
   return [...entriesByName(files, 'contexts').values()].flatMap(({ name, value: context }) => {
@@ -15,7 +18,11 @@ export function ownContexts(files: readonly KubeconfigFile[]) {
   });
 }
 
-/** The arguments that kubectl gives to this command for the `exec` of a user. @returns undefined when it starts another one, or none */
+/**
+ * Returns the arguments that kubectl gives to this command for the `exec` of a user.
+ *
+ * @returns undefined when it starts another one, or none
+ */
 export function argumentsOf(exec: unknown): readonly string[] | undefined {
   if (!isObject(exec) || typeof exec.command !== 'string' || !Array.isArray(exec.args)) return;
   const [first, ...words]: readonly unknown[] = exec.args;
@@ -23,7 +30,7 @@ export function argumentsOf(exec: unknown): readonly string[] | undefined {
   return isOwn ? words.filter((word) => typeof word === 'string') : undefined;
 }
 
-/** A user of the kubeconfig for whom kubectl runs this command. @param words behind `token` */
+/** Makes a user of the kubeconfig for whom kubectl runs this command. @param words come behind `token` */
 export function execUser(words: readonly string[]): object {
   return {
     exec: {
@@ -38,8 +45,8 @@ export function execUser(words: readonly string[]): object {
 }
 
 /**
- * Takes of the login server's kubeconfig where a cluster is, and the CA of the login server. Its users and contexts are not taken: a
- * user there could name any program. @param source the server, for messages
+ * Reads from the login server's kubeconfig where a cluster is, and the CA of the login server. It ignores users and contexts: a user
+ * there could name any program. @param source names the server in messages
  */
 export function readClusterData(text: string, name: string, source: string) {
   const found = clusterOf(text, name);
@@ -57,13 +64,13 @@ export function readClusterData(text: string, name: string, source: string) {
   return { data: { server, ...Object.fromEntries(texts) }, ca: extensionOf(found?.extensions)?.ca };
 }
 
-/** @returns undefined also when the text is no YAML, or several documents */
+/** Finds a cluster. @returns undefined even when the text is not YAML, or several documents */
 function clusterOf(text: string, name: string) {
   try {
     const document = parseKubeconfig(text);
     return document.errors.length > 0 ? undefined : findEntry([{ path: '', text, document }], 'clusters', name)?.value;
   } catch {
-    // An alias of nothing, or too many of them.
+    // An alias refers to nothing, or there are too many of them.
     return;
   }
 }

@@ -12,19 +12,24 @@ export const kinds = { clusters: 'cluster', users: 'user', contexts: 'context' }
 
 export type Kind = keyof typeof kinds;
 
-/** @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/ @param given is used instead of all others */
+/**
+ * Lists the kubeconfig files.
+ *
+ * @see https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
+ * @param given is used instead of all others
+ */
 export function kubeconfigPaths(given?: string, env = process.env, home = homedir()): readonly string[] {
   if (given !== undefined) return [given];
   const listed = [...new Set((env.KUBECONFIG ?? '').split(delimiter).filter((path) => path !== ''))];
   return listed.length > 0 ? listed : [join(home, '.kube', 'config')];
 }
 
-/** The file that gets new entries: the first that exists, else the last. kubectl takes the same. */
+/** Finds the file that gets new entries, as kubectl does: the first that exists, else the last. */
 export function fileForNew(paths: readonly string[]): string {
   return paths.find((path) => existsSync(path)) ?? paths.at(-1) ?? '';
 }
 
-/** A file that is missing is as an empty one. @throws Failure when it can't be read, or is no kubeconfig */
+/** Reads a file; a missing one counts as empty. @throws Failure when it can't be read, or is not a kubeconfig */
 export function readFile(path: string) {
   let text: string;
   try {
@@ -62,7 +67,7 @@ export function parseKubeconfig(text: string): Document {
   return document;
 }
 
-/** Where the first key is that its map has already. */
+/** Finds the first key that its map contains already. */
 function startOfDuplicate(document: Document): number | undefined {
   let start: number | undefined;
   visit(document, {
@@ -86,7 +91,10 @@ function isNull(node: unknown): boolean {
   return node === null || (isScalar(node) && /^(null|~|)$/i.test(String(node.value ?? '')));
 }
 
-/** The entries of `clusters`, `users` or `contexts`. A `value` is what is below `cluster`, `user` or `context`. */
+/**
+ * Reads the entries of `clusters`, `users` or `contexts`. A `value` is what is below `cluster`,
+ * `user` or `context`.
+ */
 export function entriesOf({ document }: KubeconfigFile, kind: Kind) {
   const list: unknown = document.toJS()?.[kind];
   if (!Array.isArray(list)) return [];
@@ -102,7 +110,7 @@ export function findEntry(files: readonly KubeconfigFile[], kind: Kind, name: un
   return files.flatMap((file) => entriesOf(file, kind)).find((entry) => entry.name === name);
 }
 
-/** All entries by their names, as `findEntry` finds them, for one who needs many. */
+/** Lists all entries by their names, as `findEntry` finds them, for a caller that needs many. */
 export function entriesByName(files: readonly KubeconfigFile[], kind: Kind) {
   const found = new Map<unknown, ReturnType<typeof entriesOf>[number]>();
   for (const entry of files.flatMap((file) => entriesOf(file, kind))) {

@@ -3,16 +3,18 @@ import { exitCodes, Failure } from '../failure.ts';
 import { isObject, parseObject } from '../text.ts';
 import { type Answer, type Request, type ServerAddress, send } from './request.ts';
 
-/** The directory is asked behind it. */
+/** A login takes long, since the server asks the directory. */
 const loginTimeout = 30_000;
-/** How long a login waits for a server that is busy, in milliseconds. */
+/** A login waits this long for a server that is busy, in milliseconds. */
 const waitLimit = 20_000;
 const askTimeout = 10_000;
-/** kubectl waits for it, and the cached token may be good. */
+/** A check is short: kubectl waits for it, and the cached token may be valid. */
 export const checkTimeout = 3_000;
 
 /**
- * @param credentials with `device`: how the user finds this session in a list
+ * Logs in.
+ *
+ * @param credentials have `device`, by which the user finds this session in a list
  * @returns a new session, with its end by the clock of this machine; undefined when the user or the password is wrong
  * @throws Failure for everything else
  */
@@ -25,14 +27,14 @@ export async function logIn(
   if (answer.status === 401) return;
   const { token, expiresAt, user } = bodyOf(server, answer, 201);
   const end = localEnd(expiresAt, answer);
-  // kubectl puts it into a header.
+  // kubectl puts the token into a header.
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || Number.isNaN(end)) throw unexpected(server);
   return { token, user: userOf(server, user).name, expiresAt: end };
 }
 
 /**
- * Sends it again after the seconds of each `Retry-After`: when many people log in at once, the server takes some at a time. One that is
- * no whole number (RFC 9110, section 10.2.3) counts as none, and a server can't make it ask more than once a second.
+ * Sends a request again after the seconds of each `Retry-After`: when many people log in at the same time, the server takes some at a
+ * time. A value that is not a whole number (RFC 9110, section 10.2.3) is ignored, and a server can't make it ask more than once a second.
  */
 async function sendWhenFree(server: ServerAddress, request: Request): Promise<Answer> {
   const end = performance.now() + waitLimit;
@@ -46,7 +48,12 @@ async function sendWhenFree(server: ServerAddress, request: Request): Promise<An
   }
 }
 
-/** @returns undefined when the session has ended. @throws Failure when that is not known */
+/**
+ * Reads the user and the end of a session.
+ *
+ * @returns undefined when it has ended.
+ * @throws Failure when that is not known
+ */
 export async function readState(server: ServerAddress, token: string, timeout: number = askTimeout) {
   const body = await ask(server, token, 'GET', '/v1/session', 200, timeout);
   if (body === undefined) return;
@@ -54,11 +61,11 @@ export async function readState(server: ServerAddress, token: string, timeout: n
   if (typeof body.expiresAt !== 'string') throw unexpected(server);
   // A server of an earlier version does not say how long a session lasts without a use.
   const idleSeconds = typeof body.idleSeconds === 'number' ? body.idleSeconds : undefined;
-  // By the clock of the server.
+  // `expiresAt` is by the clock of the server.
   return { user: name, groups, expiresAt: body.expiresAt, idleSeconds };
 }
 
-/** What a logout has done. `isUnconfirmed`: a failure at the server can undo it. */
+/** The result of a logout. A failure at the server can undo one that `isUnconfirmed`. */
 interface Logout {
   readonly ended: number;
   readonly isUnconfirmed: boolean;
@@ -78,7 +85,11 @@ export async function logOutEverywhere(server: ServerAddress, token: string): Pr
   return { ended: body.ended, isUnconfirmed: body.unconfirmed !== undefined };
 }
 
-/** @returns undefined when this session has ended. A `lastUsedAt` that is empty: it was not used yet */
+/**
+ * Lists the sessions of the user. An empty `lastUsedAt` means that it was not used yet.
+ *
+ * @returns undefined when this session has ended
+ */
 export async function listSessions(server: ServerAddress, token: string) {
   const body = await ask(server, token, 'GET', '/v1/sessions');
   if (body === undefined) return;
@@ -90,7 +101,7 @@ export async function listSessions(server: ServerAddress, token: string) {
   }));
 }
 
-/** The names of the clusters that the server logs in to. */
+/** Lists the names of the clusters that the server logs in to. */
 export async function listClusters(server: ServerAddress): Promise<readonly string[]> {
   const answer = await send(server, { method: 'GET', path: '/v1/clusters', timeout: askTimeout });
   const { clusters } = bodyOf(server, answer, 200);
@@ -98,7 +109,7 @@ export async function listClusters(server: ServerAddress): Promise<readonly stri
   return clusters.map((one: unknown) => isObject(one) && one.name).filter((name) => typeof name === 'string');
 }
 
-/** @returns the text of a kubeconfig, which nothing was checked of */
+/** Reads the text of a kubeconfig, unchecked. */
 export async function readKubeconfig(server: ServerAddress, cluster: string): Promise<string> {
   const path = `/v1/clusters/${encodeURIComponent(cluster)}/kubeconfig`;
   const answer = await send(server, { method: 'GET', path, timeout: askTimeout });
@@ -121,8 +132,8 @@ async function ask(
 }
 
 /**
- * When a session ends by the clock of this machine. A clock that is wrong is wrong by the same amount then, so the time that is left,
- * by the clock of the server, counts.
+ * Returns when a session ends by the clock of this machine. A clock that is wrong is wrong by the same amount then, so the time that is
+ * left, by the clock of the server, counts.
  */
 function localEnd(time: unknown, { headers }: Answer): number {
   const end = typeof time === 'string' ? Date.parse(time) : Number.NaN;

@@ -3,37 +3,43 @@ import { codeOf, exitCodes, Failure, reasonOf } from '../failure.ts';
 import type { Target } from '../target.ts';
 import { shellWord } from '../text.ts';
 
-/** What a request needs to know of the login server. All but `url` and `ca` is for messages alone. */
+/** A request needs this of the login server. All but `url` and `ca` is for messages alone. */
 export interface ServerAddress extends Pick<Target, 'url' | 'ca' | 'account'> {
   readonly cluster?: string | undefined;
-  /** All clusters of this server are meant. */
+  /** Whether all clusters of this server are meant. */
   readonly isForAll?: boolean;
 }
 
 export interface Request {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** Begins with a slash. */
+  /** The path begins with a slash. */
   readonly path: string;
   readonly token?: string;
   readonly body?: object;
-  /** Milliseconds for all of it. */
+  /** Milliseconds for the whole request. */
   readonly timeout: number;
 }
 
-export type Answer = Awaited<ReturnType<typeof exchange>>;
+export type Answer = Awaited<ReturnType<typeof requestAnswer>>;
 
-const longest = 1024 * 1024;
+/** Bytes of an answer. */
+const maxSize = 1024 * 1024;
 
-/** Redirections are not followed: a password goes to the server that the user named, or nowhere. @throws Failure without an answer */
+/**
+ * Sends a request. It follows no redirect: a password goes to the server that the user named, or
+ * nowhere.
+ *
+ * @throws Failure without an answer
+ */
 export async function send(address: ServerAddress, request: Request): Promise<Answer> {
   try {
-    return await exchange(address, request);
+    return await requestAnswer(address, request);
   } catch (cause) {
     throw new Failure(explain(address, cause), exitCodes.unavailable, { cause });
   }
 }
 
-async function exchange({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request) {
+async function requestAnswer({ url, ca }: ServerAddress, { method, path, token, body, timeout }: Request) {
   const isPlain = url.startsWith('http:');
   // Only what is used is loaded: kubectl waits.
   const { Agent, request } = isPlain ? await import('node:http') : await import('node:https');
@@ -56,20 +62,20 @@ async function exchange({ url, ca }: ServerAddress, { method, path, token, body,
   let size = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > longest) throw new Error(`its answer has more than ${longest} bytes`);
+    if (size > maxSize) throw new Error(`its answer has more than ${maxSize} bytes`);
     parts.push(part);
   }
   return { status: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(parts).toString('utf8') };
 }
 
-/** The CAs of Node, and those of the system, as other programs of the user trust them. */
+/** Reads the CAs of Node, and those of the system, as other programs of the user trust them. */
 async function systemAuthorities(): Promise<string[] | undefined> {
   const { getCACertificates } = await import('node:tls');
-  // Node before 22.15 has no such function, and takes its own.
+  // Node before 22.15 has no such function, and uses its own CAs.
   return getCACertificates && [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
 }
 
-/** OpenSSL's words for a certificate that no known CA has issued. */
+/** OpenSSL reports a certificate that no known CA has issued with one of these codes. */
 const withoutTrust = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_)/;
 
 function explain(address: ServerAddress, error: unknown): string {
@@ -91,7 +97,7 @@ function explain(address: ServerAddress, error: unknown): string {
   return `${url}: cannot reach the login server: ${isLate ? 'it did not answer in time' : reason}. Try again, or ask your administrator`;
 }
 
-/** The command that adds to the kubeconfig what an address is for, for a message. */
+/** Returns the command that adds the clusters of an address to the kubeconfig, for a message. */
 export function initCommand({ url, cluster, account, isForAll = false }: ServerAddress): string {
   const words = [
     ...(cluster === undefined ? [] : [shellWord(cluster)]),
@@ -101,7 +107,7 @@ export function initCommand({ url, cluster, account, isForAll = false }: ServerA
   return ['kubectl sallyport init', url, ...words].join(' ');
 }
 
-/** A certificate of a CA that is trusted, for another host. Node's own words for it are for programmers. */
+/** Explains a certificate of a trusted CA that is for another host: Node's own words are for programmers. */
 function otherName(url: string, error: unknown): string {
   const { cert } = error as { readonly cert?: { readonly subjectaltname?: string } };
   const names = [...(cert?.subjectaltname ?? '').matchAll(/(?:DNS|IP Address):([^",]+)/g)].map(([, name]) => name);

@@ -1,20 +1,27 @@
-/** Enter; Ctrl-C; Ctrl-D on an empty line, or a terminal that is gone. */
+/** A line ends with Enter, with Ctrl-C, or with Ctrl-D on an empty line or a terminal that is gone. */
 export type LineEnd = 'entered' | 'interrupted' | 'closed';
 
-/** Longer lines are no names or passwords. The rest is dropped. */
-const longest = 1024;
+/** No name or password is longer. The rest of a line is dropped. */
+const maxLength = 1024;
 
 const erase = '\b \b';
 
-/** The beginning of what a key sends, such as `ESC [ 3 ~` or `ESC O P`: the arrows are no part of a name. */
+/**
+ * A key such as an arrow sends a sequence that begins like this: `ESC [ 3 ~` or `ESC O P`. It is
+ * not part of a name.
+ */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: ESC begins such a sequence.
 const isIncomplete = /^\x1b(O?|\[[^@-~]*)$/;
 
-/** Does what a terminal in raw mode leaves to its reader. @param hidden nothing is shown, not even the length of a password */
+/**
+ * Edits a line, which a terminal in raw mode leaves to its reader.
+ *
+ * @param hidden shows nothing, not even the length of a password
+ */
 export function createLine(hidden: boolean) {
   let characters: string[] = [];
   let sequence = '';
-  /** @returns what to show */
+  /** Takes one character. @returns what to show */
   function take(character: string): string {
     const before = character === '\x1b' ? '' : sequence;
     const isInside = isIncomplete.test(before + character);
@@ -25,14 +32,14 @@ export function createLine(hidden: boolean) {
       case '\b':
       case '\x7f':
         return characters.pop() === undefined ? '' : erase;
-      // Ctrl-U
+      // Ctrl-U erases the line.
       case '\x15': {
         const shown = erase.repeat(characters.length);
         characters = [];
         return shown;
       }
       default: {
-        if (/\p{Cc}/u.test(character) || characters.length === longest) return '';
+        if (/\p{Cc}/u.test(character) || characters.length === maxLength) return '';
         characters.push(character);
         return character;
       }
@@ -42,7 +49,11 @@ export function createLine(hidden: boolean) {
     get text() {
       return characters.join('');
     },
-    /** Takes what was typed. @returns what to show for it, whether the line has ended, and what was typed behind its end */
+    /**
+     * Takes what was typed.
+     *
+     * @returns what to show for it, whether the line has ended, and what was typed behind its end
+     */
     type(typed: string): { readonly shown: string; readonly end?: LineEnd; readonly rest: string } {
       let shown = '';
       let taken = 0;

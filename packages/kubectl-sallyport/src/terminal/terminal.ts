@@ -4,17 +4,20 @@ import { exitCodes, Failure } from '../failure.ts';
 import { quietly } from '../files.ts';
 import { createLine, type LineEnd } from './line.ts';
 
-/** A question that no one answers holds the lock, and with it every other kubectl: 2 minutes, in milliseconds. */
+/** A question that no one answers makes every other kubectl wait, for this many milliseconds at most. */
 const waitLimit = 120_000;
 
-/** Why there is no answer: Ctrl-C or a signal; Ctrl-D or the terminal is gone; no one answers. */
+/**
+ * There is no answer after Ctrl-C or a signal, after Ctrl-D or when the terminal is gone, or when
+ * no one answers in time.
+ */
 const failures = {
   interrupted: () => new Failure('interrupted: not logged in', exitCodes.interrupted),
   closed: () => new Failure('there was no answer: not logged in', exitCodes.interrupted),
   late: () => new Failure(`no one answered within ${waitLimit / 1000} s: not logged in`),
 };
 
-/** What comes from a terminal. */
+/** A terminal sends what was typed, or ends the question. */
 type Event = { readonly typed: string } | keyof typeof failures;
 
 export type Terminal = NonNullable<ReturnType<typeof openTerminal>>;
@@ -67,7 +70,7 @@ export function openTerminal() {
     },
     [Symbol.dispose]() {
       input.off('data', onData).off('end', onClose).off('error', onClose).pause();
-      // It may be gone.
+      // The terminal may be gone.
       quietly(() => input.setRawMode(false));
       for (const signal of signals) process.off(signal, onSignal);
       if (device !== undefined) closeSync(device);
@@ -75,7 +78,7 @@ export function openTerminal() {
   };
 }
 
-/** With `kubectl get pods 2>errors`, a question on standard error would be seen by no one. */
+/** Opens the terminal itself: with `kubectl get pods 2>errors`, no one would see a question on standard error. */
 function openDevice(): number | undefined {
   if (process.platform === 'win32') return;
   try {

@@ -5,7 +5,7 @@ import { vi } from 'vitest';
 import { noteUse, writeSession } from '../cache/session-file.ts';
 import { createPromptLimit } from '../cache/store.ts';
 import { main } from '../cli.ts';
-import { nameOf, type Target } from '../target.ts';
+import { cacheName, type Target } from '../target.ts';
 
 interface Result {
   readonly code: number;
@@ -17,28 +17,31 @@ type Variables = Readonly<Record<string, string>>;
 
 const folder: string = join(import.meta.dirname, '../..');
 
-/** `pnpm test` builds the package before, and sets CODE=dist: what users install starts in a third of the time. */
+/**
+ * `pnpm test` builds the package before, and sets CODE=dist: the bundle that users install starts
+ * in a third of the time.
+ */
 const program: string = join(folder, process.env.CODE === 'dist' ? 'dist' : 'src', 'kubectl-sallyport.js');
 
 const NODE_COMPILE_CACHE: string = join(folder, 'node_modules/.cache/node-compile');
 
-/** `kubectl-sallyport` in a folder that is the user's home. */
+/** Runs `kubectl-sallyport` in a folder that is the user's home. */
 export interface Client {
-  /** Where it caches sessions. */
+  /** The folder in which it caches sessions. */
   readonly cache: string;
-  /** In this process, without a terminal. */
+  /** Runs a command in this process, without a terminal. */
   run(words: readonly string[], env?: Variables): Promise<Result>;
-  /** On a terminal. @param line of a shell, in which `$PLUGIN` is the command; it runs in the home */
+  /** Runs a line of a shell on a terminal, in the home. `$PLUGIN` in it is the command. */
   terminal(line: string, env?: Variables): TerminalRun;
-  /** As another process does that asks for a password, and is killed. */
+  /** Counts a prompt, as a process does that asks for a password and is killed. */
   beginPrompt(target: Target): void;
   /** Puts a session of ada into its cache, which was used a minute ago. */
   cacheSession(target: Target, changes?: { readonly token?: string; readonly left?: number }): string;
 }
 
-/** What runs on a terminal. */
+/** A command that runs on a terminal. */
 export interface TerminalRun {
-  /** What the terminal shows. */
+  /** Returns what the terminal shows. */
   readonly shown: () => string;
   type(text: string): void;
   readonly ended: Promise<number | null>;
@@ -69,10 +72,10 @@ export function createClient(home: string): Client {
         ended: new Promise((resolve) => child.once('close', resolve)),
       };
     },
-    beginPrompt: (target) => createPromptLimit(join(cache, `${nameOf(target)}.prompts`)).begin(),
+    beginPrompt: (target) => createPromptLimit(join(cache, `${cacheName(target)}.prompts`)).begin(),
     cacheSession(target, { token = 'sp_cached', left = 3_600_000 } = {}) {
       mkdirSync(cache, { recursive: true, mode: 0o700 });
-      const file = join(cache, `${nameOf(target)}.json`);
+      const file = join(cache, `${cacheName(target)}.json`);
       const { url, cluster } = target;
       writeSession(file, {
         url,
@@ -88,7 +91,7 @@ export function createClient(home: string): Client {
   };
 }
 
-/** What may be set where the tests run. */
+/** These may be set where the tests run. */
 const unset = [
   ...['KUBECONFIG', 'KUBECACHEDIR', 'KUBERNETES_EXEC_INFO', 'XDG_CACHE_HOME'],
   ...['SALLYPORT_USERNAME', 'SALLYPORT_PASSWORD_FILE', 'SALLYPORT_DEVICE'],
@@ -119,7 +122,7 @@ async function runHere(words: readonly string[], env: Variables): Promise<Result
   }
 }
 
-/** KUBERNETES_EXEC_INFO as kubectl sets it. */
+/** Sets KUBERNETES_EXEC_INFO as kubectl does. */
 export function execInfo(config: object | undefined, interactive = false): Variables {
   const spec = { interactive, ...(config && { cluster: { server: 'https://kube.example.com', config } }) };
   const info = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', spec };

@@ -66,7 +66,7 @@ export const word = (description: string, example: string): z.ZodType<string> =>
   value({ description, minLength: 1 }, (input) => parseText(input, example));
 
 const places = (description: string, port: number, example: string) =>
-  list({ description, example, items: { pattern: placePattern } }, { least: 1, most: 64 }, (input) =>
+  list({ description, example, items: { pattern: placePattern } }, { min: 1, max: 64 }, (input) =>
     parsePlace(input, port),
   );
 

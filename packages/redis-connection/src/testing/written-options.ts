@@ -7,8 +7,8 @@ import { connectionShape, settleConnection } from '../options/index.ts';
 const terms = { risk: 'anyone on the network can read along', consent: 'anyone on the network may say who is who' };
 
 const commandTimeout = duration('For each command, and for making a connection.', {
-  least: '50ms',
-  most: '30s',
+  min: '50ms',
+  max: '30s',
 }).prefault('1s');
 
 /** The options of a user of this package. */

@@ -3,9 +3,9 @@ import { duration } from '@sallyport/plugin-options';
 import { z } from 'zod';
 import { isObject, type Path, type Problem } from '../problems.ts';
 
-const day = { most: '24h', why: 'a revocation must be remembered for as long as an answer could be cached' };
+const day = { max: '24h', why: 'a revocation must be remembered for as long as an answer could be cached' };
 const hour = {
-  most: '1h',
+  max: '1h',
   why: 'a user who is let in again, or has a token that was tried before it was issued, waits that long',
 };
 const fixForZero = 'write 500ms or more, or cache: off at the authenticators whose answers are not to be cached';
@@ -19,7 +19,7 @@ const lifetimes = {
   unknownTtl: duration('How long it is cached that the authenticator does not know a token.', { ...hour, fixForZero }),
   staleTtl: duration(
     'How long beyond authenticatedTtl a good token still passes while the authenticator is unavailable. 0: not at all.',
-    { ...day, least: '0' },
+    { ...day, min: '0' },
   ),
 };
 

@@ -34,7 +34,7 @@ export const sealingKeys = list(
     example: `[${keyReference}], and make a key with: openssl rand -base64 32`,
     items: { writeOnly: true },
   },
-  { least: 1, most: maxKeys },
+  { min: 1, max: maxKeys },
   parseKey,
 )
   .superRefine((keys, context) => {
@@ -70,8 +70,8 @@ export const cacheRedis = section(
     ...connectionShape(terms),
     sealingKeys,
     timeout: duration('What Redis may cost one review in all; less than server.reviewTimeout.', {
-      least: '10ms',
-      most: '5s',
+      min: '10ms',
+      max: '5s',
     }).prefault('100ms'),
     keyPrefix: value({ description: 'What each key begins with.', pattern: prefixPattern }, (input) => {
       if (typeof input === 'string' && new RegExp(prefixPattern).test(input)) return { value: input };
