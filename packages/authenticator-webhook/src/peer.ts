@@ -6,7 +6,7 @@ import { AnswerTooBig, callHttp, explainHttpError, type HttpAnswer, type TlsSett
 import type { WebhookOptions } from './options.ts';
 
 interface PeerOptions extends Pick<WebhookOptions, 'url' | 'timeout' | 'maxResponseSize' | 'maxConnections'> {
-  /** What is in force for the next connection. */
+  /** The TLS settings in force for the next connection. */
   readonly tls: () => TlsSettings;
   /** Called when a review is sent a second time. */
   readonly onRepeat: () => void;
@@ -26,7 +26,7 @@ export function createPeer(options: PeerOptions) {
   const send = url.protocol === 'https:' ? https.request : http.request;
   let agent: http.Agent | undefined;
 
-  function askOnce(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) {
+  function sendOnce(review: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) {
     agent ??= createAgent(options);
     const call = send(url, { method: 'POST', agent, headers: headersOf(review, headers), signal });
     const answer = callHttp(call, { statuses: [200, 201], maxSize }, review);
@@ -43,14 +43,14 @@ export function createPeer(options: PeerOptions) {
       signal.throwIfAborted();
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
       try {
-        const { call, answer } = askOnce(review, headers, bounded);
+        const { call, answer } = sendOnce(review, headers, bounded);
         return await answer.catch(async (error) => {
           if (!isStale(call, error) || bounded.aborted) throw error;
           // The peer closed the connection while it was idle, and perhaps the others, too. A review changes nothing, so it
           // may be sent again.
           options.onRepeat();
           closeIdle(agent);
-          return await askOnce(review, headers, bounded).answer;
+          return await sendOnce(review, headers, bounded).answer;
         });
       } catch (error) {
         throw explain(error, options, signal, bounded);
@@ -67,14 +67,14 @@ export function createPeer(options: PeerOptions) {
   };
 }
 
-/** Only a connection that was idle can have been closed without an outage. */
+/** Whether a connection may have been closed while it was idle, which is not an outage. */
 function isStale(call: http.ClientRequest, { code }: NodeJS.ErrnoException): boolean {
   return call.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
 }
 
 function headersOf(review: string, headers: Readonly<Record<string, string>>): Record<string, string | number> {
   return {
-    // Exactly: k8s-ldap-auth takes no parameter, and pinniped no review without Accept.
+    // k8s-ldap-auth accepts no parameter, and pinniped accepts no review without Accept.
     'content-type': 'application/json',
     accept: 'application/json',
     'accept-encoding': 'identity',
@@ -84,14 +84,14 @@ function headersOf(review: string, headers: Readonly<Record<string, string>>): R
   };
 }
 
-/** The secure context is made once, and not for each connection: that would parse the CAs again. */
+/** Creates an agent with one secure context. One for each connection would parse the CAs again. */
 function createAgent({ url, tls, maxConnections }: PeerOptions): http.Agent {
   const pooled = { keepAlive: true, maxSockets: maxConnections, maxFreeSockets: maxConnections, timeout: idleTimeout };
   if (url.protocol === 'http:') return new http.Agent(pooled);
   const { ca, certificate: cert, key, serverName, minVersion } = tls();
   const secureContext = createSecureContext({ minVersion, ...(ca && { ca }), ...(cert && { cert, key }) });
   const named = serverName === undefined ? {} : { servername: serverName };
-  // Left out, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
+  // Without `rejectUnauthorized`, NODE_TLS_REJECT_UNAUTHORIZED in the environment would decide.
   return new https.Agent({ ...pooled, secureContext, rejectUnauthorized: true, ...named });
 }
 
@@ -99,16 +99,16 @@ function closeIdle(agent: http.Agent | undefined): void {
   for (const sockets of Object.values(agent?.freeSockets ?? {})) for (const socket of sockets ?? []) socket.destroy();
 }
 
-/** What messages call the peer. Its query may be a secret. */
-export function nameOf({ origin, pathname }: URL): string {
+/** Names the peer in messages, without its query, which may be a secret. */
+export function peerName({ origin, pathname }: URL): string {
   return origin + pathname;
 }
 
-/** It has no cause: an error of Node's HTTP parser has the bytes of the answer with it. */
+/** Makes an error without a cause: an error of Node's HTTP parser contains the bytes of the answer. */
 function explain(error: unknown, options: PeerOptions, signal: AbortSignal, bounded: AbortSignal): AuthenticatorError {
   const { url, tls, timeout, maxResponseSize } = options;
   const because = (why: string, code: AuthenticatorErrorCode = 'unavailable') =>
-    new AuthenticatorError(code, `${nameOf(url)}: ${why}`);
+    new AuthenticatorError(code, `${peerName(url)}: ${why}`);
   // `failed`: a user with very many groups must not open the circuit.
   if (error instanceof AnswerTooBig) {
     return because(`its answer is bigger than maxResponseSize (${maxResponseSize} bytes)`, 'failed');
