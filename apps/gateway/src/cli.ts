@@ -134,7 +134,11 @@ add(program, 'block', {
 
 add(program, 'unblock', {
   description: 'end a block before its time',
-  options: [...blockable, ...entryOptions],
+  options: [
+    ...blockable,
+    digestOption('the token of this SHA-256 digest, as blocks shows it; 8 digits or more', 8),
+    ...entryOptions,
+  ],
   load: async () => (await import('./commands/block.ts')).unblock,
   exitStatus: confirmed,
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Entry } from '../revocation/list.ts';
-import { findUnblock, requireBlock } from './block.ts';
+import { findEndable, findUnblock, requireBlock } from './block.ts';
 
 const now = 1_000_000;
 const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
@@ -66,4 +66,17 @@ test('an unblock is found, to be repeated, until the block would have ended', ()
   expect(found(unblock(now + 1))).toEqual(unblock(now + 1));
   // Blocked again since.
   expect(found(unblock(now + 1), { ...block('user', 'corp:jane'), revision: 9e7 })).toBeUndefined();
+});
+
+test('a block of a token is found by the first digits of its digest, unless several begin with them', () => {
+  const other = `${digest.slice(0, 20)}${'0'.repeat(44)}`;
+  const ended = { ...block('token', other), action: 'unblock' as const };
+  const endable = (digits: string, ...more: Entry[]) =>
+    findEndable({ ...listing, entries: [...entries, ...more] }, { kind: 'token', name: digits }).name;
+  expect(endable(digest.slice(0, 8))).toBe(digest);
+  expect(endable(digest.slice(0, 8), ended)).toBe(digest);
+  expect(endable(other.slice(0, 21), ended)).toBe(other);
+  expect(() => endable(digest.slice(0, 20), block('token', other))).toThrow(/several, give more digits:\n.*\n.*$/);
+  expect(endable(digest.slice(0, 21), block('token', other))).toBe(digest);
+  expect(() => endable('00000000')).toThrow('token 00000000 is not blocked.');
 });

@@ -39,9 +39,14 @@ export async function readCached(
 
 const unavailable = 'could not be checked';
 
-export function cachedLines(name: string, cached: Awaited<ReturnType<typeof readCached>>): readonly string[] {
+export function cachedLines(
+  name: string,
+  cached: Awaited<ReturnType<typeof readCached>>,
+  looked: readonly LookedUp[],
+): readonly string[] {
   return cached.map((one) => {
-    const first = `${one.authenticator} could not be asked now`;
+    const { isOfUser = false } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
+    const first = `${one.authenticator} ${isOfUser ? `answers, but could not check ${name}` : 'could not be asked now'}`;
     if ('unread' in one) return `${first}. What the gateways have cached of ${name} is not known, since ${one.unread}`;
     const { answers, until } = one;
     if (until === null) return `${first}, and no answer about ${name} is in the cache that the gateways share`;
