@@ -45,8 +45,10 @@ export function cachedLines(
   looked: readonly LookedUp[],
 ): readonly string[] {
   return cached.map((one) => {
-    const { isOfUser = false } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
-    const first = `${one.authenticator} ${isOfUser ? `answers, but could not check ${name}` : 'could not be asked now'}`;
+    const { isOfUser, answer } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
+    // It has answered the look-up where only the state of the account could not be read.
+    const hasAnswered = isOfUser === true || answer !== unavailable;
+    const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : 'could not be asked now'}`;
     if ('unread' in one) return `${first}. What the gateways have cached of ${name} is not known, since ${one.unread}`;
     const { answers, until } = one;
     if (until === null) return `${first}, and no answer about ${name} is in the cache that the gateways share`;
