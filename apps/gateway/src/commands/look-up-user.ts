@@ -24,7 +24,7 @@ export interface LookedUp {
   readonly isNotForLogins?: boolean;
 }
 
-export interface IssuedTokens {
+interface IssuedTokens {
   readonly revoked: number;
   readonly expired: number;
   /** Of those that are neither. */

@@ -97,6 +97,11 @@ describe('what was done all the same is followed by a remark', () => {
     expect(await said(backends)).toMatch(text);
   });
 
+  test('with --exact where the name has no prefix, and others have one', async () => {
+    expect(await said({ plain: isJane, corp: knows }, 'Jane')).toMatch(/ block --user jane --for 8h --exact\n$/);
+    expect(await said({ plain: isJane }, 'Jane')).toMatch(/ block --user jane --for 8h\n$/);
+  });
+
   test('unless the name is right, or no one can look it up', async () => {
     expect(await said({ corp: knows })).toBe('');
     expect(await said({ corp: null })).toBe('');

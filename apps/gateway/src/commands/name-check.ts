@@ -20,12 +20,14 @@ type Answer =
   | { readonly kind: 'not checked'; readonly why: string };
 
 /** What the authenticators say of the name of a user. */
-export interface CheckedName {
+interface CheckedName {
   readonly name: string;
   /** No authenticator has a user of this name. */
   readonly isUnknown: boolean;
   /** The users, as Kubernetes sees them, whom a directory finds by this name, where none has it: `corp:jane` for `corp:Jane`. */
   readonly others: readonly string[];
+  /** Commands take these names with `--exact` only: they have no prefix, and users of other authenticators have one. */
+  readonly isExact: boolean;
   /** Who could not say it, and why. Empty once one of the others knows the name. */
   readonly unchecked: readonly string[];
 }
@@ -55,6 +57,7 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
     name,
     isUnknown: answers.every(({ kind }) => kind === 'not known'),
     others: [...new Set(others)],
+    isExact: isBare(config, authenticators),
     unchecked,
   };
 }
@@ -62,8 +65,13 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
 /** Those with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
 function ownersOf(config: GatewayConfig, name: string): AuthenticatorConfig[] {
   const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => name.startsWith(prefix));
-  const longest = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
-  return theirs.filter(({ username: { prefix } }) => prefix.length === longest);
+  const most = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
+  return theirs.filter(({ username: { prefix } }) => prefix.length === most);
+}
+
+function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): boolean {
+  const hasPrefix = ({ username: { prefix } }: AuthenticatorConfig) => prefix !== '';
+  return !owners.some(hasPrefix) && namingAuthenticators(config).some(hasPrefix);
 }
 
 async function answerOf({ config, authenticator }: CreatedAuthenticator, name: string): Promise<Answer> {
@@ -90,7 +98,8 @@ type WordsFor = (name: string) => readonly string[];
  *
  * @throws UsageError with the command for each user who may be meant
  */
-export function refuseOtherName({ name, others, unchecked }: CheckedName, wordsFor: WordsFor, config?: string): void {
+export function refuseOtherName(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+  const { name, others, unchecked } = checked;
   if (others.length === 0 || unchecked.length > 0) return;
   const exact =
     helpdeskScript() === undefined
@@ -98,17 +107,17 @@ export function refuseOtherName({ name, others, unchecked }: CheckedName, wordsF
       : 'If a user of exactly this name is meant, ask an administrator, who can add --exact';
   throw new UsageError(
     `nothing was done: ${otherNames(name, others)}, and names are as Kubernetes sees them, so this would stop no one. ` +
-      `${exact}. Otherwise run:${commands(others, wordsFor, config)}`,
+      `${exact}. Otherwise run:${commands(checked, wordsFor, config)}`,
   );
 }
 
-/** Prints a remark when a command is about a user whom a directory has by another name. @returns whether it did */
-export function remarkOtherName({ name, others }: CheckedName, wordsFor: WordsFor, config?: string): boolean {
-  if (others.length === 0) return false;
+/** Prints a remark when a command is about a user whom a directory has by another name. */
+export function remarkOtherName(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+  const { name, others } = checked;
+  if (others.length === 0) return;
   printRemark(
-    `${otherNames(name, others)}: names are as Kubernetes sees them. To name that user:${commands(others, wordsFor, config)}`,
+    `${otherNames(name, others)}: names are as Kubernetes sees them. To name that user:${commands(checked, wordsFor, config)}`,
   );
-  return true;
 }
 
 /** Prints a remark when it is in doubt whether there is a user of the name of a command, which was done all the same. */
@@ -130,6 +139,7 @@ function otherNames(name: string, others: readonly string[]): string {
   return `${printable(name)} is ${others.map(printable).join(' or ')}`;
 }
 
-function commands(others: readonly string[], wordsFor: WordsFor, config?: string): string {
-  return others.map((other) => `\n  ${commandLine(wordsFor(other), config)}`).join('');
+function commands({ others, isExact }: CheckedName, wordsFor: WordsFor, config?: string): string {
+  const more = isExact ? ['--exact'] : [];
+  return others.map((other) => `\n  ${commandLine([...wordsFor(other), ...more], config)}`).join('');
 }
