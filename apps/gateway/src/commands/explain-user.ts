@@ -38,7 +38,7 @@ export async function explainUser(
   const { parts, revocations } = await readUserParts(config, name, groups, redis);
   const rows = [...looked, ...sessionRow(config, name, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
-  const cached = await readCached(config, name, looked, revocations, redis);
+  const cached = await readCached(config, name, looked, { revocations, sessions: parts.sessions }, redis);
   if (options.output === 'json') {
     printJson({ user: name, authenticators: known, ...observed.seen, cached, ...partsJson(config, parts) });
   } else {
