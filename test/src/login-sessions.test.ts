@@ -496,8 +496,12 @@ describe('in an outage, a session', () => {
     expect(await reviews(token)).toEqual([expect.objectContaining({ authenticated: true })]);
     const direct = ldapToken(username, password);
     expect(await reviews(direct)).toMatchObject([{ authenticated: true }]);
+    const unused = await logIn({ name: username, password });
     await people.slapd.stop();
     await untilStale(token);
+    // The login itself is no answer to fall back on.
+    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
+    expect(await reviews(unused)).toEqual([unchecked]);
     // explain says both: what the directory answers now, and what the gateways go on with.
     const operator = operatorIn(gateway.folder, replicas.operator.env);
     for (const [name, one] of [
@@ -535,7 +539,6 @@ describe('in an outage, a session', () => {
     const corp = people.authenticator({ entry: entry('2s') });
     await gateway.configure({ ...config, authenticators: [sessions, corp] });
     await gateway.waitForLog('config reloaded', from);
-    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
     await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
     expect(await reviews(token)).toEqual([unchecked]);
     // Logging out needs no directory.
