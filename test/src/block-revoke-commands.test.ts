@@ -191,7 +191,7 @@ describe('without a gateway', () => {
   });
 
   test.each([
-    [['block', '--user', 'a'], "error: required option '--for <duration>' not specified"],
+    [['block', '--user', 'a'], "error: required option '--for <duration>' not specified: add it, such as --for 8h\n"],
     [['block', '--for', '1h'], 'sallyport: name what to block with exactly one of: --user NAME, --group NAME, --token'],
     [
       ['revoke', '--all', '--authenticator', 'robots'],

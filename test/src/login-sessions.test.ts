@@ -75,7 +75,12 @@ describe.concurrent('a session', () => {
     const mine = await ask({ method: 'GET', path: '/v1/session', token }, 1);
     expect(mine).toMatchObject({
       status: 200,
-      json: { user: { username: 'corp:alice', groups: ['corp:k8s-admins'] }, cluster: 'prod', device: 'laptop' },
+      json: {
+        user: { username: 'corp:alice', groups: ['corp:k8s-admins'] },
+        cluster: 'prod',
+        device: 'laptop',
+        idleSeconds: 7_200,
+      },
     });
     const listed = await ask({ method: 'GET', path: '/v1/sessions', token });
     expect(listed.json?.sessions).toMatchObject([
@@ -231,6 +236,13 @@ describe.concurrent('a session', () => {
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({ status: 401 });
     const revoked = await operator.run(['revoke', '--user', 'corp:eve']);
     expect(revoked.stdout).toContain('1 session revoked');
+    expect(await operator.run(['revoke', '--user', 'corp:eve', '--authenticator', 'sessions'])).toMatchObject({
+      ...{ code: 3, stdout: expect.stringMatching(/\n0 sessions revoked, 2 revoked already\.\n/), stderr: '' },
+    });
+    expect(await operator.run(['revoke', '--user', 'corp:alice', '--authenticator', 'sessions'])).toMatchObject({
+      ...{ code: 3, stdout: expect.stringMatching(/^0 sessions revoked\.\n/) },
+      stderr: 'sallyport: no session of user corp:alice was issued by authenticator sessions\n',
+    });
   });
 
   test('is shown and ended by the script for the helpdesk, which takes no option', async () => {

@@ -80,10 +80,10 @@ describe.concurrent('token create', () => {
   });
 
   test.each([
-    ['--user <name>', ['--ttl', '8h']],
-    ['--ttl <duration>', ['--user', 'jane']],
-  ])('without %s is wrong usage', async (option, words) => {
+    ['--user <name>', ['--ttl', '8h'], ''],
+    ['--ttl <duration>', ['--user', 'jane'], ': add it, such as --ttl 8h'],
+  ])('without %s is wrong usage', async (option, words, example) => {
     const { code, stderr } = await (await createPlace()).run(['create', ...words]);
-    expect([code, stderr]).toEqual([2, `error: required option '${option}' not specified\n`]);
+    expect([code, stderr]).toEqual([2, `error: required option '${option}' not specified${example}\n`]);
   });
 });

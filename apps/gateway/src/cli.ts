@@ -15,8 +15,17 @@ const program = new Command('sallyport')
       '\n3 explain: refused or unknown; revoke, unlock, token list: there was nothing to revoke, unlock or list.' +
       exampleText('serve --config /etc/sallyport/gateway.yaml'),
   )
+  .configureOutput({ outputError: (text, write) => write(withExample(text)) })
   .exitOverride();
 let exitCode: ExitCode = exitCodes.success;
+
+/** Adds what to write to an error of commander's own about a duration that is missing. */
+function withExample(error: string): string {
+  return error.replace(
+    /^(error: required option '(--\w+) <duration>' not specified)\n$/,
+    '$1: add it, such as $2 8h\n',
+  );
+}
 
 interface Verb<Options> {
   readonly description: string;

@@ -24,7 +24,7 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
   const at = new Date();
   const ended = found ? await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText))) : [];
-  if (isText && kind !== 'all') process.stdout.write(`${summary(outcome)}.\n`);
+  if (isText && kind !== 'all') process.stdout.write(`${summary(outcome, areSessions(given, issuers))}.\n`);
   const inJson = (replicas?: object) => ({ ...outcome, replicas });
   const forgotten = found ? await forget(found, options, ended.flat(), inJson) : exitCodes.success;
   if (!found && !isText) printJson(inJson());
@@ -149,12 +149,18 @@ function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: 
   return `revoked ${name}${issuedAt === undefined ? '' : `  (issued ${humanDuration(+at - +issuedAt)} ago${by(issuedBy)})`}`;
 }
 
-function summary({ revoked, already, unreadable }: Outcome): string {
+/** Whether only sessions were asked for. */
+function areSessions({ config: { login } }: Prepared, issuers: readonly Issuing[]): boolean {
+  return issuers.length > 0 && issuers.every(({ authenticator }) => authenticator.name === login?.sessions);
+}
+
+/** @param ofSessions none of them is a token of another kind */
+function summary({ revoked, already, unreadable }: Outcome, ofSessions: boolean): string {
   const sessions = revoked.filter((one) => 'session' in one).length;
   const tokens = revoked.length - sessions;
   const parts = [
-    (tokens > 0 || sessions === 0) && `${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`,
-    sessions > 0 && `${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`,
+    (tokens > 0 || (sessions === 0 && !ofSessions)) && `${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`,
+    (sessions > 0 || (tokens === 0 && ofSessions)) && `${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`,
     already.length > 0 && `${already.length} revoked already`,
     unreadable.length > 0 && `${unreadable.length} unreadable`,
   ];
@@ -166,9 +172,11 @@ function selectionOf({ draft: { kind, name }, token }: Prepared, { authenticator
   return token === undefined ? { digest: name } : { token };
 }
 
-function nothingRemark({ draft }: Prepared, issuers: readonly Issuing[]): string {
+function nothingRemark(given: Prepared, issuers: readonly Issuing[]): string {
+  const { draft } = given;
   const names = issuers.map(({ authenticator }) => authenticator.name).join(', ');
-  const what = draft.kind === 'user' ? `token of ${nameSubject(draft)}` : nameSubject(draft);
+  const one = areSessions(given, issuers) ? 'session' : 'token';
+  const what = draft.kind === 'user' ? `${one} of ${nameSubject(draft)}` : nameSubject(draft);
   if (names === '') return `no ${what}: no authenticator of this config issues such tokens`;
   return `no ${what} was issued by authenticator ${names}`;
 }

@@ -145,7 +145,8 @@ async function current({ service, signal, known }: Exchange, token: string) {
 
 async function showSession(exchange: Exchange, token: string): Promise<void> {
   const { session, user, digest } = await current(exchange, token);
-  exchange.context.body = { ...describe(session, digest), user };
+  const idleSeconds = Math.floor(exchange.service.config.idle / 1_000);
+  exchange.context.body = { ...describe(session, digest), idleSeconds, user };
 }
 
 async function showSessions(exchange: Exchange, token: string): Promise<void> {

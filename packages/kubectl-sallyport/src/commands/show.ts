@@ -4,20 +4,21 @@ import { usageFailure } from '../failure.ts';
 import { listSessions, readState } from '../server/login-server.ts';
 import { cachedSession, notLoggedIn } from '../session.ts';
 import type { Target } from '../target.ts';
-import { localTime, printable, table } from '../text.ts';
+import { localTime, printable, spanText, table } from '../text.ts';
 import { targetOfUser } from '../user-target.ts';
 
 /** Shows who the server says that the user is. */
 export async function whoami(words: readonly string[]): Promise<void> {
   const { isJson, target, session, answer } = await askWithSession(words, (server, token) => readState(server, token));
-  const { user, groups, expiresAt } = answer;
-  if (isJson) return showJson({ user, groups, cluster: target.cluster, server: target.url, expiresAt });
+  const { user, groups, expiresAt, idleSeconds } = answer;
+  if (isJson) return showJson({ user, groups, cluster: target.cluster, server: target.url, expiresAt, idleSeconds });
+  const unused = idleSeconds === undefined ? '' : `, or when you do not use it for ${spanText(idleSeconds)}`;
   const lines = [
     ['User', user],
     ['Groups', groups.join(', ') || 'none'],
     ['Cluster', target.cluster],
     ['Server', target.url],
-    ['Until', localTime(session.expiresAt)],
+    ['Until', localTime(session.expiresAt) + unused],
   ];
   process.stdout.write(lines.map(([name = '', value = '']) => `${`${name}:`.padEnd(9)}${printable(value)}\n`).join(''));
 }

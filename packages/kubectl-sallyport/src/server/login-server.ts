@@ -52,8 +52,10 @@ export async function readState(server: ServerAddress, token: string, timeout: n
   if (body === undefined) return;
   const { name, groups } = userOf(server, body.user);
   if (typeof body.expiresAt !== 'string') throw unexpected(server);
+  // A server of an earlier version does not say how long a session lasts without a use.
+  const idleSeconds = typeof body.idleSeconds === 'number' ? body.idleSeconds : undefined;
   // By the clock of the server.
-  return { user: name, groups, expiresAt: body.expiresAt };
+  return { user: name, groups, expiresAt: body.expiresAt, idleSeconds };
 }
 
 /** What a logout has done. `isUnconfirmed`: a failure at the server can undo it. */
