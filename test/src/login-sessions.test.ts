@@ -392,7 +392,7 @@ describe.concurrent('a session', () => {
     expect(await operator.run(['unblock', '--user', 'partner:hank'])).toMatchObject({ code: 0 });
     expect(await operator.run(['explain', '--user', 'hank'])).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/\nsessions +known +sessions +1\ncorp +not known\n/),
+      stdout: expect.stringMatching(/\nsessions +known +1 +corp:hank\ncorp +not known\n/),
       stderr: 'sallyport: hank is corp:hank\n',
     });
     expect(await operator.run(['explain', '--user', 'gina'])).toMatchObject({
