@@ -43,6 +43,18 @@ test('one that has not confirmed is named, with what that means', () => {
   ]);
 });
 
+test('of one with other keys, only these are at fault', () => {
+  const other = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'other keys' }] });
+  expect([remarks(other), exitCodeOf(other)]).toEqual([
+    [
+      expect.stringMatching(
+        /^not confirmed by c, .*: its cache\.redis\.sealingKeys are not those .* give both the same keys/,
+      ),
+    ],
+    1,
+  ]);
+});
+
 test('a gateway that does not take in a list with a jti or sid may be too old for that', () => {
   const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
   const older = expect.stringMatching(/^the list has a block of a jti or sid\. A gateway of version 0\.1\.0/);

@@ -53,7 +53,9 @@ export function confirmationLine({ confirmed, unconfirmed }: Confirmation): stri
 const meanings = {
   behind: 'it is running, and has not reported yet that it has the entry',
   silent: 'cut off from Redis, hanging or killed',
-  'other keys': 'its cache.redis.sealingKeys are not those of this config',
+  'other keys':
+    'its cache.redis.sealingKeys are not those of this config, so it may not know the entry: give both the same keys, and ' +
+    'run the command again',
 };
 
 const cutOffRemark =
@@ -79,7 +81,7 @@ export function remarks(publication: Publication): readonly string[] {
       return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}${left}`;
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
-    unconfirmed.length > 0 && cutOffRemark,
+    unconfirmed.some(({ absence }) => absence !== 'other keys') && cutOffRemark,
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
     isAboveLimit && fullRemark,
