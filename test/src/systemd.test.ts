@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startRedis } from '@sallyport/test-servers/redis';
@@ -95,7 +97,7 @@ const configOf = (url: string) => ({
   },
 });
 
-test('a file that the account may not read or write is reported with commands that fix it', async () => {
+test('what the account may not read, write or listen on is reported with how to fix it', async () => {
   await using redis = await startRedis();
   const { certificate, key } = await (await createAuthority('unit')).issueServer();
   const keys = ['tls/server.key', 'tls/login.key', 'tls/b-client.key'];
@@ -114,12 +116,13 @@ test('a file that the account may not read or write is reported with commands th
     await chmod(join(folder, name), name.includes('.') || name.includes('/') ? 0o600 : 0o700);
   }
   await writeFile(join(logs, 'audit.log'), '', { mode: 0o600 });
-  const denials = async () => {
+  const check = async (...network: string[]) => {
     const words = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
-    const { stdout } = await runCommand(words, { cwd: logs, through: through() });
-    const { findings } = JSON.parse(stdout) as { findings: { detail: string }[] };
-    return findings.map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
+    const { stdout } = await runCommand(words, { cwd: logs, through: [...network, ...through()] });
+    return (JSON.parse(stdout) as { findings: { check: string; result: string; detail: string }[] }).findings;
   };
+  const denials = async () =>
+    (await check()).map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
   const fixed: string[] = [];
   for (let found = await denials(); found.length > 0; found = await denials()) {
     const commands = found.map((one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '');
@@ -140,6 +143,23 @@ test('a file that the account may not read or write is reported with commands th
     'audit.output: cannot open /srv/audit.log: permission denied for the user that runs the gateway: name a file in a folder that ' +
       'this user may write. To make one, run as root: install -d -o sallyport -g sallyport -m 750 /var/log/sallyport',
   ]);
+
+  const listenOn = async (listen: string, ...network: string[]) => {
+    const { server, ...others } = configOf(redis.tlsUrl);
+    await writeFile(join(folder, 'gateway.yaml'), stringify({ ...others, server: { ...server, listen } }));
+    return (await check(...network)).filter((one) => one.check === 'server.listen');
+  };
+  // In a network of its own, ports below 1024 are for root, and nothing listens.
+  expect(await listenOn('0.0.0.0:443', 'unshare', '--net')).toEqual([
+    {
+      check: 'server.listen',
+      result: 'fault',
+      detail: expect.stringMatching(/^server\.listen: cannot listen on 0\.0\.0\.0:443: .* port above 1023, or lower/),
+    },
+  ]);
+  await using other = createServer().listen({ host: '127.0.0.77', port: 1023 });
+  await once(other, 'listening');
+  expect(await listenOn('127.0.0.77:1023')).toEqual([expect.objectContaining({ result: 'warning' })]);
 });
 
 test("logrotate rotates a running gateway's audit trail without losing a line", async () => {

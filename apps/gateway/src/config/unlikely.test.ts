@@ -17,7 +17,30 @@ describe('a client name', () => {
     ]);
   });
 
-  test.each(['kube-apiserver', '*.example.com', 'spiffe://example.com/kube', 7])('%s may be one', (name) => {
+  test.each([
+    ['CN=kube-apiserver', 'kube-apiserver'],
+    ['CN = kube-apiserver', 'kube-apiserver'],
+    ['CN=kube-apiserver, O=system:masters', 'kube-apiserver'],
+    ['subject=O = acme, CN = kube-apiserver', 'kube-apiserver'],
+    ['/O=acme/CN=kube-apiserver', 'kube-apiserver'],
+    ['O=acme', 'the common name alone, such as kube-apiserver'],
+    ['DNS:kube.example.com', 'kube.example.com'],
+    ['URI:spiffe://example.com/a', 'spiffe://example.com/a'],
+  ])('%s is how a certificate is shown, and not its name', (text, name) => {
+    const problems = unlikelyValues({ authenticators: [] }, [], { server: { tls: { clientNames: [text] } } });
+    const message = expect.stringMatching(/ is how a name is displayed, and no certificate has that name/);
+    expect(problems).toEqual([{ path: ['server', 'tls', 'clientNames', 0], message, fix: `write ${name}` }]);
+  });
+
+  test.each([
+    'kube-apiserver',
+    'system:node:a',
+    'spiffe://example.com/?CN=a',
+    '2001:db8::1',
+    '*.example.com',
+    'spiffe://example.com/kube',
+    7,
+  ])('%s may be one', (name) => {
     expect(named(name)).toEqual([]);
   });
 

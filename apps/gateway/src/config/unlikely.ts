@@ -32,8 +32,24 @@ function entries(written: unknown, path: Path): readonly WrittenText[] {
   return all.flatMap(([index, text]) => (typeof text === 'string' ? [{ text, path: [...path, index] }] : []));
 }
 
+/** A name as openssl and logs show it: `CN = kube-apiserver`, `subject=O = acme, CN = a`, `/O=acme/CN=a`, `DNS:a`. */
+const displayed = {
+  subject: /^\/?[a-z\d.]+\s*=/i,
+  commonName: /(?:^|[,/=]\s*)CN\s*=\s*([^,/]+)/i,
+  alternative: /^(?:DNS|URI|email|IP Address):(.+)$/,
+};
+
+function judgeClientName(written: WrittenText): Problem[] {
+  const { text, path } = written;
+  const isSubject = displayed.subject.test(text);
+  const [, name] = (isSubject ? displayed.commonName : displayed.alternative).exec(text) ?? [];
+  if (!isSubject && name === undefined) return judgePattern(written);
+  const message = `${JSON.stringify(text)} is how a name is displayed, and no certificate has that name: names are compared without what is before them`;
+  return [{ path, message, fix: `write ${name?.trim() ?? 'the common name alone, such as kube-apiserver'}` }];
+}
+
 /** A wildcard certificate has a name such as `*.example.com`, to the letter. */
-function judgeClientName({ text, path }: WrittenText): Problem[] {
+function judgePattern({ text, path }: WrittenText): Problem[] {
   if (!/(?!^)\*|^\*(?!\.)/.test(text)) return [];
   return [
     {
