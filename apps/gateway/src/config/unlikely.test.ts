@@ -54,3 +54,30 @@ describe('a trusted proxy', () => {
     },
   );
 });
+
+describe('the audience of a cluster', () => {
+  const usual = 'https://kubernetes.default.svc.cluster.local';
+  const judged = (apiAudiences: readonly string[], ...audiences: readonly string[]) => {
+    const clusters = Object.fromEntries(audiences.map((audience, index) => [`c${index}`, { audience }]));
+    return found({ server: { apiAudiences }, login: { clusters } });
+  };
+
+  test.each([
+    ['most API servers have', [], [usual, 'https://dev.example.com'], 'most API servers have this audience'],
+    ['most API servers have', [], ['https://kubernetes.default.svc', 'b'], 'most API servers have this audience'],
+    ['is among those of the API servers', ['x', 'a'], ['a', 'b'], 'it is in server.apiAudiences, too'],
+  ])('is warned of if it %s: %j, %j', (_name, apiAudiences, audiences, reason) => {
+    expect(judged(apiAudiences, ...audiences)).toEqual([
+      `login.clusters.c0.audience: ${JSON.stringify(audiences[0])}: ${reason}, and in another cluster whose API server ` +
+        'has it, a session for c0 would be good',
+    ]);
+  });
+
+  test.each([
+    ['of the only cluster', [usual], [usual]],
+    ['of its own', [usual], ['a', 'b']],
+    ['beside those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
+  ])('may be one %s', (_name, apiAudiences, audiences) => {
+    expect(judged(apiAudiences, ...audiences)).toEqual([]);
+  });
+});

@@ -1,5 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
-import { type Path, type Problem, valueAt } from './problems.ts';
+import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 
 /**
@@ -16,6 +16,7 @@ export function unlikelyValues(
   return [
     ...entries(written, ['server', 'tls', 'clientNames']).flatMap(judgeClientName),
     ...entries(written, ['login', 'trustedProxies']).flatMap(judgeProxies),
+    ...unlikelyAudiences(written),
     ...unlikelyPatterns(authenticators, places),
   ];
 }
@@ -63,6 +64,38 @@ function judgeProxies({ text, path }: WrittenText): Problem[] {
       fix: 'write the addresses of your proxies alone',
     },
   ];
+}
+
+/** What kubeadm and most others set: the audience of an API server without `--api-audiences` is its `--service-account-issuer`. */
+const usualAudiences: readonly string[] = [
+  'https://kubernetes.default.svc.cluster.local',
+  'https://kubernetes.default.svc',
+];
+
+/** Of several clusters, each needs an audience that no other API server has: a session is bound to its cluster by that alone. */
+function unlikelyAudiences(written: unknown): Problem[] {
+  const clusters = valueAt(written, ['login', 'clusters']);
+  const all = Object.entries(isObject(clusters) ? clusters : {}).map(([name, one]) => ({
+    name,
+    audience: String(valueAt(one, ['audience'])),
+  }));
+  if (all.length < 2) return [];
+  const common = entries(written, ['server', 'apiAudiences']).map(({ text }) => text);
+  // A list with those of all clusters is no list of what they have in common.
+  const isUnion = all.every(({ audience }) => common.includes(audience) || usualAudiences.includes(audience));
+  const why = (audience: string) => {
+    if (usualAudiences.includes(audience)) return 'most API servers have this audience';
+    return common.includes(audience) && !isUnion ? 'it is in server.apiAudiences, too' : undefined;
+  };
+  return all.flatMap(({ name, audience }) => {
+    const reason = why(audience);
+    if (reason === undefined) return [];
+    return {
+      path: ['login', 'clusters', name, 'audience'],
+      message: `${JSON.stringify(audience)}: ${reason}, and in another cluster whose API server has it, a session for ${name} would be good`,
+      fix: `give ${name} an audience of its own, such as https://${name}.example.com, and add it to the --api-audiences of its kube-apiserver alone`,
+    };
+  });
 }
 
 /** Patterns of groups with the prefix that only Kubernetes sees most likely let nothing pass. */
