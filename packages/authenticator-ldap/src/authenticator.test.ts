@@ -57,6 +57,13 @@ async function gateway({ options, script, deny, attempts }: Setup = {}): Promise
   };
 }
 
+test('check learns the keys of extra that a user can have', async () => {
+  const { authenticator } = await gateway();
+  expect([...(authenticator.knownUsers?.() ?? [])]).toEqual([
+    { username: '<uid>', extra: { department: ['<departmentNumber>'] } },
+  ]);
+});
+
 describe('a login', () => {
   test('gives the user as the directory knows it, whatever was typed', async () => {
     const { logIn, attempts, directory } = await gateway();

@@ -4,6 +4,7 @@ import type {
   Decision,
   DeniedAttempt,
   PluginContext,
+  UserInfo,
 } from '@sallyport/authenticator';
 import { type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
@@ -43,9 +44,16 @@ export async function createLdapAuthenticator(
     },
     revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) => lookUpUser(directory, options, username, context),
+    knownUsers: () => [exampleUser(options)],
     check: (signal) => checkDirectory(directory, options, signal, checkSchema),
     close: () => directory.close(),
   };
+}
+
+/** A user made up of all keys that the options can give: the identity policy is to accept them. */
+function exampleUser({ user: { attributes } }: LdapOptions): UserInfo {
+  const extra = Object.entries(attributes.extra).map(([key, attribute]) => [key, [`<${attribute}>`]]);
+  return { username: `<${attributes.username}>`, extra: Object.fromEntries(extra) };
 }
 
 function notSent({ reason, refusedAt }: DeniedAttempt): string {
