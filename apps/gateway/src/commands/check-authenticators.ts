@@ -41,7 +41,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
       ...checked.flatMap(({ findings }) => findings),
       ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
       ...sharedTokenStores(stored).map((detail): Finding => ({ check: 'token stores', result: 'warning', detail })),
-      ...checkSharedNames(checked, config.login),
+      ...checkSharedNames(checked, config),
     ],
     /** Those that the plugins read. */
     files: checked.flatMap(({ files }) => files),
