@@ -256,8 +256,11 @@ describe.concurrent('check of files', () => {
 
   test('warns of a password that is written in the config, of a port of the other scheme, and of addresses in use', async () => {
     const [server, admin] = [new URL(gateway.url).host, new URL(gateway.adminUrl).host];
+    // As long as the timeout of an authenticator that has none in its config.
+    const late = { serverTimeout: '3s', urls: [...mixedUp.options.urls, 'ldaps://127.0.0.1:1'] };
+    const corp = { ...mixedUp, options: { ...mixedUp.options, ...late } };
     const { objections } = await check({
-      config: { server: { listen: server }, admin: { listen: admin }, authenticators: [mixedUp] },
+      config: { server: { listen: server }, admin: { listen: admin }, authenticators: [corp] },
       modes: { 'gateway.yaml': 0o604 },
     });
     const warnings = objections.filter((one) => one.startsWith('warning'));
@@ -269,6 +272,9 @@ describe.concurrent('check of files', () => {
       expect.stringContaining(`warning admin.listen: ${admin} is in use`),
       expect.stringMatching(
         /^warning authenticator corp: .* look mixed up \(server: ldaps:\/\/127\.0\.0\.1:389; hint: servers expect ldap:\/\//,
+      ),
+      expect.stringMatching(
+        /^warning authenticator corp: .* serverTimeout is not less than timeout .* \(serverTimeout: 3s; timeout: 3s\)$/,
       ),
       expect.stringMatching(/^warning permissions: gateway\.yaml: everyone on this machine can read the secret in it/),
     ]);
