@@ -81,3 +81,31 @@ describe('the audience of a cluster', () => {
     expect(judged(apiAudiences, ...audiences)).toEqual([]);
   });
 });
+
+describe('a pattern of groups', () => {
+  const judged = (...allow: readonly string[]) => {
+    const authenticators = [{ groups: { prefix: 'corp:', allow } }];
+    const settings = { authenticators } as unknown as Parameters<typeof unlikelyValues>[0];
+    return unlikelyValues(settings, [3], {}).map(({ path, message, fix }) => `${path.join('.')}: ${message}; ${fix}`);
+  };
+
+  test.each([
+    ['^k8s-.*$', 'looks like a regular expression', 'k8s-*'],
+    ['k8s-.*', 'looks like a regular expression', 'k8s-*'],
+    ['.*-admins', 'looks like a regular expression', '*-admins'],
+    ['k8s-admins$', 'looks like a regular expression', 'k8s-admins'],
+    ['k8s-admins ', 'begins or ends with a blank', 'k8s-admins'],
+    ['\u00a0k8s-*', 'begins or ends with a blank', 'k8s-*'],
+    ['corp:k8s-*', 'begins with groups.prefix', 'k8s-*'],
+  ])('%j most likely lets nothing pass', (pattern, why, better) => {
+    expect(judged('k8s-*', pattern)).toEqual([
+      expect.stringMatching(
+        `^authenticators\\.3\\.groups\\.allow\\.1: .* ${why}.*; write ${JSON.stringify(better).replaceAll('*', '\\*')}$`,
+      ),
+    ]);
+  });
+
+  test('may have dots and signs that are no regular expression', () => {
+    expect(judged('*', 'team.*', 'a^b', 'US$-admins', 'k8s admins', 'cn=a,dc=b')).toEqual([]);
+  });
+});

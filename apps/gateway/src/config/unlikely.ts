@@ -98,17 +98,30 @@ function unlikelyAudiences(written: unknown): Problem[] {
   });
 }
 
-/** Patterns of groups with the prefix that only Kubernetes sees most likely let nothing pass. */
+/** Patterns of groups that most likely let nothing pass. */
 function unlikelyPatterns(authenticators: FileConfig['authenticators'], places: readonly number[]): Problem[] {
-  return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) => {
-    const wrong = [...allow.entries()].filter(([, pattern]) => prefix !== '' && pattern.startsWith(prefix));
-    return wrong.map(([index, pattern]) => ({
-      path: ['authenticators', places[position] ?? position, 'groups', 'allow', index],
-      message: `"${pattern}" begins with groups.prefix, and is compared with the names of the backend, which come before the prefix`,
-      fix:
-        pattern === prefix
-          ? 'write the name of a group there'
-          : `write ${JSON.stringify(pattern.slice(prefix.length))}`,
-    }));
-  });
+  return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) =>
+    [...allow.entries()].flatMap(([index, pattern]) => {
+      const path = ['authenticators', places[position] ?? position, 'groups', 'allow', index];
+      const [why, better] = whyUnlikely(pattern, prefix) ?? [];
+      if (why === undefined) return [];
+      const fix = better ? `write ${JSON.stringify(better)}` : 'write the name of a group there';
+      return { path, message: `${JSON.stringify(pattern)} ${why}`, fix };
+    }),
+  );
+}
+
+/** @returns why a pattern lets nothing pass, and what was meant */
+function whyUnlikely(pattern: string, prefix: string): [string, string] | undefined {
+  // Only Kubernetes sees the prefix.
+  if (prefix !== '' && pattern.startsWith(prefix)) {
+    const why =
+      'begins with groups.prefix, and is compared with the names of the backend, which come before the prefix';
+    return [why, pattern.slice(prefix.length)];
+  }
+  if (pattern !== pattern.trim()) return ['begins or ends with a blank, and most likely no group does', pattern.trim()];
+  // In `team.*` the dot may be one.
+  if (!/^\^|\$$|(^|\W)\.\*/.test(pattern)) return undefined;
+  const why = 'looks like a regular expression, and is compared as it is: only * stands for other characters';
+  return [why, pattern.replace(/^\^|\$$/g, '').replaceAll('.*', '*')];
 }
