@@ -1,4 +1,4 @@
-import type { Authenticated, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import type { Authenticated, Authenticator, Decision, Logger, PluginContext } from '@sallyport/authenticator';
 import { isExpired, type LoadedFile, lookUpUser } from './look-up.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
@@ -31,7 +31,9 @@ export async function createStaticAuthenticator(
   for (const source of sources) {
     const load = async (content: Buffer) => {
       // It is stored even if the other file still has one of its tokens: once that is removed, both take effect.
-      latest.set(source, await source.read(source.file, content));
+      const tokens = await source.read(source.file, content);
+      warnOfExpiry({ file: source.file, tokens }, now(), context.logger);
+      latest.set(source, tokens);
       if (latest.size < sources.length) return;
       refuseShared(latest);
       active = [...latest].map(([{ file }, tokens]) => ({ file, tokens }));
@@ -62,6 +64,25 @@ export async function createStaticAuthenticator(
     },
     async close() {},
   };
+}
+
+/** As for certificates. Milliseconds: 14 days. */
+const expiryWarning = 14 * 24 * 60 * 60 * 1000;
+
+/** Lines of tokens that are listed. */
+const mostListed = 10;
+
+/** A token for emergencies is not tried before one. */
+function warnOfExpiry({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
+  const report = (message: string, from: number, to: number) => {
+    const found = [...tokens.values()].filter(({ expiresAt = Infinity }) => from < expiresAt && expiresAt <= to);
+    if (found.length === 0) return;
+    const listed = found.slice(0, mostListed).map(({ line }) => line);
+    const lines = listed.join(', ') + (found.length > mostListed ? ', ...' : '');
+    logger.warn({ file, tokens: `${found.length} of ${tokens.size}`, lines }, message);
+  };
+  report('static tokens have expired: replace them, or remove their entries', -Infinity, now);
+  report('static tokens expire within 14 days: replace them', now, now + expiryWarning);
 }
 
 function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Source[] {
