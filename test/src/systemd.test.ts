@@ -107,19 +107,20 @@ test('a file that the account may not read or write is reported with commands th
     'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     ...Object.fromEntries(keys.map((name) => [name, key])),
   };
-  const { folder, logs, gid, through } = await installUnit(files);
+  const { folder, logs, uid, gid, through } = await installUnit(files);
   // As files are that root has made, without systemd-tmpfiles.
   for (const name of [...Object.keys(files), 'tls', 'secrets']) {
     await chown(join(folder, name), 0, 0);
     await chmod(join(folder, name), name.includes('.') || name.includes('/') ? 0o600 : 0o700);
   }
   await writeFile(join(logs, 'audit.log'), '', { mode: 0o600 });
-  const denials = async () => {
-    const words = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
-    const { stdout } = await runCommand(words, { cwd: logs, through: through() });
+  const check = async (words: string) => {
+    const line = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
+    const { stdout } = await runCommand(line, { cwd: logs, through: through() });
     const { findings } = JSON.parse(stdout) as { findings: { detail: string }[] };
-    return findings.map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
+    return findings.map(({ detail }) => detail).filter((detail) => detail.includes(words));
   };
+  const denials = () => check('permission denied');
   const fixed: string[] = [];
   for (let found = await denials(); found.length > 0; found = await denials()) {
     const commands = found.map((one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '');
@@ -133,6 +134,15 @@ test('a file that the account may not read or write is reported with commands th
   }
   const paths = fixed.map((command) => command.split(' ').at(-1)?.replace('/etc/sallyport/', ''));
   expect(paths.sort()).toEqual(['/var/log/sallyport/audit.log', ...Object.keys(files), 'secrets', 'tls'].sort());
+  expect(await check('account of the gateway')).toEqual([]);
+  await writeFile(join(folder, 'tls/ca.key'), key, { mode: 0o640 });
+  for (const name of ['gateway.yaml', 'secrets/ldap', 'tls/ca.key']) await chown(join(folder, name), uid, gid);
+  expect(await check('account of the gateway')).toEqual([
+    expect.stringMatching(
+      /^what decides .* chown root:sallyport \/etc\/sallyport\/gateway\.yaml && chmod g\+rX \/etc\/sallyport\/gateway\.yaml$/,
+    ),
+    expect.stringMatching(/^\/etc\/sallyport\/tls\/ca\.key can be read by sallyport, /),
+  ]);
 
   const elsewhere = { ...configOf(redis.tlsUrl), audit: { output: '/srv/audit.log' } };
   await writeFile(join(folder, 'gateway.yaml'), stringify(elsewhere));
