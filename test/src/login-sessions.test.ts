@@ -239,9 +239,9 @@ describe.concurrent('a session', () => {
     expect(await operator.run(['revoke', '--user', 'corp:eve', '--authenticator', 'sessions'])).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/\n0 sessions revoked, 2 revoked already\.\n/), stderr: '' },
     });
-    expect(await operator.run(['revoke', '--user', 'corp:alice', '--authenticator', 'sessions'])).toMatchObject({
+    expect(await operator.run(['revoke', '--user', 'corp:nina', '--authenticator', 'sessions'])).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/^0 sessions revoked\.\n/) },
-      stderr: 'sallyport: no session of user corp:alice was issued by authenticator sessions\n',
+      stderr: 'sallyport: no session of user corp:nina was issued by authenticator sessions\n',
     });
   });
 

@@ -109,7 +109,7 @@ test('what the account may not read, write or listen on is reported with how to 
     'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     ...Object.fromEntries(keys.map((name) => [name, key])),
   };
-  const { folder, logs, gid, through } = await installUnit(files);
+  const { folder, logs, uid, gid, through } = await installUnit(files);
   // As files are that root has made, without systemd-tmpfiles.
   for (const name of [...Object.keys(files), 'tls', 'secrets']) {
     await chown(join(folder, name), 0, 0);
@@ -121,8 +121,9 @@ test('what the account may not read, write or listen on is reported with how to 
     const { stdout } = await runCommand(words, { cwd: logs, through: [...network, ...through()] });
     return (JSON.parse(stdout) as { findings: { check: string; result: string; detail: string }[] }).findings;
   };
-  const denials = async () =>
-    (await check()).map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
+  const detailsWith = async (words: string) =>
+    (await check()).map(({ detail }) => detail).filter((detail) => detail.includes(words));
+  const denials = () => detailsWith('permission denied');
   const fixed: string[] = [];
   for (let found = await denials(); found.length > 0; found = await denials()) {
     const commands = found.map((one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '');
@@ -136,7 +137,6 @@ test('what the account may not read, write or listen on is reported with how to 
   }
   const paths = fixed.map((command) => command.split(' ').at(-1)?.replace('/etc/sallyport/', ''));
   expect(paths.sort()).toEqual(['/var/log/sallyport/audit.log', ...Object.keys(files), 'secrets', 'tls'].sort());
-
   const elsewhere = { ...configOf(redis.tlsUrl), audit: { output: '/srv/audit.log' } };
   await writeFile(join(folder, 'gateway.yaml'), stringify(elsewhere));
   expect(await denials()).toEqual([
@@ -160,6 +160,17 @@ test('what the account may not read, write or listen on is reported with how to 
   await using other = createServer().listen({ host: '127.0.0.77', port: 1023 });
   await once(other, 'listening');
   expect(await listenOn('127.0.0.77:1023')).toEqual([expect.objectContaining({ result: 'warning' })]);
+
+  await writeFile(join(folder, 'gateway.yaml'), stringify(configOf(redis.tlsUrl)));
+  expect(await detailsWith('account of the gateway')).toEqual([]);
+  await writeFile(join(folder, 'tls/ca.key'), key, { mode: 0o640 });
+  for (const name of ['gateway.yaml', 'secrets/ldap', 'tls/ca.key']) await chown(join(folder, name), uid, gid);
+  expect(await detailsWith('account of the gateway')).toEqual([
+    expect.stringMatching(
+      /^what decides .* chown root:sallyport \/etc\/sallyport\/gateway\.yaml && chmod g\+rX \/etc\/sallyport\/gateway\.yaml$/,
+    ),
+    expect.stringMatching(/^\/etc\/sallyport\/tls\/ca\.key can be read by sallyport, /),
+  ]);
 });
 
 test("logrotate rotates a running gateway's audit trail without losing a line", async () => {

@@ -77,21 +77,22 @@ describe('a static authenticator', () => {
     expect(await authenticator.lookUp?.('ali', { signal })).toBeUndefined();
   });
 
-  test('warns of tokens that have expired, and of those that soon will, with their lines', async () => {
+  test('warns of tokens that have expired, with their lines', async () => {
     const start = Date.parse('2030-01-01T00:00:00Z');
-    const until = (time: string) => entry(randomToken(), `, expiresAt: 2030-01-${time}`);
-    const times = ['01T00:00:00Z', '01T00:00:00.001Z', '15T00:00:00Z', '15T00:00:00.001Z'];
-    const text = `tokens:\n${times.map(until).join('')}${entry(randomToken())}`;
-    const { lines } = await gateway({ 'tokens.yaml': text }, yaml, () => start);
-    const warning = (message: string, tokens: string, at: string) =>
-      expect.objectContaining({ level: 'warn', message, fields: { file: 'tokens.yaml', tokens, lines: at } });
-    expect(lines.slice(0, -1)).toEqual([
-      warning('static tokens have expired: replace them, or remove their entries', '1 of 5', '2'),
-      warning('static tokens expire within 14 days: replace them', '2 of 5', '3, 4'),
-    ]);
-    const many = Array.from({ length: 11 }, () => until('01T00:00:00Z')).join('');
-    const { lines: ofMany } = await gateway({ 'tokens.yaml': `tokens:\n${many}` }, yaml, () => start);
-    expect(ofMany[0]?.fields).toMatchObject({ tokens: '11 of 11', lines: '2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...' });
+    const until = (time: string) => entry(randomToken(), `, expiresAt: 2030-01-01T00:00:${time}Z`);
+    const warnings = async (...entries: readonly string[]) => {
+      const { lines } = await gateway({ 'tokens.yaml': `tokens:\n${entries.join('')}` }, yaml, () => start);
+      return lines.filter(({ level }) => level === 'warn');
+    };
+    const warning = (tokens: string, lines: string) => ({
+      level: 'warn',
+      message: 'static tokens have expired: replace them, or remove their entries',
+      fields: { file: 'tokens.yaml', tokens, lines },
+    });
+    expect(await warnings(entry(randomToken()), until('00'), until('00.001'))).toEqual([warning('1 of 3', '3')]);
+    expect(await warnings(entry(randomToken()), until('01'))).toEqual([]);
+    const many = Array.from({ length: 11 }, () => until('00'));
+    expect(await warnings(...many)).toEqual([warning('11 of 11', '2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...')]);
   });
 
   test('marks a CSV file as secret, since its tokens are in clear text', async () => {

@@ -32,7 +32,7 @@ export async function createStaticAuthenticator(
     const load = async (content: Buffer) => {
       // It is stored even if the other file still has one of its tokens: once that is removed, both take effect.
       const tokens = await source.read(source.file, content);
-      warnOfExpiry({ file: source.file, tokens }, now(), context.logger);
+      warnOfExpired({ file: source.file, tokens }, now(), context.logger);
       latest.set(source, tokens);
       if (latest.size < sources.length) return;
       refuseShared(latest);
@@ -66,23 +66,17 @@ export async function createStaticAuthenticator(
   };
 }
 
-/** As for certificates. Milliseconds: 14 days. */
-const expiryWarning = 14 * 24 * 60 * 60 * 1000;
-
 /** Lines of tokens that are listed. */
 const mostListed = 10;
 
 /** A token for emergencies is not tried before one. */
-function warnOfExpiry({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
-  const report = (message: string, from: number, to: number) => {
-    const found = [...tokens.values()].filter(({ expiresAt = Infinity }) => from < expiresAt && expiresAt <= to);
-    if (found.length === 0) return;
-    const listed = found.slice(0, mostListed).map(({ line }) => line);
-    const lines = listed.join(', ') + (found.length > mostListed ? ', ...' : '');
-    logger.warn({ file, tokens: `${found.length} of ${tokens.size}`, lines }, message);
-  };
-  report('static tokens have expired: replace them, or remove their entries', -Infinity, now);
-  report('static tokens expire within 14 days: replace them', now, now + expiryWarning);
+function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
+  const expired = [...tokens.values()].filter((record) => isExpired(record, now));
+  if (expired.length === 0) return;
+  const listed = expired.slice(0, mostListed).map(({ line }) => line);
+  const lines = listed.join(', ') + (expired.length > mostListed ? ', ...' : '');
+  const fields = { file, tokens: `${expired.length} of ${tokens.size}`, lines };
+  logger.warn(fields, 'static tokens have expired: replace them, or remove their entries');
 }
 
 function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Source[] {

@@ -10,6 +10,7 @@ import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkExamples } from './check-examples.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
+import { checkOwner, serviceAccount } from './check-owner.ts';
 import { configFile, configFileOfCommand } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
@@ -67,7 +68,10 @@ async function inspectParts(
     checkLogin(config, isWhole),
   ]);
   const files = [...own, ...authenticators.files];
-  const permissions = await checkPermissions(files);
+  const permissions = [
+    ...(await checkPermissions(files)),
+    ...(await checkOwner(config, files, await serviceAccount())),
+  ];
   await remarkOtherAccount(files, options.config);
   const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
   return [...warnings, ...checkExamples(config), ...findings.flat(), ...authenticators.findings, ...permissions];
