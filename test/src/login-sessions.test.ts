@@ -241,7 +241,7 @@ describe.concurrent('a session', () => {
     });
     expect(await operator.run(['revoke', '--user', 'corp:nina', '--authenticator', 'sessions'])).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/^0 sessions revoked\.\n/) },
-      stderr: 'sallyport: no session of user corp:nina was issued by authenticator sessions\n',
+      stderr: expect.stringContaining('no session of user corp:nina was issued by authenticator sessions\n'),
     });
   });
 
