@@ -52,6 +52,7 @@ const composed: Readonly<Record<string, string>> = {
   '--jti is very long: is it a whole token?': 'is very long: is it a whole token?',
   '[!]authenticator/corp failed: reason withheld, does not decide': '[!]… failed: reason withheld, does not decide',
   'nothing was done: to block a token, each authenticator must say …': 'a token, each authenticator must say whether',
+  'has none of the names in server.tls.clientNames: …': 'has none of the names in server.tls.clientNames',
   'authenticator corp unavailable': '… unavailable',
   'authenticators corp, robots unavailable': '… unavailable',
   '… is not counted: last heard of 10m ago': '… is not counted: …',

@@ -283,9 +283,9 @@ describe.concurrent('a session', () => {
     expect(await operator.run(['revoke', '--user', 'corp:eve', '--authenticator', 'sessions'])).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/\n0 sessions revoked, 2 revoked already\.\n/), stderr: '' },
     });
-    expect(await operator.run(['revoke', '--user', 'corp:alice', '--authenticator', 'sessions'])).toMatchObject({
+    expect(await operator.run(['revoke', '--user', 'corp:nina', '--authenticator', 'sessions'])).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/^0 sessions revoked\.\n/) },
-      stderr: 'sallyport: no session of user corp:alice was issued by authenticator sessions\n',
+      stderr: expect.stringContaining('no session of user corp:nina was issued by authenticator sessions\n'),
     });
   });
 
@@ -557,12 +557,20 @@ describe('in an outage, a session', () => {
     const { people, logIn, reviews, ask, replicas, config } = own;
     const [gateway] = replicas.gateways as [Gateway];
     const { name: username, password } = await people.add('stale');
+    // What is cached about the user of a session that has ended lets no one in: explain does not count it.
+    const ended = await logIn({ name: username, password });
+    expect(await reviews(ended)).toEqual([expect.objectContaining({ authenticated: true })]);
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token: ended })).toMatchObject({ status: 204 });
     const token = await logIn({ name: username, password });
     expect(await reviews(token)).toEqual([expect.objectContaining({ authenticated: true })]);
     const direct = ldapToken(username, password);
     expect(await reviews(direct)).toMatchObject([{ authenticated: true }]);
+    const unused = await logIn({ name: username, password });
     await people.slapd.stop();
     await untilStale(token);
+    // The login itself is no answer to fall back on.
+    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
+    expect(await reviews(unused)).toEqual([unchecked]);
     // explain says both: what the directory answers now, and what the gateways go on with.
     const operator = operatorIn(gateway.folder, replicas.operator.env);
     for (const [name, one] of [
@@ -600,7 +608,6 @@ describe('in an outage, a session', () => {
     const corp = people.authenticator({ entry: entry('2s') });
     await gateway.configure({ ...config, authenticators: [sessions, corp] });
     await gateway.waitForLog('config reloaded', from);
-    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
     await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
     expect(await reviews(token)).toEqual([unchecked]);
     // Logging out needs no directory.

@@ -59,7 +59,7 @@ add(program, 'init', {
     textOption('--redis-ca <file>', 'the CA of its certificate, PEM; left out: one that this machine knows'),
     textOption(
       '--login [host]',
-      'a login server for people, by this name; left out: the first of --host. Needs --redis. With --renew: another name for it',
+      'a login server for people, by this name; left out: the first of --host. Needs --redis, unless the config has one. With --renew: another name for it',
     ),
     new Option(
       '--renew',

@@ -30,6 +30,7 @@ interface Setup {
   readonly script?: MemoryDirectoryOptions;
   readonly deny?: RecordingContextOptions['deny'];
   readonly attempts?: PluginContext['attempts'];
+  readonly timeout?: number;
 }
 
 interface Gateway extends ReturnType<typeof recordingContext> {
@@ -41,12 +42,12 @@ interface Gateway extends ReturnType<typeof recordingContext> {
 const attributes = { username: 'uid', uid: 'entryUUID', extra: { department: 'departmentNumber' } };
 const never = new AbortController().signal;
 
-async function gateway({ options, script, deny, attempts }: Setup = {}): Promise<Gateway> {
+async function gateway({ options, script, deny, attempts, timeout }: Setup = {}): Promise<Gateway> {
   const recording = recordingContext({ pluginName: 'ldap', baseDirectory: '/', ...(deny && { deny }) });
   const passwords = new Map([[aliceDn, password]]);
   const directory = memoryDirectory({ entries: [...twins, admins], passwords, onSearch, ...script });
   const whole = ldapOptions({ user: userOptions({ attributes }), groups: searchedGroups(), ...options });
-  const context = { ...recording.context, ...(attempts && { attempts }) };
+  const context = { ...recording.context, ...(attempts && { attempts }), ...(timeout && { timeout }) };
   const authenticator = await createLdapAuthenticator(whole, context, () => directory);
   return {
     ...recording,
@@ -56,6 +57,33 @@ async function gateway({ options, script, deny, attempts }: Setup = {}): Promise
       authenticator.authenticate(tokenOf(username, secret), { audiences: [], signal }),
   };
 }
+
+test('check learns the keys of extra that a user can have', async () => {
+  const { authenticator } = await gateway();
+  expect([...(authenticator.knownUsers?.() ?? [])]).toEqual([
+    { username: '<uid>', extra: { department: ['<departmentNumber>'] } },
+  ]);
+});
+
+test('a serverTimeout that leaves the next server no time is warned of', async () => {
+  const [server] = ldapOptions().servers;
+  const servers = server ? [server, server] : [];
+  const found = async (setup: Setup) => (await gateway(setup)).lines.map(({ level, fields }) => ({ level, fields }));
+  const warning = { level: 'warn', fields: { serverTimeout: '3s', timeout: '3s' } };
+  const options = { servers, serverTimeout: 3_000 };
+  const srv = { domain: 'example.com', security: 'ldaps', interval: 60_000 } as unknown as NonNullable<
+    LdapOptions['srv']
+  >;
+  expect(await found({ options, timeout: 3_000 })).toEqual([warning]);
+  expect(await found({ options: { srv, servers: [], serverTimeout: 3_000 }, timeout: 3_000 })).toEqual([warning]);
+  for (const setup of [
+    { options, timeout: 3_001 },
+    { options: { serverTimeout: 3_000 }, timeout: 3_000 },
+    { options },
+  ]) {
+    expect(await found(setup)).toEqual([]);
+  }
+});
 
 describe('a login', () => {
   test('gives the user as the directory knows it, whatever was typed', async () => {

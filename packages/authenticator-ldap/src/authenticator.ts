@@ -4,9 +4,11 @@ import type {
   Decision,
   DeniedAttempt,
   PluginContext,
+  UserInfo,
 } from '@sallyport/authenticator';
 import { type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
+import { durationText } from './deadlines.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { accountText, judgeReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
@@ -22,6 +24,7 @@ export async function createLdapAuthenticator(
   context: PluginContext,
   makeDirectory: (tls: () => TlsSettings) => Directory,
 ): Promise<Authenticator> {
+  warnOfLateTimeout(options, context);
   let directory: Directory | undefined;
   const tls = await watchTlsFiles(options.tls, context, () => directory?.renewConnections());
   directory = makeDirectory(tls);
@@ -43,9 +46,25 @@ export async function createLdapAuthenticator(
     },
     revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) => lookUpUser(directory, options, username, context),
+    knownUsers: () => [exampleUser(options)],
     check: (signal) => checkDirectory(directory, options, signal, checkSchema),
     close: () => directory.close(),
   };
+}
+
+/** A server that hangs costs a login this long, before the next one is asked. */
+function warnOfLateTimeout({ serverTimeout, servers, srv }: LdapOptions, { timeout, logger }: PluginContext): void {
+  if (timeout === undefined || serverTimeout < timeout || (servers.length < 2 && srv === undefined)) return;
+  const fields = { serverTimeout: durationText(serverTimeout), timeout: durationText(timeout) };
+  const late =
+    'serverTimeout is not less than timeout of the authenticator: when one server hangs, logins fail before the next one is asked';
+  logger.warn(fields, `${late}. Lower serverTimeout, or raise timeout`);
+}
+
+/** A user made up of all keys that the options can give: the identity policy is to accept them. */
+function exampleUser({ user: { attributes } }: LdapOptions): UserInfo {
+  const extra = Object.entries(attributes.extra).map(([key, attribute]) => [key, [`<${attribute}>`]]);
+  return { username: `<${attributes.username}>`, extra: Object.fromEntries(extra) };
 }
 
 function notSent({ reason, refusedAt }: DeniedAttempt): string {

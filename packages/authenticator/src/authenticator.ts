@@ -116,8 +116,9 @@ export interface Authenticator {
   check?(signal: AbortSignal): Promise<readonly string[] | void>;
 
   /**
-   * Lists the users that it knows without asking a backend. `sallyport check` applies the identity policy to each of them,
-   * so that a token that the policy refuses is found before it is needed.
+   * Lists the users that it knows without asking a backend. Where it knows none, it may make one up of each kind that its options can
+   * give, with all keys of `extra`, such as `oidc:<sub>`. `sallyport check` applies the identity policy to each of them, so that a
+   * token that the policy refuses is found before it is needed.
    */
   knownUsers?(): Iterable<UserInfo>;
 

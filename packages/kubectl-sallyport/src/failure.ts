@@ -4,7 +4,7 @@ import { printable } from './text.ts';
 export const exitCodes = {
   /** There is no session, and none could be made; a login was refused. */
   failed: 1,
-  /** Wrong arguments, or a kubeconfig or an environment that can't be used. */
+  /** Wrong arguments, a URL or a cluster that the server does not know, or a kubeconfig or an environment that can't be used. */
   usage: 2,
   /** The login server is away, or does not prove who it is. */
   unavailable: 3,

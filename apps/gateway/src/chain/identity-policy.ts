@@ -138,7 +138,7 @@ function characterBreach({ username, uid = '', groups = [], extra = {} }: UserIn
 }
 
 /** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`: which credential was used, for audit logs. */
-const credentialIdKey = 'authentication.kubernetes.io/credential-id';
+export const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 /** kubernetes/apiserver pkg/authentication/user/user.go: keys are lowercase; the two domains are Kubernetes' own. */
 function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undefined) {

@@ -18,7 +18,8 @@ const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
 };
 const digest = 'abcdef0123456789'.repeat(4);
 const entries = [block('user', 'corp:jane'), block('group', 'ops'), block('token', digest), block('user', 'old', now)];
-const listing = { revision: 'x', now, entries, fields: new Map(), unreadable: 0 };
+const unreadable = { count: 0, until: 0, key: 'k' };
+const listing = { revision: 'x', now, entries, fields: new Map(), unreadable };
 const find = (kind: Entry['kind'], name: string, more: object = {}) =>
   requireBlock({ ...listing, ...more }, { kind, name });
 
@@ -50,7 +51,9 @@ test.each<[Entry['kind'], string, string]>([
 });
 
 test('says that the block may be among those that cannot be opened', () => {
-  expect(() => find('user', 'x', { unreadable: 2 })).toThrow(/2 entries of the list can't be opened/);
+  expect(() => find('user', 'x', { unreadable: { ...unreadable, count: 2 } })).toThrow(
+    /2 entries of the revocation list can't be opened/,
+  );
 });
 
 test('an unblock is found, to be repeated, until the block would have ended', () => {

@@ -138,7 +138,7 @@ export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
   needCacheRedis(config, 'blocks');
   const listing = await withCacheRedis(config, readListing);
   const blocks = blocksIn(listing);
-  if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable });
+  if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
   else {
     const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
       const shown = kind === 'token' ? shortDigest(name) : name;

@@ -39,7 +39,7 @@ export async function explainUser(
   const { parts, revocations } = await readUserParts(config, { name, groups, digests }, redis);
   const rows = [...looked, ...sessionRow(config, name, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
-  const cached = await readCached(config, name, looked, revocations, redis);
+  const cached = await readCached(config, name, looked, { revocations, sessions: parts.sessions }, redis);
   if (options.output === 'json') {
     const authenticators = known.map(rowJson);
     printJson({ user: name, authenticators, ...observed.seen, cached, ...partsJson(config, parts) });

@@ -41,6 +41,7 @@ test('is made from the options, with all that the contract promises', async () =
     'logger',
     'metrics',
     'signal',
+    'timeout',
     'watchFile',
   ]);
 });

@@ -120,6 +120,7 @@ async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
       baseDirectory,
       signal,
       attempts: attempts(config.name),
+      timeout: config.timeout,
       async watchFile(file, load, { secret = false, limit } = {}) {
         const path = resolve(baseDirectory, file);
         onFile?.(path);

@@ -123,7 +123,10 @@ async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: L
     if (next.audit !== undefined) await probeOutput(next.audit);
     return createGeneration(next, { ...own, caching, blocks, ended, attempts, sessions, logger });
   };
-  const started: Running = { generation: await create(config) };
+  const started: Running = {
+    generation: await create(config),
+    ...(config.login && { listeningLogin: config.login }),
+  };
   running = started;
   opened.defer(observers.close);
   opened.defer(() => started.generation.retire(0));

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
-import type { GatewayConfig } from '../config/types.ts';
+import type { GatewayConfig, LoginConfig } from '../config/types.ts';
 import { createTurns, withTimeLimit } from '../deadlines.ts';
 import type { FileWatcher, WatchedFile } from '../files/watcher.ts';
 import type { LoginServer } from '../login/login-server.ts';
@@ -14,6 +14,8 @@ import type { createSharedState } from './shared-state.ts';
 /** What runs now. A reload replaces it as a whole. */
 export interface Running {
   generation: Generation;
+  /** What the login server listens with, even while the config has none. Left out: there was no login server at the start. */
+  listeningLogin?: LoginConfig;
 }
 
 export interface ReloadDependencies {
@@ -77,7 +79,7 @@ export function createReloader(dependencies: ReloadDependencies) {
     let next: GatewayConfig | undefined;
     let refusedFor: Problems = [];
     try {
-      next = keepListening(await dependencies.load(), running.generation.config, logger);
+      next = keepListening(await dependencies.load(), running, logger);
       await swap(next, cause, dependencies, signal);
       await watches.others(since);
     } catch (error) {
@@ -190,6 +192,7 @@ async function swap(
     throw error;
   }
   running.generation = generation;
+  if (running.listeningLogin && config.login) running.listeningLogin = config.login;
   shared.resize(config);
   observers.follow(config);
   logger.level = config.log.level;
@@ -208,7 +211,9 @@ export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger
 }
 
 /** Addresses, and whether there is TLS on them, stay as they are until a restart, and the log says so. */
-function keepListening(next: GatewayConfig, now: GatewayConfig, logger: Logger): GatewayConfig {
+function keepListening(next: GatewayConfig, running: Running, logger: Logger): GatewayConfig {
+  const { server, admin } = running.generation.config;
+  const now = { server, admin, login: running.listeningLogin };
   const changed = (['server', 'admin', 'login'] as const).flatMap((name) =>
     changedAddress(name, next[name], now[name]),
   );

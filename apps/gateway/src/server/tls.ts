@@ -39,6 +39,7 @@ export async function readTlsMaterial(tls: TlsConfig, now: number = Date.now()):
     throw new Error(`server.tls: ${problem}: if that is a chain, the server's own certificate must come first in it`);
   }
   requireHostName(chain, certFile);
+  requireServerUsage(chain, certFile);
   const trusted = ca ? parse('clientCAFile', caFile, () => parseCertificates(ca)) : [];
   const warnings = [...warnOfChain(chain, certFile), ...checkAuthorities(trusted, caFile)];
   const server = chain.slice(0, 1).map((certificate) => describe(certificate, 'server', certFile));
@@ -111,6 +112,19 @@ function requireHostName([server]: X509Certificate[], file: string): void {
   throw new Error(
     `server.tls.certFile: the certificate "${subjectOf(server)}" in ${file} has no subject alternative name of a host, and ` +
       'kube-apiserver would refuse it: issue a new one with subjectAltName=DNS:… or IP:…',
+  );
+}
+
+/** RFC 5280 section 4.2.1.12: `serverAuth`, and `anyExtendedKeyUsage`. */
+const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
+
+/** @throws Error for a certificate that is for other uses alone, such as that of a client. Without the extension it is for any */
+function requireServerUsage([server]: X509Certificate[], file: string): void {
+  const usages: readonly string[] | undefined = server?.keyUsage;
+  if (server === undefined || usages === undefined || usages.some((one) => usagesOfServers.includes(one))) return;
+  throw new Error(
+    `server.tls.certFile: the certificate "${subjectOf(server)}" in ${file} is not for servers (its extended key usage lacks ` +
+      'serverAuth), and kube-apiserver would refuse it: issue a new one with extendedKeyUsage=serverAuth',
   );
 }
 
