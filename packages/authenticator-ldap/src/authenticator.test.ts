@@ -85,6 +85,23 @@ test('a serverTimeout that leaves the next server no time is warned of', async (
   }
 });
 
+test('explain learns of a line end in the password, and of a token that is not encoded', async () => {
+  const { authenticator } = await gateway();
+  const stepsOf = async (typed: string) => {
+    const steps: string[] = [];
+    const context = { audiences: [], signal: never, trace: (step: string) => void steps.push(step) };
+    await authenticator.authenticate(tokenOf('alice', typed), context);
+    return steps.filter((step) => step.includes('line end'));
+  };
+  for (const end of ['\n', '\r\n']) {
+    expect(await stepsOf(password + end)).toEqual([
+      'the password ends with a line end, as echo writes one: use printf %s',
+    ]);
+  }
+  expect(await stepsOf(password)).toEqual([]);
+  expect(authenticator.whyUnrecognized?.(`alice:${password}`)).toMatch(/^has a colon, /);
+});
+
 describe('a login', () => {
   test('gives the user as the directory knows it, whatever was typed', async () => {
     const { logIn, attempts, directory } = await gateway();

@@ -12,7 +12,7 @@ import { durationText } from './deadlines.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { accountText, judgeReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
-import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
+import { claimedName, readCredentials, whyNoCredentials, writeCredentials } from './login/credentials.ts';
 import type { DirectoryUser, Finding } from './login/find-user.ts';
 import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
@@ -34,6 +34,7 @@ export async function createLdapAuthenticator(
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
+    whyUnrecognized: (token) => whyNoCredentials(token, tokenPrefix),
     loginToken: (username, password) => writeCredentials({ username, password }, tokenPrefix),
     claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
     async authenticate(token, context) {
@@ -122,6 +123,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
+    if (/[\r\n]$/.test(password)) trace?.('the password ends with a line end, as echo writes one: use printf %s');
     const asked = { signal, trace };
     const { value: finding, server } = await findEntry(directory, options, { username }, asked, [resetFlag]);
     // The directory has answered: if the rest takes long, that concerns only this login.

@@ -131,7 +131,7 @@ export interface PluginContext {
   readonly attempts: Attempts;
   /**
    * How long the gateway waits for one answer, in milliseconds: `timeout` of the authenticator in gateway.yaml. With it, a plugin can
-   * warn of a deadline of its own, for one of several servers, that comes too late. Left out: there is none to compare with.
+   * warn of a deadline of its own, for one of several servers, that comes too late. Left out where a token issuer is made.
    */
   readonly timeout?: number;
   /**

@@ -9,7 +9,7 @@ import type { Finding, TrustedFile } from './check-files.ts';
 import { names } from './init/layout.ts';
 
 /** An account that no one can log in to, so that it is there for a service. */
-export interface ServiceAccount {
+interface ServiceAccount {
   readonly name: string;
   readonly uid: number;
   /** Its name, or its number. */

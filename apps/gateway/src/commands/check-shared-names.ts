@@ -85,7 +85,7 @@ function describe(names: string, where: string): string {
 }
 
 /** Describes those whose users of one name are one user to Kubernetes, whatever they typed. */
-export function sharedPrefixes(all: Settings['authenticators']): readonly string[] {
+function sharedPrefixes(all: Settings['authenticators']): readonly string[] {
   const groups = Map.groupBy(all, ({ username }) => username.prefix);
   return [...groups].flatMap(([prefix, group]) => {
     if (group.length < 2) return [];

@@ -55,8 +55,9 @@ export async function createAuthenticator(
   dependencies: CreateDependencies,
 ) {
   let onReconnected: (() => void) | undefined;
+  const { plugin, options, timeout } = config;
   const make = (context: PluginContext) =>
-    config.plugin.create(config.options, { ...context, backendReconnected: () => onReconnected?.() });
+    plugin.create(options, { ...context, timeout, backendReconnected: () => onReconnected?.() });
   const { made, ...rest } = await makeWithPlugin('create', config, baseDirectory, dependencies, make);
   requireFunctions(made, 'create', 'Authenticator', ['authenticate', 'close']);
   /** Calls back each time that the plugin has a connection to its backend again. */
@@ -120,7 +121,6 @@ async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
       baseDirectory,
       signal,
       attempts: attempts(config.name),
-      timeout: config.timeout,
       async watchFile(file, load, { secret = false, limit } = {}) {
         const path = resolve(baseDirectory, file);
         onFile?.(path);

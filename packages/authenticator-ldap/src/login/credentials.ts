@@ -31,6 +31,12 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
   return isUsername(username) && isPassword(password) ? { username, password } : undefined;
 }
 
+/** Says what is wrong with a token that is a name and a password without base64. To follow "the token"; nothing of it is in the words. */
+export function whyNoCredentials(token: string, tokenPrefix: string): string | undefined {
+  if (!token.startsWith(tokenPrefix) || !token.slice(tokenPrefix.length).includes(':')) return undefined;
+  return `has a colon, which base64 has not: encode the name and the password, as in: printf '%s:%s' "$user" "$password" | base64 -w0`;
+}
+
 /** The token of a name and a password; undefined where none can have them: a name has no colon, and the name is not blank. */
 export function writeCredentials({ username, password }: Credentials, tokenPrefix: string): string | undefined {
   const token = tokenPrefix + Buffer.from(`${username}:${password}`).toString('base64');
