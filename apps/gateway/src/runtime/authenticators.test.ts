@@ -41,7 +41,6 @@ test('is made from the options, with all that the contract promises', async () =
     'logger',
     'metrics',
     'signal',
-    'timeout',
     'watchFile',
   ]);
 });
