@@ -6,7 +6,7 @@ import { runCommand } from './testing/command.ts';
 import { issue, recordKey } from './testing/redis-tokens.ts';
 import { cachedRobots, type Published, replicasConfig, startReplicas } from './testing/replicas.ts';
 import { staticAuthenticator, tokensFile } from './testing/static-tokens.ts';
-import { randomToken } from './testing/tokens.ts';
+import { randomToken, sha256 } from './testing/tokens.ts';
 
 const redis = await redisForFile();
 afterEach(async () => {
@@ -56,7 +56,7 @@ const mistyped = (user: string) =>
   `sallyport: no authenticator of this config knows user ${user}: was the name mistyped? It is done all the same\n`;
 
 describe('without a gateway', () => {
-  test('a user whom no authenticator knows is blocked, with a warning; none where one of them can not tell', async () => {
+  test('a user whom no authenticator knows is blocked, with a warning; so is one whom a directory that is away may know', async () => {
     const known = { ...staticAuthenticator, name: 'ops', username: { prefix: 'ops:' } };
     const user = { base: 'dc=example,dc=com', filter: '(uid={username})' };
     const bind = { dn: 'cn=sallyport', password: { file: 'secret' } };
@@ -68,7 +68,12 @@ describe('without a gateway', () => {
     for (const [name, stderr] of [
       ['ops:ada', ''],
       ['ops:eve', mistyped('ops:eve')],
-      ['corp:eve', ''],
+      [
+        'corp:eve',
+        expect.stringMatching(
+          /^sallyport: the name corp:eve was not checked: corp .*refused.*\. It is done all the same\./,
+        ),
+      ],
       ['robot:eve', ''],
     ] as const) {
       const { code, stdout, stderr: said } = await operator.run(['block', '--user', name, '--for', '1h']);
@@ -126,8 +131,10 @@ describe('without a gateway', () => {
     const operator = await operatorWith([cachedRobots(redis.url)], redis.url);
     const setup = { cwd: dirname(operator.config), env: { ...operator.env, KUBERNETES_SERVICE_HOST: '10.0.0.1' } };
     const words = ['block', '--token', '--for', '1h', '--config', 'gateway.yaml'];
-    const { code, stdout } = await runCommand(words, setup, randomToken());
-    const hint = `kubectl exec -it ${hostname()} -- sallyport unblock --token --config gateway.yaml`;
+    const token = randomToken();
+    const { code, stdout } = await runCommand(words, setup, token);
+    const digest = sha256(token).slice(0, 12);
+    const hint = `kubectl exec ${hostname()} -- sallyport unblock --digest ${digest} --config gateway.yaml`;
     expect([code, stdout.split('\n').at(-2)]).toEqual([0, `To end it before its time: ${hint}`]);
   });
 

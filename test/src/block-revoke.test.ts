@@ -41,10 +41,11 @@ test('a block of a user, a group or a token keeps out what a cache has let in, u
   const token = await newToken('ci', { groups: ['dev'] });
   const other = await newToken('cd');
   const robot = { authenticated: true, user: { username: 'robot:ci', groups: ['team:dev'] } };
+  const digest = sha256(token).slice(0, 12);
   const ways: readonly (readonly [string[], string])[] = [
     [['--user', 'robot:ci'], 'user robot:ci'],
     [['--group', 'team:dev'], 'group team:dev'],
-    [['--token'], `token ${sha256(token).slice(0, 12)}`],
+    [['--token'], `token ${digest}`],
   ];
   const before = replicas.gateways.map(({ output }) => output.lines.length);
   for (const [subject, name] of ways) {
@@ -63,8 +64,18 @@ test('a block of a user, a group or a token keeps out what a cache has let in, u
       expect(listed).toMatchObject({ code: 0, stderr: '' });
       // The sessions of other tests may be in it, too.
       expect(listed.stdout).toMatch(new RegExp(`^KIND +NAME +UNTIL +REMAINING +BY +AT +REASON\n(.*\n)*${row}`));
+      const explained = await operator.run(['explain', '--user', 'robot:ci']);
+      expect(explained.stdout).toMatch(
+        new RegExp(
+          `\nnot blocked\n1 of the user's tokens is blocked: ${digest}, until .*Z, by eve: stolen\\..* unblock --digest ${digest} `,
+        ),
+      );
     }
-    const unblocked = await operator.run(['unblock', ...subject], token);
+    // Who ends the block of a token need not have it.
+    expect(blocked.stdout).toContain(
+      ` unblock ${subject[0] === '--token' ? `--digest ${digest}` : subject.join(' ')} --config`,
+    );
+    const unblocked = await operator.run(['unblock', ...(subject[0] === '--token' ? ['--digest', digest] : subject)]);
     expect(await ask(token)).toEqual(both(robot));
     expect(unblocked).toMatchObject({ code: 0, stderr: '' });
     expect(unblocked.stdout).toContain(`unblocked ${name}: the backend decides again.\nconfirmed by 2 of 2`);

@@ -94,7 +94,7 @@ describe.concurrent('the chain', () => {
       await runCommand(words, { cwd: folder }, chain.token({ plain: authenticated('ada\nroot') }, 'names-')),
     ).toEqual({
       code: 3,
-      stdout: expect.stringMatching(/plain +rejected +identity-policy/),
+      stdout: expect.stringMatching(/plain +rejected +\S+ +identity-policy/),
       stderr: expect.stringMatching(rule),
     });
   });

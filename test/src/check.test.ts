@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '@sallyport/test-servers/ports';
@@ -85,20 +86,39 @@ test('check lists the names of a good certificate, and has nothing against it, a
   );
 });
 
-test('check of static tokens finds names that the identity policy refuses, and lists the first of many', async () => {
+/** An issuer whose tokens the identity policy refuses, for the key that `credentialId` adds. */
+const issuing = {
+  name: 'oidc',
+  use: 'jwt',
+  options: {
+    issuers: [
+      {
+        issuer: { url: 'https://idp.example.org', audiences: ['kubernetes'], jwksFile: 'keys.json' },
+        claimMappings: { username: { claim: 'sub' } },
+        credentialId: true,
+      },
+    ],
+  },
+};
+
+test('check finds names and keys that the identity policy refuses, and lists the first of many', async () => {
   const entry = { sha256: sha256(randomToken()), username: 'jane', groups: ['system:masters'] };
   const nodes = Array.from({ length: 12 }, (_, index) => [randomToken(), `system:node:${index}`]);
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { code, objections } = await check({
     config: {
+      server: { apiAudiences: ['kubernetes'] },
       authenticators: [
         staticAuthenticator,
         { ...staticAuthenticator, name: 'allowed', allowSystemNames: ['system:masters'] },
         { ...staticAuthenticator, name: 'corp', username: { prefix: 'corp:' }, options: { tokensFile: 'corp.yaml' } },
         { ...staticAuthenticator, name: 'foreign', options: { tokensFile: 'corp.yaml' } },
         { ...staticAuthenticator, name: 'nodes', options: { tokensFile: 'nodes.yaml' } },
+        issuing,
       ],
     },
     files: {
+      'keys.json': JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] }),
       'tokens.yaml': `tokens:\n  - ${JSON.stringify(entry)}\n`,
       'corp.yaml': tokensFile({ [randomToken()]: 'corp:jane' }),
       'nodes.yaml': tokensFile(Object.fromEntries(nodes)),
@@ -109,8 +129,12 @@ test('check of static tokens finds names that the identity policy refuses, and l
     expect.stringMatching(`^fault authenticator ${name}: .* the identity policy refuses ${what}`);
   expect(objections).toEqual([
     refuses('robots', '1 of its users: jane: a system: name is not in allowSystemNames \\(system:masters\\)'),
+    expect.stringMatching(
+      /^warning authenticator corp: .* 1 of its names would have their prefix twice: corp:corp:jane\. /,
+    ),
     refuses('foreign', '1 of its users: corp:jane: the prefix corp: belongs to another authenticator'),
     refuses('nodes', '12 of its users: (system:node:\\d+: [^;]*; ){4}[^;]*, and 7 more'),
+    refuses('oidc', '1 of its users: <sub>: .* \\(authentication.kubernetes.io/credential-id\\)'),
   ]);
 });
 
@@ -232,8 +256,11 @@ describe.concurrent('check of files', () => {
 
   test('warns of a password that is written in the config, of a port of the other scheme, and of addresses in use', async () => {
     const [server, admin] = [new URL(gateway.url).host, new URL(gateway.adminUrl).host];
+    // As long as the timeout of an authenticator that has none in its config.
+    const late = { serverTimeout: '3s', urls: [...mixedUp.options.urls, 'ldaps://127.0.0.1:1'] };
+    const corp = { ...mixedUp, options: { ...mixedUp.options, ...late } };
     const { objections } = await check({
-      config: { server: { listen: server }, admin: { listen: admin }, authenticators: [mixedUp] },
+      config: { server: { listen: server }, admin: { listen: admin }, authenticators: [corp] },
       modes: { 'gateway.yaml': 0o604 },
     });
     const warnings = objections.filter((one) => one.startsWith('warning'));
@@ -245,6 +272,9 @@ describe.concurrent('check of files', () => {
       expect.stringContaining(`warning admin.listen: ${admin} is in use`),
       expect.stringMatching(
         /^warning authenticator corp: .* look mixed up \(server: ldaps:\/\/127\.0\.0\.1:389; hint: servers expect ldap:\/\//,
+      ),
+      expect.stringMatching(
+        /^warning authenticator corp: .* serverTimeout is not less than timeout .* \(serverTimeout: 3s; timeout: 3s\)$/,
       ),
       expect.stringMatching(/^warning permissions: gateway\.yaml: everyone on this machine can read the secret in it/),
     ]);

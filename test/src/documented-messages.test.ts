@@ -54,6 +54,7 @@ const composed: Readonly<Record<string, string>> = {
   'nothing was done: to block a token, each authenticator must say …': 'a token, each authenticator must say whether',
   'server.tls.certFile: … is out of order': '….certFile: … is out of order',
   'server.tls.clientCAFile: … is not marked as a CA certificate…': 'is not marked as a CA certificate',
+  'has none of the names in server.tls.clientNames: …': 'has none of the names in server.tls.clientNames',
   'authenticator corp unavailable': '… unavailable',
   'authenticators corp, robots unavailable': '… unavailable',
   '… is not counted: last heard of 10m ago': '… is not counted: …',

@@ -242,8 +242,16 @@ describe('explain', () => {
       ...{ username: { prefix: 'robot:' }, groups: { prefix: 'team:', allow: ['dev', 'ops'] } },
       options: { url: redis.url },
     };
-    const run = await place({ authenticators: [robots] }, {});
+    const more = {
+      ...robots,
+      name: 'more',
+      username: { prefix: 'more:' },
+      options: { url: redis.url, keyPrefix: 'more:' },
+    };
+    const run = await place({ authenticators: [robots, more] }, {});
     for (const record of [
+      { username: 'old', groups: ['dev'], revokedAt: '2026-05-01T00:00:00Z' },
+      { username: 'old', expiresAt: '2026-05-01T00:00:00Z' },
       { username: 'ci', groups: ['dev'] },
       { username: 'ci', groups: ['ops', 'other'] },
       { username: 'ci', groups: ['admins'], revokedAt: '2026-05-01T00:00:00Z' },
@@ -261,6 +269,14 @@ describe('explain', () => {
         'the tokens have different groups: each token gives only its own',
       ].map((step) => ({ authenticator: 'robots', step })),
     });
+    // A robot whose tokens have all ended is who calls.
+    const ended = await run(['explain', '--user', 'old']);
+    expect([ended.code, ended.stderr]).toEqual([0, 'sallyport: old is robot:old\n']);
+    expect(ended.stdout).toMatch(/\nrobots +known +0 +robot:old\n/);
+    expect(ended.stdout).toMatch(
+      /\n0 valid tokens of robots, 1 revoked, 1 expired\. To list all: .* token list --user robot:old /,
+    );
+    expect(ended.stdout).not.toContain('GROUPS');
     const unknown = await run(['explain', '--user', 'robot:nobody']);
     expect([unknown.code, unknown.stderr]).toEqual([3, '']);
     expect(unknown.stdout).toMatch(/\nrobots +not known +0\n/);

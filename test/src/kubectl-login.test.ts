@@ -378,7 +378,7 @@ test('an answer of another server is none of a login server', async () => {
   const desk = await createDesk();
   const [gateway] = site.gateways;
   const result = await desk.sallyport(['init', String(gateway?.adminUrl)]);
-  expect([result.code, result.stdout]).toEqual([1, '']);
+  expect([result.code, result.stdout]).toEqual([2, '']);
   expect(result.stderr).toMatch(/: it answered 404.*Check the URL and the cluster/);
 });
 

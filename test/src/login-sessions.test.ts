@@ -17,7 +17,7 @@ import { type Gateway, startGateway } from './testing/gateway.ts';
 import { ldapToken } from './testing/ldap-gateway.ts';
 import { clusters, type LoginPlace, loginUrlOf, startLogin } from './testing/login-gateway.ts';
 import { rootFolder } from './testing/pnpm.ts';
-import { type ListedToken, operatorIn } from './testing/redis-commands.ts';
+import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
 import { runProgram } from './testing/shell.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
@@ -63,6 +63,50 @@ async function helpdeskIn(folder: string, env: Readonly<Record<string, string>>)
     runLine: (line: string) =>
       runProgram('sh', ['-c', line.replace('sudo -u sallyport sallyport-helpdesk', script)], setup),
   };
+}
+
+/** What commands say of gina of each directory, who has a session there, in capitals and by another login name. */
+async function namesOfOneUser(operator: Operator, mail: string): Promise<void> {
+  for (const [typed, name] of [
+    ['corp:GINA', 'corp:gina'],
+    [`partner:${mail}`, 'partner:gina'],
+  ] as const) {
+    const { code, stdout, stderr } = await operator.run([
+      'block',
+      '--user',
+      typed,
+      '--for',
+      '90m',
+      '--reason',
+      'stolen',
+    ]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(`: nothing was done: ${typed} is ${name}, `);
+    const [, command = ''] = /\. Otherwise run:\n {2}npx -y pnpm@10 sallyport (.*)\n$/.exec(stderr) ?? [];
+    expect(command).toContain(`block --user ${name} --for 90m --reason stolen --config `);
+    expect(await operator.run(command.split(' '))).toMatchObject({ code: 0, stderr: '' });
+    const explained = await operator.run(['explain', '--user', typed]);
+    expect([explained.code, explained.stderr]).toEqual([0, `sallyport: ${typed} is ${name}\n`]);
+    expect(explained.stdout).toMatch(
+      new RegExp(`\nblocked as user ${name} until .*: stolen\\..*\n1 session since`, 's'),
+    );
+  }
+  const bare = await operator.run(['explain', '--user', mail]);
+  expect([bare.code, bare.stderr]).toEqual([0, `sallyport: ${mail} is partner:gina\n`]);
+  for (const [words, code] of [
+    [['unlock'], 3],
+    [['revoke'], 3],
+    [['token', 'list', '--authenticator', 'sessions'], 3],
+    [['unblock'], 1],
+  ] as const) {
+    const done = await operator.run([...words, '--user', `partner:${mail}`]);
+    expect([words, done.code]).toEqual([words, code]);
+    const instead = `partner:${mail} is partner:gina: .*\n {2}npx .* ${words.join(' ')} --user partner:gina --config `;
+    expect(done.stderr).toMatch(new RegExp(instead));
+  }
+  for (const name of ['corp:gina', 'partner:gina']) {
+    expect(await operator.run(['unblock', '--user', name])).toMatchObject({ code: 0, stderr: '' });
+  }
 }
 
 describe.concurrent('a session', () => {
@@ -239,9 +283,9 @@ describe.concurrent('a session', () => {
     expect(await operator.run(['revoke', '--user', 'corp:eve', '--authenticator', 'sessions'])).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/\n0 sessions revoked, 2 revoked already\.\n/), stderr: '' },
     });
-    expect(await operator.run(['revoke', '--user', 'corp:alice', '--authenticator', 'sessions'])).toMatchObject({
+    expect(await operator.run(['revoke', '--user', 'corp:nina', '--authenticator', 'sessions'])).toMatchObject({
       ...{ code: 3, stdout: expect.stringMatching(/^0 sessions revoked\.\n/) },
-      stderr: 'sallyport: no session of user corp:alice was issued by authenticator sessions\n',
+      stderr: expect.stringContaining('no session of user corp:nina was issued by authenticator sessions\n'),
     });
   });
 
@@ -375,6 +419,19 @@ describe.concurrent('a session', () => {
       ...{ check: 'shared names', result: 'warning' },
       detail: expect.stringMatching(/^corp, partner: .* in a token or at a login, .*docs\/configuration\.md$/),
     });
+    await namesOfOneUser(operator, mail);
+    // An authenticator that the login server does not ask is named.
+    const all = parse(await readFile(operator.config, 'utf8'));
+    const less = { ...all, login: { ...all.login, authenticators: ['corp'] } };
+    await writeFile(join(gateway.folder, 'less.yaml'), JSON.stringify(less), { mode: 0o600 });
+    const missing = "\npartner is not in login.authenticators: its users can't log in with kubectl sallyport\n";
+    for (const [file, count] of [
+      ['less.yaml', 2],
+      ['gateway.yaml', 1],
+    ] as const) {
+      const explained = await operator.run(['explain', '--user', 'partner:gina', '--config', file]);
+      expect([file, explained.code, explained.stdout.split(missing).length]).toEqual([file, 0, count]);
+    }
     // A user of the directory is known by a session, a block or a lockout as well, when the directory has deleted the account.
     const hank = await people.add('hank');
     expect(await logInAs('hank', hank.password)).toMatchObject(named('corp:hank'));
@@ -392,7 +449,7 @@ describe.concurrent('a session', () => {
     expect(await operator.run(['unblock', '--user', 'partner:hank'])).toMatchObject({ code: 0 });
     expect(await operator.run(['explain', '--user', 'hank'])).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/\nsessions +known +sessions +1\ncorp +not known\n/),
+      stdout: expect.stringMatching(/\nsessions +known +1 +corp:hank\ncorp +not known\n/),
       stderr: 'sallyport: hank is corp:hank\n',
     });
     expect(await operator.run(['explain', '--user', 'gina'])).toMatchObject({
@@ -500,12 +557,20 @@ describe('in an outage, a session', () => {
     const { people, logIn, reviews, ask, replicas, config } = own;
     const [gateway] = replicas.gateways as [Gateway];
     const { name: username, password } = await people.add('stale');
+    // What is cached about the user of a session that has ended lets no one in: explain does not count it.
+    const ended = await logIn({ name: username, password });
+    expect(await reviews(ended)).toEqual([expect.objectContaining({ authenticated: true })]);
+    expect(await ask({ method: 'DELETE', path: '/v1/session', token: ended })).toMatchObject({ status: 204 });
     const token = await logIn({ name: username, password });
     expect(await reviews(token)).toEqual([expect.objectContaining({ authenticated: true })]);
     const direct = ldapToken(username, password);
     expect(await reviews(direct)).toMatchObject([{ authenticated: true }]);
+    const unused = await logIn({ name: username, password });
     await people.slapd.stop();
     await untilStale(token);
+    // The login itself is no answer to fall back on.
+    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
+    expect(await reviews(unused)).toEqual([unchecked]);
     // explain says both: what the directory answers now, and what the gateways go on with.
     const operator = operatorIn(gateway.folder, replicas.operator.env);
     for (const [name, one] of [
@@ -543,7 +608,6 @@ describe('in an outage, a session', () => {
     const corp = people.authenticator({ entry: entry('2s') });
     await gateway.configure({ ...config, authenticators: [sessions, corp] });
     await gateway.waitForLog('config reloaded', from);
-    const unchecked = { authenticated: false, error: expect.stringContaining('sessions') };
     await waitFor(async () => !(await reviews(token))[0]?.authenticated, 'the end of staleTtl');
     expect(await reviews(token)).toEqual([unchecked]);
     // Logging out needs no directory.

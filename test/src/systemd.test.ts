@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, chown, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startRedis } from '@sallyport/test-servers/redis';
@@ -95,7 +97,7 @@ const configOf = (url: string) => ({
   },
 });
 
-test('a file that the account may not read or write is reported with commands that fix it', async () => {
+test('what the account may not read, write or listen on is reported with how to fix it', async () => {
   await using redis = await startRedis();
   const { certificate, key } = await (await createAuthority('unit')).issueServer();
   const keys = ['tls/server.key', 'tls/login.key', 'tls/b-client.key'];
@@ -107,19 +109,21 @@ test('a file that the account may not read or write is reported with commands th
     'tls/redis-ca.crt': await readFile(redis.caFile, 'utf8'),
     ...Object.fromEntries(keys.map((name) => [name, key])),
   };
-  const { folder, logs, gid, through } = await installUnit(files);
+  const { folder, logs, uid, gid, through } = await installUnit(files);
   // The files are as root made them, without systemd-tmpfiles.
   for (const name of [...Object.keys(files), 'tls', 'secrets']) {
     await chown(join(folder, name), 0, 0);
     await chmod(join(folder, name), name.includes('.') || name.includes('/') ? 0o600 : 0o700);
   }
   await writeFile(join(logs, 'audit.log'), '', { mode: 0o600 });
-  const denials = async () => {
+  const check = async (...network: string[]) => {
     const words = ['check', '--config', '/etc/sallyport/gateway.yaml', '-o', 'json'];
-    const { stdout } = await runCommand(words, { cwd: logs, through: through() });
-    const { findings } = JSON.parse(stdout) as { findings: { detail: string }[] };
-    return findings.map(({ detail }) => detail).filter((detail) => detail.includes('permission denied'));
+    const { stdout } = await runCommand(words, { cwd: logs, through: [...network, ...through()] });
+    return (JSON.parse(stdout) as { findings: { check: string; result: string; detail: string }[] }).findings;
   };
+  const detailsWith = async (words: string) =>
+    (await check()).map(({ detail }) => detail).filter((detail) => detail.includes(words));
+  const denials = () => detailsWith('permission denied');
   const fixed: string[] = [];
   for (let found = await denials(); found.length > 0; found = await denials()) {
     const commands = found.map((one) => /: run, as root: (chgrp sallyport \S+ && chmod \S+ \S+)$/.exec(one)?.[1] ?? '');
@@ -133,12 +137,39 @@ test('a file that the account may not read or write is reported with commands th
   }
   const paths = fixed.map((command) => command.split(' ').at(-1)?.replace('/etc/sallyport/', ''));
   expect(paths.sort()).toEqual(['/var/log/sallyport/audit.log', ...Object.keys(files), 'secrets', 'tls'].sort());
-
   const elsewhere = { ...configOf(redis.tlsUrl), audit: { output: '/srv/audit.log' } };
   await writeFile(join(folder, 'gateway.yaml'), stringify(elsewhere));
   expect(await denials()).toEqual([
     'audit.output: cannot open /srv/audit.log: permission denied for the user that runs the gateway: name a file in a folder that ' +
       'this user may write. To make one, run as root: install -d -o sallyport -g sallyport -m 750 /var/log/sallyport',
+  ]);
+
+  const listenOn = async (listen: string, ...network: string[]) => {
+    const { server, ...others } = configOf(redis.tlsUrl);
+    await writeFile(join(folder, 'gateway.yaml'), stringify({ ...others, server: { ...server, listen } }));
+    return (await check(...network)).filter((one) => one.check === 'server.listen');
+  };
+  // In a network of its own, ports below 1024 are for root, and nothing listens.
+  expect(await listenOn('0.0.0.0:443', 'unshare', '--net')).toEqual([
+    {
+      check: 'server.listen',
+      result: 'fault',
+      detail: expect.stringMatching(/^server\.listen: cannot listen on 0\.0\.0\.0:443: .* port above 1023, or lower/),
+    },
+  ]);
+  await using other = createServer().listen({ host: '127.0.0.77', port: 1023 });
+  await once(other, 'listening');
+  expect(await listenOn('127.0.0.77:1023')).toEqual([expect.objectContaining({ result: 'warning' })]);
+
+  await writeFile(join(folder, 'gateway.yaml'), stringify(configOf(redis.tlsUrl)));
+  expect(await detailsWith('account of the gateway')).toEqual([]);
+  await writeFile(join(folder, 'tls/ca.key'), key, { mode: 0o640 });
+  for (const name of ['gateway.yaml', 'secrets/ldap', 'tls/ca.key']) await chown(join(folder, name), uid, gid);
+  expect(await detailsWith('account of the gateway')).toEqual([
+    expect.stringMatching(
+      /^what decides .* chown root:sallyport \/etc\/sallyport\/gateway\.yaml && chmod g\+rX \/etc\/sallyport\/gateway\.yaml$/,
+    ),
+    expect.stringMatching(/^\/etc\/sallyport\/tls\/ca\.key can be read by sallyport, /),
   ]);
 });
 

@@ -59,7 +59,7 @@ add(program, 'init', {
     textOption('--redis-ca <file>', 'the CA of its certificate, PEM; left out: one that this machine knows'),
     textOption(
       '--login [host]',
-      'a login server for people, by this name; left out: the first of --host. Needs --redis. With --renew: another name for it',
+      'a login server for people, by this name; left out: the first of --host. Needs --redis, unless the config has one. With --renew: another name for it',
     ),
     new Option(
       '--renew',
@@ -134,7 +134,11 @@ add(program, 'block', {
 
 add(program, 'unblock', {
   description: 'end a block before its time',
-  options: [...blockable, ...entryOptions],
+  options: [
+    ...blockable,
+    digestOption('the token of this SHA-256 digest, as blocks shows it; 8 digits or more', 8),
+    ...entryOptions,
+  ],
   load: async () => (await import('./commands/block.ts')).unblock,
   exitStatus: confirmed,
 });

@@ -142,6 +142,23 @@ test('a private key in a file of public keys is warned of, and never read', asyn
   expect(await warnings(isPublic, { kty: 'oct', k: 'AA' })).toEqual([isPrivate]);
 });
 
+test('check learns the names and keys that an issuer can give', async () => {
+  write(key);
+  const username = { claim: 'sub', prefix: 'idp:' };
+  const extra = [{ key: 'example.com/tenant', claim: 'tid' }];
+  const groups = { claim: 'roles', prefix: 'idp-' };
+  const { authenticator } = await open({ claimMappings: { username, groups, extra }, credentialId: true });
+  const { authenticator: least } = await open();
+  expect([...(authenticator.knownUsers?.() ?? []), ...(least.knownUsers?.() ?? [])]).toEqual([
+    {
+      username: 'idp:<sub>',
+      groups: ['idp-<roles>'],
+      extra: { 'example.com/tenant': ['<tid>'], 'authentication.kubernetes.io/credential-id': ['JTI=<jti>'] },
+    },
+    { username: '<sub>', extra: {} },
+  ]);
+});
+
 test('explain learns the audiences of the token and of the config, why there are no groups, and of an unknown issuer', async () => {
   write(key);
   const { authenticator } = await open({

@@ -14,7 +14,7 @@ import {
   whyUnknownIssuer,
 } from '@sallyport/plugin-options';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
-import { type Claims, credentialOf, usernameOf, userOf, whyNoGroups } from './claims.ts';
+import { type Claims, credentialOf, exampleUser, usernameOf, userOf, whyNoGroups } from './claims.ts';
 import { createFetchedKeys, hasPrivateKey, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';
 import type { IssuerOptions, JwtOptions } from './options.ts';
 import { verify } from './verify.ts';
@@ -54,6 +54,7 @@ export async function createJwtAuthenticator(
   return {
     recognizes: (token) => issuers.has(readUnverifiedJwt(token)?.issuer ?? ''),
     whyUnrecognized: (token) => whyUnknownIssuer(token, [...issuers.keys()]),
+    knownUsers: () => options.issuers.map(exampleUser),
     tokenAudiences: () =>
       options.issuers.map(({ url, audiences, apiAudiences }) => ({
         source: `issuer ${url}`,

@@ -86,6 +86,20 @@ function extraOf(
   return { extra: Object.fromEntries(entries) };
 }
 
+/** A user made up of all that the options of an issuer can give: the identity policy is to accept them. */
+export function exampleUser({ mappings, credentialId }: Pick<IssuerOptions, 'mappings' | 'credentialId'>): UserInfo {
+  const { username, groups, extra } = mappings;
+  const sample = (claim: string) => `<${claim}>`;
+  return {
+    username: username.prefix + sample(username.claim),
+    ...(groups && { groups: [groups.prefix + sample(groups.claim)] }),
+    extra: Object.fromEntries([
+      ...extra.map(({ key, claim }) => [key, [sample(claim)]]),
+      ...(credentialId ? [[credentialIdKey, [`JTI=${sample('jti')}`]]] : []),
+    ]),
+  };
+}
+
 /**
  * Reads the ids by which an operator can block a token: `jti` and `sid`.
  *

@@ -37,6 +37,7 @@ interface Setup {
   readonly script?: MemoryDirectoryOptions;
   readonly deny?: RecordingContextOptions['deny'];
   readonly attempts?: PluginContext['attempts'];
+  readonly timeout?: number;
 }
 
 interface Gateway extends ReturnType<typeof recordingContext> {
@@ -48,12 +49,12 @@ interface Gateway extends ReturnType<typeof recordingContext> {
 const attributes = { username: 'uid', uid: 'entryUUID', extra: { department: 'departmentNumber' } };
 const never = new AbortController().signal;
 
-async function gateway({ options, script, deny, attempts }: Setup = {}): Promise<Gateway> {
+async function gateway({ options, script, deny, attempts, timeout }: Setup = {}): Promise<Gateway> {
   const recording = recordingContext({ pluginName: 'ldap', baseDirectory: '/', ...(deny && { deny }) });
   const passwords = new Map([[aliceDn, password]]);
   const directory = memoryDirectory({ entries: [...twins, admins], passwords, onSearch, ...script });
   const whole = ldapOptions({ user: userOptions({ attributes }), groups: searchedGroups(), ...options });
-  const context = { ...recording.context, ...(attempts && { attempts }) };
+  const context = { ...recording.context, ...(attempts && { attempts }), ...(timeout && { timeout }) };
   const authenticator = await createLdapAuthenticator(whole, context, () => directory);
   return {
     ...recording,
@@ -63,6 +64,50 @@ async function gateway({ options, script, deny, attempts }: Setup = {}): Promise
       authenticator.authenticate(tokenOf(username, secret), { audiences: [], signal }),
   };
 }
+
+test('check learns the keys of extra that a user can have', async () => {
+  const { authenticator } = await gateway();
+  expect([...(authenticator.knownUsers?.() ?? [])]).toEqual([
+    { username: '<uid>', extra: { department: ['<departmentNumber>'] } },
+  ]);
+});
+
+test('a serverTimeout that leaves the next server no time is warned of', async () => {
+  const [server] = ldapOptions().servers;
+  const servers = server ? [server, server] : [];
+  const found = async (setup: Setup) => (await gateway(setup)).lines.map(({ level, fields }) => ({ level, fields }));
+  const warning = { level: 'warn', fields: { serverTimeout: '3s', timeout: '3s' } };
+  const options = { servers, serverTimeout: 3_000 };
+  const srv = { domain: 'example.com', security: 'ldaps', interval: 60_000 } as unknown as NonNullable<
+    LdapOptions['srv']
+  >;
+  expect(await found({ options, timeout: 3_000 })).toEqual([warning]);
+  expect(await found({ options: { srv, servers: [], serverTimeout: 3_000 }, timeout: 3_000 })).toEqual([warning]);
+  for (const setup of [
+    { options, timeout: 3_001 },
+    { options: { serverTimeout: 3_000 }, timeout: 3_000 },
+    { options },
+  ]) {
+    expect(await found(setup)).toEqual([]);
+  }
+});
+
+test('explain learns of a line end in the password, and of a token that is not encoded', async () => {
+  const { authenticator } = await gateway();
+  const stepsOf = async (typed: string) => {
+    const steps: string[] = [];
+    const context = { audiences: [], signal: never, trace: (step: string) => void steps.push(step) };
+    await authenticator.authenticate(tokenOf('alice', typed), context);
+    return steps.filter((step) => step.includes('line end'));
+  };
+  for (const end of ['\n', '\r\n']) {
+    expect(await stepsOf(password + end)).toEqual([
+      'the password ends with a line end, as echo writes one: use printf %s',
+    ]);
+  }
+  expect(await stepsOf(password)).toEqual([]);
+  expect(authenticator.whyUnrecognized?.(`alice:${password}`)).toMatch(/^has a colon, /);
+});
 
 describe('a login', () => {
   test('gives the user as the directory knows it, whatever was typed', async () => {

@@ -4,13 +4,14 @@ import type {
   Decision,
   DeniedAttempt,
   PluginContext,
+  UserInfo,
 } from '@sallyport/authenticator';
-import { ageText, type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
+import { ageText, durationText, type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { accountText, readReset, resetFlag } from './login/account-state.ts';
 import { bindUser, createDecoys } from './login/bind-user.ts';
-import { claimedName, readCredentials, writeCredentials } from './login/credentials.ts';
+import { claimedName, readCredentials, whyNoCredentials, writeCredentials } from './login/credentials.ts';
 import type { DirectoryUser, UserSearchResult } from './login/find-user.ts';
 import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
@@ -22,6 +23,7 @@ export async function createLdapAuthenticator(
   context: PluginContext,
   makeDirectory: (tls: () => TlsSettings) => Directory,
 ): Promise<Authenticator> {
+  warnOfLateTimeout(options, context);
   let directory: Directory | undefined;
   const tls = await watchTlsFiles(options.tls, context, () => directory?.renewConnections());
   directory = makeDirectory(tls);
@@ -31,6 +33,7 @@ export async function createLdapAuthenticator(
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
+    whyUnrecognized: (token) => whyNoCredentials(token, tokenPrefix),
     loginToken: (username, password) => writeCredentials({ username, password }, tokenPrefix),
     claimedName: (token) => claimedName(readCredentials(token, tokenPrefix)),
     async authenticate(token, context) {
@@ -43,12 +46,28 @@ export async function createLdapAuthenticator(
     },
     revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) => lookUpUser(directory, options, username, context),
+    knownUsers: () => [exampleUser(options)],
     check: (signal) => checkDirectory(directory, options, signal, checkSchema),
     close: () => directory.close(),
   };
 }
 
 type NotFound = Exclude<UserSearchResult, { kind: 'found' }>;
+
+/** A server that hangs costs a login this long, before the next one is asked. */
+function warnOfLateTimeout({ serverTimeout, servers, srv }: LdapOptions, { timeout, logger }: PluginContext): void {
+  if (timeout === undefined || serverTimeout < timeout || (servers.length < 2 && srv === undefined)) return;
+  const fields = { serverTimeout: durationText(serverTimeout), timeout: durationText(timeout) };
+  const late =
+    'serverTimeout is not less than timeout of the authenticator: when one server hangs, logins fail before the next one is asked';
+  logger.warn(fields, `${late}. Lower serverTimeout, or raise timeout`);
+}
+
+/** Returns a user made up of all keys that the options can give: the identity policy is to accept them. */
+function exampleUser({ user: { attributes } }: LdapOptions): UserInfo {
+  const extra = Object.entries(attributes.extra).map(([key, attribute]) => [key, [`<${attribute}>`]]);
+  return { username: `<${attributes.username}>`, extra: Object.fromEntries(extra) };
+}
 
 function notSent({ reason, refusedAt }: DeniedAttempt): string {
   if (reason === 'throttled') return 'the password was not sent: too many others of this user were refused';
@@ -107,6 +126,7 @@ function createLogin(options: LdapOptions, { attempts, logger }: PluginContext, 
     const credentials = readCredentials(token, options.tokenPrefix);
     if (credentials === undefined) return { kind: 'no-opinion' };
     const { username, password } = credentials;
+    if (/[\r\n]$/.test(password)) trace?.('the password ends with a line end, as echo writes one: use printf %s');
     const asked = { signal, trace };
     const { value: result, server } = await findEntry(directory, options, { username }, asked, [resetFlag]);
     // The directory has answered: if the rest takes long, only this login is slow.

@@ -77,6 +77,24 @@ describe('a static authenticator', () => {
     expect(await authenticator.lookUp?.('ali', { signal })).toBeUndefined();
   });
 
+  test('warns of tokens that have expired, with their lines', async () => {
+    const start = Date.parse('2030-01-01T00:00:00Z');
+    const until = (time: string) => entry(randomToken(), `, expiresAt: 2030-01-01T00:00:${time}Z`);
+    const warnings = async (...entries: readonly string[]) => {
+      const { lines } = await gateway({ 'tokens.yaml': `tokens:\n${entries.join('')}` }, yaml, () => start);
+      return lines.filter(({ level }) => level === 'warn');
+    };
+    const warning = (tokens: string, lines: string) => ({
+      level: 'warn',
+      message: 'static tokens have expired: replace them, or remove their entries',
+      fields: { file: 'tokens.yaml', tokens, lines },
+    });
+    expect(await warnings(entry(randomToken()), until('00'), until('00.001'))).toEqual([warning('1 of 3', '3')]);
+    expect(await warnings(entry(randomToken()), until('01'))).toEqual([]);
+    const many = Array.from({ length: 11 }, () => until('00'));
+    expect(await warnings(...many)).toEqual([warning('11 of 11', '2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...')]);
+  });
+
   test('marks a CSV file as secret, since its tokens are in clear text', async () => {
     const { context } = recordingContext({ pluginName: 'static', baseDirectory: '/' });
     const watched: unknown[] = [];

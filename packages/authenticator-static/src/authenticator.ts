@@ -1,4 +1,4 @@
-import type { Authenticated, Authenticator, Decision, PluginContext } from '@sallyport/authenticator';
+import type { Authenticated, Authenticator, Decision, Logger, PluginContext } from '@sallyport/authenticator';
 import { isExpired, type LoadedFile, lookUpUser } from './look-up.ts';
 import type { StaticOptions } from './options.ts';
 import { readTokenAuthFile } from './token-auth-file.ts';
@@ -31,7 +31,9 @@ export async function createStaticAuthenticator(
   for (const source of sources) {
     const load = async (content: Buffer) => {
       // It is stored even if the other file still has one of its tokens: once that is removed, both take effect.
-      latest.set(source, await source.read(source.file, content));
+      const tokens = await source.read(source.file, content);
+      warnOfExpired({ file: source.file, tokens }, now(), context.logger);
+      latest.set(source, tokens);
       if (latest.size < sources.length) return;
       refuseShared(latest);
       active = [...latest].map(([{ file }, tokens]) => ({ file, tokens }));
@@ -62,6 +64,19 @@ export async function createStaticAuthenticator(
     },
     async close() {},
   };
+}
+
+/** Lines of tokens that are listed. */
+const mostListed = 10;
+
+/** A token for emergencies is not tried before one. */
+function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
+  const expired = [...tokens.values()].filter((record) => isExpired(record, now));
+  if (expired.length === 0) return;
+  const listed = expired.slice(0, mostListed).map(({ line }) => line);
+  const lines = listed.join(', ') + (expired.length > mostListed ? ', ...' : '');
+  const fields = { file, tokens: `${expired.length} of ${tokens.size}`, lines };
+  logger.warn(fields, 'static tokens have expired: replace them, or remove their entries');
 }
 
 function sourcesOf({ tokensFile, tokenAuthFile }: StaticOptions): readonly Source[] {

@@ -134,10 +134,11 @@ export interface UserDirectory {
   revalidate(user: LoggedIn, context: RevalidateContext): Promise<Decision>;
 }
 
-/** Authenticators that list users know them without asking a backend, such as those of a file. */
+/** Authenticators that list users know them, or what they look like, without asking a backend, such as those of a file. */
 export interface ListsUsers {
   /**
-   * Lists these users. `sallyport check` applies the identity policy to each of them, so that an operator learns of a token that
+   * Lists these users. If you know none, make one up of each kind that your options can give, such as `oidc:<sub>` with all its keys
+   * of `extra`. `sallyport check` applies the identity policy to each of them, so that an operator learns of a token that
    * the policy refuses before someone needs it.
    */
   knownUsers(): Iterable<UserInfo>;

@@ -134,6 +134,11 @@ export interface PluginContext {
   readonly signal: AbortSignal;
   readonly attempts: Attempts;
   /**
+   * How long the gateway waits for one answer, in milliseconds: `timeout` of the authenticator in gateway.yaml. With it, a plugin can
+   * warn of a deadline of its own, for one of several servers, that comes too late. Left out where a token issuer is made.
+   */
+  readonly timeout?: number;
+  /**
    * Reads a file and follows its changes: `load` is called with its bytes now, and again whenever its content has changed
    * (checked every 2 s, and immediately on SIGHUP), until the authenticator is closed.
    *

@@ -4,7 +4,7 @@ import { printable } from './text.ts';
 export const exitCodes = {
   /** There is no session, and none could be made; a login was refused. */
   failed: 1,
-  /** The arguments are wrong, or the kubeconfig or the environment can't be used. */
+  /** The arguments are wrong, the server does not know the URL or the cluster, or the kubeconfig or the environment can't be used. */
   usage: 2,
   /** The login server is unavailable, or does not prove who it is. */
   unavailable: 3,

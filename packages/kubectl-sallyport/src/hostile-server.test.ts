@@ -43,9 +43,9 @@ const sessions = [{ id: hostile, device: hostile, cluster: hostile, since: '', l
 const server = { clusters: [{ name: hostile, cluster: { server: 'https://prod.example.com' } }] };
 
 test.each<[string, number, (url: string) => readonly string[], Answers]>([
-  ['an error of init', 1, (url) => ['init', url], {}],
+  ['an error of init', 2, (url) => ['init', url], {}],
   ['a URL that is none', 2, () => ['init', `${hostile}://x`], {}],
-  ['a cluster without a kubeconfig', 1, (url) => ['init', url], named(hostile)],
+  ['a cluster without a kubeconfig', 2, (url) => ['init', url], named(hostile)],
   [
     'a cluster that its kubeconfig lacks',
     3,
@@ -54,8 +54,8 @@ test.each<[string, number, (url: string) => readonly string[], Answers]>([
   ],
   ['several clusters', 2, (url) => ['init', url], named(hostile, `${hostile}2`)],
   ['a cluster that is added', 0, (url) => ['init', url], { ...named(hostile), [kubeconfigOf(hostile)]: server }],
-  ['an error of a login', 1, ofCluster('login', '--username', 'ada'), {}],
-  ['an error of a logout', 1, ofCluster('logout'), {}],
+  ['an error of a login', 2, ofCluster('login', '--username', 'ada'), {}],
+  ['an error of a logout', 2, ofCluster('logout'), {}],
   ['whoami', 0, ofCluster('whoami'), { '/v1/session': session }],
   ['sessions', 0, ofCluster('sessions'), { '/v1/sessions': { sessions } }],
 ])('%s of a hostile server has nothing that a terminal obeys', async (_what, code, words, answers) => {

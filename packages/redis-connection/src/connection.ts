@@ -7,6 +7,7 @@ import {
   noAnswer,
   nodeUnreachable,
   noHandshake,
+  noNodeAnswers,
   type Problem,
   type ProblemTerms,
   problemOf,
@@ -97,6 +98,7 @@ function explain(error: unknown, { client, problem }: WatchedClient, terms: Prob
   const own = problemOf(error, terms);
   if (problem?.kind === 'local' && (own.kind === 'connection' || own.kind === 'node')) return notConnected(problem);
   if (own.kind === 'timeout' && isCluster(client) && client.status === 'ready') return nodeSilent;
+  if (own === noNodeAnswers && problem !== undefined) return notConnected(problem);
   if (isReplyError(error) || own.kind !== 'connection') return own;
   if (isCluster(client) && client.status === 'ready') return nodeUnreachable;
   if (problem !== undefined) return notConnected(problem);

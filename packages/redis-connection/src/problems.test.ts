@@ -214,6 +214,15 @@ describe('an error of the connection', () => {
     expect(problemOf(Object.assign(error, { lastNodeError: systemError('ECONNREFUSED') }), terms).kind).toBe('cluster');
   });
 
+  test.each([
+    [replyError('WRONGPASS x'), 'no node of the cluster can be used: it refuses the username or the password, or the'],
+    [new Error('timeout'), 'no node of the cluster can be used: no answer in time'],
+    [new Error('Connection is closed.'), 'no node of the cluster answers'],
+  ])('of a cluster is the reason of the last node: %s', (lastNodeError, problem) => {
+    const error = Object.assign(new Error('Failed to refresh slots cache.'), { lastNodeError });
+    expect(problemOf(error, terms)).toEqual({ kind: 'cluster', problem: expect.stringMatching(`^${problem}`) });
+  });
+
   test('names the expected and the actual certificate', () => {
     const cert = { subjectaltname: 'DNS:other.example.com' };
     const error = Object.assign(systemError('ERR_TLS_CERT_ALTNAME_INVALID'), { cert });

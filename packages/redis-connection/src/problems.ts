@@ -73,12 +73,27 @@ export const closedUnanswered: Problem = {
   problem: 'the connection was closed before it answered: is this its tls-port? Then the URL must begin with rediss://',
 };
 
+/** No node of a cluster can be used, and none gave a reason. */
+export const noNodeAnswers: Problem = { kind: 'cluster', problem: 'no node of the cluster answers' };
+
+/** Makes the problem of a cluster of which no node can be used. @param cause why the last node that was asked can't be used; undefined: it gave no reason */
+export function noNodeUsable(cause: Problem | undefined): Problem {
+  if (cause === undefined || cause === closed) return noNodeAnswers;
+  const kind = cause.kind === 'local' ? 'local' : 'cluster';
+  return { kind, problem: `no node of the cluster can be used: ${cause.problem}` };
+}
+
 /** One node is unreachable. The other nodes of the cluster work. */
 export const nodeUnreachable: Problem = { kind: 'node', problem: 'the node that has this key is unreachable' };
 
 const noDatabase: Problem = {
   kind: 'server',
   problem: 'it has no database with this number: check database here, and databases in redis.conf',
+};
+
+const noCluster: Problem = {
+  kind: 'server',
+  problem: 'it is not a node of a cluster: write url in place of cluster, or set cluster-enabled yes in redis.conf',
 };
 
 const byReply: Readonly<Record<string, Problem>> = {
@@ -150,7 +165,8 @@ export function isEndOfConnection(error: unknown): error is Error {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-export function problemOf(error: unknown, { name, wording }: ProblemTerms): Problem {
+export function problemOf(error: unknown, terms: ProblemTerms): Problem {
+  const { name, wording } = terms;
   if (!(error instanceof Error)) return { kind: 'server', problem: 'it failed in an unknown way' };
   if (error instanceof RedisProblem) return { kind: error.kind, problem: error.message };
   if (error instanceof WireError) {
@@ -161,7 +177,7 @@ export function problemOf(error: unknown, { name, wording }: ProblemTerms): Prob
   const { code } = error as NodeJS.ErrnoException;
   const reply = /^-?(?<word>[A-Z][A-Z0-9]+)\b/.exec(message)?.groups?.word ?? '';
   if (isReplyError(error)) return replyProblem(reply, error, wording);
-  if (/^(Command timed out|Socket timeout)/.test(message) || code === 'ETIMEDOUT') return noAnswer;
+  if (/^(Command timed out|Socket timeout|timeout$)/.test(message) || code === 'ETIMEDOUT') return noAnswer;
   const shortage = shortageOf(error);
   if (shortage !== undefined) return { kind: 'local', problem: shortage };
   if (/sentinels are unreachable/.test(message)) return sentinelProblem(message);
@@ -171,7 +187,8 @@ export function problemOf(error: unknown, { name, wording }: ProblemTerms): Prob
     return { kind: 'tls', problem: explainTls(error, { name, noTls }).problem };
   }
   if (/all slots|startup nodes|slots cache/i.test(message)) {
-    return { kind: 'cluster', problem: 'no node of the cluster answers' };
+    const { lastNodeError } = error as { readonly lastNodeError?: unknown };
+    return noNodeUsable(lastNodeError instanceof Error ? problemOf(lastNodeError, terms) : undefined);
   }
   return code === undefined ? closed : { kind: 'connection', problem: `the connection failed (${code})` };
 }
@@ -195,6 +212,7 @@ function replyProblem(word: string, error: Error, { minimalAcl, wrongType }: Wor
     return { kind: 'permission', problem: `the user may not do this${what}: compare its ACL with ${minimalAcl}` };
   }
   if (word === 'WRONGTYPE') return { kind: 'type', problem: `the value is of another type ${wrongType}` };
+  if (/^ERR This instance has cluster support disabled/.test(message)) return noCluster;
   const known = /^ERR DB index is out of range/.test(message) ? noDatabase : byReply[word];
   return known ?? { kind: 'server', problem: `it answers ${word || 'an error'}` };
 }

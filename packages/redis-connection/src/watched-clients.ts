@@ -1,5 +1,5 @@
 import { type TlsSettings, within } from '@sallyport/plugin-options';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { createClient, retryDelay } from './client.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
@@ -8,8 +8,11 @@ import {
   closedUnanswered,
   isEndOfConnection,
   isReplyError,
+  noNodeAnswers,
+  noNodeUsable,
   type Problem,
   type ProblemTerms,
+  problemOf,
   problemOfAttempt,
 } from './problems.ts';
 
@@ -139,7 +142,6 @@ function watch(watched: WatchedClient, isInClear: boolean, terms: ProblemTerms, 
     watched.isUp = false;
     events.onDown(watched.problem ?? closed);
   }
-  client.on('error', noteProblem);
   client.on('ready', () => {
     isUnanswered = false;
     watched.problem = undefined;
@@ -154,14 +156,38 @@ function watch(watched: WatchedClient, isInClear: boolean, terms: ProblemTerms, 
     client.on('close', () => isUnanswered && note(closedUnanswered));
   }
   client.on('close', noteDown);
-  if (isCluster(client)) {
-    // The other nodes still work, so the connection is not down.
-    client.on('node error', noteProblem);
-  } else {
+  if (isCluster(client)) noteNodes(client, terms, note);
+  else {
+    client.on('error', noteProblem);
     // While no sentinel answers, there is no connection that could close.
     client.on('error', noteDown);
     disconnectOnRefusal(client);
   }
+}
+
+/**
+ * Notes the problems of a cluster. ioredis reports each node that can't be used, and then that there is none, with the last report of a
+ * node. That is often only that its connection was closed.
+ */
+function noteNodes(client: Cluster, terms: ProblemTerms, note: (problem: Problem) => void): void {
+  /** Of this attempt. */
+  let cause: Problem | undefined;
+  client.on('node error', (error) => {
+    const problem = problemOf(error, terms);
+    // The other nodes still work, so the connection is not down.
+    if (client.status === 'ready') return note(problem);
+    if (problem === closed && cause !== undefined) return;
+    cause = problem;
+    note(noNodeUsable(problem));
+  });
+  client.on('error', (error) => {
+    const problem = problemOf(error, terms);
+    note(problem === noNodeAnswers ? noNodeUsable(cause) : problem);
+    cause = undefined;
+  });
+  client.on('ready', () => {
+    cause = undefined;
+  });
 }
 
 /** When Redis refuses the database, ioredis goes on in database 0, which may belong to others. This ends the connection. */

@@ -80,12 +80,14 @@ function userKeyOf({ keyPrefix }: Keys, key: SealingKey, user: CachedUser): stri
   return `${keyPrefix}cache-user:${nameOfUser(key.derive('cache users'), user)}`;
 }
 
-/** Reads all answers about a user, for `explain`. @throws RedisProblem */
-export async function readAnswersOfUser(redis: SharedRedis, clocks: Clocks, user: CachedUser) {
+/** Reads answers about a user, for `explain`. @param question left out: all of them @throws RedisProblem */
+export async function readAnswersOfUser(redis: SharedRedis, clocks: Clocks, user: CachedUser, question?: Question) {
   const found = await redis.ask('cache', (client) =>
     Promise.all(
       redis.sealingKeys.map(async (key) => {
-        const names = answerNames(await client.eval(listScript, 1, userKeyOf(redis, key, user), maxListed));
+        const names = question
+          ? [nameOf(key.derive('cache names'), question)]
+          : answerNames(await client.eval(listScript, 1, userKeyOf(redis, key, user), maxListed));
         const values = await Promise.all(
           names.map((name) => readValue(client, sealedRecord, keyOfAnswer(redis, name))),
         );

@@ -141,7 +141,7 @@ function characterViolation({ username, uid = '', groups = [], extra = {} }: Use
 }
 
 /** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`: which credential was used, for audit logs. */
-const credentialIdKey = 'authentication.kubernetes.io/credential-id';
+export const credentialIdKey = 'authentication.kubernetes.io/credential-id';
 
 /** kubernetes/apiserver pkg/authentication/user/user.go: keys are lowercase; the two domains are Kubernetes' own. */
 function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undefined) {

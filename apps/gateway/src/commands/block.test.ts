@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Entry } from '../revocation/list.ts';
-import { findUnblock, requireBlock } from './block.ts';
+import { findEndable, findUnblock, requireBlock } from './block.ts';
 
 const now = 1_000_000;
 const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
@@ -18,7 +18,8 @@ const block = (kind: Entry['kind'], name: string, until = now + 1): Entry => {
 };
 const digest = 'abcdef0123456789'.repeat(4);
 const entries = [block('user', 'corp:jane'), block('group', 'ops'), block('token', digest), block('user', 'old', now)];
-const listing = { revision: 'x', now, entries, fields: new Map(), unreadable: 0 };
+const unreadable = { count: 0, until: 0, key: 'k' };
+const listing = { revision: 'x', now, entries, fields: new Map(), unreadable };
 const find = (kind: Entry['kind'], name: string, more: object = {}) =>
   requireBlock({ ...listing, ...more }, { kind, name });
 
@@ -50,7 +51,9 @@ test.each<[Entry['kind'], string, string]>([
 });
 
 test('says that the block may be among those that cannot be opened', () => {
-  expect(() => find('user', 'x', { unreadable: 2 })).toThrow(/2 entries of the list can't be opened/);
+  expect(() => find('user', 'x', { unreadable: { ...unreadable, count: 2 } })).toThrow(
+    /2 entries of the revocation list can't be opened/,
+  );
 });
 
 test('an unblock is found, to be repeated, until the block would have ended', () => {
@@ -66,4 +69,17 @@ test('an unblock is found, to be repeated, until the block would have ended', ()
   expect(found(unblock(now + 1))).toEqual(unblock(now + 1));
   // Blocked again since.
   expect(found(unblock(now + 1), { ...block('user', 'corp:jane'), revision: 9e7 })).toBeUndefined();
+});
+
+test('a block of a token is found by the first digits of its digest, unless several begin with them', () => {
+  const other = `${digest.slice(0, 20)}${'0'.repeat(44)}`;
+  const ended = { ...block('token', other), action: 'unblock' as const };
+  const endable = (digits: string, ...more: Entry[]) =>
+    findEndable({ ...listing, entries: [...entries, ...more] }, { kind: 'token', name: digits }).name;
+  expect(endable(digest.slice(0, 8))).toBe(digest);
+  expect(endable(digest.slice(0, 8), ended)).toBe(digest);
+  expect(endable(other.slice(0, 21), ended)).toBe(other);
+  expect(() => endable(digest.slice(0, 20), block('token', other))).toThrow(/several, give more digits:\n.*\n.*$/);
+  expect(endable(digest.slice(0, 21), block('token', other))).toBe(digest);
+  expect(() => endable('00000000')).toThrow('token 00000000 is not blocked.');
 });

@@ -5,12 +5,12 @@ import { type Listing, readListing } from '../revocation/redis-list.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withCacheRedis } from './connections.ts';
-import { jtiText, type ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest } from './output.ts';
+import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from './name-check.ts';
+import { digestLength, jtiText, type ReadOptions } from './options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest, UsageError } from './output.ts';
 import { entryJson, mayStillBeRefused, mayStillPass, publish, report, unreadableRemark } from './report.ts';
 import { type EntryOptions, nameSubject, prepare } from './subject.ts';
-import { humanDuration, momentText } from './times.ts';
-import { remarkUnknownUser } from './unknown-user.ts';
+import { humanDuration, momentText, optionDuration } from './times.ts';
 
 const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
 
@@ -32,17 +32,22 @@ type Named = Pick<Entry, 'kind' | 'name'>;
 /** Refuses a user, a group or a token for a time (`for`, in milliseconds), whatever any backend says. */
 export async function block(options: EntryOptions & { readonly for: number }): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'block', blockable);
+  const checked = draft.kind === 'user' ? await checkName(config, draft.name) : undefined;
+  const { for: length, reason } = options;
+  const again = ['--for', optionDuration(length), ...(reason === undefined ? [] : ['--reason', reason])];
+  const wordsFor = (name: string) => ['block', '--user', name, ...again];
+  if (checked && options.exact !== true) refuseOtherName(checked, wordsFor, options.config);
   let before: Entry | undefined;
   const publication = await publish(config, options.wait, (listing) => {
     before = find(blocksIn(listing), draft);
-    return { ...draft, until: listing.now + options.for };
+    return { ...draft, until: listing.now + length };
   });
   const text = blockText(publication.entry, before, options);
   const code = report(publication, options.output, text, (json) => ({
     ...json,
     ...(before && { before: entryJson(before) }),
   }));
-  await remarkUnknownUser(config, draft);
+  if (checked) remarkDoubts(checked, wordsFor, options.config);
   return code;
 }
 
@@ -51,7 +56,8 @@ function blockText(entry: Entry, before: Entry | undefined, options: EntryOption
   const { kind, name, at, until } = entry;
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
   const value = kind === 'jti' ? jtiText(name) : name;
-  const words = ['unblock', `--${kind}`, ...(kind === 'token' ? [] : [value]), ...(options.exact ? ['--exact'] : [])];
+  const subject = kind === 'token' ? ['--digest', shortDigest(name)] : [`--${kind}`, value];
+  const words = ['unblock', ...subject, ...(options.exact ? ['--exact'] : [])];
   return [
     `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
       (before ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n` : ''),
@@ -60,14 +66,40 @@ function blockText(entry: Entry, before: Entry | undefined, options: EntryOption
 }
 
 export async function unblock(options: EntryOptions): Promise<ExitCode> {
-  const { config, draft } = await prepare(options, 'unblock', blockable);
-  const publication = await publish(config, options.wait, (listing) => {
-    // One that not all replicas have confirmed can be repeated.
-    const { until } = findUnblock(listing, draft) ?? requireBlock(listing, draft, options.config);
-    return { ...draft, until };
-  });
-  const text = `unblocked ${nameSubject(draft)}: the backend decides again.\n`;
-  return report(publication, options.output, [text, mayStillBeRefused]);
+  const { config, draft } = await prepare(options, 'unblock', [...blockable, 'digest']);
+  let isFound = true;
+  try {
+    const publication = await publish(config, options.wait, (listing) => {
+      isFound = false;
+      const { name, until } = findEndable(listing, draft, options.config);
+      isFound = true;
+      return { ...draft, name, until };
+    });
+    const text = `unblocked ${nameSubject(publication.entry)}: the backend decides again.\n`;
+    return report(publication, options.output, [text, mayStillBeRefused]);
+  } catch (error) {
+    if (!isFound && draft.kind === 'user') {
+      const wordsFor = (name: string) => ['unblock', '--user', name];
+      remarkOtherName(await checkName(config, draft.name), wordsFor, options.config);
+    }
+    throw error;
+  }
+}
+
+/** Finds a block, or what has ended it: an end that not all replicas have confirmed can be repeated. @throws UsageError, Error */
+export function findEndable(listing: Listing, { kind, name: given }: Named, config?: string): Entry {
+  const name = kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
+  return findUnblock(listing, { kind, name }) ?? requireBlock(listing, { kind, name }, config);
+}
+
+/** @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
+function completeDigest(digits: string, lists: readonly (readonly Entry[])[]): string {
+  if (digits.length === digestLength) return digits;
+  const matching = lists.map((list) => list.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)));
+  const [first, ...others] = matching.find(({ length }) => length > 0) ?? [];
+  if (first === undefined || others.length === 0) return first?.name ?? digits;
+  const lines = [first, ...others].map(({ name, by, at }) => `\n    ${name}  by ${printable(by)}, ${momentText(at)}`);
+  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${lines.join('')}`);
 }
 
 function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefined {
@@ -75,9 +107,12 @@ function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefine
 }
 
 /** Finds what has ended a block before its time, until that time. */
-export function findUnblock({ entries, now }: Pick<Listing, 'entries' | 'now'>, named: Named): Entry | undefined {
-  const ended = currentEntries(entries).filter(({ action, until }) => action === 'unblock' && until > now);
-  return find(ended, named);
+export function findUnblock(listing: Pick<Listing, 'entries' | 'now'>, named: Named): Entry | undefined {
+  return find(endedBlocks(listing), named);
+}
+
+function endedBlocks({ entries, now }: Pick<Listing, 'entries' | 'now'>): readonly Entry[] {
+  return currentEntries(entries).filter(({ action, until }) => action === 'unblock' && until > now);
 }
 
 export function requireBlock(listing: Listing, subject: Named, config?: string): Entry {
@@ -103,7 +138,7 @@ export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
   needCacheRedis(config, 'blocks');
   const listing = await withCacheRedis(config, readListing);
   const blocks = blocksIn(listing);
-  if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable });
+  if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
   else {
     const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
       const shown = kind === 'token' ? shortDigest(name) : name;

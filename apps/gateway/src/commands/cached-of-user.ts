@@ -2,20 +2,29 @@ import { endOfUse } from '../cache/record.ts';
 import { readAnswersOfUser } from '../cache/redis-tier.ts';
 import { systemClocks } from '../clocks.ts';
 import { causeOf } from '../config/problems.ts';
-import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig } from '../config/types.ts';
 import type { RevocationList } from '../revocation/list.ts';
 import { sessionUsersCache } from '../runtime/assemble-login.ts';
+import type { Session } from '../sessions/session-text.ts';
+import { writeSessionUser } from '../sessions/session-user.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import type { SeenToken } from './issuer.ts';
 import type { LookedUp } from './look-up-user.ts';
 import { momentText } from './times.ts';
-import type { Part } from './user-parts.ts';
+import type { Part, UserParts } from './user-parts.ts';
+
+/** What says which of the cached answers can be used. */
+interface Limits {
+  readonly revocations: Part<RevocationList>;
+  readonly sessions: UserParts['sessions'];
+}
 
 /** What the gateways go on with where an authenticator can't be asked now. `unread`: why it is not known. */
 export async function readCached(
   config: GatewayConfig,
   name: string,
   looked: readonly LookedUp[],
-  revocations: Part<RevocationList>,
+  { revocations, sessions }: Limits,
   redis?: ProbedRedis,
 ) {
   const isDown = ({ answer, account }: LookedUp) => [answer, account].some((text) => text?.startsWith(unavailable));
@@ -27,8 +36,10 @@ export async function readCached(
       const authenticator = one.name;
       if (redis === undefined) return { authenticator, unread: 'the config has no cache.redis' };
       if ('unread' in revocations) return { authenticator, unread: revocations.unread };
+      if ('unread' in sessions) return { authenticator, unread: sessions.unread };
       try {
-        const ends = await readCachedAnswers(config, one, name, redis, revocations.value);
+        const isRevoked = (revision: number) => revocations.value.isRevoked(revision, name, '');
+        const ends = await readEnds(config, one, name, { redis, isRevoked, sessions: sessions.value ?? [] });
         return { authenticator, answers: ends.length, until: ends.length === 0 ? null : new Date(Math.max(...ends)) };
       } catch (error) {
         return { authenticator, unread: causeOf(error) };
@@ -39,15 +50,30 @@ export async function readCached(
 
 const unavailable = 'could not be checked';
 
-export function cachedLines(name: string, cached: Awaited<ReturnType<typeof readCached>>): readonly string[] {
+export function cachedLines(
+  name: string,
+  cached: Awaited<ReturnType<typeof readCached>>,
+  looked: readonly LookedUp[],
+): readonly string[] {
   return cached.map((one) => {
-    const first = `${one.authenticator} could not be asked now`;
+    const { isOfUser, answer } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
+    // It has answered the look-up where only the state of the account could not be read.
+    const hasAnswered = isOfUser === true || answer !== unavailable;
+    const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : 'could not be asked now'}`;
     if ('unread' in one) return `${first}. What the gateways have cached of ${name} is not known, since ${one.unread}`;
     const { answers, until } = one;
     if (until === null) return `${first}, and no answer about ${name} is in the cache that the gateways share`;
     const subject = answers === 1 ? '1 cached answer' : `${answers} cached answers`;
     return `${first}. The gateways still let ${name} in by ${subject}, until ${momentText(+until)} at the latest, unless there is a block`;
   });
+}
+
+interface Sources {
+  readonly redis: ProbedRedis;
+  /** Whether one token was revoked is not known here: the record of an answer does not name it. */
+  readonly isRevoked: (revision: number) => boolean;
+  /** Those that are good: an answer about the user of another one lets no one in. */
+  readonly sessions: readonly SeenToken[];
 }
 
 /**
@@ -57,25 +83,27 @@ export function cachedLines(name: string, cached: Awaited<ReturnType<typeof read
  * @param name as Kubernetes sees it, with the prefix of `one`
  * @returns when each of them can be used no more, by the wall clock
  */
-async function readCachedAnswers(
-  config: GatewayConfig,
+async function readEnds(
+  { login, cache: lifetimes }: GatewayConfig,
   one: AuthenticatorConfig,
   name: string,
-  redis: ProbedRedis,
-  revocations: RevocationList,
+  { redis, isRevoked, sessions }: Sources,
 ): Promise<readonly number[]> {
   const { cache, fingerprint } = one;
-  const tokens = cache !== 'off' && cache.store === 'shared' ? [{ ...cache, fingerprint }] : [];
-  const isForLogins = config.login?.authenticators.includes(one.name) === true;
-  const sessions = config.login && isForLogins ? [sessionUsersCache(one, config.login, config.cache)] : [];
   const username = name.slice(one.username.prefix.length);
-  const ends = await Promise.all(
-    [...tokens, ...sessions].map(async (settings) => {
-      const found = await readAnswersOfUser(redis, systemClocks, { fingerprint: settings.fingerprint, username });
-      // Whether one token was revoked is not known here: its record does not name it.
-      const usable = found.filter(({ revision }) => !revocations.isRevoked(revision, name, ''));
-      return usable.map((entry) => endOfUse(entry, settings, systemClocks));
-    }),
-  );
+  const read = async (settings: CacheLifetimes & { readonly fingerprint: string }, session?: Session) => {
+    const user = { fingerprint: settings.fingerprint, username };
+    const question = session && { ...user, token: writeSessionUser(session), audiences: [] };
+    const found = await readAnswersOfUser(redis, systemClocks, user, question);
+    const usable = found.filter(({ revision }) => !isRevoked(revision));
+    return usable.map((entry) => Math.min(endOfUse(entry, settings, systemClocks), session?.until ?? Infinity));
+  };
+  const toTokens = cache !== 'off' && cache.store === 'shared' ? [read({ ...cache, fingerprint })] : [];
+  const own = sessions.flatMap(({ session }) => (session?.authenticator === one.name ? [session] : []));
+  const isForLogins = login?.authenticators.includes(one.name) === true;
+  const aboutSessions = isForLogins
+    ? own.map((session) => read(sessionUsersCache(one, login, lifetimes), session))
+    : [];
+  const ends = await Promise.all([...toTokens, ...aboutSessions]);
   return ends.flat().filter((end) => end > Date.now());
 }

@@ -1,10 +1,8 @@
 import { pino } from 'pino';
 import { checkInTime, noAnswerWithin } from '../admin/health.ts';
-import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
 import { withTimeLimit } from '../deadlines.ts';
-import { printable } from '../logging/printable.ts';
 import { missingForLogin } from '../runtime/assemble-login.ts';
 import {
   type CreatedAuthenticator,
@@ -15,6 +13,7 @@ import {
   issuesTokens,
 } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
+import { checkKnownUsers } from './check-known-users.ts';
 import { checkSharedNames } from './check-shared-names.ts';
 import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
 import { judgeTokens } from './check-tokens.ts';
@@ -24,7 +23,7 @@ import { joinAttempts } from './connections.ts';
 const answerLimit = 10_000;
 
 interface CheckedConfig
-  extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'server'> {
+  extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'> {
   /** False: parts with errors are left out of it. */
   readonly isWhole: boolean;
 }
@@ -42,7 +41,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
       ...checked.flatMap(({ findings }) => findings),
       ...shared.map((detail): Finding => ({ check: 'token prefixes', result: 'warning', detail })),
       ...sharedTokenStores(stored).map((detail): Finding => ({ check: 'token stores', result: 'warning', detail })),
-      ...checkSharedNames(checked, config.login),
+      ...checkSharedNames(checked, config),
     ],
     /** Those that the plugins read. */
     files: checked.flatMap(({ files }) => files),
@@ -71,7 +70,8 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const ofTokens = judgeTokens(created, all).map(({ result, detail }) => finding(config, result, detail));
+    const judged = (found: readonly Pick<Finding, 'result' | 'detail'>[]) =>
+      found.map(({ result, detail }) => finding(config, result, detail));
     const made = logged();
     const reached = await reach(created);
     const fault = reached.find(({ result }) => result === 'fault');
@@ -86,9 +86,9 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
         ...judgeLogin(created, all),
         ...reached,
         ...ofLog,
-        ...ofTokens,
+        ...judged(judgeTokens(created, all)),
         ...ofIssuer,
-        ...judgeKnownUsers(created, all),
+        ...judged(checkKnownUsers(created, all)),
       ],
       files,
     };
@@ -148,31 +148,6 @@ async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Pro
   } catch (error) {
     return [finding(config, 'fault', config.withhold(`${failure}: ${causeOf(error)}`))];
   }
-}
-
-/** The identity policy must accept each user that the plugin names without a backend, or that user's token never works. */
-function judgeKnownUsers({ authenticator, config }: CreatedAuthenticator, { authenticators }: CheckedConfig) {
-  const judge = identityPolicy(config, identityPrefixes(authenticators));
-  const refused: string[] = [];
-  let count = 0;
-  try {
-    for (const user of authenticator.knownUsers?.() ?? []) {
-      const { violation } = judge(user);
-      if (violation === undefined) continue;
-      count += 1;
-      const { rule, name = user.username } = violation;
-      const who = name === user.username ? '' : ` (${printable(name)})`;
-      if (refused.length < 5) refused.push(`${printable(user.username)}: ${rule}${who}`);
-    }
-  } catch (error) {
-    return [finding(config, 'fault', `knownUsers() failed: ${config.withhold(causeOf(error))}`)];
-  }
-  if (count === 0) return [];
-  const more = count > refused.length ? `, and ${count - refused.length} more` : '';
-  const detail =
-    `the identity policy refuses ${count} of its users: ${config.withhold(refused.join('; ') + more)}. ` +
-    'Correct their names, or list system: names in its allowSystemNames';
-  return [finding(config, 'fault', detail)];
 }
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { publishAndConfirm } from '../revocation/confirmation.ts';
-import { openRedis } from '../revocation/testing/replicas.ts';
+import { openRedis, startReplica } from '../revocation/testing/replicas.ts';
 import { checkCacheRedis, judgeClock } from './check-cache-redis.ts';
 
 const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl: 0 };
@@ -93,8 +93,17 @@ describe('check of the cache Redis', () => {
     const entry = { action: 'block', kind: 'user', name: 'jane', by: 'ada' } as const;
     await publishAndConfirm(other.redis, ({ now }) => ({ ...entry, until: now + 60_000 }), options);
     expect(await check(server)).toEqual(
-      finding('fault', expect.stringMatching(/^1 entry of the list can't be opened/)),
+      finding('fault', expect.stringMatching(/^1 entry of the revocation list can't be opened/)),
     );
+  });
+
+  test('is a fault while a gateway has other sealing keys, and names it', async () => {
+    await using _same = await startReplica('same', server.port, 'AB');
+    await using _other = await startReplica('other', server.port, 'BA');
+    const detail = expect.stringMatching(
+      /^gateway other has other cache\.redis\.sealingKeys than this config, .*: give/,
+    );
+    expect(await check(server)).toEqual(finding('fault', detail));
   });
 
   test('is a fault while it is down', async () => {

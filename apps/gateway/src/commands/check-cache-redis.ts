@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { RedisProblem, readInfo, readValue, stringUpTo } from '@sallyport/redis-connection';
 import type { GatewayConfig } from '../config/types.ts';
+import { printable } from '../logging/printable.ts';
 import { blocksIn } from '../revocation/list.ts';
 import { readListing } from '../revocation/redis-list.ts';
+import { countsFor, readReplicas } from '../revocation/replicas.ts';
 import { pollScript, revocationKeys } from '../revocation/scripts.ts';
 import type { ProbedRedis, RedisUse } from '../shared-redis/shared-redis.ts';
 import { type Finding, tryOut } from './check-files.ts';
@@ -20,7 +22,8 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
     const listing = await readListing(redis);
     await tryRights(redis);
     const objections = [
-      ...unreadableRemark(listing.unreadable).map((detail) => fault(`${detail}: make them the same`)),
+      ...unreadableRemark(listing.unreadable).map(fault),
+      ...judgeKeys(await readReplicas(redis)),
       ...judgeClock(listing.now, Date.now()),
       ...(await judgePolicy(redis)),
     ];
@@ -57,6 +60,17 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
   await redis.probe('revocations', (client) => client.hdel(other, id));
   await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
+}
+
+/** A gateway seals what it reports of itself with its first key. */
+function judgeKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
+  const others = replicas.filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor);
+  const effect = 'blocks that are made with one do not reach the other';
+  return others.map(({ id }) =>
+    fault(
+      `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}: give both the same keys`,
+    ),
+  );
 }
 
 /** @param now of this host, milliseconds since 1970, as `redis` is of Redis */

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { sharedNames } from './check-shared-names.ts';
+import { describe, expect, test } from 'vitest';
+import { checkSharedNames, sharedNames } from './check-shared-names.ts';
 
 /** Its tokens are `PREFIXname:password`. */
 const directory = (name: string, prefix = '') => ({
@@ -36,4 +36,39 @@ test.each([
     const pattern = words.split('…').join('.*');
     expect(found[at]).toMatch(new RegExp(`^${pattern} and the first one that knows the name decides\\. `));
   }
+});
+
+describe('one prefix of usernames', () => {
+  /** Each answers by itself about its own tokens, so that only their prefixes are judged. */
+  const named = (name: string, prefix: string, more: { caching?: string; tokenStore?: string } = {}) => ({
+    name,
+    username: { prefix },
+    plugin: { caching: more.caching ?? 'memory' },
+    authenticator: { ...(more.tokenStore !== undefined && { tokenStore: more.tokenStore }) },
+  });
+  const found = (...all: ReturnType<typeof named>[]) => {
+    const login = { authenticators: ['corp'], sessions: 'sessions' };
+    const settings = { authenticators: all, login } as unknown as Parameters<typeof checkSharedNames>[1];
+    return checkSharedNames(all, settings).map(({ check, result, detail }) => `${result} ${check}: ${detail}`);
+  };
+
+  test.each([
+    ['corp:', 'one username.prefix, "corp:"'],
+    ['', 'no username.prefix'],
+  ])('%j makes different people one user', (prefix, words) => {
+    expect(found(named('corp', prefix), named('lab', 'lab:'), named('partner', prefix))).toEqual([
+      expect.stringMatching(
+        `^warning shared names: corp, partner: they have ${words}, so different people .* are one user`,
+      ),
+    ]);
+  });
+
+  test.each([
+    ['a file of the operator', named('break-glass', 'corp:', { caching: 'none' })],
+    ['tokens that the operator issues', named('robots', 'corp:', { tokenStore: 'redis' })],
+    ['sessions', named('sessions', 'corp:')],
+    ['another prefix', named('partner', 'corp:eu:')],
+  ])('is nothing to warn of beside %s', (_name, other) => {
+    expect(found(named('corp', 'corp:'), other)).toEqual([]);
+  });
 });

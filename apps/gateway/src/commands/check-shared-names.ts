@@ -1,5 +1,5 @@
 import type { Authenticator } from '@sallyport/authenticator';
-import type { LoginConfig } from '../config/types.ts';
+import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
 import type { Finding } from './check-files.ts';
 
 interface Named {
@@ -7,16 +7,24 @@ interface Named {
   readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken'>;
 }
 
+interface Created {
+  readonly name: string;
+  readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken' | 'tokenStore'> | undefined;
+}
+
+interface Settings {
+  readonly authenticators: readonly Pick<AuthenticatorConfig, 'name' | 'username' | 'plugin'>[];
+  readonly login?: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined;
+}
+
 /**
- * Warns of authenticators that are asked about the same names and passwords: of two users with one name, one can't get in. It
- * says nothing while one of them can't be made, which is an error of its own, or when a plugin throws.
+ * Warns of authenticators that are asked about the same names and passwords: of two users with one name, one can't get in. And of
+ * those that give names with one prefix. It says nothing while one of them can't be made, which is an error of its own, or when a
+ * plugin throws.
  *
  * @param all in the order of the chain, also closed ones: both calls need no backend
  */
-export function checkSharedNames(
-  all: readonly { readonly name: string; readonly authenticator: Named['authenticator'] | undefined }[],
-  login: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined,
-): readonly Finding[] {
+export function checkSharedNames(all: readonly Created[], { authenticators, login }: Settings): readonly Finding[] {
   // Sessions have the names of others.
   const naming = all.filter(({ name }) => name !== login?.sessions);
   const made = naming.flatMap(({ name, authenticator }) =>
@@ -24,8 +32,11 @@ export function checkSharedNames(
   );
   if (made.length < naming.length) return [];
   try {
-    const found = sharedNames(made, login?.authenticators);
-    return found.map((detail) => ({ check: 'shared names', result: 'warning', detail }));
+    // The operator writes the names in a file, or in a store of issued tokens.
+    const others = made.filter(({ authenticator }) => authenticator.tokenStore === undefined).map(({ name }) => name);
+    const found = authenticators.filter(({ name, plugin }) => others.includes(name) && plugin.caching !== 'none');
+    const details = [...sharedNames(made, login?.authenticators), ...sharedPrefixes(found)];
+    return details.map((detail) => ({ check: 'shared names', result: 'warning', detail }));
   } catch {
     return [];
   }
@@ -67,7 +78,22 @@ function namesOf(group: readonly Named[]): string {
 function describe(names: string, where: string): string {
   return (
     `${names}: they are asked in this order about a name and a password ${where}, and the first one that knows the name decides. ` +
-    'A user of a later one who has the same name as a user of an earlier one is refused, even with the right password. If that ' +
-    'can be, let their users log in by different names: "Two directories that share names" in docs/configuration.md'
+    'A user of a later one who types a name that an earlier one knows too is refused, even with the right password. Where an earlier ' +
+    'one refuses the names that it does not know (user.unknown: rejected), no one of a later one gets in. If two can have one ' +
+    'name, let their users log in by different names: "Two directories that share names" in docs/configuration.md'
   );
+}
+
+/** Describes those whose users of one name are one user to Kubernetes, whatever they typed. */
+function sharedPrefixes(all: Settings['authenticators']): readonly string[] {
+  const groups = Map.groupBy(all, ({ username }) => username.prefix);
+  return [...groups].flatMap(([prefix, group]) => {
+    if (group.length < 2) return [];
+    const names = group.map(({ name }) => name).join(', ');
+    const shared = prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
+    return (
+      `${names}: they have ${shared}, so different people who have one name there are one user to Kubernetes, with all that this user ` +
+      'may do. Give each a username.prefix of its own, unless one name is the same person in all of them, or their options keep the names apart'
+    );
+  });
 }

@@ -1,16 +1,16 @@
-import { createServer } from 'node:net';
 import { probeOutput } from '../audit/output.ts';
 import { configJsonSchema } from '../config/json-schema.ts';
 import { loadConfig, usableParts } from '../config/load.ts';
 import { builtInPlugins } from '../config/plugins.ts';
-import { ConfigError, type ConfigProblem, causeOf, formatProblem } from '../config/problems.ts';
-import type { GatewayConfig, ListenAddress } from '../config/types.ts';
-import { authority, listen } from '../server/http-server.ts';
+import { ConfigError, type ConfigProblem, formatProblem } from '../config/problems.ts';
+import type { GatewayConfig } from '../config/types.ts';
 import { remarkOtherAccount } from './check-account.ts';
+import { checkAddress } from './check-address.ts';
 import { checkAuthenticators } from './check-authenticators.ts';
 import { checkCacheRedis } from './check-cache-redis.ts';
 import { checkExamples } from './check-examples.ts';
 import { checkCertificates, checkLogin, checkPermissions, type Finding, filesOf, tryOut } from './check-files.ts';
+import { checkOwner, serviceAccount } from './check-owner.ts';
 import { configFile, configFileOfCommand } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { columns, type ExitCode, exitCodes, printJson } from './output.ts';
@@ -58,38 +58,23 @@ async function inspectParts(
 ): Promise<readonly Finding[]> {
   const { server, admin, login } = config;
   const addresses = Object.entries({ server, admin, ...(login && { login }) });
+  const own = filesOf(config);
   const [authenticators, ...findings] = await Promise.all([
     checkAuthenticators({ ...config, isWhole }),
     isWhole || server.tls !== undefined ? checkCertificates(config) : [],
-    ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen)) : []),
+    ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen, own)) : []),
     checkAudit(config),
     checkCacheRedis(config),
     checkLogin(config, isWhole),
   ]);
-  const files = [...filesOf(config), ...authenticators.files];
-  const permissions = await checkPermissions(files);
+  const files = [...own, ...authenticators.files];
+  const permissions = [
+    ...(await checkPermissions(files)),
+    ...(await checkOwner(config, files, await serviceAccount())),
+  ];
   await remarkOtherAccount(files, options.config);
   const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
   return [...warnings, ...checkExamples(config), ...findings.flat(), ...authenticators.findings, ...permissions];
-}
-
-/** Checks whether the gateway could listen there. An address in use is a warning: the gateway itself may be running there. */
-async function checkAddress(setting: string, address: ListenAddress): Promise<readonly Finding[]> {
-  const server = createServer();
-  try {
-    await listen(server, address, setting);
-    return [];
-  } catch (error) {
-    const { code } = (error instanceof Error ? error.cause : undefined) as { readonly code?: unknown };
-    const inUse =
-      `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
-      'stop the other process or take another port';
-    // Other errors, such as a low port, may concern only the account of this command.
-    const result = code === 'EADDRNOTAVAIL' ? 'fault' : 'warning';
-    return [{ check: setting, result, detail: code === 'EADDRINUSE' ? inUse : causeOf(error) }];
-  } finally {
-    server.close();
-  }
 }
 
 /** Checks whether the user who runs this could write the audit trail. It creates no file. */

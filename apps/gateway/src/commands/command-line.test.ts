@@ -46,6 +46,8 @@ test.each([
   [['unlock', '--user', "corp:o'neil $x"], String.raw`unlock 'corp:o'\''neil $x'`],
   [['revoke', '--user', '--exact', '--authenticator', 'sessions'], 'logout --exact'],
   [['block', '--user', 'corp:jane', '--for', '8h'], 'block corp:jane REASON'],
+  [['block', '--user', 'corp:jane', '--for', '8h', '--reason', 'stolen laptop'], "block corp:jane 'stolen laptop'"],
+  [['token', 'list', '--authenticator', 'sessions', '--user', 'corp:jane'], 'sessions corp:jane'],
   [['lockouts'], 'lockouts'],
   [['blocks'], 'blocks'],
 ])('for the helpdesk, %j is a command of its script', (words, own) => {

@@ -41,20 +41,23 @@ export function helpdeskScript({ environment }: Pick<Start, 'environment'> = thi
   return environment.SALLYPORT_HELPDESK || undefined;
 }
 
-/** The words of that script, by the command that they run and its options. What is not here needs an administrator. */
-const helpdeskWords = new Map<string, (name: string) => readonly string[]>([
+/** The words of that script, by the command that they run and its options, of whose values they are made. What is not here needs an administrator. */
+const helpdeskWords = new Map<string, (...values: readonly string[]) => readonly string[]>([
   ['lockouts', () => ['lockouts']],
   ['blocks', () => ['blocks']],
-  ['unlock --user', (name) => ['unlock', name]],
-  ['revoke --user --authenticator', (name) => ['logout', name]],
-  ['block --user --for', (name) => ['block', name, 'REASON']],
+  ['unlock --user', (name = '') => ['unlock', name]],
+  ['revoke --user --authenticator', (name = '') => ['logout', name]],
+  ['token list --authenticator --user', (_authenticator, name = '') => ['sessions', name]],
+  ['block --user --for', (name = '') => ['block', name, 'REASON']],
+  ['block --user --for --reason', (name = '', _for, reason = '') => ['block', name, reason]],
 ]);
 
-/** @param words with a name in the third place, if there is one: it may look like an option */
+/** @param words a command, and options that each have a value, which may look like an option */
 function helpdeskLine(script: string, words: readonly string[]): string | undefined {
-  const [verb, option, name = '', ...more] = words;
-  const options = [verb, option, ...more.filter((_, at) => at % 2 === 0)].filter((word) => word !== undefined);
-  const own = helpdeskWords.get(options.join(' '))?.(name);
+  const length = words[0] === 'token' ? 2 : 1;
+  const pairs = words.slice(length);
+  const key = [...words.slice(0, length), ...pairs.filter((_, at) => at % 2 === 0)].join(' ');
+  const own = helpdeskWords.get(key)?.(...pairs.filter((_, at) => at % 2 === 1));
   return own && `${script} ${own.map(shellQuoted).join(' ')}`;
 }
 

@@ -60,8 +60,8 @@ export async function readBlockList(redis: ProbedRedis) {
   const { now, entries, unreadable } = await readListing(redis);
   const blocks = createRevocationList(() => now, Date.now);
   blocks.merge(entries);
-  const why = "can't be opened, so not all blocks are known: are the sealing keys the same everywhere?";
-  if (unreadable > 0) printRemark(`${unreadable} entries ${why}`);
+  const why = `can't be opened, so not all blocks are known: run "sallyport check"`;
+  if (unreadable.count > 0) printRemark(`${unreadable.count} entries of the revocation list ${why}`);
   return blocks;
 }
 

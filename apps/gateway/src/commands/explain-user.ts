@@ -13,10 +13,10 @@ import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { lockoutJson } from './named-lockouts.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 import type { ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
+import { type ExitCode, exitCodes, printJson, printTable, shortDigest, UsageError } from './output.ts';
 import { entryJson } from './report.ts';
 import { momentText } from './times.ts';
-import { findUser, namingAuthenticators } from './user-names.ts';
+import { findUser, namingAuthenticators, remarkFound } from './user-names.ts';
 import { readUserParts, type TrailLine, type UserParts } from './user-parts.ts';
 
 type UserOptions = ReadOptions & { readonly exact?: boolean };
@@ -31,21 +31,24 @@ export async function explainUser(
   options: UserOptions,
   redis?: ProbedRedis,
 ): Promise<ExitCode> {
-  const { name, isExact } = await findUser(config, given, { isExact: options.exact, redis });
-  const observed = createObserver(config);
-  const looked = await lookUpAll(config, name, observed);
+  const { name: typed, isExact, doubt } = await findUser(config, given, { isExact: options.exact, redis });
+  const { name, looked, observed } = await lookUpByAnyName(config, typed);
+  remarkFound(given, name, doubt);
   const groups = observed.seen.groups.flatMap(({ final }) => final);
-  const { parts, revocations } = await readUserParts(config, name, groups, redis);
+  const digests = looked.flatMap(({ issued }) => issued?.digests ?? []);
+  const { parts, revocations } = await readUserParts(config, { name, groups, digests }, redis);
   const rows = [...looked, ...sessionRow(config, name, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
-  const cached = await readCached(config, name, looked, revocations, redis);
+  const cached = await readCached(config, name, looked, { revocations, sessions: parts.sessions }, redis);
   if (options.output === 'json') {
-    printJson({ user: name, authenticators: known, ...observed.seen, cached, ...partsJson(config, parts) });
+    const authenticators = known.map(rowJson);
+    printJson({ user: name, authenticators, ...observed.seen, cached, ...partsJson(config, parts) });
   } else {
     print(known, observed);
     const lines = [
       ...accountLines(known),
-      ...cachedLines(name, cached),
+      ...loginLines(known),
+      ...cachedLines(name, cached, looked),
       ...partLines(config, name, parts, { ...options, exact: isExact }),
     ];
     process.stdout.write(`\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`);
@@ -54,6 +57,25 @@ export async function explainUser(
   if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
   const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
   return isKnown ? exitCodes.success : exitCodes.negative;
+}
+
+/**
+ * A directory may find a user by another name than the one in Kubernetes, which all that the gateways know of them has: `jane`, where `Jane` was
+ * typed.
+ */
+async function lookUpByAnyName(config: GatewayConfig, typed: string) {
+  const observed = createObserver(config);
+  const looked = await lookUpAll(config, typed, observed);
+  const names = new Set(looked.flatMap(({ answer, reason }) => (answer === 'known' ? [reason] : [])));
+  const [other, ...more] = names;
+  if (other === undefined || names.has(typed)) return { name: typed, looked, observed };
+  if (more.length > 0) {
+    throw new UsageError(
+      `${printable(typed)} is several users: ${[...names].map(printable).join(', ')}. Write one of these`,
+    );
+  }
+  const again = createObserver(config);
+  return { name: other, looked: await lookUpAll(config, other, again), observed: again };
 }
 
 async function lookUpAll(config: GatewayConfig, name: string, observed: Observed): Promise<readonly LookedUp[]> {
@@ -79,15 +101,21 @@ function sessionRow({ login }: GatewayConfig, name: string, { sessions }: UserPa
   ];
 }
 
+function rowJson({ authenticator, tokens, reason, answer, account, issued, isNotForLogins = false }: LookedUp): object {
+  const endedTokens = issued && { revoked: issued.revoked, expired: issued.expired };
+  return { authenticator, tokens, reason, answer, account, ...(endedTokens && { endedTokens }), isNotForLogins };
+}
+
 /** A part that can't be read is null, and has its reason in `unread`. */
 function partsJson({ login }: GatewayConfig, parts: UserParts): object {
-  const { blocks, lockouts, sessions, audit } = parts;
+  const { blocks, blockedTokens, lockouts, sessions, audit } = parts;
   const list = 'value' in sessions ? sessions.value : undefined;
   const [newest] = list ?? [];
   const unread = Object.entries(parts).flatMap(([part, one]) => ('unread' in one ? [[part, one.unread]] : []));
   return {
     blocked: 'value' in blocks && blocks.value[0] !== undefined ? entryJson(blocks.value[0]) : null,
     blocks: 'value' in blocks ? blocks.value.map(entryJson) : null,
+    blockedTokens: 'value' in blockedTokens ? blockedTokens.value.map(entryJson) : null,
     lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
     sessions: list ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) } : null,
     audit: 'value' in audit ? audit.value.lines : null,
@@ -110,11 +138,19 @@ function accountLines(looked: readonly LookedUp[]): readonly string[] {
   });
 }
 
+/** An authenticator that is asked about tokens only: the login server does not ask it. */
+function loginLines(looked: readonly LookedUp[]): readonly string[] {
+  const names = looked.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
+    return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
+  });
+  return names.map((name) => `${name} is not in login.authenticators: its users can't log in with kubectl sallyport`);
+}
+
 /** With the commands that change something. */
 function partLines(
   { login }: GatewayConfig,
   name: string,
-  { blocks, lockouts, sessions }: UserParts,
+  { blocks, blockedTokens, lockouts, sessions }: UserParts,
   options: UserOptions,
 ): readonly string[] {
   const lines: string[] = [];
@@ -122,6 +158,7 @@ function partLines(
   if ('unread' in blocks) lines.push(unreadLine('blocked', blocks.unread));
   else
     lines.push(...(blocks.value.length === 0 ? ['not blocked'] : blocks.value.map((one) => blockLine(one, options))));
+  if ('value' in blockedTokens) lines.push(...blockedTokens.value.map((one) => blockLine(one, options)));
   if ('unread' in lockouts) lines.push(unreadLine('locked out', lockouts.unread));
   else lines.push(...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)));
   if ('unread' in sessions) lines.push(unreadLine('sessions', sessions.unread));
@@ -140,9 +177,12 @@ function createUnreadLines() {
 }
 
 function blockLine({ kind, name, until, by, reason }: Entry, { config, exact = false }: UserOptions): string {
-  const unblock = commandLine(['unblock', `--${kind}`, name, ...(exact ? ['--exact'] : [])], config);
+  const isToken = kind === 'token';
+  const shown = isToken ? shortDigest(name) : name;
+  const words = isToken ? ['--digest', shown] : [`--${kind}`, name, ...(exact ? ['--exact'] : [])];
   const why = reason === undefined ? by : `${by}: ${reason}`;
-  return `blocked as ${kind} ${name} until ${momentText(until)}, by ${why}. To end that now: ${unblock}`;
+  const what = isToken ? `1 of the user's tokens is blocked: ${shown},` : `blocked as ${kind} ${shown}`;
+  return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(['unblock', ...words], config)}`;
 }
 
 function sessionLine(
@@ -174,11 +214,16 @@ function tokenLines(
   looked: readonly LookedUp[],
   options: UserOptions,
 ): readonly string[] {
-  return looked.flatMap(({ authenticator, tokens }) => {
+  return looked.flatMap(({ authenticator, tokens, issued }) => {
     const one = config.authenticators.find((each) => each.name === authenticator);
-    if (!tokens || one === undefined || !issuesTokens(one) || authenticator === config.login?.sessions) return [];
+    if (tokens === null || issued === undefined || one === undefined || !issuesTokens(one)) return [];
+    const ended = (['revoked', 'expired'] as const).flatMap((state) =>
+      issued[state] > 0 ? `${issued[state]} ${state}` : [],
+    );
+    if (tokens === 0 && ended.length === 0) return [];
     const list = issuingOf(config, one, options.config).toPaste('token', 'list', '--user', name);
-    return [`${tokens} issued ${tokens === 1 ? 'token' : 'tokens'} of ${authenticator}. To list all: ${list}`];
+    const valid = `${tokens} valid ${tokens === 1 ? 'token' : 'tokens'} of ${authenticator}`;
+    return [`${[valid, ...ended].join(', ')}. To list all: ${list}`];
   });
 }
 

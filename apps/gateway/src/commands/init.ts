@@ -21,7 +21,7 @@ import {
   webhookUrl,
 } from './init/layout.ts';
 import { certifiedHosts, type InitOptions, newLoginHost, partsOf } from './init/options.ts';
-import { missingSections, partFiles, partLines, partSteps, textOf } from './init/parts.ts';
+import { missingSections, partFiles, partLines, partSteps, partsToDo, textOf } from './init/parts.ts';
 import { renewCertificates } from './init/renew.ts';
 import { authenticatorSections, fileSections, type Parts } from './init/sections.ts';
 import { exitCodes, printRemark, UsageError } from './output.ts';
@@ -47,7 +47,7 @@ export async function init({ dir, host = [], renew, ...more }: InitOptions) {
  * @param hosts kube-apiserver's kubeconfig names the first
  */
 export async function createFolder(folder: string, hosts: readonly string[], parts: Parts = {}, now = Date.now()) {
-  if (parts.redis !== undefined && (await exists(join(folder, names.config))))
+  if ((parts.redis ?? parts.login) !== undefined && (await exists(join(folder, names.config))))
     return addParts(folder, hosts, parts, now);
   if (hosts.length === 0) {
     throw new UsageError(
@@ -110,7 +110,11 @@ async function addParts(folder: string, hosts: readonly string[], parts: Parts, 
   );
   const [entries, sections] = [textOf(missing.authenticators), textOf(missing.sections)];
   if (Object.keys(files).length === 0 && entries + sections === '') {
-    throw new Error(`nothing was written: ${printable(folder)} has all of that already`);
+    const { login } = parts;
+    const renew =
+      login &&
+      `. To replace its login certificate, run: ${commandLine(['init', folder, '--renew', '--login', login.host])}`;
+    throw new Error(`nothing was written: ${printable(folder)} has all of that already${renew ?? ''}`);
   }
   await createFiles(filesIn(folder, files));
   const certified = await certifiedHosts(folder);
@@ -123,7 +127,7 @@ async function addParts(folder: string, hosts: readonly string[], parts: Parts, 
     `Created in ${printable(folder)}: ${Object.keys(files).join(', ') || 'nothing'}\n`,
     entries && `Add to the end of authenticators in ${config}:\n\n${entries}`,
     sections && `Add to the end of ${config}:\n\n${sections}`,
-    await partSteps(folder, parts),
+    await partSteps(folder, partsToDo(parts, files, [...missing.authenticators, ...missing.sections])),
     `Then run:\n\n  ${commandLine(['check'], join(folder, names.config))}\n`,
   ]
     .filter((one) => one !== '')

@@ -4,11 +4,12 @@ import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { commandLine } from './command-line.ts';
 import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
+import { checkName, remarkOtherName } from './name-check.ts';
 import type { ReadOptions, TokenOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 import { printTokens } from './token-table.ts';
-import { findUser } from './user-names.ts';
+import { findUser, remarkFound } from './user-names.ts';
 
 export interface RequestOptions extends TokenOptions {
   readonly authenticator?: string;
@@ -147,7 +148,10 @@ export async function listTokens(options: ListOptions): Promise<ExitCode> {
   if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
   else printTokens(issuing, tokens, unreadable, now);
   const { length } = unreadable;
-  if (tokens.length + length === 0) printRemark(emptyRemark(issuing, filter, options));
+  if (tokens.length + length === 0) {
+    printRemark(emptyRemark(issuing, filter, options));
+    if (username !== undefined) await remarkOtherSessions(issuing, username, options);
+  }
   const subject =
     length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
   if (length > 0) printRemark(`${subject} no one: fix or delete what is stored there`);
@@ -157,8 +161,16 @@ export async function listTokens(options: ListOptions): Promise<ExitCode> {
 
 /** The name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
 async function usernameOf(user: string, { authenticator, config }: Issuing, isExact?: boolean): Promise<string> {
-  const hasSessions = authenticator.name === config.login?.sessions;
-  return hasSessions ? (await findUser(config, user, { isExact })).name : withoutPrefix(user, authenticator);
+  if (authenticator.name !== config.login?.sessions) return withoutPrefix(user, authenticator);
+  const { name, doubt } = await findUser(config, user, { isExact });
+  remarkFound(user, name, doubt);
+  return name;
+}
+
+async function remarkOtherSessions({ authenticator: { name }, config }: Issuing, user: string, options: ListOptions) {
+  if (name !== config.login?.sessions) return;
+  const wordsFor = (other: string) => ['token', 'list', '--authenticator', name, '--user', other];
+  remarkOtherName(await checkName(config, user), wordsFor, options.config);
 }
 
 function emptyRemark(

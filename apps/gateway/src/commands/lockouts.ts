@@ -3,13 +3,13 @@ import { printable } from '../logging/printable.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withCacheRedis } from './connections.ts';
+import { checkName, remarkDoubts } from './name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from './named-lockouts.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
 import { mayStillBeRefused, publish, report } from './report.ts';
 import { type EntryOptions, prepare } from './subject.ts';
 import { momentText } from './times.ts';
-import { remarkUnknownUser } from './unknown-user.ts';
 
 export async function lockouts(options: ReadOptions): Promise<ExitCode> {
   const config = await loadNamedConfig(options);
@@ -57,7 +57,7 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
   const listed = cleared.map(lockoutJson);
   const code = report(publication, options.output, [text, after], (json) => ({ ...json, cleared: listed }));
   if (cleared.length > 0) return code;
-  await remarkUnknownUser(config, draft);
+  remarkDoubts(await checkName(config, draft.name), (name) => ['unlock', '--user', name], options.config);
   return code === exitCodes.success ? exitCodes.negative : code;
 }
 

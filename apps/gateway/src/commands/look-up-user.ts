@@ -1,4 +1,4 @@
-import type { Authenticator, UserInfo } from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
 import type { ChainObserver } from '../chain/chain.ts';
 import { identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
 import { causeOf } from '../config/problems.ts';
@@ -6,7 +6,30 @@ import type { GatewayConfig } from '../config/types.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
 
-export type LookedUp = Awaited<ReturnType<typeof lookUpUser>>;
+/** What one authenticator says of a user. */
+export interface LookedUp {
+  readonly authenticator: string;
+  readonly answer: Answer;
+  /** With `known`: the name that Kubernetes sees. Otherwise why it is not. */
+  readonly reason: string;
+  /** Issued tokens that are neither revoked nor expired; null where none are issued. */
+  readonly tokens: number | null;
+  /** See `accountState`, or `not found`. */
+  readonly account: string | null;
+  /** All tokens that were issued to the name. */
+  readonly issued?: IssuedTokens | undefined;
+  /** It could not be checked because of this user: others can be. */
+  readonly isOfUser?: boolean;
+  /** People can log in by it, but `login.authenticators` does not have it. */
+  readonly isNotForLogins?: boolean;
+}
+
+interface IssuedTokens {
+  readonly revoked: number;
+  readonly expired: number;
+  /** Of those that are neither. */
+  readonly digests: readonly string[];
+}
 
 type Answer = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
 
@@ -16,28 +39,55 @@ export async function lookUpUser(
   { config: one, authenticator }: CreatedAuthenticator,
   username: string,
   observer: ChainObserver,
-) {
-  // Issued tokens that are neither revoked nor expired; null where none are issued. `account`: see `accountState`, or `not found`.
-  const found = (tokens: number | null, answer: Answer, reason = '', account: string | null = null) => {
-    return { authenticator: one.name, tokens, reason, answer, account };
-  };
+): Promise<LookedUp> {
+  const isNotForLogins =
+    authenticator.loginToken !== undefined && config.login?.authenticators.includes(one.name) === false;
+  const all = { authenticator: one.name, isNotForLogins };
+  const unknown = { ...all, reason: '', tokens: null, account: null };
   try {
     const issued = issuesTokens(one) ? await issuedTo(issuingOf(config, one), username, observer) : undefined;
-    const tokens = issued?.tokens ?? null;
-    if (!authenticator.lookUp && !issued) return found(null, 'cannot be looked up', 'only a token shows its user');
+    const tokens = issued?.digests.length ?? null;
+    if (!authenticator.lookUp && !issued) {
+      return { ...unknown, answer: 'cannot be looked up', reason: 'only a token shows its user' };
+    }
     const signal = AbortSignal.timeout(one.timeout);
     const trace = (step: string) => observer.onStep(one.name, step);
+    const found = { ...all, tokens, issued };
     // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
-    const user = authenticator.lookUp ? await authenticator.lookUp(username, { signal, trace }) : issued?.user;
-    if (user === undefined) return found(tokens, 'not known', '', authenticator.revalidate ? 'not found' : null);
+    const user = authenticator.lookUp ? await lookUpByName(authenticator, username, { signal, trace }) : issued?.user;
+    if (user === undefined) {
+      // Of tokens that have ended, the groups count no more.
+      const hadTokens = issued !== undefined && issued.revoked + issued.expired > 0;
+      if (hadTokens) return { ...found, answer: 'known', reason: one.username.prefix + username, account: null };
+      return { ...found, answer: 'not known', reason: '', account: authenticator.revalidate ? 'not found' : null };
+    }
     const account = await accountState(authenticator, user, one.timeout);
     const named = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
     observer.onNames(one.name, user, named.user);
-    if (named.violation) return found(tokens, 'refused by policy', named.violation.rule, account);
-    return found(tokens, 'known', named.user.username, account);
+    if (named.violation) return { ...found, answer: 'refused by policy', reason: named.violation.rule, account };
+    return { ...found, answer: 'known', reason: named.user.username, account };
   } catch (error) {
-    return found(null, 'could not be checked', causeOf(error));
+    const isOfUser = AuthenticatorError.is(error) && error.code === 'failed';
+    return { ...unknown, answer: 'could not be checked', reason: causeOf(error), isOfUser };
   }
+}
+
+/**
+ * Looks up a user by the name in Kubernetes, or by a login name. If one user has it as a name and another one logs in by it, it is the
+ * first one: otherwise whoever may edit their mail address could pass for another user here.
+ *
+ * @throws unknown what `lookUp` and `revalidate` throw
+ */
+export async function lookUpByName(
+  authenticator: Pick<Authenticator, 'lookUp' | 'revalidate'>,
+  username: string,
+  context: Parameters<NonNullable<Authenticator['lookUp']>>[1],
+): Promise<UserInfo | undefined> {
+  const user = await authenticator.lookUp?.(username, context);
+  if (user === undefined || user.username === username) return user;
+  const own = await authenticator.revalidate?.({ username }, { ...context, since: new Date() });
+  if (own?.kind === 'authenticated') return own.user;
+  return own?.kind === 'rejected' && own.reason !== 'unknown-user' ? { username } : user;
 }
 
 /** Returns the reason for which a session that begins now would end; `good`: none. Null where sessions can't follow the backend. */
@@ -53,9 +103,10 @@ async function accountState(authenticator: Authenticator, { username, uid }: Use
   }
 }
 
-/** Counts the valid tokens of a name, and joins the groups of their user. It reads one by one: there may be very many, of all users. */
+/** Counts the tokens of a name, and joins the groups of the valid ones. It reads one by one: there may be very many, of all users. */
 async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObserver) {
-  const counts = { valid: 0, revoked: 0, expired: 0, unreadable: 0 };
+  const counts = { revoked: 0, expired: 0, unreadable: 0 };
+  const digests: string[] = [];
   const lists = new Set<string>();
   let first: UserInfo | undefined;
   await withIssuer(issuing, async (issuer) => {
@@ -64,17 +115,17 @@ async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObs
       else if (token.revoked) counts.revoked++;
       else if (token.expiresAt && token.expiresAt.getTime() <= Date.now()) counts.expired++;
       else {
-        counts.valid++;
+        digests.push(token.digest);
         first ??= token.user;
         lists.add(JSON.stringify([...(token.user.groups ?? [])].sort()));
       }
     }
   });
-  const { valid, revoked, expired, unreadable } = counts;
+  const { revoked, expired, unreadable } = counts;
   const { name } = issuing.authenticator;
-  onStep(name, `tokens issued to this name: ${valid} valid, ${revoked} revoked, ${expired} expired`);
+  onStep(name, `tokens issued to this name: ${digests.length} valid, ${revoked} revoked, ${expired} expired`);
   if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
   if (unreadable > 0) onStep(name, `records that cannot be read, of whichever user: ${unreadable}`);
   const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
-  return { tokens: valid, user: first && { ...first, groups } };
+  return { revoked, expired, digests, user: first && { ...first, groups } };
 }

@@ -23,7 +23,10 @@ export interface TokenOptions {
 export const option = {
   config: new Option('--config <file>', 'the gateway.yaml to use').env('SALLYPORT_CONFIG'),
   output: new Option('-o, --output <format>', 'how to print').choices(['text', 'json']).default('text'),
-  exact: new Option('--exact', 'use the name as it is, though it begins with no prefix of the config'),
+  exact: new Option(
+    '--exact',
+    'use the name as it is, though it begins with no prefix of the config, or a directory knows the user by another one',
+  ),
   reason: textOption('--reason <text>', 'why'),
   /** Who is responsible for what a command changes. */
   by: textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command'),

@@ -18,7 +18,7 @@ const entry: Entry = {
 const publication = (confirmation: object = {}, more: object = {}): Publication => ({
   entry,
   confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], gone: [], ...confirmation },
-  unreadable: 0,
+  unreadable: { count: 0, until: 0, key: 'sallyport:{revocations}:list' },
   isAboveLimit: false,
   hasNewKinds: false,
   ...more,
@@ -50,6 +50,18 @@ test('one that has not confirmed is named, with what that means', () => {
   ]);
 });
 
+test('of one with other keys, only these are at fault', () => {
+  const other = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'other keys' }] });
+  expect([remarks(other), exitCodeOf(other)]).toEqual([
+    [
+      expect.stringMatching(
+        /^not confirmed by c, .*: its cache\.redis\.sealingKeys are not those .* give both the same keys/,
+      ),
+    ],
+    1,
+  ]);
+});
+
 test('a gateway that does not take in a list with a jti or sid may be too old for that', () => {
   const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
   const older = expect.stringMatching(/^the list has a block of a jti or sid\. A gateway of version 0\.1\.0/);
@@ -69,14 +81,28 @@ test('no gateway at all is success, and those long silent do not count', () => {
 });
 
 test('an entry that another operator superseded is no success', () => {
-  const superseded = publication({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' }, unreadable: 1 });
+  const superseded = publication({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' } });
   expect([remarks(superseded), exitCodeOf(superseded)]).toEqual([
-    [
-      "1 entry of the list can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere",
-      'superseded: eve ran unblock for the same subject at 2030-01-01T00:00:00Z',
-    ],
+    ['superseded: eve ran unblock for the same subject at 2030-01-01T00:00:00Z'],
     1,
   ]);
+});
+
+test('entries that no key opens are no failure: their number, their end and how to remove them are shown', () => {
+  const { key } = publication().unreadable;
+  const some = publication({}, { unreadable: { count: 2, until: now + 3_600_000, key } });
+  expect([remarks(some), exitCodeOf(some)]).toEqual([
+    [
+      "2 entries of the revocation list can't be opened with cache.redis.sealingKeys of this config, so what they block is " +
+        'not known here, until 2030-01-01T01:00:00Z. If a gateway or a command has other keys, give all of them the same. ' +
+        'If all have the same, run the block again that "sallyport blocks" does not list, and remove them while the ' +
+        "gateways run, which write back all others: redis-cli DEL 'sallyport:{revocations}:list'",
+    ],
+    0,
+  ]);
+  // The time is what another client has written.
+  const forged = publication({}, { unreadable: { count: 1, until: Number('9'.repeat(16)), key } });
+  expect(remarks(forged)).toEqual([expect.stringMatching(/^1 entry of .* until \+275760-09-13T00:00:00Z\. /)]);
 });
 
 test('JSON has the entry without its place in the list, and who has confirmed', () => {

@@ -5,6 +5,7 @@ import type { Entry } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { Listing } from '../revocation/redis-list.ts';
 import { countsFor } from '../revocation/replicas.ts';
+import { shellQuoted } from '../shell-quoted.ts';
 import { withCacheRedis } from './connections.ts';
 import { createInterrupt } from './interrupt.ts';
 import type { ReadOptions } from './options.ts';
@@ -50,9 +51,11 @@ export function confirmationLine({ confirmed, unconfirmed }: Confirmation): stri
 }
 
 const meanings = {
-  behind: 'it is running, and has not read the entry yet',
+  behind: 'it is running, and has not reported yet that it has the entry',
   silent: 'cut off from Redis, hanging or killed',
-  'other keys': 'its cache.redis.sealingKeys are not those of this config',
+  'other keys':
+    'its cache.redis.sealingKeys are not those of this config, so it may not know the entry: give both the same keys, and ' +
+    'run the command again',
 };
 
 const cutOffRemark =
@@ -78,7 +81,7 @@ export function remarks(publication: Publication): readonly string[] {
       return `not confirmed by ${printable(id)}, ${heard(heardAt)}: ${meanings[absence]}${left}`;
     }),
     hasNewKinds && unconfirmed.some(({ absence }) => absence === 'behind') && olderRemark,
-    unconfirmed.length > 0 && cutOffRemark,
+    unconfirmed.some(({ absence }) => absence !== 'other keys') && cutOffRemark,
     ...gone.map(({ id, heardAt }) => `${printable(id)} is not counted: ${heard(heardAt)}`),
     ...unreadableRemark(unreadable),
     isAboveLimit && fullRemark,
@@ -91,10 +94,21 @@ function superseded({ action, by, at }: Entry): string {
   return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
 }
 
-export function unreadableRemark(count: number): readonly string[] {
+/** The last moment that a date can have: another client may write any time into the list. */
+const lastMoment = 8.64e15;
+
+export function unreadableRemark({ count, until, key }: Listing['unreadable']): readonly string[] {
   if (count === 0) return [];
-  const subject = count === 1 ? '1 entry of the list' : `${count} entries of the list`;
-  return [`${subject} can't be opened, so its subject is unknown: cache.redis.sealingKeys differ somewhere`];
+  const [subject, what, them] =
+    count === 1
+      ? ['1 entry of the revocation list', 'what it blocks', 'it']
+      : [`${count} entries of the revocation list`, 'what they block', 'them'];
+  const opens = `can't be opened with cache.redis.sealingKeys of this config, so ${what} is not known here`;
+  return [
+    `${subject} ${opens}, until ${momentText(Math.min(until, lastMoment))}. If a gateway or a command has other keys, give all of them ` +
+      'the same. If all have the same, run the block again that "sallyport blocks" does not list, and remove ' +
+      `${them} while the gateways run, which write back all others: redis-cli DEL ${shellQuoted(key)}`,
+  ];
 }
 
 export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCode {
@@ -114,7 +128,7 @@ export function publicationJson({ entry, confirmation, unreadable, isAboveLimit,
     confirmed,
     unconfirmed: unconfirmed.map((one) => ({ ...heard(one), problem: one.absence })),
     gone: gone.map(heard),
-    unreadable,
+    unreadable: unreadable.count,
     ...(isAboveLimit && { redisIsFull: true }),
     ...(supersededBy && { supersededBy: entryJson(supersededBy) }),
   };

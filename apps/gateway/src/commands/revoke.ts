@@ -4,13 +4,13 @@ import { printable } from '../logging/printable.ts';
 import { issuesTokens } from '../runtime/authenticators.ts';
 import { commandLine } from './command-line.ts';
 import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
+import { checkName, remarkDoubts } from './name-check.ts';
 import { digestLength, jtiText } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
 import { mayStillPass, publish, report } from './report.ts';
 import { advice, effectText, lingeringText } from './revoke-texts.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
-import { remarkUnknownUser } from './unknown-user.ts';
 
 /** Revokes issued tokens for good, and has every replica forget what it has cached. */
 export async function revoke(options: EntryOptions): Promise<ExitCode> {
@@ -34,10 +34,15 @@ export async function revoke(options: EntryOptions): Promise<ExitCode> {
   const isIncomplete = outcome.unreadable.length + outcome.problems.length > 0;
   if (isNothing && known === 0 && !isIncomplete) {
     printRemark(nothingRemark(given, issuers));
-    await remarkUnknownUser(given.config, given.draft);
+    if (kind === 'user') await remarkUser(given, options);
   }
   if (isIncomplete || forgotten !== exitCodes.success) return exitCodes.failure;
   return isNothing ? exitCodes.negative : exitCodes.success;
+}
+
+async function remarkUser({ config, draft }: Prepared, { authenticator, config: file }: EntryOptions): Promise<void> {
+  const more = authenticator === undefined ? [] : ['--authenticator', authenticator];
+  remarkDoubts(await checkName(config, draft.name), (name) => ['revoke', '--user', name, ...more], file);
 }
 
 /** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { humanDuration, timeText } from './times.ts';
+import { humanDuration, optionDuration, timeText } from './times.ts';
 
 const [s, m, h, d] = [1_000, 60_000, 3_600_000, 86_400_000];
 const y = 365 * d;
@@ -43,4 +43,15 @@ test.each([
 test('times have milliseconds only where there are some', () => {
   expect(timeText(new Date('2030-01-31T12:00:00Z'))).toBe('2030-01-31T12:00:00Z');
   expect(timeText(new Date('2030-01-31T12:00:00.010Z'))).toBe('2030-01-31T12:00:00.010Z');
+});
+
+test.each([
+  [1, '1ms'],
+  [90 * s, '90s'],
+  [90 * m, '90m'],
+  [36 * h, '36h'],
+  [y + 8 * h, '8768h'],
+  [y, '365d'],
+])('%d ms are %s for an option', (milliseconds, text) => {
+  expect(optionDuration(milliseconds)).toBe(text);
 });

@@ -35,3 +35,11 @@ export function timeText(time: Date): string {
 export function momentText(time: number): string {
   return timeText(new Date(time - (time % 1_000)));
 }
+
+/** Formats a duration exactly, as options take it: `90m`, `36h`. @param milliseconds a whole number, above 0 */
+export function optionDuration(milliseconds: number): string {
+  const [unit = '', length = 1] = Object.entries(units).findLast(
+    ([name, each]) => name !== 'y' && milliseconds % each === 0,
+  ) ?? ['ms'];
+  return `${milliseconds / Number(length)}${unit}`;
+}

@@ -11,6 +11,7 @@ const mostSaid = 500;
 /** Says why an authenticator does not recognize a token, as far as its plugin knows. A plugin may throw, or return anything. */
 export function whyUnrecognized(plugin: Pick<Authenticator, 'whyUnrecognized' | 'tokenPrefix'>, token: string): string {
   const { tokenPrefix: prefix } = plugin;
+  if (/^bearer /i.test(token)) return 'the token begins with Bearer, which is a word of the header: leave it out';
   try {
     const words: unknown = plugin.whyUnrecognized?.(token);
     if (typeof words === 'string' && words !== '') return `the token ${words.slice(0, mostSaid)}`;

@@ -1,8 +1,7 @@
-import type { Authenticator, UserInfo } from '@sallyport/authenticator';
+import { AuthenticatorError } from '@sallyport/authenticator';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { GatewayConfig } from '../config/types.ts';
-import { corpConfig } from '../runtime/testing/link-parts.ts';
-import { candidatesFor, findUser, requirePrefix } from './user-names.ts';
+import { configOf, hangs, isDown, knows, knowsNot, type LookUp } from './testing/look-ups.ts';
+import { candidatesFor, findUser, remarkFound, requirePrefix } from './user-names.ts';
 
 const authenticator = (user: string, group: string) => ({
   username: { prefix: user },
@@ -46,34 +45,11 @@ describe('a name', () => {
   });
 });
 
-type LookUp = NonNullable<Authenticator['lookUp']>;
-
-/** Authenticators by their names, which are their prefixes too. Null: it can't look users up. */
-function config(lookUps: Readonly<Record<string, LookUp | null | 'broken'>>): GatewayConfig {
-  const authenticators = Object.entries(lookUps).map(([name, lookUp]) => ({
-    ...corpConfig,
-    ...{ name, username: { prefix: name === 'plain' ? '' : `${name}:` }, groups: { prefix: 'g:', max: 10 } },
-    problem: () => ({ file: 'f', path: '', message: 'broken' }),
-    plugin: {
-      name: 'probe',
-      async create() {
-        if (lookUp === 'broken') throw new Error('broken');
-        return { authenticate: () => ({ kind: 'no-opinion' }), close: async () => {}, ...(lookUp && { lookUp }) };
-      },
-    },
-  }));
-  return { authenticators, baseDirectory: '/', lockout: { maxFailures: 3, window: 1 } } as unknown as GatewayConfig;
-}
-
-const knows: LookUp = async (username): Promise<UserInfo> => ({ username });
-const knowsNot: LookUp = async () => undefined;
-const isDown: LookUp = () => Promise.reject(new Error('down'));
-
 afterEach(() => void vi.useRealTimers());
 
 describe('a command that changes something', () => {
-  const refusal = (name: string, lookUps: Parameters<typeof config>[0], kind: 'user' | 'group' = 'user') =>
-    requirePrefix(config(lookUps), kind, name).then(
+  const refusal = (name: string, lookUps: Parameters<typeof configOf>[0], kind: 'user' | 'group' = 'user') =>
+    requirePrefix(configOf(lookUps), kind, name).then(
       () => '',
       (error: Error) => error.message.split('\n').slice(1).join('\n'),
     );
@@ -90,7 +66,7 @@ describe('a command that changes something', () => {
 
   test('waits 2 s at most for those that know users', async () => {
     vi.useFakeTimers();
-    const listed = refusal('carol', { corp: knows, hung: () => new Promise(() => undefined) });
+    const listed = refusal('carol', { corp: knows, hung: hangs });
     await vi.advanceTimersByTimeAsync(2_000);
     expect(await listed).toContain('--user hung:carol   # could not be checked: hung');
   });
@@ -116,25 +92,47 @@ describe('a command that shows a user', () => {
   afterEach(() => void remarks.mockClear());
 
   test('takes the one name that is known, and says what was not looked up', async () => {
-    expect(await findUser(config({ oidc: null, partner: knowsNot, corp: knows }), 'jane')).toEqual({
-      name: 'corp:jane',
-      isExact: false,
+    const doubt = ' (not looked up: oidc cannot be looked up)';
+    expect(await findUser(configOf({ oidc: null, partner: knowsNot, corp: knows }), 'jane')).toEqual({
+      ...{ name: 'corp:jane', isExact: false },
+      doubt,
     });
-    expect(remarks).toHaveBeenCalledWith('sallyport: jane is corp:jane (not looked up: oidc cannot be looked up)\n');
-    expect(await findUser(config({ plain: knows, partner: knowsNot }), 'jane')).toEqual({
-      name: 'jane',
-      isExact: true,
+    remarkFound('jane', 'corp:jane', doubt);
+    expect(remarks).toHaveBeenCalledWith(`sallyport: jane is corp:jane${doubt}\n`);
+    expect(await findUser(configOf({ plain: knows, partner: knowsNot }), 'jane')).toEqual({
+      ...{ name: 'jane', isExact: true },
+      doubt: '',
     });
+  });
+
+  test('takes the name by which an authenticator knows the user, also in the list of names', async () => {
+    const isJane: LookUp = async () => ({ username: 'jane' });
+    expect(await findUser(configOf({ corp: isJane, partner: knowsNot }), 'JANE')).toMatchObject({ name: 'corp:jane' });
+    await expect(findUser(configOf({ corp: isJane, partner: isJane }), 'JANE')).rejects.toThrow(
+      '\n  --user corp:jane      # known: corp\n  --user partner:jane   # known: partner',
+    );
+  });
+
+  test('takes the one who can not be checked, if that is because of this user', async () => {
+    const failed: LookUp = () => Promise.reject(new AuthenticatorError('failed', 'more than 2 groups'));
+    expect(await findUser(configOf({ corp: failed, partner: knowsNot }), 'jane')).toEqual({
+      ...{ name: 'corp:jane', isExact: false },
+      doubt: '',
+    });
+    await expect(findUser(configOf({ corp: failed, partner: knows }), 'jane')).rejects.toThrow(
+      '\n  --user corp:jane      # could not be checked for this user: corp (more than 2 groups)\n',
+    );
   });
 
   test('takes the only name that there may be without a look-up', async () => {
-    expect(await findUser(config({ corp: isDown }), 'jane')).toEqual({ name: 'corp:jane', isExact: false });
+    expect(await findUser(configOf({ corp: isDown }), 'jane')).toMatchObject({ name: 'corp:jane', isExact: false });
   });
 
   test('takes a name with its prefix, or that is exact, as it is', async () => {
-    const two = config({ corp: isDown, partner: isDown });
-    expect(await findUser(two, 'corp:jane')).toEqual({ name: 'corp:jane', isExact: false });
-    expect(await findUser(two, 'jane', { isExact: true })).toEqual({ name: 'jane', isExact: true });
+    const two = configOf({ corp: isDown, partner: isDown });
+    expect(await findUser(two, 'corp:jane')).toEqual({ name: 'corp:jane', isExact: false, doubt: '' });
+    expect(await findUser(two, 'jane', { isExact: true })).toEqual({ name: 'jane', isExact: true, doubt: '' });
+    remarkFound('jane', 'jane', '');
     expect(remarks).not.toHaveBeenCalled();
   });
 
@@ -145,7 +143,7 @@ describe('a command that shows a user', () => {
       'no authenticator of this config is known to have a user jane. But corp (down) could not be asked, so the name may be right',
     ],
   ])('lists the names when it is not one', async (lookUps, problem) => {
-    await expect(findUser(config(lookUps), 'jane')).rejects.toThrow(
+    await expect(findUser(configOf(lookUps), 'jane')).rejects.toThrow(
       `${problem}. Write one of these:\n  --user corp:jane`,
     );
   });

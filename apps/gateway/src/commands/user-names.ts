@@ -75,22 +75,23 @@ interface FindOptions {
 /**
  * For a command that only shows something: takes the one name that is known, to an authenticator or by a session, a block or a lockout.
  *
+ * @returns also what was not looked up, for `remarkFound`
  * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
  */
 export async function findUser(config: GatewayConfig, name: string, { isExact = false, redis }: FindOptions = {}) {
-  const candidates = candidatesFor('user', name, namingAuthenticators(config), isExact);
-  if (candidates === undefined) return { name, isExact };
-  const answers = candidates.length === 1 ? [] : await whoKnows(config, name, candidates, longest.search, redis);
+  const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
+  if (all === undefined) return { name, isExact, doubt: '' };
+  const answers = all.length === 1 ? [] : await whoKnows(config, name, all, longest.search, redis);
+  const candidates = asKnown(all, answers);
   const known = candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
   const [found, ...others] = known;
   if (found !== undefined && others.length === 0) {
     const unasked = answers.filter(
-      ({ answer }) => answer === 'could not be checked' || answer === 'cannot be looked up',
+      ({ answer, isOfUser = false }) =>
+        !isOfUser && (answer === 'could not be checked' || answer === 'cannot be looked up'),
     );
     const doubts = new Set(unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`));
-    const doubt = [...doubts].join(', ');
-    printRemark(`${printable(name)} is ${printable(found.name)}${doubt === '' ? '' : ` (not looked up: ${doubt})`}`);
-    return found;
+    return { ...found, doubt: doubts.size === 0 ? '' : ` (not looked up: ${[...doubts].join(', ')})` };
   }
   const unchecked = answers.filter(({ answer }) => answer === 'could not be checked');
   const down = new Set(unchecked.map(({ authenticator, reason }) => printable(`${authenticator} (${reason})`)));
@@ -102,14 +103,33 @@ export async function findUser(config: GatewayConfig, name: string, { isExact = 
   throw new UsageError(`${problem}. Write one of these:${listing('user', candidates, answers)}`);
 }
 
-type Answers = readonly (Omit<LookedUp, 'account'> & { readonly name: string })[];
+/** Says which user a command is about, where that is not what was typed. */
+export function remarkFound(typed: string, name: string, doubt: string): void {
+  if (name !== typed || doubt !== '') printRemark(`${printable(typed)} is ${printable(name)}${doubt}`);
+}
+
+/** `asked`: the candidate. `name`: the same, or the name by which the authenticator knows the user. */
+type Answers = readonly (Pick<LookedUp, 'authenticator' | 'answer' | 'reason' | 'tokens' | 'isOfUser'> & {
+  readonly asked: string;
+  readonly name: string;
+})[];
+
+/** Puts the names by which authenticators know a user in the place of what was typed: `corp:jane` of `corp:Jane`. */
+function asKnown(candidates: readonly Candidate[], answers: Answers): readonly Candidate[] {
+  return candidates.flatMap((one) => {
+    const known = answers.filter(({ asked, answer }) => asked === one.name && answer === 'known');
+    const names = new Set(known.map(({ name }) => name));
+    return names.size === 0 ? [one] : [...names].map((name) => ({ ...one, name }));
+  });
+}
 
 function isKnown({ name }: Candidate, answers: Answers): boolean {
   return answers.some((one) => one.name === name && knows(one));
 }
 
-function knows({ answer, tokens }: Pick<LookedUp, 'answer' | 'tokens'>): boolean {
-  return answer === 'known' || answer === 'refused by policy' || (tokens ?? 0) > 0;
+/** What can't be checked because of a user is a user: there are too many groups, or several entries. */
+function knows({ answer, tokens, isOfUser = false }: Answers[number]): boolean {
+  return answer === 'known' || answer === 'refused by policy' || (tokens ?? 0) > 0 || isOfUser;
 }
 
 /** Asks who knows a name without a prefix. */
@@ -125,7 +145,9 @@ async function whoKnows(
     askAuthenticators(config, username, limit),
     withTimeLimit(limit, 'late', () => readTraces(config, names, redis)).catch(() => []),
   ]);
-  const others = traces.map(({ where, ...trace }) => ({ ...trace, authenticator: where, tokens: null }));
+  const others = traces.map(({ where, ...trace }) => {
+    return { ...trace, asked: trace.name, authenticator: where, tokens: null };
+  });
   return [...answers, ...others];
 }
 
@@ -134,13 +156,15 @@ function askAuthenticators(config: GatewayConfig, username: string, limit: numbe
   const authenticators = namingAuthenticators(config);
   const observer = { onStep: () => undefined, onNames: () => undefined };
   const unanswered = ({ name: authenticator, username: { prefix } }: AuthenticatorConfig, reason: string) => {
-    return { authenticator, answer: 'could not be checked', reason, tokens: null, name: prefix + username } as const;
+    const name = prefix + username;
+    return { authenticator, answer: 'could not be checked', reason, tokens: null, asked: name, name } as const;
   };
   const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
     const late = `no answer within ${durationText(limit)}`;
     try {
       const looked = await withTimeLimit(limit, late, () => lookUpUser(config, one, username, observer));
-      return { ...looked, name: one.config.username.prefix + username };
+      const asked = one.config.username.prefix + username;
+      return { ...looked, asked, name: looked.answer === 'known' ? looked.reason : asked };
     } catch (error) {
       return unanswered(one.config, causeOf(error));
     }
@@ -152,8 +176,10 @@ function askAuthenticators(config: GatewayConfig, username: string, limit: numbe
 }
 
 /** Lists names to paste, those that are known first; what is after `#` is a comment for a shell. */
-function listing(kind: 'user' | 'group', candidates: readonly Candidate[], answers: Answers): string {
-  const sorted = candidates.toSorted((one, other) => Number(isKnown(other, answers)) - Number(isKnown(one, answers)));
+function listing(kind: 'user' | 'group', all: readonly Candidate[], answers: Answers): string {
+  const sorted = asKnown(all, answers).toSorted(
+    (one, other) => Number(isKnown(other, answers)) - Number(isKnown(one, answers)),
+  );
   const isHelpdesk = helpdeskScript() !== undefined;
   const rows = sorted.map(({ name, isExact }) => {
     const word = printable(shellQuoted(name));
@@ -170,5 +196,6 @@ function listing(kind: 'user' | 'group', candidates: readonly Candidate[], answe
 }
 
 function wording(one: Answers[number]): string {
+  if (one.isOfUser) return `${one.answer} for this user: ${one.authenticator} (${printable(one.reason)})`;
   return `${knows(one) ? 'known' : one.answer}: ${one.authenticator}`;
 }

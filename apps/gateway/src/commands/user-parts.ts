@@ -13,15 +13,17 @@ export type Part<Value> = { readonly value: Value } | { readonly unread: string 
 
 export type UserParts = Awaited<ReturnType<typeof readUserParts>>['parts'];
 
-/**
- * Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one.
- *
- * @param name as Kubernetes sees it, and `groups` too
- */
+/** Names are as Kubernetes sees them. `digests`: of valid tokens that were issued to the user; those of sessions are read here. */
+interface Subject {
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly digests: readonly string[];
+}
+
+/** Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one. */
 export async function readUserParts(
   config: GatewayConfig,
-  name: string,
-  groups: readonly string[],
+  { name, groups, digests }: Subject,
   redis: ProbedRedis | undefined,
 ) {
   const [revocations, lockouts, sessions, audit] = await Promise.all([
@@ -30,8 +32,12 @@ export async function readUserParts(
     partOf(() => readSessions(config, name)),
     partOf(() => readTrail(config, name)),
   ]);
-  const blocks = 'unread' in revocations ? revocations : { value: blocksOf(revocations.value, name, groups) };
-  return { parts: { blocks, lockouts, sessions, audit }, revocations };
+  const ofSessions = 'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
+  const blocked = (names: BlockedNames) =>
+    'unread' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
+  const blocks = blocked({ user: [name], group: groups });
+  const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
+  return { parts: { blocks, blockedTokens, lockouts, sessions, audit }, revocations };
 }
 
 async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
@@ -47,9 +53,10 @@ function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
   throw new Error('the config has no cache.redis, through which commands learn what the gateways know');
 }
 
-/** All blocks that refuse the user: to end one of them is not enough then. */
-function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, name: string, groups: readonly string[]) {
-  const names: Readonly<Partial<Record<Entry['kind'], readonly string[]>>> = { user: [name], group: groups };
+type BlockedNames = Readonly<Partial<Record<Entry['kind'], readonly string[]>>>;
+
+/** All blocks of these names: to end one of them is not enough. */
+function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, names: BlockedNames) {
   return blocks.filter((block) => names[block.kind]?.includes(block.name));
 }
 

@@ -62,7 +62,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
   });
   const parsed = parseFile(filled.value);
   const problems = [
-    ...withSecretProblems(parsed.problems, filled, source.value),
+    ...withSecretProblems(parsed.problems, filled, source.value, baseDirectory),
     ...prepared.flatMap((one) => one.problems),
     ...loginNameProblems(source.value, prepared),
   ];

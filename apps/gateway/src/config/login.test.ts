@@ -34,6 +34,9 @@ describe('login is refused with', () => {
     [{ listen: '127.0.0.1:8080' }, 'login.listen: is the address of server.listen too'],
     [{ listen: '127.0.0.1:8081' }, 'login.listen: is the address of admin.listen too'],
     [{ publicUrl: 'http://login.example.com' }, 'login.publicUrl: passwords would cross the network in clear'],
+    [{ publicUrl: 'https://0.0.0.0:8444' }, 'login.publicUrl: has an address that no client can call'],
+    [{ publicUrl: 'http://0.0.0.0' }, 'login.publicUrl: has an address that no client can call'],
+    [{ publicUrl: 'https://[::]' }, 'login.publicUrl: has an address that no client can call'],
     [{ publicUrl: 'https://login.example.com/login' }, 'login.publicUrl: must have no path'],
     [{ publicUrl: 'https://a:b@login.example.com' }, 'login.publicUrl: must have no path, user'],
     [{ publicUrl: 'login.example.com' }, 'login.publicUrl: must be a URL'],
@@ -81,6 +84,8 @@ describe('login is refused with', () => {
     ['https://ada:secret@login.corp.net:9444/login', 'https://login.corp.net:9444'],
     ['http://login.corp.net', `https://login.corp.net${port}`],
     ['ldaps://login.corp.net', `https://login.corp.net${port}`],
+    ['https://0.0.0.0:9444', 'https://login.example.com:9444'],
+    ['http://[::]', `https://login.example.com${port}`],
     ...['', 'a b', 7].map((text) => [text, `https://login.example.com${port}`]),
   ])('the publicUrl %j, and what to write keeps its host and port', (publicUrl, written) => {
     const { problems } = parseFile({ authenticators: [corp, sessions], login: { ...login, publicUrl } });

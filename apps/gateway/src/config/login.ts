@@ -35,6 +35,10 @@ function parsePublicUrl(input: unknown): Parsed<string> {
   if (url === null || !/^https?:$/.test(url.protocol)) return { problem: 'must be a URL', fix };
   if (url.href !== `${url.origin}/`) return { problem: 'must have no path, user or query', fix };
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  if (host === '0.0.0.0' || host === '::') {
+    const own = fix.replace(url.hostname, 'login.example.com');
+    return { problem: 'has an address that no client can call', fix: own };
+  }
   if (url.protocol === 'http:' && !isLoopback(host))
     return { problem: 'passwords would cross the network in clear', fix };
   return { value: url.origin };

@@ -17,7 +17,30 @@ describe('a client name', () => {
     ]);
   });
 
-  test.each(['kube-apiserver', '*.example.com', 'spiffe://example.com/kube', 7])('%s may be one', (name) => {
+  test.each([
+    ['CN=kube-apiserver', 'kube-apiserver'],
+    ['CN = kube-apiserver', 'kube-apiserver'],
+    ['CN=kube-apiserver, O=system:masters', 'kube-apiserver'],
+    ['subject=O = acme, CN = kube-apiserver', 'kube-apiserver'],
+    ['/O=acme/CN=kube-apiserver', 'kube-apiserver'],
+    ['O=acme', 'the common name alone, such as kube-apiserver'],
+    ['DNS:kube.example.com', 'kube.example.com'],
+    ['URI:spiffe://example.com/a', 'spiffe://example.com/a'],
+  ])('%s is how a certificate is shown, and not its name', (text, name) => {
+    const problems = unlikelyValues({ authenticators: [] }, [], { server: { tls: { clientNames: [text] } } });
+    const message = expect.stringMatching(/ is how a name is displayed, and no certificate has that name/);
+    expect(problems).toEqual([{ path: ['server', 'tls', 'clientNames', 0], message, fix: `write ${name}` }]);
+  });
+
+  test.each([
+    'kube-apiserver',
+    'system:node:a',
+    'spiffe://example.com/?CN=a',
+    '2001:db8::1',
+    '*.example.com',
+    'spiffe://example.com/kube',
+    7,
+  ])('%s may be one', (name) => {
     expect(named(name)).toEqual([]);
   });
 
@@ -53,4 +76,59 @@ describe('a trusted proxy', () => {
       expect(trusted(network)).toEqual([]);
     },
   );
+});
+
+describe('the audience of a cluster', () => {
+  const usual = 'https://kubernetes.default.svc.cluster.local';
+  const judged = (apiAudiences: readonly string[], ...audiences: readonly string[]) => {
+    const clusters = Object.fromEntries(audiences.map((audience, index) => [`c${index}`, { audience }]));
+    return found({ server: { apiAudiences }, login: { clusters } });
+  };
+
+  test.each([
+    ['most API servers have', [], [usual, 'https://dev.example.com'], 'most API servers have this audience'],
+    ['most API servers have', [], ['https://kubernetes.default.svc', 'b'], 'most API servers have this audience'],
+    ['is among those of the API servers', ['x', 'a'], ['a', 'b'], 'it is in server.apiAudiences, too'],
+  ])('is warned of if it %s: %j, %j', (_name, apiAudiences, audiences, reason) => {
+    expect(judged(apiAudiences, ...audiences)).toEqual([
+      `login.clusters.c0.audience: ${JSON.stringify(audiences[0])}: ${reason}, and in another cluster whose API server ` +
+        'has it, a session for c0 would be good',
+    ]);
+  });
+
+  test.each([
+    ['of the only cluster', [usual], [usual]],
+    ['of its own', [usual], ['a', 'b']],
+    ['beside those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
+  ])('may be one %s', (_name, apiAudiences, audiences) => {
+    expect(judged(apiAudiences, ...audiences)).toEqual([]);
+  });
+});
+
+describe('a pattern of groups', () => {
+  const judged = (...allow: readonly string[]) => {
+    const authenticators = [{ groups: { prefix: 'corp:', allow } }];
+    const settings = { authenticators } as unknown as Parameters<typeof unlikelyValues>[0];
+    return unlikelyValues(settings, [3], {}).map(({ path, message, fix }) => `${path.join('.')}: ${message}; ${fix}`);
+  };
+
+  test.each([
+    ['^k8s-.*$', 'looks like a regular expression', 'k8s-*'],
+    ['k8s-.*', 'looks like a regular expression', 'k8s-*'],
+    ['.*-admins', 'looks like a regular expression', '*-admins'],
+    ['k8s-admins$', 'looks like a regular expression', 'k8s-admins'],
+    ['k8s-admins ', 'begins or ends with a blank', 'k8s-admins'],
+    ['\u00a0k8s-*', 'begins or ends with a blank', 'k8s-*'],
+    ['corp:k8s-*', 'begins with groups.prefix', 'k8s-*'],
+  ])('%j most likely lets nothing pass', (pattern, why, better) => {
+    expect(judged('k8s-*', pattern)).toEqual([
+      expect.stringMatching(
+        `^authenticators\\.3\\.groups\\.allow\\.1: .* ${why}.*; write ${JSON.stringify(better).replaceAll('*', '\\*')}$`,
+      ),
+    ]);
+  });
+
+  test('may have dots and signs that are no regular expression', () => {
+    expect(judged('*', 'team.*', 'a^b', 'US$-admins', 'k8s admins', 'cn=a,dc=b')).toEqual([]);
+  });
 });

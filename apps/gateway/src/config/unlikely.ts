@@ -1,5 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
-import { type Path, type Problem, valueAt } from './problems.ts';
+import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 
 /**
@@ -16,6 +16,7 @@ export function unlikelyValues(
   return [
     ...entries(written, ['server', 'tls', 'clientNames']).flatMap(judgeClientName),
     ...entries(written, ['login', 'trustedProxies']).flatMap(judgeProxies),
+    ...unlikelyAudiences(written),
     ...unlikelyPatterns(authenticators, places),
   ];
 }
@@ -32,8 +33,24 @@ function entries(written: unknown, path: Path): readonly WrittenText[] {
   return all.flatMap(([index, text]) => (typeof text === 'string' ? [{ text, path: [...path, index] }] : []));
 }
 
+/** A name as openssl and logs show it: `CN = kube-apiserver`, `subject=O = acme, CN = a`, `/O=acme/CN=a`, `DNS:a`. */
+const displayed = {
+  subject: /^\/?[a-z\d.]+\s*=/i,
+  commonName: /(?:^|[,/=]\s*)CN\s*=\s*([^,/]+)/i,
+  alternative: /^(?:DNS|URI|email|IP Address):(.+)$/,
+};
+
+function judgeClientName(written: WrittenText): Problem[] {
+  const { text, path } = written;
+  const isSubject = displayed.subject.test(text);
+  const [, name] = (isSubject ? displayed.commonName : displayed.alternative).exec(text) ?? [];
+  if (!isSubject && name === undefined) return judgePattern(written);
+  const message = `${JSON.stringify(text)} is how a name is displayed, and no certificate has that name: names are compared without what is before them`;
+  return [{ path, message, fix: `write ${name?.trim() ?? 'the common name alone, such as kube-apiserver'}` }];
+}
+
 /** A wildcard certificate has a name such as `*.example.com`, to the letter. */
-function judgeClientName({ text, path }: WrittenText): Problem[] {
+function judgePattern({ text, path }: WrittenText): Problem[] {
   if (!/(?!^)\*|^\*(?!\.)/.test(text)) return [];
   return [
     {
@@ -65,17 +82,62 @@ function judgeProxies({ text, path }: WrittenText): Problem[] {
   ];
 }
 
-/** Patterns of groups with the prefix that only Kubernetes sees most likely let nothing pass. */
-function unlikelyPatterns(authenticators: FileConfig['authenticators'], places: readonly number[]): Problem[] {
-  return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) => {
-    const wrong = [...allow.entries()].filter(([, pattern]) => prefix !== '' && pattern.startsWith(prefix));
-    return wrong.map(([index, pattern]) => ({
-      path: ['authenticators', places[position] ?? position, 'groups', 'allow', index],
-      message: `"${pattern}" begins with groups.prefix, and is compared with the names of the backend, which come before the prefix`,
-      fix:
-        pattern === prefix
-          ? 'write the name of a group there'
-          : `write ${JSON.stringify(pattern.slice(prefix.length))}`,
-    }));
+/** What kubeadm and most others set: the audience of an API server without `--api-audiences` is its `--service-account-issuer`. */
+const usualAudiences: readonly string[] = [
+  'https://kubernetes.default.svc.cluster.local',
+  'https://kubernetes.default.svc',
+];
+
+/** Of several clusters, each needs an audience that no other API server has: a session is bound to its cluster by that alone. */
+function unlikelyAudiences(written: unknown): Problem[] {
+  const clusters = valueAt(written, ['login', 'clusters']);
+  const all = Object.entries(isObject(clusters) ? clusters : {}).map(([name, one]) => ({
+    name,
+    audience: String(valueAt(one, ['audience'])),
+  }));
+  if (all.length < 2) return [];
+  const common = entries(written, ['server', 'apiAudiences']).map(({ text }) => text);
+  // A list with those of all clusters is no list of what they have in common.
+  const isUnion = all.every(({ audience }) => common.includes(audience) || usualAudiences.includes(audience));
+  const why = (audience: string) => {
+    if (usualAudiences.includes(audience)) return 'most API servers have this audience';
+    return common.includes(audience) && !isUnion ? 'it is in server.apiAudiences, too' : undefined;
+  };
+  return all.flatMap(({ name, audience }) => {
+    const reason = why(audience);
+    if (reason === undefined) return [];
+    return {
+      path: ['login', 'clusters', name, 'audience'],
+      message: `${JSON.stringify(audience)}: ${reason}, and in another cluster whose API server has it, a session for ${name} would be good`,
+      fix: `give ${name} an audience of its own, such as https://${name}.example.com, and add it to the --api-audiences of its kube-apiserver alone`,
+    };
   });
+}
+
+/** Patterns of groups that most likely let nothing pass. */
+function unlikelyPatterns(authenticators: FileConfig['authenticators'], places: readonly number[]): Problem[] {
+  return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) =>
+    [...allow.entries()].flatMap(([index, pattern]) => {
+      const path = ['authenticators', places[position] ?? position, 'groups', 'allow', index];
+      const [why, better] = whyUnlikely(pattern, prefix) ?? [];
+      if (why === undefined) return [];
+      const fix = better ? `write ${JSON.stringify(better)}` : 'write the name of a group there';
+      return { path, message: `${JSON.stringify(pattern)} ${why}`, fix };
+    }),
+  );
+}
+
+/** @returns why a pattern lets nothing pass, and what was meant */
+function whyUnlikely(pattern: string, prefix: string): [string, string] | undefined {
+  // Only Kubernetes sees the prefix.
+  if (prefix !== '' && pattern.startsWith(prefix)) {
+    const why =
+      'begins with groups.prefix, and is compared with the names of the backend, which come before the prefix';
+    return [why, pattern.slice(prefix.length)];
+  }
+  if (pattern !== pattern.trim()) return ['begins or ends with a blank, and most likely no group does', pattern.trim()];
+  // In `team.*` the dot may be one.
+  if (!/^\^|\$$|(^|\W)\.\*/.test(pattern)) return undefined;
+  const why = 'looks like a regular expression, and is compared as it is: only * stands for other characters';
+  return [why, pattern.replace(/^\^|\$$/g, '').replaceAll('.*', '*')];
 }

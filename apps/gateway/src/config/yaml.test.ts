@@ -79,6 +79,13 @@ describe('refused', () => {
   });
 });
 
+test('a blank that is no space may be in a value', () => {
+  const [quoted, plain, block] = ['b: "\u00a0x"', 'c: x\u00a0y', 'd: |\n    \u00a0x'];
+  expect(parse(`a:\n  ${[quoted, plain, block].join('\n  ')}\n`).value).toEqual({
+    a: { b: '\u00a0x', c: 'x\u00a0y', d: '\u00a0x\n' },
+  });
+});
+
 test('YAML 1.2: yes is a text and 012 a number', () => {
   expect(parse('a: yes\nb: 012\nc: &x 1\nd: *x').value).toEqual({ a: 'yes', b: 12, c: 1, d: 1 });
 });
@@ -97,6 +104,10 @@ const noColon =
 const bracket = 'a bracket is not closed: close it with ] or }';
 const quote = 'a quote is not closed: end the value with the same quote';
 const tab = 'a tab is used to indent: use spaces';
+const blank = (code: string) =>
+  `the blank here is not a space (U+${code}), and YAML takes it for a letter: use spaces, in the other lines too`;
+const dash = (line: number) =>
+  `duplicate key, which line ${line} has too: if a new entry of the list begins here, write "- " before it; otherwise remove one`;
 const quoted = 'a value begins with a sign of YAML (@, ` or %): put the whole value in quotes';
 
 describe('a slip is reported once, at the line that must change', () => {
@@ -117,6 +128,22 @@ describe('a slip is reported once, at the line that must change', () => {
     ['tabs', 'a:\n\tb: c\n\td: e\n', [`2:1: ${tab}`, `3:1: ${tab}`]],
     ['a tab behind a dash', 'a:\n  -\tname: b\n    use: c\n', [`2:4: ${tab}`]],
     ['a tab behind a space', 'a:\n  b: 1\n \tc: 2\n', [`3:3: ${indent}`]],
+    ['no-break spaces that indent', 'a:\n\u00a0\u00a0b: 1\n  c: 2\n', [`2:1: ${blank('00A0')}`]],
+    ['one behind a dash', 'a:\n  -\u00a0b: 1\n    c: 2\n', [`2:4: ${blank('00A0')}`]],
+    ['one behind a colon', 'a:\n  b:\u00a01\n  c: 2\n', [`2:5: ${blank('00A0')}`]],
+    ['one before a key, without an error of YAML', 'a:\n  \u00a0b: 1\n', [`2:3: ${blank('00A0')}`]],
+    ['a blank without a width behind a key', 'a:\n  b\u200b: 1\n', [`2:4: ${blank('200B')}`]],
+    [
+      'an entry without its dash',
+      'a:\n  - name: b\n    use: c\n    name: d\n    use: e\n  - name: f\n    name: g\n',
+      [`4:5: ${dash(2)}`, `7:5: ${dash(6)}`],
+    ],
+    ['one that begins with another key', 'a:\n  - b: 1\n    c: 2\n    d: 3\n    c: 4\n    d: 5\n', [`5:5: ${dash(3)}`]],
+    [
+      'a duplicate key of an entry',
+      'a:\n  - b: 1\n    c: 2\n    c: 3\n',
+      ['4:5: duplicate key, which line 3 has too: remove one'],
+    ],
     ['a bracket that stays open', 'a: [b, c\nd:\n  - e\n', [`1:4: ${bracket}`]],
     ['a brace that stays open', 'a:\n  - b: { c: d\n  - e: f\n', [`2:8: ${bracket}`]],
     ['a bracket, up to the end', 'a: [b\n', [`1:4: ${bracket}`]],

@@ -1,5 +1,6 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import { type ConfigProblem, formatPath, type Path, type Problem } from './problems.ts';
+import { blankAroundKey, blankInLineOf, type Slip, twinsAt } from './yaml-slips.ts';
 
 /** Deeper than any sensible config, and well within the stack. */
 const maxDepth = 64;
@@ -55,33 +56,25 @@ const independent = /^(TAB_AS|DUPLICATE_KEY|TAG_RESOLVE|BAD_ALIAS|BAD_SCALAR_STA
 function mistakesIn(text: string, document: Document.Parsed) {
   const errors = [...document.errors, ...document.warnings];
   const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
-  const found: { readonly offset: number; readonly message: string; readonly fix: string }[] = [];
+  const slip = errors[0] === undefined ? blankAroundKey(text, document) : blankInLineOf(errors[0].pos[0], text);
+  if (slip !== undefined) return [slip];
+  const found: Slip[] = [];
+  const undashed = new Set<object>();
   for (const { code, message: words, pos } of (tabs.length > 0 ? tabs : errors).slice(0, 5)) {
     const [offset] = pos;
     const [line = ''] = /.*/.exec(text.slice(offset)) ?? [];
     const hasColon = /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) && /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
     const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
     const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
-    const twin = code === 'DUPLICATE_KEY' ? firstOfTwo(offset, document) : undefined;
-    const also = twin === undefined ? '' : `, which line ${text.slice(0, twin).split('\n').length} has too`;
-    found.push({ offset: place?.(text, offset, document) ?? offset, message: message + also, fix });
+    const twins = code === 'DUPLICATE_KEY' ? twinsAt(offset, document) : undefined;
+    const also = twins === undefined ? '' : `, which line ${text.slice(0, twins.first).split('\n').length} has too`;
+    const way = twins?.isEntry ? `if a new entry of the list begins here, write "- " before it; otherwise ${fix}` : fix;
+    if (twins === undefined || !undashed.has(twins.map)) {
+      found.push({ offset: place?.(text, offset, document) ?? offset, message: message + also, fix: way });
+    }
+    if (twins?.isEntry) undashed.add(twins.map);
     if (!independent.test(kind)) break;
   }
-  return found;
-}
-
-/** Where the first of two equal keys is. @param offset of the second one */
-function firstOfTwo(offset: number, document: Document): number | undefined {
-  let found: number | undefined;
-  visit(document, {
-    Map(_key, { items }) {
-      const keys = items.map(({ key }) => key as Node | null);
-      const second = keys.find((key) => key?.range?.[0] === offset);
-      if (!isScalar(second)) return undefined;
-      found = keys.find((key) => isScalar(key) && String(key.value) === String(second.value))?.range?.[0];
-      return visit.BREAK;
-    },
-  });
   return found;
 }
 

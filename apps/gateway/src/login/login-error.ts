@@ -52,9 +52,18 @@ export function tooMany(message: string, retryAfter: number): LoginError {
   return new LoginError(429, 'too-many-requests', message, retryAfter);
 }
 
-/** @param what such as `the directory` */
-export function unavailable(what: string, isGuess = false): LoginError {
-  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5, isGuess);
+/** @param what such as `the store of sessions` */
+export function unavailable(what: string): LoginError {
+  return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5);
+}
+
+/**
+ * A login could not be checked, since a directory is down or because of this user, who may be in too many groups. There is one text for
+ * both: another one would show who has an account.
+ */
+export function uncheckedLogin(isGuess: boolean): LoginError {
+  const message = "the login can't be checked now: try again later. If it stays so, call your administrator";
+  return new LoginError(503, 'unavailable', message, 5, isGuess);
 }
 
 /** The body of every answer that is an error. */

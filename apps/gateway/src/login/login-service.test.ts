@@ -159,6 +159,18 @@ describe('a login', () => {
     await expect(none.logIn()).rejects.toMatchObject({ status: 503, isGuess: false });
   });
 
+  test('says the same of an outage and of a user whom a directory can not check', async () => {
+    const failed = new AuthenticatorError('failed', 'more than 2 groups');
+    const errors = [down, failed].map((error) =>
+      setUp({ links: { a: error } })
+        .logIn()
+        .catch((thrown) => thrown),
+    );
+    const [ofOutage, ofUser] = await Promise.all(errors);
+    expect(ofUser).toMatchObject({ status: 503, message: expect.stringContaining("the login can't be checked now") });
+    expect(ofUser).toEqual(ofOutage);
+  });
+
   test('asks no further one after an outage with onError: stop', async () => {
     const place = setUp({ links: { a: down, b: loggedIn }, onError: 'stop' });
     await expect(place.logIn()).rejects.toMatchObject({ status: 503 });

@@ -7,7 +7,7 @@ import { asError, withoutToken } from '../logging/error-fields.ts';
 import { isMisleading } from '../logging/printable.ts';
 import type { Session, SessionTexts } from '../sessions/session-text.ts';
 import type { RateLimit } from './bounds.ts';
-import { LoginError, tooMany, unavailable } from './login-error.ts';
+import { LoginError, tooMany, unavailable, uncheckedLogin } from './login-error.ts';
 import type { LoginReport } from './login-report.ts';
 
 /** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
@@ -175,7 +175,7 @@ async function checkPassword(
       if (link.onError === 'stop') break;
     }
   }
-  if (isUnchecked) throw unavailable('the directory', isChecked);
+  if (isUnchecked) throw uncheckedLogin(isChecked);
   // For the operator. The name is not reported: what was typed may be a password.
   progress.reason ??= 'unknown-user';
   // One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists.

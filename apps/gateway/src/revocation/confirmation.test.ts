@@ -152,9 +152,36 @@ describe('an entry that is published', () => {
     const { redis: server, opened } = file;
     await using foreign = await openRedis(server.port, 'B');
     await publishAndConfirm(foreign.redis, block('bob'), impatient);
-    expect(await publishAndConfirm(opened.redis, block('jane'), impatient)).toMatchObject({ unreadable: 1 });
+    expect(await publishAndConfirm(opened.redis, block('jane'), impatient)).toMatchObject({
+      unreadable: { count: 1, key: keys.list },
+    });
     expect(await blocked(opened.redis)).toEqual(['jane']);
     expect(await blocked(foreign.redis)).toEqual(['bob']);
+  });
+
+  test('beside entries that no key opens any more is confirmed by the replicas that have it, and by no other', async () => {
+    const { redis: server, opened } = file;
+    await using foreign = await openRedis(server.port, 'B');
+    await publishAndConfirm(foreign.redis, block('bob'), impatient);
+    await server.client().hset(keys.list, '9999999999999999.forged.0123456789abcdef', 'x');
+    await using one = await startReplica('one', server.port, 'A');
+    await using two = await startReplica('two', server.port, 'AC');
+    const { confirmation, unreadable } = await publishAndConfirm(opened.redis, block('jane'), waiting);
+    expect(confirmation).toMatchObject({ confirmed: ['one', 'two'], unconfirmed: [] });
+    for (const { list } of [one, two]) expect(list.blocks.map(({ name }) => name)).toEqual(['jane']);
+    expect(unreadable.count).toBe(2);
+    const { unconfirmed } = (await publishAndConfirm(foreign.redis, block('eve'), impatient)).confirmation;
+    expect(unconfirmed.map(({ absence }) => absence)).toEqual(['other keys', 'other keys']);
+  });
+
+  test('leaves nothing behind that no key opens, when it supersedes one that was also sealed with a dropped key', async () => {
+    const { redis: server, opened } = file;
+    await using both = await openRedis(server.port, 'BA');
+    await publishAndConfirm(both.redis, block('jane'), impatient);
+    expect(await server.client().hlen(keys.list)).toBe(2);
+    await publishAndConfirm(opened.redis, unblock('jane'), impatient);
+    expect((await readListing(opened.redis)).unreadable.count).toBe(0);
+    expect(await server.client().hlen(keys.list)).toBe(1);
   });
 });
 

@@ -30,7 +30,7 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () =
       if (entries === lastUnreadable) return;
       lastUnreadable = entries;
       if (entries === 0) return;
-      const fix = 'set the same cache.redis.sealingKeys on every replica';
+      const fix = 'set the same cache.redis.sealingKeys on every replica; if they are the same, run "sallyport check"';
       logger.warn({ entries }, `entries of the revocation list can't be opened and have no effect here: ${fix}`);
     },
     /** Keys of another type were removed. One line in 10 s. */

@@ -186,9 +186,7 @@ function createPoll(
     // Before the list is written back: a command waits for that, and counts the replicas then.
     await replicas.keep(redis, { ...polled, at });
     const isSame = known?.revision === revision && known.fields === fields;
-    // Entries of unknown keys stay unknown: reading 90,000 of them every 5 s would block this process for part of that.
-    const mustRetry = known?.digest === undefined && known?.unreadable === 0;
-    const isRecent = at - readAt < (mustRetry ? retryAfter : rereadAfter);
+    const isRecent = at - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
     if (!isSame || !isRecent) {
       last = await synchronize(redis, list);
       readAt = at;

@@ -69,8 +69,11 @@ export async function readListing(redis: ProbedRedis) {
   openedBefore.set(redis, opened);
   const byId = new Map([...opened.values()].map(({ entry }) => [entry.id, entry]));
   const unreadable = new Set<string>();
+  let unreadableUntil = 0;
   for (const name of [...fields.keys()].map(parseFieldName)) {
-    if (name !== undefined && name.keptUntil > now && !byId.has(name.id)) unreadable.add(name.id);
+    if (name === undefined || name.keptUntil <= now || byId.has(name.id)) continue;
+    unreadable.add(name.id);
+    unreadableUntil = Math.max(unreadableUntil, name.keptUntil);
   }
   const entries: readonly Entry[] = [...byId.values()];
   return {
@@ -82,8 +85,11 @@ export async function readListing(redis: ProbedRedis) {
     entries,
     /** All of them, and whether they could be opened. */
     fields,
-    /** Entries that must still be remembered and that none of the keys opens: what they say is not known. */
-    unreadable: unreadable.size,
+    /**
+     * Entries that must still be remembered and that none of the keys opens, so that what they say is not known: their number,
+     * until when the last of them must be remembered (0: there is none), and the key in Redis where they are.
+     */
+    unreadable: { count: unreadable.size, until: unreadableUntil, key: list },
   };
 }
 
@@ -103,11 +109,13 @@ export function changeTowards(target: readonly Entry[], { fields, now }: Listing
   const copies = newestFirst.flatMap((entry) => keys.map((key) => ({ field: fieldName(entry, key), entry, key })));
   const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
   const ids = new Set(target.map(({ id }) => id));
-  const remove = [...fields].flatMap(([field, isOpened]) => {
-    const name = parseFieldName(field);
-    if (name === undefined) return [field];
-    if (ids.has(name.id)) return [];
-    return isOpened || name.keptUntil + graceOfUnknown < now ? [field] : [];
+  const names = [...fields].map(([field, isOpened]) => ({ field, isOpened, ...parseFieldName(field) }));
+  // Its other copies may be for a key that no one has any more, and so could not be told from an unknown entry later.
+  const opened = new Set(names.filter(({ isOpened }) => isOpened).map(({ id }) => id));
+  const remove = names.flatMap(({ field, id, keptUntil }) => {
+    if (id === undefined || keptUntil === undefined) return [field];
+    if (ids.has(id)) return [];
+    return opened.has(id) || keptUntil + graceOfUnknown < now ? [field] : [];
   });
   return {
     remove: remove.slice(0, maxRemoved),
@@ -179,10 +187,13 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList) {
     revision: listing.revision,
     /** Their number. */
     fields: listing.fields.size,
-    /** Of the list of this process, if it and the one in Redis have the same entries. */
-    digest: isSame && listing.unreadable === 0 ? digestOfList(list.entries) : undefined,
+    /**
+     * Of the list of this process, if it has the same entries as the one in Redis, as far as the keys open them: a command
+     * compares it with the lists that it has seen itself, so it stands for no other entries than these.
+     */
+    digest: isSame ? digestOfList(list.entries) : undefined,
     adopted,
-    unreadable: listing.unreadable,
+    unreadable: listing.unreadable.count,
   };
 }
 

@@ -56,8 +56,9 @@ export async function createAuthenticator(
   dependencies: CreateDependencies,
 ) {
   let onReconnected: (() => void) | undefined;
+  const { plugin, options, timeout } = config;
   const make = (context: PluginContext) =>
-    config.plugin.create(config.options, { ...context, backendReconnected: () => onReconnected?.() });
+    plugin.create(options, { ...context, timeout, backendReconnected: () => onReconnected?.() });
   const { made, ...rest } = await makeWithPlugin('create', config, baseDirectory, dependencies, make);
   requireFunctions(made, 'create', 'Authenticator', ['authenticate', 'close']);
   /** Calls back each time that the plugin has a connection to its backend again. */

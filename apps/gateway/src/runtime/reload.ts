@@ -74,7 +74,7 @@ export function createReloader(dependencies: ReloadDependencies) {
     let next: GatewayConfig | undefined;
     let refusedFor: Problems = [];
     try {
-      next = keepListening(await dependencies.load(), running.config, logger);
+      next = keepListening(await dependencies.load(), running, logger);
       await swap(next, cause, dependencies, signal);
       await watches.others(since);
     } catch (error) {
@@ -205,7 +205,9 @@ export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger
 }
 
 /** Addresses, and whether there is TLS on them, stay as they are until a restart, and the log says so. */
-function keepListening(next: GatewayConfig, now: GatewayConfig, logger: Logger): GatewayConfig {
+function keepListening(next: GatewayConfig, running: Running, logger: Logger): GatewayConfig {
+  const { server, admin } = running.config;
+  const now = { server, admin, login: running.listeningLogin };
   const changed = (['server', 'admin', 'login'] as const).flatMap((name) =>
     changedAddress(name, next[name], now[name]),
   );

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../logging/log-limiter.ts';
+import { printable } from '../logging/printable.ts';
 import type { ConnectionAccess } from './http-listener.ts';
 import { type ServerRequest, transportOf } from './http-server.ts';
 import { StatusError } from './kubernetes-status.ts';
@@ -22,11 +23,11 @@ export function createClientCheck(
   const readings = new WeakMap<object, ReturnType<typeof read>>();
   const limit = createLogLimiter(() => performance.now());
   // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
-  const report = (subject: string) => {
+  const report = ({ subject, names }: ReturnType<typeof read>) => {
     const unloggedSince = limit('wrong name');
     const level = unloggedSince === undefined ? 'debug' : 'warn';
     logger[level](
-      { subject, ...(unloggedSince && { unloggedSince }) },
+      { subject: printable(subject), names: names.slice(0, mostShown), ...(unloggedSince && { unloggedSince }) },
       'client certificate name is not in server.tls.clientNames',
     );
   };
@@ -38,12 +39,13 @@ export function createClientCheck(
     if (reading?.allowed !== names) {
       reading = read(request.socket as TLSSocket, names);
       readings.set(transport, reading);
-      if (!reading.isAllowed) report(reading.subject);
+      if (!reading.isAllowed) report(reading);
     }
-    const { subject, notBefore, notAfter, isAllowed } = reading;
+    const { subject, names: seen, notBefore, notAfter, isAllowed } = reading;
     if (!isAllowed) {
       connections.find(request)?.restrict();
-      throw new StatusError(403, `the client certificate "${subject}" has none of the names in server.tls.clientNames`);
+      const problem = `the client certificate "${printable(subject)}" has none of the names in server.tls.clientNames`;
+      throw new StatusError(403, `${problem}: ${listed(seen)}`);
     }
     const now = Date.now();
     if (now < notBefore || now > notAfter) {
@@ -67,11 +69,27 @@ function read(socket: TLSSocket, allowed: readonly string[]) {
   }
   return {
     subject: certificate.subject.replaceAll('\n', ', '),
+    names: [...new Set(namesOf(certificate).map(shown))],
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
     allowed,
     isAllowed: hasName(certificate, allowed),
   };
+}
+
+/** A certificate may have hundreds of names, of any length. */
+const mostShown = 8;
+const mostCharacters = 100;
+
+function shown(name: string): string {
+  return printable(name.length > mostCharacters ? `${name.slice(0, mostCharacters)}…` : name);
+}
+
+/** The names for a message, as `clientNames` would have them. */
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'it has no name that counts';
+  const more = names.length > mostShown ? ` and ${names.length - mostShown} more` : '';
+  return `its names are ${names.slice(0, mostShown).join(', ')}${more}`;
 }
 
 /**
@@ -80,10 +98,15 @@ function read(socket: TLSSocket, allowed: readonly string[]) {
  * which one they use.
  */
 export function hasName(certificate: X509Certificate, allowed: readonly string[]): boolean {
+  const names = namesOf(certificate);
+  return allowed.some((name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined));
+}
+
+/** The names that `clientNames` may have. */
+function namesOf(certificate: X509Certificate): string[] {
   const commonName: unknown = certificate.toLegacyObject().subject.CN;
   const names = subjectAltNames(certificate.subjectAltName ?? '');
-  if (typeof commonName === 'string') names.push(commonName);
-  return allowed.some((name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined));
+  return typeof commonName === 'string' ? [commonName, ...names] : names;
 }
 
 /**
@@ -92,7 +115,7 @@ export function hasName(certificate: X509Certificate, allowed: readonly string[]
  */
 function subjectAltNames(text: string): string[] {
   return text.split(', ').flatMap((entry) => {
-    const value = /^(?:DNS|URI|email):(.*)$/s.exec(entry)?.[1];
+    const value = /^(?:DNS|URI|email|IP Address):(.*)$/s.exec(entry)?.[1];
     if (value === undefined) return [];
     return [value.startsWith('"') ? String(JSON.parse(value)) : value];
   });

@@ -107,7 +107,8 @@ function clientOptions({ client }: TlsMaterial) {
 
 const causes: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process listens there: stop it, or use another port',
-  EACCES: 'permission denied: use a port above 1023',
+  EACCES:
+    'permission denied: use a port above 1023, or lower net.ipv4.ip_unprivileged_port_start on this machine (sysctl)',
   EADDRNOTAVAIL: 'this machine has no such address',
   ENOTFOUND: 'no such host name: use an IP address',
 };

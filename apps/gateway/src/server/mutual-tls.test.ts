@@ -53,7 +53,7 @@ describe('mutual TLS', () => {
       json: {
         kind: 'Status',
         reason: 'Forbidden',
-        message: expect.stringMatching(/"CN=system:node:a".*server\.tls\.clientNames/),
+        message: expect.stringMatching(/"CN=system:node:a".*server\.tls\.clientNames: its names are system:node:a$/),
       },
     };
     expect(await send(gateway.url, as(kubelet))).toMatchObject(refused);
@@ -66,6 +66,25 @@ describe('mutual TLS', () => {
       ({ message }) => message === 'client certificate name is not in server.tls.clientNames',
     );
     expect(logged.map(({ level }) => level)).toEqual(['warn', 'debug']);
+    expect(logged[0]).toMatchObject({ fields: { names: ['system:node:a'] } });
+  });
+
+  test('the names of a refused client are shown as clientNames would have them, few of them and printable', async () => {
+    const gateway = await start();
+    const long = 'a'.repeat(100);
+    const first = ['IP.1 = 192.0.2.1', `DNS.1 = ${long}.example.com`];
+    const others = Array.from({ length: 10 }, (_, index) => `DNS.${index + 2} = n${index}`);
+    const client = await authority.issue({ commonName: 'evil\u202e', alternativeNames: [...first, ...others] });
+    const { json } = await send(gateway.url, as(client));
+    expect(json).toMatchObject({
+      message: expect.stringMatching(/^the client certificate "CN=evil\\u\{202e\}" has none/),
+    });
+    const names = `evil\\u{202e}, 192.0.2.1, ${long}…, n0, n1, n2, n3, n4 and 5 more`;
+    expect((json as { message: string }).message.split(': its names are ').at(-1)).toBe(names);
+    const [logged] = gateway.log.filter(({ level }) => level === 'warn');
+    expect(logged).toMatchObject({
+      fields: { subject: 'CN=evil\\u{202e}', names: names.replace(/ and 5 more$/, '').split(', ') },
+    });
   });
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(

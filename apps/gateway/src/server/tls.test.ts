@@ -129,6 +129,18 @@ describe('readTlsMaterial', () => {
     }
   });
 
+  test.each(['clientAuth', 'clientAuth, emailProtection'])('refuses one that is for %s alone', async (usage) => {
+    const { certFile, keyFile } = await authority.issue({ commonName: 'kubelet', ...names, usage });
+    await expect(readTlsMaterial(config({ certFile, keyFile }))).rejects.toThrow(
+      /^server\.tls\.certFile: the certificate "CN=kubelet" in .* is not for servers \(its extended key usage lacks serverAuth\)/,
+    );
+  });
+
+  test.each(['serverAuth', 'clientAuth, serverAuth', 'anyExtendedKeyUsage'])('accepts one for %s', async (usage) => {
+    const { certFile, keyFile } = await authority.issue({ commonName: 'gateway', ...names, usage });
+    expect((await readTlsMaterial(config({ certFile, keyFile }))).warnings).toEqual([]);
+  });
+
   test('refuses a client CA under which no client is accepted, and warns of one that is no CA', async () => {
     const from = async (...certificates: Buffer[]) =>
       readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));

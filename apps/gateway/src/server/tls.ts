@@ -48,6 +48,7 @@ export async function readTlsMaterial(
     throw new Error(`${setting}: ${problem}: if that is a chain, the server's own certificate must come first in it`);
   }
   requireHostName(chain, certFile, owner);
+  requireServerUsage(chain, certFile, owner);
   const trusted = ca ? parse(`${setting}.clientCAFile`, caFile, () => parseCertificates(ca)) : [];
   const warnings = [...warnOfChain(chain, certFile, setting), ...checkAuthorities(trusted, caFile, setting)];
   const server = chain.slice(0, 1).map((certificate) => describe(certificate, owner, certFile));
@@ -119,7 +120,24 @@ function requireHostName([server]: X509Certificate[], file: string, owner: Owner
   if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
   throw new Error(
     `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} has no subject alternative name of a host, and ` +
-      `${owner === 'login' ? 'clients' : 'kube-apiserver'} would refuse it: issue a new one with subjectAltName=DNS:… or IP:…`,
+      `${clientsOf(owner)} would refuse it: issue a new one with subjectAltName=DNS:… or IP:…`,
+  );
+}
+
+function clientsOf(owner: Owner): string {
+  return owner === 'login' ? 'clients' : 'kube-apiserver';
+}
+
+/** RFC 5280 section 4.2.1.12: `serverAuth`, and `anyExtendedKeyUsage`. */
+const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
+
+/** @throws Error for a certificate that is for other uses alone, such as that of a client. Without the extension it is for any */
+function requireServerUsage([server]: X509Certificate[], file: string, owner: Owner): void {
+  const usages: readonly string[] | undefined = server?.keyUsage;
+  if (server === undefined || usages === undefined || usages.some((one) => usagesOfServers.includes(one))) return;
+  throw new Error(
+    `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} is not for servers (its extended key usage lacks ` +
+      `serverAuth), and ${clientsOf(owner)} would refuse it: issue a new one with extendedKeyUsage=serverAuth`,
   );
 }
 

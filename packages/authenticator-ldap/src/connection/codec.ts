@@ -209,7 +209,9 @@ function messageSize(bytes: Buffer, offset: number, maxBytes: number): number | 
   const tag = bytes[offset];
   if (tag !== undefined && tag !== sequenceTag) {
     const found = `0x${tag.toString(16).padStart(2, '0')}`;
-    throw new WireError('protocol', `a message began with the byte ${found} and not 0x30`);
+    // An HTTP server answers with `HTTP/1.1 400 Bad Request`.
+    const hint = tag === 0x48 ? ': is this the port of an HTTP server?' : '';
+    throw new WireError('protocol', `a message began with the byte ${found} and not 0x30${hint}`);
   }
   const header = readHeader(bytes, offset);
   if (header === undefined) return undefined;

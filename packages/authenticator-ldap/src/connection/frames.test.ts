@@ -77,7 +77,10 @@ describe('frames', () => {
   });
 
   test('are refused when a wrong one follows a valid one', () => {
-    expect(() => createFramer().push(Buffer.from('300048', 'hex'))).toThrow('began with the byte 0x48');
+    expect(() => createFramer().push(Buffer.from('300048', 'hex'))).toThrow(
+      'began with the byte 0x48 and not 0x30: is this the port of an HTTP server?',
+    );
+    expect(() => createFramer().push(Buffer.from('300031', 'hex'))).toThrow(/ 0x31 and not 0x30$/);
   });
 
   test('are refused at their header when they are over the bound', () => {

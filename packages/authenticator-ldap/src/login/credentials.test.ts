@@ -1,7 +1,7 @@
 import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { claimedName, readCredentials, writeCredentials } from './credentials.ts';
+import { claimedName, readCredentials, whyNoCredentials, writeCredentials } from './credentials.ts';
 
 const base64 = (text: string | Buffer) => Buffer.from(text as string).toString('base64');
 const spellings = (text: string | Buffer): string[] => {
@@ -141,4 +141,13 @@ describe('writeCredentials', () => {
   ])('there is none of %j and %j', (username, password) => {
     expect(writeCredentials({ username, password }, '')).toBeUndefined();
   });
+});
+
+test('a name and a password without base64 are known by their colon, behind the prefix', () => {
+  const why = (token: string, prefix = '') => whyNoCredentials(token, prefix);
+  expect(why('alice:secret')).toMatch(/^has a colon, which base64 has not: /);
+  expect(why('ldap:alice:secret', 'ldap:')).toBe(why('alice:secret'));
+  expect([why('alice'), why('eyJ.e30.c2ln'), why('ldap:YTpi!', 'ldap:'), why('corporate:YTpi', 'ldap:')]).toEqual(
+    Array.from({ length: 4 }),
+  );
 });

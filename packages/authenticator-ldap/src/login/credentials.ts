@@ -36,6 +36,15 @@ export function readCredentials(token: string, tokenPrefix: string): Credentials
 }
 
 /**
+ * Says what is wrong with a token that is a name and a password without base64. The words follow "the token", and nothing of it is in
+ * them.
+ */
+export function whyNoCredentials(token: string, tokenPrefix: string): string | undefined {
+  if (!token.startsWith(tokenPrefix) || !token.slice(tokenPrefix.length).includes(':')) return undefined;
+  return `has a colon, which base64 has not: encode the name and the password, as in: printf '%s:%s' "$user" "$password" | base64 -w0`;
+}
+
+/**
  * Makes the token of a name and a password.
  *
  * @returns undefined where no token can have them: the name is blank or has a colon

@@ -74,7 +74,7 @@ describe.each([[[]], [['--all']]])('logout %j', (all) => {
     const file = client.cacheSession({ url, cluster: 'prod' });
     const logout = () => client.run(['logout', ...all, '--url', url, '--cluster', 'prod']);
     const { code, stdout, stderr } = await logout();
-    expect([code, stdout, existsSync(file)]).toEqual([status === 403 ? 1 : 3, '', true]);
+    expect([code, stdout, existsSync(file)]).toEqual([status === 403 ? 2 : 3, '', true]);
     expect(stderr.replace(/\d{4}-\d\d-\d\d \d\d:\d\d/, 'TIME')).toBe(
       `kubectl-sallyport: ${url}: ${problem}. The session is kept here, since it may go on until TIME. ` +
         'To end it, run this again, or ask your administrator to revoke corp:ada\n',

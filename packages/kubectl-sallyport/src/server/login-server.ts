@@ -168,6 +168,6 @@ function refused({ url }: ServerAddress, { status, headers, text }: Answer): Fai
   }
   const isAway = status >= 500;
   const fix = isAway ? 'Try again' : 'Check the URL and the cluster';
-  const code = isAway ? exitCodes.unavailable : exitCodes.failed;
+  const code = isAway ? exitCodes.unavailable : exitCodes.usage;
   return new Failure(`${url}: it answered ${status}${said}. ${fix}, or ask your administrator`, code);
 }

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:https';
+import { createServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createAuthority } from '@sallyport/test-servers/certificates';
@@ -29,11 +29,11 @@ test('a password for a server of this machine goes through no proxy', async () =
 });
 
 /** A server of another host: its certificate is for these names. */
-async function otherHost(names: readonly string[]) {
+async function otherHost(names: readonly string[], options: ServerOptions = {}) {
   const authority = await createAuthority();
   onTestFinished(() => authority[Symbol.asyncDispose]());
   const { certificate: cert, key } = await authority.issueServer({ names });
-  const server = createServer({ cert, key }, (_request, response) => void response.end('{}'));
+  const server = createServer({ cert, key, ...options }, (_request, response) => void response.end('{}'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
   return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, caFile: authority.certificateFile };
@@ -67,4 +67,20 @@ test.each([
   const { code, stderr } = await createClient(home.path).run([command, ...place, ...words], env);
   const line = `run: kubectl sallyport ${expected.replace('URL', url)} --ca-file FILE\n`;
   expect([code, stderr.slice(-line.length)]).toEqual([3, line]);
+});
+
+test('a port that wants a client certificate, or no TLS, is refused with words for people', async () => {
+  await using home = await temporaryFolder('ports');
+  const client = createClient(home.path);
+  const { url, caFile } = await otherHost(['IP:127.0.0.1'], { requestCert: true });
+  const wrongPort = await client.run(['init', url, '--ca-file', caFile]);
+  expect([wrongPort.code, wrongPort.stderr]).toEqual([
+    3,
+    `kubectl-sallyport: ${url}: cannot reach the login server: this port wants a client certificate, as the port for ` +
+      'kube-apiserver does. Use the URL that your administrator gave you, or ask for it\n',
+  ]);
+  const plain = (await localServer((_request, response) => void response.end())).replace('http:', 'https:');
+  expect((await client.run(['init', plain])).stderr).toBe(
+    `kubectl-sallyport: ${plain}: cannot reach the login server: TLS: wrong version number. Try again, or ask your administrator\n`,
+  );
 });

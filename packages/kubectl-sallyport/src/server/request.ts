@@ -89,12 +89,22 @@ function explain(address: ServerAddress, error: unknown): string {
     );
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return otherName(url, error);
-  const reason = reasonOf(error) || code;
+  const reason = wordsOfTls(error) ?? (reasonOf(error) || code);
+  if (reason.endsWith('alert certificate required')) {
+    const why = 'this port wants a client certificate, as the port for kube-apiserver does';
+    return `${url}: cannot reach the login server: ${why}. Use the URL that your administrator gave you, or ask for it`;
+  }
   if (/^(CERT_|ERR_TLS_)/.test(code)) {
     return `${url}: cannot verify its certificate: ${reason}. Ask your administrator`;
   }
   const isLate = error instanceof Error && /^(Timeout|Abort)Error$/.test(error.name);
   return `${url}: cannot reach the login server: ${isLate ? 'it did not answer in time' : reason}. Try again, or ask your administrator`;
+}
+
+/** Returns what OpenSSL says, such as `TLS: wrong version number`, without the place in its code. */
+function wordsOfTls(error: unknown): string | undefined {
+  const [, words] = /:SSL routines:[^:]*:([^:]+):/.exec(reasonOf(error)) ?? [];
+  return words && `TLS: ${words}`;
 }
 
 /** Returns the command that adds the clusters of an address to the kubeconfig, for a message. */

@@ -9,8 +9,9 @@ import { isIssuedBy, mebibyte } from './authority.ts';
 import { exists } from './files.ts';
 import { hostsOf, parseHost } from './hosts.ts';
 import { loginNames, names } from './layout.ts';
+import { hasLogin } from './parts.ts';
 import { parseRedisUrl } from './redis.ts';
-import type { Parts } from './sections.ts';
+import type { LoginPart, Parts } from './sections.ts';
 
 export interface InitOptions {
   readonly dir: string;
@@ -31,13 +32,23 @@ export async function partsOf(
   const { redis, redisCa, login } = given;
   if (redis === undefined) {
     if (login === undefined && redisCa === undefined) return {};
+    // A config with a login server has its Redis: only the certificate can be missing.
+    if (login !== undefined && redisCa === undefined && (await hasLogin(folder))) {
+      return { login: await loginPart(folder, hosts, login) };
+    }
     throw new UsageError(
       `--${login ? 'login' : 'redis-ca'} needs a Redis, too: add --redis rediss://redis.example.com:6379`,
     );
   }
   const url = parseRedisUrl(redis);
   const ca = redisCa === undefined ? {} : { authority: await authorityOfRedis(url, userPath(redisCa)) };
-  if (login === undefined) return { redis: { url, ...ca } };
+  return {
+    redis: { url, ...ca },
+    ...(login !== undefined && { login: await loginPart(folder, hosts, login) }),
+  };
+}
+
+async function loginPart(folder: string, hosts: readonly string[], login: string | true): Promise<LoginPart> {
   const name = login === true ? (hosts[0] ?? (await certifiedHosts(folder))[0]) : parseHost(login, '--login');
   if (name === undefined) throw new UsageError(`--login needs the name ${byPeople}`);
   if (isLoopback(name)) {
@@ -45,7 +56,7 @@ export async function partsOf(
       login === true ? `--login is left without a name, so it is the first of --host, ${name}` : `--login ${name}`;
     throw new UsageError(`${given}: only programs of this machine reach that. Write the name ${byPeople}`);
   }
-  return { redis: { url, ...ca }, login: { host: name, certificate: await loginCertificate(folder) } };
+  return { host: name, certificate: await loginCertificate(folder) };
 }
 
 /** @throws UsageError for a file that must not be copied to where all may read it, or would do nothing there */
@@ -94,7 +105,7 @@ export async function certifiedHosts(folder: string): Promise<readonly string[]>
 }
 
 /** @throws Error when one file of the pair is there without the other */
-async function loginCertificate(folder: string): Promise<'issue' | 'ours' | 'foreign'> {
+async function loginCertificate(folder: string): Promise<LoginPart['certificate']> {
   const { certificate, key } = loginNames;
   const [one, other] = await Promise.all([certificate, key].map((name) => exists(join(folder, name))));
   if (!one && !other) return 'issue';

@@ -164,10 +164,37 @@ test('--renew renews the login certificate, for its name', async () => {
   expect(hostsOf(renewed)).toEqual(['login.example.com']);
 });
 
+test('a login certificate that was moved away is made again, and only what is to be done is shown', async () => {
+  await create({ redis, login: 'login.example.com' });
+  const issueAgain = async (given: Parameters<typeof partsOf>[2]) => {
+    await rm(join(folder, 'tls/login.crt'));
+    await rm(join(folder, 'tls/login.key'));
+    await writeFile(join(folder, 'secrets/ldap-password'), 'a password');
+    const before = await contents();
+    const printed = await create(given, []);
+    const made = [...(await contents()).keys()].filter((file) => !before.has(file));
+    expect(made).toEqual(['tls/login.crt', 'tls/login.key'].map((name) => join(folder, name)));
+    expect(hostsOf(new X509Certificate(await read('tls/login.crt')))).toEqual(['login.example.com']);
+    return printed;
+  };
+  const made = /^Created in .*: tls\/login\.crt, tls\/login\.key\n\nThen run:\n\n {2}\S.* check .*\n$/;
+  expect(await issueAgain({ login: 'login.example.com' })).toMatch(made);
+  expect(await issueAgain({ redis, login: 'login.example.com' })).toMatch(made);
+  await expect(create({ login: 'login.example.com' }, [])).rejects.toThrow(
+    /has all of that already\. To replace its login certificate, run: .* --renew --login login\.example\.com$/,
+  );
+  await rm(join(folder, 'secrets/ldap-password'));
+  const again = await create({ redis, login: 'login.example.com' }, []);
+  expect(again).toContain("Put the password of the directory's service account into");
+  expect(again).not.toContain('ACL file of Redis');
+});
+
 test('--renew --login gives the login certificate another name, where init has issued it', async () => {
   const rename = () => renewCertificates(folder, [], now, 'new.example.com');
   await create({ redis });
-  await expect(rename()).rejects.toThrow(/^nothing was renewed: .*tls\/login\.crt does not exist/);
+  await expect(rename()).rejects.toThrow(
+    /^nothing was renewed: .*tls\/login\.crt does not exist, .* To make a new one, run: .* --login new\.example\.com$/,
+  );
   await create({ redis, login: 'login.example.com' });
   const line =
     /tls\/login\.crt {3}until 2031-01-31, for new\.example\.com; new: new\.example\.com; no longer: login\.example\.com\n/;
@@ -177,7 +204,9 @@ test('--renew --login gives the login certificate another name, where init has i
   const pair = await issueServer(await createAuthority(now), ['login.example.com'], now);
   await writeFile(join(folder, 'tls/login.crt'), pair.certificate);
   const before = await contents();
-  await expect(rename()).rejects.toThrow(/^nothing was renewed: .*tls\/login\.crt is from another CA/);
+  await expect(rename()).rejects.toThrow(
+    /^nothing was renewed: .*tls\/login\.crt is from another CA, .* move it and tls\/login\.key away, and run: .* --login new/,
+  );
   expect(await contents()).toEqual(before);
   expect(newLoginHost('LOGIN.example.com')).toBe('login.example.com');
   expect(() => newLoginHost(true)).toThrow('--renew keeps the name of the login server');

@@ -26,7 +26,7 @@ export async function partFiles(
     if (redis.authority !== undefined) wanted[redisNames.authority] = redis.authority;
   }
   if (login !== undefined) {
-    wanted[loginNames.directoryPassword] = `${placeholder}\n`;
+    if (redis !== undefined) wanted[loginNames.directoryPassword] = `${placeholder}\n`;
     if (login.certificate === 'issue') {
       const pair = await issueLogin(login.host);
       wanted[loginNames.certificate] = pair.certificate;
@@ -40,8 +40,7 @@ export async function partFiles(
 
 /** What the gateway.yaml of a folder does not have yet of the parts. */
 export async function missingSections(folder: string, parts: Parts, hosts: readonly string[]) {
-  const written = parseConfig(join(folder, names.config), await readText(join(folder, names.config), mebibyte));
-  const { authenticators, cache, ...others } = isObject(written) ? written : {};
+  const { authenticators, cache, ...others } = await readSections(folder);
   const entries = Array.isArray(authenticators) ? authenticators.map((one) => valueAt(one, ['name'])) : [];
   // A `cache` without `redis` is a section that `cache.redis` belongs to.
   const sections = { ...others, ...(isObject(cache) && 'redis' in cache && { cache }) };
@@ -49,6 +48,17 @@ export async function missingSections(folder: string, parts: Parts, hosts: reado
     authenticators: authenticatorSections(parts).filter(({ name }) => !entries.includes(name)),
     sections: fileSections(parts, hosts).filter(({ name }) => !(name in sections)),
   };
+}
+
+/** Whether the gateway.yaml of a folder has a login server. */
+export async function hasLogin(folder: string): Promise<boolean> {
+  return (await exists(join(folder, names.config))) && 'login' in (await readSections(folder));
+}
+
+async function readSections(folder: string): Promise<Readonly<Record<string, unknown>>> {
+  const file = join(folder, names.config);
+  const written = parseConfig(file, await readText(file, mebibyte));
+  return isObject(written) ? written : {};
 }
 
 /** @throws Error that quotes nothing of the file */
@@ -64,25 +74,43 @@ export function textOf(sections: readonly Section[]): string {
   return sections.map(({ text }) => text).join('');
 }
 
+/**
+ * The parts that a further run leaves something to do for.
+ *
+ * @param files those that it made
+ * @param shown the sections that it shows, and that are to be added
+ */
+export function partsToDo({ redis, login }: Parts, files: object, shown: readonly Section[]): Parts {
+  const isShown = (names: readonly string[]) => shown.some(({ name }) => names.includes(name));
+  return {
+    ...(redis && (redisNames.password in files || isShown(['robots', 'sessions', 'cache'])) && { redis }),
+    ...(login && (loginNames.directoryPassword in files || isShown(['corp', 'login'])) && { login }),
+  };
+}
+
 /** What is left to do for the parts, as text. Only the digest of the password is in it. */
 export async function partSteps(folder: string, { redis, login }: Parts): Promise<string> {
-  if (redis === undefined) return '';
+  const path = (name: string) => printable(join(folder, name));
+  const redisStep = redis && (await redisStepOf(folder, login === undefined ? 'tokens' : 'tokens and sessions'));
+  if (login === undefined) return redisStep ?? '';
+  const { host, certificate } = login;
+  const trust = certificate === 'foreign' ? '' : ` --ca-file ${names.authority.replace('tls/', '')}`;
+  return `${redisStep ?? ''}In ${path(names.config)}, replace each example.com, and dc=example,dc=com, by those of your directory and
+your clusters. Put the password of the directory's service account into ${path(loginNames.directoryPassword)}.
+Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
+
+`;
+}
+
+async function redisStepOf(folder: string, held: string): Promise<string> {
   const password = await readText(join(folder, redisNames.password), mebibyte);
   const path = (name: string) => printable(join(folder, name));
-  const redisStep = `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It has the SHA-256 of the password in ${path(redisNames.password)}:
+  return `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It has the SHA-256 of the password in ${path(redisNames.password)}:
 
   ${aclLine(password.replace(/\r?\n$/, ''))}
 
-This Redis holds tokens${login === undefined ? '' : ' and sessions'}: it must keep its data over a restart (appendonly yes), and must not evict
+This Redis holds ${held}: it must keep its data over a restart (appendonly yes), and must not evict
 (maxmemory-policy noeviction). Every replica needs the same files in ${path('secrets')}.
-
-`;
-  if (login === undefined) return redisStep;
-  const { host, certificate } = login;
-  const trust = certificate === 'foreign' ? '' : ` --ca-file ${names.authority.replace('tls/', '')}`;
-  return `${redisStep}In ${path(names.config)}, replace each example.com, and dc=example,dc=com, by those of your directory and
-your clusters. Put the password of the directory's service account into ${path(loginNames.directoryPassword)}.
-Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
 
 `;
 }

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { readText } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { checkPermissions } from '../check-files.ts';
+import { commandLine } from '../command-line.ts';
 import { printRemark } from '../output.ts';
 import { isIssuedBy, mebibyte, openAuthority } from './authority.ts';
 import { type Authority, issueClient, issueServer, type KeyPair } from './certificates.ts';
@@ -81,7 +82,11 @@ async function renewLogin(folder: string, authority: Authority, now: number, giv
     return { ...(await issueServer(authority, hosts, now)), hosts, before };
   }
   const why = text === undefined ? 'does not exist' : 'is from another CA';
-  if (given !== undefined) throw new Error(`${what}: ${file} ${why}, so --renew --login can't replace it`);
+  if (given !== undefined) {
+    const away = text === undefined ? '' : `move it and ${loginNames.key} away, and `;
+    const make = commandLine(['init', folder, '--login', given]);
+    throw new Error(`${what}: ${file} ${why}, so --renew can't replace it. To make a new one, ${away}run: ${make}`);
+  }
   if (text !== undefined) {
     printRemark(`${loginNames.certificate} ${why}, and is not renewed here: renew it where it was issued`);
   }

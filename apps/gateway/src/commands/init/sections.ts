@@ -12,12 +12,15 @@ export interface Parts {
     /** PEM. Left out: its CA is one that Node knows. */
     readonly authority?: string;
   };
-  readonly login?: {
-    /** By which people reach the login server. */
-    readonly host: string;
-    /** `ours`: init has issued it before; `foreign`: another CA has. */
-    readonly certificate: 'issue' | 'ours' | 'foreign';
-  };
+  /** Without `redis`: the certificate alone. */
+  readonly login?: LoginPart;
+}
+
+export interface LoginPart {
+  /** By which people reach the login server. */
+  readonly host: string;
+  /** `ours`: init has issued it before; `foreign`: another CA has. */
+  readonly certificate: 'issue' | 'ours' | 'foreign';
 }
 
 /** One part of gateway.yaml, as text: an entry of `authenticators`, or a section of the file. */
@@ -104,7 +107,7 @@ ${connection(redis).replaceAll(/^ {2}/gm, '')}    sealingKeys: [{ file: ${redisN
 
 const lockout = 'lockout: { maxFailures: 3 } # less than the directory allows\n';
 
-function loginSection({ host, certificate }: NonNullable<Parts['login']>, hosts: readonly string[]): string {
+function loginSection({ host, certificate }: LoginPart, hosts: readonly string[]): string {
   const trust =
     certificate === 'foreign'
       ? '# caFile: tls/login-ca.crt # if people do not know the CA of tls/login.crt'

@@ -226,11 +226,26 @@ describe('a sealing key', () => {
     const keys = 'sealingKeys: [{ file: secrets/seal }, { env: SEAL }, { file: secrets/none }]';
     const problems = await folder.problems(withRedis(`url: rediss://redis, ${keys}`), { SEAL: 'no base64' });
     expect(problems.map((problem) => problem.slice(problem.indexOf('cache.redis.')))).toEqual([
-      `cache.redis.sealingKeys[0]: has 16 bytes, which is too short: ${makeKey}, and write it into secrets/seal`,
+      `cache.redis.sealingKeys[0]: has 16 bytes, which is too short: name the file that has the key, or ${makeKey}, and write it into a new file`,
       `cache.redis.sealingKeys[1]: is not base64: ${makeKey}, and set SEAL to it where the gateway is started`,
       expect.stringMatching(`secrets/none can't be read: there is no such file: .*; ${makeKey}$`),
     ]);
     expect(problems.join()).not.toContain('cache-key');
+  });
+
+  test.each([
+    [{ file: './secrets/other' }, { file: 'secrets/other' }],
+    [{ env: 'OTHER' }, { env: 'OTHER' }],
+  ])('that is another secret is not to be overwritten: %j', async (key, other) => {
+    await using folder = await folderWithProbe();
+    await folder.write('secrets/other', newKey(16));
+    const keys = `url: rediss://redis, sealingKeys: [${JSON.stringify(key)}], password: ${JSON.stringify(other)}`;
+    const [problem, ...more] = await folder.problems(withRedis(keys), { OTHER: newKey(16) });
+    expect(problem).toMatch(
+      `has 16 bytes, which is too short, and cache.redis.password names ${Object.values(key)} too: `,
+    );
+    expect(problem).toMatch(/into a new file$|set another variable to it where the gateway is started$/);
+    expect(more).toEqual([]);
   });
 
   test('is there once, in whatever spelling', () => {

@@ -1,8 +1,9 @@
+import { resolve } from 'node:path';
 import { duration, list, type Parsed, section, value } from '@sallyport/plugin-options';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import { z } from 'zod';
-import { isObject, type Path, type Problem, valueAt } from '../problems.ts';
+import { formatPath, isObject, overlaps, type Path, type Problem, valueAt } from '../problems.ts';
 import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '../secrets.ts';
 import { secretTexts } from '../unknown-keys.ts';
 
@@ -128,19 +129,48 @@ function writtenOut(path: Path): Problem {
   return { path, message: 'is a secret, which must not be in this file', fix };
 }
 
-/** Where a new key belongs, when there is one already. */
-function placeOf(reference: unknown): string {
+/** Completes the fix of an unusable key. The file may have another secret, which no one must overwrite. */
+function withPlace(problem: Problem, written: Written, baseDirectory: string): Problem {
+  const reference = valueAt(written, problem.path);
   const { file, env }: Written = isObject(reference) ? reference : {};
-  if (typeof file === 'string') return `, and write it into ${file}`;
-  return typeof env === 'string' ? `, and set ${env} to it where the gateway is started` : '';
+  const name = file ?? env;
+  if (problem.fix !== makeKey || typeof name !== 'string') return problem;
+  const found = resolve(baseDirectory, name);
+  const isSame = (key: string, value: unknown) => {
+    if (file === undefined) return key === 'env' && value === env;
+    return /^file$|File$/.test(key) && typeof value === 'string' && resolve(baseDirectory, value) === found;
+  };
+  const other = pathsWithin(written, [], isSame).find((path) => !overlaps(path, problem.path));
+  const also = other === undefined ? '' : `, and ${formatPath(other)} names ${name} too`;
+  const variable = other === undefined ? name : 'another variable';
+  const fix =
+    file === undefined
+      ? `${makeKey}, and set ${variable} to it where the gateway is started`
+      : `name the file that has the key, or ${makeKey}, and write it into a new file`;
+  return { ...problem, message: problem.message + also, fix };
+}
+
+/** Where a value of the file has a key that fits. `{ file }` and `{ env }` are the value of the key that they are written at. */
+function pathsWithin(value: unknown, path: Path, fits: (key: string, value: unknown) => boolean): Path[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) => {
+    const at = [...path, Array.isArray(value) ? Number(key) : key];
+    if (fits(key, child)) return [key === 'file' || key === 'env' ? path : at];
+    return pathsWithin(child, at, fits);
+  });
 }
 
 /** Adds the problems of secrets, and keeps the secrets out of the others. @param written the file, with references in place of secrets */
-export function withSecretProblems(problems: readonly Problem[], filled: Filled, written: Written): Problem[] {
+export function withSecretProblems(
+  problems: readonly Problem[],
+  filled: Filled,
+  written: Written,
+  baseDirectory: string,
+): Problem[] {
   const isWithin = ({ path }: Problem) => place.every((step, index) => path[index] === step);
   const instead = 'is refused; what is wrong with it quotes a secret and is withheld';
   const reported = withoutSecrets(problems.filter(isWithin), filled, instead).map((problem) =>
-    problem.fix === makeKey ? { ...problem, fix: makeKey + placeOf(valueAt(written, problem.path)) } : problem,
+    withPlace(problem, written, baseDirectory),
   );
   return [...problems.filter((problem) => !isWithin(problem)), ...reported, ...filled.problems];
 }

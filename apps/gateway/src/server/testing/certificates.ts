@@ -17,6 +17,8 @@ interface Subject {
   readonly commonName: string;
   /** Lines of an OpenSSL config section, such as `DNS.1 = a`. */
   readonly alternativeNames?: readonly string[];
+  /** Its extended key usage. Left out: it is for any use. */
+  readonly usage?: string;
   /** An intermediate authority. */
   readonly isAuthority?: boolean;
 }
@@ -57,7 +59,13 @@ async function make(directory: string, subject: Subject, extensions: string[], s
     '[dn]',
     `CN = ${subject.commonName}`,
   ];
-  config.push('[ext]', ...extensions, ...(names.length > 0 ? ['subjectAltName = @san', '[san]', ...names] : []));
+  const usage = subject.usage === undefined ? [] : [`extendedKeyUsage = ${subject.usage}`];
+  config.push(
+    '[ext]',
+    ...extensions,
+    ...usage,
+    ...(names.length > 0 ? ['subjectAltName = @san', '[san]', ...names] : []),
+  );
   await writeFile(configFile, `${config.join('\n')}\n`);
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
   const request = ['req', '-x509', '-config', configFile, '-extensions', 'ext', '-days', '30', '-out', certFile];

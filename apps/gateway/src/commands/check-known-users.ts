@@ -1,0 +1,86 @@
+import { credentialIdKey, identityPolicy, identityPrefixes } from '../chain/identity-policy.ts';
+import { causeOf } from '../config/problems.ts';
+import type { GatewayConfig } from '../config/types.ts';
+import { printable } from '../logging/printable.ts';
+import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
+import type { Finding } from './check-files.ts';
+
+type KnownUsersFinding = Pick<Finding, 'result' | 'detail'>;
+
+/** Users that are listed one by one. */
+const maxListed = 5;
+
+/**
+ * Checks the users that the plugin names without a backend: one that the identity policy refuses never gets in, and a name that has
+ * the prefix already gets it twice.
+ */
+export function checkKnownUsers(
+  { authenticator, config }: CreatedAuthenticator,
+  { authenticators, provenance }: Pick<GatewayConfig, 'authenticators' | 'provenance'>,
+): readonly KnownUsersFinding[] {
+  const nameUser = identityPolicy(config, identityPrefixes(authenticators), provenance?.keyPrefix);
+  const refused = list();
+  const doubled = list();
+  let isCredentialId = false;
+  try {
+    for (const user of authenticator.knownUsers?.() ?? []) {
+      const { violation } = nameUser(user);
+      if (violation === undefined) {
+        const twice = twicePrefixed(user, config);
+        if (twice !== undefined) doubled.add(printable(twice));
+        continue;
+      }
+      const { rule, name = user.username } = violation;
+      isCredentialId ||= name === credentialIdKey;
+      refused.add(`${printable(user.username)}: ${rule}${name === user.username ? '' : ` (${printable(name)})`}`);
+    }
+  } catch (error) {
+    return [{ result: 'fault', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
+  }
+  const fix = isCredentialId
+    ? `For ${credentialIdKey}, set its allowCredentialId: true`
+    : 'Correct their names or keys of extra, or list system: names in its allowSystemNames';
+  return [
+    ...refused.toFindings(
+      'fault',
+      (count, listed) => `the identity policy refuses ${count} of its users: ${config.withhold(listed)}. ${fix}`,
+    ),
+    ...doubled.toFindings(
+      'warning',
+      (count, listed) =>
+        `${count} of its names would have their prefix twice: ${config.withhold(listed)}. ` +
+        'Write them without it, or remove username.prefix or groups.prefix of the authenticator',
+    ),
+  ];
+}
+
+/** Counts everything, and has the text of the first ones. */
+function list() {
+  const first: string[] = [];
+  let count = 0;
+  return {
+    add(text: string) {
+      count += 1;
+      if (first.length < maxListed) first.push(text);
+    },
+    toFindings(result: Finding['result'], word: (count: number, listed: string) => string): readonly KnownUsersFinding[] {
+      const more = count > first.length ? `, and ${count - first.length} more` : '';
+      return count === 0 ? [] : [{ result, detail: word(count, first.join('; ') + more) }];
+    },
+  };
+}
+
+/** @returns the name that has its prefix twice then, as Kubernetes sees it */
+function twicePrefixed(
+  { username, groups = [] }: Parameters<ReturnType<typeof identityPolicy>>[0],
+  { username: ofUsers, groups: ofGroups }: CreatedAuthenticator['config'],
+): string | undefined {
+  if (isPrefixed(username, ofUsers.prefix)) return ofUsers.prefix + username;
+  const group = groups.find((one) => isPrefixed(one, ofGroups.prefix));
+  return group && ofGroups.prefix + group;
+}
+
+/** A prefix that ends with a letter may be the begin of any name. */
+function isPrefixed(name: string, prefix: string): boolean {
+  return /[^\p{L}\p{N}]$/u.test(prefix) && name.startsWith(prefix);
+}

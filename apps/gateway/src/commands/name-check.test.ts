@@ -1,0 +1,109 @@
+import { AuthenticatorError } from '@sallyport/authenticator';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { checkName, refuseOtherName, remarkDoubts } from './name-check.ts';
+import { configOf, hangs, isDown, knows, knowsNot, type LookUp } from './testing/look-ups.ts';
+
+const isJane: LookUp = async () => ({ username: 'jane' });
+const wordsFor = (name: string) => ['block', '--user', name, '--for', '8h'];
+const check = (backends: Parameters<typeof configOf>[0], name = 'corp:Jane') => checkName(configOf(backends), name);
+const right = { isUnknown: false, others: [], unchecked: [] };
+
+/** What the command says instead of what it would do; undefined when it goes on. */
+async function refusal(...given: Parameters<typeof check>): Promise<string | undefined> {
+  const checked = await check(...given);
+  try {
+    refuseOtherName(checked, wordsFor, 'gateway.yaml');
+  } catch (error) {
+    return String(error);
+  }
+  return undefined;
+}
+
+afterEach(() => void vi.useRealTimers());
+
+describe('a name that a directory has for a user of another name', () => {
+  test('is refused, with the command for that user', async () => {
+    expect(await refusal({ corp: isJane })).toBe(
+      'UsageError: nothing was done: corp:Jane is corp:jane, and names are as Kubernetes sees them, so this would stop no one. If a user of ' +
+        'exactly this name is meant, add --exact. Otherwise run:\n  npx -y pnpm@10 sallyport block --user corp:jane --for 8h --config gateway.yaml',
+    );
+  });
+
+  test('may be several users, whose names are quoted for a shell, and without what a terminal obeys', async () => {
+    const odd: LookUp = async () => ({ username: "o'neil $x\u001b[2J" });
+    const said = await refusal({ corp: isJane, eu: { prefix: 'corp:', lookUp: odd } });
+    expect(said).toMatch(/ corp:Jane is corp:jane or corp:o'neil \$x/);
+    expect(said).toContain(String.raw` --user 'corp:o'\''neil $x`);
+    expect(said).not.toContain('\u001b');
+  });
+
+  test('is right where another authenticator has a user of it, or the same directory', async () => {
+    expect(await check({ corp: isJane, robots: { prefix: 'corp:', lookUp: knows } })).toMatchObject(right);
+    // Who edits the mail address to be the name of someone else keeps no block from that one.
+    for (const own of [
+      { kind: 'authenticated', user: { username: 'Jane' } },
+      { kind: 'rejected', reason: 'disabled' },
+    ] as const) {
+      expect(await check({ corp: { lookUp: isJane, revalidate: async () => own } })).toMatchObject(right);
+    }
+    const none = { kind: 'rejected', reason: 'unknown-user' } as const;
+    expect(await check({ corp: { lookUp: isJane, revalidate: async () => none } })).toMatchObject({
+      others: ['corp:jane'],
+    });
+  });
+
+  test('is not refused while an authenticator can not say whether it has a user of it', async () => {
+    for (const [eu, why] of [
+      [isDown, 'eu could not check it (down)'],
+      [
+        () => Promise.reject(new AuthenticatorError('failed', 'several entries')),
+        'eu could not check it (several entries)',
+      ],
+    ] as const) {
+      const backends = { corp: isJane, eu: { prefix: 'corp:', lookUp: eu } };
+      expect(await refusal(backends)).toBeUndefined();
+      expect(await check(backends)).toMatchObject({ others: ['corp:jane'], unchecked: [why] });
+    }
+  });
+
+  test('is asked of those alone who may have users of it', async () => {
+    const asked = vi.fn(isJane);
+    expect(await check({ plain: asked, oidc: asked, corp: knows })).toMatchObject(right);
+    expect(asked).not.toHaveBeenCalled();
+  });
+});
+
+test('is waited for 2 s at most', async () => {
+  vi.useFakeTimers();
+  const checked = check({ corp: hangs });
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(await checked).toMatchObject({ unchecked: ['corp could not check it (no answer in 2 s)'] });
+});
+
+describe('what was done all the same is followed by a remark', () => {
+  const remarks = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  afterEach(() => void remarks.mockClear());
+  const said = async (...given: Parameters<typeof check>) => {
+    remarkDoubts(await check(...given), wordsFor);
+    return remarks.mock.calls.map(([text]) => String(text)).join('');
+  };
+
+  test.each([
+    ['of no user', { corp: knowsNot }, /knows user corp:Jane: was the name mistyped\? It is done all the same\n$/],
+    ['of another user', { corp: isJane }, /corp:Jane is corp:jane: .*:\n {2}.* block --user corp:jane --for 8h\n$/],
+    ['not checked', { corp: isDown }, /the name corp:Jane was not checked: corp could not check it \(down\)\. /],
+    ['that can not be checked', { corp: 'broken' }, /was not checked: corp can't be made\. /],
+  ] as const)('when the name is %s', async (_what, backends, text) => {
+    expect(await said(backends)).toMatch(text);
+  });
+
+  test('with --exact where the name has no prefix, and others have one', async () => {
+    expect(await said({ plain: isJane, corp: knows }, 'Jane')).toMatch(/ block --user jane --for 8h --exact\n$/);
+    expect(await said({ plain: isJane }, 'Jane')).toMatch(/ block --user jane --for 8h\n$/);
+  });
+
+  test('unless the name is right, or no one can look it up', async () => {
+    expect(await said({ corp: knows })).toBe('');
+    expect(await said({ corp: null })).toBe('');
+  });
+});

@@ -1,0 +1,68 @@
+import { type Document, isScalar, isSeq, type Node, visit, type YAMLMap } from 'yaml';
+
+/** Two equal keys of one map. */
+interface Twins {
+  readonly map: YAMLMap;
+  /** Where the first one is. */
+  readonly first: number;
+  /** Whether the second one most likely begins a new entry of a list, without its dash. */
+  readonly isEntry: boolean;
+}
+
+/** @param offset of the second of two equal keys */
+export function twinsAt(offset: number, document: Document): Twins | undefined {
+  let found: Twins | undefined;
+  visit(document, {
+    Map(_key, map, path) {
+      const keys = map.items.map(({ key }) => key as Node | null);
+      const names = keys.map((key) => (isScalar(key) ? String(key.value) : key));
+      const second = keys.findIndex((key) => key?.range?.[0] === offset);
+      if (second === -1) return undefined;
+      const first = names.indexOf(names[second] ?? null);
+      const repeats = names.length - new Set(names).size;
+      const isEntry = isSeq(path.at(-1)) && (first === 0 || repeats > 1);
+      found = { map, first: keys[first]?.range?.[0] ?? offset, isEntry };
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+/** Blanks that look like a space on a screen, or like nothing. Web pages and chats have them in the place of spaces. */
+const blank = String.raw`[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]`;
+const inPlaceOfSpaces = new RegExp(`^ *(?:- *)*(?:[\\w.-]+:)?(?<blank>${blank})`);
+const aroundKey = new RegExp(`^${blank}|${blank}$`);
+
+export interface Slip {
+  readonly offset: number;
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** A blank in the line of an error, where YAML needs spaces. @param offset of the error */
+export function blankInLineOf(offset: number, text: string): Slip | undefined {
+  const start = text.lastIndexOf('\n', offset - 1) + 1;
+  const [line = ''] = /.*/.exec(text.slice(start)) ?? [];
+  const match = inPlaceOfSpaces.exec(line);
+  return match === null ? undefined : blankAt(start + match[0].length - 1, text);
+}
+
+/** A blank at the beginning or end of a key, which YAML reads as a part of it. */
+export function blankAroundKey(text: string, document: Document): Slip | undefined {
+  let found: Slip | undefined;
+  visit(document, {
+    Pair(_key, { key }) {
+      const match = isScalar(key) && key.type === 'PLAIN' ? aroundKey.exec(String(key.value)) : null;
+      if (match === null || !isScalar(key)) return undefined;
+      found = blankAt((key.range?.[0] ?? 0) + match.index, text);
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+function blankAt(offset: number, text: string): Slip {
+  const code = text.charCodeAt(offset).toString(16).toUpperCase().padStart(4, '0');
+  const message = `the blank here is not a space (U+${code}), and YAML takes it for a letter`;
+  return { offset, message, fix: 'use spaces, in the other lines too' };
+}
