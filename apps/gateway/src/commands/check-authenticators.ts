@@ -16,7 +16,7 @@ import type { Finding } from './check-files.ts';
 import { checkKnownUsers } from './check-known-users.ts';
 import { checkSharedNames } from './check-shared-names.ts';
 import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts';
-import { judgeTokens } from './check-tokens.ts';
+import { checkTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
 /** How long a backend may take to answer, in milliseconds. */
@@ -70,7 +70,7 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { authenticator, files } = created;
   try {
     if (unusable.length > 0) return problems(...unusable);
-    const judged = (found: readonly Pick<Finding, 'result' | 'detail'>[]) =>
+    const ofAuthenticator = (found: readonly Pick<Finding, 'result' | 'detail'>[]) =>
       found.map(({ result, detail }) => finding(config, result, detail));
     const made = logged();
     const reached = await reach(created);
@@ -83,12 +83,12 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       authenticator,
       tokenPrefix: authenticator.tokenPrefix,
       findings: [
-        ...judgeLogin(created, all),
+        ...checkLoginAbility(created, all),
         ...reached,
         ...ofLog,
-        ...judged(judgeTokens(created, all)),
+        ...ofAuthenticator(checkTokens(created, all)),
         ...ofIssuer,
-        ...judged(checkKnownUsers(created, all)),
+        ...ofAuthenticator(checkKnownUsers(created, all)),
       ],
       files,
     };
@@ -102,7 +102,7 @@ function finding(of: AuthenticatorConfig, result: Finding['result'], detail: str
 }
 
 /** The authenticators of `login.authenticators` must be able to log people in. */
-function judgeLogin({ authenticator, config }: CreatedAuthenticator, { login }: CheckedConfig): Finding[] {
+function checkLoginAbility({ authenticator, config }: CreatedAuthenticator, { login }: CheckedConfig): Finding[] {
   const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
   if (missing === undefined) return [];
   const problem = config.loginProblem(missing);

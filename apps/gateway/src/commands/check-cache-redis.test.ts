@@ -3,7 +3,7 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { publishAndConfirm } from '../revocation/confirmation.ts';
 import { openRedis, startReplica } from '../revocation/testing/replicas.ts';
-import { checkCacheRedis, judgeClock } from './check-cache-redis.ts';
+import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
 
 const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl: 0 };
 
@@ -115,9 +115,9 @@ describe('check of the cache Redis', () => {
 
 test('clocks may differ by 30 s', () => {
   const now = 1_000_000;
-  expect([judgeClock(now + 30_000, now), judgeClock(now - 30_000, now)]).toEqual([[], []]);
-  expect(judgeClock(now + 31_000, now)).toEqual(
+  expect([checkClock(now + 30_000, now), checkClock(now - 30_000, now)]).toEqual([[], []]);
+  expect(checkClock(now + 31_000, now)).toEqual(
     finding('warning', expect.stringMatching(/^its clock is 31 s ahead of/)),
   );
-  expect(judgeClock(now - 45_000, now)).toEqual(finding('warning', expect.stringMatching(/^its clock is 45 s behind/)));
+  expect(checkClock(now - 45_000, now)).toEqual(finding('warning', expect.stringMatching(/^its clock is 45 s behind/)));
 });

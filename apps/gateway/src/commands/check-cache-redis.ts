@@ -23,9 +23,9 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
     await tryRights(redis);
     const objections = [
       ...unreadableRemark(listing.unreadable).map(fault),
-      ...judgeKeys(await readReplicas(redis)),
-      ...judgeClock(listing.now, Date.now()),
-      ...(await judgePolicy(redis)),
+      ...checkKeys(await readReplicas(redis)),
+      ...checkClock(listing.now, Date.now()),
+      ...(await checkPolicy(redis)),
     ];
     const blocks = blocksIn(listing).length;
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
@@ -63,7 +63,7 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
 }
 
 /** A gateway seals what it reports of itself with its first key. */
-function judgeKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
+function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
   const others = replicas.filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor);
   const effect = 'blocks that are made with one do not reach the other';
   return others.map(({ id }) =>
@@ -74,7 +74,7 @@ function judgeKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>):
 }
 
 /** @param now of this host, milliseconds since 1970, as `redis` is of Redis */
-export function judgeClock(redis: number, now: number): readonly Finding[] {
+export function checkClock(redis: number, now: number): readonly Finding[] {
   const difference = Math.abs(redis - now);
   // Less has no effects.
   if (difference <= 30_000) return [];
@@ -82,7 +82,7 @@ export function judgeClock(redis: number, now: number): readonly Finding[] {
   return [warning(`its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`)];
 }
 
-async function judgePolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
+async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
   try {
     const servers = await redis.probe('cache', readInfo);
     const policies = servers.map(({ maxmemory_policy: policy }) => policy);

@@ -46,8 +46,8 @@ export async function tryOut(
 export function checkCertificates({ server, baseDirectory }: Pick<GatewayConfig, 'server' | 'baseDirectory'>) {
   const { tls } = server;
   const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
-  const judgeServer = (certificate: X509Certificate) => judgeAddress(certificate, server, baseDirectory);
-  return checkTls('TLS', tls && readTlsMaterial(tls), judgeServer, compare);
+  const serverProblems = (certificate: X509Certificate) => addressProblems(certificate, server, baseDirectory);
+  return checkTls('TLS', tls && readTlsMaterial(tls), serverProblems, compare);
 }
 
 /** Checks what the login server needs besides its authenticators. @param isWhole false: parts with errors are left out of the config */
@@ -57,7 +57,7 @@ export async function checkLogin(
 ) {
   if (login === undefined) return [];
   const read = login.tls && readTlsMaterial(login.tls, 'login');
-  const judgeHost = (certificate: X509Certificate) => judgeUrl(certificate, login, baseDirectory);
+  const hostProblem = (certificate: X509Certificate) => urlProblem(certificate, login, baseDirectory);
   const authorities = authoritiesOf(login).map(({ setting, file }) => {
     const look = async () => {
       const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
@@ -65,7 +65,7 @@ export async function checkLogin(
       });
       const certificates = parseCertificates(await read);
       // login.caFile is compared with the certificate of the login server.
-      return setting === 'login.caFile' ? [] : judgeAuthority(certificates, `${setting}: ${file}`);
+      return setting === 'login.caFile' ? [] : authorityProblems(certificates, `${setting}: ${file}`);
     };
     return tryOut('login', look, (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`);
   });
@@ -73,7 +73,7 @@ export async function checkLogin(
     'without cache.redis sessions are not sealed, so whoever can write to the Redis of sessions can make one; ' +
     'and each replica asks the directory by itself';
   return [
-    ...(await checkTls('login TLS', read, judgeHost)),
+    ...(await checkTls('login TLS', read, hostProblem)),
     ...(await Promise.all(authorities)).flat(),
     ...(await checkLoginAuthority(login)),
     ...(cache.redis === undefined && isWhole ? [{ check: 'login', result: 'warning', detail: unsealed } as const] : []),
@@ -84,7 +84,7 @@ export async function checkLogin(
  * Warns of the certificate of a server in the place of a CA. kubectl trusts it (Go takes a root as it is), but only until the API server
  * gets another one. A certificate that has signed itself has no CA above it.
  */
-function judgeAuthority(certificates: readonly X509Certificate[], place: string): readonly Finding[] {
+function authorityProblems(certificates: readonly X509Certificate[], place: string): readonly Finding[] {
   const [first] = certificates;
   if (first === undefined || certificates.some(isAnchor)) return [];
   const detail =
@@ -141,7 +141,7 @@ function otherAuthority({ certFile }: LoginTls, caFile: string): string {
 function checkTls(
   check: string,
   read: Promise<TlsMaterial> | undefined,
-  judge: (server: X509Certificate) => Promise<readonly string[]>,
+  problemsOf: (server: X509Certificate) => Promise<readonly string[]>,
   advice = '',
 ) {
   return tryOut(check, async () => {
@@ -154,12 +154,12 @@ function checkTls(
         const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
         return { check: `${certificate} certificate`, result: 'ok', detail };
       }),
-      ...[...warnings, ...(await judge(server))].map((detail): Finding => ({ check, result: 'warning', detail })),
+      ...[...warnings, ...(await problemsOf(server))].map((detail): Finding => ({ check, result: 'warning', detail })),
     ];
   });
 }
 
-async function judgeAddress(
+async function addressProblems(
   certificate: X509Certificate,
   { listen: { host, port }, tls }: ServerConfig,
   folder: string,
@@ -175,7 +175,7 @@ async function judgeAddress(
   ];
 }
 
-async function judgeUrl(
+async function urlProblem(
   certificate: X509Certificate,
   { publicUrl, tls }: LoginConfig,
   folder: string,
@@ -235,12 +235,12 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   const folders = new Set([...targets.keys()].map((target) => dirname(target)));
   const findings = await Promise.all([
     ...[...targets].map(async ([file, secret]) =>
-      judge(file, 'file', {
+      checkPath(file, 'file', {
         r: secret && !(await isCertificate(file)) && 'read the secret in it',
         w: 'change it',
       }),
     ),
-    ...[...folders].map((folder) => judge(folder, 'folder', { r: false, w: 'replace the files in it' })),
+    ...[...folders].map((folder) => checkPath(folder, 'folder', { r: false, w: 'replace the files in it' })),
   ]);
   return findings.flat();
 }
@@ -254,7 +254,7 @@ async function isCertificate(file: string): Promise<boolean> {
 const called = { g: 'its group', o: 'everyone on this machine' } as const;
 
 /** @param effects what others can do who may read or write; false: no harm */
-async function judge(
+async function checkPath(
   path: string,
   kind: 'file' | 'folder',
   effects: Readonly<Record<Access, string | false>>,
@@ -264,15 +264,15 @@ async function judge(
   if (found === undefined || found.isDirectory() !== (kind === 'folder')) return [];
   // In a folder with the sticky bit only the owner can replace a file: `/tmp`, volumes of Kubernetes.
   if (kind === 'folder' && (found.mode & 0o1000) !== 0) return [];
-  const objections = (['r', 'w'] as const).flatMap((access) => {
+  const problems = (['r', 'w'] as const).flatMap((access) => {
     const effect = effects[access];
     if (effect === false) return [];
     return othersWith(access, found).map((who) => ({ right: `${called[who]} can ${effect}`, fix: `${who}-${access}` }));
   });
-  if (objections.length === 0) return [];
-  const rights = objections.map(({ right }) => right).join(', ');
+  if (problems.length === 0) return [];
+  const rights = problems.map(({ right }) => right).join(', ');
   const octal = (found.mode & 0o7777).toString(8).padStart(4, '0');
-  const fixes = objections.map(({ fix }) => fix).join(',');
+  const fixes = problems.map(({ fix }) => fix).join(',');
   const detail = `${path}: ${rights} (mode ${octal}): run chmod ${fixes} ${shellQuoted(path)}`;
   return [{ check: 'permissions', result: 'warning', detail }];
 }

@@ -10,7 +10,7 @@ interface Setup {
   readonly allowCredentialId?: boolean;
 }
 
-function judged(users: readonly UserInfo[], { username = '', groups = '', ...more }: Setup = {}): readonly string[] {
+function findings(users: readonly UserInfo[], { username = '', groups = '', ...more }: Setup = {}): readonly string[] {
   const config = {
     username: { prefix: username },
     groups: { prefix: groups, max: 1000 },
@@ -51,24 +51,24 @@ test.each<[UserInfo, Setup, string]>([
     '<sub>: a system: name is not in allowSystemNames (system:withheld)',
   ],
 ])('a user whom the policy refuses is a fault: %j, %j', (user, setup, detail) => {
-  expect(judged([user], setup)).toEqual([
+  expect(findings([user], setup)).toEqual([
     expect.stringContaining(`fault: the identity policy refuses 1 of its users: ${detail}`),
   ]);
 });
 
 test('a name that has the prefix already is warned of', () => {
   const users = [{ username: 'oidc:<sub>' }, { username: 'jane', groups: ['ops', 'oidc-devs'] }, { username: 'oidc' }];
-  expect(judged(users, { username: 'oidc:', groups: 'oidc-' })).toEqual([
+  expect(findings(users, { username: 'oidc:', groups: 'oidc-' })).toEqual([
     'warning: 2 of its names would have their prefix twice: oidc:oidc:<sub>; oidc-oidc-devs. Write them without it, or remove ' +
       'username.prefix or groups.prefix of the authenticator',
   ]);
   // Any name may begin with these.
-  expect(judged([{ username: 'alice', groups: ['ops'] }], { username: 'a', groups: '' })).toEqual([]);
+  expect(findings([{ username: 'alice', groups: ['ops'] }], { username: 'a', groups: '' })).toEqual([]);
 });
 
 test('only the first users are listed, and a plugin that throws is a fault', () => {
   const many = Array.from({ length: 7 }, (_, index) => ({ username: `system:${index}` }));
-  expect(judged(many)).toEqual([
+  expect(findings(many)).toEqual([
     expect.stringMatching(/refuses 7 of its users: (system:\d: [^;]*; ){4}[^;]*, and 2 more\. /),
   ]);
   const throwing = {
@@ -77,10 +77,10 @@ test('only the first users are listed, and a plugin that throws is a fault', () 
       throw new Error('no secret here');
     },
   };
-  expect(judged(throwing as unknown as UserInfo[])).toEqual(['fault: knownUsers() failed: no withheld here']);
+  expect(findings(throwing as unknown as UserInfo[])).toEqual(['fault: knownUsers() failed: no withheld here']);
 });
 
 test('good users are no finding', () => {
   const users = [withKey('example.com/tenant'), withKey(credentialId), { username: 'system:<sub>' }];
-  expect(judged(users, { allowCredentialId: true, allowSystemNames: ['system:*'] })).toEqual([]);
+  expect(findings(users, { allowCredentialId: true, allowSystemNames: ['system:*'] })).toEqual([]);
 });

@@ -63,7 +63,10 @@ function list() {
       count += 1;
       if (first.length < maxListed) first.push(text);
     },
-    toFindings(result: Finding['result'], word: (count: number, listed: string) => string): readonly KnownUsersFinding[] {
+    toFindings(
+      result: Finding['result'],
+      word: (count: number, listed: string) => string,
+    ): readonly KnownUsersFinding[] {
       const more = count > first.length ? `, and ${count - first.length} more` : '';
       return count === 0 ? [] : [{ result, detail: word(count, first.join('; ') + more) }];
     },

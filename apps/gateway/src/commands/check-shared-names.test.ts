@@ -39,7 +39,7 @@ test.each([
 });
 
 describe('one prefix of usernames', () => {
-  /** Each answers by itself about its own tokens, so that only their prefixes are judged. */
+  /** Each answers by itself about its own tokens, so that only their prefixes are checked. */
   const named = (name: string, prefix: string, more: { caching?: string; tokenStore?: string } = {}) => ({
     name,
     username: { prefix },

@@ -1,7 +1,7 @@
 import type { Authenticator, Caching, TokenAudiences } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
-import { type JudgedConfig, judgeTokens } from './check-tokens.ts';
+import { type CheckedParts, checkTokens } from './check-tokens.ts';
 
 interface Setup {
   readonly authenticator?: Partial<Authenticator>;
@@ -29,7 +29,7 @@ function warnings({
     authenticators: Array.from({ length: count }, () => ({})),
     isWhole,
   };
-  const findings = judgeTokens(created as unknown as CreatedAuthenticator, checked as unknown as JudgedConfig);
+  const findings = checkTokens(created as unknown as CreatedAuthenticator, checked as unknown as CheckedParts);
   return findings.map(({ result, detail }) => `${result}: ${detail}`);
 }
 
@@ -63,7 +63,7 @@ describe('tokens of audiences that no API server asks for', () => {
     ]);
   });
 
-  test('are not judged where there are none, or a part of the config is left out', () => {
+  test('are not checked where there are none, or a part of the config is left out', () => {
     expect(warnings({ apiAudiences: ['x'] })).toEqual([]);
     expect(warnings({ authenticator, isWhole: false })).toEqual([]);
   });

@@ -5,13 +5,13 @@ import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
 
 /** `isWhole` is false where parts with errors are left out of it. */
-export type JudgedConfig = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & { readonly isWhole: boolean };
+export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & { readonly isWhole: boolean };
 
-type Judgement = Pick<Finding, 'result' | 'detail'>;
+type TokensFinding = Pick<Finding, 'result' | 'detail'>;
 
-/** Judges which tokens an authenticator is asked about, and which it accepts. A config with parts left out shows neither. */
-export function judgeTokens(created: CreatedAuthenticator, config: JudgedConfig): readonly Judgement[] {
-  return config.isWhole ? [...judgeAudiences(created, config), ...judgeRecognition(created, config)] : [];
+/** Checks which tokens an authenticator is asked about, and which it accepts. A config with parts left out shows neither. */
+export function checkTokens(created: CreatedAuthenticator, config: CheckedParts): readonly TokensFinding[] {
+  return config.isWhole ? [...checkAudiences(created, config), ...checkRecognition(created, config)] : [];
 }
 
 const compare =
@@ -19,7 +19,10 @@ const compare =
   'server.apiAudiences is empty. Write its --api-audiences there, or without that flag its --service-account-issuer';
 
 /** Warns of tokens that no API server accepts, since each is bound to other audiences than it has. */
-function judgeAudiences({ authenticator, config }: CreatedAuthenticator, { server, login }: JudgedConfig): Judgement[] {
+function checkAudiences(
+  { authenticator, config }: CreatedAuthenticator,
+  { server, login }: CheckedParts,
+): TokensFinding[] {
   const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const own = new Set([...server.apiAudiences, ...clusters]);
   const why =
@@ -38,10 +41,10 @@ function judgeAudiences({ authenticator, config }: CreatedAuthenticator, { serve
 }
 
 /** Warns of a backend that gets the tokens of all others. One authenticator alone has no others. */
-function judgeRecognition(
+function checkRecognition(
   { authenticator, config }: CreatedAuthenticator,
-  { authenticators }: JudgedConfig,
-): Judgement[] {
+  { authenticators }: CheckedParts,
+): TokensFinding[] {
   // Its look-ups cost nothing, so no token leaves the gateway.
   const isLocal = config.plugin.caching === 'none';
   if (authenticator.recognizes !== undefined || isLocal || authenticators.length < 2) return [];

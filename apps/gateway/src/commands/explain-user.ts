@@ -90,7 +90,7 @@ async function lookUpAll(config: GatewayConfig, name: string, observed: Observed
   });
 }
 
-/** The authenticator of sessions. Their names are those of who logged in, and were judged then. */
+/** The authenticator of sessions. Their names are those of who logged in, and were checked then. */
 function sessionRow({ login }: GatewayConfig, name: string, { sessions }: UserParts): readonly LookedUp[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };

@@ -24,17 +24,17 @@ export async function createToken(options: ReadOptions & RequestOptions): Promis
   const now = Date.now();
   const request = readRequest(options, now);
   const issuing = await loadIssuer(options);
-  const { authenticator, config, judge } = issuing;
+  const { authenticator, config, nameUser } = issuing;
   if (authenticator.name === config.login?.sessions) {
     throw new UsageError(
       `authenticator ${authenticator.name} has sessions (login.sessions), which only a login makes: add another one for tokens`,
     );
   }
-  judgeRequest(issuing, request);
+  checkRequest(issuing, request);
   await withIssuer(issuing, async (issuer) => {
     const { token, issued } = await issuer.create(request);
     // Printed before the issuer is closed: a token that was made must reach its user, whatever happens then.
-    const seen = seeToken(issued, judge, now);
+    const seen = seeToken(issued, nameUser, now);
     if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
     else {
       process.stdout.write(`${token}\n`);
@@ -91,7 +91,7 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
  * Names of a new token are without the prefixes of the config, which are put before them at each use. Prints a remark for
  * groups that the policy leaves out.
  */
-function judgeRequest({ authenticator, config, judge }: Issuing, { user }: TokenRequest): void {
+function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: TokenRequest): void {
   const { username, groups = [] } = user;
   const named = [
     { flag: '--user', name: username, prefix: authenticator.username.prefix },
@@ -102,7 +102,7 @@ function judgeRequest({ authenticator, config, judge }: Issuing, { user }: Token
     const rest = name.slice(prefix.length) || 'NAME';
     throw new UsageError(`${flag} is without the prefix ${prefix}; write ${flag} ${rest}`);
   }
-  const { user: seen, violation } = judge(user);
+  const { user: seen, violation } = nameUser(user);
   if (violation !== undefined) {
     const { rule, name } = violation;
     throw new Error(
@@ -221,7 +221,7 @@ async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
   await withIssuer(issuing, async (issuer) => {
     for await (const one of withProgress(issuer.list(filter), 'tokens')) {
       if ('problem' in one) unreadable.push({ digest: one.digest, problem: one.problem });
-      else tokens.push(seeToken(one, issuing.judge, now));
+      else tokens.push(seeToken(one, issuing.nameUser, now));
     }
   });
   const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;

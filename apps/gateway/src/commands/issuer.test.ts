@@ -102,14 +102,14 @@ describe('the state', () => {
     ['revoked', { revoked: { at: past }, expiresAt: past }, breaks],
     ['expired', { expiresAt: past, notBefore: future }, breaks],
     ['refused by policy', { notBefore: future }, breaks],
-  ])('%s, of %j', (state, more, judge) => {
-    expect(seeToken(issued(more), judge, now).state).toBe(state);
+  ])('%s, of %j', (state, more, nameUser) => {
+    expect(seeToken(issued(more), nameUser, now).state).toBe(state);
   });
 });
 
 describe('as JSON', () => {
-  const parsed = (more: Partial<IssuedToken>, judge = passes) =>
-    JSON.parse(JSON.stringify(toJson(seeToken(issued(more), judge, now), 'robots')));
+  const parsed = (more: Partial<IssuedToken>, nameUser = passes) =>
+    JSON.parse(JSON.stringify(toJson(seeToken(issued(more), nameUser, now), 'robots')));
 
   test('what is not known is left out', () => {
     const user = { username: 'robot:jane' };

@@ -23,21 +23,21 @@ export type Issuing = ReturnType<typeof issuingOf>;
 /** @param configOption `--config` as it was given */
 export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthenticator, configOption?: string) {
   const { authenticators, provenance } = config;
-  const judge: JudgeToken =
+  const nameUser: NameTokenUser =
     authenticator.name === config.login?.sessions
-      ? createSessionJudge(config)
+      ? createSessionNaming(config)
       : identityPolicy(authenticator, identityPrefixes(authenticators), provenance?.keyPrefix);
   const which = authenticators.filter(issuesTokens).length > 1 ? ['--authenticator', authenticator.name] : [];
   /** Makes a command to paste, with `--authenticator NAME` where more than one issues tokens. */
   const toPaste = (...words: readonly string[]) => commandLine([...words, ...which], configOption);
-  return { config, authenticator, judge, toPaste };
+  return { config, authenticator, nameUser, toPaste };
 }
 
 /** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
-type JudgeToken = (user: UserInfo, issued?: IssuedToken) => NamedUser & { readonly session?: Session };
+type NameTokenUser = (user: UserInfo, issued?: IssuedToken) => NamedUser & { readonly session?: Session };
 
 /** The names in a session are those that Kubernetes sees already. */
-function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
+function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
   const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
   return (user, issued) => {
     const session = issued?.session === undefined ? undefined : texts.read(issued.digest, issued.session);
@@ -134,9 +134,9 @@ function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing
 /** A token as commands show it: its user as Kubernetes sees them, and what would happen if it were used now. */
 export type SeenToken = ReturnType<typeof seeToken>;
 
-export function seeToken(issued: IssuedToken, judge: JudgeToken, now: number) {
-  const judged = judge(issued.user, issued);
-  return { issued, ...judged, state: stateOf(issued, judged, now) };
+export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: number) {
+  const named = nameUser(issued.user, issued);
+  return { issued, ...named, state: stateOf(issued, named, now) };
 }
 
 /** Of several states, the one that no edit of the config changes comes first. */

@@ -78,7 +78,7 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   const collect = (issuing: Issuing) =>
     withIssuer(issuing, async (issuer) => {
       for await (const one of issuer.list({ digest: digits })) {
-        users.set(one.digest, 'problem' in one ? 'unreadable' : printable(issuing.judge(one.user).user.username));
+        users.set(one.digest, 'problem' in one ? 'unreadable' : printable(issuing.nameUser(one.user).user.username));
       }
     });
   await Promise.all(issuers.map(collect));
@@ -118,7 +118,7 @@ async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcom
             `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
           );
         } else {
-          const seen = seeToken(one.token, issuing.judge, at.getTime());
+          const seen = seeToken(one.token, issuing.nameUser, at.getTime());
           ended.push(seen);
           const { already, unconfirmed: isUnconfirmed } = one;
           (already ? outcome.already : outcome.revoked).push({

@@ -16,7 +16,7 @@ export async function readSessions(config: GatewayConfig, name: string): Promise
   const all: SeenToken[] = [];
   await withIssuer(issuing, async (issuer) => {
     for await (const issued of issuer.list({ username: name, sessions: true })) {
-      if (!('problem' in issued)) all.push(seeToken(issued, issuing.judge, now));
+      if (!('problem' in issued)) all.push(seeToken(issued, issuing.nameUser, now));
     }
   });
   const since = ({ session }: SeenToken) => session?.since ?? 0;

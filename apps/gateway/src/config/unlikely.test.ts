@@ -80,7 +80,7 @@ describe('a trusted proxy', () => {
 
 describe('the audience of a cluster', () => {
   const usual = 'https://kubernetes.default.svc.cluster.local';
-  const judged = (apiAudiences: readonly string[], ...audiences: readonly string[]) => {
+  const warnings = (apiAudiences: readonly string[], ...audiences: readonly string[]) => {
     const clusters = Object.fromEntries(audiences.map((audience, index) => [`c${index}`, { audience }]));
     return found({ server: { apiAudiences }, login: { clusters } });
   };
@@ -90,7 +90,7 @@ describe('the audience of a cluster', () => {
     ['most API servers have', [], ['https://kubernetes.default.svc', 'b'], 'most API servers have this audience'],
     ['is among those of the API servers', ['x', 'a'], ['a', 'b'], 'it is in server.apiAudiences, too'],
   ])('is warned of if it %s: %j, %j', (_name, apiAudiences, audiences, reason) => {
-    expect(judged(apiAudiences, ...audiences)).toEqual([
+    expect(warnings(apiAudiences, ...audiences)).toEqual([
       `login.clusters.c0.audience: ${JSON.stringify(audiences[0])}: ${reason}, and in another cluster whose API server ` +
         'has it, a session for c0 would be good',
     ]);
@@ -101,12 +101,12 @@ describe('the audience of a cluster', () => {
     ['of its own', [usual], ['a', 'b']],
     ['beside those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
   ])('may be one %s', (_name, apiAudiences, audiences) => {
-    expect(judged(apiAudiences, ...audiences)).toEqual([]);
+    expect(warnings(apiAudiences, ...audiences)).toEqual([]);
   });
 });
 
 describe('a pattern of groups', () => {
-  const judged = (...allow: readonly string[]) => {
+  const warnings = (...allow: readonly string[]) => {
     const authenticators = [{ groups: { prefix: 'corp:', allow } }];
     const settings = { authenticators } as unknown as Parameters<typeof unlikelyValues>[0];
     return unlikelyValues(settings, [3], {}).map(({ path, message, fix }) => `${path.join('.')}: ${message}; ${fix}`);
@@ -121,7 +121,7 @@ describe('a pattern of groups', () => {
     ['\u00a0k8s-*', 'begins or ends with a blank', 'k8s-*'],
     ['corp:k8s-*', 'begins with groups.prefix', 'k8s-*'],
   ])('%j most likely lets nothing pass', (pattern, why, better) => {
-    expect(judged('k8s-*', pattern)).toEqual([
+    expect(warnings('k8s-*', pattern)).toEqual([
       expect.stringMatching(
         `^authenticators\\.3\\.groups\\.allow\\.1: .* ${why}.*; write ${JSON.stringify(better).replaceAll('*', '\\*')}$`,
       ),
@@ -129,6 +129,6 @@ describe('a pattern of groups', () => {
   });
 
   test('may have dots and signs that are no regular expression', () => {
-    expect(judged('*', 'team.*', 'a^b', 'US$-admins', 'k8s admins', 'cn=a,dc=b')).toEqual([]);
+    expect(warnings('*', 'team.*', 'a^b', 'US$-admins', 'k8s admins', 'cn=a,dc=b')).toEqual([]);
   });
 });

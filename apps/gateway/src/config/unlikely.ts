@@ -14,8 +14,8 @@ export function unlikelyValues(
   written: unknown,
 ): Problem[] {
   return [
-    ...entries(written, ['server', 'tls', 'clientNames']).flatMap(judgeClientName),
-    ...entries(written, ['login', 'trustedProxies']).flatMap(judgeProxies),
+    ...entries(written, ['server', 'tls', 'clientNames']).flatMap(unlikelyClientName),
+    ...entries(written, ['login', 'trustedProxies']).flatMap(unlikelyProxies),
     ...unlikelyAudiences(written),
     ...unlikelyPatterns(authenticators, places),
   ];
@@ -40,17 +40,17 @@ const displayed = {
   alternative: /^(?:DNS|URI|email|IP Address):(.+)$/,
 };
 
-function judgeClientName(written: WrittenText): Problem[] {
+function unlikelyClientName(written: WrittenText): Problem[] {
   const { text, path } = written;
   const isSubject = displayed.subject.test(text);
   const [, name] = (isSubject ? displayed.commonName : displayed.alternative).exec(text) ?? [];
-  if (!isSubject && name === undefined) return judgePattern(written);
+  if (!isSubject && name === undefined) return unlikelyWildcard(written);
   const message = `${JSON.stringify(text)} is how a name is displayed, and no certificate has that name: names are compared without what is before them`;
   return [{ path, message, fix: `write ${name?.trim() ?? 'the common name alone, such as kube-apiserver'}` }];
 }
 
 /** A wildcard certificate has a name such as `*.example.com`, to the letter. */
-function judgePattern({ text, path }: WrittenText): Problem[] {
+function unlikelyWildcard({ text, path }: WrittenText): Problem[] {
   if (!/(?!^)\*|^\*(?!\.)/.test(text)) return [];
   return [
     {
@@ -66,7 +66,7 @@ function judgePattern({ text, path }: WrittenText): Problem[] {
 /** No private network is bigger: 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193). */
 const fewestBits = { 4: 8, 6: 7 } as const;
 
-function judgeProxies({ text, path }: WrittenText): Problem[] {
+function unlikelyProxies({ text, path }: WrittenText): Problem[] {
   const [address = '', bits = ''] = text.split('/');
   const isMapped = /^::ffff:/i.test(address);
   const fewest = fewestBits[isIPv6(address) && !isMapped ? 6 : 4];

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { type Replicas, startReplicas } from './testing/replicas.ts';
 
 /** Two attempts of each name are refused on each replica, and no more; a right secret goes out. */
-async function judgesAlone({ send }: Replicas, name: string) {
+async function decidesAlone({ send }: Replicas, name: string) {
   for (const replica of [0, 1]) {
     expect(await send(replica, name, 'right', 'accepted')).toBe('sent');
     expect(await send(replica, name, 'a', 'refused')).toBe('sent');
@@ -16,7 +16,7 @@ async function judgesAlone({ send }: Replicas, name: string) {
   }
 }
 
-async function judgesWithOthers({ send }: Replicas, name: string) {
+async function decidesWithOthers({ send }: Replicas, name: string) {
   expect(await send(0, name, 'a', 'refused')).toBe('sent');
   expect(await send(1, name, 'a', 'refused')).toBe('invalid-credentials');
   expect(await send(1, name, 'b', 'refused')).toBe('sent');
@@ -37,7 +37,7 @@ interface Outage {
   /** Milliseconds: short where nothing comes back. */
   readonly timeoutWhenDown?: number;
   /** Default: each replica decides alone. */
-  readonly decide?: typeof judgesAlone;
+  readonly decide?: typeof decidesAlone;
   /** It gives no answer, so only probes find out that it is down. */
   readonly isDown?: true;
 }
@@ -53,7 +53,7 @@ const outages: Readonly<Record<string, Outage>> = {
     isDown: true,
   },
   // It takes no slots, but lets a script that has removed something add as much: refusals are written, and so shared.
-  'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), decide: judgesWithOthers },
+  'is full': { begin: set('maxmemory', '1'), end: set('maxmemory', '0'), decide: decidesWithOthers },
   'is a replica': {
     begin: (redis) => redis.client().replicaof('127.0.0.1', redis.tlsPort),
     end: (redis) => redis.client().replicaof('NO', 'ONE'),
@@ -66,13 +66,13 @@ const outages: Readonly<Record<string, Outage>> = {
 
 describe.each(Object.entries(outages))(
   'while Redis %s',
-  (_, { begin, end, isDown = false, decide = judgesAlone, ...timeouts }) => {
+  (_, { begin, end, isDown = false, decide = decidesAlone, ...timeouts }) => {
     test('no login fails for it, and none has more attempts than a replica allows', async () => {
       await using redis = await startRedis();
       const state = { isDown: false };
       const options = { count: 2, maxFailures: 2, isDown: () => state.isDown, ...timeouts };
       await using all = await startReplicas(redis, options);
-      await judgesWithOthers(all, 'before');
+      await decidesWithOthers(all, 'before');
       await begin(redis);
       state.isDown = isDown;
       await decide(all, 'jane');
@@ -81,7 +81,7 @@ describe.each(Object.entries(outages))(
       await redis.client().ping();
       for (const replica of [0, 1]) await waitFor(() => isShared(all, redis, replica), 'a replica to be back');
       expect(await all.send(0, 'jane', 'd', 'refused')).toBe('throttled');
-      await judgesWithOthers(all, 'after');
+      await decidesWithOthers(all, 'after');
     });
   },
 );
