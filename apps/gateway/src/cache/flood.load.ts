@@ -5,7 +5,7 @@ import type { Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createMemoryTier } from './memory-tier.ts';
-import { authenticated, createReplica, never, noOpinion, type Replica } from './testing/cached-replica.ts';
+import { authenticated, type CachedReplica, createReplica, never, noOpinion } from './testing/cached-replica.ts';
 
 const { info: print } = console;
 
@@ -15,7 +15,7 @@ const maxEntries = 2_000;
 const users = 500;
 const goodToken = (user: number) => `ldap:user-${user}:the right password of user ${user}`;
 
-/** As a backend would, at once: right passwords, wrong ones of known users, and tokens of no one. */
+/** Answers as a backend would, immediately: right passwords, wrong ones of known users, and tokens of no one. */
 function answer(token: string): Decision {
   const [kind, username = ''] = token.split(':');
   if (kind !== 'ldap') return noOpinion;
@@ -43,20 +43,20 @@ function memoryUsed(): number {
 }
 
 /** Reviews, as many at a time as a busy gateway has. */
-async function review(replica: Replica, count: number, nth: (n: number) => readonly [string, readonly string[]]) {
+async function review(replica: CachedReplica, count: number, nth: (n: number) => readonly [string, readonly string[]]) {
   const one = async (n: number) => {
     const [token, audiences] = nth(n);
     await replica.authenticator.authenticate(token, { audiences, signal: never });
   };
   for (let start = 0; start < count; start += 100) {
     await Promise.all(Array.from({ length: Math.min(100, count - start) }, (_, at) => one(start + at)));
-    // Of a flood, they would be what fills the memory.
+    // In a flood, these would fill the memory.
     replica.looks.length = 0;
   }
   await file.opened.quiet();
 }
 
-test('a flood of made-up questions does not fill the memory', async () => {
+test('a flood of forged questions does not fill the memory', async () => {
   const flood = 100_000;
   const memory = createMemoryTier(maxEntries);
   const replica = createReplica({ shared: file.opened.redis, memory, answer });
@@ -69,19 +69,19 @@ test('a flood of made-up questions does not fill the memory', async () => {
   await review(replica, flood - maxEntries * 2, (n) => madeUp(n + maxEntries * 2));
   const perReview = ((performance.now() - start) * 1_000) / flood;
   const after = memoryUsed();
-  print(`${flood} made-up questions: ${perReview.toFixed(1)} us each`);
+  print(`${flood} forged questions: ${perReview.toFixed(1)} us each`);
   print(`memory: ${before.toFixed(1)} MiB before, ${filled.toFixed(1)} at the limit, ${after.toFixed(1)} after`);
   // Ten bytes of each question would be more.
   expect(after - filled).toBeLessThan(1);
   expect(memory.entries).toBe(users + maxEntries);
 });
 
-test('good tokens with made-up audiences do not fill the memory', async () => {
+test('good tokens with forged audiences do not fill the memory', async () => {
   const replica = createReplica({ shared: file.opened.redis, memory: createMemoryTier(1_000), answer });
   await review(replica, 920, (n) => [goodToken(n + 10), []]);
   const before = memoryUsed();
   const count = 2_000;
-  await review(replica, count, (n) => [goodToken(n % 10), [`made up ${n}`]]);
-  print(`memory: ${(memoryUsed() - before).toFixed(1)} MiB more after ${count} made-up audiences of good tokens`);
+  await review(replica, count, (n) => [goodToken(n % 10), [`forged ${n}`]]);
+  print(`memory: ${(memoryUsed() - before).toFixed(1)} MiB more after ${count} forged audiences of good tokens`);
   expect(memoryUsed() - before).toBeLessThan(10);
 });

@@ -18,10 +18,10 @@ function negative(subject?: string): NegativeEntry {
   return { decision, answeredAt: 0, answeredMonotonic: 0, revision: 0 };
 }
 const named = (tier: MemoryTier, token: string, ...audiences: string[]) =>
-  tier.nameOf({ token, audiences, fingerprint: 'one' });
+  tier.nameOfAnswer({ token, audiences, fingerprint: 'one' });
 
 /** The tokens that have a positive entry. A lookup counts as use, so each is looked up once. */
-const held = (tier: MemoryTier, tokens: readonly string[]) =>
+const present = (tier: MemoryTier, tokens: readonly string[]) =>
   tokens.filter((token) => tier.get(named(tier, token)).positive !== undefined);
 
 describe('the memory tier', () => {
@@ -33,7 +33,7 @@ describe('the memory tier', () => {
     for (const name of [named(tier, 'a'), named(tier, 'a', 'x'), named(tier, 'b', 'x', 'y')]) {
       expect(tier.get(name)).toEqual({ positive: undefined, negative: undefined });
     }
-    const elsewhere = tier.nameOf({ token: 'a', audiences: ['x', 'y'], fingerprint: 'two' });
+    const elsewhere = tier.nameOfAnswer({ token: 'a', audiences: ['x', 'y'], fingerprint: 'two' });
     expect(tier.get(elsewhere).positive).toBeUndefined();
     // Names of another process are other names.
     expect(tier.get(named(createMemoryTier(10), 'a', 'x', 'y')).positive).toBeUndefined();
@@ -46,7 +46,7 @@ describe('the memory tier', () => {
     for (let count = 0; count < 100; count += 1) tier.addNegative(named(tier, `bad ${count}`), negative());
     expect(tier.entries).toBe(6);
     tier.add(named(tier, 'd'), positive(), 'one');
-    expect(held(tier, ['a', 'b', 'c', 'd'])).toEqual(['a', 'c', 'd']);
+    expect(present(tier, ['a', 'b', 'c', 'd'])).toEqual(['a', 'c', 'd']);
     expect(tier.get(named(tier, 'bad 99')).negative).toBeDefined();
     expect(tier.get(named(tier, 'bad 96')).negative).toBeUndefined();
   });
@@ -57,7 +57,7 @@ describe('the memory tier', () => {
     const tokens = Array.from({ length: 10 }, (_, count) => `token ${count}`);
     for (const token of tokens) tier.add(named(tier, token), positive('jane', groups), 'one');
     // 25 KiB each, of 40 KiB.
-    expect(held(tier, tokens)).toEqual(['token 9']);
+    expect(present(tier, tokens)).toEqual(['token 9']);
     for (const token of tokens) tier.addNegative(named(tier, token), negative('x'.repeat(1_500)));
     expect(tokens.filter((token) => tier.get(named(tier, token)).negative)).toEqual(['token 9']);
   });
@@ -72,12 +72,12 @@ describe('the memory tier', () => {
       tier.get(named(tier, token, 'x'));
     }
     tier.resize(2);
-    expect(held(tier, tokens)).toEqual(['b', 'd']);
+    expect(present(tier, tokens)).toEqual(['b', 'd']);
     expect(tokens.filter((token) => tier.get(named(tier, token, 'x')).negative)).toEqual(['b', 'd']);
     tier.resize(4);
-    expect(held(tier, tokens)).toEqual(['b', 'd']);
+    expect(present(tier, tokens)).toEqual(['b', 'd']);
     for (const token of ['f', 'g', 'h']) tier.add(named(tier, token), positive(), 'one');
-    expect(held(tier, [...tokens, 'f', 'g', 'h'])).toEqual(['d', 'f', 'g', 'h']);
+    expect(present(tier, [...tokens, 'f', 'g', 'h'])).toEqual(['d', 'f', 'g', 'h']);
   });
 });
 
@@ -145,7 +145,7 @@ test('a question has one answer, the last; a user has eight with an authenticato
       const negatives = new Set<string>();
       const names = new Map<string, string>();
       for (const { kind, token, audience, username, fingerprint, most } of steps) {
-        const name = tier.nameOf({ token, audiences: [audience], fingerprint });
+        const name = tier.nameOfAnswer({ token, audiences: [audience], fingerprint });
         const question = `${fingerprint} ${token} ${audience}`;
         names.set(question, name);
         if (kind === 'positive') {
@@ -166,7 +166,7 @@ test('a question has one answer, the last; a user has eight with an authenticato
           const { positive: found, negative: refused } = tier.get(name);
           const expected = model.use(question);
           expect(found?.decision.user.username).toBe(expected?.user.split(' ')[1]);
-          // Which negative entry is evicted first does not matter; that both are there at once does.
+          // Which negative entry is evicted first does not matter; that both are there at the same time does.
           expect(refused === undefined || negatives.has(question)).toBe(true);
           expect(found !== undefined && refused !== undefined).toBe(false);
         }

@@ -11,9 +11,9 @@ export interface NegativeEntry extends Pick<PositiveEntry, 'answeredAt' | 'answe
 /** The cache of this process, for all authenticators. It outlives a reload of the config. */
 export type MemoryTier = ReturnType<typeof createMemoryTier>;
 
-/** Bytes that a positive entry counts for at least: of users in a hundred groups each, fewer than `maxEntries` fit. */
+/** The minimum size that a positive entry counts for, in bytes. Entries of users in a hundred groups count for more. */
 const minSize = 4_096;
-/** Bytes that a negative entry counts for at least. Names of people need less; longer ones of a plugin count for more. */
+/** The minimum size that a negative entry counts for, in bytes. Names of people need less; longer names count for more. */
 const minNegativeSize = 512;
 
 /** A positive entry, and the authenticator that gave it. */
@@ -22,7 +22,7 @@ interface Owned {
   readonly fingerprint: string;
 }
 
-/** Negative entries have a capacity of their own: no flood of made-up tokens evicts a good entry. */
+/** Makes the cache. Negative entries have a capacity of their own, so that no flood of forged tokens evicts a good entry. */
 export function createMemoryTier(maxEntries: number) {
   let positives = createPositives(maxEntries);
   let negatives = createNegatives(maxEntries);
@@ -30,19 +30,24 @@ export function createMemoryTier(maxEntries: number) {
 
   return {
     /** Names a question under a random key of this process, so that no token stays in memory. */
-    nameOf: createPrivateNames(),
-    /** A question has one of them at most: each replaces the other. */
+    nameOfAnswer: createPrivateNames(),
+    /** Finds the entry of a question. It has a positive or a negative one, not both: each replaces the other. */
     get(name: string) {
       const positive = positives.cache.get(name)?.entry;
       return { positive, negative: positive === undefined ? negatives.get(name) : undefined };
     },
-    /** Also replaces the oldest answer of a user who has too many. @param fingerprint of the question. @param most of a user */
-    add(name: string, entry: PositiveEntry, fingerprint: string, most: number = maxAnswersOfUser): void {
+    /**
+     * Adds a positive entry, and drops the oldest one of a user who has too many.
+     *
+     * @param fingerprint that of the question
+     * @param maxOfUser how many entries one user may have
+     */
+    add(name: string, entry: PositiveEntry, fingerprint: string, maxOfUser: number = maxAnswersOfUser): void {
       negatives.delete(name);
       const owned = { entry, fingerprint };
       const others = positives.users.namesOf(userOf(owned)).filter((one) => one !== name);
-      // First, so that the new entry takes the place of this user's own and of no other user's.
-      if (others[0] !== undefined && others.length >= most) positives.cache.delete(others[0]);
+      // This comes first, so that the new entry evicts one of this user, and none of another user.
+      if (others[0] !== undefined && others.length >= maxOfUser) positives.cache.delete(others[0]);
       positives.cache.set(name, owned);
     },
     addNegative(name: string, entry: NegativeEntry): void {
@@ -77,7 +82,7 @@ function userOf({ entry, fingerprint }: Owned): CachedUser {
 function createPositives(maxEntries: number) {
   const users = createUserIndex();
   const cache = new LRUCache<string, Owned>({
-    // Not `max`: it would allocate all slots at once, which takes 10 ms of each start.
+    // `max` would allocate all slots immediately, which takes 10 ms of each start.
     maxSize: maxEntries * minSize,
     sizeCalculation: ({ entry }) => Math.max(minSize, sizeOf(entry.decision)),
     onInsert: (one, name) => users.add(userOf(one), name),
@@ -96,9 +101,9 @@ function createNegatives(maxEntries: number): LRUCache<string, NegativeEntry> {
   });
 }
 
-/** The names of each user's answers, oldest first. */
+/** Keeps the names of each user's answers, oldest first. */
 function createUserIndex() {
-  // Two levels, and arrays in place of sets: with many users each byte counts for each of them.
+  // It has two levels, and arrays instead of sets, to save memory with many users.
   const users = new Map<string, Map<string, readonly string[]>>();
   const namesOf = ({ fingerprint, username }: CachedUser) => users.get(fingerprint)?.get(username) ?? [];
   const set = ({ fingerprint, username }: CachedUser, names: readonly string[]) => {
@@ -111,8 +116,8 @@ function createUserIndex() {
     namesOf,
     add: (user: CachedUser, name: string) => set(user, [...namesOf(user), name]),
     remove(user: CachedUser, name: string) {
-      const left = namesOf(user).filter((one) => one !== name);
-      set(user, left);
+      const remaining = namesOf(user).filter((one) => one !== name);
+      set(user, remaining);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nameOf, nameOfUser, type Question } from './names.ts';
+import { nameOfAnswer, nameOfUser, type Question } from './names.ts';
 
 const key = randomBytes(32);
 
@@ -15,7 +15,7 @@ const question: fc.Arbitrary<Question> = fc.record({ token: text, audiences, fin
 const asSet = (list: readonly string[]) => JSON.stringify([...new Set(list)].sort());
 const canonical = (one: Question) => JSON.stringify([one.fingerprint, one.token, asSet(one.audiences)]);
 
-/** What differs in one place only is what could be taken for the same. */
+/** Makes questions that differ in one part only, which are the easiest to mistake for each other. */
 const pair = fc.oneof(
   fc.tuple(question, question),
   fc.tuple(question, text).map(([one, token]) => [one, { ...one, token }] as const),
@@ -34,7 +34,7 @@ describe('the name of an answer', () => {
   test('is the same for the same question and another for every other', () => {
     fc.assert(
       fc.property(pair, ([one, other]) => {
-        expect(nameOf(key, one) === nameOf(key, other)).toBe(canonical(one) === canonical(other));
+        expect(nameOfAnswer(key, one) === nameOfAnswer(key, other)).toBe(canonical(one) === canonical(other));
       }),
       { numRuns: 3_000 },
     );
@@ -45,7 +45,7 @@ describe('the name of an answer', () => {
       fc.property(question, fc.array(fc.nat(10)), (one, order) => {
         const { audiences: list } = one;
         const mixed = [...list, ...order.flatMap((at) => list.slice(at, at + 1)), ...list].reverse();
-        expect(nameOf(key, { ...one, audiences: mixed })).toBe(nameOf(key, one));
+        expect(nameOfAnswer(key, { ...one, audiences: mixed })).toBe(nameOfAnswer(key, one));
       }),
     );
   });
@@ -53,8 +53,8 @@ describe('the name of an answer', () => {
   test('is another under another key, and of one length, so that it reveals nothing of the token', () => {
     fc.assert(
       fc.property(question, (one) => {
-        expect(nameOf(key, one)).toMatch(/^[\w-]{43}$/);
-        expect(nameOf(key, one)).not.toBe(nameOf(randomBytes(32), one));
+        expect(nameOfAnswer(key, one)).toMatch(/^[\w-]{43}$/);
+        expect(nameOfAnswer(key, one)).not.toBe(nameOfAnswer(randomBytes(32), one));
       }),
     );
   });

@@ -1,12 +1,12 @@
 import { hash, randomBytes } from 'node:crypto';
 import { createHmacSha256 } from '../sealing/hmac.ts';
 
-/** What an answer depends on. */
+/** All that an answer depends on. */
 export interface Question {
   readonly token: string;
-  /** A set: neither order nor repeats count. */
+  /** It is a set: neither order nor repeats count. */
   readonly audiences: readonly string[];
-  /** Of the authenticator's config, see `AuthenticatorConfig`. */
+  /** The fingerprint of the authenticator's config, see `AuthenticatorConfig`. */
   readonly fingerprint: string;
 }
 
@@ -16,8 +16,8 @@ export interface CachedUser extends Pick<Question, 'fingerprint'> {
 }
 
 /**
- * Cached answers that one user may have with one authenticator, in each tier. A directory finds `alice`, `ALICE` and
- * ` alice ` alike, and each spelling is another token: without a limit one user's own password fills the cache.
+ * The number of cached answers that one user may have with one authenticator, in each tier. A directory finds `alice`, `ALICE`
+ * and ` alice ` alike, and each spelling is another token: without a limit one user's own password could fill the cache.
  */
 export const maxAnswersOfUser = 8;
 
@@ -25,13 +25,13 @@ export const maxAnswersOfUser = 8;
  * Names an answer by what was asked: injective over (token, audiences, fingerprint), and no one without the key of 256 bits
  * can learn a token from it, or make the name of one.
  */
-export function nameOf(key: Uint8Array, question: Question): string {
+export function nameOfAnswer(key: Uint8Array, question: Question): string {
   return mac(key, textsOf(question));
 }
 
 /**
- * Names answers under a random key, as `nameOf` does. It is no HMAC, which hashes twice: no one sees these names, and
- * only who sees a digest can extend it.
+ * Names answers under a random key, as `nameOfAnswer` does. It does not use an HMAC, which hashes twice: that prevents someone
+ * who sees a digest from extending it, and no one sees these names.
  */
 export function createPrivateNames(): (question: Question) => string {
   const key = randomBytes(32).toString('hex');
@@ -43,7 +43,7 @@ function textsOf({ token, audiences, fingerprint }: Question): readonly string[]
   return [fingerprint, token, ...set];
 }
 
-/** Names a user by a keyed digest. @param key another one than that of `nameOf` */
+/** Names a user by a keyed digest. @param key not the key that `nameOfAnswer` uses */
 export function nameOfUser(key: Uint8Array, { fingerprint, username }: CachedUser): string {
   return mac(key, [fingerprint, username]);
 }
@@ -51,8 +51,8 @@ export function nameOfUser(key: Uint8Array, { fingerprint, username }: CachedUse
 const macs = new WeakMap<Uint8Array, (text: string) => string>();
 
 /**
- * As JSON no other list of strings looks the same: ['a', 'bc'] and ['ab', 'c'] differ, and so do lone surrogates, which
- * UTF-8 makes one of (ECMA-262, QuoteJSONString, escapes them).
+ * Hashes a list of texts as JSON, in which no two lists look the same: ['a', 'bc'] and ['ab', 'c'] differ, and so do lone
+ * surrogates, all of which UTF-8 would replace by one character (ECMA-262, QuoteJSONString, escapes them).
  */
 function mac(key: Uint8Array, texts: readonly string[]): string {
   const known = macs.get(key) ?? createHmacSha256(key);

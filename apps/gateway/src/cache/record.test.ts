@@ -13,16 +13,16 @@ import {
   sizeOf,
   toEntry,
 } from './record.ts';
-import { anyYes } from './testing/arbitrary-decisions.ts';
+import { anyPositive } from './testing/arbitrary-decisions.ts';
 import { authenticated, createClocks, hour, lifetimes } from './testing/cached-replica.ts';
 
 const anyRecord: fc.Arbitrary<StoredRecord> = fc.record(
   {
-    decision: anyYes,
+    decision: anyPositive,
     // JSON knows no -0.
     answeredAt: fc.double({ noNaN: true, noDefaultInfinity: true }).map((time) => time + 0),
     revision: fc.maxSafeNat(),
-    keptFor: fc.maxSafeNat(),
+    ttl: fc.maxSafeNat(),
   },
   { noNullPrototype: true },
 );
@@ -49,7 +49,7 @@ describe('a record', () => {
   test('keeps a key named __proto__ a key, and takes nothing from it', () => {
     const extra = Object.fromEntries([['__proto__', ['a']]]);
     const decision: Authenticated = { kind: 'authenticated', user: { username: 'jane', extra } };
-    const decoded = decodeRecord(encodeRecord({ decision, answeredAt: 1, revision: 0, keptFor: 1 }));
+    const decoded = decodeRecord(encodeRecord({ decision, answeredAt: 1, revision: 0, ttl: 1 }));
     expect(Object.keys(decoded?.decision.user.extra ?? {})).toEqual(['__proto__']);
     expect(Object.getPrototypeOf(decoded?.decision.user.extra)).toBe(Object.prototype);
     expect(decoded?.decision.user.groups).toBeUndefined();
@@ -59,7 +59,7 @@ describe('a record', () => {
     for (const user of [{ username: '' }, { username: 'jane', uid: '', groups: [], extra: {} }]) {
       for (const audiences of [undefined, []]) {
         const decision: Authenticated = { kind: 'authenticated', user, ...(audiences && { audiences }) };
-        const decoded = decodeRecord(encodeRecord({ decision, answeredAt: 1, revision: 0, keptFor: 1 }));
+        const decoded = decodeRecord(encodeRecord({ decision, answeredAt: 1, revision: 0, ttl: 1 }));
         expect(decoded?.decision).toStrictEqual(decision);
       }
     }
@@ -115,7 +115,7 @@ describe('a foreign value', () => {
 
 test('the size of a decision is at least that of its texts, and grows with each', () => {
   fc.assert(
-    fc.property(anyYes, fc.string({ minLength: 40, maxLength: 400 }), (decision, more) => {
+    fc.property(anyPositive, fc.string({ minLength: 40, maxLength: 400 }), (decision, more) => {
       const { user, credential = {}, audiences = [] } = decision;
       const { jti = '', sid = '' } = credential;
       const texts = [user.username, user.uid ?? '', jti, sid, ...(user.groups ?? []), ...audiences];

@@ -14,30 +14,30 @@ export interface CacheRecord {
 
 /** A record as Redis holds it. A change of its shape must change `recordFormat` too, so that other shapes have other names. */
 export interface StoredRecord extends CacheRecord {
-  /** The time to live that Redis was given, in milliseconds: what is left of it says the age by a clock that all share. */
-  readonly keptFor: number;
+  /** The time to live that Redis was given, in milliseconds. What is left of it shows the age by a clock that all share. */
+  readonly ttl: number;
 }
 
-export function encodeRecord({ decision, answeredAt, revision, keptFor }: StoredRecord): string {
+export function encodeRecord({ decision, answeredAt, revision, ttl }: StoredRecord): string {
   const { user, credential, audiences, expiresAt, session } = decision;
   const rest = { user, credential, audiences, expiresAt: expiresAt?.getTime(), session };
-  return JSON.stringify({ answeredAt, revision, keptFor, ...rest });
+  return JSON.stringify({ answeredAt, revision, keptFor: ttl, ...rest });
 }
 
-/** @returns undefined for what is no record: it was sealed, so another version of the gateway wrote it */
+/** @returns undefined if the text is not a record: it was sealed, so another version of the gateway wrote it */
 export function decodeRecord(text: string): StoredRecord | undefined {
   try {
-    const { answeredAt, revision, keptFor, user, credential, audiences, expiresAt, session } = JSON.parse(text);
+    const { answeredAt, revision, keptFor: ttl, user, credential, audiences, expiresAt, session } = JSON.parse(text);
     const end = expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) };
     const decision = readDecision({ kind: 'authenticated', user, credential, audiences, session, ...end });
-    const isValid = Number.isFinite(answeredAt) && Number.isFinite(keptFor) && Number.isSafeInteger(revision);
-    return isValid && decision.kind === 'authenticated' ? { decision, answeredAt, revision, keptFor } : undefined;
+    const isValid = Number.isFinite(answeredAt) && Number.isFinite(ttl) && Number.isSafeInteger(revision);
+    return isValid && decision.kind === 'authenticated' ? { decision, answeredAt, revision, ttl } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** About how many bytes of memory a decision takes: UTF-16, and what each string costs beside it. */
+/** Estimates the bytes of memory that a decision takes: UTF-16, and the overhead of each string. */
 export function sizeOf({ user, credential = {}, audiences = [], session = '' }: Authenticated): number {
   const { username, uid = '', groups = [], extra = {} } = user;
   const { jti = '', sid = '' } = credential;
@@ -46,24 +46,26 @@ export function sizeOf({ user, credential = {}, audiences = [], session = '' }: 
 }
 
 /**
- * The same decision in strings of its own. V8 does not copy a substring: a name that a plugin cut out of a token would
+ * Copies a decision into strings of its own. V8 does not copy a substring: a name that a plugin cut out of a token would
  * hold the whole token in memory, password included, for as long as the answer is cached.
  */
 export function detached(decision: Decision): Decision {
   return decision.kind === 'no-opinion' ? decision : readDecision(structuredClone(decision));
 }
 
-/** A record in this process: its age and its end are known on two clocks. */
+/** A record in this process. Its age and its end are known by two clocks. */
 export interface PositiveEntry extends CacheRecord {
   /** When the backend gave it, on this process' monotonic clock. */
   readonly answeredMonotonic: number;
-  /** When the token ends, or the record ends in Redis, on the same clock; Infinity for neither. */
+  /** When the token or the record in Redis expires, whichever is first, on the same clock. Infinity: neither expires. */
   readonly expiresMonotonic: number;
 }
 
 /**
- * @param age milliseconds since the backend gave it, as far as the tier that it came from knows
- * @param left milliseconds until no one may use it any more
+ * Adds the times of the monotonic clock to a record.
+ *
+ * @param age milliseconds since the backend gave it, as far as its tier knows. Default: 0
+ * @param left milliseconds until no one may use it any more. Default: Infinity
  */
 export function toEntry(
   record: CacheRecord,
@@ -79,27 +81,29 @@ export function toEntry(
   };
 }
 
-/** When the token ends, by the wall clock. */
+/** When the token expires, by the wall clock. Infinity: never. */
 function endOf({ decision }: Pick<CacheRecord, 'decision'>): number {
   return decision.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
 }
 
-/** Milliseconds since the backend gave it: the greater age of two clocks. */
+/** Milliseconds since the backend gave an entry: the greater age by two clocks. */
 export function ageOf(entry: Pick<PositiveEntry, 'answeredAt' | 'answeredMonotonic'>, clocks: Clocks): number {
   return Math.max(clocks.monotonic() - entry.answeredMonotonic, clocks.wall() - entry.answeredAt);
 }
 
-/** Whether it is younger than that, and neither the token itself nor its record in Redis has ended: each by both clocks. */
+/**
+ * Whether an entry is younger than `lifetime`, and neither its token nor its record in Redis has expired, each by both clocks.
+ */
 function isWithin(lifetime: number, entry: PositiveEntry, clocks: Clocks): boolean {
   const [wall, monotonic] = [clocks.wall(), clocks.monotonic()];
   const isYoung = wall - entry.answeredAt < lifetime && monotonic - entry.answeredMonotonic < lifetime;
   return isYoung && wall < endOf(entry) && monotonic < entry.expiresMonotonic;
 }
 
-/** A replica that is cut off from the revocation list believes a positive entry no longer than this. Milliseconds. */
+/** The maximum age of a positive entry in a replica that is cut off from the revocation list. Milliseconds. */
 const maxAgeCutOff = 10_000;
 
-/** When it can be used no more, fresh or stale: wall clock, milliseconds since 1970. */
+/** When an entry stops being usable, fresh or stale: wall clock, milliseconds since 1970. */
 export function endOfUse(entry: PositiveEntry, { authenticatedTtl, staleTtl }: CacheLifetimes, clocks: Clocks): number {
   const left = Math.min(
     authenticatedTtl + staleTtl - ageOf(entry, clocks),
@@ -108,14 +112,14 @@ export function endOfUse(entry: PositiveEntry, { authenticatedTtl, staleTtl }: C
   return clocks.wall() + left;
 }
 
-/** Whether it may be used in place of asking the backend. */
+/** Whether an entry may be used instead of asking the backend. */
 export function isFresh(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks, isCutOff: boolean): boolean {
   const { authenticatedTtl } = lifetimes;
   const lifetime = isCutOff ? Math.min(authenticatedTtl, maxAgeCutOff) : authenticatedTtl;
   return isWithin(lifetime, entry, clocks);
 }
 
-/** Whether it may still be used: fresh, or stale while the backend can't be asked. */
+/** Whether an entry may still be used: fresh, or stale while the backend is unavailable. */
 export function isUsable(entry: PositiveEntry, lifetimes: CacheLifetimes, clocks: Clocks): boolean {
   return isWithin(lifetimes.authenticatedTtl + lifetimes.staleTtl, entry, clocks);
 }

@@ -5,10 +5,10 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createSealingKey, seal } from '../sealing/seal.ts';
 import { keyPrefix } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { nameOf, nameOfUser, type Question } from './names.ts';
+import { nameOfAnswer, nameOfUser, type Question } from './names.ts';
 import { toEntry } from './record.ts';
 import { createRedisTier, type RedisTier, readAnswersOfUser } from './redis-tier.ts';
-import { anyYes } from './testing/arbitrary-decisions.ts';
+import { anyPositive } from './testing/arbitrary-decisions.ts';
 import { createClocks, hour, minute, type TestClocks } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 import { passInRedis } from './testing/redis-time.ts';
@@ -26,7 +26,7 @@ const jane: Authenticated = { kind: 'authenticated', user: { username: 'jane', g
 const entryNow = (decision: Authenticated) => toEntry({ decision, answeredAt: clocks.wall(), revision: 0 }, clocks);
 const secret = Buffer.alloc(32, 'A');
 const keyOf = (one: Question, under: Uint8Array = secret) =>
-  `${keyPrefix}cache:${nameOf(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;
+  `${keyPrefix}cache:${nameOfAnswer(createSealingKey(under, keyPrefix).derive('cache names'), one)}`;
 
 async function store(one: Question = question, decision = jane, lifetime = hour): Promise<string> {
   tier.set(one, entryNow(decision), lifetime);
@@ -43,7 +43,7 @@ const resultWith = async (value: string | Buffer) => {
 describe('what is stored', () => {
   test('is found again, for every sound decision', async () => {
     await fc.assert(
-      fc.asyncProperty(anyYes, async (decision) => {
+      fc.asyncProperty(anyPositive, async (decision) => {
         const { expiresAt } = decision;
         const sealed = await store(question, decision);
         const found = await tier.get(question);

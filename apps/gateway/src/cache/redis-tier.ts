@@ -2,10 +2,10 @@ import { type RedisClient, readValue, type StoredValue, stringUpTo } from '@sall
 import type { Clocks } from '../clocks.ts';
 import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { type CachedUser, maxAnswersOfUser, nameOf, nameOfUser, type Question } from './names.ts';
+import { type CachedUser, maxAnswersOfUser, nameOfAnswer, nameOfUser, type Question } from './names.ts';
 import { decodeRecord, encodeRecord, type PositiveEntry, toEntry } from './record.ts';
 
-/** The result of a lookup in Redis. `invalid`: there was something that must not be believed. */
+/** The result of a lookup in Redis. `invalid`: there was a value that must not be trusted. */
 export type Found =
   | { readonly result: 'hit'; readonly entry: PositiveEntry }
   | { readonly result: 'miss' | 'invalid' | 'error' };
@@ -14,7 +14,7 @@ export type RedisTier = ReturnType<typeof createRedisTier>;
 
 const sealedFor = 'cache records';
 
-/** Bytes. A user in a thousand groups with long names has less. */
+/** The maximum size of a record, in bytes. The record of a user in a thousand groups with long names is smaller. */
 const maxRecordBytes = 256 * 1024;
 
 /** `set` writes nothing longer: in base64 three bytes are four, and sealing adds less than 64. */
@@ -25,7 +25,7 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
   const keyOf = (name: string) => keyOfAnswer(redis, name);
   // During a rotation there are two keys, and a record may be sealed under either: each has its own name for it.
   const namesOf = (question: Question) =>
-    redis.sealingKeys.map((key) => ({ key, name: nameOf(key.derive('cache names'), question) }));
+    redis.sealingKeys.map((key) => ({ key, name: nameOfAnswer(key.derive('cache names'), question) }));
 
   return {
     async get(question: Question): Promise<Found> {
@@ -41,22 +41,27 @@ export function createRedisTier(redis: SharedRedis, clocks: Clocks) {
         return { result: 'error' };
       }
     },
-    /** Writes behind the review, for at most `lifetime` milliseconds. Drops what is too big to share, or has ended. @param most of a user */
-    set(question: Question, entry: PositiveEntry, lifetime: number, most: number = maxAnswersOfUser): void {
+    /**
+     * Writes a record; no review waits for it. Drops a record that is too big to share, or has expired.
+     *
+     * @param lifetime milliseconds until it expires, unless its token expires before
+     * @param maxOfUser how many records one user may have
+     */
+    set(question: Question, entry: PositiveEntry, lifetime: number, maxOfUser: number = maxAnswersOfUser): void {
       const [first] = namesOf(question);
       const { expiresAt, user } = entry.decision;
       const end = expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
-      const keptFor = Math.floor(Math.min(lifetime, end - clocks.wall()));
-      const plain = encodeRecord({ ...entry, keptFor });
-      if (first === undefined || keptFor < 1 || Buffer.byteLength(plain) > maxRecordBytes) return;
+      const ttl = Math.floor(Math.min(lifetime, end - clocks.wall()));
+      const plain = encodeRecord({ ...entry, ttl });
+      if (first === undefined || ttl < 1 || Buffer.byteLength(plain) > maxRecordBytes) return;
       const { key, name } = first;
       const sealed = sealText(key, sealedFor, name, plain);
       const cachedUser = { fingerprint: question.fingerprint, username: user.username };
       redis.send('cache', async (client) => {
         // The record comes first: a replica that finds it to be one too many must not remove it before it is there.
-        await client.set(keyOf(name), sealed, 'PX', keptFor);
+        await client.set(keyOf(name), sealed, 'PX', ttl);
         try {
-          const excess = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [name, keptFor, most]);
+          const excess = await noteAnswerOfUser(client, userKeyOf(redis, key, cachedUser), [name, ttl, maxOfUser]);
           await Promise.all(excess.map((other) => client.del(keyOf(other))));
         } catch (error) {
           await client.del(keyOf(name));
@@ -80,14 +85,14 @@ function userKeyOf({ keyPrefix }: Keys, key: SealingKey, user: CachedUser): stri
   return `${keyPrefix}cache-user:${nameOfUser(key.derive('cache users'), user)}`;
 }
 
-/** Reads answers about a user, for `explain`. @param question left out: all of them @throws RedisProblem */
+/** Reads answers about a user, for `explain`. @param question selects one of them. Default: all @throws RedisProblem */
 export async function readAnswersOfUser(redis: SharedRedis, clocks: Clocks, user: CachedUser, question?: Question) {
   const found = await redis.ask('cache', (client) =>
     Promise.all(
       redis.sealingKeys.map(async (key) => {
         const names = question
-          ? [nameOf(key.derive('cache names'), question)]
-          : answerNames(await client.eval(listScript, 1, userKeyOf(redis, key, user), maxListed));
+          ? [nameOfAnswer(key.derive('cache names'), question)]
+          : answerNames(await client.eval(listAnswersScript, 1, userKeyOf(redis, key, user), maxListed));
         const values = await Promise.all(
           names.map((name) => readValue(client, sealedRecord, keyOfAnswer(redis, name))),
         );
@@ -111,10 +116,10 @@ function readRecord({ key, name, reply, timeToLive }: Value, clocks: Clocks): Fo
   const plain = openText([key], sealedFor, name, reply);
   const record = plain === undefined ? undefined : decodeRecord(plain);
   if (record === undefined) return { result: 'invalid' };
-  // By Redis' clock, which is the same for all replicas. A key without an end, or with a later one, was changed.
-  const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.keptFor;
+  // This is by Redis' clock, which is the same for all replicas. A key that never expires, or expires later, was changed.
+  const isOurs = typeof timeToLive === 'number' && timeToLive >= 0 && timeToLive <= record.ttl;
   const left = isOurs ? timeToLive : 0;
-  return { result: 'hit', entry: toEntry(record, clocks, { age: Math.max(0, record.keptFor - left), left }) };
+  return { result: 'hit', entry: toEntry(record, clocks, { age: Math.max(0, record.ttl - left), left }) };
 }
 
 function youngest(found: readonly Found[]): Found {
@@ -124,14 +129,14 @@ function youngest(found: readonly Found[]): Found {
 }
 
 /**
- * Notes that a user has an answer in Redis, and returns those that are too many. KEYS: a hash of the time of Redis in
- * milliseconds at which each answer was noted, by its name. ARGV: the name, its time to live in milliseconds, and how
+ * Notes that a user has an answer in Redis, and returns the names of answers that are too many. KEYS: a hash of the time of
+ * Redis in milliseconds at which each answer was noted, by its name. ARGV: the name, its time to live in milliseconds, and how
  * many answers a user may have.
  *
  * Others may have written to the key: one of another type, or with far too many fields, is removed; a time that is
  * invalid or in the future counts as the oldest; and a field that is too long is not returned.
  */
-const noteScript = `
+const noteAnswerScript = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local size = redis.pcall('HLEN', KEYS[1])
@@ -150,23 +155,26 @@ redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now))
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return excess`;
 
-/** The form of an answer's name: whatever else is noted there was not noted by a gateway, and is no part of a key. */
+/** The form of an answer's name. Any other value was not noted by a gateway, and must not become part of a key. */
 const namePattern = /^[\w-]{43}$/;
 
 /** @returns the names of answers to remove: in a cluster they are on other nodes than the note, so the caller removes them */
 async function noteAnswerOfUser(client: RedisClient, userKey: string, note: readonly (string | number)[]) {
-  return answerNames(await client.eval(noteScript, 1, userKey, ...note));
+  return answerNames(await client.eval(noteAnswerScript, 1, userKey, ...note));
 }
 
 function answerNames(reply: unknown): readonly string[] {
   return (reply as unknown[]).filter((one): one is string => typeof one === 'string' && namePattern.test(one));
 }
 
-/** More answers than any user may have. */
+/** The maximum number of names that are listed: more than any user may have. */
 const maxListed = 1_000;
 
-/** Lists the names of a user's answers. KEYS: as in the script above. ARGV: how many there may be; a key with more has foreign data. */
-const listScript = `
+/**
+ * Lists the names of a user's answers. KEYS: as in the script above. ARGV: how many there may be; a key with more has foreign
+ * data.
+ */
+const listAnswersScript = `
 local size = redis.pcall('HLEN', KEYS[1])
 if type(size) ~= 'number' or size > tonumber(ARGV[1]) then return {} end
 local all, names = redis.call('HGETALL', KEYS[1]), {}

@@ -7,11 +7,11 @@ import { createReplica, noOpinion } from './testing/cached-replica.ts';
 const { info: print } = console;
 
 const authenticators = 3;
-/** Milliseconds: what Redis may cost a review in all, in equal parts. */
+/** The time that Redis may cost a review in all, in equal parts. Milliseconds. */
 const timeout = 60;
 const timeoutOfCall = timeout / authenticators;
 
-/** Milliseconds that a review takes, through authenticators that know no one and answer immediately: what Redis costs. */
+/** Measures a review through authenticators that know no one and answer immediately: what Redis costs. Milliseconds. */
 function createReview({ redis }: OpenedShared): (token: string) => Promise<number> {
   const chain = Array.from({ length: authenticators }, (_, index) =>
     createReplica({ shared: redis, settings: { name: `${index}`, fingerprint: `${index}` }, answer: () => noOpinion }),

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { openShared } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { authenticated, createReplica, hour, noOpinion, type Replica } from './testing/cached-replica.ts';
+import { authenticated, type CachedReplica, createReplica, hour, noOpinion } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
 const file = redisOfFile();
 
 /** Has a replica with these keys and an empty memory do something, and waits for what it writes to Redis. */
-async function withKeys<Result>(keys: string, use: (replica: Replica) => Promise<Result>): Promise<Result> {
+async function withKeys<Result>(keys: string, use: (replica: CachedReplica) => Promise<Result>): Promise<Result> {
   await using opened = await openShared(file.redis, { keys });
   const result = await use(
     createReplica({ shared: opened.redis, answer: (token) => authenticated(`user of ${token}`) }),

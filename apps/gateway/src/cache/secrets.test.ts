@@ -4,7 +4,7 @@ import type { Decision } from '@sallyport/authenticator';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
-import { authenticated, createReplica, lifetimes, noOpinion, type Replica } from './testing/cached-replica.ts';
+import { authenticated, type CachedReplica, createReplica, lifetimes, noOpinion } from './testing/cached-replica.ts';
 
 const file = redisOfFile();
 
@@ -36,8 +36,8 @@ function answer(token: string): Decision {
   throw new Error('down');
 }
 
-/** Of each kind: looked up, found in memory, waited for, found in Redis by another, and stale. */
-async function useAll(replicas: readonly Replica[]): Promise<Buffer[]> {
+/** Uses answers of each kind: looked up, found in memory, waited for, found in Redis by another replica, and stale. */
+async function useAll(replicas: readonly CachedReplica[]): Promise<Buffer[]> {
   const tokens = ['good', 'bad', 'unknown', 'broken'].map(newToken);
   for (const replica of replicas) {
     for (const token of tokens) {

@@ -3,12 +3,12 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import {
   authenticated,
+  type CachedReplicaOptions,
   createClocks,
   createReplica,
   lifetimes,
   minute,
   noOpinion,
-  type ReplicaOptions,
   rejected,
 } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
@@ -23,7 +23,7 @@ const file = redisOfFile();
 beforeEach(() => forgetCalls(file.redis));
 
 /** Replicas with one wall clock, each with a memory of its own. */
-function setUp(options: ReplicaOptions = {}) {
+function setUp(options: CachedReplicaOptions = {}) {
   const clocks = createClocks();
   const start = () => createReplica({ shared: file.opened.redis, clocks, ...options });
   return {

@@ -53,7 +53,7 @@ describe('lookups in progress', () => {
   test.each([
     ['the caller who began it', 0],
     ['a caller who joined', 1],
-  ])('go on for the others when %s leaves, whose call fails alone and at once', async (_, leaver) => {
+  ])('go on for the others when %s leaves, whose call fails alone and immediately', async (_, leaver) => {
     const { begun, join } = setUp();
     const controllers = [new AbortController(), new AbortController(), new AbortController()];
     const all = controllers.map(({ signal }) => join(signal));

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { keyPrefix, type OpenedShared, openShared, portOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { redisOfFile } from '../shared-redis/testing/redis-of-file.ts';
 import { createMemoryTier } from './memory-tier.ts';
-import { authenticated, createReplica, never, noOpinion, type Replica } from './testing/cached-replica.ts';
+import { authenticated, type CachedReplica, createReplica, never, noOpinion } from './testing/cached-replica.ts';
 import { recordsIn } from './testing/records.ts';
 
 const file = redisOfFile();
@@ -21,7 +21,7 @@ const start = ({ redis }: OpenedShared, maxEntries = 1_000) =>
 const spellings = (name: string, count: number) =>
   Array.from({ length: count }, (_, n) => `${' '.repeat(n)}${n % 2 === 0 ? name : name.toUpperCase()}`);
 
-async function askAll({ authenticator }: Replica, tokens: readonly string[]): Promise<void> {
+async function askAll({ authenticator }: CachedReplica, tokens: readonly string[]): Promise<void> {
   for (const token of tokens) await authenticator.authenticate(token, { audiences: [], signal: never });
 }
 
@@ -35,8 +35,8 @@ async function timeOf(redis: RedisServer): Promise<number> {
 
 const others = Array.from({ length: 20 }, (_, n) => `user-${n}`);
 
-/** Of others who are cached, how many the backend is asked about again. */
-async function lost(replica: Replica): Promise<number> {
+/** Counts the other cached users about whom the backend is asked again. */
+async function lost(replica: CachedReplica): Promise<number> {
   const before = replica.asked;
   await askAll(replica, others);
   return replica.asked - before;
@@ -79,7 +79,7 @@ test('the newest answers stay, and a renewed one is the newest', async () => {
   // Notes of one millisecond have no order.
   const noted = await timeOf(redis);
   await waitFor(async () => (await timeOf(redis)) > noted, 'a later millisecond of Redis');
-  // The first is stored anew, as by a replica that has no memory of it.
+  // The first answer is stored again, as by a replica that has it not in memory.
   await redis.client().del(...(await recordsIn(redis)));
   const fresh = start(opened);
   await askAll(fresh, tokens.slice(0, 1));
@@ -160,13 +160,13 @@ const answerTo = (token: string): Decision => {
   return token.startsWith('bad') ? { kind: 'rejected', reason: 'invalid-credentials', subject: 'good-1' } : noOpinion;
 };
 
-test('a flood of made-up tokens, passwords and audiences evicts no good answer and puts nothing into Redis', async () => {
+test('a flood of forged tokens, passwords and audiences evicts no good answer and puts nothing into Redis', async () => {
   const memory = createMemoryTier(50);
   const replica = createReplica({ shared: file.opened.redis, memory, answer: answerTo });
   await askAll(replica, goodUsers);
   await file.opened.quiet();
   const keys = (await file.redis.client().keys('*')).sort();
-  // Of each user the answer, and the note of it.
+  // There are the answer of each user, and the note of it.
   expect(keys).toHaveLength(goodUsers.length * 2);
   for (let n = 0; n < 300; n += 1) await replica.ask(n % 2 === 0 ? `bad ${n}` : `${n}`, n % 3 === 0 ? [] : [`${n}`]);
   await file.opened.quiet();

@@ -2,12 +2,12 @@ import type { Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import {
   authenticated,
+  type CachedReplica,
   createClocks,
   createReplica,
   lifetimes,
   minute,
   noOpinion,
-  type Replica,
   rejected,
 } from './testing/cached-replica.ts';
 
@@ -225,7 +225,7 @@ function setUp() {
 }
 
 /** Asks, with what ends it. */
-function ask(replica: Replica) {
+function ask(replica: CachedReplica) {
   const controller = new AbortController();
   const ended = replica.ask('token', [], controller.signal).then(
     ({ decision }) => decision.kind,
@@ -274,7 +274,7 @@ describe('a caller that waits for an answer', () => {
     expect(begun).toHaveLength(2);
     begun[1]?.land(rejected);
     expect(await after.ended).toBe('rejected');
-    // What lands last is the older one. It takes the place of nothing.
+    // The older answer arrives last, and replaces nothing.
     begun[0]?.land(authenticated());
     expect(await before.ended).toBe('authenticated');
     expect(await replica.outcome()).toBe('memory: rejected');

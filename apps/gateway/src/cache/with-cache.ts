@@ -13,64 +13,69 @@ import type { Found, RedisTier } from './redis-tier.ts';
 import { createSingleFlight } from './single-flight.ts';
 
 export interface CacheSettings extends AuthenticatorCacheConfig {
-  /** Of the authenticator, for metrics. */
+  /** The authenticator's name, used as a metric label. */
   readonly name: string;
   readonly fingerprint: string;
-  /** How many answers one user may have. Left out: `maxAnswersOfUser`. */
+  /** How many answers one user may have. Default: `maxAnswersOfUser`. */
   readonly maxOfUser?: number;
-  /** What makes the backend's name the one that Kubernetes sees: revocations name users by it. */
+  /** The prefix of usernames in Kubernetes: revocations name users with it, and cached decisions without it. */
   readonly usernamePrefix: string;
 }
 
 export interface CacheDependencies {
   readonly memory: MemoryTier;
-  /** Left out: memory alone. */
+  /** Undefined: answers are cached in memory alone. */
   readonly redis?: RedisTier | undefined;
   readonly revocations: Revocations;
   readonly clocks: Clocks;
   readonly metrics: CacheMetrics;
-  /** For `explain`: the backend is always asked, and what is cached is used only where it can't be. Left out: false. */
+  /**
+   * Whether the backend is always asked, and cached answers are used only while it is unavailable, for `explain`. Default:
+   * false.
+   */
   readonly asksAlways?: boolean;
 }
 
 export type CacheTier = Exclude<Source, 'stale'>;
 
 export interface CacheMetrics {
-  /** The result of a lookup in a tier. `invalid`: there was something that must not be believed. */
+  /** Counts the result of a lookup in a tier. `invalid`: there was a value that must not be trusted. */
   lookup(authenticator: string, tier: CacheTier, result: Found['result'] | 'stale'): void;
+  /** Counts a caller who waits for another's lookup. */
   coalesced(): void;
 }
 
-type Lookup = Pick<LinkContext, 'signal' | 'hops' | 'trace'>;
+type LookupContext = Pick<LinkContext, 'signal' | 'hops' | 'trace'>;
 
+/** A decision, and where it came from. */
 interface Answered {
   readonly decision: Decision;
-  /** Left out: the backend's. */
+  /** Undefined when the backend gave it now. */
   readonly source?: Source;
   readonly failure?: unknown;
-  /** When a stale one can be used no more. */
+  /** When a stale decision stops being usable: wall clock, milliseconds since 1970. */
   readonly until?: number;
 }
 
 /**
- * Caches the answers of one authenticator, in the memory of this process and in the Redis of all replicas. Each process
- * looks up a cold question once, however many callers ask. A throw is never cached; while it lasts, the last positive
- * answer is used (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began is not
- * used, wherever it is cached.
+ * Caches the answers of one authenticator, in the memory of this process and in the Redis of all replicas. Each process makes
+ * one lookup of a question that is not cached, however many callers ask. An error is never cached. While the backend fails, its
+ * last positive answer is used (`stale`) for `staleTtl` beyond its lifetime. An answer that was revoked after its lookup began
+ * is not used, in whichever tier it is.
  */
 export function withCache(inner: Authenticator, settings: CacheSettings, dependencies: CacheDependencies) {
   const { memory, metrics, revocations, clocks } = dependencies;
   const store = createStore(settings, dependencies);
   const singleFlight = createSingleFlight<Answered>(metrics.coalesced);
 
-  async function lookUp(question: Question, name: string, context: Lookup): Promise<Answered> {
+  async function lookUp(question: Question, name: string, context: LookupContext): Promise<Answered> {
     const found = await store.fetch(question, name);
     if (found.result !== 'hit' || !store.isFresh(found.entry)) return ask(question, name, found, context);
     memory.add(name, found.entry, question.fingerprint, settings.maxOfUser);
     return { decision: found.entry.decision, source: 'redis' };
   }
 
-  async function ask(question: Question, name: string, found: Found, context: Lookup): Promise<Answered> {
+  async function ask(question: Question, name: string, found: Found, context: LookupContext): Promise<Answered> {
     const { signal, hops, trace } = context;
     const { revision } = revocations;
     let decision: Decision;
@@ -91,11 +96,11 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
   function answer(token: string, context: LinkContext): Answered | Promise<Answered> {
     const { audiences, hops } = context;
     const question = { token, audiences, fingerprint: settings.fingerprint };
-    const name = memory.nameOf(question);
+    const name = memory.nameOfAnswer(question);
     const remembered = store.recall(name, token);
     metrics.lookup(settings.name, 'memory', remembered === undefined ? 'miss' : 'hit');
     if (remembered !== undefined) return { decision: remembered.decision, source: 'memory' };
-    // A review that came back here would wait for its own lookup.
+    // A review that was forwarded and came back here has another name, so that it does not wait for its own lookup.
     const flight = hops === undefined ? name : `${name} ${hops}`;
     const { trace } = context;
     return singleFlight.join(flight, revocations.revision, context.signal, (signal) =>
@@ -119,7 +124,7 @@ export function withCache(inner: Authenticator, settings: CacheSettings, depende
   });
 }
 
-/** What keeps an answer from being used. */
+/** Makes the rules that keep a cached answer from being used. */
 function createRules(settings: CacheSettings, { revocations, clocks, asksAlways = false }: CacheDependencies) {
   const isRevoked = ({ decision, revision }: { decision: Decision; revision: number }, token: string) => {
     const subject = subjectOf(decision);
@@ -128,8 +133,8 @@ function createRules(settings: CacheSettings, { revocations, clocks, asksAlways 
   return {
     isRevoked,
     isFresh: (entry: PositiveEntry) => !asksAlways && isFresh(entry, settings, clocks, revocations.isCutOff),
-    // An entry whose writer knew of more revocations than this replica is not used until this one knows them too. And an
-    // entry may have stayed in Redis after a later refusal, because Redis was unavailable then.
+    // If the writer of an entry knew of more revocations than this replica, the entry is not used until this replica knows them
+    // too. An entry may also have stayed in Redis after a later refusal, because Redis was unavailable then.
     isOutdated: (entry: PositiveEntry, token: string, { negative }: ReturnType<MemoryTier['get']>) =>
       entry.revision > revocations.revision ||
       isRevoked(entry, token) ||
@@ -137,17 +142,17 @@ function createRules(settings: CacheSettings, { revocations, clocks, asksAlways 
   };
 }
 
-/** Both tiers as one authenticator sees them: what it returns is neither too old nor revoked. */
+/** Makes one store of both tiers for one authenticator. It returns no entry that is too old or revoked. */
 function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
   const { memory, clocks, metrics } = dependencies;
   const redis = settings.store === 'shared' ? dependencies.redis : undefined;
   const rules = createRules(settings, dependencies);
-  // An entry keeps the lifetimes that were in force when it was given: longer ones of an edit apply to later answers.
+  // An entry keeps the lifetimes that were in force when it was made: longer lifetimes of an edit apply to later answers.
   const lifetime = settings.authenticatedTtl + settings.staleTtl;
 
   return {
     isFresh: rules.isFresh,
-    /** What memory answers. */
+    /** Finds an answer in memory. */
     recall(name: string, token: string) {
       const { positive, negative } = memory.get(name);
       if (positive && rules.isFresh(positive) && !rules.isRevoked(positive, token)) return positive;
@@ -155,7 +160,7 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       const ttl = negative.decision.kind === 'rejected' ? settings.rejectedTtl : settings.unknownTtl;
       return ageOf(negative, clocks) < ttl && !rules.isRevoked(negative, token) ? negative : undefined;
     },
-    /** What Redis has. A hit may be too old to be an answer, but still good as a stale one. */
+    /** Finds an entry in Redis. A hit may be too old to be an answer, and still be usable as a stale one. */
     async fetch(question: Question, name: string): Promise<Found> {
       if (redis === undefined) return { result: 'miss' };
       const read = await redis.get(question);
@@ -165,7 +170,7 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
       metrics.lookup(settings.name, 'redis', isTooOld ? 'miss' : found.result);
       return found;
     },
-    /** @param revision that was known when the backend was asked */
+    /** Saves an answer in both tiers. @param revision the revision that was known when the backend was asked */
     save(question: Question, name: string, given: Decision, revision: number, found: Found): void {
       const decision = detached(given);
       const record = { revision, answeredAt: clocks.wall() };
@@ -176,12 +181,12 @@ function createStore(settings: CacheSettings, dependencies: CacheDependencies) {
         redis?.set(question, entry, lifetime, settings.maxOfUser);
         return;
       }
-      // Where Redis could not be read, it may hold a positive entry.
+      // A Redis that could not be read may have a positive entry.
       const hadPositive = found.result !== 'miss' || memory.get(name).positive !== undefined;
       memory.addNegative(name, { ...record, decision, answeredMonotonic: clocks.monotonic() });
       if (hadPositive) redis?.delete(question);
     },
-    /** The youngest positive entry that is still usable while the backend can't be asked, and its tier. */
+    /** Finds the youngest positive entry that is usable while the backend is unavailable, and its tier. */
     lastPositive(question: Question, name: string, found: Found) {
       const remembered = memory.get(name);
       const candidates: { readonly entry: PositiveEntry; readonly tier: CacheTier }[] = [];

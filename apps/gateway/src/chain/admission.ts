@@ -7,8 +7,8 @@ import { callerGone, type LinkContext } from './chain.ts';
 import type { Circuit, CircuitPermit } from './circuit.ts';
 
 /**
- * Takes a slot for a token, or for a user who is asked about without one. A refusal here is no outage: the backend may be
- * healthy, and many callers must not open the circuit. The circuit is asked again after a wait: it may have opened.
+ * Takes a slot for a token, or for a user who is asked about without one. A refusal here is not an outage: the backend may be
+ * healthy, and many callers must not open the circuit. The circuit is asked again after a wait, because it may have opened.
  */
 export function createAdmission(
   plugin: Authenticator,
@@ -20,13 +20,13 @@ export function createAdmission(
   const slots = createSlots(settings);
   const isTooMany = createNameLimit(now);
 
-  // Without a token it is about a user who has a session, and so was let in before.
+  // A lookup without a token is about a user who has a session, and so was let in before.
   const isKnownGood = (token: string | undefined) => token === undefined || knownGood.has(token);
-  /** Known-good tokens of a name have a count of their own: whoever only knows the name can't use it up. */
+  /** Known-good tokens of a name have a count of their own: someone who only knows the name can't use it up. */
   const isOneTooMany = (name: string | undefined, token: string | undefined): boolean =>
     name !== undefined && isTooMany(`${isKnownGood(token) ? '+' : '-'}${name}`);
   const refuseLater = async (signal: AbortSignal): Promise<never> => {
-    await slots.holdBack(signal);
+    await slots.delayRefusal(signal);
     throw refusal(signal, `more than ${maxLookupsOfName} lookups of one name in a second`);
   };
   const waitForSlot = async (token: string | undefined, signal: AbortSignal): Promise<CircuitPermit> => {
@@ -57,10 +57,10 @@ function refusal(caller: AbortSignal, message: string): AuthenticatorError {
   return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
 }
 
-/** Milliseconds. */
-const heldFor = 1_000;
+/** A refusal of too many lookups of one name is delayed by this. Milliseconds. */
+const refusalDelay = 1_000;
 
-/** `timeout` in milliseconds that a call waits at most. */
+/** `timeout` is the longest wait for a slot, in milliseconds. */
 type SlotSettings = Pick<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'timeout'>;
 
 interface Waiting {
@@ -77,8 +77,8 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
   const forAnyToken = maxConcurrent - Math.floor(maxConcurrent / 4);
   const queue = new Set<Waiting>();
   let taken = 0;
-  let heldBack = 0;
-  const isFull = () => queue.size + heldBack >= maxWaiting;
+  let delayed = 0;
+  const isFull = () => queue.size + delayed >= maxWaiting;
 
   const nextInLine = (): Waiting | undefined => {
     if (taken >= maxConcurrent) return undefined;
@@ -86,9 +86,12 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
     return undefined;
   };
   return {
-    /** @param isKnownGood whether the token was good before: asked only when that matters @returns false: no slot is free */
+    /**
+     * @param isKnownGood says whether the token was good before; called only when that matters
+     * @returns false when no slot is free
+     */
     tryTake(isKnownGood: () => boolean): boolean {
-      // None of these is for a call that waits: `leave` gives a slot straight to the next in line.
+      // A free slot is never due to a call that waits: `leave` gives a slot straight to the next in line.
       if (taken >= forAnyToken && !(taken < maxConcurrent && isKnownGood())) return false;
       taken++;
       return true;
@@ -106,14 +109,14 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
         () => queue.delete(waiting),
       );
     },
-    /** Delays an answer by 1 s, without a slot: not when the queue is full, and not beyond an abort. */
-    async holdBack(signal: AbortSignal): Promise<void> {
+    /** Delays a refusal by 1 s, without a slot. It does not wait when the queue is full, nor after an abort. */
+    async delayRefusal(signal: AbortSignal): Promise<void> {
       if (isFull() || signal.aborted) return;
-      heldBack++;
-      await pause(heldFor, signal).catch(() => undefined);
-      heldBack--;
+      delayed++;
+      await pause(refusalDelay, signal).catch(() => undefined);
+      delayed--;
     },
-    /** Gives a slot back. To be called once for each that was taken. */
+    /** Gives a slot back. The caller calls it once for each slot that it took. */
     leave(): void {
       taken--;
       const next = nextInLine();
@@ -125,12 +128,16 @@ function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
 }
 
 /**
- * Lookups of one claimed name in a second, of tokens that are not known good. More than a person's tools ask for at one time,
- * and few enough to cost the backend and this process little.
+ * The limit on lookups of one claimed name in a second; known-good tokens have the same limit of their own. It is more than a
+ * person's tools ask for at one time, and small enough to cost the backend and this process little.
  */
 const maxLookupsOfName = 20;
 
-/** Counts the lookups of each name, also of unknown ones: it must not show which exist. @returns whether it is too many */
+/**
+ * Counts the lookups of each name, unknown ones included, so that it does not show which exist.
+ *
+ * @returns whether there are too many
+ */
 function createNameLimit(now: () => number): (name: string) => boolean {
   let counts = new Map<string, number>();
   let end = Number.NEGATIVE_INFINITY;
@@ -148,18 +155,19 @@ function createNameLimit(now: () => number): (name: string) => boolean {
 /** Tokens that were good the last time that the backend was asked about them. */
 export type KnownGoodTokens = ReturnType<ReturnType<typeof createKnownGoodTokens>>;
 
-/** Of all authenticators. About 100 bytes each. */
+/** The number of tokens remembered for all authenticators together. Each takes about 100 bytes. */
 const maxKnownGood = 50_000;
 
 /**
- * Keeps digests of the tokens used last, under a random key of this process. It is no HMAC: it is made for each answer of
- * every authenticator, so it must cost no more than a microsecond, and no one sees the digest.
+ * Remembers digests of the tokens used last, under a random key of this process. A digest is not an HMAC: it is made for each
+ * answer of every authenticator, so it must cost no more than a microsecond, and no one sees it.
  *
- * @returns those of the authenticator whose config has this fingerprint: they outlive a reload that does not change it
+ * @returns a function from the fingerprint of an authenticator's config to its tokens, which outlive a reload that does not
+ *   change that config
  */
 export function createKnownGoodTokens() {
   const key = randomBytes(32).toString('base64');
-  // `max` would allocate all slots at once: 10 ms of each start.
+  // `max` would allocate all slots immediately, which takes 10 ms of each start.
   const knownGood = new LRUCache<string, true>({ maxSize: maxKnownGood, sizeCalculation: () => 1 });
   return (fingerprint: string) => {
     const prefix = `${key}${fingerprint} `;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { after, isDeeplyFrozen, isLate, remembering } from './answer.ts';
 
-test('an answer that is there is used at once, a promise when it settles', async () => {
+test('an answer that is there is used immediately, a promise when it settles', async () => {
   const double = (given: number) => given * 2;
   expect(after(2, double)).toBe(4);
   const late = after(Promise.resolve(2), double);
@@ -15,7 +15,7 @@ test('a promise that rejects becomes what `failed` makes of it, or stays as it i
   await expect(after(broken(), String)).rejects.toThrow('down');
 });
 
-test('what was made of an object is remembered, undefined too, and of another one it is made anew', () => {
+test('what was made of an object is remembered, undefined too, and is made again for another object', () => {
   const asked: object[] = [];
   const make = remembering((given: { readonly name?: string }, more: string) => {
     asked.push(given);
@@ -32,7 +32,7 @@ test('what was made of an object is remembered, undefined too, and of another on
   expect(asked).toEqual([jane, nobody, { name: 'jane' }]);
 });
 
-test('what can change is made anew each time', () => {
+test('what can change is made again each time', () => {
   let made = 0;
   const make = remembering((_given: object) => ++made, isDeeplyFrozen);
   const { freeze } = Object;

@@ -1,13 +1,18 @@
 /**
- * An answer of a layer is there at once (from memory, of a static token), or it is a promise. Most reviews of a busy cluster
- * get the first kind, and a promise in each layer would make them a fifth slower. Which of the two an answer is, is asked in
- * this file alone.
+ * Says whether an answer of a layer is a promise. If not, it is there already: it came from memory, or is about a static token.
+ * Most reviews of a busy cluster get such answers, and a promise in each layer would make them a fifth slower. Only this file
+ * asks which of the two an answer is.
  */
-export function isLate<Answer>(answer: Answer | Promise<Answer>): answer is Promise<Answer> {
+export function isLate<Value>(answer: Value | Promise<Value>): answer is Promise<Value> {
   return answer instanceof Promise;
 }
 
-/** Goes on with an answer: at once when it is there. (A module that exports a `then` can't be imported.) @param failed what a promise that rejects becomes */
+/**
+ * Goes on with an answer: immediately when it is there, else when its promise settles. (Its name is not `then`, since a module
+ * that exports a `then` can't be imported.)
+ *
+ * @param failed makes a result of the error when the promise rejects; left out: the result rejects too
+ */
 export function after<Given, Made>(
   answer: Given | Promise<Given>,
   next: (given: Given) => Made | Promise<Made>,
@@ -19,7 +24,7 @@ export function after<Given, Made>(
 /**
  * Makes something of an object once, and remembers it for as long as there is that object.
  *
- * @param isFixed whether nothing in an object can change any more. Left out: it is so for all of them
+ * @param isFixed says whether nothing in an object can change any more. Default: nothing can, in any object
  */
 export function remembering<Given extends WeakKey, Made, More extends readonly unknown[]>(
   make: (given: Given, ...more: More) => Made,

@@ -54,10 +54,10 @@ describe('a closed circuit', () => {
 });
 
 describe('an open circuit', () => {
-  test('refuses at once and says when the next try is', () => {
+  test('refuses immediately and says when the next call may go out', () => {
     const { circuit, finish, pass } = setUp();
     finish(...outages(5));
-    expect(() => circuit.admit()).toThrow('circuit open, next try in 5s');
+    expect(() => circuit.admit()).toThrow('circuit open, next call in 5s');
     pass(2001);
     expect(() => circuit.admit()).toThrow(
       expect.objectContaining({ code: 'unavailable', message: expect.stringContaining('in 3s') }),
@@ -92,7 +92,7 @@ describe('a half-open circuit', () => {
     return parts;
   };
 
-  test('lets one probe out and refuses others at once', () => {
+  test('lets one probe out and refuses others immediately', () => {
     const { circuit } = halfOpen();
     expect(circuit.admit().probe).toBe(true);
     expect(() => circuit.admit()).toThrow('circuit half-open');
@@ -113,7 +113,7 @@ describe('a half-open circuit', () => {
     const { circuit, finish, pass } = halfOpen();
     finish('outage');
     pass(4999);
-    expect(() => circuit.admit()).toThrow('circuit open, next try in 1s');
+    expect(() => circuit.admit()).toThrow('circuit open, next call in 1s');
     pass(1);
     expect(circuit.admit().probe).toBe(true);
   });
@@ -146,7 +146,7 @@ describe('a reconnection', () => {
     pass(4000);
     circuit.reconnected();
     finish('outage');
-    expect(() => circuit.admit()).toThrow('circuit open, next try in 5s');
+    expect(() => circuit.admit()).toThrow('circuit open, next call in 5s');
     circuit.reconnected();
     expect(circuit.admit().probe).toBe(true);
   });

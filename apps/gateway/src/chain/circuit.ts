@@ -3,14 +3,14 @@ import type { CircuitConfig } from '../config/types.ts';
 
 export type CircuitState = 'closed' | 'half-open' | 'open';
 
-/** What a finished call says of the backend; `nothing` when it did not finish, or the caller ended it. */
+/** What a call says of the backend: `nothing` when it did not finish, or the caller ended it. */
 export type CallOutcome = 'answered' | 'outage' | 'nothing';
 
 /** A call that may go out. */
 export interface CircuitPermit {
-  /** The one call by which a half-open circuit finds out: its outcome must not depend on any caller. */
+  /** Whether this is the one call by which a half-open circuit finds out. Its outcome must not depend on any caller. */
   readonly probe: boolean;
-  /** To be called once. Does nothing if the circuit's state has changed since the call began. */
+  /** Reports the outcome, once. Does nothing if the circuit's state has changed since the call began. */
   settle(outcome: CallOutcome): void;
 }
 
@@ -23,9 +23,9 @@ export interface CircuitDependencies {
   readonly onStateChange?: (state: CircuitState) => void;
 }
 
-/** Milliseconds. */
+/** The length of a slice of time, in milliseconds. */
 const slice = 1_000;
-/** Whole ones. With the present one a call counts for at least 10 s, and for less than one slice longer. */
+/** The number of whole slices that count besides the present one: a call counts for 10 to 11 s. */
 const slices = 10;
 
 /** Counts the finished calls of the last 10 s, in slices of time: it takes the same memory at any rate of calls. */
@@ -61,8 +61,8 @@ export function createCircuitWindow(now: () => number) {
 
 /**
  * Opens when at least `minimumCalls` calls finished in the last 10 s and at least half of them were outages. After
- * `openFor`, or once its connection is back, one call at a time goes out as a probe and all others are refused at once: an
- * answer closes the circuit with a clean slate, an outage opens it again.
+ * `openFor`, or once its connection is back, one call at a time goes out as a probe and all others are refused immediately. An
+ * answer closes the circuit and clears its counts; an outage opens it again.
  */
 export function createCircuit(settings: CircuitConfig, dependencies: CircuitDependencies) {
   const { now, onStateChange } = dependencies;
@@ -95,7 +95,7 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
   };
 
   return {
-    /** `half-open` as soon as it may be, also when no call has come since. */
+    /** It is `half-open` as soon as a probe may go out, even if no call has come since. */
     get state(): CircuitState {
       return state === 'open' && now() >= openUntil ? 'half-open' : state;
     },
@@ -103,11 +103,11 @@ export function createCircuit(settings: CircuitConfig, dependencies: CircuitDepe
     reconnected(): void {
       if (state === 'open') openUntil = now();
     },
-    /** @throws AuthenticatorError `unavailable`, at once, when the call must not go out */
+    /** @throws AuthenticatorError `unavailable`, immediately, when the call must not go out */
     admit(): CircuitPermit {
       if (state === 'open') {
         const wait = openUntil - now();
-        if (wait > 0) throw refusal(`circuit open, next try in ${Math.ceil(wait / 1000)}s`);
+        if (wait > 0) throw refusal(`circuit open, next call in ${Math.ceil(wait / 1000)}s`);
         enter('half-open');
       }
       const probe = state === 'half-open';

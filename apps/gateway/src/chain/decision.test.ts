@@ -62,7 +62,7 @@ describe('a sound decision', () => {
     expect(await sound(answer)).toStrictEqual({ kind: 'authenticated', user });
   });
 
-  test('has a digest in the place of an id that is very long, and the same one when it is read again', async () => {
+  test('has a digest for an id that is very long, and the same one when it is read again', async () => {
     const [just, long, other] = ['j'.repeat(256), 'j'.repeat(257), `${'j'.repeat(16_000)}k`];
     for (const [jti, sid] of [
       [just, long],

@@ -19,7 +19,7 @@ import { decidingLayer } from './layer.ts';
  * has ended is `expired`.
  *
  * @param now wall clock, milliseconds since 1970, for `expiresAt`
- * @param sessions whether a decision may be about a session. Without a layer that has its user looked up again, it must not
+ * @param sessions whether a decision may be about a session. It must not without a layer that has its user looked up again
  */
 export function withCheckedDecision(inner: Authenticator, now: () => number, sessions = false): Authenticator {
   const inTime = (decision: Decision): Decision => {
@@ -27,7 +27,7 @@ export function withCheckedDecision(inner: Authenticator, now: () => number, ses
     if (decision.expiresAt.getTime() > now()) return decision;
     return Object.freeze({ kind: 'rejected', reason: 'expired', subject: decision.user.username });
   };
-  // A static token has the same frozen decision each time. To read it again takes 1 to 4 µs, and so do its new names.
+  // A static token has the same frozen decision each time. Reading it again would take 1 to 4 µs, and making its names as much.
   const read = remembering((answer: Decision): Decision => {
     const decision = readDecision(answer);
     if (sessions || decision.kind !== 'authenticated' || decision.session === undefined) return decision;
@@ -66,12 +66,12 @@ function readCredential(value: unknown): Credential {
   return Object.freeze(credential);
 }
 
-/** Characters of a `jti` or `sid`. Real ones have some 40. */
+/** The maximum length of a `jti` or `sid`, in characters. Real ones have some 40. */
 const maxIdLength = 256;
 
 /**
- * Puts a digest in the place of an id that is very long: an issuer may write ids of any length, and each must fit into the
- * revocation list, and into many cached answers. Commands name an id in the same way.
+ * Replaces an id that is very long by a digest: an issuer may write ids of any length, and each must fit into the revocation
+ * list, and into many cached answers. Commands name an id in the same way.
  */
 export function boundedId(id: string): string {
   return id.length <= maxIdLength ? id : `sha256:${hash('sha256', id, 'hex')}`;
@@ -111,7 +111,7 @@ function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null;
 }
 
-/** A Map is none: its entries would be lost without notice. */
+/** Says whether a value is a plain object. A Map is not: its entries would be lost without notice. */
 function isPlainObject(value: unknown): value is Fields {
   if (!isObject(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -148,7 +148,7 @@ function date(value: unknown, field: string): Date {
   return new Date(time);
 }
 
-/** Names a field, never its value: that may be a token. */
+/** Makes an error that names a field, never its value, which may be a token. */
 function invalid(problem: string): AuthenticatorError {
   return new AuthenticatorError('failed', `the plugin's answer: ${problem}`);
 }

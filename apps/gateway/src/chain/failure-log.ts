@@ -4,7 +4,7 @@ import { errorFields, withoutToken } from '../logging/error-fields.ts';
 import { createLogLimiter } from '../logging/log-limiter.ts';
 import type { Answer } from './chain.ts';
 
-/** What there is to log of a review. */
+/** The parts of a review that are logged. */
 interface Reviewed {
   readonly answers: readonly Answer[];
   readonly token: string | undefined;

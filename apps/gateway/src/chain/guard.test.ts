@@ -18,10 +18,10 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-type Answer = (context: AuthenticateContext, token: string) => Decision | Promise<Decision>;
+type Plugin = (context: AuthenticateContext, token: string) => Decision | Promise<Decision>;
 
 function setUp(
-  answer: Answer,
+  answer: Plugin,
   settings: Partial<GuardSettings> = {},
   claimedName?: Authenticator['claimedName'],
   knownGood?: KnownGoodTokens,
@@ -66,7 +66,7 @@ const untilAborted = ({ signal }: AuthenticateContext) =>
 const down = () => Promise.reject(new AuthenticatorError('unavailable', 'down'));
 const badRecord = () => Promise.reject(new AuthenticatorError('failed', 'bad record'));
 const throwing = () => {
-  throw new AuthenticatorError('unavailable', 'at once');
+  throw new AuthenticatorError('unavailable', 'immediately');
 };
 const late = 'unavailable: no answer within 3s';
 const gone = 'unavailable: the review ended before the answer';
@@ -86,7 +86,7 @@ describe('the deadline', () => {
     expect([abandoned.length, getEventListeners(signal, 'abort').length]).toEqual([1, 0]);
   });
 
-  test.each<[string, Answer]>([
+  test.each<[string, Plugin]>([
     ['an answer', async () => jane],
     ['an answer that is no promise', () => jane],
     ['a failure', down],
@@ -103,7 +103,7 @@ describe('the deadline', () => {
   });
 });
 
-test('calls that fail all at once let none of those that wait go out: the circuit opens first', async () => {
+test('calls that fail at the same moment let none of those that wait go out: the circuit opens first', async () => {
   const lost = Promise.withResolvers<Decision>();
   const { ask, calls } = setUp(() => lost.promise, { maxConcurrent: 10, maxWaiting: 20 });
   const asked = Array.from({ length: 30 }, () => ask());
@@ -115,11 +115,11 @@ test('calls that fail all at once let none of those that wait go out: the circui
   expect(calls).toHaveLength(sent);
   const outcomes = asked.map(({ outcome }) => outcome);
   expect(outcomes.filter((one) => one === 'unavailable: connection lost')).toHaveLength(sent);
-  expect(outcomes.filter((one) => one === 'unavailable: circuit open, next try in 5s')).not.toHaveLength(0);
+  expect(outcomes.filter((one) => one === 'unavailable: circuit open, next call in 5s')).not.toHaveLength(0);
 });
 
 describe('a deadline that passes after the backend has answered', () => {
-  const lateItself: Answer = (context) => {
+  const lateItself: Plugin = (context) => {
     context.backendAnswered?.();
     return hang();
   };
@@ -187,7 +187,7 @@ describe("the caller's abort", () => {
 });
 
 describe('the bound on calls in progress', () => {
-  test('refuses at once, for this token alone, and is no outage', async () => {
+  test('refuses immediately, for this token alone, and is no outage', async () => {
     const { ask, askNow, guard } = setUp(hang, { maxConcurrent: 2, circuit: { minimumCalls: 1, openFor: 5000 } });
     ask();
     ask();
@@ -220,7 +220,7 @@ describe('the bound on calls in progress', () => {
   });
 
   test('gives the slot back after each kind of end', async () => {
-    const answers: Answer[] = [async () => jane, badRecord, () => jane, throwing, untilAborted, async () => jane];
+    const answers: Plugin[] = [async () => jane, badRecord, () => jane, throwing, untilAborted, async () => jane];
     const { ask, askNow } = setUp((context, token) => (answers[Number(token)] ?? hang)(context, token), {
       maxConcurrent: 1,
     });
@@ -230,7 +230,7 @@ describe('the bound on calls in progress', () => {
     await vi.advanceTimersByTimeAsync(3000);
     outcomes.push(aborted.outcome, await askNow(undefined, '5'));
     const yes = 'authenticated';
-    expect(outcomes).toEqual([yes, 'failed: bad record', yes, 'unavailable: at once', late, yes]);
+    expect(outcomes).toEqual([yes, 'failed: bad record', yes, 'unavailable: immediately', late, yes]);
   });
 
   test('reports abandoned work that fails later without an unhandled rejection', async () => {
@@ -243,7 +243,7 @@ describe('the bound on calls in progress', () => {
 
 describe('more calls than may be in progress', () => {
   /** A plugin that answers when the test says so, in the order of the calls. */
-  const held = (settings: Partial<GuardSettings>) => {
+  const busyGuard = (settings: Partial<GuardSettings>) => {
     const ends: ((decision: Decision | Promise<Decision>) => void)[] = [];
     const parts = setUp(() => new Promise<Decision>((resolve) => ends.push(resolve)), settings);
     const endFirst = async (decision: Decision | Promise<Decision> = jane) => {
@@ -254,7 +254,7 @@ describe('more calls than may be in progress', () => {
   };
 
   test('wait in the order in which they came, as many as may, and as long as a call may take', async () => {
-    const { ask, askNow, calls, endFirst } = held({ maxConcurrent: 1, maxWaiting: 2 });
+    const { ask, askNow, calls, endFirst } = busyGuard({ maxConcurrent: 1, maxWaiting: 2 });
     const results = [ask(undefined, 'a'), ask(undefined, 'b'), ask(undefined, 'c')];
     await settle();
     expect(await askNow(undefined, 'd')).toBe('failed: too many lookups in progress (maxConcurrent 1)');
@@ -271,7 +271,7 @@ describe('more calls than may be in progress', () => {
   });
 
   test('leave the queue with their caller', async () => {
-    const { ask, calls, endFirst } = held({ maxConcurrent: 1, maxWaiting: 1 });
+    const { ask, calls, endFirst } = busyGuard({ maxConcurrent: 1, maxWaiting: 1 });
     const caller = new AbortController();
     ask();
     await settle();
@@ -285,7 +285,7 @@ describe('more calls than may be in progress', () => {
   });
 
   test('see that the circuit has opened since, and hand their slot on', async () => {
-    const { ask, endFirst, calls } = held({
+    const { ask, endFirst, calls } = busyGuard({
       maxConcurrent: 1,
       maxWaiting: 2,
       circuit: { minimumCalls: 1, openFor: 5000 },
@@ -295,18 +295,18 @@ describe('more calls than may be in progress', () => {
     await endFirst(down());
     expect(results.map(({ outcome }) => outcome)).toEqual([
       'unavailable: down',
-      'unavailable: circuit open, next try in 5s',
-      'unavailable: circuit open, next try in 5s',
+      'unavailable: circuit open, next call in 5s',
+      'unavailable: circuit open, next call in 5s',
     ]);
     expect(calls).toHaveLength(1);
   });
 
   test('never keep out a token that was good before: a quarter of the slots is for these', async () => {
-    const { ask, askNow, calls, endFirst } = held({ maxConcurrent: 4, maxWaiting: 100 });
+    const { ask, askNow, calls, endFirst } = busyGuard({ maxConcurrent: 4, maxWaiting: 100 });
     ask(undefined, 'good');
     await settle();
     await endFirst();
-    for (let call = 0; call < 50; call++) ask(undefined, `made up ${call}`);
+    for (let call = 0; call < 50; call++) ask(undefined, `forged ${call}`);
     await settle();
     expect(calls).toHaveLength(1 + 3);
     await askNow(undefined, 'good');
@@ -322,7 +322,7 @@ describe('more calls than may be in progress', () => {
 
 describe('lookups of one name', () => {
   const tooMany = 'failed: more than 20 lookups of one name in a second';
-  const named = (answer: Answer, settings: Partial<GuardSettings> = {}) =>
+  const named = (answer: Plugin, settings: Partial<GuardSettings> = {}) =>
     setUp(answer, { maxWaiting: 100, ...settings }, (token) => token.split(':')[0]);
 
   test('beyond 20 in a second reach no backend, hold no slot, and are answered a second later', async () => {
@@ -339,7 +339,7 @@ describe('lookups of one name', () => {
     expect(await askNow(undefined, 'jane:22')).toBe('authenticated');
   });
 
-  test('that were good before are counted apart: others who know the name keep no one out', async () => {
+  test('that were good before are counted separately: others who know the name keep no one out', async () => {
     const { ask, askNow } = named(async (_context, token) =>
       token === 'jane:right' ? jane : { kind: 'rejected', reason: 'invalid-credentials' },
     );
@@ -349,7 +349,7 @@ describe('lookups of one name', () => {
   });
 
   test('that were good before a reload are known after it, as long as the options stay', async () => {
-    const answer: Answer = async () => jane;
+    const answer: Plugin = async () => jane;
     const knownGood = createKnownGoodTokens();
     const start = (fingerprint: string) =>
       setUp(answer, { maxWaiting: 100 }, (token) => token.split(':')[0], knownGood(fingerprint));
@@ -365,21 +365,21 @@ describe('lookups of one name', () => {
     }
   });
 
-  test('are answered at once when very many wait already, and end with their caller', async () => {
+  test('are answered immediately when very many wait already, and end with their caller', async () => {
     const { ask, askNow } = named(async () => jane, { maxWaiting: 1 });
     for (let call = 0; call < 20; call++) await askNow(undefined, `jane:${call}`);
     const caller = new AbortController();
-    const held = ask(caller.signal, 'jane:20');
+    const delayed = ask(caller.signal, 'jane:20');
     await settle();
     expect(await askNow(undefined, 'jane:21')).toBe(tooMany);
     caller.abort();
     await settle();
-    expect(held.outcome).toBe(gone);
+    expect(delayed.outcome).toBe(gone);
   });
 });
 
 describe('the circuit', () => {
-  test.each<[string, Answer]>([
+  test.each<[string, Plugin]>([
     ['unavailable', down],
     ['any other error', () => Promise.reject(new TypeError('bug'))],
     ['a throw of no error', () => Promise.reject('x')],
@@ -399,7 +399,7 @@ describe('the circuit', () => {
     expect([guard.circuitState, calls.length]).toEqual(['closed', 51]);
   });
 
-  const opened = async (answer: () => Answer) => {
+  const opened = async (answer: () => Plugin) => {
     let broken = true;
     const parts = setUp((context, token) => (broken ? down() : answer()(context, token)));
     for (let call = 0; call < 5; call++) await parts.askNow();

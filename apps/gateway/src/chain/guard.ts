@@ -20,27 +20,27 @@ import {
 } from './circuit.ts';
 import { layer } from './layer.ts';
 
-/** `timeout` in milliseconds, for each call, and for the wait before it. */
+/** `timeout` is in milliseconds, for each call, and for the wait before it. */
 export type GuardSettings = Pick<AuthenticatorConfig, 'timeout' | 'maxConcurrent' | 'maxWaiting' | 'circuit'>;
 
 export interface GuardDependencies extends CircuitDependencies {
   /**
-   * Called once for each call that no one waits for any more and that still runs. `work` settles when the plugin's own
+   * Called once for each call that still runs although no one waits for it any more. `work` settles when the plugin's own
    * promise has, and never rejects.
    */
   readonly onAbandoned: (work: Promise<unknown>) => void;
-  /** Left out: those of this guard alone. */
+  /** Default: the tokens that this guard alone has seen. */
   readonly knownGood?: KnownGoodTokens | undefined;
 }
 
-/** The plugin within its bounds. */
+/** A plugin within its bounds. */
 export interface Guard extends Authenticator {
   readonly circuitState: CircuitState;
-  /** The plugin has a connection to its backend again: see `PluginContext.backendReconnected`. */
+  /** Says that the plugin has a connection to its backend again: see `PluginContext.backendReconnected`. */
   readonly reconnected: () => void;
   /**
    * The plugin's own `revalidate`, within the same bounds: it takes one of the same slots, and the same circuit counts it.
-   * Left out where the plugin has none.
+   * Undefined if the plugin has none.
    */
   readonly revalidateWithin?: (user: LoggedIn, since: Date, context: LinkContext) => Promise<Decision>;
 }
@@ -69,7 +69,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
     onGood?: () => void,
   ): Decision | Promise<Decision> => {
     if (isAborted(context)) return Promise.reject(callerGone(context.signal));
-    return attempt(() => {
+    return safely(() => {
       return after(admit(token, context), (permit) => call(permit, context, ask, onGood));
     });
   };
@@ -92,7 +92,7 @@ export function withGuard(plugin: Authenticator, settings: GuardSettings, depend
 
 type Ask = (own: AuthenticateContext) => Decision | Promise<Decision>;
 
-/** @returns asks the plugin, in a slot that was taken, and gives the slot back by `leave` */
+/** @returns a function that asks the plugin, in a slot that was taken, and gives the slot back by `leave` */
 function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned }: GuardDependencies) {
   return (permit: CircuitPermit, context: LinkContext, ask: Ask, onGood?: () => void): Decision | Promise<Decision> => {
     const { audiences, hops, trace } = context;
@@ -102,18 +102,18 @@ function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned
       progress.isOutage = false;
     };
     const own = { audiences, hops, signal: controller.signal, backendAnswered, ...(trace && { trace }) };
-    const answer = attempt(() => ask(own));
+    const answer = safely(() => ask(own));
     if (!isLate(answer)) {
-      // No one waited, so there is nothing to bound, and no backend that the token could be proven to.
+      // No one waited, so there is nothing to bound, and no backend has shown that the token is good.
       leave();
       permit.settle('answered');
       return answer;
     }
     const finish = (outcome: CallOutcome) => {
-      // At the deadline, or when the caller left, it was settled.
+      // An aborted call was settled at the deadline, or when its caller left.
       if (!controller.signal.aborted) permit.settle(outcome);
     };
-    // The circuit learns of it before the next call takes the slot: many may fail at once.
+    // The circuit learns of the outcome before the next call takes the slot: many calls may fail at the same moment.
     const work = answer.then(
       (decision) => {
         finish('answered');
@@ -131,8 +131,8 @@ function createCall(leave: () => void, { timeout }: GuardSettings, { onAbandoned
   };
 }
 
-/** A throw as a rejection, and any thenable as a promise. */
-function attempt(work: () => Decision | Promise<Decision>): Decision | Promise<Decision> {
+/** Runs `work`, and makes a rejection of a throw, and a promise of any thenable. */
+function safely(work: () => Decision | Promise<Decision>): Decision | Promise<Decision> {
   try {
     const answer = work();
     return isThenable(answer) ? Promise.resolve(answer) : answer;
@@ -141,12 +141,12 @@ function attempt(work: () => Decision | Promise<Decision>): Decision | Promise<D
   }
 }
 
-/** Of a plugin: it may be anything. */
+/** Says whether a plugin's answer is a promise of any kind. The answer may be any value. */
 function isThenable(answer: Decision | Promise<Decision> | undefined | null): answer is Promise<Decision> {
   return typeof (answer as { then?: unknown } | undefined | null)?.then === 'function';
 }
 
-/** A call that goes on, and what it is ended with. */
+/** A call in progress, and what ends it. */
 interface CallInProgress {
   /** Settles when the plugin's own promise has. */
   readonly work: Promise<Decision>;

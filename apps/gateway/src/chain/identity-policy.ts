@@ -4,7 +4,7 @@ import { isMisleading, printable } from '../logging/printable.ts';
 import { remembering } from './answer.ts';
 import { decidingLayer } from './layer.ts';
 
-/** The prefixes of every authenticator of the config, this one's too; '' where one has none. */
+/** The prefixes of every authenticator of the config, this one's included. An authenticator without a prefix has ''. */
 export type IdentityPrefixes = Readonly<ReturnType<typeof identityPrefixes>>;
 
 export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
@@ -14,16 +14,16 @@ export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
   };
 }
 
-/** A rule that an identity broke, for the log. `name` is what broke it. */
+/** A rule that an identity breaks, for the log. `name` is the name that breaks it. */
 interface Violation {
   readonly rule: string;
   readonly name?: string;
 }
 
-/** A user with the names that Kubernetes sees, and the rule that they break. */
+/** A user with the names that Kubernetes sees, and the rule that these break. */
 export interface NamedUser {
   readonly user: UserInfo;
-  /** Left out: they pass. */
+  /** Undefined: the names break no rule. */
   readonly violation?: Violation;
 }
 
@@ -47,8 +47,8 @@ export function identityPolicy(
 }
 
 /**
- * Gives each user the names that the policy makes. It is outside of the cache, so an edit of the config holds for
- * cached answers too. A violation is `rejected: identity-policy`, and the log says which rule.
+ * Gives each user the names that the policy makes. It is outside of the cache, so an edit of the config applies to cached
+ * answers too. A violation is `rejected: identity-policy`, and the log says which rule it breaks.
  */
 export function withIdentityPolicy(
   inner: Authenticator,
@@ -57,7 +57,7 @@ export function withIdentityPolicy(
   log: Pick<Logger, 'warn'>,
   reservedDomain?: string,
 ): Authenticator {
-  // Of a user with ten groups it takes 4 µs, of which a cached answer takes 50 in all.
+  // Naming a user with ten groups takes 4 µs, and a cached answer takes 50 µs in all.
   const nameUser = remembering(identityPolicy(identity, prefixes, reservedDomain));
   return decidingLayer(inner, (decision, _token, { onNames }) => {
     if (decision.kind !== 'authenticated') return decision;
@@ -70,7 +70,7 @@ export function withIdentityPolicy(
   });
 }
 
-/** Groups are compared with `allow` as the backend names them, before the prefix; those that match none are left out. */
+/** Compares groups with `allow` as the backend names them, before the prefix, and drops those that match no pattern. */
 function finalNames(identity: IdentityConfig): (user: UserInfo) => UserInfo {
   const { prefix, allow } = identity.groups;
   const allowed = allow === undefined ? () => true : anyGlob(allow);
@@ -122,7 +122,7 @@ function firstViolation<Item>(
   return undefined;
 }
 
-/** Names end up in audit logs, in consoles and in admission webhooks, which may take one such name for another. */
+/** Finds misleading characters: names appear in audit logs, consoles and admission webhooks, which may take one for another. */
 function characterViolation({ username, uid = '', groups = [], extra = {} }: UserInfo): Violation | undefined {
   const rule = 'a control character, a line end or a mark that turns the direction of writing';
   const violation = (what: string, text: string, name: string = text): Violation | undefined =>
@@ -156,9 +156,9 @@ function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undef
 }
 
 /**
- * Which authenticator a name belongs to, by the prefixes of all. It belongs to the longest configured prefix that it starts
- * with: so nested prefixes work, authenticators with equal prefixes share a namespace, and one without a prefix may only
- * give names that start with no other's.
+ * Finds the authenticator that a name belongs to, by the prefixes of all. A name belongs to the longest configured prefix that
+ * it starts with: so nested prefixes work, authenticators with equal prefixes share a namespace, and an authenticator without a
+ * prefix may only give names that start with no other prefix.
  *
  * @param own the prefix of the authenticator that gave the name, which may be among `all`
  * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
@@ -194,7 +194,7 @@ export function glob(pattern: string): (text: string) => boolean {
   };
 }
 
-/** Whether a text matches one of the patterns; with no patterns, none does. */
+/** Compiles patterns, of which a text must match one. No text matches an empty list. */
 export function anyGlob(patterns: readonly string[]): (text: string) => boolean {
   const matchers = patterns.map(glob);
   return (text) => matchers.some((matches) => matches(text));

@@ -3,7 +3,7 @@ import { after } from './answer.ts';
 import type { LinkContext } from './chain.ts';
 
 /**
- * A layer around `inner`: it answers in its own way and leaves everything else to `inner`. It has no `recognizes`: the
+ * Makes a layer around `inner`, which answers in its own way and leaves everything else to `inner`. It has no `recognizes`: the
  * chain asks the plugin's own before all layers.
  */
 export function layer(
@@ -12,7 +12,7 @@ export function layer(
 ): Authenticator {
   return {
     authenticate,
-    // Left out where `inner` has none: whoever calls it must be able to say "there is nothing to check".
+    // It is left out if `inner` has none: its caller must be able to say "there is nothing to check".
     ...(inner.check === undefined
       ? {}
       : { check: (signal: AbortSignal) => inner.check?.(signal) ?? Promise.resolve() }),
@@ -20,7 +20,7 @@ export function layer(
   };
 }
 
-/** A layer that makes its own decision of each answer of `inner`. */
+/** Makes a layer that makes its own decision of each answer of `inner`. */
 export function decidingLayer(
   inner: Authenticator,
   decide: (decision: Decision, token: string, context: LinkContext) => Decision,
@@ -31,9 +31,9 @@ export function decidingLayer(
 }
 
 /**
- * Holds a token to the audiences it is bound to: what the plugin names is intersected with what the review asks for, or
- * with the API server's own where the review names none. An answer without audiences passes as it is: its token knows
- * nothing of audiences. `audiences: []` never leaves here, since kube-apiserver reads it as its own audiences
+ * Checks a token against the audiences that it is bound to: those that the plugin names are intersected with those that the
+ * review asks for, or with the API server's own if the review names none. An answer without audiences passes unchanged: its
+ * token is bound to none. `audiences: []` is never returned, since kube-apiserver reads it as its own audiences
  * (kubernetes/apiserver plugin/pkg/authenticator/token/webhook/webhook.go).
  *
  * @param apiAudiences `server.apiAudiences`, read at each answer
@@ -48,7 +48,7 @@ export function withAudiences(inner: Authenticator, apiAudiences: () => readonly
   });
 }
 
-/** Says both lists, for `explain`. */
+/** Words both lists, for `explain`. */
 function mismatchOf(decision: Decision, asked: readonly string[], { audiences }: LinkContext): string {
   const own = decision.kind === 'authenticated' ? (decision.audiences ?? []) : [];
   const from = audiences.length > 0 ? 'the review' : 'server.apiAudiences';
@@ -67,11 +67,11 @@ function bind(decision: Decision, asked: readonly string[]): Decision {
   return { kind: 'rejected', reason: 'audience-mismatch', subject: user.username };
 }
 
-/** What is put beside each identity, so that kube-apiserver's audit log can be joined with ours. */
+/** What is added to each identity, so that kube-apiserver's audit log can be joined with ours. */
 export interface Provenance {
   /** The domain of the `extra` keys, such as `sallyport.example.com`. */
   readonly keyPrefix: string;
-  /** What the audit trail has in `fingerprint` for a token. */
+  /** Makes what the audit trail shows in `fingerprint` for a token. */
   readonly fingerprint: (token: string) => string;
 }
 

@@ -36,7 +36,7 @@ describe('createFileWatcher', () => {
     changes++;
   };
 
-  /** Of this process. */
+  /** The files that this process has open. */
   const openFiles = () =>
     readdirSync('/proc/self/fd').map((name) => {
       try {
@@ -228,7 +228,7 @@ async function createFolder(): Promise<string> {
 const ignore = () => {};
 
 describe('a file that a plugin reads', () => {
-  test('comes to it byte for byte, and anew at each reload', async () => {
+  test('comes to it byte for byte, and again at each reload', async () => {
     const file = join(await createFolder(), 'file');
     const [first, second] = [randomBytes(3_000_000), randomBytes(10)];
     const loaded: Buffer[] = [];

@@ -4,29 +4,29 @@ import { constants, type FileHandle, lstat, open, stat } from 'node:fs/promises'
 import { pieceOf, readBytes, withFix } from '../config/read-text.ts';
 import { pause } from '../deadlines.ts';
 
-/** Milliseconds. */
+/** The time between two looks at the files, in milliseconds. */
 const interval = 2_000;
 
 /**
- * Milliseconds for which a changed file must stay as it is before it is reported: an editor that writes in place leaves
- * half a list for a moment, which may read as a whole one.
+ * How long a changed file must stay unchanged before it is reported, in milliseconds: an editor that writes in place leaves half
+ * a list for a moment, which may read as a whole one.
  */
 const settleTime = 100;
 
-/** Milliseconds. The clock of file systems lags by up to one tick of the kernel, which is at most 10 ms. */
+/** The maximum lag of file system clocks, in milliseconds: one tick of the kernel, which is at most 10 ms. */
 export const fileClockLag = 10;
 
-/** Bytes of the biggest file that the gateway reads, far above any list of tokens. */
+/** The maximum size of a file that the gateway reads, in bytes: far above any list of tokens. */
 export const maxFileSize = 256 * 1024 * 1024;
 
-/** Bytes that are hashed at once: less than a millisecond, in which no review is answered. */
+/** The number of bytes that are hashed in one step: it takes less than a millisecond, in which no review is answered. */
 const chunkSize = 256 * 1024;
 
-/** With an unchanged `stamp` the file need not be read again. */
+/** What is known of a file's content. With an unchanged `stamp` the file need not be read again. */
 interface Fingerprint {
   readonly stamp: string;
   readonly digest: string;
-  /** When it was read, in wall clock milliseconds. */
+  /** When the file was read, wall clock milliseconds. */
   readonly readAt: number;
   readonly changedAt: number;
 }
@@ -41,10 +41,10 @@ interface Watch {
 export type FileWatcher = ReturnType<typeof createFileWatcher>;
 
 /**
- * Looks at the content of files every 2 s. It does not use `fs.watch`, which hears no more of a file once a rename has
+ * Looks at the content of files every 2 s. It does not use `fs.watch`, which reports nothing more of a file after a rename has
  * replaced it; and a mounted ConfigMap swaps a link in another folder.
  *
- * @param settle waits until a changed file must have been written completely
+ * @param settle waits until a changed file has been written completely
  */
 export function createFileWatcher(settle: () => Promise<void> = () => pause(settleTime)) {
   const watches = new Set<Watch>();
@@ -58,7 +58,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
       const changed = differ(watch.files, next);
       if (changed) {
         await settle();
-        // It is still being written: the next look will see.
+        // A file is still being written: the next look finds the change.
         if (differ(next, await fingerprints(watch.files))) continue;
       }
       watch.files = next;
@@ -68,7 +68,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
 
   /** Looks at every file now, and waits for what changes cause. */
   async function scan(): Promise<void> {
-    // One at a time: a look that began before a file was written is not one that begins after.
+    // A look in progress may have begun before a file was written, so another one follows it.
     await scanning;
     scanning ??= scanAll().finally(() => {
       scanning = undefined;
@@ -82,11 +82,11 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
 
   return {
     /**
-     * Calls `onChange` when the content of any of `files` has changed, or one came or went.
+     * Calls `onChange` when the content of any of `files` has changed, or a file was created or removed.
      *
-     * @param since when the caller began to read them itself, wall clock milliseconds: a file touched later may hold
-     *   what the caller did not see, and counts as changed
-     * @returns ends the watch
+     * @param since when the caller began to read the files itself, wall clock milliseconds: a file that was touched later may
+     *   have content that the caller did not see, and counts as changed
+     * @returns a function that ends the watch
      */
     async watch(files: readonly string[], since: number, onChange: () => Promise<void>): Promise<() => void> {
       const known = new Map<string, Fingerprint>();
@@ -99,7 +99,7 @@ export function createFileWatcher(settle: () => Promise<void> = () => pause(sett
       return () => watches.delete(watch);
     },
     scan,
-    /** No look and no `onChange` begins after this, also of files that a reload in progress still adds. */
+    /** Ends all watches. No look and no `onChange` begins after this, even of files that a reload in progress still adds. */
     close(): void {
       isClosed = true;
       clearInterval(timer);
@@ -117,7 +117,7 @@ function differ(one: Fingerprints, other: Fingerprints): boolean {
   return [...one].some(([file, { digest }]) => other.get(file)?.digest !== digest);
 }
 
-/** A file that can't be read has a fingerprint too: the reason. */
+/** Reads a file's fingerprint. A file that can't be read has the reason as its fingerprint. */
 async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerprint> {
   const readAt = Date.now();
   try {
@@ -128,7 +128,7 @@ async function fingerprint(file: string, known?: Fingerprint): Promise<Fingerpri
       const { ctimeMs } = await lstat(file);
       return { stamp: 'no file', digest: 'no file', readAt, changedAt: Math.max(ctimeMs, Number(found.ctimeMs)) };
     }
-    // Written twice within one tick of the file system's clock, a file keeps its stamp: only an old one is trusted.
+    // A file that is written twice within one tick of the file system's clock keeps its stamp, so only an old stamp is trusted.
     const { stamp, changedAt } = stampOf(found);
     if (known !== undefined && known.stamp === stamp && known.readAt - changedAt > interval) return known;
     return { readAt, ...(await readFingerprint(file)) };
@@ -149,7 +149,7 @@ async function readFingerprint(file: string): Promise<Pick<Fingerprint, 'stamp' 
   const found = await handle.stat();
   const read = () => (found.size > maxFileSize ? 'too big' : digestOf(handle, found.size));
   const digest = found.isFile() ? await read() : 'no file';
-  // Taken after reading. From before, it could be the time of older content, and the new content would pass for known.
+  // The stamp is taken after reading. Before, it could be that of older content, and the new content would count as known.
   return { ...stampOf(await handle.stat({ bigint: true })), digest };
 }
 
@@ -165,20 +165,20 @@ async function digestOf(handle: FileHandle, size: number): Promise<string> {
 export interface WatchedFile {
   /** Absolute. */
   readonly file: string;
-  /** Its plugin says that it holds a secret. */
+  /** Whether its plugin says that it contains a secret. */
   readonly secret?: boolean;
   /**
-   * Reads it again and has the plugin take it in. The plugin keeps what it had when that fails.
+   * Reads the file again, and gives the content to the plugin. If that fails, the plugin keeps the content that it had.
    *
-   * @throws Error with the file, what is wrong and the fix when it can't be read; else what the plugin threw
+   * @throws Error with the file, the problem and the fix if it can't be read; else what the plugin threw
    */
   reload(): Promise<void>;
 }
 
 /**
- * Reads `file` for the first time: what fails here fails the plugin's `create`.
+ * Reads `file` for the first time. A failure makes the plugin's `create` fail.
  *
- * @param limit in bytes: a bigger file is refused without being read
+ * @param limit the maximum size in bytes: a bigger file is refused without being read
  */
 export async function loadWatchedFile(
   file: string,

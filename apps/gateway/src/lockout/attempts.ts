@@ -16,39 +16,38 @@ export interface AttemptsDependencies
     Partial<Pick<SharedAttemptDependencies, 'onForeign' | 'random' | 'pause'>> {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** The Redis that all replicas share, if there is one. Read at each attempt, so that a reload holds at once. */
+  /** The Redis that all replicas share, if there is one. Called at each attempt, so that a reload takes effect immediately. */
   readonly shared?: () => SharedRedis | undefined;
 }
 
 /**
- * The lockout guard, for the whole life of this process: counts outlive a reload of the config. Each authenticator has
- * its own counts, since its directory has.
+ * Makes the lockout guard of this process: its counts outlive a reload of the config. Each authenticator has its own counts, as
+ * its directory has.
  *
  * At most `maxFailures` attempts of a subject are refused in any `window`. An attempt takes its slot before it is sent. While
- * attempts in progress hold the last slots, others wait for these to end, so that many first logins at once are not
- * throttled. They wait 1 s at most, and few of them: each holds one of the authenticator's slots, which all users share.
+ * attempts in progress have the last slots, others wait for these to end, so that many first logins at the same time are not
+ * throttled. They wait 1 s at most, and only a few may wait: each takes one of the authenticator's slots, which all users share.
  * Attempts with one secret are sent one after the other: an old password that many tools and replicas have at one moment is
- * refused once, and none of the others is sent. When it is right, those that waited are sent at once. In a directory that
+ * refused once, and the other attempts are not sent. When it is right, those that waited are sent immediately. If the directory
  * takes longer than they may wait, they take slots of their own, but never the last one: a new password still has its attempt.
  * A secret that was right the last time is always sent, one at a time: if the password has changed since then, that
  * costs one more refused attempt for each such secret, once.
  *
- * With a shared Redis all that holds for all replicas together. What this process refused in the window is never sent
- * again. For everything else Redis is asked as well: it may have no slot left, and it may know a secret to be right
- * that this process has never seen. Both must have a slot for a secret that neither knows. While Redis is down, this
- * process decides alone. The guard waits for a slow Redis, unless this process knows the secret to be right.
+ * With a shared Redis, these rules apply to all replicas together. What this process refused in the window is never sent
+ * again. About everything else Redis is asked too: it may have no slot left, and it may know a secret to be right that this
+ * process has never seen. For a secret that neither knows, both must have a slot. While Redis is down, this process decides alone. The guard waits for a slow Redis, unless this process knows the secret to be right.
  *
  * A count is never dropped early to free memory, or a flood of names could reset the one that protects an account: with
  * `maxSubjects` names counted, a new name can't be checked until a window ends (secrets that this process knows to be
- * right are still sent). Of right secrets, the `maxKnownSecrets` used last are known.
+ * right are still sent). The `maxKnownSecrets` right secrets that were used last are known.
  *
- * @param settings read at each attempt, so that a reload holds at once
+ * @param settings called at each attempt, so that a reload takes effect immediately
  */
 export function createAttempts(settings: () => LockoutConfig, dependencies: AttemptsDependencies) {
   const { now } = dependencies;
   const limits = { maxSubjects: 100_000, maxKnownSecrets: 50_000, abandonedAfter, ...dependencies };
   const local = createLocalGuard(settings, limits);
-  // Redis' clock is a guess until Redis has answered once.
+  // Until Redis has answered once, its clock is taken to be this process' own.
   const redisClock = { offset: Date.now() - now() };
   const replicated = { random: Math.random, pause, onForeign: () => undefined, ...limits, settings, redisClock };
 
@@ -56,8 +55,8 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
     async admit(name, password, signal, username = name) {
       const one = local.identify(authenticator, name, password, username);
       const redis = dependencies.shared?.();
-      const of = { authenticator, subject: name, username, password };
-      const shared = redis && createSharedAttempt(redis, of, replicated);
+      const login = { authenticator, subject: name, username, password };
+      const shared = redis && createSharedAttempt(redis, login, replicated);
       // Without a slot here, Redis is asked once whether it knows the secret, and again before the secret is refused: another
       // replica may have found it right since. What this process knows Redis need not say.
       let mayBeKnown = true;
@@ -96,11 +95,11 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         if (local.decide(one, mayDouble, isRight) === 'wait') {
           if (isLate) throw new AuthenticatorError('failed', 'earlier logins of the same user take too long');
           await local.nextChange(one, signal, begunAt + maxWait - now());
-        } else if (answer === 'wait') await shared?.pause(signal);
+        } else if (answer === 'wait') await shared?.pauseBetween(signal);
       }
     },
   });
-  /** `lockedOut`: how many users of an authenticator are locked out, as far as this process knows. */
+  // `lockedOut` counts the users of an authenticator who are locked out, as far as this process knows.
   return Object.assign(guardOf, { unlock: unlockIn(local), lockedOut: local.lockedOut.count });
 }
 
@@ -115,14 +114,14 @@ function unlockIn({ clear }: Pick<ReturnType<typeof createLocalGuard>, 'clear'>)
   };
 }
 
-/** A slot here, to be settled once. */
+/** Settles a slot in this process. It is called once. */
 type Slot = (outcome: AttemptOutcome) => void;
 
 /**
- * An attempt with a slot here holds it and waits for those of other replicas; one without waits here. Gives all slots back when
- * the caller has gone, or when it can't be known whether the attempt may be sent.
+ * Asks Redis. An attempt with a slot here keeps it, and waits for those of other replicas; one without a slot waits here. Gives
+ * all slots back when the caller has gone, or when it can't be known whether the attempt may be sent.
  *
- * @param rightAt read at each question, since the secret may be found right here in the meantime
+ * @param rightAt called before each question, since this process may find the secret right in the meantime
  */
 async function askShared(
   shared: SharedAttempt,
@@ -134,7 +133,7 @@ async function askShared(
   try {
     let answer = await shared.ask(slot ? maxFailures : 0, rightAt());
     while (answer === 'wait' && slot) {
-      await shared.pause(signal);
+      await shared.pauseBetween(signal);
       answer = await shared.ask(maxFailures, rightAt());
     }
     signal?.throwIfAborted();
@@ -146,7 +145,7 @@ async function askShared(
   }
 }
 
-/** @param refusedAt milliseconds of any clock. @param offset from that clock to milliseconds since 1970 */
+/** @param refusedAt milliseconds of some clock. @param offset difference from that clock to milliseconds since 1970 */
 function denied(reason: DeniedAttempt['reason'], refusedAt: number | undefined, offset = 0): DeniedAttempt {
   return { admitted: false, reason, ...(refusedAt !== undefined && { refusedAt: new Date(refusedAt + offset) }) };
 }

@@ -4,34 +4,35 @@ import { LRUCache } from 'lru-cache';
 import type { LockoutConfig } from '../config/types.ts';
 import { bounded } from '../deadlines.ts';
 
-/** `wait`: whether it may be sent depends on the outcome of the attempts in progress. */
+/** Whether an attempt may be sent. `wait`: that depends on the outcome of the attempts in progress. */
 export type Admission = 'admit' | 'wait' | 'invalid-credentials' | 'throttled';
 
 /** An attempt that counts: it is in progress, or its window has not passed. */
 export interface CountedAttempt {
-  /** `abandoned`: its outcome was never reported, so it counts, and its secret is not known to be wrong. */
+  /** `abandoned`: its outcome was never reported. It counts, but its secret is not known to be wrong. */
   readonly state: 'pending' | 'refused' | 'abandoned';
 }
 
-/** What the rule must know of the secret to send. */
-interface AttemptQuestion<Attempt extends CountedAttempt> {
+/** What the rule must know of the attempt to send. */
+interface AttemptToSend<Attempt extends CountedAttempt> {
   readonly isOf: (one: Attempt) => boolean;
   readonly isKnown: boolean;
   readonly mayDouble: boolean;
 }
 
 /**
- * The one rule of the lockout guard, for what this process knows and for what all replicas know.
+ * Decides about one attempt. It is the one rule of the lockout guard, for what this process knows and for what all replicas know.
  *
- * @param isOf whether an attempt was with the secret that is to be sent
- * @param isKnown that secret was right the last time
- * @param mayDouble it may be sent while one with the same secret is in progress. One secret never takes the last slot in
- *   this way: a new password, which no one has tried yet, still has its attempt
- * @param slots refused attempts that are allowed. 0: it is sent only if its secret is known to be right
+ * @param attempts the attempts of the subject that count
+ * @param isOf says whether a counted attempt had the secret that is to be sent
+ * @param isKnown whether that secret was right the last time
+ * @param mayDouble whether it may be sent while an attempt with the same secret is in progress. One secret never takes the last
+ *   slot in this way: a new password, which no one has sent yet, still has its attempt
+ * @param slots how many refused attempts are allowed. 0: it is sent only if its secret is known to be right
  */
 export function decide<Attempt extends CountedAttempt>(
   attempts: readonly Attempt[],
-  { isOf, isKnown, mayDouble }: AttemptQuestion<Attempt>,
+  { isOf, isKnown, mayDouble }: AttemptToSend<Attempt>,
   slots: number,
 ): Admission {
   const failures = attempts.filter(({ state }) => state !== 'pending');
@@ -42,29 +43,29 @@ export function decide<Attempt extends CountedAttempt>(
   return failures.length < slots ? 'wait' : 'throttled';
 }
 
-/** The slots that count for an attempt while one with the same secret is in progress. */
+/** Counts the slots for an attempt while another one with the same secret is in progress. */
 export const slotsOfDouble = (mayDouble: boolean, slots: number): number => (mayDouble ? slots - 1 : 0);
 
 /**
- * Makes digests under a key, by default a random one of this process: names and secrets are compared and never stored,
- * and no one can try passwords against a dump of the memory elsewhere.
+ * Makes digests under a key, by default a random one of this process: names and secrets are compared and never stored, and no
+ * one can test passwords against a dump of the memory elsewhere.
  *
- * @returns equal only for equal lists of parts: JSON keeps ['a', 'bc'] and ['ab', 'c'] apart
+ * @returns equal only for equal lists of parts: in JSON ['a', 'bc'] and ['ab', 'c'] differ
  */
 export function createFingerprint(key: Uint8Array = randomBytes(32)): (...parts: string[]) => string {
   return (...parts) => createHmac('sha256', key).update(JSON.stringify(parts)).digest('base64url');
 }
 
 /**
- * Milliseconds. An attempt that is not settled for so long counts as refused: its plugin has forgotten it, or its replica has
- * died. A later `settle` still corrects that.
+ * An attempt that is not settled for this time counts as refused: its plugin has forgotten it, or its replica has died. A later
+ * `settle` still corrects that. Milliseconds.
  */
 export const abandonedAfter = 60_000;
 
-/** Milliseconds that an attempt waits for others: longer than most binds take, and well below a `timeout` (3 s), an outage. */
+/** How long an attempt waits for others, in milliseconds: longer than most binds take, and well below `timeout` (3 s). */
 export const maxWait = 1_000;
 
-/** What is to be sent. All but the authenticator are digests. */
+/** An attempt to be sent. All but the authenticator are digests. */
 interface Identified {
   readonly authenticator: string;
   readonly subject: string;
@@ -72,28 +73,28 @@ interface Identified {
   readonly user: string;
 }
 
-/** One attempt: it holds a slot of its subject while it is counted. */
+/** One attempt. It takes a slot of its subject while it counts. */
 interface Attempt extends Identified, CountedAttempt {
   state: CountedAttempt['state'];
   /** When it was refused or abandoned, and until then when it began. Monotonic milliseconds. */
   at: number;
 }
 
-/** The attempts of one subject in the window, and what wakes those that wait for a change of them. */
+/** The attempts of one subject in the window, and functions that wake those that wait for a change of them. */
 interface Page {
   attempts: readonly Attempt[];
   readonly waiting: Set<() => void>;
 }
 
 /**
- * Attempts of one subject that wait. As many as a person's tools need at one time where no cache makes one lookup of equal
- * tokens, and a small part of an authenticator's `maxConcurrent` (100), which all names share.
+ * The maximum number of attempts of one subject that wait: as many as a person's tools need at one time if no cache makes one
+ * lookup of equal tokens, and a small part of an authenticator's `maxConcurrent` (100), which all names share.
  */
 const maxWaiting = 8;
 
-/** The attempts of all subjects. */
+/** Keeps the attempts of all subjects. */
 function createLedger(now: () => number, window: () => number, maxSubjects: number) {
-  // In the order of the last count, so that those whose window has passed are at the front.
+  // The subjects are in the order of their last count, so that those whose window has passed come first.
   const pages = new Map<string, Page>();
 
   const prune = (subject: string, page: Page) => {
@@ -124,9 +125,9 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
       page.attempts = [...page.attempts, one];
       pages.set(one.subject, page);
     },
-    /** Gives the slot back, or counts it from now on, until the window has passed. */
+    /** Gives the slot back, or counts the attempt from now on, until the window has passed. */
     settle(one: Attempt, as?: 'refused' | 'abandoned') {
-      // Its page is gone when it was abandoned and its window has passed since. An outcome that is reported now still counts.
+      // An abandoned attempt has no page after its window. An outcome that is reported now still counts.
       const page = pages.get(one.subject) ?? { attempts: [], waiting: new Set() };
       const others = page.attempts.filter((other) => other !== one);
       if (as === undefined) {
@@ -141,25 +142,26 @@ function createLedger(now: () => number, window: () => number, maxSubjects: numb
     },
     clear(user: string) {
       for (const [subject, page] of pages) {
-        const left = page.attempts.filter((one) => one.user !== user || one.state === 'pending');
-        if (left.length < page.attempts.length) change(subject, page, left);
+        const others = page.attempts.filter((one) => one.user !== user || one.state === 'pending');
+        if (others.length < page.attempts.length) change(subject, page, others);
       }
     },
-    /** Resolves when an attempt of the subject is given back or counted, or none is in progress; else as {@link oneOf}. */
+    /** Resolves when an attempt of the subject is given back or counted, or no attempt counts; else as {@link waitForWake}. */
     async nextChange({ subject }: Identified, signal: AbortSignal | undefined, limit: number): Promise<void> {
       const page = pages.get(subject);
-      if (page) await oneOf(page.waiting, signal, limit);
+      if (page) await waitForWake(page.waiting, signal, limit);
     },
   };
 }
 
 /**
- * Resolves when it is woken as one of `waiting`, and at the limit. @param limit milliseconds
+ * Resolves when its function in `waiting` is called, and at the limit.
  *
+ * @param limit milliseconds
  * @throws AuthenticatorError `failed` when `maxWaiting` wait already
  * @throws the reason of the signal when it is aborted
  */
-async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, limit: number): Promise<void> {
+async function waitForWake(waiting: Set<() => void>, signal: AbortSignal | undefined, limit: number): Promise<void> {
   if (waiting.size >= maxWaiting) {
     throw new AuthenticatorError('failed', `too many concurrent logins for one user (${maxWaiting} waiting)`);
   }
@@ -178,34 +180,34 @@ async function oneOf(waiting: Set<() => void>, signal: AbortSignal | undefined, 
 }
 
 /**
- * Attempts of one subject in progress at a time. What a directory does for one user may take long, and all users share its
- * connections. A secret that was right has one slot more, so that guesses never take the last one.
+ * The maximum number of attempts of one subject in progress. What a directory does for one user may take long, and all users
+ * share its connections. A secret that was right has one slot more, so that guesses never take the last one.
  */
-const maxUnderWay = 3;
+const maxInProgress = 3;
 
 export interface LocalGuardOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Names with attempts at one time. */
+  /** The maximum number of names with attempts. */
   readonly maxSubjects: number;
-  /** Secrets known to be right. */
+  /** The maximum number of secrets that are known to be right. */
   readonly maxKnownSecrets: number;
-  /** Milliseconds. */
+  /** See {@link abandonedAfter}. Milliseconds. */
   readonly abandonedAfter: number;
 }
 
-/** When it was refused last, in monotonic milliseconds; undefined: not in the window. */
+/** When a secret was refused last, in monotonic milliseconds. Undefined: not in the window. */
 const lastRefused = (attempts: readonly Attempt[], secret: string): number | undefined =>
   attempts.findLast((one) => one.state === 'refused' && one.secret === secret)?.at;
 
-/** What this process knows of attempts. */
+/** Keeps what this process knows of attempts, and decides by it. */
 export function createLocalGuard(settings: () => LockoutConfig, options: LocalGuardOptions) {
   const { now } = options;
   const window = () => settings().window;
   const fingerprint = createFingerprint();
   const ledger = createLedger(now, window, options.maxSubjects);
   const lockedOut = createLockedOut(now, window, options.maxSubjects);
-  /** Secrets that were right the last time they were tried, and when that was. `max` would allocate all slots at once. */
+  /** Secrets that were right the last time they were sent, and when that was. `max` would allocate all slots immediately. */
   const known = new LRUCache<string, number>({ maxSize: options.maxKnownSecrets, sizeCalculation: () => 1 });
   const isKnown = ({ secret }: Identified) => known.get(secret) !== undefined;
   const userOf = (authenticator: string, username: string) => fingerprint('user', authenticator, username);
@@ -218,34 +220,34 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
       secret: fingerprint(authenticator, name, password),
       user: userOf(authenticator, username),
     }),
-    /** @param isRight the secret is known to be right. Default: whether it is to this process */
+    /** @param isRight whether the secret is known to be right. Default: whether this process knows that */
     decide(one: Identified, mayDouble: boolean, isRight = isKnown(one)): Admission {
       const isOf = ({ secret }: Attempt) => secret === one.secret;
       const attempts = ledger.attemptsOf(one.subject);
       const admission = decide(attempts, { isOf, isKnown: isRight, mayDouble }, settings().maxFailures);
       const pending = attempts.filter(({ state }) => state === 'pending');
-      if (admission !== 'admit' || pending.length < maxUnderWay) return admission;
-      return isRight && pending.length === maxUnderWay && !pending.some(isOf) ? 'admit' : 'wait';
+      if (admission !== 'admit' || pending.length < maxInProgress) return admission;
+      return isRight && pending.length === maxInProgress && !pending.some(isOf) ? 'admit' : 'wait';
     },
     refusedAt: ({ subject, secret }: Identified) => lastRefused(ledger.attemptsOf(subject), secret),
-    /** Also marks it as used now. */
+    /** Whether this process knows the secret to be right. This counts as a use of it. */
     isKnown,
-    /** When it was last right, in monotonic milliseconds; undefined: it is not known to be right. */
+    /** When the secret was last right, in monotonic milliseconds. Undefined: it is not known to be right. */
     rightAt: ({ secret }: Identified) => known.peek(secret),
-    /** It was refused elsewhere. */
+    /** Forgets a secret that another replica knows to be wrong. */
     forget: ({ secret }: Identified) => void known.delete(secret),
     /**
-     * Takes a slot. One that is not settled in time counts as refused, until it is.
+     * Takes a slot. An attempt that is not settled in time counts as refused, until it is settled.
      *
-     * @param isRight the secret was right before: it is admitted also when there are too many subjects
-     * @returns to be called once, with the outcome
+     * @param isRight whether the secret was right before. Then it is admitted even if there are too many subjects
+     * @returns a function to be called once, with the outcome
      */
     reserve(identified: Identified, isRight: boolean): (outcome: AttemptOutcome) => void {
       const one: Attempt = { ...identified, state: 'pending', at: now() };
       ledger.add(one, isRight);
       const conclude = (outcome: AttemptOutcome | 'abandoned') => {
         if (outcome === 'accepted') known.set(one.secret, now());
-        // An abandoned one is not known to be right either: else a plugin that abandons all of them is never throttled.
+        // The secret of an abandoned attempt is not known to be right: else a plugin that abandons all attempts is never throttled.
         if (outcome === 'refused' || outcome === 'abandoned') known.delete(one.secret);
         ledger.settle(one, outcome === 'accepted' || outcome === 'unavailable' ? undefined : outcome);
       };
@@ -255,7 +257,7 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
         conclude(outcome);
       };
     },
-    /** Forgets what is counted of a user. Attempts in progress go on. */
+    /** Forgets the counted attempts of a user. Attempts in progress go on. */
     clear(authenticator: string, username: string) {
       ledger.clear(userOf(authenticator, username));
       lockedOut.clear(userOf(authenticator, username));
@@ -265,9 +267,9 @@ export function createLocalGuard(settings: () => LockoutConfig, options: LocalGu
 }
 
 /**
- * Who is locked out, as far as this process knows: it refused one of their attempts as throttled. A lock ends when the window
- * of the last refused attempt has passed. That one was before the last throttled attempt, so a subject that does not come back is
- * dropped a window after that, at the latest.
+ * Keeps who is locked out, as far as this process knows: it refused one of their attempts as throttled. A lock ends when the
+ * window of the last refused attempt has passed. That attempt was before the last throttled one, so a subject without a new
+ * attempt is dropped one window after the throttled one, at the latest.
  */
 function createLockedOut(now: () => number, window: () => number, maxLocked: number) {
   const locks = new Map<string, { readonly one: Identified; readonly at: number }>();
@@ -275,7 +277,7 @@ function createLockedOut(now: () => number, window: () => number, maxLocked: num
     throttled(one: Identified) {
       if (locks.size < maxLocked || locks.has(one.subject)) locks.set(one.subject, { one, at: now() });
     },
-    /** A password that was not known to be right was sent: the lock has ended. */
+    /** Ends a lock, since a password that was not known to be right was sent. */
     admitted: ({ subject }: Identified) => void locks.delete(subject),
     clear(user: string) {
       for (const [subject, { one }] of locks) if (one.user === user) locks.delete(subject);

@@ -25,7 +25,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Milliseconds. Windows end between two steps, so that what a run itself takes makes no difference. */
+/** Windows end between two steps, so that the time of the run itself makes no difference. Milliseconds. */
 const step = 120_000;
 
 const asked = (begun: Begun): AskedLogin => ({
@@ -40,7 +40,7 @@ const asked = (begun: Begun): AskedLogin => ({
 });
 
 interface Played {
-  /** Of replicas. They share what they know, unless someone writes that Redis. */
+  /** The number of replicas. They share what they know, unless another client writes to that Redis. */
   readonly count: number;
   readonly maxFailures: number;
   readonly hasWriter?: boolean;

@@ -50,7 +50,7 @@ function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = [])
     askWithin: (_, limit) => answer(limit),
     send() {},
   };
-  const tried = create(redis, {
+  const attempt = create(redis, {
     now: () => state.now,
     random: () => random,
     pause: async (milliseconds) => {
@@ -58,23 +58,23 @@ function asking(random: number, answers: readonly ('wait' | ProblemKind)[] = [])
       state.now += milliseconds;
     },
   });
-  return { tried, calls, pauses, state };
+  return { attempt, calls, pauses, state };
 }
 
 test.each([
   [0, [25, 37.5, 56.25, 84.375, 125, 125]],
   [0.5, [50, 75, 112.5, 168.75, 250, 250]],
 ])('those that wait ask at longer and longer intervals, each at its own time (%d)', async (random, expected) => {
-  const { tried, pauses } = asking(random);
-  for (const _ of expected) await tried.pause(undefined);
+  const { attempt, pauses } = asking(random);
+  for (const _ of expected) await attempt.pauseBetween(undefined);
   expect(pauses).toEqual(expected);
 });
 
 test('a wait for others ends after 1 s, and does not use up what Redis may cost a review', async () => {
-  const { tried, calls, state } = asking(0.5);
+  const { attempt, calls, state } = asking(0.5);
   const wait = async (): Promise<never> => {
-    expect(await tried.ask(1, undefined)).toBe('wait');
-    await tried.pause(undefined);
+    expect(await attempt.ask(1, undefined)).toBe('wait');
+    await attempt.pauseBetween(undefined);
     return wait();
   };
   await expect(wait()).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('elsewhere') });
@@ -84,8 +84,8 @@ test('a wait for others ends after 1 s, and does not use up what Redis may cost 
 });
 
 test.each<ProblemKind>(['timeout', 'node'])('a late Redis is asked once more, for 1 s: %s', async (kind) => {
-  const { tried, calls } = asking(0, [kind, 'wait']);
-  expect(await tried.ask(1, undefined)).toBe('wait');
+  const { attempt, calls } = asking(0, [kind, 'wait']);
+  expect(await attempt.ask(1, undefined)).toBe('wait');
   expect(calls).toEqual([undefined, 1000]);
 });
 
@@ -93,12 +93,12 @@ test.each([
   ['late', ['timeout', 'timeout', 'timeout', 'timeout']],
   ['late after a wait', ['wait', 'timeout', 'timeout']],
 ] as const)('a secret that is not known fails when Redis is %s for 1 s', async (_, answers) => {
-  const { tried, calls, state } = asking(0, answers);
-  expect(await tried.ask(1, undefined)).toBe('wait');
+  const { attempt, calls, state } = asking(0, answers);
+  expect(await attempt.ask(1, undefined)).toBe('wait');
   state.now = 999;
-  expect(await tried.ask(1, undefined)).toBe('wait');
+  expect(await attempt.ask(1, undefined)).toBe('wait');
   state.now = 1000;
-  await expect(tried.ask(1, undefined)).rejects.toMatchObject({
+  await expect(attempt.ask(1, undefined)).rejects.toMatchObject({
     code: 'failed',
     message: expect.stringContaining('Redis'),
   });
@@ -112,17 +112,17 @@ test.each<[string, ProblemKind[], Partial<{ slots: number; rightAt: number; isDo
   ['is down', ['timeout'], { isDown: true }, 1],
   ['is late for a secret that has no slot here', ['timeout', 'timeout'], { slots: 0 }, 2],
 ])('this replica decides alone when Redis %s', async (_, kinds, { slots = 1, rightAt, isDown = false }, count) => {
-  const { tried, calls, state } = asking(0, kinds);
+  const { attempt, calls, state } = asking(0, kinds);
   state.isDown = isDown;
-  expect(await tried.ask(slots, rightAt)).toBeUndefined();
+  expect(await attempt.ask(slots, rightAt)).toBeUndefined();
   expect(calls).toHaveLength(count);
 });
 
 test('this replica decides alone once a node of a cluster has been silent for 1 s', async () => {
-  const { tried, state } = asking(0, ['node', 'node', 'node']);
-  expect(await tried.ask(1, undefined)).toBe('wait');
+  const { attempt, state } = asking(0, ['node', 'node', 'node']);
+  expect(await attempt.ask(1, undefined)).toBe('wait');
   state.now = 1000;
-  expect(await tried.ask(1, undefined)).toBeUndefined();
+  expect(await attempt.ask(1, undefined)).toBeUndefined();
 });
 
 test.each([[[]], ['OK'], [null], [[1, 'x', 0, []]], [[1, 1, 0, [1]]], [[1, 1, 0, 'x']]])(
@@ -136,8 +136,8 @@ test.each([[[]], ['OK'], [null], [[1, 'x', 0, []]], [[1, 1, 0, [1]]], [[1, 1, 0,
       ask: async () => reply,
       send() {},
     } as unknown as SharedRedis;
-    const tried = create(shared, { now: () => 0, random: () => 0, pause });
-    expect(await tried.ask(1, undefined)).toBeUndefined();
+    const attempt = create(shared, { now: () => 0, random: () => 0, pause });
+    expect(await attempt.ask(1, undefined)).toBeUndefined();
   },
 );
 

@@ -1,9 +1,10 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { keyPrefix, socketOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createAttempts } from './attempts.ts';
 import { abandonedAfter } from './local-guard.ts';
-import { keyPrefix, openGuardRedis } from './testing/opened-redis.ts';
-import { type Begun, type Replicas, socketOf, startReplicas, window } from './testing/replicas.ts';
+import { openGuardRedis } from './testing/opened-redis.ts';
+import { type Begun, type Replicas, startReplicas, window } from './testing/replicas.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -25,7 +26,7 @@ const count = (attempts: readonly Begun[], admission: string) =>
 const replicas = [0, 1, 2];
 const day = 24 * 60 * 60 * 1000;
 
-/** All attempts that are allowed, refused, one on each of the replicas in turn. */
+/** Sends all attempts that are allowed, one on each replica in turn. All are refused. */
 async function useUp({ send, settings }: Replicas, on: readonly number[] = replicas) {
   for (let index = 0; index < settings.maxFailures; index++) {
     expect(await send(on[index % on.length] ?? 0, 'jane', `wrong ${crypto.randomUUID()}`, 'refused')).toBe('sent');

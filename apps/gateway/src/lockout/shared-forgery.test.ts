@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keyPrefix } from '../shared-redis/testing/opened-shared-redis.ts';
 import { abandonedAfter } from './local-guard.ts';
-import { keyPrefix } from './testing/opened-redis.ts';
 import { type Replicas, startReplicas, window } from './testing/replicas.ts';
 
 /*
@@ -38,7 +38,7 @@ async function useUp({ send, settings }: Replicas, replica: number, name = 'jane
   }
 }
 
-describe('made-up records', () => {
+describe('forged records', () => {
   test('of refused attempts keep out no one, are removed, and counted', async () => {
     await using all = await startReplicas(redis);
     await all.send(0, 'jane', 'right', 'accepted');

@@ -1,12 +1,12 @@
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { socketOf } from '../shared-redis/testing/opened-shared-redis.ts';
 import { createAttempts } from './attempts.ts';
 import { abandonedAfter } from './local-guard.ts';
 import { clearLockout, readLockouts, subjectKey } from './shared-lockouts.ts';
 import { createRecords } from './shared-records.ts';
 import { type OpenedGuardRedis, openGuardRedis } from './testing/opened-redis.ts';
-import { socketOf } from './testing/replicas.ts';
 
 const settings = { maxFailures: 2, window: 600_000 };
 
@@ -74,7 +74,7 @@ test('names and attempts that no gateway wrote are not listed, and no name is th
   expect(JSON.stringify(await client.hgetall(names))).not.toContain('jane');
   await client.hset(names, { moved: value, junk: 'junk', [`${field}x`]: value });
   const hash = (await client.keys('*lockout:*')).find((key) => key !== names) ?? '';
-  await client.hset(hash, 'try:made-up', 'refused 1 a b');
+  await client.hset(hash, 'try:forged', 'refused 1 a b');
   expect(await list()).toEqual([['jane', 1, false]]);
 });
 

@@ -4,7 +4,7 @@ import { openText, sealText } from '../sealing/seal.ts';
 import { type ProbedRedis, pairsOf, type SharedRedis } from '../shared-redis/shared-redis.ts';
 import { abandonedAfter } from './local-guard.ts';
 import { createRecords } from './shared-records.ts';
-import { changeScript, readScript } from './shared-scripts.ts';
+import { changeHashScript, readHashScript } from './shared-scripts.ts';
 
 /*
  * The hash of a subject is named by a digest (see `shared-records.ts`), so nothing in it shows whose attempts it counts. For
@@ -15,12 +15,12 @@ import { changeScript, readScript } from './shared-scripts.ts';
  * It expires by itself. Someone who can write to that Redis can remove a name from the list, and can't add one.
  */
 
-/** Whose attempts are counted. */
+/** The user whose attempts are counted. */
 export interface CountedName {
   readonly authenticator: string;
-  /** As the backend knows it: for LDAP a DN. */
+  /** The user as the backend knows them. For LDAP it is a DN. */
   readonly subject: string;
-  /** As a decision would name the user, without the prefix. */
+  /** The username of a decision, without the prefix of the config. */
   readonly username: string;
 }
 
@@ -30,12 +30,12 @@ export type Lockout = Readonly<NonNullable<Awaited<ReturnType<typeof readLockout
 type Subject = Pick<CountedName, 'authenticator' | 'subject'>;
 
 const sealedFor = 'lockout names';
-/** Milliseconds. */
+/** An hour in milliseconds. */
 const hour = 3_600_000;
-/** Hashes that are read at one time. */
+/** The number of hashes that are read at one time. */
 const batch = 100;
 
-/** The hash of a subject's attempts. Names are no secrets, so it needs no key. */
+/** Makes the key of the hash of a subject's attempts. A name is not secret, so its digest needs no key. */
 export function subjectKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, name: Subject): string {
   return `${keyPrefix}lockout:{${digestOf(name)}}`;
 }
@@ -48,7 +48,12 @@ function namesKey({ keyPrefix }: Pick<SharedRedis, 'keyPrefix'>, hours: number):
   return `${keyPrefix}lockout:{names}:${hours}`;
 }
 
-/** Writes the name of a refused attempt at a time of Redis, whose attempts may count for `lifetime`. No one waits for it. */
+/**
+ * Writes the name of a refused attempt, in the background.
+ *
+ * @param time Redis' time, milliseconds since 1970
+ * @param lifetime milliseconds for which the attempts of the name may count
+ */
 export function noteName(redis: SharedRedis, name: CountedName, time: number, lifetime: number): void {
   const [sealingKey] = redis.sealingKeys;
   if (sealingKey === undefined) return;
@@ -56,11 +61,11 @@ export function noteName(redis: SharedRedis, name: CountedName, time: number, li
   const field = digestOf(name);
   const plain = JSON.stringify([name.authenticator, name.subject, name.username]);
   const value = sealText(sealingKey, sealedFor, field, plain);
-  const lives = hour + lifetime;
-  redis.send('lockout', (client) => client.eval(changeScript, 1, key, lives, 2 * lives, 0, field, value));
+  const ttl = hour + lifetime;
+  redis.send('lockout', (client) => client.eval(changeHashScript, 1, key, ttl, 2 * ttl, 0, field, value));
 }
 
-/** Whose refused attempts count now, in the order of their names. It adds nothing to the counts. @throws RedisProblem */
+/** Reads the users whose refused attempts count now, in the order of their names. It changes no count. @throws RedisProblem */
 export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig): Promise<readonly Lockout[]> {
   const { now } = await readHash(redis, namesKey(redis, 0));
   const oldest = Math.floor((now - settings.window - abandonedAfter) / hour);
@@ -85,7 +90,7 @@ export async function readLockouts(redis: ProbedRedis, settings: LockoutConfig):
   return lockouts.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
 }
 
-/** Forgets the attempts of a user in that Redis, and no password that is known to be right. @throws RedisProblem */
+/** Forgets the attempts of a user in Redis, but no password that is known to be right. @throws RedisProblem */
 export async function clearLockout(redis: ProbedRedis, name: CountedName): Promise<void> {
   const key = subjectKey(redis, name);
   const { fields } = await readHash(redis, key);
@@ -102,21 +107,24 @@ async function readLockout(redis: ProbedRedis, name: CountedName, { window, maxF
     .sort((a, b) => b - a);
   const [last] = ends;
   if (last === undefined) return undefined;
-  // One more may go out when fewer than maxFailures count.
+  // The next attempt may be sent when fewer than maxFailures count.
   const until = ends[maxFailures - 1];
   return {
     ...name,
-    /** Attempts that count: refused, or without a known outcome. */
+    /** The number of attempts that count: refused, or without a known outcome. */
     refused: ends.length,
-    /** Only passwords that were right before are sent. */
+    /** Whether only passwords that were right before are sent. */
     isLockedOut: until !== undefined,
-    /** Milliseconds since 1970 by Redis' clock: locked out until then, else when the last of the attempts stops counting. */
+    /**
+     * When the lockout ends, or for a user who is not locked out, when the last attempt stops counting: milliseconds since
+     * 1970 by Redis' clock.
+     */
     until: until ?? last,
   };
 }
 
 async function readHash(redis: ProbedRedis, key: string) {
-  const reply = await redis.probe('lockout', (client) => client.eval(readScript, 1, key));
+  const reply = await redis.probe('lockout', (client) => client.eval(readHashScript, 1, key));
   const [now, fields] = reply as [string, string[]];
   return { now: Number(now), fields };
 }

@@ -34,7 +34,7 @@ async function isShared({ send }: Replicas, redis: RedisServer, replica: number)
 interface Outage {
   readonly begin: (redis: RedisServer) => Promise<unknown>;
   readonly end: (redis: RedisServer) => Promise<unknown>;
-  /** Milliseconds: short where nothing comes back. */
+  /** Milliseconds. It is short where no answer comes. */
   readonly timeoutWhenDown?: number;
   /** Default: each replica decides alone. */
   readonly decide?: typeof decidesAlone;

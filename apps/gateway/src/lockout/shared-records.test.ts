@@ -61,7 +61,7 @@ describe('a record', () => {
     }
   });
 
-  test('that anyone else makes up is foreign, whatever it is', () => {
+  test('that another client forges is foreign, whatever it is', () => {
     const { read } = recordsOf();
     const text = fc.oneof(
       fc.string({ unit: anyCharacter }),

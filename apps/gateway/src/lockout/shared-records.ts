@@ -10,8 +10,8 @@ import { type CountedAttempt, createFingerprint } from './local-guard.ts';
  *   known:<secret>   right <time> <secret> <MAC>
  *
  * Times are Redis' own milliseconds, as the replica that writes knows them, so that the clocks of replicas don't matter.
- * Secrets are keyed digests. The MAC binds all of it to its field and its hash: whoever writes that Redis can remove a
- * record and put it back until it expires, and nothing else.
+ * Secrets are keyed digests. The MAC binds the whole record to its field and its hash: another client that can write to that
+ * Redis can remove a record, and put it back until it expires, and nothing else.
  */
 
 type State = 'pending' | 'refused' | 'right';
@@ -25,18 +25,18 @@ interface Authentic {
 
 export interface SharedAttemptRecord extends CountedAttempt {
   readonly secret: string;
-  /** Redis' milliseconds: when it was refused or abandoned, and until then when it began. */
+  /** When it was refused or abandoned, or if it is in progress, when it began. Redis' milliseconds. */
   readonly time: number;
 }
 
-/** Milliseconds. */
+/** How long records count, in milliseconds. */
 export interface Lifetimes {
   readonly window: number;
   readonly abandonedAfter: number;
   readonly knownFor: number;
 }
 
-/** Milliseconds by which a time may differ from Redis' clock: more than a call takes. A later time is not believed. */
+/** How much a time may differ from Redis' clock, in milliseconds: more than a call takes. A later time is ignored. */
 export const tolerance = 5_000;
 
 export const attemptField = (id: string): string => `try:${id}`;
@@ -64,7 +64,7 @@ export function createRecords({ sealingKeys }: Pick<SharedRedis, 'sealingKeys'>,
     /**
      * @param fields names and values in turn
      * @param now Redis' milliseconds
-     * @returns the records, as far as they can be believed, and the fields that no gateway with these keys wrote here
+     * @returns the authentic records, and the fields that no gateway with these keys wrote here
      */
     read(fields: readonly string[], now: number, lifetimes: Lifetimes) {
       const foreign: string[] = [];
@@ -86,7 +86,7 @@ function inForce(records: readonly Authentic[], now: number, { window, abandoned
   const attempts: SharedAttemptRecord[] = [];
   const known = new Map<string, number>();
   const expired: string[] = [];
-  /** By secret: when the last of its attempts began whose outcome no one knows. */
+  /** When the last attempt with a secret began whose outcome is unknown, by secret. */
   const abandoned = new Map<string, number>();
   const lasts = (time: number, lifetime: number) => time + lifetime > now && time <= now + tolerance;
   for (const { field, state, time, secret } of records) {

@@ -2,7 +2,8 @@ import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { startCluster } from '@sallyport/test-servers/redis-cluster';
 import { waitFor } from '@sallyport/test-servers/wait-for';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { keyPrefix, type OpenedOptions } from './testing/opened-redis.ts';
+import { keyPrefix } from '../shared-redis/testing/opened-shared-redis.ts';
+import type { OpenedOptions } from './testing/opened-redis.ts';
 import { startReplicas } from './testing/replicas.ts';
 
 let redis: RedisServer;
@@ -48,20 +49,23 @@ test('Redis gets neither a name nor a secret, and stores nothing for ever', asyn
 
 const programs = ['redis-server', 'valkey-server'] as const;
 
-test.each(programs)('a user of %s needs no more than the least list, and nothing else is tried', async (program) => {
-  await using server = await startRedis({ program });
-  const least = `(~${keyPrefix}lockout:* +eval +time +hlen +hgetall +hset +hdel +pttl +pexpire)`;
-  await server.client().call('ACL', 'SETUSER', 'least', 'reset', 'on', '>hunter2', least);
-  await using all = await startReplicas(server, { username: 'least', password: 'hunter2', maxFailures: 2 });
-  await all.send(0, 'jane', 'right', 'accepted');
-  expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
-  expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
-  expect(await all.send(2, 'jane', 'c', 'refused')).toBe('throttled');
-  expect(await all.send(2, 'jane', 'right', 'unavailable')).toBe('sent');
-  await all.pass(700_000);
-  expect(await all.send(2, 'jane', 'c', 'refused')).toBe('sent');
-  expect(await server.client().call('ACL', 'LOG')).toEqual([]);
-});
+test.each(programs)(
+  'a user of %s needs no more than the minimal ACL, and no other command is sent',
+  async (program) => {
+    await using server = await startRedis({ program });
+    const least = `(~${keyPrefix}lockout:* +eval +time +hlen +hgetall +hset +hdel +pttl +pexpire)`;
+    await server.client().call('ACL', 'SETUSER', 'least', 'reset', 'on', '>hunter2', least);
+    await using all = await startReplicas(server, { username: 'least', password: 'hunter2', maxFailures: 2 });
+    await all.send(0, 'jane', 'right', 'accepted');
+    expect(await all.send(0, 'jane', 'a', 'refused')).toBe('sent');
+    expect(await all.send(1, 'jane', 'b', 'refused')).toBe('sent');
+    expect(await all.send(2, 'jane', 'c', 'refused')).toBe('throttled');
+    expect(await all.send(2, 'jane', 'right', 'unavailable')).toBe('sent');
+    await all.pass(700_000);
+    expect(await all.send(2, 'jane', 'c', 'refused')).toBe('sent');
+    expect(await server.client().call('ACL', 'LOG')).toEqual([]);
+  },
+);
 
 describe('sealing keys that are changed', () => {
   async function setUp() {

@@ -3,16 +3,16 @@
  * records. The scripts do only what must be atomic.
  */
 
-/** Sees that the hash lives at least so long from now on. A foreign writer may have set a longer expiry, or none. */
+/** Keeps the hash for at least `min` milliseconds from now. Another client may have set an expiry after `max`, or none. */
 const keep = `
-local function keep(least, most)
+local function keep(min, max)
   local left = redis.call('PTTL', KEYS[1])
-  if left < least or left > most then redis.call('PEXPIRE', KEYS[1], least) end
+  if left < min or left > max then redis.call('PEXPIRE', KEYS[1], min) end
 end`;
 
 /**
- * Takes a slot for an attempt, and reads all other fields at the same moment: what was in the hash before it. Other replicas
- * can't take a slot in between, so an attempt that finds too many before it gives its own back.
+ * Takes a slot for an attempt, and reads all other fields in the same step. Other replicas can't take a slot in between, so an
+ * attempt that finds too many others gives its own slot back.
  *
  * Someone else may have written to this key. A key of another type, or with far too many fields, is removed as a whole; a
  * field that is too long to be ours is removed, and never sent to the gateway.
@@ -21,16 +21,16 @@ end`;
  * ARGV[1], ARGV[2]  the field of the attempt, and its value
  * ARGV[3]  how many other attempts there may be for it to take a slot, whoever wrote them: attempts that wait for a slot
  *          must not block each other. `any`: it takes one in any case
- * ARGV[4], ARGV[5]  milliseconds that the hash stays at least and at most
+ * ARGV[4], ARGV[5]  minimum and maximum of the hash's time to live, in milliseconds
  * ARGV[6]  how many fields it may have
- * ARGV[7]  the same, while an attempt with the same secret is in progress
+ * ARGV[7]  ARGV[3] while an attempt with the same secret is in progress
  * ARGV[8]… the secret, as records have it. With a record that it is right, the attempt needs no free slot, unless one with the
  *          same secret is in progress
  *
  * @returns 1 when the attempt has a slot, Redis' time in milliseconds, how many keys and fields were removed, and the other
  *   fields and their values
  */
-export const takeScript = `${keep}
+export const takeSlotScript = `${keep}
 local key, field = KEYS[1], ARGV[1]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -77,14 +77,14 @@ return { hasSlot, now, removed, others }
 `;
 
 /**
- * Changes the hash.
+ * Changes a hash.
  *
  * KEYS[1]  the hash
- * ARGV[1], ARGV[2]  milliseconds that it stays at least and at most
- * ARGV[3]  how many fields go
- * ARGV[4]… these, then fields and values that come
+ * ARGV[1], ARGV[2]  minimum and maximum of its time to live, in milliseconds
+ * ARGV[3]  how many fields are removed
+ * ARGV[4]… these fields, then fields and values that are set
  */
-export const changeScript = `${keep}
+export const changeHashScript = `${keep}
 local last = 3 + tonumber(ARGV[3])
 for index = 4, last do redis.call('HDEL', KEYS[1], ARGV[index]) end
 for index = last + 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[index], ARGV[index + 1]) end
@@ -92,7 +92,7 @@ keep(tonumber(ARGV[1]), tonumber(ARGV[2]))
 return 'changed'
 `;
 
-/** KEYS[1]: a hash. Returns Redis' time in milliseconds, and fields and values in turn. */
-export const readScript = `
+/** Reads a hash. KEYS[1]: the hash. Returns Redis' time in milliseconds, and fields and values in turn. */
+export const readHashScript = `
 local clock = redis.call('TIME')
 return {string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)), redis.call('HGETALL', KEYS[1])}`;

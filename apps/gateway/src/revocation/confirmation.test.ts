@@ -137,7 +137,7 @@ describe('an entry that is published', () => {
     expect(await blocked(opened.redis)).toEqual([]);
   });
 
-  test('beside nine others is not lost, and no two have one revision', async () => {
+  test('next to nine others is not lost, and no two have one revision', async () => {
     const { redis: server, opened } = file;
     await using replica = await startReplica('one', server.port);
     const names = Array.from({ length: 10 }, (_, index) => `user-${index}`);
@@ -159,7 +159,7 @@ describe('an entry that is published', () => {
     expect(await blocked(foreign.redis)).toEqual(['bob']);
   });
 
-  test('beside entries that no key opens any more is confirmed by the replicas that have it, and by no other', async () => {
+  test('next to entries that no key opens any more is confirmed by the replicas that have it, and by no other', async () => {
     const { redis: server, opened } = file;
     await using foreign = await openRedis(server.port, 'B');
     await publishAndConfirm(foreign.redis, block('bob'), impatient);

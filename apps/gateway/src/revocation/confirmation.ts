@@ -7,20 +7,20 @@ import { countsFor, forgetReplicas, type KnownReplica, readReplicas } from './re
 
 export interface Publication extends Omit<Awaited<ReturnType<typeof publish>>, 'revision'> {
   readonly confirmation: Confirmation;
-  /** The entry that someone else has put in its place since. */
+  /** The entry by which someone else has replaced it since. */
   readonly supersededBy?: Entry;
   /** The list has entries of a kind that version 0.1.0 can't read: while they are there, it confirms nothing. */
   readonly hasNewKinds: boolean;
 }
 
-/** A Redis that fails over or is flushed in between loses the entry. More often than this it has another problem. */
+/** The maximum number of rounds. A Redis that fails over or is flushed loses the entry; more losses have another cause. */
 const maxRounds = 3;
 
 /**
- * Puts an entry into the list, and waits until all replicas have it and it has stayed.
+ * Puts an entry into the list, waits until all replicas have it, and makes sure that Redis still has it.
  *
- * @param wait milliseconds to wait for the replicas, in each round
- * @param signal ends the wait before its time
+ * @param wait how long to wait for the replicas in each round, in milliseconds
+ * @param signal ends the wait early
  * @throws RedisProblem, Error when it can't be done, and what `draft` throws
  */
 export async function publishAndConfirm(
@@ -47,17 +47,20 @@ export async function publishAndConfirm(
   );
 }
 
-/** What became of an entry. `lost`: it is gone, and no one has superseded it since it was made. */
+/** The state of a published entry. `lost`: it is gone, and nothing has superseded it. */
 export type EntryState = 'present' | 'lost' | { readonly supersededBy: Entry };
 
-/** A replica that knew more than Redis puts an entry in its place with another id and a higher revision. */
+/**
+ * Finds the state of an entry. A replica that knew more than Redis replaces an entry by one with another id and a higher
+ * revision.
+ */
 export function stateOfEntry(entry: Entry, entries: readonly Entry[]): EntryState {
   const current = currentEntries(entries).find((one) => subjectOf(one) === subjectOf(entry));
   if (current === undefined || current.revision < entry.revision) return 'lost';
   if (current.id === entry.id) return 'present';
-  // Another entry that does the same for at least as long: from a replica that knew more, or from someone else.
+  // Another entry does the same for at least as long: it is from a replica that knew more, or from someone else.
   if (current.action === entry.action && current.until >= entry.until) return 'present';
-  // An older one that a replica has brought back, with a revision from a time when Redis' clock was ahead.
+  // An older entry may come back from a replica, with a revision from a time when Redis' clock was ahead.
   return current.at < entry.at ? 'lost' : { supersededBy: current };
 }
 
@@ -69,16 +72,18 @@ type Absence = 'behind' | 'silent' | 'other keys';
 
 export type Confirmation = Readonly<ReturnType<typeof confirmationOf>>;
 
-/** Milliseconds since a replica last reported: until then it is healthy, and it is remembered. */
+/** A replica that reported within this time is healthy. Milliseconds. */
 const aliveFor = 5_000;
+/** A replica that reported within this time is remembered. Milliseconds. */
 const rememberedFor = 3_600_000;
 
-const pause = 100;
+/** The time between two looks at the replicas. Milliseconds. */
+const confirmInterval = 100;
 
 /** Waits until every replica has the entry, or the entry is not in the list any more. @throws RedisProblem */
 async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number, signal: AbortSignal) {
-  // A replica reports the digest of its list: it has the entry when that list has it. The list may change during the wait,
-  // by other commands, and by replicas that find something missing.
+  // A replica reports the digest of its list: it has the entry when that list has it. Other commands, and replicas that find
+  // something missing, may change the list during the wait.
   const states = new Map<string, EntryState>();
   let revision: string | undefined;
   let state: EntryState = 'present';
@@ -94,22 +99,22 @@ async function waitForConfirmation(redis: ProbedRedis, entry: Entry, end: number
     const isOver = performance.now() >= end || signal.aborted || state !== 'present';
     if (confirmation.unconfirmed.length === 0 || isOver) {
       const old = seen.replicas.filter(({ heardAt }) => seen.now - heardAt > rememberedFor).map(({ id }) => id);
-      // Nothing depends on it: the next command tries again.
+      // Nothing depends on this: the next command repeats it.
       if (old.length > 0) await forgetReplicas(redis, old).catch(() => undefined);
       return confirmation;
     }
-    await setTimeout(pause, undefined, { signal }).catch(() => undefined);
+    await setTimeout(confirmInterval, undefined, { signal }).catch(() => undefined);
   }
 }
 
-/** @param hasEntry whether the list of that digest has the entry */
+/** Sorts replicas by whether they have an entry. @param hasEntry says whether the list with a digest has the entry */
 export function confirmationOf(
   { now, replicas }: { readonly now: number; readonly replicas: readonly KnownReplica[] },
   hasEntry: (digest: string) => boolean,
 ) {
   const confirmed: string[] = [];
   const unconfirmed: { id: string; heardAt: number; absence: Absence }[] = [];
-  /** Silent for so long that they do not count. */
+  /** Replicas that were silent for so long that they do not count. */
   const gone: { id: string; heardAt: number }[] = [];
   for (const { id, heardAt, applied } of replicas.toSorted((one, other) => (one.id < other.id ? -1 : 1))) {
     const silence = now - heardAt;

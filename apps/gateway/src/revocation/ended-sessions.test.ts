@@ -34,7 +34,7 @@ async function isLearned(one: EndedSessions, other: EndedSessions, token: string
 const numbered = (count: number, name: string) => Array.from({ length: count }, (_, n) => `${name}-${n}`);
 
 describe('a session that has ended', () => {
-  test('is known at once where it ended, and elsewhere after a poll of each', async () => {
+  test('is known immediately where it ended, and elsewhere after a poll of each', async () => {
     const [one, other] = [createEndedSessions(), createEndedSessions()];
     one.add(digestOf('session'));
     expect([one.has('session'), one.has('another')]).toEqual([true, false]);
@@ -199,10 +199,10 @@ describe('a Redis', () => {
     ['a text in place of the sessions', (client) => client.set(keys.ended, 'x')],
     ['a list in place of the newest', (client) => client.rpush(keys.endedNewest, 'x')],
     ['another newest', (client) => client.set(keys.endedNewest, 'x'.repeat(100_000))],
-    ['a place above all that follow', (client) => client.hset(keys.ended, 'x', '900000000000000')],
-    ['the highest place that is read', (client) => client.hset(keys.ended, 'x', '999999999999999')],
-    ['a place without an end', (client) => client.hset(keys.ended, 'x', 'inf')],
-    ['places that are no numbers', (client) => client.hset(keys.ended, 'x', 'nan', 'y', '', 'z', '-inf')],
+    ['a position above all that follow', (client) => client.hset(keys.ended, 'x', '900000000000000')],
+    ['the highest position that is read', (client) => client.hset(keys.ended, 'x', '999999999999999')],
+    ['an infinite position', (client) => client.hset(keys.ended, 'x', 'inf')],
+    ['positions that are not numbers', (client) => client.hset(keys.ended, 'x', 'nan', 'y', '', 'z', '-inf')],
     ['a session of many bytes', (client) => client.hset(keys.ended, 'x'.repeat(100_000), '5')],
     [
       'very many sessions',

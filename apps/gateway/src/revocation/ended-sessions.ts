@@ -6,30 +6,31 @@ import { digestOf } from './list.ts';
 import { endedReply } from './replies.ts';
 import { endedAboveLimitScript, endedScript, maxEndedShared, revocationKeys } from './scripts.ts';
 
-// Redis has a member `digest.mac` for each session. Only a gateway can make the mac: another writer of that Redis ends no
+// Redis has a member `digest.mac` for each session. Only a gateway can make the mac, so another client of that Redis can't end a
 // session. The digest is the SHA-256 of a random token, so it shows nothing of the token.
 
-/** Sessions that one process remembers. Redis has the newest 1,000 of all. */
+/** The maximum number of sessions that one process remembers. Redis has the newest 1,000 of all. */
 const maxRemembered = 10_000;
 
-/** Milliseconds. A slow Redis must not delay the next poll of the revocation list. */
+/** The deadline of a call, in milliseconds. A slow Redis must not delay the next poll of the revocation list. */
 const callLimit = 1_000;
 
 /**
- * Milliseconds that Redis has them after the last one: as long as any answer is cached and used, see `config/cache/lifetimes.ts`.
+ * How long Redis has them after the last one was added, in milliseconds: as long as any answer is cached and used, see
+ * `config/cache/lifetimes.ts`.
  */
 const sharedFor = 48 * 3_600_000;
 
 /** Sessions that were logged out, or ended because their user has too many. A cached answer about one is not used. */
 export type EndedSessions = ReturnType<typeof createEndedSessions>;
 
-/** It outlives a reload of the config. An ended session never comes back, so only the number of them has a limit. */
+/** Remembers ended sessions, beyond a reload of the config. A session never comes back, so only their number is limited. */
 export function createEndedSessions() {
-  /** In the order in which they were learned. */
+  /** The digests of ended sessions, in the order in which this process learned of them. */
   const digests = new Set<string>();
-  /** Those that ended here, and are not in Redis yet. */
+  /** The digests of sessions that ended here, and are not in Redis yet. */
   let unshared: readonly string[] = [];
-  /** The last member of each Redis that was read. */
+  /** The newest member of each Redis that was read. */
   const newest = new WeakMap<ProbedRedis, string>();
 
   function remember(digest: string): void {
@@ -38,7 +39,7 @@ export function createEndedSessions() {
     if (digests.size > maxRemembered && oldest !== undefined) digests.delete(oldest);
   }
 
-  /** Runs the script, and remembers what it returns. @returns the state of what was sent */
+  /** Runs a script, and remembers the sessions that it returns. @returns whether Redis has what was sent: see `endedScript` */
   async function swap(redis: ProbedRedis, script: string, sent: readonly string[]): Promise<string> {
     const { endedNewest, ended } = revocationKeys(redis.keyPrefix);
     const given = [newest.get(redis) ?? '', String(sharedFor), ...sent];
@@ -56,17 +57,17 @@ export function createEndedSessions() {
 
   return {
     has: (token: string): boolean => digests.size > 0 && digests.has(digestOf(token)),
-    /** This process has ended a session: it refuses it from now on, and the next poll publishes that. */
+    /** Adds a session that this process has ended. It refuses the session from now on, and the next poll publishes that. */
     add(digest: string): void {
       if (digests.has(digest)) return;
       remember(digest);
       unshared = [...unshared, digest].slice(-maxEndedShared);
     },
     /**
-     * Publishes what ended here, and learns what ended elsewhere since the last call. That is one call of Redis, which reads
-     * one short text while nothing ends.
+     * Publishes what ended here, and learns what ended in other processes since the last call. It makes one call of Redis, which
+     * reads one short text while no session ends.
      *
-     * @throws RedisProblem; what ended here is published by a later call then
+     * @throws RedisProblem. A later call then publishes what ended here
      */
     async synchronize(redis: ProbedRedis): Promise<void> {
       const [key] = redis.sealingKeys;
@@ -85,7 +86,7 @@ function memberOf(digest: string, key: SealingKey): string {
   return `${digest}.${createHmacSha256(key.derive('ended sessions'))(digest)}`;
 }
 
-/** @returns undefined for what no gateway with one of these keys has written */
+/** @returns undefined for a member that no gateway with one of these keys has written */
 function digestIn(member: string, keys: readonly SealingKey[]): string | undefined {
   const [digest = ''] = member.split('.', 1);
   return keys.some((key) => memberOf(digest, key) === member) ? digest : undefined;

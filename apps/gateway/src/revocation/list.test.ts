@@ -184,7 +184,7 @@ describe('an entry that comes out of its order', () => {
   test('takes effect after all known entries, and must be published so', () => {
     const { list } = setUp();
     list.merge([revoke({ revision: 9, name: 'ada' })]);
-    // Of a Redis that has lost its last writes, and with them the count.
+    // This entry is from a Redis that has lost its last writes, and with them the count.
     const late = revoke({ revision: 4 });
     expect(list.merge([late]).outOfOrder).toEqual([late]);
     // An answer that was looked up knowing of revision 9 came before it.
@@ -208,7 +208,7 @@ test('in any order of merges, the newest entry of each subject holds', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(draft, fc.nat(3)), { maxLength: 30 }), (drafts) => {
       const entries = drafts.map(([one], index) => entry({ ...one, revision: index + 1 }));
-      // In parts that come one after the other, each again and again, as replicas read them.
+      // The entries come in parts, one after the other and repeatedly, as replicas read them.
       const { list } = setUp();
       for (let until = 1; until <= entries.length; until += 1 + (drafts[until - 1]?.[1] ?? 0)) {
         list.merge(entries.slice(0, until));

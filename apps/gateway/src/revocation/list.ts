@@ -4,27 +4,28 @@ import { z } from 'zod';
 
 /** One entry of the revocation list. Names are as Kubernetes sees them, prefix included. */
 export const entrySchema = z.object({
-  /** Random. */
+  /** Random characters. */
   id: z.string(),
   /**
-   * `unlock`: each replica that learns of it forgets a user's refused tries, once. `revoke`: what was cached before is not
-   * used any more. `block`: refused, whatever a backend answers. `unblock`: ends a block; it stays in the list as long as a
-   * replica that has missed it could bring the block back.
+   * `unlock`: each replica that learns of it forgets a user's refused attempts, once. `revoke`: answers that were cached before
+   * are not used any more. `block`: the subject is refused, whatever a backend answers. `unblock` ends a block; it stays in the
+   * list as long as a replica that has missed it could bring the block back.
    */
   action: z.enum(['revoke', 'block', 'unblock', 'unlock']),
   /**
-   * The subject; `token`: its SHA-256, 64 hexadecimal digits; `jti`, `sid`: see `Credential`, very long ones as `boundedId`
-   * makes them; `all`: every user.
+   * What `name` is. `token`: the token's SHA-256, 64 hexadecimal digits. `jti`, `sid`: see `Credential`; `boundedId` shortens very
+   * long ones. `all`: every user.
    */
   kind: z.enum(['user', 'group', 'token', 'jti', 'sid', 'all']),
-  /** '' for `all`. */
+  /** It is '' for `all`. */
   name: z.string(),
   /** Its place in the order of all entries: higher than that of every earlier one. */
   revision: z.int(),
-  /** Milliseconds since 1970 by Redis' clock: when it was made, and when it ends. */
+  /** When it was made, in milliseconds since 1970 by Redis' clock, as are the times below. */
   at: z.int(),
+  /** When it ends. */
   until: z.int(),
-  /** Not before `until`: it is remembered until then, since what it superseded could come back. */
+  /** Until when it is remembered, at least until `until`: what it superseded could come back. */
   keptUntil: z.int(),
   by: z.string(),
   reason: z.string().exactOptional(),
@@ -32,31 +33,31 @@ export const entrySchema = z.object({
 
 export type Entry = Readonly<z.infer<typeof entrySchema>>;
 
-/** The revocation list as this process knows it. It outlives a reload of the config, and the Redis it came from. */
+/** The revocation list as this process knows it. It outlives a reload of the config, and a loss of the list in Redis. */
 export type RevocationList = ReturnType<typeof createRevocationList>;
 
 /** The revocation list as each decision uses it. */
 export interface Blocks extends Pick<RevocationList, 'ofToken' | 'ofUser' | 'ofCredential'> {
-  /** No list was read since the process has started: who is blocked is not known, and no one may be let in. */
+  /** Whether no list was read since the process has started: who is blocked is not known, and no one may be let in. */
   readonly isUnknown: boolean;
 }
 
 /** The revocation list as a cache uses it. */
 export interface Revocations extends Pick<RevocationList, 'revision' | 'isRevoked'> {
-  /** The list could not be read for 1 s, so that later revocations are not known. */
+  /** Whether the list could not be read for 1 s, so that later revocations are not known. */
   readonly isCutOff: boolean;
 }
 
-/** Milliseconds after `keptUntil` for which an entry is still remembered, in case clocks are wrong. */
+/** How long an entry is remembered after `keptUntil`, in case clocks are wrong. Milliseconds. */
 const grace = 3_600_000;
 
 /**
- * No single clock lets a user in: a block ends when both Redis' clock (`now`, as far as it is known) and this process' own
- * (`wall`) have passed its end, and is forgotten a while after that.
+ * Makes the list of this process. No single clock lets a user in: a block ends when both Redis' clock (`now`, as far as it is
+ * known) and this process' own (`wall`) have passed its end, and is forgotten an hour after that.
  */
 export function createRevocationList(now: () => number, wall: () => number) {
-  // By subject: of two entries of one subject, the newer one holds.
-  let held: ReadonlyMap<string, Entry> = new Map();
+  // Of two entries of one subject, the newer one is in force.
+  let bySubject: ReadonlyMap<string, Entry> = new Map();
   let revision = 0;
   let index = indexOf([]);
 
@@ -68,12 +69,12 @@ export function createRevocationList(now: () => number, wall: () => number) {
   };
 
   return {
-    /** Of the newest entry that is known; to be noted when a lookup begins. */
+    /** The revision of the newest entry that is known. A lookup notes it when it begins. 0: there was no entry yet. */
     get revision(): number {
       return revision;
     },
     /**
-     * Whether an answer must not be used, because it was revoked after its lookup began.
+     * Says whether an answer must not be used, because it was revoked after its lookup began.
      *
      * @param since the revision that was known when the lookup began
      * @param username as Kubernetes sees it; undefined when the answer names no user
@@ -99,35 +100,35 @@ export function createRevocationList(now: () => number, wall: () => number) {
      * Merges the entries of Redis. Entries that are known here and missing there stay: a Redis that was flushed, or has
      * lost its last writes, does not lift a block.
      *
-     * @returns the new entries, and those of them that came out of their order: to be published again, after all others
+     * @returns the new entries, and those of them that are out of order, which must be published again, after all others
      */
     merge(entries: readonly Entry[]) {
-      const merged = mergeInto(held, revision, entries, isInForce);
+      const merged = mergeInto(bySubject, revision, entries, isInForce);
       revision = merged.revision;
-      const isKept = (entry: Entry) => entry.keptUntil + grace > earlier() || entry.revision === revision;
-      held = new Map([...merged.next].filter(([, entry]) => isKept(entry)));
-      index = indexOf([...held.values()]);
+      const isRemembered = (entry: Entry) => entry.keptUntil + grace > earlier() || entry.revision === revision;
+      bySubject = new Map([...merged.next].filter(([, entry]) => isRemembered(entry)));
+      index = indexOf([...bySubject.values()]);
       return { adopted: merged.adopted, outOfOrder: merged.outOfOrder };
     },
-    /** The entries that Redis must have: all that are remembered, and always the newest, since it holds the revision. */
+    /** The entries that Redis must have: all that are remembered, and always the newest, since it has the revision. */
     get entries(): readonly Entry[] {
-      return [...held.values()].sort(byRevision);
+      return [...bySubject.values()].sort(byRevision);
     },
-    /** Blocks in force. */
+    /** The blocks in force. */
     get blocks(): readonly Entry[] {
-      return [...held.values()].filter((entry) => entry.action === 'block' && isInForce(entry)).sort(byRevision);
+      return [...bySubject.values()].filter((entry) => entry.action === 'block' && isInForce(entry)).sort(byRevision);
     },
   };
 }
 
 function mergeInto(
-  held: ReadonlyMap<string, Entry>,
+  bySubject: ReadonlyMap<string, Entry>,
   before: number,
   entries: readonly Entry[],
   isInForce: (entry: Entry) => boolean,
 ) {
-  const known = new Set([...held.values()].map(({ id }) => id));
-  const next = new Map(held);
+  const known = new Set([...bySubject.values()].map(({ id }) => id));
+  const next = new Map(bySubject);
   const adopted: Entry[] = [];
   const outOfOrder: Entry[] = [];
   let revision = before;
@@ -135,7 +136,7 @@ function mergeInto(
     if (!isInForce(entry) && entry.revision <= before) continue;
     const placed = entry.revision > before ? entry : { ...entry, revision: revision + 1 };
     const other = next.get(subjectOf(entry));
-    // An older entry of the same subject, written back by a replica that had missed the newer one.
+    // A replica that had missed a newer entry of the same subject may have written back an older one.
     if (other !== undefined && other.revision >= entry.revision) continue;
     if (placed !== entry) outOfOrder.push(entry);
     revision = Math.max(revision, placed.revision);
@@ -145,29 +146,32 @@ function mergeInto(
   return { next, revision, adopted, outOfOrder };
 }
 
-/** Identifies a list: by this a replica reports which one it has merged. */
+/** Makes the digest by which a replica reports which list it has merged. */
 export function digestOfList(entries: readonly Pick<Entry, 'id' | 'revision'>[]): string {
   const lines = entries.map(({ id, revision }) => `${id} ${revision}\n`).sort();
   return hash('sha256', lines.join(''), 'hex');
 }
 
-/** The name of a token in the list. */
+/** Makes the name of a token in the list. */
 export function digestOf(token: string): string {
   return hash('sha256', token, 'hex');
 }
 
-/** A block and the unblock that ends it have the same subject; a revocation or an unlock of the name has another. */
+/**
+ * Identifies what an entry is about. A block and the unblock that ends it have the same subject; a revocation or an unlock has
+ * another.
+ */
 export function subjectOf({ action, kind, name }: Pick<Entry, 'action' | 'kind' | 'name'>): string {
   return JSON.stringify([action === 'unblock' ? 'block' : action, kind, name]);
 }
 
-/** The newest of each subject; the newest of all comes last. */
+/** Selects the newest entry of each subject; the newest of all comes last. */
 export function currentEntries(entries: readonly Entry[]): readonly Entry[] {
   const newest = new Map([...entries].sort(byRevision).map((entry) => [subjectOf(entry), entry]));
   return [...newest.values()].sort(byRevision);
 }
 
-/** Blocks in force, the newest first, of a list as it is in Redis. `now` is Redis' time. */
+/** Selects the blocks in force of a list as it is in Redis, the newest first. `now` is Redis' time. */
 export function blocksIn({ entries, now }: { entries: readonly Entry[]; now: number }): readonly Entry[] {
   const inForce = currentEntries(entries).filter(({ action, until }) => action === 'block' && until > now);
   return inForce.sort((one, other) => other.at - one.at || other.revision - one.revision);
@@ -177,7 +181,7 @@ function byRevision(one: Entry, other: Entry): number {
   return one.revision - other.revision;
 }
 
-/** The entries in force by name, for each review. Of a revocation, its revision. */
+/** Indexes entries by name, for use in each review. A revocation has only its revision there. */
 function indexOf(entries: readonly Entry[]) {
   const of = (action: Entry['action'], kind: Entry['kind']) =>
     entries.filter((entry) => entry.action === action && entry.kind === kind);

@@ -4,25 +4,29 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { currentEntries, type Entry, subjectOf } from './list.ts';
 import { applyChange, changeTowards, type Listing, newEntryId, readListing } from './redis-list.ts';
 
-/** An entry that has no place in the list yet. */
+/** An entry that is not in the list yet. */
 export type Draft = Pick<Entry, 'action' | 'kind' | 'name' | 'by' | 'reason' | 'until'>;
 
-/** Milliseconds that an entry is remembered at least: a replica that was cut off may still hold what it superseded. */
+/**
+ * The minimum time for which an entry is remembered: a replica that was cut off may still have what it superseded.
+ * Milliseconds.
+ */
 const minRetention = 3_600_000;
 
-/** Bytes of one entry: what is longer would not be read. */
+/** The maximum size of one entry, in bytes: a longer one would not be read. */
 const maxEntryBytes = 4_096;
 
-/** Every replica holds all entries in memory, and checks each review against them. */
+/** The maximum number of entries: every replica has all of them in memory, and checks each review against them. */
 const maxEntries = 10_000;
 
 /**
- * Puts an entry last. Entries that it supersedes or that have ended are dropped: the new entry holds the highest revision.
+ * Puts an entry last, and drops entries that it supersedes or that have ended: the new entry has the highest revision.
  *
- * @returns also the other entries of the list from then on
+ * @returns the entry, and the other entries of the new list
+ * @throws Error when the entry is too long, or the list is full
  */
 export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entries' | 'now'>) {
-  const highest = entries.reduce((most, { revision }) => Math.max(most, revision), 0);
+  const highest = entries.reduce((max, { revision }) => Math.max(max, revision), 0);
   const current = currentEntries(entries);
   const superseded = current.filter((one) => subjectOf(one) === subjectOf(draft));
   const keptUntil = Math.max(draft.until, now + minRetention, ...superseded.map((one) => one.keptUntil));
@@ -41,18 +45,22 @@ export function placeEntry(draft: Draft, { entries, now }: Pick<Listing, 'entrie
   return { entry, others };
 }
 
-/** Milliseconds in which replicas write back a list that Redis has lost: they connect within 1 s, and poll every 500 ms. */
+/**
+ * How long replicas take to write back a list that Redis has lost: they connect within 1 s, and poll every 500 ms.
+ * Milliseconds.
+ */
 export const writeBackLimit = 2_000;
-const pause = 100;
+/** The time between two looks for a list that is written back. Milliseconds. */
+const rereadInterval = 100;
 
-/** Each failed try means that another command succeeded: this many may run at one time. */
+/** The maximum number of attempts. Each failed one means that another command succeeded: this many may run at one time. */
 const maxAttempts = 20;
 
 /**
  * Puts an entry into the list in Redis.
  *
- * @param draft called again with the list whenever someone else has changed it
- * @returns also the number of entries that none of the keys opens, and whether the memory of Redis is full
+ * @param draft makes the entry from the list; called again whenever someone else has changed the list
+ * @returns the entry, which entries none of the keys opens, and whether the memory of Redis is full
  * @throws RedisProblem, Error when the list is full or can't be changed, and what `draft` throws
  */
 export async function publish(redis: ProbedRedis, draft: (listing: Listing) => Draft) {
@@ -74,12 +82,12 @@ function throwUnknownOutcome(error: unknown): never {
   throw new Error(message, { cause: error });
 }
 
-/** A Redis without a list may have been flushed: then the replicas know who is blocked, and which replicas there are. */
+/** Reads the list. A Redis without one may have been flushed, and replicas write the list and their notes back. */
 async function readWrittenBack(redis: ProbedRedis): Promise<Listing> {
   const end = performance.now() + writeBackLimit;
   let listing = await readListing(redis);
   while (listing.revision === '' && performance.now() < end) {
-    await setTimeout(pause);
+    await setTimeout(rereadInterval);
     listing = await readListing(redis);
   }
   return listing;

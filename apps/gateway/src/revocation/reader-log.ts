@@ -1,7 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../logging/log-limiter.ts';
 
-/** What a replica does that is cut off, by what it knows of the list. */
+/** The effects of being cut off, by what a replica knows of the list. */
 const consequences = {
   read: 'cached answers are used for 10 s at most, and known blocks stay in force',
   unknown: 'it was not read since the start, so it is not known who is blocked, and no one is let in',
@@ -33,7 +33,7 @@ export function createReaderLog(logger: Pick<Logger, 'warn' | 'info'>, now: () =
       const fix = 'set the same cache.redis.sealingKeys on every replica; if they are the same, run "sallyport check"';
       logger.warn({ entries }, `entries of the revocation list can't be opened and have no effect here: ${fix}`);
     },
-    /** Keys of another type were removed. One line in 10 s. */
+    /** Logs that keys of another type were removed, at most once in 10 s. */
     foreign(keys: number) {
       const unloggedSince = limit('foreign');
       if (unloggedSince === undefined) return;

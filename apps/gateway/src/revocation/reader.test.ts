@@ -168,7 +168,7 @@ describe('a list that Redis has lost', () => {
     expect((await readListing(opened.redis)).entries).toEqual([jane]);
   });
 
-  test('is written back by several at once, and then not written again', async () => {
+  test('is written back by several replicas concurrently, and then not written again', async () => {
     const all = [replica('one'), replica('two'), replica('three')];
     for (const name of ['jane', 'john', 'ada']) await publish('block', name);
     await Promise.all(all.map(({ reader }) => reader.poll()));
@@ -263,7 +263,7 @@ describe('what another client writes', () => {
     const before = await client.hgetall(keys.list);
     const jane = await publish('block', 'jane');
     const after = await client.hgetall(keys.list);
-    // Missing during the poll, and then in the place of another one, so that nothing seems to have changed.
+    // The entry is missing during the poll, and then replaces another one, so that nothing seems to have changed.
     await client.del(keys.list);
     await client.hset(keys.list, before);
     await reader.poll();
@@ -337,7 +337,7 @@ describe('cut off', () => {
     clock.now += 5_000;
     await reader.poll();
     expect(list.ofUser('jane', [])).toBeDefined();
-    // By both clocks: that of Redis goes on with the monotonic one.
+    // Both clocks decide: Redis' clock goes on with the monotonic one.
     clock.now += 60_000;
     expect(list.ofUser('jane', [])).toBeDefined();
     clock.wall = Date.now() + 120_000;

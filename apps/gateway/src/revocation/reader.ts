@@ -11,47 +11,47 @@ import { createReplicaMemory, forgetReplicas, sealApplied } from './replicas.ts'
 import { pollReply } from './replies.ts';
 import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
 
-/** Milliseconds from one poll of the list to the next. */
+/** The time from one poll of the list to the next, in milliseconds. */
 export const pollInterval = 500;
 
-/** Milliseconds after which the whole list is read though its revision is the same, which repairs manual changes. */
+/** The whole list is read after this time even if its revision is the same, which repairs manual changes. Milliseconds. */
 const rereadAfter = 30_000;
 
-/** Milliseconds after which it is read again because it could not be repaired, for example when Redis took no writes. */
+/** A list that could not be repaired, for example because Redis took no writes, is read again after this time. Milliseconds. */
 const retryAfter = 5_000;
 
-/** Milliseconds without a poll after which a replica does not know any more what was revoked. */
+/** A replica that has not polled for this time is cut off: it does not know what was revoked since. Milliseconds. */
 const cutOffAfter = 1_000;
 
 export type RevocationReader = ReturnType<typeof createRevocationReader>;
 
 export interface ReaderDependencies {
-  /** Asked at each poll: a reload may change it. */
+  /** Called at each poll, since a reload may change the Redis. */
   readonly redis: () => ProbedRedis | undefined;
   readonly list: RevocationList;
   readonly clocks: Clocks;
-  /** Set at each poll. */
+  /** Redis' clock, which each poll sets. */
   readonly sharedClock: ReturnType<typeof createSharedClock>;
   readonly replicaId: string;
-  /** See `cache.redis.startWithoutBlocks`. Asked each time: a reload may change it. */
+  /** See `cache.redis.startWithoutBlocks`. Called each time, since a reload may change it. */
   readonly startsWithoutBlocks: () => boolean;
   /** Called with each entry that this replica did not know. */
   readonly onAdopted: (entry: Entry) => void;
-  /** Called when keys of another type were in the place of the list, and were removed. */
+  /** Called when keys of another type were removed, that were in the place of the list. */
   readonly onForeign: (keys: number) => void;
-  /** Called after each poll that has read the list. When it fails, the poll has still succeeded. */
+  /** Called after each successful poll of the list. If it fails, the poll has still succeeded. */
   readonly afterPoll?: (redis: ProbedRedis) => Promise<void>;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
 }
 
 interface SharedDependencies extends Omit<ReaderDependencies, 'list' | 'sharedClock' | 'afterPoll'> {
-  /** Whether the config has sessions: then a poll is also about those that have ended. Left out: it has none. */
+  /** Whether the config has sessions: then a poll also synchronizes ended sessions. Default: it has none. */
   readonly hasSessions?: () => boolean;
 }
 
 /**
- * The revocation list of this process and the sessions that have ended, what keeps both the same as all others, and the list
- * as a cache uses it.
+ * Makes the revocation list of this process and its ended sessions, the reader that synchronizes both with other replicas, and
+ * the list as caches and blocks use it.
  */
 export function createSharedRevocations({ hasSessions = () => false, ...dependencies }: SharedDependencies) {
   const { clocks } = dependencies;
@@ -86,13 +86,13 @@ export function createSharedRevocations({ hasSessions = () => false, ...dependen
   return { list, reader, revocations, blocks, ended };
 }
 
-/** Redis' clock, which all replicas share: a block ends for all of them at one time, however wrong their own clocks are. */
+/** Makes Redis' clock, which all replicas share: a block ends for all at one time, however wrong their own clocks are. */
 export function createSharedClock(clocks: Clocks) {
   let offset: number | undefined;
   return {
-    /** Milliseconds since 1970. This process' own clock until the first reply of Redis. */
+    /** Milliseconds since 1970. Until the first reply of Redis it is this process' own clock. */
     now: () => (offset === undefined ? clocks.wall() : clocks.monotonic() + offset),
-    /** @param monotonic when Redis was asked, so that the clock is rather behind than ahead */
+    /** Sets the clock. @param monotonic when Redis was asked: so the clock is rather behind than ahead */
     set(time: number, monotonic: number): void {
       offset = time - monotonic;
     },
@@ -111,7 +111,7 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
     const redis = current();
     if (redis === undefined) return;
     try {
-      // Once more when the list had changed, to report that the change was merged.
+      // If the list had changed, a second poll reports that the change was merged.
       if (await pollList(redis)) await pollList(redis);
       await dependencies.afterPoll?.(redis);
     } catch (error) {
@@ -129,21 +129,21 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
       });
       return polling;
     },
-    /** The first poll of a process. Never rejects. */
+    /** Makes the first poll of a process. Never rejects. */
     begin: (): Promise<void> => (current() === undefined ? Promise.resolve() : reading.begin(reader.poll)),
-    /** Forgets the processes that had this replica's place: see `ReplicaName`. */
-    takePlace: replicas.takePlace,
-    /** Commands need not wait for this replica any more. Never rejects. */
+    /** Forgets earlier processes with the address of this replica: see `ReplicaName.idPrefix`. */
+    forgetPredecessors: replicas.forgetPredecessors,
+    /** Removes this replica from Redis, so that commands do not wait for it any more. Never rejects. */
     async leave(): Promise<void> {
       await polling;
       const redis = current();
       if (redis) await forgetReplicas(redis, [replicaId]).catch(() => {});
     },
-    /** Milliseconds since the last poll; undefined where there is no Redis. Infinity: never. */
+    /** Milliseconds since the last successful poll. Infinity: there was none. Undefined: there is no Redis. */
     get age(): number | undefined {
       return current() === undefined ? undefined : clocks.monotonic() - reading.polledAt;
     },
-    /** See `Revocations`. Never, where there is no Redis. */
+    /** See `Revocations`. It is false if there is no Redis. */
     get isCutOff(): boolean {
       return (reader.age ?? 0) > cutOffAfter;
     },
@@ -155,14 +155,14 @@ export function createRevocationReader(dependencies: ReaderDependencies) {
   return reader;
 }
 
-/** What one poll has to do with. */
+/** The parts that one poll uses. */
 interface PollParts {
   readonly replicas: ReturnType<typeof createReplicaMemory>;
   readonly reading: ReturnType<typeof createReading>;
   readonly log: ReturnType<typeof createReaderLog>;
 }
 
-/** @returns one poll of the list; it resolves to whether something was new */
+/** @returns a function that polls the list once; it resolves to whether the list had changed */
 function createPoll(
   { list, clocks, sharedClock, replicaId, onAdopted, onForeign }: ReaderDependencies,
   { replicas, reading, log }: PollParts,
@@ -183,8 +183,8 @@ function createPoll(
       onForeign(foreign);
       log.foreign(foreign);
     }
-    // Before the list is written back: a command waits for that, and counts the replicas then.
-    await replicas.keep(redis, { ...polled, at });
+    // This comes before the list is written back: a command waits for the list, and then counts the replicas.
+    await replicas.update(redis, { ...polled, at });
     const isSame = known?.revision === revision && known.fields === fields;
     const isRecent = at - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
     if (!isSame || !isRecent) {
@@ -212,7 +212,7 @@ async function askRedis(redis: ProbedRedis, replicaId: string, applied: string) 
   };
   const polled = await ask(pollScript);
   if (!polled.isFull) return polled;
-  // Commands wait for each replica that is noted. A Redis that can't run this script is still read.
+  // The note matters: commands wait for each replica that is noted. A Redis that can't run this script is still read.
   const { isNew, count } = await ask(pollAboveLimitScript).catch(() => polled);
   return { ...polled, isNew, count };
 }

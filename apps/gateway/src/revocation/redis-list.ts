@@ -5,9 +5,9 @@ import { readReply } from '../shared-redis/read-reply.ts';
 import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
 import { digestOfList, type Entry, entrySchema, type RevocationList } from './list.ts';
 import { hashReply } from './replies.ts';
-import { changeAboveLimitScript, changeScript, listScript, revocationKeys } from './scripts.ts';
+import { changeListAboveLimitScript, changeListScript, readListScript, revocationKeys } from './scripts.ts';
 
-// Redis holds an entry once for each sealing key, so that one key after the other can be changed: whoever has one of them
+// Redis has an entry once for each sealing key, so that one key after the other can be changed: a gateway with one of the keys
 // can read it. Each copy is a field of the list's hash, `keptUntil.id.tag-of-the-key`. The time is in clear, so that
 // replicas without any of the keys know what may be removed.
 
@@ -15,7 +15,7 @@ export function fieldName({ keptUntil, id }: Pick<Entry, 'keptUntil' | 'id'>, { 
   return `${keptUntil}.${id}.${tag}`;
 }
 
-/** @returns undefined for what is not ours */
+/** @returns undefined for a field that is not ours */
 export function parseFieldName(field: string) {
   const pattern = /^(?<keptUntil>\d{1,16})\.(?<id>[\w-]{1,64})\.(?<tag>[0-9a-f]{16})$/;
   const { keptUntil, id, tag } = pattern.exec(field)?.groups ?? {};
@@ -29,11 +29,11 @@ export function sealEntry(entry: Entry, key: SealingKey): string {
   return sealText(key, sealedFor, fieldName(entry, key), JSON.stringify(entry));
 }
 
-/** @returns undefined for whatever was not sealed with that key for that field */
+/** Opens a copy of an entry. @returns undefined if it was not sealed with that key for that field */
 export function openEntry(field: string, value: string, key: SealingKey): Entry | undefined {
   const text = openText([key], sealedFor, field, value);
   if (text === undefined) return undefined;
-  // Sealed with our key, so a gateway wrote it; a later version may write what this one does not know.
+  // A gateway wrote it, since it is sealed with our key. A later version may write what this version does not know.
   try {
     const entry: unknown = JSON.parse(text);
     return entrySchema.safeParse(entry).success ? (entry as Entry) : undefined;
@@ -42,7 +42,7 @@ export function openEntry(field: string, value: string, key: SealingKey): Entry 
   }
 }
 
-/** The entries of the last poll by field: most are there again at the next. */
+/** The opened entries of the last poll, by field. Most of them are there again in the next poll. */
 type Opened = ReadonlyMap<string, { readonly value: string; readonly entry: Entry }>;
 
 const openedBefore = new WeakMap<ProbedRedis, Opened>();
@@ -50,10 +50,10 @@ const openedBefore = new WeakMap<ProbedRedis, Opened>();
 /** The list as it is in Redis. */
 export type Listing = Readonly<Awaited<ReturnType<typeof readListing>>>;
 
-/** @throws RedisProblem */
+/** Reads the list in Redis, and opens its entries. @throws RedisProblem */
 export async function readListing(redis: ProbedRedis) {
   const { revision, list } = revocationKeys(redis.keyPrefix);
-  const reply = await redis.probe('revocations', (client) => client.eval(listScript, 2, revision, list));
+  const reply = await redis.probe('revocations', (client) => client.eval(readListScript, 2, revision, list));
   const [text, now, pairs] = readReply(hashReply, reply);
   const known = openedBefore.get(redis);
   const opened = new Map<string, { value: string; entry: Entry }>();
@@ -77,31 +77,31 @@ export async function readListing(redis: ProbedRedis) {
   }
   const entries: readonly Entry[] = [...byId.values()];
   return {
-    /** '' where there is no list. */
+    /** It is '' if there is no list. */
     revision: text,
     /** Redis' time, milliseconds since 1970. */
     now,
-    /** Each once. */
+    /** The opened entries, each once. */
     entries,
-    /** All of them, and whether they could be opened. */
+    /** All fields, and whether they could be opened. */
     fields,
     /**
-     * Entries that must still be remembered and that none of the keys opens, so that what they say is not known: their number,
-     * until when the last of them must be remembered (0: there is none), and the key in Redis where they are.
+     * Entries that must still be remembered and that none of the keys opens, so that their content is unknown: their number,
+     * until when the last of them must be remembered (0: there is none), and their key in Redis.
      */
     unreadable: { count: unreadable.size, until: unreadableUntil, key: list },
   };
 }
 
-/** Fields that one change removes and adds; the rest waits for the next change. A call with very many breaks. */
+/** The maximum numbers of fields that one change removes and adds: a call with very many fails. The next change does the rest. */
 const maxRemoved = 5_000;
 const maxAdded = 1_000;
 
-/** Milliseconds after its time at which an entry is removed whose key is not known any more. */
+/** An entry whose key is unknown is removed this long after it need not be remembered any more. Milliseconds. */
 const graceOfUnknown = 86_400_000;
 
 /**
- * What must change in Redis so that the list there is the target: a copy of each entry for each key, the newest entry
+ * Finds what must change in Redis so that the list there is the target: a copy of each entry for each key, the newest entry
  * first, and nothing that is forgotten or superseded.
  */
 export function changeTowards(target: readonly Entry[], { fields, now }: Listing, keys: readonly SealingKey[]) {
@@ -110,7 +110,7 @@ export function changeTowards(target: readonly Entry[], { fields, now }: Listing
   const missing = copies.filter(({ field }) => fields.get(field) !== true).slice(0, maxAdded);
   const ids = new Set(target.map(({ id }) => id));
   const names = [...fields].map(([field, isOpened]) => ({ field, isOpened, ...parseFieldName(field) }));
-  // Its other copies may be for a key that no one has any more, and so could not be told from an unknown entry later.
+  // The other copies of an opened entry go too: if their key is lost, they could not be distinguished from an unknown entry later.
   const opened = new Set(names.filter(({ isOpened }) => isOpened).map(({ id }) => id));
   const remove = names.flatMap(({ field, id, keptUntil }) => {
     if (id === undefined || keptUntil === undefined) return [field];
@@ -124,8 +124,10 @@ export function changeTowards(target: readonly Entry[], { fields, now }: Listing
 }
 
 /**
- * @returns undefined when someone else changed it since it was read; else the revision that the list has now, and whether
- *   the memory of Redis is full, so that the change was written above its `maxmemory`
+ * Changes the list in Redis, unless someone else changed it since it was read.
+ *
+ * @returns undefined if someone else did; else the new revision of the list, and whether the memory of Redis is full, so that
+ *   the change was written above its `maxmemory`
  * @throws RedisProblem
  */
 export async function applyChange(
@@ -136,7 +138,7 @@ export async function applyChange(
   const { revision: key, list } = revocationKeys(redis.keyPrefix);
   const revision = randomBytes(12).toString('base64url');
   const change = [before, revision, String(remove.length), ...remove, ...[...add].flat()];
-  const scripts = [changeScript, changeAboveLimitScript] as const;
+  const scripts = [changeListScript, changeListAboveLimitScript] as const;
   let isAboveLimit = false;
   const onFull = () => {
     isAboveLimit = true;
@@ -147,7 +149,7 @@ export async function applyChange(
   return done === 1 ? { revision, isAboveLimit } : undefined;
 }
 
-/** Runs the first script, or where the memory of Redis is full, the second. */
+/** Runs the first script, and if the memory of Redis is full, the second. @param onFull called before the second script */
 export async function evalAboveLimit(
   client: RedisClient,
   [script, aboveLimitScript]: readonly [string, string],
@@ -169,12 +171,12 @@ export function newEntryId(): string {
   return randomBytes(12).toString('base64url');
 }
 
-/** What this process has merged from a Redis. */
+/** The result of {@link synchronize}. */
 export type Synchronized = Awaited<ReturnType<typeof synchronize>>;
 
 /**
- * Merges the whole list of Redis into that of this process, and repairs the one in Redis: it writes back what Redis has
- * lost, adds what is missing for a sealing key, and puts last what came out of its order.
+ * Merges the whole list of Redis into the list of this process, and repairs the one in Redis: it writes back what Redis has
+ * lost, adds what is missing for a sealing key, and puts entries last that are out of order.
  *
  * @throws RedisProblem when it can't be read; a Redis that takes no writes is repaired the next time
  */
@@ -185,11 +187,11 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList) {
   return {
     redis,
     revision: listing.revision,
-    /** Their number. */
+    /** The number of fields of the list in Redis. */
     fields: listing.fields.size,
     /**
-     * Of the list of this process, if it has the same entries as the one in Redis, as far as the keys open them: a command
-     * compares it with the lists that it has seen itself, so it stands for no other entries than these.
+     * The digest of this process' list, if it has the same entries as the list in Redis, as far as the keys open them. A command
+     * compares it with the digests of lists that it has seen itself.
      */
     digest: isSame ? digestOfList(list.entries) : undefined,
     adopted,
@@ -197,7 +199,11 @@ export async function synchronize(redis: ProbedRedis, list: RevocationList) {
   };
 }
 
-/** @returns whether there was nothing to repair. Otherwise the list must be read again, also when someone else was faster */
+/**
+ * Repairs the list in Redis.
+ *
+ * @returns whether nothing was wrong. If not, the list must be read again, even if someone else was faster
+ */
 async function repair(redis: ProbedRedis, listing: Listing, list: RevocationList, outOfOrder: ReadonlySet<string>) {
   let { revision } = list;
   const target = list.entries.map((entry) =>

@@ -68,7 +68,7 @@ describe('a command after Redis has lost its data still names a replica that is 
     const { redis } = file.opened;
     const [one, two, cutOff] = [replica('one', redis), replica('two', redis), replica('cut-off', redis)];
     for (const { poll } of [one, two, cutOff]) await poll();
-    // Their last poll before the loss.
+    // This is their last poll before the loss.
     for (const { poll } of [one, two]) await poll();
     for (const name of blocked) {
       await file.redis.client().set(keys.revision, 'begun');
@@ -231,14 +231,14 @@ test('the notes of others are read when their number changes, and every 5 s', as
   expect([await callsOf(one.poll), await callsOf(one.poll)]).toEqual([2, 1]);
 });
 
-describe('a process that takes the place of another', () => {
+describe('a process that has the address of an earlier one', () => {
   test('has commands not wait for that one, however it has ended', async () => {
     const { redis } = file.opened;
     for (const id of ['host-a-1', 'host-a-2', 'host-b-1', 'other-a-1']) await note(id);
     const next = replica('host-a-3', redis);
     await next.poll();
     expect(await noted(redis)).toEqual(['host-a-1', 'host-a-2', 'host-a-3', 'host-b-1', 'other-a-1']);
-    next.takePlace('host-a-');
+    next.forgetPredecessors('host-a-');
     await next.poll();
     expect(await noted(redis)).toEqual(['host-a-3', 'host-b-1', 'other-a-1']);
     await file.redis.client().flushall();
@@ -249,10 +249,10 @@ describe('a process that takes the place of another', () => {
   test('has its host and address: not another port, nor one that is chosen at the start', () => {
     const [one, two] = [1, 2].map(() => nameReplica({ host: '127.0.0.1', port: 8081 }));
     expect(one?.id).not.toBe(two?.id);
-    expect(one?.place).toBe(two?.place);
-    expect(one?.id.startsWith(one?.place ?? '-')).toBe(true);
-    expect(nameReplica({ host: '127.0.0.1', port: 8082 }).place).not.toBe(one?.place);
-    expect(nameReplica({ host: '', port: 8081 }).place).not.toBe(one?.place);
-    expect(nameReplica({ host: '127.0.0.1', port: 0 }).place).toBeUndefined();
+    expect(one?.idPrefix).toBe(two?.idPrefix);
+    expect(one?.id.startsWith(one?.idPrefix ?? '-')).toBe(true);
+    expect(nameReplica({ host: '127.0.0.1', port: 8082 }).idPrefix).not.toBe(one?.idPrefix);
+    expect(nameReplica({ host: '', port: 8081 }).idPrefix).not.toBe(one?.idPrefix);
+    expect(nameReplica({ host: '127.0.0.1', port: 0 }).idPrefix).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Milliseconds since 1970, as the scripts give them: as text, since Lua's numbers become 32-bit integers of Redis. */
+/** A time in milliseconds since 1970. Scripts return it as text, since Redis cuts a number of Lua down to an integer. */
 const time = z
   .string()
   .regex(/^\d{1,16}$/)
@@ -10,7 +10,7 @@ const texts = z.custom<string[]>((value) => Array.isArray(value) && value.every(
 /** See `pollScript`. */
 export const pollReply = z.tuple([z.string(), z.int(), time, z.int(), z.int(), z.int(), z.int()]);
 
-/** See `listScript` and `replicasScript`. */
+/** See `readListScript` and `readReplicasScript`. */
 export const hashReply = z.tuple([z.string(), time, texts]);
 
 /** See `endedScript`. */

@@ -1,8 +1,8 @@
 /**
- * All keys have one hash tag, so that a cluster has them on one node and a script may use them together. `revision`: a text
- * that changes with every change of the list. `list`: a hash, see `redis-list.ts`. `replicas`: a hash of when each replica
- * last reported, and which list it has merged. `ended`: a hash of ended sessions, and `ended-newest` the last one that was put
- * there, see `ended-sessions.ts`.
+ * Makes the keys in Redis. All have one hash tag, so that a cluster has them on one node and a script may use them together.
+ * `revision` is a text that changes with every change of the list. `list` is a hash, see `redis-list.ts`. `replicas` is a hash of
+ * when each replica last reported, and which list it has merged. `ended` is a hash of ended sessions, and `ended-newest` is the
+ * last one that was put there, see `ended-sessions.ts`.
  */
 export function revocationKeys(keyPrefix: string) {
   const key = (name: string) => `${keyPrefix}{revocations}:${name}`;
@@ -16,14 +16,14 @@ export function revocationKeys(keyPrefix: string) {
 }
 
 /**
- * Bytes of a hash that are read: more than 10,000 entries under eight sealing keys have, and less than the longest reply
- * that a connection takes (64 MiB).
+ * The maximum size of a hash that is read, in bytes: more than 10,000 entries under eight sealing keys have, and less than the
+ * longest reply that a connection accepts (64 MiB).
  */
 const maxBytes = 48 * 1024 * 1024;
 
 /**
- * The beginning of all scripts. Other clients may have written to these keys: a key of another type is removed, a
- * revision that is longer than ours counts as none, and a field too long to be ours is removed. A hash of far too many
+ * All scripts begin with this. Other clients may have written to these keys: a key of another type is removed, a revision that
+ * is longer than ours counts as none, and a field that is too long to be ours is removed. A hash of far too many
  * fields, or of more bytes than `maxBytes`, is removed as a whole, since every replica has what belongs there. `own`
  * returns `empty` for a key of another type.
  */
@@ -42,11 +42,11 @@ local function revisionOf(key)
   local text = own('', 'GETRANGE', key, 0, 64)
   return #text <= 64 and text or ''
 end
-local function pairsOf(key, most, longest)
-  if own(0, 'HLEN', key) > most then redis.pcall('DEL', key) return {} end
+local function pairsOf(key, maxFields, maxLength)
+  if own(0, 'HLEN', key) > maxFields then redis.pcall('DEL', key) return {} end
   local all, ours, bytes = own({}, 'HGETALL', key), {}, 0
   for i = 1, #all, 2 do
-    if #all[i] <= 320 and #all[i + 1] <= longest then
+    if #all[i] <= 320 and #all[i + 1] <= maxLength then
       bytes = bytes + #all[i] + #all[i + 1]
       if bytes > ${maxBytes} then redis.pcall('DEL', key) return {} end
       ours[#ours + 1] = all[i]
@@ -65,7 +65,7 @@ end`;
 const aboveLimit = '#!lua flags=allow-oom';
 
 /**
- * Whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it reports of itself. A Redis
+ * Polls whether the list has changed. KEYS: revision, list, replicas. ARGV: the replica, and what it reports of itself. A Redis
  * that takes no writes is still read. A replica that was not noted before reports nothing the first time: it confirms
  * nothing before it has written back the notes of others, which Redis may have lost too.
  *
@@ -81,19 +81,21 @@ if noted == 1 then redis.pcall('HSET', KEYS[3], ARGV[1], ms .. ' ') end
 local revision, fields = revisionOf(KEYS[1]), own(0, 'HLEN', KEYS[2])
 return {revision, fields, ms, foreign, isFull and 1 or 0, noted == 1 and 1 or 0, own(0, 'HLEN', KEYS[3])}`;
 
-/** The same where the memory is full: commands wait for each replica that is noted. */
+/** Polls like `pollScript` while the memory is full: commands wait for each replica that is noted. */
 export const pollAboveLimitScript: string = `${aboveLimit}${pollScript}`;
 
-/** KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, and the list's fields and values. */
-export const listScript: string = `${common}
+/**
+ * Reads the list. KEYS: revision, list. Returns the revision or '', Redis' time in milliseconds, and the list's fields and
+ * values.
+ */
+export const readListScript: string = `${common}
 return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 100000, 8192)}`;
 
 /**
- * Changes the list unless someone else did since it was read. KEYS: revision, list. ARGV: the revision that was read or
- * '', the next one, the number of fields to remove, these, then fields and values to add. Returns 1, or 0 when nothing
- * was done.
+ * Changes the list, unless someone else changed it since it was read. KEYS: revision, list. ARGV: the revision that was read or
+ * '', the next one, the number of fields to remove, these, then fields and values to add. Returns 1, or 0 if nothing was changed.
  */
-export const changeScript: string = `${common}
+export const changeListScript: string = `${common}
 own(0, 'HLEN', KEYS[2])
 if revisionOf(KEYS[1]) ~= ARGV[1] or foreign > 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
@@ -102,53 +104,58 @@ for i = 4, gone do redis.call('HDEL', KEYS[2], ARGV[i]) end
 for i = gone + 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1`;
 
-/** The same in a Redis whose memory is full: the list is bounded, and must be writable when others have filled Redis. */
-export const changeAboveLimitScript: string = `${aboveLimit}${changeScript}`;
+/**
+ * Changes the list while the memory of Redis is full: the list is bounded, and must be writable when others have filled Redis.
+ */
+export const changeListAboveLimitScript: string = `${aboveLimit}${changeListScript}`;
 
-/** KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the replicas. */
-export const replicasScript: string = `${common}
+/**
+ * Reads the replicas. KEYS: revision, replicas. Returns the revision or '', Redis' time in milliseconds, and the hash of the
+ * replicas.
+ */
+export const readReplicasScript: string = `${common}
 return {revisionOf(KEYS[1]), ms, pairsOf(KEYS[2], 10000, 1024)}`;
 
-/** Ended sessions in Redis. The oldest go first: anyone with a password can end as many sessions as they begin. */
+/** The maximum number of ended sessions in Redis. The oldest are removed: a user can end as many sessions as they begin. */
 export const maxEndedShared = 1_000;
 
 /**
- * Adds ended sessions, and returns those that the replica does not know. KEYS: the newest, and a hash of the place of each.
+ * Adds ended sessions, and returns those that the replica does not know. KEYS: the newest, and a hash of the position of each.
  * ARGV: the newest that the replica knows or '', the time to live in milliseconds, and the sessions to add, which may be
- * there already. While nothing has ended it reads the newest, and nothing else. A Redis that takes no writes is still read.
+ * there already. While nothing has ended, it reads only the newest. A Redis that takes no writes is still read.
  *
- * The newest is set first: if the other write fails, replicas read the hash once too often, and miss nothing. Places
- * above 9e14 were not written by us: with greater numbers, a place and the one after it would soon be the same.
+ * The newest is set first: if the other write fails, replicas read the hash once too often, and miss nothing. Positions
+ * above 9e14 were not written by us: with greater numbers, a position and the next one would soon be equal.
  *
  * @returns the newest, the sessions, and whether they were `written`, or the memory is `full`, or the write `failed`
  */
 export const endedScript: string = `${common}
 local newest = own('', 'GETRANGE', KEYS[1], 0, 127)
 if newest == ARGV[1] and #ARGV == 2 then return {newest, {}, 'written'} end
-local all, places, highest = pairsOf(KEYS[2], 2000, 15), {}, 0
+local all, positions, highest = pairsOf(KEYS[2], 2000, 15), {}, 0
 for i = 1, #all, 2 do
-  places[all[i]] = tonumber(all[i + 1]) or 0
-  highest = math.max(highest, places[all[i]])
+  positions[all[i]] = tonumber(all[i + 1]) or 0
+  highest = math.max(highest, positions[all[i]])
 end
 if highest > 9e14 then
   redis.pcall('DEL', KEYS[2])
-  places, highest = {}, 0
+  positions, highest = {}, 0
 end
-local known, found, old, added, state = places[ARGV[1]] or 0, {}, {}, {}, 'written'
-for member, place in pairs(places) do
-  if place > known and #member <= 128 then found[#found + 1] = member end
+local known, found, old, added, state = positions[ARGV[1]] or 0, {}, {}, {}, 'written'
+for member, position in pairs(positions) do
+  if position > known and #member <= 128 then found[#found + 1] = member end
 end
 for i = 3, #ARGV do
-  if not places[ARGV[i]] then
+  if not positions[ARGV[i]] then
     highest = highest + 1
-    places[ARGV[i]] = highest
+    positions[ARGV[i]] = highest
     added[#added + 1] = ARGV[i]
     added[#added + 1] = string.format('%.0f', highest)
   end
 end
 if #added == 0 then return {newest, found, state} end
-for member, place in pairs(places) do
-  if place <= highest - ${maxEndedShared} then old[#old + 1] = member end
+for member, position in pairs(positions) do
+  if position <= highest - ${maxEndedShared} then old[#old + 1] = member end
 end
 local done = redis.pcall('SET', KEYS[1], added[#added - 1], 'PX', ARGV[2])
 if not done.err then done = redis.pcall('HSET', KEYS[2], unpack(added)) end
@@ -160,7 +167,7 @@ redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
 for i = 1, #old do redis.pcall('HDEL', KEYS[2], old[i]) end
 return {added[#added - 1], found, state}`;
 
-/** The same in a Redis whose memory is full. */
+/** Adds and returns ended sessions while the memory of Redis is full. */
 export const endedAboveLimitScript: string = `${aboveLimit}${endedScript}`;
 
 /** Adds notes of replicas that are not there. KEYS: replicas. ARGV: replicas and their notes in turn. */
@@ -172,5 +179,5 @@ for i = 1, #ARGV, 2 do
 end
 return 1`;
 
-/** The same where the memory is full. */
+/** Adds notes of replicas while the memory of Redis is full. */
 export const writeBackAboveLimitScript: string = `${aboveLimit}${writeBackScript}`;

@@ -4,9 +4,9 @@ import type { Blocks, Entry } from './list.ts';
 
 /**
  * Refuses blocked users and tokens, whatever the backend answers. It is the outermost layer, since blocks name users and
- * groups as Kubernetes sees them; a blocked token is not even looked up. One that is blocked by an id in it is looked up, or
- * cached: only the plugin can read the id. While it is not known who is blocked, a user who would be let in could not be
- * checked.
+ * groups as Kubernetes sees them. A blocked token is not looked up. A token that is blocked by an id in it is looked up, or its
+ * answer is cached: only the plugin can read the id. While it is not known who is blocked, a user who would be let in could not
+ * be checked.
  */
 export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, log: Pick<Logger, 'info'>) {
   const refuse = ({ kind, by, reason }: Entry, subject?: string): Rejected => {
@@ -21,7 +21,7 @@ export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, l
     const block =
       blocks.ofUser(username, groups) ??
       (credential && blocks.ofCredential(credential)) ??
-      // Again, since the token may have been blocked while its answer was waited for.
+      // The token is checked again: it may have been blocked during the wait for its answer.
       blocks.ofToken(token);
     return block ? refuse(block, username) : decision;
   });
@@ -31,7 +31,7 @@ export function withBlocks(inner: Authenticator, name: string, blocks: Blocks, l
   });
 }
 
-/** For a user who would be let in. @throws AuthenticatorError while it is not known who is blocked */
+/** Checks that blocks are known, before a user is let in. @throws AuthenticatorError while it is not known who is blocked */
 export function requireKnown({ isUnknown }: Pick<Blocks, 'isUnknown'>): void {
   if (!isUnknown) return;
   const problem = 'the revocation list was not read since the start, so it is not known who is blocked';

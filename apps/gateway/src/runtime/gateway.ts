@@ -58,7 +58,7 @@ export async function startGateway(options: GatewayOptions) {
   const parts = await createParts(config, tls, logger, opened);
   const { running, health, observers } = parts;
   const { reviews, admin, logins } = await listen(parts, tls, logger);
-  parts.shared.takePlace();
+  parts.shared.forgetPredecessors();
   const owned = opened.move();
 
   const watcher = createFileWatcher();

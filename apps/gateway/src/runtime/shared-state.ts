@@ -30,7 +30,7 @@ export function createSharedState(running: Running, registry: Registry, onAct: (
   const metrics = createCacheMetrics(registry);
   metrics.follow(running.config);
   // An address that is held until this process ends: the admin server is the last to close.
-  const { id: replicaId, place } = nameReplica(running.config.admin.listen);
+  const { id: replicaId, idPrefix } = nameReplica(running.config.admin.listen);
   const { list, reader, revocations, blocks, ended } = createSharedRevocations({
     redis: () => running.redis,
     clocks: systemClocks,
@@ -77,7 +77,7 @@ export function createSharedState(running: Running, registry: Registry, onAct: (
       timers.push(setInterval(reader.poll, pollInterval).unref(), setInterval(sweep, sweepInterval).unref());
     },
     /** To be called when `admin.listen` is open: no process that has had it can still run, so commands need not wait for one. */
-    takePlace: (): void => (place === undefined ? undefined : reader.takePlace(place)),
+    forgetPredecessors: (): void => (idPrefix === undefined ? undefined : reader.forgetPredecessors(idPrefix)),
     /** Ends that, and signs off, so that commands on other replicas do not wait for this one. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);

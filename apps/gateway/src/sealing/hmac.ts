@@ -1,15 +1,14 @@
 import { hash } from 'node:crypto';
 
-/** Bytes of a key, and of a digest. */
+/** The size of a key, and of a digest, in bytes. */
 const size = 32;
 
-/** Bytes: of SHA-256 (RFC 2104, section 2: B). */
+/** The block size of SHA-256, in bytes (RFC 2104, section 2: B). */
 const blockSize = 64;
 
 /**
- * HMAC-SHA-256 (RFC 2104) of a text in UTF-8, in base64url. The key of the HMAC is the 64 hexadecimal digits of the one
- * given: they are a block as it is, and XORed with either pad they stay ASCII, so that both hashes can be those that take
- * and give strings. Each review needs two or three: `createHmac` takes four times as long for the object that it makes.
+ * Makes the HMAC-SHA-256 (RFC 2104) of texts in UTF-8, in base64url. The key of the HMAC is the 64 hexadecimal digits of `key`:
+ * they are exactly one block, and stay ASCII when XORed with either pad, so that both hashes can take and return strings. Each review needs two or three: `createHmac` takes four times as long for the object that it makes.
  */
 export function createHmacSha256(key: Uint8Array): (text: string) => string {
   if (key.length !== size) throw new RangeError(`a key must have ${size} bytes, not ${key.length}`);

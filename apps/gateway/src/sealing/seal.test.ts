@@ -101,7 +101,7 @@ describe('a sealed text', () => {
   });
 });
 
-test('each place has a key of its own, and the name and the format are bound besides', () => {
+test('each place has a key of its own, and the name and the format are bound too', () => {
   const [key, nonce, plain] = [randomBytes(32), randomBytes(12), Buffer.from('jane')];
   const ownKey = createHmac('sha256', key).update('here').digest();
   const make = (format: number, withKey: Buffer, bound: string) => {

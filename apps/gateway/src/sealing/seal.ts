@@ -4,7 +4,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } f
 export interface SealingKey {
   /** Names the key without revealing it: 16 hexadecimal digits. */
   readonly tag: string;
-  /** 256 bits for a purpose of its own, the same in every replica (HKDF, RFC 5869). */
+  /** Derives a key of 256 bits for one purpose, the same in every replica (HKDF, RFC 5869). */
   derive(purpose: string): Uint8Array;
 }
 
@@ -12,8 +12,10 @@ export interface SealingKey {
 const salt = 'sallyport cache v1';
 
 /**
+ * Derives keys from a secret.
+ *
  * @param secret at least 32 random bytes
- * @param place where it is used, besides its purposes: what the same secret has sealed elsewhere does not open here
+ * @param place where it is used, such as a key prefix: what the same secret has sealed at another place does not open here
  */
 export function createSealingKey(secret: Uint8Array, place = ''): SealingKey {
   const derived = new Map<string, Uint8Array>();
@@ -29,7 +31,7 @@ export function createSealingKey(secret: Uint8Array, place = ''): SealingKey {
 
 /** The first byte of a sealed text: another format has another. */
 const format = 1;
-/** Bytes. NIST SP 800-38D, sections 5.2.1.1 and 8.2.2: a random nonce of 96 bits. */
+/** The size of a nonce in bytes. NIST SP 800-38D, sections 5.2.1.1 and 8.2.2: a random nonce has 96 bits. */
 const nonceLength = 12;
 const tagLength = 16;
 const overhead = 1 + nonceLength + tagLength;
@@ -45,7 +47,11 @@ export function seal(key: Uint8Array, name: string, plain: Uint8Array): Buffer {
   return Buffer.concat([Buffer.of(format), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** @returns undefined for whatever was not sealed by this key for this place: changed, moved, cut off, or of another format */
+/**
+ * Opens what `seal` made.
+ *
+ * @returns undefined if it was not sealed by this key for this place, or was changed, moved or cut off
+ */
 export function open(key: Uint8Array, name: string, sealed: Uint8Array): Buffer | undefined {
   if (sealed.length < overhead || sealed[0] !== format) return undefined;
   const nonce = sealed.subarray(1, 1 + nonceLength);
@@ -72,7 +78,7 @@ export function sealText(key: SealingKey, purpose: string, name: string, text: s
   return seal(key.derive(purpose), name, Buffer.from(text)).toString('base64');
 }
 
-/** @returns undefined for whatever `sealText` did not make with one of these keys, for that purpose and place */
+/** Opens what `sealText` made. @returns undefined if it was not made with one of these keys, for that purpose and place */
 export function openText(
   keys: readonly SealingKey[],
   purpose: string,

@@ -1,35 +1,35 @@
 import { z } from 'zod';
 import { createSealingKey, open, seal } from '../sealing/seal.ts';
 
-/** Milliseconds since 1970. */
+/** A time in milliseconds since 1970. */
 const time = z.int().nonnegative();
 const text = z.string().min(1);
 
 const schema = z.strictObject({
   /** The authenticator that checked the password. */
   authenticator: text,
-  /** As that authenticator named the user: without the prefix of gateway.yaml. */
+  /** The username that this authenticator gave, without the prefix of gateway.yaml. */
   username: text,
   uid: text.optional(),
-  /** As Kubernetes saw the user at the login. The sessions of a user are found by it. */
+  /** The username that Kubernetes saw at the login. The sessions of a user are found by it. */
   name: text,
   /** When the password was checked. */
   since: time,
-  /** When it ends, however much it is used. */
+  /** When the session ends, however much it is used. */
   until: time,
-  /** The cluster that it is for, and the audience of that. Left out: the API server's own, whichever asks. */
+  /** The cluster that it is for, and the audience of that cluster. Undefined: it is for every API server that asks. */
   cluster: text.optional(),
   audience: text.optional(),
-  /** The machine, as the user calls it. */
+  /** The machine's name that the user gave. */
   device: text.optional(),
-  /** Where the login came from. */
+  /** The address from which the login came. */
   address: text,
 });
 
 /** The facts of the login that a session is based on. They are written when a user logs in, and never changed. */
 export type Session = Readonly<z.infer<typeof schema>>;
 
-/** The first characters of a text, which say how the rest is to be read. */
+/** A text begins with one of these, which say how to read the rest. */
 const sealed = 's1.';
 const plain = 'p1.';
 
@@ -38,24 +38,24 @@ export type SessionTexts = ReturnType<typeof createSessionTexts>;
 /**
  * Writes the facts of a login into the record of its session, and reads them again.
  *
- * With a key, who can write the Redis of sessions can neither make one nor move one to a token of their own. Without one,
- * they can: then that Redis decides who gets in, as it does for all tokens in it.
+ * With a key, someone who can write to the session Redis can neither make a session nor move one to a token of their own. Without
+ * a key they can: then that Redis decides who gets in, as it does for all tokens in it.
  *
- * @param secrets `cache.redis.sealingKeys`: the first seals, all open. Empty: nothing is sealed
+ * @param secrets `cache.redis.sealingKeys`: the first key seals, all open. Empty: nothing is sealed
  */
 export function createSessionTexts(secrets: readonly Uint8Array[]) {
   const keys = secrets.map((secret) => createSealingKey(secret).derive('sessions'));
   const [first] = keys;
   return {
-    /** @param digest of its token: the text holds for no other one */
+    /** @param digest the digest of its token: the text is valid for no other token */
     write(digest: string, session: Session): string {
       const json = Buffer.from(JSON.stringify(session));
       if (first === undefined) return plain + json.toString('base64url');
       return sealed + seal(first, digest, json).toString('base64url');
     },
-    /** @returns undefined for whatever was not written by a gateway with one of these keys for this token */
+    /** @returns undefined if the text was not written by a gateway with one of these keys for this token */
     read(digest: string, written: string): Session | undefined {
-      // Once there is a key, a text that is not sealed was not written by a gateway.
+      // If there is a key, a text that is not sealed was not written by a gateway.
       const start = first === undefined ? plain : sealed;
       if (!written.startsWith(start)) return undefined;
       const bytes = Buffer.from(written.slice(start.length), 'base64url');

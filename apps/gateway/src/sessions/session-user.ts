@@ -8,14 +8,14 @@ import type { Session } from './session-text.ts';
 /** The result of asking a backend about the user of a session. `stale`: it was unavailable, and its last answer is used. */
 export type RevalidationResult = 'confirmed' | 'refused' | 'error' | 'stale';
 
-/** Writes the question about a user as one text, in place of a token: so it can be cached as any answer is. */
+/** Writes the question about a user as one text, instead of a token, so that its answer can be cached like any other. */
 export function writeSessionUser({ username, uid, since }: Pick<Session, 'username' | 'uid' | 'since'>): string {
   return JSON.stringify([username, uid ?? null, since]);
 }
 
 /**
- * Answers such questions, from a plugin with `revalidate`. No review reaches it: it is beside the authenticator of the chain, and what
- * it is asked with never came from a client. A user who has another name or `uid` now is another user.
+ * Makes an authenticator that answers such questions, from a plugin with `revalidate`. No review reaches it: it is not in the
+ * chain, and its questions never come from a client. A user who has another name or `uid` now is another user.
  */
 export function createSessionUsers(guard: Guard, onResult: (result: RevalidationResult) => void): Authenticator {
   return layer(guard, async (text, context) => {

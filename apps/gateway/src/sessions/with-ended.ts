@@ -4,11 +4,11 @@ import { decidingLayer, layer } from '../chain/layer.ts';
 const revoked: Decision = Object.freeze({ kind: 'rejected', reason: 'revoked' });
 
 /**
- * Refuses sessions that are known to have ended before any cache is asked: while their Redis is down, the last answer is
- * used there, and it may be older than the logout.
+ * Refuses sessions that are known to have ended, before a cache is asked: while the session Redis is down, the cache uses the
+ * last answer, which may be older than the logout.
  */
 export function withEnded(inner: Authenticator, hasEnded: (token: string) => boolean): Authenticator {
-  // Again, since the session may have ended while its answer was waited for.
+  // The session is checked again: it may have ended during the wait for its answer.
   const decided = decidingLayer(inner, (decision, token) => (hasEnded(token) ? revoked : decision));
   return layer(inner, (token, context) => (hasEnded(token) ? revoked : decided.authenticate(token, context)));
 }

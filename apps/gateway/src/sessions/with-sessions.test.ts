@@ -125,15 +125,15 @@ describe('a session', () => {
   ])('is refused when it is for %s', async (_what, changed) => {
     const clusters = { production: { audience: 'prod' }, staging: { audience: 'staging' } };
     const steps: string[] = [];
-    const place = async (more: Partial<Session>) => {
+    const inCluster = async (more: Partial<Session>) => {
       const { layer, context } = setUp({ inner: () => recorded(more), clusters });
       return layer.authenticate(token, { ...context, trace: (step) => steps.push(step) });
     };
-    expect(await place(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });
+    expect(await inCluster(changed)).toEqual({ kind: 'rejected', reason: 'audience-mismatch', subject: 'corp:alice' });
     const { cluster = 'none' } = changed as Partial<Session>;
     const where = 'which is not in login.clusters';
     expect(steps).toEqual([`the session is for the cluster ${cluster} with the audience prod, ${where}`]);
-    expect(await place({ cluster: 'production' })).toMatchObject({ kind: 'authenticated' });
+    expect(await inCluster({ cluster: 'production' })).toMatchObject({ kind: 'authenticated' });
   });
 
   test('is refused when its authenticator logs no one in any more', async () => {
@@ -158,7 +158,7 @@ describe('a session', () => {
     expect(sources).toEqual([['stale', failure, 7]]);
   });
 
-  test('whose user and record are there at once needs no promise', () => {
+  test('whose user and record are there immediately needs no promise', () => {
     const decision = recorded();
     const { layer, context } = setUp({ inner: () => decision });
     for (const _ of [1, 2]) expect(layer.authenticate(token, context)).toMatchObject({ kind: 'authenticated' });

@@ -16,7 +16,7 @@ import { writeSessionUser } from './session-user.ts';
 export interface RefusedSession {
   readonly session: Session;
   readonly token: string;
-  /** Of the authenticator that was asked about its user. */
+  /** The reason that the authenticator of its user gave. */
   readonly reason: RejectionReason;
 }
 
@@ -25,10 +25,11 @@ export interface SessionDependencies {
   /** `login.clusters`, by their names. */
   readonly clusters: Readonly<Record<string, { readonly audience: string }>>;
   /**
-   * Answers for users of that authenticator as it answers for their tokens, with the names that Kubernetes sees. It is asked
-   * with {@link writeSessionUser} in place of a token. Undefined: its users may not log in, and their sessions are refused.
+   * Finds what answers for users of an authenticator, as it answers for their tokens, with the names that Kubernetes sees. It is
+   * asked with {@link writeSessionUser} instead of a token. Undefined: its users can't log in, and their sessions are refused.
    */
   readonly usersOf: (authenticator: string) => Authenticator | undefined;
+  /** Called with each session that is refused because of its user, but not with a refusal from a cache. */
   readonly onRefused: (refused: RefusedSession) => void;
   /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
   readonly keyPrefix?: string | undefined;
@@ -37,9 +38,9 @@ export interface SessionDependencies {
 }
 
 /**
- * Decides about sessions: they are tokens of `inner`, and name users of other authenticators, who are looked up again. The
- * record of a session is believed in nothing but its text, and that only if it was written for this token. Whatever is not
- * a session is not accepted here.
+ * Decides about sessions: they are tokens of `inner`, and name users of other authenticators, who are looked up again. Of the
+ * record of a session only its text is used, and only if it was written for this token. A token that is not a session is not
+ * accepted here.
  */
 export function withSessions(inner: Authenticator, dependencies: SessionDependencies): Authenticator {
   const { texts, clusters, usersOf, onRefused, keyPrefix, now } = dependencies;
@@ -60,7 +61,7 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
       return refused('audience-mismatch');
     }
     const users = usersOf(session.authenticator);
-    // It left login.authenticators. A refusal has its user log in again.
+    // The authenticator was removed from login.authenticators. A refusal makes the user log in again.
     if (users === undefined) return refused('unknown-user');
     let isNew = true;
     const own = contextOf(context, () => {
@@ -78,13 +79,16 @@ export function withSessions(inner: Authenticator, dependencies: SessionDependen
   });
 }
 
-/** Once there are clusters, a session is for one of them: an older one without an audience would be good for all. */
+/**
+ * Says whether a session is for a cluster of the config. If there are clusters, an older session without one is refused: it
+ * would be valid for all.
+ */
 function isForCluster({ cluster, audience }: Session, clusters: SessionDependencies['clusters']): boolean {
   if (Object.keys(clusters).length === 0) return true;
   return cluster !== undefined && Object.hasOwn(clusters, cluster) && clusters[cluster]?.audience === audience;
 }
 
-/** Where the answer about the user came from counts for the review only if it is stale: the session itself was found. */
+/** Makes the context of the question about the user. The source of its answer counts for the review only if it is stale. */
 function contextOf(context: LinkContext, onCached: () => void): LinkContext {
   return {
     audiences: [],
@@ -119,7 +123,7 @@ function decideAboutUser(
   }
   const { audience, since, until } = session;
   const end = Math.min(until, expiresAt?.getTime() ?? until);
-  // It is outside of the identity policy, which lets no backend set this key.
+  // This is outside of the identity policy, which lets no backend set the key.
   const extra = keyPrefix && { [`${keyPrefix}/authenticated-at`]: [new Date(since).toISOString()] };
   return Object.freeze({
     kind: 'authenticated',

@@ -2,8 +2,8 @@ import { RedisProblem } from '@sallyport/redis-connection';
 import type { z } from 'zod';
 
 /**
- * Reads the reply of a script. An attacker on the connection to Redis can send anything in its place: a time that is not a
- * number would end blocks, and a count that is not one would break `/metrics`.
+ * Reads the reply of a script. An attacker on the connection to Redis can send anything instead: a time that is not a
+ * number would end blocks, and a count that is not a number would break `/metrics`.
  *
  * @throws RedisProblem
  */

@@ -21,8 +21,8 @@ const wording = {
 
 /**
  * The settings of a generation's lease: `cache.redis.timeout` in equal parts for the calls that a review waits for, so that
- * together they cost it no more: the shared cache of each authenticator, and the lockout guard once. The guard's further
- * calls come on top. They are rare: Redis' clock was unknown, or one directory failed and the next one is asked.
+ * all of them together take no longer: the shared cache of each authenticator, and the lockout guard once. The guard's further
+ * calls are extra. They are rare: Redis' clock was unknown, or one directory failed and the next one is asked.
  *
  * @returns undefined where the config has no cache Redis
  */
@@ -37,12 +37,12 @@ export function settingsForReviews(config: Pick<GatewayConfig, 'cache' | 'authen
   return { ...settings, timeout: redis.timeout / calls };
 }
 
-/** What two leases of one connection have in common. */
+/** The settings by which leases share a connection. */
 type PooledSettings = Omit<CacheRedisConfig, 'startWithoutBlocks'>;
 
 export type RedisPool = ReturnType<typeof createRedisPool>;
 
-/** Connections to the cache Redis, by their settings: a reload that changes none of them keeps the connection. */
+/** Shares connections to the cache Redis by their settings: a reload that changes none of these keeps the connection. */
 export function createRedisPool({ logger, onError }: Pick<SharedRedisDependencies, 'onError'> & { logger: Logger }) {
   const pooled = new Map<string, { readonly opening: ReturnType<typeof open>; leases: number }>();
 
@@ -63,17 +63,17 @@ export function createRedisPool({ logger, onError }: Pick<SharedRedisDependencie
 
   return {
     /**
-     * Gives one generation a share in a connection: with its TLS files, and to be released.
+     * Gives one generation a share in a connection, with its TLS files. The generation must release it.
      *
      * @param settings see {@link settingsForReviews}
      * @param baseDirectory where relative paths of TLS files start
-     * @throws Error when a TLS file can't be used. It does not throw when the server is down, which may come up later
+     * @throws Error when a TLS file can't be used. It does not throw when the server is down, since that may come up later
      */
     async acquire(settings: PooledSettings, baseDirectory: string) {
       const key = JSON.stringify([settings, baseDirectory]);
       const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
       pooled.set(key, one);
-      // Before the first wait: whoever gives back the last share during it must see this one.
+      // This comes before the first wait: a generation that gives back the last other share meanwhile must see this one.
       one.leases++;
       const giveBack = (): boolean => {
         one.leases--;

@@ -5,10 +5,10 @@ import type { CacheRedisConfig } from '../config/types.ts';
 import { createSealingKey } from '../sealing/seal.ts';
 import { inSpan } from '../tracing/in-span.ts';
 
-/** What the gateway uses its Redis for: a label of metrics. */
+/** What the gateway uses its Redis for. It is a metric label. */
 export type RedisUse = 'cache' | 'revocations' | 'lockout';
 
-/** Here `timeout` is for one call: see `settingsForReviews`. */
+/** The settings of the cache Redis. Here `timeout` is for one call, in milliseconds: see `settingsForReviews`. */
 export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection' | 'startWithoutBlocks'>;
 
 export interface SharedRedisDependencies {
@@ -19,7 +19,7 @@ export interface SharedRedisDependencies {
   readonly onError: (use: RedisUse) => void;
 }
 
-/** The fields and values of a hash, which a script returns in turn. */
+/** Pairs the fields and values of a hash, which a script returns in turn. */
 export function pairsOf(fields: readonly string[]): (readonly [field: string, value: string])[] {
   return Array.from({ length: fields.length / 2 }, (_, at) => [fields[2 * at] ?? '', fields[2 * at + 1] ?? '']);
 }
@@ -32,10 +32,10 @@ export type ProbedRedis = ReturnType<typeof createSharedRedis>;
 /** The Redis that all replicas share, as the path of a review uses it. */
 export type SharedRedis = Omit<ProbedRedis, 'probe' | 'isCircuitOpen'>;
 
-/** Calls behind reviews that may be in progress. More are dropped: with a slow Redis they would pile up. */
+/** The maximum number of background calls in progress. More are dropped: with a slow Redis they would pile up. */
 const maxInBackground = 1_000;
 
-/** The server, or the network: another call would fail as well. A server that answers with an error does so at once. */
+/** Problems of the server or the network, with which another call would fail too. A server that answers with an error is up. */
 const outages: ReadonlySet<ProblemKind> = new Set([
   'timeout',
   'connection',
@@ -45,7 +45,7 @@ const outages: ReadonlySet<ProblemKind> = new Set([
   'node',
 ]);
 
-/** Every call has a deadline. All throw RedisProblem. */
+/** Makes the calls of a shared Redis. Every call has a deadline, and throws RedisProblem. */
 export function createSharedRedis(settings: SharedRedisSettings, dependencies: SharedRedisDependencies) {
   const { connection, now, logger } = dependencies;
   const { timeout } = settings;
@@ -56,20 +56,20 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   let unanswered = 0;
 
   return {
-    /** Before every key. */
+    /** Every key begins with it. */
     keyPrefix: settings.keyPrefix,
     timeout,
-    /** The first seals, all open. */
+    /** The first key seals, all open. */
     sealingKeys: settings.sealingKeys.map((secret) => createSealingKey(secret, settings.keyPrefix)),
-    /** Redis is down or slow, and reviews do not call it. */
+    /** Whether Redis is down or slow, so that reviews do not call it. */
     get isCircuitOpen(): boolean {
       return circuit.isOpen;
     },
-    /** Two probes in a row had no answer: Redis is down, and not merely late. */
+    /** Whether two probes in a row had no answer: Redis is down, and not merely late. */
     get isDown(): boolean {
       return unanswered >= 2;
     },
-    /** On the path of a review: it waits for `timeout` at most, and does not call Redis at all while the circuit is open. */
+    /** Makes a call that a review waits for, `timeout` at most. It does not call Redis while the circuit is open. */
     async ask<T>(use: RedisUse, work: Work<T>): Promise<T> {
       if (circuit.isOpen) throw new RedisProblem('timeout', `${connection.name}: circuit open`);
       try {
@@ -81,9 +81,9 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         throw error;
       }
     },
-    /** For a question that a review can wait for, also while the circuit is open. @param limit milliseconds */
+    /** Makes a call that a review can wait for, even while the circuit is open. @param limit milliseconds */
     askWithin: <T>(use: RedisUse, limit: number, work: Work<T>): Promise<T> => runTraced(use, work, limit),
-    /** Behind a review: no one waits for it. Failures are only counted, so nothing may depend on it. */
+    /** Makes a call in the background. Failures are only counted, so nothing may depend on it. */
     send(use: RedisUse, work: Work<unknown>): void {
       // A login attempt that is not settled counts as refused, so its outcome is sent even while the circuit is open.
       if ((circuit.isOpen && use !== 'lockout') || inBackground >= maxInBackground) return;
@@ -93,8 +93,8 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
         .finally(() => inBackground--);
     },
     /**
-     * A call that no review waits for, made while the circuit is open as well: whether its answer comes within `timeout`
-     * opens and closes the circuit. It has the time that a command may take.
+     * Makes a call that no review waits for, even while the circuit is open. Whether its answer comes within `timeout` opens or
+     * closes the circuit. Its own deadline is that of a command.
      */
     async probe<T>(use: RedisUse, work: Work<T>): Promise<T> {
       const start = now();
@@ -112,7 +112,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   };
 }
 
-/** Calls over the connection. Failures are counted by their use. */
+/** Makes calls over the connection, and counts failures by their use. */
 function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'connection' | 'onError'>) {
   async function run<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     try {
@@ -122,7 +122,7 @@ function createCalls({ connection, onError }: Pick<SharedRedisDependencies, 'con
       throw error;
     }
   }
-  /** For a review: the call is a span of its trace. */
+  /** Makes a call that is a span of a review's trace. */
   function runTraced<T>(use: RedisUse, work: Work<T>, limit?: number): Promise<T> {
     return inSpan('redis', { kind: 'client' }, (span) => {
       span.set({ 'db.system.name': 'redis', 'sallyport.redis.use': use });
@@ -144,14 +144,14 @@ function isOutage(error: unknown): boolean {
   return !(error instanceof RedisProblem) || outages.has(error.kind);
 }
 
-/** Calls of reviews in 10 s, half of them outages, that open the circuit. */
+/** The circuit opens when reviews made at least this many calls in 10 s, and half of them were outages. */
 const minimumCalls = 5;
-/** Failed probes in a row that open it, so that no review has to find out. */
+/** This many failed probes in a row open it, so that no review has to find out. */
 const failedProbes = 2;
-/** Successful probes in a row that close it. */
+/** This many successful probes in a row close it. */
 const successfulProbes = 3;
 
-/** Keeps reviews from calling a Redis that is down or slow. @param now monotonic milliseconds */
+/** Makes the circuit that keeps reviews from calling a Redis that is down or slow. @param now monotonic milliseconds */
 export function createRedisCircuit(now: () => number, onChange: (isOpen: boolean) => void) {
   const window = createCircuitWindow(now);
   let isOpen = false;
@@ -171,7 +171,7 @@ export function createRedisCircuit(now: () => number, onChange: (isOpen: boolean
     record(isOutage: boolean) {
       if (isOpen) return;
       window.record(isOutage);
-      // As in chain/circuit.ts, an answer never opens it.
+      // An answer never opens it, as in chain/circuit.ts.
       if (!isOutage) return;
       const { calls, outages } = window.counts();
       if (calls >= minimumCalls && outages * 2 >= calls) enter(true);

@@ -94,7 +94,7 @@ describe('an outage', () => {
     const { histories, pass } = start('corp');
     histories.record(failed(new AuthenticatorError('unavailable', 'no answer to s3cret')), 's3cret');
     pass(1_000);
-    histories.record(failed(new AuthenticatorError('unavailable', 'circuit open, next try in 5s')), 's3cret');
+    histories.record(failed(new AuthenticatorError('unavailable', 'circuit open, next call in 5s')), 's3cret');
     histories.record(stale, 's3cret');
     pass(1_000);
     histories.record(authenticated({ source: 'memory' }), 's3cret');

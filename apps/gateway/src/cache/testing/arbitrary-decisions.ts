@@ -3,7 +3,7 @@ import { anyCharacter } from '@sallyport/scripts/any-character';
 import fc from 'fast-check';
 import { readDecision } from '../../chain/decision.ts';
 
-/** Any text that a sound decision may hold: NUL, quotes, separators of lines, letters beyond the first plane. */
+/** Any text that a valid decision may have: NUL, quotes, separators of lines, letters beyond the first plane. */
 const text = fc.oneof(
   fc.string({ unit: anyCharacter, maxLength: 12 }).filter((one) => one.isWellFormed()),
   fc.constantFrom('', 'jane', '__proto__', 'constructor', '\u0000', '"\\', '\u2028', '\uFEFF', '\uFFFD', '\u{1F600}'),
@@ -12,7 +12,7 @@ const texts = fc.array(text, { maxLength: 4 });
 
 const extra = fc
   .array(fc.tuple(text, texts), { maxLength: 4 })
-  // Defines own properties: assigned, `__proto__` would be no key.
+  // fromEntries defines own properties: assigned, `__proto__` would not become a key.
   .map((entries) => Object.fromEntries(entries));
 
 const user = fc.record(
@@ -28,14 +28,14 @@ const end = fc.oneof(
 );
 
 /** Any positive decision that `chain/decision.ts` lets through, as it makes it. */
-export const anyYes: fc.Arbitrary<Authenticated> = fc
+export const anyPositive: fc.Arbitrary<Authenticated> = fc
   .record(
     { kind: fc.constant('authenticated' as const), user, credential, audiences: texts, expiresAt: end },
     { requiredKeys: ['kind', 'user'], noNullPrototype: true },
   )
-  .map((value) => asYes(readDecision(value)));
+  .map((value) => asPositive(readDecision(value)));
 
-function asYes(decision: Decision): Authenticated {
+function asPositive(decision: Decision): Authenticated {
   if (decision.kind === 'authenticated') return decision;
   throw new Error(`not authenticated: ${decision.kind}`);
 }

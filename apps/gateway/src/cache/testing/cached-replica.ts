@@ -34,11 +34,11 @@ export function createClocks(): TestClocks {
   };
 }
 
-/** The revocation list as a test wants it. */
+/** A revocation list that a test sets. */
 export interface TestRevocations extends Revocations {
   revision: number;
   isCutOff: boolean;
-  /** By user as Kubernetes sees it, or by token: the revision of its revocation. */
+  /** The revisions of revocations, by the username that Kubernetes sees, or by token. */
   readonly revoked: Map<string, number>;
 }
 
@@ -52,35 +52,35 @@ export function createRevocations(): TestRevocations {
   };
 }
 
-export interface ReplicaOptions {
+export interface CachedReplicaOptions {
   readonly settings?: Partial<CacheSettings>;
   readonly shared?: SharedRedis;
   readonly clocks?: TestClocks;
   readonly memory?: MemoryTier;
   /** The backend behind the cache. `answer` of the replica can replace it. */
-  readonly answer?: Answer;
+  readonly answer?: Backend;
   readonly asksAlways?: boolean;
 }
 
-type Answer = (token: string, audiences: readonly string[], signal: AbortSignal) => Decision | Promise<Decision>;
+type Backend = (token: string, audiences: readonly string[], signal: AbortSignal) => Decision | Promise<Decision>;
 
 interface Answered {
   readonly decision: Decision;
-  /** Undefined: the backend's. */
+  /** Undefined when the backend gave it. */
   readonly source: Source | undefined;
   readonly failure: unknown;
   readonly until: unknown;
 }
 
 /** One process with one authenticator, its cache, and what is behind it. */
-export interface Replica {
+export interface CachedReplica {
   readonly clocks: TestClocks;
   readonly memory: MemoryTier;
   readonly revocations: TestRevocations;
   readonly authenticator: Authenticator;
   /** How often the backend was asked. */
   readonly asked: number;
-  answer: Answer;
+  answer: Backend;
   /** `tier result`, with the tier of each look, and `coalesced`. */
   readonly looks: string[];
   /** Every label that a metric was given. */
@@ -106,7 +106,7 @@ export function authenticated(username = 'jane', more: { expiresAt?: Date; group
 export const noOpinion: Decision = { kind: 'no-opinion' };
 export const rejected: Decision = { kind: 'rejected', reason: 'invalid-credentials', subject: 'jane' };
 
-export function createReplica(options: ReplicaOptions = {}): Replica {
+export function createReplica(options: CachedReplicaOptions = {}): CachedReplica {
   const { clocks = createClocks(), memory = createMemoryTier(1_000), shared, asksAlways = false } = options;
   const revocations = createRevocations();
   const looks: string[] = [];
@@ -130,7 +130,7 @@ export function createReplica(options: ReplicaOptions = {}): Replica {
   const dependencies = { memory, redis, revocations, clocks, metrics, asksAlways };
   const authenticator = withCache(inner, { ...settings, ...options.settings }, dependencies);
   let asked = 0;
-  const replica: Replica = {
+  const replica: CachedReplica = {
     clocks,
     memory,
     revocations,

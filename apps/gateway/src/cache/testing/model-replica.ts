@@ -4,7 +4,7 @@ import type { CacheLifetimes, ReviewHistory } from '@sallyport/test-servers/cach
 import type { LinkContext, Source } from '../../chain/chain.ts';
 import { withCheckedDecision } from '../../chain/decision.ts';
 import { createSharedRevocations, type RevocationReader } from '../../revocation/reader.ts';
-import { listScript, pollScript } from '../../revocation/scripts.ts';
+import { pollScript, readListScript } from '../../revocation/scripts.ts';
 import { withBlocks } from '../../revocation/with-blocks.ts';
 import { createSharedRedis, type ProbedRedis } from '../../shared-redis/shared-redis.ts';
 import { createMemoryTier } from '../memory-tier.ts';
@@ -12,14 +12,14 @@ import { createRedisTier } from '../redis-tier.ts';
 import { withCache } from '../with-cache.ts';
 
 /** Milliseconds. */
-export const lifetimes: CacheLifetimes = {
+export const modelLifetimes: CacheLifetimes = {
   authenticatedTtl: 60_000,
   rejectedTtl: 5_000,
   unknownTtl: 5_000,
   staleTtl: 120_000,
 };
 
-export interface ReplicaOptions {
+export interface ModelReplicaOptions {
   readonly name: string;
   readonly backend: Authenticator;
   /** True time, milliseconds since 1970. Redis has it, too. */
@@ -31,7 +31,7 @@ export interface ReplicaOptions {
   readonly connection: RedisConnection;
   /** Calls of Redis that have no answer yet. */
   readonly inProgress: { count: number };
-  /** By a letter each. The first seals. */
+  /** The sealing keys, by a letter each. The first seals. */
   readonly keys: string;
 }
 
@@ -42,11 +42,11 @@ export interface ModelReplica {
   isAlone: boolean;
   redis(): ProbedRedis;
   ask(token: string, audiences: readonly string[]): Promise<ReviewHistory['answer']>;
-  /** With other sealing keys, or none changed: the memory stays. */
+  /** Uses other sealing keys, or the same ones. The memory stays. */
   reload(keys: string): void;
 }
 
-export function createModelReplica(options: ReplicaOptions): ModelReplica {
+export function createModelReplica(options: ModelReplicaOptions): ModelReplica {
   const { backend, now, skew } = options;
   // Its monotonic clock began at another time than any other's.
   const clocks = { monotonic: () => now() - 1_000_000_000 - skew * 7, wall: () => now() + skew };
@@ -63,11 +63,17 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
   });
 
   function stack() {
-    const settings = { ...lifetimes, store: 'shared', name: 'corp', fingerprint: 'one', usernamePrefix: '' } as const;
+    const settings = {
+      ...modelLifetimes,
+      store: 'shared',
+      name: 'corp',
+      fingerprint: 'one',
+      usernamePrefix: '',
+    } as const;
     const metrics = { lookup: () => {}, coalesced: () => {} };
     const tier = createRedisTier(redis, clocks);
-    const sound = withCheckedDecision(backend, clocks.wall);
-    const cached = withCache(sound, settings, { memory, redis: tier, revocations, clocks, metrics });
+    const checked = withCheckedDecision(backend, clocks.wall);
+    const cached = withCache(checked, settings, { memory, redis: tier, revocations, clocks, metrics });
     return withBlocks(cached, 'corp', blocks, silent);
   }
   let authenticator = stack();
@@ -98,7 +104,7 @@ export function createModelReplica(options: ReplicaOptions): ModelReplica {
 
 const silent = { warn: () => {}, info: () => {} };
 
-function openRedis(options: ReplicaOptions, keys: string, isAlone: () => boolean): ProbedRedis {
+function openRedis(options: ModelReplicaOptions, keys: string, isAlone: () => boolean): ProbedRedis {
   return createSharedRedis(
     { keyPrefix: 'model:', sealingKeys: Array.from(keys, (key) => Buffer.alloc(32, key)), timeout: 10_000 },
     { connection: connectionOf(options, isAlone), now: () => 0, logger: silent, onError: () => {} },
@@ -106,7 +112,10 @@ function openRedis(options: ReplicaOptions, keys: string, isAlone: () => boolean
 }
 
 /** The real connection, of which this replica can be cut off, and behind which Redis' clock is that of the model. */
-function connectionOf({ connection, now, ends, inProgress }: ReplicaOptions, isAlone: () => boolean): RedisConnection {
+function connectionOf(
+  { connection, now, ends, inProgress }: ModelReplicaOptions,
+  isAlone: () => boolean,
+): RedisConnection {
   return {
     ...connection,
     async run(work, signal, timeout) {
@@ -128,7 +137,7 @@ function withClock(client: RedisClient, now: () => number, ends: Map<string, num
     isCluster: true,
     async eval(script: string, ...rest: [number, ...string[]]) {
       const reply = await client.eval(script, ...rest);
-      const at = script === pollScript ? 2 : script === listScript ? 1 : undefined;
+      const at = script === pollScript ? 2 : script === readListScript ? 1 : undefined;
       return at === undefined || !Array.isArray(reply) ? reply : reply.with(at, String(now()));
     },
     set(key: string, value: string, unit: 'PX', milliseconds: number) {

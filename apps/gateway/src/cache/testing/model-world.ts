@@ -12,7 +12,7 @@ import { stateOfEntry } from '../../revocation/confirmation.ts';
 import { digestOf, subjectOf } from '../../revocation/list.ts';
 import { placeEntry } from '../../revocation/publish.ts';
 import { applyChange, changeTowards, newEntryId, readListing } from '../../revocation/redis-list.ts';
-import { createModelReplica, lifetimes, type ModelReplica } from './model-replica.ts';
+import { createModelReplica, type ModelReplica, modelLifetimes } from './model-replica.ts';
 
 interface Member {
   replica: ModelReplica;
@@ -39,7 +39,7 @@ const notYet = Number.NEGATIVE_INFINITY;
 /** Three replicas of the source, one real Redis, one backend, and a clock. Each step is checked by the model. */
 export class ModelWorld {
   now: number = Date.UTC(2030, 0, 1);
-  readonly model: CacheModel = createCacheModel(lifetimes);
+  readonly model: CacheModel = createCacheModel(modelLifetimes);
   readonly members: readonly Member[];
   readonly #connection: RedisConnection;
   readonly #ends = new Map<string, number>();
@@ -50,7 +50,7 @@ export class ModelWorld {
   readonly #waiting: Set<Promise<unknown>> = new Set();
   #snapshot: Snapshot | undefined;
   #isSlow = false;
-  #held: (() => void)[] = [];
+  #delayed: (() => void)[] = [];
   #wrong: unknown;
 
   constructor(connection: RedisConnection) {
@@ -73,7 +73,7 @@ export class ModelWorld {
         if (this.model.isDown) throw new AuthenticatorError('unavailable', 'down');
         const state = this.model.stateOf(token);
         const given = this.model.ask(token, this.now);
-        if (this.#isSlow) await new Promise<void>((resolve) => this.#held.push(resolve));
+        if (this.#isSlow) await new Promise<void>((resolve) => this.#delayed.push(resolve));
         if (given !== undefined) this.model.arrive(given, this.now);
         if (state.kind !== 'authenticated')
           return state.kind === 'rejected' ? { kind: 'rejected', reason: 'revoked' } : { kind: 'no-opinion' };
@@ -120,16 +120,16 @@ export class ModelWorld {
     await new Promise(setImmediate);
   }
 
-  /** From now on answers are made immediately and held back, until `land`. */
+  /** From now on answers are made immediately, and are delayed until `land`. */
   slow(): void {
     this.#isSlow = true;
   }
 
-  /** What was held back arrives. */
+  /** Delayed answers arrive. */
   async land(): Promise<void> {
     this.#isSlow = false;
     while (this.#waiting.size > 0) {
-      for (const release of this.#held.splice(0)) release();
+      for (const release of this.#delayed.splice(0)) release();
       await this.#quiet();
     }
     if (this.#wrong !== undefined) throw this.#wrong;
@@ -163,10 +163,10 @@ export class ModelWorld {
     for (const index of this.members.keys()) await this.poll(index);
     this.now += 1;
     // A revocation is remembered as long as an answer could be cached.
-    const shortest = change.action === 'revoke' ? lifetimes.authenticatedTtl + lifetimes.staleTtl : 0;
-    const until = this.now + Math.max(lifetime, shortest);
+    const minLifetime = change.action === 'revoke' ? modelLifetimes.authenticatedTtl + modelLifetimes.staleTtl : 0;
+    const until = this.now + Math.max(lifetime, minLifetime);
     const name = change.kind === 'token' ? digestOf(change.name) : change.name;
-    for (let tries = 0; tries < 3; tries++) {
+    for (let attempt = 0; attempt < 3; attempt++) {
       const listing = await readListing(redis);
       const placed = placeEntry({ ...change, name, by: 'model', until }, listing);
       const entry = { ...placed.entry, id: newEntryId() };

@@ -24,14 +24,14 @@ export async function openRedis(port: number, keys = 'A'): Promise<OpenedRedis> 
 }
 
 /** A gateway as far as the revocation list goes. */
-export interface Replica extends AsyncDisposable {
+export interface StartedReplica extends AsyncDisposable {
   readonly list: RevocationList;
   /** It does not poll any more, like a process that hangs. */
   hang(): void;
 }
 
 /** Polls as often as a gateway does, from now on. */
-export async function startReplica(replicaId: string, port: number, keys = 'A'): Promise<Replica> {
+export async function startReplica(replicaId: string, port: number, keys = 'A'): Promise<StartedReplica> {
   const opened = await openRedis(port, keys);
   const { list, reader } = createSharedRevocations({
     redis: () => opened.redis,

@@ -84,7 +84,7 @@ export function portOf(port: number): Servers {
   return { kind: 'server', secure: false, database: 0, address: { host: '127.0.0.1', port } };
 }
 
-function socketOf({ socket }: RedisServer): Servers {
+export function socketOf({ socket }: RedisServer): Servers {
   return { kind: 'socket', secure: false, database: 0, path: socket };
 }
 

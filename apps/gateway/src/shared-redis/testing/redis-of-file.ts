@@ -27,7 +27,7 @@ export function redisOfFile(options: RedisOptions = {}): RedisOfFile {
     made.opened = await openShared(made.redis);
   });
   beforeEach(async () => {
-    // Calls of the test before, behind its reviews.
+    // The test before may have left calls in the background.
     await file.opened.quiet();
     await file.redis.client().flushall();
   });
