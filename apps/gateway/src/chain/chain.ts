@@ -41,7 +41,9 @@ export interface ChainObserver {
   onCredential?(authenticator: string, credential: Credential): void;
 }
 
-/** The context of a review. Its signal may be made when it is read, so only a layer that waits reads it, and none copies it. */
+/**
+ * The context of a review. Its signal may be made when it is read, so only a layer that waits reads it, and none copies it.
+ */
 export interface ChainContext extends AuthenticateContext {
   /** Whether the signal is aborted, without making it. Undefined: ask the signal. */
   readonly isAborted?: boolean | undefined;

@@ -122,7 +122,9 @@ function firstViolation<Item>(
   return undefined;
 }
 
-/** Finds misleading characters: names appear in audit logs, consoles and admission webhooks, which may take one for another. */
+/**
+ * Finds misleading characters: names appear in audit logs, consoles and admission webhooks, which may take one for another.
+ */
 function characterViolation({ username, uid = '', groups = [], extra = {} }: UserInfo): Violation | undefined {
   const rule = 'a control character, a line end or a mark that turns the direction of writing';
   const violation = (what: string, text: string, name: string = text): Violation | undefined =>

@@ -30,7 +30,7 @@ export function readOnlyCaching(
     revocations: { ...blocks, isCutOff: false },
     metrics: { lookup: () => undefined, coalesced: () => undefined },
     asksAlways: true,
-    redis: { acquire: async () => ({ redis, files: [], release: async () => undefined }) },
+    redisPool: { acquire: async () => ({ redis, files: [], release: async () => undefined }) },
     tierOf: (shared, clocks) => readOnlyTier(createRedisTier(shared, clocks), others),
   };
 }

@@ -43,10 +43,14 @@ export interface SharedAttemptDependencies {
  * Milliseconds.
  */
 const [minPause, maxPause] = [50, 250];
-/** The maximum number of calls for one question: one more to learn Redis' clock, and one more past foreign or expired records. */
+/**
+ * The maximum number of calls for one question: one more to learn Redis' clock, and one more past foreign or expired records.
+ */
 const maxCalls = 3;
 
-/** Problems with which Redis may be healthy and only busy. A node of a cluster that is down has the same kind as a late one. */
+/**
+ * Problems with which Redis may be healthy and only busy. A node of a cluster that is down has the same kind as a late one.
+ */
 const lateKinds: ReadonlySet<ProblemKind> = new Set(['timeout', 'node']);
 
 export type SharedAttempt = ReturnType<typeof createSharedAttempt>;

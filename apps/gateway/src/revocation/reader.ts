@@ -17,7 +17,9 @@ export const pollInterval = 500;
 /** The whole list is read after this time even if its revision is the same, which repairs manual changes. Milliseconds. */
 const rereadAfter = 30_000;
 
-/** A list that could not be repaired, for example because Redis took no writes, is read again after this time. Milliseconds. */
+/**
+ * A list that could not be repaired, for example because Redis took no writes, is read again after this time. Milliseconds.
+ */
 const retryAfter = 5_000;
 
 /** A replica that has not polled for this time is cut off: it does not know what was revoked since. Milliseconds. */

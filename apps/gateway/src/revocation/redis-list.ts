@@ -93,7 +93,9 @@ export async function readListing(redis: ProbedRedis) {
   };
 }
 
-/** The maximum numbers of fields that one change removes and adds: a call with very many fails. The next change does the rest. */
+/**
+ * The maximum numbers of fields that one change removes and adds: a call with very many fails. The next change does the rest.
+ */
 const maxRemoved = 5_000;
 const maxAdded = 1_000;
 

@@ -73,7 +73,7 @@ test('an answer in memory takes neither a promise nor a signal', async () => {
   for (const _ of [1, 2]) expect(now()).toEqual(first);
 });
 
-test('nor does a decision that a plugin has at once', () => {
+test('nor does a decision that a plugin returns immediately', () => {
   const jane = frozenJane();
   const { now } = setUp(() => jane, false).generation();
   for (const _ of [1, 2]) {
@@ -149,7 +149,7 @@ test('an answer in memory lets no one in while it is not known who is blocked', 
   expect(now()).toMatchObject({ kind: 'authenticated' });
 });
 
-test('a decision of a plugin that can change is read anew each time', () => {
+test('a decision of a plugin that can change is read again each time', () => {
   const named = (username: string) => Object.freeze({ username });
   const user = { username: 'jane' };
   const groups: string[] = ['dev'];

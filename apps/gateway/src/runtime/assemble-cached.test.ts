@@ -68,7 +68,7 @@ describe('the last positive answer is used stale', () => {
     expect(await long).toBe('backend: corp:joan');
   });
 
-  test('in place of an unsound decision, which is not cached', async () => {
+  test('instead of an invalid decision, which is not cached', async () => {
     const backend = setUp();
     const { link, clocks } = backend;
     await outcome(link);

@@ -153,7 +153,7 @@ describe('the user of a session', () => {
     expect(calls.revalidate).toBe(before);
   });
 
-  test('is asked about anew after a revocation', async () => {
+  test('is asked about again after a revocation', async () => {
     const { user, calls, revokeAlice } = setUp();
     await user();
     revokeAlice();
@@ -199,15 +199,15 @@ describe('the user of a session', () => {
   test('takes the same slots as tokens, and counts for the same circuit', async () => {
     const { promise, resolve } = Promise.withResolvers<Decision>();
     const begun = Promise.withResolvers<void>();
-    const held = setUp({
+    const busy = setUp({
       revalidate() {
         begun.resolve();
         return promise;
       },
     });
-    const first = held.user();
+    const first = busy.user();
     await begun.promise;
-    await expect(held.link.authenticator.authenticate('token', held.context)).rejects.toMatchObject({
+    await expect(busy.link.authenticator.authenticate('token', busy.context)).rejects.toMatchObject({
       message: 'too many lookups in progress (maxConcurrent 1)',
     });
     resolve({ kind: 'authenticated', user: { username: 'alice', uid: '7' } });

@@ -17,15 +17,19 @@ export interface AssembleLoginOptions
   extends Pick<SharedParts, 'prefixes' | 'blocks' | 'clocks' | 'logger' | 'cache' | 'provenance'> {
   readonly config: AuthenticatorConfig;
   readonly login: LoginConfig;
-  /** The lifetimes of the file, for an authenticator whose own answers are not cached. */
+  /** The lifetimes of `cache` in the config, for an authenticator whose own answers are not cached. */
   readonly lifetimes: GatewayConfig['cache'];
   readonly authenticator: Authenticator;
-  /** That of its link: logins and sessions take the same slots, and the same circuit counts them. */
+  /** The guard of its link: logins and sessions take the same slots, and the same circuit counts them. */
   readonly guard: Guard;
   readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
 }
 
-/** Says what an authenticator lacks for `login.authenticators`; undefined: nothing. In brackets are words for the author of its plugin. */
+/**
+ * Says what an authenticator lacks for `login.authenticators`, with words for the author of its plugin in parentheses.
+ *
+ * @returns undefined if it lacks nothing
+ */
 export function missingForLogin({ loginToken, revalidate }: Authenticator): string | undefined {
   const missing = Object.entries({ loginToken, revalidate }).filter(([, method]) => typeof method !== 'function');
   if (missing.length === 0) return undefined;
@@ -49,14 +53,14 @@ export function requireLogins({ login }: GatewayConfig, created: readonly Create
  * Stacks the layers for logins, blocks(policy(checkedDecision(guard))), and for users of sessions,
  * policy(cache(checkedDecision(guard))).
  *
- * @returns `users`: see `SessionDependencies.usersOf`
+ * @returns `link` for logins, and `users` for sessions: see `SessionDependencies.usersOf`
  */
 export function assembleLogin(options: AssembleLoginOptions) {
   const { config, authenticator, guard, prefixes, provenance, blocks, clocks, logger, onRevalidated } = options;
   const passwords = withCheckedDecision(guard, clocks.wall);
   const nameUser = identityPolicy(config, prefixes, provenance?.keyPrefix);
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
-  const cached = aroundUsers(withCheckedDecision(users, clocks.wall), options);
+  const cached = addUserCache(withCheckedDecision(users, clocks.wall), options);
   let isUidMissingLogged = false;
   const warnWithoutUid = (uid: string | undefined) => {
     if (uid !== undefined || isUidMissingLogged) return;
@@ -94,13 +98,13 @@ export function assembleLogin(options: AssembleLoginOptions) {
   return { link, users: withIdentityPolicy(cached, config, prefixes, logger, provenance?.keyPrefix) };
 }
 
-/** A login token has the password in another form, such as base64. */
+/** Removes a login token from an error: it contains the password in another form, such as base64. */
 function withhold(error: unknown, token: string): never {
   const { message } = asError(error);
   throw message.includes(token) ? new AuthenticatorError('failed', withoutToken(message, token)) : error;
 }
 
-/** How the answers about users of sessions are cached. @param lifetimes of the file */
+/** Makes the cache settings for answers about users of sessions. @param lifetimes `cache` of the config */
 export function sessionUsersCache(
   { name, fingerprint, username, cache }: AuthenticatorConfig,
   login: LoginConfig,
@@ -121,7 +125,7 @@ export function sessionUsersCache(
   };
 }
 
-function aroundUsers(users: Authenticator, options: AssembleLoginOptions): Authenticator {
+function addUserCache(users: Authenticator, options: AssembleLoginOptions): Authenticator {
   const { config, login, lifetimes, cache, clocks, onRevalidated } = options;
   if (cache === undefined) return users;
   const { name } = config;

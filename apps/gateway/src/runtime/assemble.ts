@@ -17,16 +17,16 @@ type LinkConfig = IdentityConfig &
   GuardSettings &
   Pick<AuthenticatorConfig, 'name' | 'onError' | 'cache' | 'fingerprint'>;
 
-/** What the layers of all authenticators share. */
+/** The parts that the layers of all authenticators share. */
 export interface SharedParts extends Pick<GuardDependencies, 'onAbandoned'> {
   readonly prefixes: IdentityPrefixes;
   readonly apiAudiences: () => readonly string[];
   readonly logger: Pick<Logger, 'info' | 'warn'>;
   readonly clocks: Clocks;
-  /** Left out: nothing is cached, whatever the config says. */
+  /** Undefined: nothing is cached, whatever the config says. */
   readonly cache?: Omit<CacheDependencies, 'clocks'> | undefined;
   readonly blocks: Blocks;
-  /** Left out: identities are as the backend gives them. */
+  /** Undefined: identities are as the backend gives them. */
   readonly provenance?: Provenance | undefined;
 }
 
@@ -38,7 +38,7 @@ export interface LinkParts extends SharedParts {
 
 export interface AssembleOptions extends LinkParts {
   readonly guard: Guard;
-  /** It is `login.sessions`: its tokens are sessions, and nothing else. */
+  /** Set for the authenticator of `login.sessions`, whose tokens are sessions and nothing else. */
   readonly sessions?: LinkSessions | undefined;
 }
 
@@ -57,16 +57,16 @@ export function assembleGuard(parts: LinkParts, knownGood?: GuardDependencies['k
 /**
  * Stacks the layers of one authenticator: blocks(provenance(policy(audiences(cache(checkedDecision(guard(plugin))))))).
  *
- * The cache holds sound decisions. Audiences, policy and blocks check cached answers as well as fresh ones. Before the
- * policy, the subject of a refusal is the name as the backend knows it; blocks have the names that the policy makes.
- * Provenance adds no name, so nothing checks what it adds.
+ * The cache has checked decisions. Audiences, policy and blocks check cached answers as well as fresh ones. Inside of the
+ * policy, the subject of a refusal is the name as the backend knows it; blocks use the names that the policy makes. Provenance
+ * adds no name, so nothing checks what it adds.
  *
  * The users of sessions are those of other authenticators: a layer around the cache asks for them, and they come with the names
  * that the policies of those authenticators make (`assemble-login.ts`). So there is no policy here.
  */
 export function assembleLink(options: AssembleOptions): GuardedLink {
   const { config, authenticator: plugin, guard, clocks, logger, sessions, provenance } = options;
-  const cached = aroundCache(withCheckedDecision(guard, clocks.wall, sessions !== undefined), options);
+  const cached = addCache(withCheckedDecision(guard, clocks.wall, sessions !== undefined), options);
   const known = sessions ? withEnded(withSessions(cached, sessions), sessions.hasEnded) : cached;
   const bound = withAudiences(known, options.apiAudiences);
   const named = sessions ? bound : withIdentityPolicy(bound, config, options.prefixes, logger, provenance?.keyPrefix);
@@ -76,10 +76,10 @@ export function assembleLink(options: AssembleOptions): GuardedLink {
   return { name: config.name, onError: config.onError, recognizes, authenticator, guard };
 }
 
-function aroundCache(inner: Authenticator, { config, cache, clocks, sessions }: AssembleOptions): Authenticator {
+function addCache(inner: Authenticator, { config, cache, clocks, sessions }: AssembleOptions): Authenticator {
   if (cache === undefined || config.cache === 'off') return inner;
   const { name, fingerprint, username } = config;
-  // What was cached before an authenticator had sessions has passed other layers.
+  // The fingerprint differs, since what was cached before an authenticator had sessions has passed other layers.
   const settings = {
     ...config.cache,
     name,

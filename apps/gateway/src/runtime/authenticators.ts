@@ -8,10 +8,13 @@ import { withTimeLimit } from '../deadlines.ts';
 import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
 import { createPluginMetrics } from '../metrics/plugin-metrics.ts';
 
-/** Milliseconds that a plugin may take to make something. It must succeed while its backend is down, so it need not wait. */
+/**
+ * How long a plugin may take to make something, in milliseconds. It must succeed while its backend is down, so it need not
+ * wait.
+ */
 const makeTimeout = 10_000;
 
-/** Milliseconds that one `close()` may take. */
+/** How long one `close()` may take, in milliseconds. */
 const closeTimeout = 5_000;
 
 export interface CreateDependencies {
@@ -19,7 +22,7 @@ export interface CreateDependencies {
   readonly attempts: (authenticator: string) => Attempts;
   /** Called with each file that a plugin is about to read. */
   readonly onFile?: (file: string) => void;
-  /** Called when a file can't be used, in place of a throw to the plugin: `check` reports all such files at once. */
+  /** Called when a file can't be used, instead of a throw to the plugin, so that `check` reports all such files in one run. */
   readonly onUnusableFile?: (error: unknown) => void;
 }
 
@@ -100,10 +103,10 @@ function requireFunctions<Made>(made: Made, call: string, what: string, names: (
 }
 
 /**
- * Has the plugin of an authenticator make something, with all that the contract promises it.
+ * Makes something by the plugin of an authenticator, with the context that the contract promises.
  *
- * @param call the plugin's function, for messages
- * @returns `files`: what it reads through `watchFile`
+ * @param call the name of the plugin's function, for messages
+ * @returns what was made, the registry of its metrics, and the files that it reads through `watchFile`
  */
 async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
   call: string,
@@ -133,14 +136,14 @@ async function makeWithPlugin<Made extends Pick<Authenticator, 'close'>>(
         }
       },
     });
-    // The time limit has passed: no one else would close what was made.
+    // After the time limit no one else would close what was made.
     if (signal.aborted) await thing.close();
     return thing;
   });
   return { made, registry, files };
 }
 
-/** Closes what a plugin made. A failure is logged and no more: it must not stop what follows. */
+/** Closes what a plugin made. A failure is only logged: it must not stop what follows. Never rejects. */
 export async function closeMade(
   what: string,
   made: Pick<Authenticator, 'close'>,

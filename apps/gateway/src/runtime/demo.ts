@@ -17,14 +17,14 @@ export async function prepareDemo(directory: string): Promise<string> {
   const token = randomBytes(32).toString('base64url');
   const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } };
   const bodyFile = join(directory, 'token-review.json');
-  await writeAnew(join(directory, 'tokens.yaml'), tokensOf(token));
-  await writeAnew(bodyFile, `${JSON.stringify(review)}\n`);
+  await writeNew(join(directory, 'tokens.yaml'), tokensOf(token));
+  await writeNew(bodyFile, `${JSON.stringify(review)}\n`);
   // The watcher would take a younger file for one that was changed later, and load it a second time.
   await setTimeout(2 * fileClockLag);
   return bodyFile;
 }
 
-/** Another user who may write into the folder could put a token of their own there, and be let in. */
+/** Refuses a folder that others can write to: another user could put a token of their own there, and get access. */
 async function requirePrivate(directory: string): Promise<void> {
   const found = await lstat(directory);
   const isPrivate = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
@@ -32,15 +32,15 @@ async function requirePrivate(directory: string): Promise<void> {
   throw new Error(`${directory} must be a folder of this user, closed to others. Remove it and start again`);
 }
 
-/** Removes an old file first: it would keep its mode. */
-async function writeAnew(file: string, text: string): Promise<void> {
+/** Writes a file. It removes an old one first, which would keep its mode. */
+async function writeNew(file: string, text: string): Promise<void> {
   await rm(file, { force: true });
   await writeFile(file, text, { mode: 0o600 });
 }
 
 function tokensOf(token: string): string {
   const digest = createHash('sha256').update(token).digest('hex');
-  return `# Written anew at each start, with a new token. For real tokens, name a file of your own in gateway.yaml, and make its
+  return `# Written again at each start, with a new token. For real tokens, name a file of your own in gateway.yaml, and make its
 # entries with the command: token hash
 tokens:
   - sha256: ${digest}

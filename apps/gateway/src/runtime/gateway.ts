@@ -30,7 +30,7 @@ import { createRunning } from './running.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
 
 export interface GatewayOptions {
-  /** Absolute. */
+  /** An absolute path. */
   readonly configFile: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
@@ -41,10 +41,10 @@ export interface GatewayOptions {
 
 export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
-/** Milliseconds that a reload in progress may take before the process ends without it. */
+/** How long a shutdown waits for a reload in progress. Milliseconds. */
 const reloadGrace = 2_000;
 
-/** Loads the config, makes the chain, listens. Throws, with nothing left open, when any of it can't be done. */
+/** Loads the config, makes the chain, and listens. @throws Error when any of it can't be done; nothing is left open then */
 export async function startGateway(options: GatewayOptions) {
   const { logger } = options;
   const startedAt = Date.now();
@@ -85,14 +85,14 @@ export async function startGateway(options: GatewayOptions) {
     /** Where reviews are answered, without a path: `https://127.0.0.1:8443`. */
     url: reviews.url,
     adminUrl: admin.url,
-    /** Reads everything again, now. What can't be used is logged, and what runs stays. */
+    /** Reads everything again, now. What can't be used is logged, and what is in force stays. */
     async reload(): Promise<void> {
-      // Reopening the audit trail waits for no config.
+      // The audit trail is opened again even if the config is refused.
       await Promise.all([observers.reopen(), reloader.reload()]);
     },
     /**
-     * Ends without losing a review: unready at once, still answering for `delay` milliseconds (left out:
-     * `server.shutdownDelay`), then drained. Later calls wait for the first.
+     * Ends without losing a review: it is unready immediately, still answers for `delay` milliseconds (default:
+     * `server.shutdownDelay`), and then drains. Later calls wait for the first.
      */
     shutdown(delay: number = running.config.server.shutdownDelay): Promise<void> {
       ended ??= stop(delay);
@@ -115,7 +115,7 @@ function withListen(config: GatewayConfig, { listen, adminListen }: GatewayOptio
   };
 }
 
-/** Makes all that answers reviews, and starts what it needs. What must be closed again is in `opened`. */
+/** Makes all parts that answer reviews, and starts what they need. `opened` closes them again. */
 async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: Logger, opened: AsyncDisposableStack) {
   const running = createRunning(config);
   const inFlight = createInFlight();
@@ -128,24 +128,33 @@ async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: L
     () => shared.blocks.isUnknown,
   );
   const observers = createObservers({ running, tls, inFlight, refused, metrics, audit, shared, health, logger });
-  const create = createGenerations(inFlight, shared, observers, logger);
-  const first = await create(config);
+  const makeGeneration = createGenerations(inFlight, shared, observers, logger);
+  const first = await makeGeneration(config);
   running.generation = first;
   opened.defer(observers.close);
   opened.defer(() => first.retire(0));
   opened.defer(shared.stop);
   await observers.start();
   await shared.start();
-  return { running, create, health, metrics, observers, shared, inFlight };
+  return { running, makeGeneration, health, metrics, observers, shared, inFlight };
 }
 
-/** @returns makes the generation of a config. All of them share what outlives a reload */
-function createGenerations(inFlight: InFlight, shared: SharedState, { sessions }: Observers, logger: Logger) {
+/** @returns a function that makes the generation of a config. All generations share what outlives a reload */
+function createGenerations(inFlight: InFlight, shared: SharedState, { sessionObserver }: Observers, logger: Logger) {
   const { caching, blocks, ended, attempts } = shared;
   const knownGood = createKnownGoodTokens();
-  const dependencies = { caching, blocks, ended, attempts, knownGood, sessions, onAbandoned: inFlight.hold, logger };
+  const dependencies = {
+    caching,
+    blocks,
+    ended,
+    attempts,
+    knownGood,
+    sessionObserver,
+    onAbandoned: inFlight.hold,
+    logger,
+  };
   return async (config: GatewayConfig) => {
-    // An audit trail that can't be written is an error in the config, as an authenticator that can't be made.
+    // An audit trail that can't be written is an error in the config, like an authenticator that can't be made.
     if (config.audit !== undefined) await probeOutput(config.audit);
     return createGeneration(config, { ...dependencies, issuing: true });
   };

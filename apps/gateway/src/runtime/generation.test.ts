@@ -66,7 +66,7 @@ describe('createGeneration', () => {
         configured('good', async () => authenticator({ close })),
         configured('corp', () => Promise.reject(new Error('caFile: no such file'))),
         configured('sync', () => {
-          throw new Error('thrown at once');
+          throw new Error('thrown immediately');
         }),
         configured('odd', async () => ({}) as Authenticator),
       ),
@@ -75,7 +75,7 @@ describe('createGeneration', () => {
     await expect(made).rejects.toMatchObject({
       problems: [
         { path: 'corp', message: 'Error: caFile: no such file' },
-        { path: 'sync', message: 'Error: thrown at once' },
+        { path: 'sync', message: 'Error: thrown immediately' },
         { path: 'odd', message: expect.stringContaining('gave no Authenticator') },
       ],
     });
@@ -106,7 +106,7 @@ describe('createGeneration', () => {
     });
     await expect(createGeneration(config(watching), dependencies)).rejects.toMatchObject({
       message: expect.stringContaining('/etc/sallyport/missing.yaml'),
-      // For a reload that was refused to be tried again when the file has come.
+      // A refused reload is repeated when the file appears.
       files: ['/etc/sallyport/missing.yaml'],
     });
   });
@@ -135,7 +135,7 @@ test('a plugin that has its connection again half-opens the circuit of its authe
 });
 
 describe('retire', () => {
-  test('closes at once when nothing is in progress', async () => {
+  test('closes immediately when nothing is in progress', async () => {
     const close = vi.fn(async () => undefined);
     const generation = await createGeneration(
       config(configured('one', async () => authenticator({ close }))),

@@ -17,57 +17,71 @@ import type { RevalidationResult } from '../sessions/session-user.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { type RedisPool, settingsForReviews } from '../shared-redis/redis-pool.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { assembleGuard, assembleLink, type SharedParts } from './assemble.ts';
+import { type AssembleOptions, assembleGuard, assembleLink, type SharedParts } from './assemble.ts';
 import { type AssembleLoginOptions, assembleLogin, requireLogins } from './assemble-login.ts';
-import { type CreateDependencies, closeAuthenticator, createAuthenticators } from './authenticators.ts';
+import {
+  type CreateDependencies,
+  type CreatedAuthenticator,
+  closeAuthenticator,
+  createAuthenticators,
+} from './authenticators.ts';
 import { createLoginParts } from './login.ts';
 
 export interface GenerationDependencies extends CreateDependencies, Pick<SharedParts, 'onAbandoned'> {
-  /** What the caches of all generations share. Left out: nothing is cached. */
+  /** What the caches of all generations share. Undefined: nothing is cached. */
   readonly caching?: Omit<CacheDependencies, 'clocks' | 'redis'> & {
-    readonly redis: RedisPool;
-    /** Left out: `createRedisTier`. */
+    readonly redisPool: RedisPool;
+    /** Makes the shared cache of a connection. Default: `createRedisTier`. */
     readonly tierOf?: typeof createRedisTier;
   };
   readonly blocks: Blocks;
-  /** Left out: no session is known to have ended. */
+  /** The sessions that are known to have ended. Default: none. */
   readonly ended?: Pick<EndedSessions, 'has' | 'add'>;
-  /** What learns of sessions. Left out: nothing does. */
-  readonly sessions?: {
-    /** Called each time that one is refused because of its user, not with a refusal that is still cached. */
-    readonly onRefused: (refused: RefusedSession) => void;
-    readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
-  };
-  /** By the fingerprint of an authenticator's config. Left out: none outlives the generation. */
+  /** Default: nothing observes sessions. */
+  readonly sessionObserver?: SessionObserver;
+  /**
+   * Finds the known-good tokens of an authenticator by the fingerprint of its config. Default: they end with the generation.
+   */
   readonly knownGood?: (fingerprint: string) => KnownGoodTokens;
-  /** Whether people may log in. Left out: sessions are checked, and none is issued. */
+  /** Whether people may log in. Default: sessions are checked, and none is issued. */
   readonly issuing?: boolean;
 }
 
-/** A config and the chain made from it. A reload makes a new one beside it, swaps, and retires it. */
+interface SessionObserver {
+  /** Called with each session that is refused because of its user, but not with a refusal from a cache. */
+  readonly onRefused: (refused: RefusedSession) => void;
+  readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
+}
+
+/** A config and the chain made from it. A reload makes a new one, replaces the old one by it, and retires the old one. */
 export type Generation = Awaited<ReturnType<typeof createGeneration>>;
 
-/** @throws ConfigError, or Error, when something can't be made; nothing is left open then */
+/**
+ * Makes a generation, in this order: the connection to the cache Redis, the authenticators by their plugins, the layers around
+ * them, the login server's parts.
+ *
+ * @throws ConfigError, or Error, when something can't be made; nothing is left open then
+ */
 export async function createGeneration(config: GatewayConfig, dependencies: GenerationDependencies) {
   await using opened = new AsyncDisposableStack();
   const settings = settingsForReviews(config);
-  const lease = settings && (await dependencies.caching?.redis.acquire(settings, config.baseDirectory));
+  const lease = settings && (await dependencies.caching?.redisPool.acquire(settings, config.baseDirectory));
   if (lease) opened.defer(() => lease.release());
   const created = await createAuthenticators(config, dependencies);
   opened.defer(async () => {
     await Promise.all(created.map((one) => closeAuthenticator(one, dependencies.logger)));
   });
   requireLogins(config, created);
-  const work = createWork();
+  const calls = createCalls();
   const onAbandoned = (abandoned: Promise<unknown>) => {
-    work.add(abandoned);
+    calls.add(abandoned);
     dependencies.onAbandoned(abandoned);
   };
   const { links, logins, texts } = assembleChain(config, created, lease?.redis, { ...dependencies, onAbandoned });
   const sessions = links.find(({ name }) => name === config.login?.sessions);
   const login =
     dependencies.issuing && config.login && sessions
-      ? await createLoginParts(config, config.login, dependencies, { links: logins, sessions, texts, hold: work.add })
+      ? await createLoginParts(config, config.login, dependencies, { links: logins, sessions, texts, hold: calls.add })
       : undefined;
   if (login) opened.defer(login.close);
   const { authenticate } = chain(links, systemClocks.monotonic);
@@ -75,7 +89,7 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
   return {
     config,
     links,
-    /** As the plugins made them, without the layers. */
+    /** The authenticators as the plugins made them, without the layers. */
     created,
     registries: created.map(({ registry }): Registry => registry),
     files: [...created, lease, login].flatMap((one): readonly WatchedFile[] => one?.files ?? []),
@@ -86,38 +100,57 @@ export async function createGeneration(config: GatewayConfig, dependencies: Gene
     /** Decides as the chain does, and stays open until it has. */
     authenticate(token: string, context: ChainContext) {
       const decision = authenticate(token, context);
-      if (isLate(decision)) work.add(decision);
+      if (isLate(decision)) calls.add(decision);
       return decision;
     },
     /**
-     * Closes the authenticators as soon as nothing of this chain is in progress, or after `limit` milliseconds: a plugin may
+     * Closes the authenticators as soon as no call of this chain is in progress, or after `limit` milliseconds: a plugin may
      * never finish. No review may begin after this call.
      */
     async retire(limit: number): Promise<void> {
-      await work.ended(limit);
+      await calls.ended(limit);
       await owned.disposeAsync();
     },
   };
 }
 
-const unobserved = { onRefused: () => undefined, onRevalidated: () => undefined };
-
 /**
- * Assembles all links of a chain, and what logins and sessions need besides.
+ * Puts the layers around the authenticators: first the guard of each, then what logins ask, then the links of the chain, which
+ * ask the former about the users of sessions.
  *
- * @returns `logins` in the order of `login.authenticators`
+ * @returns the links, and for the login server: its links in the order of `login.authenticators`, and the texts of sessions
  */
 function assembleChain(
   config: GatewayConfig,
-  created: Awaited<ReturnType<typeof createAuthenticators>>,
+  created: readonly CreatedAuthenticator[],
   redis: ProbedRedis | undefined,
   dependencies: GenerationDependencies,
 ) {
-  const { logger, caching, blocks, onAbandoned, ended, sessions: observer = unobserved } = dependencies;
-  const { login, provenance } = config;
+  const shared = sharedParts(config, redis, dependencies);
+  const guarded = created.map(({ config: one, authenticator, followConnection }) => {
+    const parts = { ...shared, config: one, authenticator };
+    const guard = assembleGuard(parts, dependencies.knownGood?.(one.fingerprint));
+    followConnection(guard.reconnected);
+    return { ...parts, guard };
+  });
+  const logins = assembleLogins(config, guarded, dependencies);
+  const sessions = sessionParts(config, logins, dependencies);
+  const links = guarded.map((parts) =>
+    assembleLink({ ...parts, sessions: parts.config.name === config.login?.sessions ? sessions : undefined }),
+  );
+  return { links, logins: logins.map(({ link }) => link), texts: sessions.texts };
+}
+
+/** Makes what the layers of all authenticators share. */
+function sharedParts(
+  config: GatewayConfig,
+  redis: ProbedRedis | undefined,
+  { logger, blocks, onAbandoned, caching }: GenerationDependencies,
+): SharedParts {
+  const { provenance } = config;
+  const [sealingKey] = config.cache.redis?.sealingKeys ?? [];
   const clocks = systemClocks;
-  const sealingKeys = config.cache.redis?.sealingKeys ?? [];
-  const shared: SharedParts = {
+  return {
     logger,
     clocks,
     blocks,
@@ -125,58 +158,54 @@ function assembleChain(
     prefixes: identityPrefixes(config.authenticators),
     apiAudiences: () => config.server.apiAudiences,
     cache: caching && { ...caching, redis: redis && (caching.tierOf ?? createRedisTier)(redis, clocks) },
-    provenance: provenance && { ...provenance, fingerprint: createTokenFingerprint(sealingKeys[0]) },
+    provenance: provenance && { ...provenance, fingerprint: createTokenFingerprint(sealingKey) },
   };
-  const guarded = created.map(({ config: one, authenticator, followConnection }) => {
-    const parts = { ...shared, config: one, authenticator };
-    const guard = assembleGuard(parts, dependencies.knownGood?.(one.fingerprint));
-    followConnection(guard.reconnected);
-    return { ...parts, guard };
-  });
-  const { onRefused, onRevalidated } = observer;
-  const logins = login ? assembleLogins(guarded, { login, lifetimes: config.cache, onRevalidated }) : [];
-  const users = new Map(logins.map((one) => [one.link.name, one.users]));
-  const texts = createSessionTexts(sealingKeys);
-  const sessions = {
-    texts,
-    clusters: login?.clusters ?? {},
-    hasEnded: (token: string) => ended?.has(token) === true,
-    usersOf: (name: string) => users.get(name),
-    onRefused,
-    keyPrefix: provenance?.keyPrefix,
-    now: clocks.wall,
-  };
-  const links = guarded.map((parts) =>
-    assembleLink({ ...parts, sessions: parts.config.name === login?.sessions ? sessions : undefined }),
-  );
-  return { links, logins: logins.map(({ link }) => link), texts };
 }
 
 /** Assembles the logins of `login.authenticators`, in the order of that list. */
 function assembleLogins(
-  guarded: readonly Omit<AssembleLoginOptions, keyof LoginSettings>[],
-  settings: LoginSettings,
+  { login, cache: lifetimes }: GatewayConfig,
+  guarded: readonly Omit<AssembleLoginOptions, 'login' | 'lifetimes' | 'onRevalidated'>[],
+  { sessionObserver }: GenerationDependencies,
 ): ReturnType<typeof assembleLogin>[] {
-  return settings.login.authenticators.flatMap((name) =>
+  if (login === undefined) return [];
+  const settings = { login, lifetimes, onRevalidated: sessionObserver?.onRevalidated ?? (() => undefined) };
+  return login.authenticators.flatMap((name) =>
     guarded.filter(({ config }) => config.name === name).map((parts) => assembleLogin({ ...parts, ...settings })),
   );
 }
 
-type LoginSettings = Pick<AssembleLoginOptions, 'login' | 'lifetimes' | 'onRevalidated'>;
+/** Makes what the link of `login.sessions` needs to check sessions. */
+function sessionParts(
+  { login, provenance, cache }: GatewayConfig,
+  logins: readonly ReturnType<typeof assembleLogin>[],
+  { ended, sessionObserver }: GenerationDependencies,
+): NonNullable<AssembleOptions['sessions']> {
+  const users = new Map(logins.map((one) => [one.link.name, one.users]));
+  return {
+    texts: createSessionTexts(cache.redis?.sealingKeys ?? []),
+    clusters: login?.clusters ?? {},
+    hasEnded: (token) => ended?.has(token) === true,
+    usersOf: (authenticator) => users.get(authenticator),
+    onRefused: sessionObserver?.onRefused ?? (() => undefined),
+    keyPrefix: provenance?.keyPrefix,
+    now: systemClocks.wall,
+  };
+}
 
-/** The calls of a chain, to be waited for. */
-function createWork() {
+/** Keeps the calls of a chain that are in progress. */
+function createCalls() {
   const inProgress = new Set<Promise<unknown>>();
   const allEnded = async () => {
     while (inProgress.size > 0) await Promise.allSettled(inProgress);
   };
   return {
-    add(work: Promise<unknown>): void {
-      inProgress.add(work);
-      const end = () => void inProgress.delete(work);
-      work.then(end, end);
+    add(call: Promise<unknown>): void {
+      inProgress.add(call);
+      const end = () => void inProgress.delete(call);
+      call.then(end, end);
     },
-    // At the limit they count as ended.
+    /** Resolves when all calls have ended, at the latest after `limit` milliseconds. */
     ended: (limit: number) => within({ limit }, allEnded).catch(() => undefined),
   };
 }

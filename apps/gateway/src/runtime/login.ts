@@ -10,14 +10,14 @@ import type { EndedSessions } from '../revocation/ended-sessions.ts';
 import { type CreateDependencies, closeMade, createTokenIssuer, issuesTokens } from './authenticators.ts';
 
 interface LoginDependencies extends CreateDependencies {
-  /** Learns of each session that the login server ends. */
+  /** Gets each session that the login server ends. */
   readonly ended?: Pick<EndedSessions, 'add'>;
 }
 
 /**
- * Makes what a generation has for the login server.
+ * Makes the parts of a generation for the login server.
  *
- * @returns `files`: the CAs in kubeconfigs
+ * @returns the service; the files of CAs in kubeconfigs; and a function that closes the issuer
  * @throws Error when the issuer can't be made, or a CA can't be used; nothing is left open then
  */
 export async function createLoginParts(
@@ -44,7 +44,7 @@ export async function createLoginParts(
   return { service, files, close: () => closeMade('token issuer', issuer, issuing.name, logger) };
 }
 
-/** The login server ends sessions in these two ways. */
+/** Notes the sessions that the login server ends, in either of its two ways. */
 function noteEnded(issuer: TokenIssuer, ended: Pick<EndedSessions, 'add'>): TokenIssuer {
   const erase = issuer.delete?.bind(issuer);
   return {
@@ -66,9 +66,9 @@ function noteEnded(issuer: TokenIssuer, ended: Pick<EndedSessions, 'add'>): Toke
   };
 }
 
-/** Reads the CAs, and writes each kubeconfig once for them: anyone can ask for one, as often as they like. */
+/** Reads the CAs, and writes each kubeconfig only once for them, since any client can ask for one as often as it likes. */
 async function readAuthorities(login: LoginConfig) {
-  // By the names of their clusters, '' for that of the login server.
+  // The CAs are in a map by the names of their clusters. The CA of the login server has ''.
   const texts = new Map<string, string>();
   const written = new Map<string, string>();
   const files: WatchedFile[] = [];
@@ -76,7 +76,7 @@ async function readAuthorities(login: LoginConfig) {
     if (file === undefined) return;
     const load = (content: Buffer) => {
       try {
-        // The certificates alone: a file may have a key beside them, and anyone can ask for a kubeconfig.
+        // Only the certificates are used: a file may contain a key too, and anyone can ask for a kubeconfig.
         texts.set(name, parseCertificates(content).join(''));
         written.clear();
       } catch (error) {

@@ -23,7 +23,7 @@ import { type Tracer, useTracer } from '../tracing/in-span.ts';
 import type { Running } from './running.ts';
 import type { SharedState } from './shared-state.ts';
 
-/** What is observed, and what of the observers is made before them. */
+/** The parts of a gateway that are observed, and the observers that are made before the others. */
 export interface ObservedGateway {
   readonly running: Running;
   readonly tls: TlsOfAddresses;
@@ -43,17 +43,17 @@ export function createObservers(gateway: ObservedGateway) {
   const { running, tls, refused, metrics, audit, logger } = gateway;
   const { config } = running;
   const logins = createLoginObservers(metrics.registry, audit, logger);
-  const status = createStatusCollector(config, { ...statusSources(gateway), logins: logins.counts });
+  const status = createStatusCollector(config, statusSources(gateway, logins.counts));
   const tracing = createTracing(logger);
-  const certificates = (inForce: ReturnType<typeof certificatesOf>) => {
-    metrics.certificates(inForce);
-    status.certificates(inForce);
+  const certificates = (current: ReturnType<typeof certificatesOf>) => {
+    metrics.certificates(current);
+    status.certificates(current);
   };
   certificates(certificatesOf(tls));
   metrics.follow(config);
   logins.follow(config);
   return {
-    /** Each is called with each review, in this order. */
+    /** The functions that are called with each review, in this order. */
     reviews: [
       createFailureLog(logger, systemClocks.monotonic),
       createReviewLog(logger, systemClocks.monotonic),
@@ -63,7 +63,7 @@ export function createObservers(gateway: ObservedGateway) {
     ],
     logins: logins.observers,
     loginsInFlight: logins.inFlight,
-    sessions: logins.sessions,
+    sessionObserver: logins.sessionObserver,
     statusPage: { isShown: () => isPageShown(running.config), document: status.document },
     /** @param problems why the reload was refused; none when it is in force */
     reloaded(source: ReloadSource, problems: readonly string[]): void {
@@ -76,7 +76,7 @@ export function createObservers(gateway: ObservedGateway) {
       await tracing(config.tracing);
       await audit.configure(config);
     },
-    /** Uses another config. What it can't use is logged, and what was in force stays. */
+    /** Uses another config. Settings that can't be used are logged, and the previous ones stay in force. */
     follow(next: GatewayConfig): void {
       metrics.follow(next);
       logins.follow(next);
@@ -84,7 +84,7 @@ export function createObservers(gateway: ObservedGateway) {
       void audit.follow(next);
       void tracing(next.tracing);
     },
-    /** Opens the file of the audit trail again: it may have been moved away. */
+    /** Opens the file of the audit trail again, since it may have been moved away. */
     reopen: audit.reopen,
     async close(): Promise<void> {
       await Promise.all([audit.close(), tracing(undefined)]);
@@ -92,16 +92,16 @@ export function createObservers(gateway: ObservedGateway) {
   };
 }
 
-/** The same for the login server, and for sessions. */
+/** Makes what logs, counts and records requests to the login server, and sessions. */
 function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Logger) {
   const inFlight = createInFlight();
   const metrics = createLoginMetrics(registry, () => inFlight.count);
   const { record, revalidated, counts } = createLoginCounts();
   return {
-    /** Each is called with each request to the login server, in this order. */
+    /** The functions that are called with each request to the login server, in this order. */
     observers: [createLoginLog(logger, systemClocks.monotonic), metrics.onLogin, audit.login, record],
     inFlight,
-    sessions: {
+    sessionObserver: {
       onRefused: audit.refusedSession,
       onRevalidated(authenticator: string, result: RevalidationResult): void {
         metrics.onRevalidated(authenticator, result);
@@ -117,7 +117,10 @@ function isPageShown({ admin: { listen, statusPage = isLoopback(listen.host) } }
   return statusPage;
 }
 
-function statusSources({ running, health, inFlight, refused, shared }: ObservedGateway): Omit<StatusSources, 'logins'> {
+function statusSources(
+  { running, health, inFlight, refused, shared }: ObservedGateway,
+  logins: StatusSources['logins'],
+): StatusSources {
   const startedAt = Date.now();
   return {
     gateway: () => ({
@@ -128,6 +131,7 @@ function statusSources({ running, health, inFlight, refused, shared }: ObservedG
       maxInFlight: running.config.server.maxInFlight,
     }),
     links: () => running.links,
+    logins,
     health: health.authenticators,
     cache() {
       const { redis } = running;
@@ -145,18 +149,21 @@ function statusSources({ running, health, inFlight, refused, shared }: ObservedG
   };
 }
 
-/** @returns makes the tracer of another config; undefined ends it. Never rejects: the gateway works without traces */
+/**
+ * @returns a function that uses the tracer of another config; undefined ends tracing. It never rejects: the gateway works
+ *   without traces
+ */
 function createTracing(logger: Logger): (config: TracingConfig | undefined) => Promise<void> {
   let current: TracingConfig | undefined;
   let tracer: Tracer | undefined;
-  // A process has one context of traces.
+  // Changes of the config are handled one at a time, since a process has only one tracer.
   const inTurn = createTurns();
   async function follow(next: TracingConfig | undefined): Promise<void> {
     if (isDeepStrictEqual(next, current)) return;
     current = next;
     useTracer(undefined);
     await tracer?.close();
-    // Loaded only where it is configured: it is more code than the rest of the gateway.
+    // OpenTelemetry is loaded only if it is configured: it is more code than the rest of the gateway.
     const load = () => import('../tracing/open-telemetry.ts');
     tracer = next && (await load()).createOtelTracer(next, manifest.version, logger);
     useTracer(tracer);

@@ -49,13 +49,16 @@ describe('a reload that hangs', () => {
     running.generation = old;
     const [late, next] = [generation('late'), generation('next')];
     const hanging = Promise.withResolvers<Generation>();
-    const create = vi.fn<() => Promise<Generation>>().mockReturnValueOnce(hanging.promise).mockResolvedValueOnce(next);
+    const makeGeneration = vi
+      .fn<() => Promise<Generation>>()
+      .mockReturnValueOnce(hanging.promise)
+      .mockResolvedValueOnce(next);
     const load = async () => running.generation.config;
     const reloaded = vi.fn();
     const reloader = createReloader({
       running,
       load,
-      create,
+      makeGeneration,
       reviews: { updateTls: vi.fn() },
       logins: undefined,
       observers: { reloaded, certificates: vi.fn(), follow: vi.fn() },

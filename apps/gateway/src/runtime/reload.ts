@@ -15,9 +15,9 @@ import type { SharedState } from './shared-state.ts';
 
 export interface ReloadDependencies {
   readonly running: Running;
-  /** What it throws is logged, and what runs stays. */
+  /** Loads the config. If it throws, the error is logged, and what is in force stays. */
   readonly load: () => Promise<GatewayConfig>;
-  readonly create: (config: GatewayConfig) => Promise<Generation>;
+  readonly makeGeneration: (config: GatewayConfig) => Promise<Generation>;
   readonly reviews: Pick<ReviewServer, 'updateTls'>;
   /** Undefined: there was no login server at the start. */
   readonly logins: Pick<LoginServer, 'updateTls'> | undefined;
@@ -27,28 +27,28 @@ export interface ReloadDependencies {
   readonly shared: Pick<SharedState, 'resize'>;
 }
 
-/** What is reloaded: the config and all that it names, the certificates alone, or one file of a plugin. */
+/** The thing to reload: the config and all that it names, the certificates alone, or one file of a plugin. */
 type Source = 'config' | 'certificates' | WatchedFile;
 
 /** Why the config is reloaded, for its log lines. */
 type Cause = 'changed file' | 'SIGHUP';
 
-/** Why a reload was refused; none when it is in force. */
+/** Why a reload was refused. It is empty if the reload took effect. */
 type Problems = readonly string[];
 
-/** Milliseconds that one reload may take: a plugin may hang in it, and others wait. */
+/** How long one reload may take, in milliseconds: a plugin may hang in it, and other reloads wait. */
 const turnLimit = 30_000;
 
-/** Milliseconds beyond `reviewTimeout` that an old chain may take to finish before it is closed anyway. */
+/** An old chain is closed this long after `reviewTimeout`, even if calls are in progress. Milliseconds. */
 const restGrace = 5_000;
 
-/** Reloads what runs when the files change that it was made from: config and secrets, certificates, the plugins' own. */
+/** Reloads the running gateway when its files change: the config and secrets, the certificates, the files of plugins. */
 export function createReloader(dependencies: ReloadDependencies) {
   const { running, observers, watcher, logger } = dependencies;
   const turn = createTurns();
   const watches = createWatches(dependencies, inTurn);
 
-  /** One at a time: two swaps must not cross. Nothing that a plugin does or fails to do stops the next one. */
+  /** Reloads one thing at a time: two swaps must not overlap. A plugin that hangs or throws does not stop the next reload. */
   function inTurn(source: Source, cause: Cause = 'changed file'): Promise<void> {
     return turn(async () => {
       const late = `a reload took longer than ${durationText(turnLimit)}`;
@@ -78,7 +78,7 @@ export function createReloader(dependencies: ReloadDependencies) {
       await swap(next, cause, dependencies, signal);
       await watches.others(since);
     } catch (error) {
-      // It may name files that the running one does not: a change of one of them may fix it.
+      // A refused config may name files that the running one does not: a change of one of them may fix it.
       const named = next === undefined ? [] : [...next.secretFiles, ...tlsFiles(next)];
       others = error instanceof ConfigError ? [...error.files, ...named] : named;
       const problems = error instanceof ConfigError ? error.problems : [causeOf(error)];
@@ -90,7 +90,11 @@ export function createReloader(dependencies: ReloadDependencies) {
   }
 
   return {
-    /** Begins to watch every file that the running config names. `since`: when reading them began, wall clock ms. */
+    /**
+     * Begins to watch every file that the running config names.
+     *
+     * @param since when reading them began, wall clock milliseconds
+     */
     async watch(since: number): Promise<void> {
       await watches.config(since);
       await watches.others(since);
@@ -98,7 +102,7 @@ export function createReloader(dependencies: ReloadDependencies) {
     /** Reads everything again, changed or not. Never rejects. */
     async reload(): Promise<void> {
       await inTurn('config', 'SIGHUP');
-      // Where that was refused, a changed certificate or token list is still loaded.
+      // If the config was refused, a changed certificate or token list is still loaded.
       await watcher.scan();
     },
     /** Resolves when no reload is in progress. */
@@ -106,20 +110,20 @@ export function createReloader(dependencies: ReloadDependencies) {
   };
 }
 
-/** The watches over the files of what runs. `since`: when reading them began, wall clock milliseconds. */
+/** Makes the watches of the files in use. Each `since` is when reading them began, wall clock milliseconds. */
 function createWatches({ running, watcher }: ReloadDependencies, onChange: (source: Source) => Promise<void>) {
   let endConfig = () => {};
   let endOthers: (() => void)[] = [];
   return {
-    /** Watches the config, its secrets, and `more`: files that a refused config names. */
+    /** Watches the config, its secrets, and `more`, the files that a refused config names. */
     async config(since: number, more: readonly string[] = []): Promise<void> {
       const { file, secretFiles } = running.config;
       endConfig();
       endConfig = await watcher.watch([file, ...secretFiles, ...more], since, () => onChange('config'));
     },
     /**
-     * Watches certificates and the files of plugins. Not to be called after a reload that was refused: a file that has
-     * changed since then, and was not loaded, would count as known.
+     * Watches certificates and the files of plugins. Don't call it after a reload that was refused: a file that has changed
+     * since then, and was not loaded, would count as known.
      */
     async others(since: number): Promise<void> {
       const { config, files } = running.generation;
@@ -159,7 +163,7 @@ async function problemsOf(
   }
 }
 
-/** @throws Error when certificate and key do not match: what was in force stays */
+/** Uses certificates from now on. @throws Error when certificate and key do not match: the previous ones stay in force */
 function putInForce(tls: TlsOfAddresses, { reviews, logins, observers, logger }: ReloadDependencies): void {
   if (tls.server !== undefined) reviews.updateTls(tls.server);
   if (tls.login !== undefined) logins?.updateTls(tls.login);
@@ -167,17 +171,17 @@ function putInForce(tls: TlsOfAddresses, { reviews, logins, observers, logger }:
   logCertificateWarnings(tls, logger);
 }
 
-/** Everything that can fail comes first. Then the new chain replaces the old one in one step. */
+/** Replaces the generation. Everything that can fail comes first; then the new chain replaces the old one in one step. */
 async function swap(
   config: GatewayConfig,
   cause: Cause,
   dependencies: ReloadDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const { running, create, logger, observers, shared } = dependencies;
+  const { running, makeGeneration, logger, observers, shared } = dependencies;
   const old = running.generation;
   const tls = await readTls(config);
-  const generation = await create(config);
+  const generation = await makeGeneration(config);
   try {
     // An abandoned reload must not replace what a later one has put in force.
     signal.throwIfAborted();
@@ -204,7 +208,7 @@ export function logCertificateWarnings({ server, login }: TlsOfAddresses, logger
   for (const warning of [...(server?.warnings ?? []), ...(login?.warnings ?? [])]) logger.warn({}, warning);
 }
 
-/** Addresses, and whether there is TLS on them, stay as they are until a restart, and the log says so. */
+/** Keeps the addresses, and whether there is TLS on them, until a restart, and logs that. */
 function keepListening(next: GatewayConfig, running: Running, logger: Logger): GatewayConfig {
   const { server, admin } = running.config;
   const now = { server, admin, login: running.listeningLogin };
@@ -223,7 +227,10 @@ function keepListening(next: GatewayConfig, running: Running, logger: Logger): G
 
 type Address = Pick<GatewayConfig['server'], 'listen'> & { readonly tls?: object };
 
-/** A login server that is new in the config listens after a restart. One that is removed answers 503 until then. */
+/**
+ * Finds changes of an address. A login server that is new in the config listens after a restart; a removed one answers 503
+ * until then.
+ */
 function changedAddress(name: string, next: Address | undefined, now: Address | undefined): string[] {
   if (next === undefined || now === undefined) return next === now ? [] : [name];
   return [

@@ -1,10 +1,15 @@
 import type { GatewayConfig } from '../config/types.ts';
 import type { Generation } from './generation.ts';
 
-/** What is in force now. A reload replaces the generation as a whole. */
+/** The generation that is in force now. A reload replaces it as a whole. */
 export type Running = ReturnType<typeof createRunning>;
 
-/** Holds what is in force. What is made before the first generation can read it already. @param first the config of the start */
+/**
+ * Keeps the generation that is in force. Parts that are made before the first generation get this, and read it when they are
+ * called: until then it has the config of the start, and no links.
+ *
+ * @param first the config of the start
+ */
 export function createRunning(first: GatewayConfig) {
   let generation: Generation | undefined;
   let listeningLogin = first.login;
@@ -19,10 +24,14 @@ export function createRunning(first: GatewayConfig) {
     get redis(): Generation['redis'] {
       return generation?.redis;
     },
-    /** What the login server listens with, even while the config has none. Undefined: there was no login server at the start. */
+    /**
+     * The settings with which the login server listens, even if the config has none now. Undefined: there was no login server
+     * at the start.
+     */
     get listeningLogin(): GatewayConfig['login'] {
       return listeningLogin;
     },
+    /** @throws Error before the first generation is made */
     get generation(): Generation {
       if (generation === undefined) throw new Error('no generation is in force yet');
       return generation;

@@ -13,23 +13,29 @@ import { nameReplica } from '../revocation/replicas.ts';
 import { createRedisPool } from '../shared-redis/redis-pool.ts';
 import type { Running } from './running.ts';
 
-/** Milliseconds between two sweeps of memory, which drop what is too old to be used. */
+/** The time between two sweeps of memory, which drop what is too old to be used. Milliseconds. */
 const sweepInterval = 30_000;
 
 export type SharedState = ReturnType<typeof createSharedState>;
 
 /**
- * What outlives a reload of the config: the cache in memory, who is blocked, which sessions have ended, and counts of refused
- * tries.
+ * Makes what outlives a reload of the config: the cache in memory, the revocation list, the ended sessions, and the counts of
+ * refused attempts.
  *
- * @param onAct called with each entry of the revocation list that this process did not know
+ * @param running the generation in force: a function that reads it does so each time it is called, since a reload replaces it
+ * @param onNewEntry called with each entry of the revocation list that this process did not know
  */
-export function createSharedState(running: Running, registry: Registry, onAct: (entry: Entry) => void, logger: Logger) {
+export function createSharedState(
+  running: Running,
+  registry: Registry,
+  onNewEntry: (entry: Entry) => void,
+  logger: Logger,
+) {
   const attempts = createCountedAttempts(running, registry);
   const memory = createMemoryTier(running.config.cache.memory.maxEntries);
   const metrics = createCacheMetrics(registry);
   metrics.follow(running.config);
-  // An address that is held until this process ends: the admin server is the last to close.
+  // No other process has this address until this one ends: the admin server is the last to close.
   const { id: replicaId, idPrefix } = nameReplica(running.config.admin.listen);
   const { list, reader, revocations, blocks, ended } = createSharedRevocations({
     redis: () => running.redis,
@@ -41,7 +47,7 @@ export function createSharedState(running: Running, registry: Registry, onAct: (
     hasSessions: () => running.config.login !== undefined,
     onAdopted(entry) {
       metrics.adopted(entry);
-      onAct(entry);
+      onNewEntry(entry);
       if (entry.action === 'unlock') unlock(entry, attempts, running.config, logger);
     },
   });
@@ -53,12 +59,14 @@ export function createSharedState(running: Running, registry: Registry, onAct: (
   const timers: NodeJS.Timeout[] = [];
 
   return {
-    caching: { memory, revocations, metrics, redis: createRedisPool({ logger, onError: metrics.redisError }) },
+    caching: { memory, revocations, metrics, redisPool: createRedisPool({ logger, onError: metrics.redisError }) },
     blocks,
     ended,
     countBlocks: () => list.blocks.length,
     attempts,
-    /** Milliseconds since the revocation list was read; undefined where no Redis is shared. Infinity: never. */
+    /**
+     * Milliseconds since the last poll of the revocation list. Infinity: there was none. Undefined: there is no shared Redis.
+     */
     get listAge(): number | undefined {
       return reader.age;
     },
@@ -67,7 +75,7 @@ export function createSharedState(running: Running, registry: Registry, onAct: (
       memory.resize(next.cache.memory.maxEntries);
       metrics.follow(next);
     },
-    /** Reads the revocation list once, and then every 500 ms. It also starts while Redis is down. It calls `onAct`. */
+    /** Reads the revocation list now, and then every 500 ms. It also starts while Redis is down. */
     async start(): Promise<void> {
       await reader.begin();
       const sweep = () => {
@@ -76,9 +84,11 @@ export function createSharedState(running: Running, registry: Registry, onAct: (
       };
       timers.push(setInterval(reader.poll, pollInterval).unref(), setInterval(sweep, sweepInterval).unref());
     },
-    /** To be called when `admin.listen` is open: no process that has had it can still run, so commands need not wait for one. */
+    /**
+     * Forgets earlier processes with the address `admin.listen`, for which commands need not wait. Call it when that is open.
+     */
     forgetPredecessors: (): void => (idPrefix === undefined ? undefined : reader.forgetPredecessors(idPrefix)),
-    /** Ends that, and signs off, so that commands on other replicas do not wait for this one. */
+    /** Stops reading, and signs off, so that commands do not wait for this replica. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);
       await reader.leave();
@@ -105,7 +115,7 @@ function unlock(
   logger: Logger,
 ): void {
   attempts.unlock(subject, authenticators);
-  logger.info({ subject, by, reason }, 'refused tries forgotten: an operator unlocked the user');
+  logger.info({ subject, by, reason }, 'refused attempts forgotten: an operator unlocked the user');
 }
 
 /** Returns the maximum of each lifetime over all authenticators. */

@@ -35,7 +35,9 @@ export type SharedRedis = Omit<ProbedRedis, 'probe' | 'isCircuitOpen'>;
 /** The maximum number of background calls in progress. More are dropped: with a slow Redis they would pile up. */
 const maxInBackground = 1_000;
 
-/** Problems of the server or the network, with which another call would fail too. A server that answers with an error is up. */
+/**
+ * Problems of the server or the network, with which another call would fail too. A server that answers with an error is up.
+ */
 const outages: ReadonlySet<ProblemKind> = new Set([
   'timeout',
   'connection',

@@ -10,7 +10,9 @@ import type { GuardedLink } from '../../chain/guard.ts';
 import { noBlocks } from '../../revocation/testing/no-blocks.ts';
 import { type AssembleOptions, assembleGuard, assembleLink } from '../assemble.ts';
 
-/** The config of one authenticator named `corp`, whose answers are cached in memory. Its backend takes one lookup at a time. */
+/**
+ * The config of one authenticator named `corp`, whose answers are cached in memory. Its backend takes one lookup at a time.
+ */
 export const corpConfig: AssembleOptions['config'] = {
   name: 'corp',
   timeout: 3_000,
