@@ -92,7 +92,7 @@ const step = fc.record({
   audience: fc.constantFrom('x', 'y'),
   username: fc.constantFrom('jane', 'jane', 'jane', 'john'),
   fingerprint: fc.constantFrom('one', 'one', 'one', 'one', 'two'),
-  most: fc.constantFrom(9, 10, 12),
+  max: fc.constantFrom(9, 10, 12),
 });
 
 interface Known {
@@ -103,7 +103,7 @@ interface Known {
 
 /** What the tier should hold: in the order of use, and in the order of arrival. */
 class Model {
-  most = 10;
+  max = 10;
   used: readonly Known[] = [];
   arrived: readonly Known[] = [];
 
@@ -117,7 +117,7 @@ class Model {
     const own = this.arrived.filter(({ user }) => user === known.user);
     if (own.length >= 8) this.drop((one) => one === own[0]);
     const [last] = this.used;
-    if (this.used.length >= this.most) this.drop((one) => one === last);
+    if (this.used.length >= this.max) this.drop((one) => one === last);
     this.used = [...this.used, known];
     this.arrived = [...this.arrived, known];
   }
@@ -129,10 +129,10 @@ class Model {
   }
 
   /** The tier is built again, in the order of use. */
-  resize(most: number): void {
-    if (most === this.most) return;
-    this.most = most;
-    this.used = this.used.slice(-most);
+  resize(max: number): void {
+    if (max === this.max) return;
+    this.max = max;
+    this.used = this.used.slice(-max);
     this.arrived = this.used;
   }
 }
@@ -144,7 +144,7 @@ test('a question has one answer, the last; a user has eight with an authenticato
       const model = new Model();
       const negatives = new Set<string>();
       const names = new Map<string, string>();
-      for (const { kind, token, audience, username, fingerprint, most } of steps) {
+      for (const { kind, token, audience, username, fingerprint, max } of steps) {
         const name = tier.nameOfAnswer({ token, audiences: [audience], fingerprint });
         const question = `${fingerprint} ${token} ${audience}`;
         names.set(question, name);
@@ -160,8 +160,8 @@ test('a question has one answer, the last; a user has eight with an authenticato
           tier.sweep(({ decision }) => decision.user.username !== username);
           model.drop(({ user }) => user.endsWith(username));
         } else if (kind === 'resize') {
-          tier.resize(most);
-          model.resize(most);
+          tier.resize(max);
+          model.resize(max);
         } else {
           const { positive: found, negative: refused } = tier.get(name);
           const expected = model.use(question);

@@ -34,7 +34,7 @@ function isFrozen(value: unknown): boolean {
 }
 
 describe('a record', () => {
-  test('decodes to what was encoded, for every sound decision, and frozen', () => {
+  test('decodes to what was encoded, for every valid decision, and frozen', () => {
     fc.assert(
       fc.property(anyRecord, (record) => {
         const decoded = decodeRecord(encodeRecord(record));

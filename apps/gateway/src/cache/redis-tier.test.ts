@@ -41,7 +41,7 @@ const resultWith = async (value: string | Buffer) => {
 };
 
 describe('what is stored', () => {
-  test('is found again, for every sound decision', async () => {
+  test('is found again, for every valid decision', async () => {
     await fc.assert(
       fc.asyncProperty(anyPositive, async (decision) => {
         const { expiresAt } = decision;

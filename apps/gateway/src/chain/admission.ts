@@ -60,7 +60,7 @@ function refusal(caller: AbortSignal, message: string): AuthenticatorError {
 /** A refusal of too many lookups of one name is delayed by this. Milliseconds. */
 const refusalDelay = 1_000;
 
-/** `timeout` is the longest wait for a slot, in milliseconds. */
+/** `timeout` is the maximum wait for a slot, in milliseconds. */
 type SlotSettings = Pick<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'timeout'>;
 
 interface Waiting {

@@ -21,15 +21,15 @@ test('what was made of an object is remembered, undefined too, and is made again
     asked.push(given);
     return given.name && given.name + more;
   });
-  const [jane, nobody] = [{ name: 'jane' }, {}];
-  expect([make(jane, '!'), make(jane, '!'), make(nobody, '!'), make(nobody, '!')]).toEqual([
+  const [jane, nameless] = [{ name: 'jane' }, {}];
+  expect([make(jane, '!'), make(jane, '!'), make(nameless, '!'), make(nameless, '!')]).toEqual([
     'jane!',
     'jane!',
     undefined,
     undefined,
   ]);
   expect(make({ name: 'jane' }, '?')).toBe('jane?');
-  expect(asked).toEqual([jane, nobody, { name: 'jane' }]);
+  expect(asked).toEqual([jane, nameless, { name: 'jane' }]);
 });
 
 test('what can change is made again each time', () => {

@@ -11,7 +11,7 @@ export function isLate<Value>(answer: Value | Promise<Value>): answer is Promise
  * Goes on with an answer: immediately when it is there, else when its promise settles. (Its name is not `then`, since a module
  * that exports a `then` can't be imported.)
  *
- * @param failed makes a result of the error when the promise rejects; left out: the result rejects too
+ * @param failed makes a result of the error when the promise rejects; default: the result rejects too
  */
 export function after<Given, Made>(
   answer: Given | Promise<Given>,

@@ -7,7 +7,7 @@ import { readDecision, withCheckedDecision } from './decision.ts';
 const context = { audiences: [], signal: new AbortController().signal };
 
 /** What the layer makes of whatever a plugin returned, at the wall time 1000. */
-async function sound(answer: unknown): Promise<Decision> {
+async function checked(answer: unknown): Promise<Decision> {
   const plugin = { authenticate: async () => answer as Decision, close: async () => {} };
   return withCheckedDecision(plugin, () => 1000).authenticate('t', context);
 }
@@ -15,7 +15,7 @@ async function sound(answer: unknown): Promise<Decision> {
 const loneSurrogate = '\uD800';
 const user = { username: 'jane' };
 
-describe('a sound decision', () => {
+describe('a valid decision', () => {
   test('is rebuilt with the known fields only, frozen to the bottom', async () => {
     const answer = {
       kind: 'authenticated',
@@ -25,7 +25,7 @@ describe('a sound decision', () => {
       expiresAt: new Date(2000),
       other: 1,
     };
-    const decision = await sound(answer);
+    const decision = await checked(answer);
     expect(decision).toStrictEqual({
       kind: 'authenticated',
       user: { username: 'jane', uid: '7', groups: ['a'], extra: { k: ['v'] } },
@@ -45,21 +45,21 @@ describe('a sound decision', () => {
   });
 
   test.each<[string, Decision]>([
-    ['the least of an authenticated', { kind: 'authenticated', user }],
+    ['the minimal authenticated', { kind: 'authenticated', user }],
     ['a rejected', { kind: 'rejected', reason: 'locked' }],
     ['a rejected with its subject', { kind: 'rejected', reason: 'revoked', subject: 'jane' }],
     ['no opinion', { kind: 'no-opinion' }],
   ])('passes %s', async (_case, decision) => {
-    expect(await sound(decision)).toStrictEqual(decision);
+    expect(await checked(decision)).toStrictEqual(decision);
   });
 
-  test('takes undefined fields for left out', async () => {
+  test('takes undefined fields as missing', async () => {
     const answer = {
       kind: 'authenticated',
       user: { ...user, uid: undefined, groups: undefined },
       expiresAt: undefined,
     };
-    expect(await sound(answer)).toStrictEqual({ kind: 'authenticated', user });
+    expect(await checked(answer)).toStrictEqual({ kind: 'authenticated', user });
   });
 
   test('has a digest for an id that is very long, and the same one when it is read again', async () => {
@@ -68,9 +68,9 @@ describe('a sound decision', () => {
       [just, long],
       [long, other],
     ]) {
-      const once = await sound({ kind: 'authenticated', user, credential: { jti, sid } });
+      const once = await checked({ kind: 'authenticated', user, credential: { jti, sid } });
       expect(once).toStrictEqual({ kind: 'authenticated', user, credential: { jti: nameOf(jti), sid: nameOf(sid) } });
-      expect(await sound(once)).toStrictEqual(once);
+      expect(await checked(once)).toStrictEqual(once);
     }
     function nameOf(id = ''): string {
       return id === just ? id : `sha256:${createHash('sha256').update(id).digest('hex')}`;
@@ -79,7 +79,7 @@ describe('a sound decision', () => {
 
   test('keeps an extra key named __proto__ as a key', async () => {
     const extra = JSON.parse('{ "__proto__": ["v"] }');
-    const decision = await sound({ kind: 'authenticated', user: { ...user, extra } });
+    const decision = await checked({ kind: 'authenticated', user: { ...user, extra } });
     expect(JSON.stringify(decision)).toContain('"extra":{"__proto__":["v"]}');
   });
 
@@ -120,13 +120,13 @@ describe('a sound decision', () => {
     ['reason is not one of', { kind: 'rejected', reason: 'toString' }],
     ['subject is not a string', { kind: 'rejected', reason: 'locked', subject: 1 }],
   ])('could not be checked: %s', async (message, answer) => {
-    const error = await sound(answer).catch((thrown: unknown) => thrown);
+    const error = await checked(answer).catch((thrown: unknown) => thrown);
     expect(AuthenticatorError.is(error) && error.code).toBe('failed');
     expect(String(error)).toContain(`the plugin's answer: ${message}`);
   });
 
   test('of a token that has ended is expired, from its very millisecond on', async () => {
-    const ending = (at: number) => sound({ kind: 'authenticated', user, expiresAt: new Date(at) });
+    const ending = (at: number) => checked({ kind: 'authenticated', user, expiresAt: new Date(at) });
     expect(await ending(999)).toStrictEqual({ kind: 'rejected', reason: 'expired', subject: 'jane' });
     expect(await ending(1000)).toMatchObject({ kind: 'rejected', reason: 'expired' });
     expect(await ending(1001)).toMatchObject({ kind: 'authenticated' });
@@ -137,7 +137,7 @@ describe('a sound decision', () => {
     const answer = fc.oneof(fc.anything(), fc.record({ kind, user: fc.anything(), reason: fc.anything() }));
     await fc.assert(
       fc.asyncProperty(answer, async (value) => {
-        const outcome = await sound(value).catch((thrown: unknown) => thrown);
+        const outcome = await checked(value).catch((thrown: unknown) => thrown);
         if (AuthenticatorError.is(outcome)) expect(outcome.code).toBe('failed');
         else expect(outcome).toMatchObject({ kind: expect.stringMatching(/^(authenticated|rejected|no-opinion)$/) });
       }),
@@ -157,12 +157,12 @@ describe('a decision about a session', () => {
     return withCheckedDecision(inner, Date.now, sessions).authenticate('token', { audiences: [], signal });
   };
 
-  test('is sound where sessions are looked at', async () => {
+  test('is valid where sessions are looked up', async () => {
     expect(await ask(true, decision)).toEqual(decision);
     expect(await ask(true, Promise.resolve(decision))).toEqual(decision);
   });
 
-  test('is not sound anywhere else, since no one would look up its user', async () => {
+  test('is not valid anywhere else, since no one would look up its user', async () => {
     for (const answer of [decision, Promise.resolve(decision)]) {
       await expect(ask(false, answer)).rejects.toMatchObject({ code: 'failed' });
     }

@@ -11,7 +11,7 @@ interface Reviewed {
 }
 
 /**
- * Logs why authenticators could not check, also where an earlier answer was used instead: a warning at most every 10 s
+ * Logs why authenticators could not check, even if an earlier answer was used instead: a warning at most every 10 s
  * for each authenticator and kind of error, with the number of those since the last one; the others at `debug`. The kind
  * counts because someone whose own tokens fail all the time must not keep the reason of an outage out of the log.
  */

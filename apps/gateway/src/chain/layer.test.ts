@@ -59,7 +59,7 @@ describe('audiences', () => {
     expect(steps).toHaveLength(api.length > 0 ? 2 : 3);
   });
 
-  test('left out by the plugin are left out of the answer, whatever the review asks', async () => {
+  test('that the plugin does not give are not in the answer, whatever the review asks', async () => {
     const unbound: Decision = { kind: 'authenticated', user };
     expect(await decide(unbound, ['a'], ['b'])).toStrictEqual(unbound);
     expect(await decide(unbound, [])).toStrictEqual(unbound);

@@ -229,7 +229,7 @@ describe('attempts with one secret at the same moment', () => {
     expect(await send('jane', 'c', 'refused')).toBe('throttled');
   });
 
-  test('are sent beside each other when one of them was right, in all slots but one', async () => {
+  test('are sent concurrently when one of them was right, in all slots but one', async () => {
     const { attempts, begin } = await setUpTries(3);
     await attempts[0]?.settle('accepted');
     await settle();
@@ -297,7 +297,7 @@ describe('a flood of names', () => {
     for (let name = 0; name < 20; name++) expect(await send(`name ${name}`, 'x', 'unavailable')).toBe('sent');
   });
 
-  test('of people who know a password pushes out the right secret used longest ago, which is then an unknown one', async () => {
+  test('of people who know a password evicts the right secret used longest ago, which is then an unknown one', async () => {
     const { send } = setUp({ maxFailures: 1, window }, { maxKnownSecrets: 2 });
     for (const name of ['a', 'b']) await send(name, 'right', 'accepted');
     await send('a', 'right', 'unavailable');

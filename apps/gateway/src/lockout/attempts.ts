@@ -8,7 +8,7 @@ import {
 import type { AuthenticatorConfig, LockoutConfig } from '../config/types.ts';
 import { pause } from '../deadlines.ts';
 import type { SharedRedis } from '../shared-redis/shared-redis.ts';
-import { type Admission, abandonedAfter, createLocalGuard, type LocalGuardOptions, maxWait } from './local-guard.ts';
+import { abandonedAfter, createLocalGuard, type Identified, type LocalGuardOptions, maxWait } from './local-guard.ts';
 import { createSharedAttempt, type SharedAttempt, type SharedAttemptDependencies } from './shared-attempt.ts';
 
 export interface AttemptsDependencies
@@ -58,38 +58,28 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
       const login = { authenticator, subject: name, username, password };
       const shared = redis && createSharedAttempt(redis, login, replicated);
       // Without a slot here, Redis is asked once whether it knows the secret, and again before the secret is refused: another
-      // replica may have found it right since. What this process knows Redis need not say.
+      // replica may have found it right since. If this process knows the secret, Redis is not asked.
       let mayBeKnown = true;
       const begunAt = now();
       for (;;) {
         const isLate = now() - begunAt >= maxWait;
-        // It was right after this one had begun to wait, or the directory is slow.
+        // The secret was right after this attempt had begun to wait, or the directory is slow.
         const mayDouble = isLate || (local.rightAt(one) ?? Number.NEGATIVE_INFINITY) >= begunAt;
         const own = local.decide(one, mayDouble);
         if (own === 'invalid-credentials') return denied(own, local.refusedAt(one), redisClock.offset);
-        // Taken before Redis is asked, since others ask here at the same time, and held while Redis says to wait: only attempts
-        // that were sent hold slots there, so no two wait for each other, and those behind it here ask less often.
-        const slot = own === 'admit' ? local.reserve(one, local.isKnown(one)) : undefined;
-        let admission: Admission = own;
-        let answer: Admission | undefined;
-        if (shared && (slot || ((mayBeKnown || own === 'throttled') && !local.isKnown(one)))) {
-          answer = await askShared(shared, settings().maxFailures, () => local.rightAt(one), slot, signal);
-          if (answer === 'throttled' && !slot) mayBeKnown = false;
-          else if (answer) admission = answer;
-        }
+        if (own === 'admit') return admitWithSlot(local, one, shared, settings().maxFailures, signal);
+        const isAsked = shared && (mayBeKnown || own === 'throttled') && !local.isKnown(one);
+        const ask = async () => shared?.ask(0, local.rightAt(one));
+        const answer = isAsked ? await orGiveBack(ask, signal, shared) : undefined;
+        if (answer === 'throttled') mayBeKnown = false;
+        let admission = answer === undefined || answer === 'throttled' ? own : answer;
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
-        if (admission === 'admit' && !slot) {
-          admission = local.decide(one, mayDouble, true);
-          if (admission !== 'admit') shared?.settle('unavailable');
-        }
         if (admission === 'admit') {
-          if (slot && !local.isKnown(one)) local.lockedOut.admitted(one);
-          return admitted(slot ?? local.reserve(one, true), shared);
+          admission = local.decide(one, mayDouble, true);
+          if (admission === 'admit') return admitted(local.reserve(one, true), shared);
+          shared?.settle('unavailable');
         }
-        slot?.('unavailable');
-        if (admission === 'invalid-credentials') local.forget(one);
-        if (admission === 'throttled') local.lockedOut.throttled(one);
-        if (admission !== 'wait') return denied(admission, shared?.refusedAt());
+        if (admission !== 'wait') return refuse(local, one, admission, shared);
         // A secret that Redis knows to be right waits only for an attempt with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
         if (local.decide(one, mayDouble, isRight) === 'wait') {
@@ -105,7 +95,9 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
 
 type NamesOfAuthenticator = Pick<AuthenticatorConfig, 'name' | 'username'>;
 
-function unlockIn({ clear }: Pick<ReturnType<typeof createLocalGuard>, 'clear'>) {
+type LocalGuard = ReturnType<typeof createLocalGuard>;
+
+function unlockIn({ clear }: Pick<LocalGuard, 'clear'>) {
   /** Forgets the refused attempts of a user that this process counts. @param name as Kubernetes sees it */
   return (name: string, authenticators: readonly NamesOfAuthenticator[]): void => {
     for (const { name: authenticator, username } of authenticators) {
@@ -118,31 +110,61 @@ function unlockIn({ clear }: Pick<ReturnType<typeof createLocalGuard>, 'clear'>)
 type Slot = (outcome: AttemptOutcome) => void;
 
 /**
- * Asks Redis. An attempt with a slot here keeps it, and waits for those of other replicas; one without a slot waits here. Gives
- * all slots back when the caller has gone, or when it can't be known whether the attempt may be sent.
- *
- * @param rightAt called before each question, since this process may find the secret right in the meantime
+ * Admits an attempt that has a slot here, unless Redis refuses it. The slot is taken before Redis is asked, since others ask here
+ * at the same time, and kept while Redis says to wait: only attempts that were sent have slots there, so no two wait for each
+ * other, and those behind it here ask less often.
  */
-async function askShared(
-  shared: SharedAttempt,
+async function admitWithSlot(
+  local: LocalGuard,
+  one: Identified,
+  shared: SharedAttempt | undefined,
   maxFailures: number,
-  rightAt: () => number | undefined,
-  slot: Slot | undefined,
   signal: AbortSignal | undefined,
 ) {
-  try {
-    let answer = await shared.ask(slot ? maxFailures : 0, rightAt());
-    while (answer === 'wait' && slot) {
-      await shared.pauseBetween(signal);
-      answer = await shared.ask(maxFailures, rightAt());
+  const slot = local.reserve(one, local.isKnown(one));
+  const ask = async () => {
+    for (;;) {
+      const answer = await shared?.ask(maxFailures, local.rightAt(one));
+      if (answer !== 'wait') return answer;
+      await shared?.pauseBetween(signal);
     }
+  };
+  const answer = shared && (await orGiveBack(ask, signal, shared, slot));
+  if (answer === undefined || answer === 'admit') {
+    if (!local.isKnown(one)) local.lockedOut.admitted(one);
+    return admitted(slot, shared);
+  }
+  slot('unavailable');
+  return refuse(local, one, answer, shared);
+}
+
+/** Asks Redis. Gives all slots back when the caller has gone, or when it can't be known whether the attempt may be sent. */
+async function orGiveBack<Answer>(
+  ask: () => Promise<Answer>,
+  signal: AbortSignal | undefined,
+  shared: SharedAttempt | undefined,
+  slot?: Slot,
+): Promise<Answer> {
+  try {
+    const answer = await ask();
     signal?.throwIfAborted();
     return answer;
   } catch (error) {
-    shared.settle('unavailable');
+    shared?.settle('unavailable');
     slot?.('unavailable');
     throw error;
   }
+}
+
+function refuse(
+  local: LocalGuard,
+  one: Identified,
+  reason: DeniedAttempt['reason'],
+  shared: SharedAttempt | undefined,
+) {
+  if (reason === 'invalid-credentials') local.forget(one);
+  else local.lockedOut.throttled(one);
+  return denied(reason, shared?.refusedAt());
 }
 
 /** @param refusedAt milliseconds of some clock. @param offset difference from that clock to milliseconds since 1970 */

@@ -66,7 +66,7 @@ export const abandonedAfter = 60_000;
 export const maxWait = 1_000;
 
 /** An attempt to be sent. All but the authenticator are digests. */
-interface Identified {
+export interface Identified {
   readonly authenticator: string;
   readonly subject: string;
   readonly secret: string;

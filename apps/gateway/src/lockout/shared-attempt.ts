@@ -128,7 +128,7 @@ export function createSharedAttempt(
 
 interface Take {
   readonly id: string;
-  /** How many other records of attempts there may be, whoever wrote them; `any`: it takes a slot in any case. */
+  /** How many other records of attempts there may be, foreign ones included; `any`: it takes a slot in any case. */
   readonly limit: number | 'any';
   /** The limit while an attempt with the same secret is in progress. */
   readonly limitOfDouble: number | 'any';

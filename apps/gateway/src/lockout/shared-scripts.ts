@@ -19,7 +19,7 @@ end`;
  *
  * KEYS[1]  the hash
  * ARGV[1], ARGV[2]  the field of the attempt, and its value
- * ARGV[3]  how many other attempts there may be for it to take a slot, whoever wrote them: attempts that wait for a slot
+ * ARGV[3]  how many other attempts there may be for it to take a slot, foreign ones included: attempts that wait for a slot
  *          must not block each other. `any`: it takes one in any case
  * ARGV[4], ARGV[5]  minimum and maximum of the hash's time to live, in milliseconds
  * ARGV[6]  how many fields it may have

@@ -213,7 +213,7 @@ describe('a Redis', () => {
     expect(await isLearned(one, other, 'before')).toBe(true);
     await file.redis.client().del(keys.ended, keys.endedNewest);
     await write(file.redis.client());
-    // Junk can hide one session, for those that had not read it; a second one finds a sound list.
+    // Junk can hide one session, for those that had not read it; a second one finds an intact list.
     await isLearned(one, other, 'first');
     for (const token of ['second', 'third']) expect(await isLearned(one, other, token)).toBe(true);
     expect(await learned(file.opened.redis, ['second', 'third'])).toEqual(['second', 'third']);

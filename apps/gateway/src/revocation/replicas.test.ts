@@ -106,12 +106,12 @@ describe('a command after Redis has lost its data still names a replica that is 
 
 test('a replica confirms nothing until it has written back the others', async () => {
   const { redis } = file.opened;
-  let [calls, most] = [0, Number.POSITIVE_INFINITY];
+  let [calls, maxCalls] = [0, Number.POSITIVE_INFINITY];
   const failing: ProbedRedis = {
     ...redis,
     async probe(use, work) {
       calls += 1;
-      if (calls > most) throw new RedisProblem('connection', 'cut off');
+      if (calls > maxCalls) throw new RedisProblem('connection', 'cut off');
       return redis.probe(use, work);
     },
   };
@@ -120,14 +120,14 @@ test('a replica confirms nothing until it has written back the others', async ()
   const applied = async () => (await readReplicas(redis)).replicas.find(({ id }) => id === 'one')?.applied;
   expect(await applied()).toMatch(/^[0-9a-f]{64}$/);
   await file.redis.client().del(keys.replicas);
-  [calls, most] = [0, 1];
+  [calls, maxCalls] = [0, 1];
   await one.poll();
   expect([await applied(), await noted(redis)]).toEqual(['', ['one']]);
   // It is noted now, and reports nothing all the same.
-  [calls, most] = [0, 1];
+  [calls, maxCalls] = [0, 1];
   await one.poll();
   expect([await applied(), await noted(redis)]).toEqual(['', ['one']]);
-  most = Number.POSITIVE_INFINITY;
+  maxCalls = Number.POSITIVE_INFINITY;
   await one.poll();
   expect(await noted(redis)).toEqual(['cut-off', 'one']);
   await one.poll();
