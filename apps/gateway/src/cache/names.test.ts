@@ -21,7 +21,7 @@ const pair = fc.oneof(
   fc.tuple(question, text).map(([one, token]) => [one, { ...one, token }] as const),
   fc.tuple(question, audiences).map(([one, other]) => [one, { ...one, audiences: other }] as const),
   fc.tuple(question, text).map(([one, fingerprint]) => [one, { ...one, fingerprint }] as const),
-  // Letters that move over a border.
+  // A letter that moves over a border makes another list.
   question.map((one) => [one, { ...one, token: one.token + one.audiences.join(''), audiences: [] }] as const),
   question.map((one) => [one, { ...one, audiences: [one.audiences.join('')] }] as const),
   question.map((one) => [one, { ...one, token: one.fingerprint, fingerprint: one.token }] as const),

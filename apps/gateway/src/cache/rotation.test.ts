@@ -55,7 +55,7 @@ test.each(['AB', 'BA'])('a later refusal deletes a positive entry under either k
   for (const key of ['A', 'B']) await outcomeWith(key, 'token');
   expect(await recordsIn(file.redis)).toHaveLength(2);
   await withKeys(keys, async (replica) => {
-    // Too old to be an answer, and young enough to be used stale.
+    // The entry is too old to be an answer, and young enough to be used stale.
     replica.clocks.set(hour / 2);
     replica.answer = () => noOpinion;
     expect(await replica.outcome()).toBe('backend: no-opinion');

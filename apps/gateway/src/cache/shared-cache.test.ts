@@ -22,7 +22,7 @@ const down = async () => {
 const file = redisOfFile();
 beforeEach(() => forgetCalls(file.redis));
 
-/** Replicas with one wall clock, each with a memory of its own. */
+/** Makes replicas with one wall clock, each with a memory of its own. */
 function setUp(options: CachedReplicaOptions = {}) {
   const clocks = createClocks();
   const start = () => createReplica({ shared: file.opened.redis, clocks, ...options });

@@ -17,7 +17,7 @@ const answer = (token: string) => authenticated(token.trim().toLowerCase());
 const start = ({ redis }: OpenedShared, maxEntries = 1_000) =>
   createReplica({ shared: redis, memory: createMemoryTier(maxEntries), answer });
 
-/** Different tokens, all of one user. */
+/** Makes different tokens, all of one user. */
 const spellings = (name: string, count: number) =>
   Array.from({ length: count }, (_, n) => `${' '.repeat(n)}${n % 2 === 0 ? name : name.toUpperCase()}`);
 

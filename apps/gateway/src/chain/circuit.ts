@@ -17,7 +17,7 @@ export interface CircuitPermit {
 export type Circuit = ReturnType<typeof createCircuit>;
 
 export interface CircuitDependencies {
-  /** Monotonic milliseconds. */
+  /** The monotonic clock, in milliseconds. */
   readonly now: () => number;
   /** Called at each change; with `half-open` when the first call comes after `openFor`, or after a reconnection. */
   readonly onStateChange?: (state: CircuitState) => void;

@@ -163,7 +163,7 @@ async function digestOf(handle: FileHandle, size: number): Promise<string> {
 
 /** A file that a plugin reads through `watchFile`. */
 export interface WatchedFile {
-  /** Absolute. */
+  /** The absolute path. */
   readonly file: string;
   /** Whether its plugin says that it contains a secret. */
   readonly secret?: boolean;

@@ -14,7 +14,7 @@ import { createSharedAttempt, type SharedAttempt, type SharedAttemptDependencies
 export interface AttemptsDependencies
   extends Partial<LocalGuardOptions>,
     Partial<Pick<SharedAttemptDependencies, 'onForeign' | 'random' | 'pause'>> {
-  /** Monotonic milliseconds. */
+  /** The monotonic clock, in milliseconds. */
   readonly now: () => number;
   /** The Redis that all replicas share, if there is one. Called at each attempt, so that a reload takes effect immediately. */
   readonly shared?: () => SharedRedis | undefined;

@@ -186,7 +186,7 @@ async function waitForWake(waiting: Set<() => void>, signal: AbortSignal | undef
 const maxInProgress = 3;
 
 export interface LocalGuardOptions {
-  /** Monotonic milliseconds. */
+  /** The monotonic clock, in milliseconds. */
   readonly now: () => number;
   /** The maximum number of names with attempts. */
   readonly maxSubjects: number;

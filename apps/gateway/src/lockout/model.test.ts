@@ -96,7 +96,7 @@ test.each<Played & { readonly of: string; readonly names: readonly string[]; rea
   const secret = fc.constantFrom('a', 'b', 'c', 'd');
   const login = fc.record({ replica, name, secret });
   const some = fc.array(login, { minLength: 1, maxLength: 3 });
-  // The same secret at the same moment, on several replicas, and more than once on each.
+  // Several replicas get the same secret at the same moment, each more than once.
   const equal = fc
     .tuple(name, secret, fc.array(replica, { minLength: 2, maxLength: 6 }))
     .map(([name, secret, on]) => on.map((replica) => ({ replica, name, secret })));

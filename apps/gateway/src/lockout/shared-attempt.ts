@@ -25,7 +25,7 @@ interface AttemptedLogin extends CountedName {
 
 export interface SharedAttemptDependencies {
   readonly settings: () => LockoutConfig;
-  /** Monotonic milliseconds. */
+  /** The monotonic clock, in milliseconds. */
   readonly now: () => number;
   readonly abandonedAfter: number;
   /** Redis' time minus the monotonic time, in milliseconds, by the last reply. All attempts share it. */

@@ -17,7 +17,7 @@ async function end(at: EndedSessions, redis: ProbedRedis, ...tokens: readonly st
   await at.synchronize(redis);
 }
 
-/** Those of the tokens that a replica without a memory learns from Redis. */
+/** Finds those of the tokens that a replica without a memory learns from Redis. */
 async function learned(redis: ProbedRedis, tokens: readonly string[]): Promise<readonly string[]> {
   const fresh = createEndedSessions();
   await fresh.synchronize(redis);

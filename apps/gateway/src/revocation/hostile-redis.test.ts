@@ -103,7 +103,7 @@ describe.each(['redis-server', 'valkey-server'] as const)('a key of another type
       expect([list.blocks.map(({ name }) => name), revocations.isCutOff]).toEqual([['jane'], false]);
     }
     expect(replicas.reduce((sum, { logged }) => sum + logged.foreign, 0)).toBe(written);
-    // One line in 10 s for each replica, and none about being cut off.
+    // There is one line in 10 s for each replica, and none about being cut off.
     const lines = replicas.flatMap(({ logged }) => logged.lines);
     expect(lines.filter((line) => !line.startsWith('removed keys of another type'))).toEqual([]);
     expect(lines.length).toBeGreaterThan(0);

@@ -39,7 +39,7 @@ const block: Entry = {
   by: 'root',
 };
 
-/** A link around a plugin made of a class, whose methods need their `this`. */
+/** Makes a link around a plugin made of a class, whose methods need their `this`. */
 function setUp(answer: () => unknown, more: Partial<AssembleOptions> = {}) {
   class Plugin {
     asked = 0;

@@ -30,7 +30,7 @@ import { createRunning } from './running.ts';
 import { createSharedState, type SharedState } from './shared-state.ts';
 
 export interface GatewayOptions {
-  /** An absolute path. */
+  /** The absolute path of the config. */
   readonly configFile: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;

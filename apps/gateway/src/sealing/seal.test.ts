@@ -8,7 +8,7 @@ const bytes = fc.uint8Array({ maxLength: 300 });
 const keys = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const names = fc.string({ unit: anyCharacter, maxLength: 60 });
 
-/** One byte of format, twelve of nonce, sixteen of tag. */
+/** The overhead in bytes: one of format, twelve of nonce, sixteen of tag. */
 const overhead = 29;
 
 function flipped(sealed: Uint8Array, bit: number): Buffer {
@@ -85,7 +85,7 @@ describe('a sealed text', () => {
     const key = randomBytes(32);
     const [one, other] = ['jane', 'root'].map((user) => seal(key, 'here', Buffer.from(user)));
     if (one === undefined || other === undefined) throw new Error('nothing sealed');
-    // Within the nonce, after it, within the text, before the tag.
+    // The cuts are within the nonce, after it, within the text, and before the tag.
     for (const cut of [7, 13, 15, one.length - 16]) {
       expect(open(key, 'here', Buffer.concat([one.subarray(0, cut), other.subarray(cut)]))).toBeUndefined();
     }

@@ -33,7 +33,7 @@ export interface SessionDependencies {
   readonly onRefused: (refused: RefusedSession) => void;
   /** `provenance.keyPrefix`: the time of the login is put into `extra`. */
   readonly keyPrefix?: string | undefined;
-  /** Wall clock, milliseconds since 1970. */
+  /** The wall clock, in milliseconds since 1970. */
   readonly now: () => number;
 }
 

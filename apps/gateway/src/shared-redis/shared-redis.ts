@@ -13,7 +13,7 @@ export type SharedRedisSettings = Omit<CacheRedisConfig, 'connection' | 'startWi
 
 export interface SharedRedisDependencies {
   readonly connection: RedisConnection;
-  /** Monotonic milliseconds. */
+  /** The monotonic clock, in milliseconds. */
   readonly now: () => number;
   readonly logger: Pick<Logger, 'warn' | 'info'>;
   readonly onError: (use: RedisUse) => void;
@@ -54,7 +54,7 @@ export function createSharedRedis(settings: SharedRedisSettings, dependencies: S
   const { run, runTraced } = createCalls(dependencies);
   const circuit = createRedisCircuit(now, (isOpen) => logCircuit(isOpen, connection.name, logger));
   let inBackground = 0;
-  /** Probes in a row without an answer. */
+  /** The number of probes in a row without an answer. */
   let unanswered = 0;
 
   return {

@@ -28,7 +28,7 @@ interface Snapshot {
   readonly present: ReadonlySet<ListedEntry>;
 }
 
-/** An hour ahead, right, and an hour behind. */
+/** The replicas' clocks are an hour ahead, right, and an hour behind. */
 const skews = [3_600_000, 0, -3_600_000];
 
 /** The change of a sealing key, step by step. */
@@ -93,7 +93,7 @@ export class ModelWorld {
     const { replica, facts, name } = this.#member(index);
     const isDelayed = this.#isSlow;
     const knownAtFirst = new Set(facts.known);
-    // Checked when it arrives, by the state of that moment.
+    // The answer is checked when it arrives, by the state of that moment.
     const review = replica.ask(token, audiences).then((answer) => {
       if (this.#member(index).replica !== replica) return;
       const history = { token, audiences, began: this.now, ended: this.now, knownAtFirst, isDelayed, answer };
@@ -179,7 +179,7 @@ export class ModelWorld {
     this.#present.add(listed);
   }
 
-  /** As Redis restarts without its data. */
+  /** Simulates a restart of Redis without its data. */
   async flush(): Promise<void> {
     await this.#run((client) => client.flushall());
     this.#ends.clear();
@@ -195,7 +195,7 @@ export class ModelWorld {
     this.#snapshot = { keys, ends: new Map(this.#ends), present: new Set(this.#present) };
   }
 
-  /** A failover that loses what came since the snapshot. */
+  /** Simulates a failover that loses what came since the snapshot. */
   async failOver(): Promise<void> {
     const snapshot = this.#snapshot;
     if (snapshot === undefined) return;

@@ -7,7 +7,7 @@ import { createSharedRevocations, pollInterval } from '../reader.ts';
 const logger = pino({ level: 'silent' });
 const clocks = { monotonic: () => performance.now(), wall: () => Date.now() };
 
-/** Sealing keys by a letter each. */
+/** Makes a sealing key of a letter. */
 const keyOf = (letter: string) => Buffer.alloc(32, letter);
 
 export interface OpenedRedis extends AsyncDisposable {

@@ -19,9 +19,9 @@ export interface OpenedSharedOptions {
 /** The Redis that replicas share, and a record of its use. */
 export interface OpenedShared extends AsyncDisposable {
   readonly redis: ProbedRedis;
-  /** Calls that went to the connection. */
+  /** The number of calls that went to the connection. */
   readonly calls: number;
-  /** Those that have no answer yet. */
+  /** The number of calls that have no answer yet. */
   readonly inProgress: number;
   readonly errors: readonly RedisUse[];
   /** Messages about the circuit. */
@@ -75,7 +75,7 @@ export async function openShared(redis: RedisServer, options: OpenedSharedOption
 
 const wording = { minimalAcl: '', wrongType: '', consequence: '' };
 
-/** Keys made of letters: the same in every replica of a test. */
+/** Makes keys of letters, the same in every replica of a test. */
 export function secretsOf(letters: string): readonly Uint8Array[] {
   return Array.from(letters, (letter) => Buffer.alloc(32, letter));
 }
