@@ -67,10 +67,10 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
         const mayDouble = isLate || (local.rightAt(one) ?? Number.NEGATIVE_INFINITY) >= begunAt;
         const own = local.decide(one, mayDouble);
         if (own === 'invalid-credentials') return denied(own, local.refusedAt(one), redisClock.offset);
-        if (own === 'admit') return admitWithSlot(local, one, shared, settings().maxFailures, signal);
+        if (own === 'admit') return admitWithSlot({ local, one, shared, signal }, settings().maxFailures);
         const isAsked = shared && (mayBeKnown || own === 'throttled') && !local.isKnown(one);
         const ask = async () => shared?.ask(0, local.rightAt(one));
-        const answer = isAsked ? await orGiveBack(ask, signal, shared) : undefined;
+        const answer = isAsked ? await orGiveBack(ask, { shared, signal }) : undefined;
         if (answer === 'throttled') mayBeKnown = false;
         let admission = answer === undefined || answer === 'throttled' ? own : answer;
         // Redis knows it to be right: one at a time, even if the record of the one in progress was lost or removed there.
@@ -79,7 +79,7 @@ export function createAttempts(settings: () => LockoutConfig, dependencies: Atte
           if (admission === 'admit') return admitted(local.reserve(one, true), shared);
           shared?.settle('unavailable');
         }
-        if (admission !== 'wait') return refuse(local, one, admission, shared);
+        if (admission !== 'wait') return refuse({ local, one, shared }, admission);
         // A secret that Redis knows to be right waits only for an attempt with the same secret, which any replica may have sent.
         const isRight = answer === 'admit' || answer === 'wait' || local.isKnown(one);
         if (local.decide(one, mayDouble, isRight) === 'wait') {
@@ -106,6 +106,14 @@ function unlockIn({ clear }: Pick<LocalGuard, 'clear'>) {
   };
 }
 
+/** One attempt that asks to be sent. `shared` is undefined if there is no shared Redis. */
+interface LoginAttempt {
+  readonly local: LocalGuard;
+  readonly one: Identified;
+  readonly shared: SharedAttempt | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Settles a slot in this process. It is called once. */
 type Slot = (outcome: AttemptOutcome) => void;
 
@@ -114,13 +122,7 @@ type Slot = (outcome: AttemptOutcome) => void;
  * at the same time, and kept while Redis says to wait: only attempts that were sent have slots there, so no two wait for each
  * other, and those behind it here ask less often.
  */
-async function admitWithSlot(
-  local: LocalGuard,
-  one: Identified,
-  shared: SharedAttempt | undefined,
-  maxFailures: number,
-  signal: AbortSignal | undefined,
-) {
+async function admitWithSlot({ local, one, shared, signal }: LoginAttempt, maxFailures: number) {
   const slot = local.reserve(one, local.isKnown(one));
   const ask = async () => {
     for (;;) {
@@ -129,22 +131,19 @@ async function admitWithSlot(
       await shared?.pauseBetween(signal);
     }
   };
-  const answer = shared && (await orGiveBack(ask, signal, shared, slot));
+  const answer = shared && (await orGiveBack(ask, { shared, signal, slot }));
   if (answer === undefined || answer === 'admit') {
     if (!local.isKnown(one)) local.lockedOut.admitted(one);
     return admitted(slot, shared);
   }
   slot('unavailable');
-  return refuse(local, one, answer, shared);
+  return refuse({ local, one, shared }, answer);
 }
 
+type Slots = Pick<LoginAttempt, 'shared' | 'signal'> & { readonly slot?: Slot };
+
 /** Asks Redis. Gives all slots back when the caller has gone, or when it can't be known whether the attempt may be sent. */
-async function orGiveBack<Answer>(
-  ask: () => Promise<Answer>,
-  signal: AbortSignal | undefined,
-  shared: SharedAttempt | undefined,
-  slot?: Slot,
-): Promise<Answer> {
+async function orGiveBack<Answer>(ask: () => Promise<Answer>, { shared, signal, slot }: Slots): Promise<Answer> {
   try {
     const answer = await ask();
     signal?.throwIfAborted();
@@ -156,12 +155,7 @@ async function orGiveBack<Answer>(
   }
 }
 
-function refuse(
-  local: LocalGuard,
-  one: Identified,
-  reason: DeniedAttempt['reason'],
-  shared: SharedAttempt | undefined,
-) {
+function refuse({ local, one, shared }: Omit<LoginAttempt, 'signal'>, reason: DeniedAttempt['reason']): DeniedAttempt {
   if (reason === 'invalid-credentials') local.forget(one);
   else local.lockedOut.throttled(one);
   return denied(reason, shared?.refusedAt());

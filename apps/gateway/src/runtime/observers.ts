@@ -117,10 +117,8 @@ function isPageShown({ admin: { listen, statusPage = isLoopback(listen.host) } }
   return statusPage;
 }
 
-function statusSources(
-  { running, health, inFlight, refused, shared }: ObservedGateway,
-  logins: StatusSources['logins'],
-): StatusSources {
+function statusSources(gateway: ObservedGateway, logins: StatusSources['logins']): StatusSources {
+  const { running, health, inFlight, refused, shared } = gateway;
   const startedAt = Date.now();
   return {
     gateway: () => ({

@@ -23,12 +23,12 @@ export type SharedState = ReturnType<typeof createSharedState>;
  * refused attempts.
  *
  * @param running the generation in force: a function that reads it does so each time it is called, since a reload replaces it
- * @param onNewEntry called with each entry of the revocation list that this process did not know
+ * @param onEntry called with each entry of the revocation list that this process did not know
  */
 export function createSharedState(
   running: Running,
   registry: Registry,
-  onNewEntry: (entry: Entry) => void,
+  onEntry: (entry: Entry) => void,
   logger: Logger,
 ) {
   const attempts = createCountedAttempts(running, registry);
@@ -47,7 +47,7 @@ export function createSharedState(
     hasSessions: () => running.config.login !== undefined,
     onAdopted(entry) {
       metrics.adopted(entry);
-      onNewEntry(entry);
+      onEntry(entry);
       if (entry.action === 'unlock') unlock(entry, attempts, running.config, logger);
     },
   });
