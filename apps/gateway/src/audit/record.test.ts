@@ -142,15 +142,15 @@ test('an act has one line, among those of reviews, however often this process le
     until: Date.now() + 61_000,
     keptUntil: Date.now() + 3_600_000,
   };
-  record.act(block);
+  record.adminAction(block);
   record.use((token) => token.toUpperCase());
   record.review(report);
-  record.act(block);
+  record.adminAction(block);
   // A replica has written it back.
-  record.act({ ...block, id: 'i2', revision: 7 });
-  record.act({ ...block, action: 'unblock', at: block.at + 1 });
+  record.adminAction({ ...block, id: 'i2', revision: 7 });
+  record.adminAction({ ...block, action: 'unblock', at: block.at + 1 });
   record.use(undefined);
-  record.act({ ...block, action: 'unblock', at: block.at + 2 });
+  record.adminAction({ ...block, action: 'unblock', at: block.at + 2 });
   const act = { boot: 'b', kind: 'user', name: block.name, by: 'eve', reason: block.reason };
   const times = { at: new Date(block.at).toISOString(), until: new Date(block.until).toISOString() };
   expect(lines).toEqual([
@@ -175,11 +175,11 @@ test('a dropped act is counted in the next line, and an act from before the star
     until: Date.now() + 60_000,
     keptUntil: Date.now() + 3_600_000,
   };
-  record.act(revoke);
+  record.adminAction(revoke);
   expect(onDropped).toHaveBeenCalledOnce();
   hasCapacity = true;
-  record.act({ ...revoke, kind: 'all', name: '' });
-  record.act({ ...revoke, at: revoke.at - 1 });
+  record.adminAction({ ...revoke, kind: 'all', name: '' });
+  record.adminAction({ ...revoke, at: revoke.at - 1 });
   expect(lines).toMatchObject([
     { sequence: 2, dropped: 1, event: 'revoke', kind: 'all', beforeStart: true },
     { sequence: 3, event: 'revoke', kind: 'token', name: 'abcdef012345', beforeStart: true },

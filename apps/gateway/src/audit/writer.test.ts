@@ -74,10 +74,10 @@ afterEach(() => {
 
 const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => `line ${from + at}\n`);
 const offer = (from: number, to: number) => lines(from, to).map((line) => writer.offer(line));
-/** Waits for writes in progress, but for no pause. */
+/** Waits for writes in progress, but for no delay. */
 const settle = () => vi.advanceTimersByTimeAsync(5);
 
-test('writes lines in their order, whole ones at once, however few bytes are taken at a time', async () => {
+test('writes lines in their order, whole ones together, however few bytes are taken at a time', async () => {
   const output = createOutput([3, 'EAGAIN', 5, 1, 'EAGAIN', 2]);
   writer.use(output);
   expect(offer(10, 20)).not.toContain(false);

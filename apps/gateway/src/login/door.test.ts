@@ -172,7 +172,7 @@ test.each(['HTTP/1.1', 'HTTP/2'])(
   },
 );
 
-test('a piece of a body that waits is held without what arrived with it', () => {
+test('a piece of a body that waits is kept without what arrived with it', () => {
   const { ask } = setUp();
   const { request, pushed } = ask('192.0.2.1');
   request.push(Buffer.alloc(16_384).subarray(0, 1));

@@ -4,7 +4,7 @@ import type { LoginConfig } from '../config/types.ts';
 import { createSessionTexts } from '../sessions/session-text.ts';
 import { createRateLimit } from './bounds.ts';
 import { LoginError } from './login-error.ts';
-import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginRequest } from './login-service.ts';
+import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginBody } from './login-service.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
 
@@ -232,7 +232,7 @@ const good = { username: 'jane', password: 'hunter2hunter2' };
 test.each([good, { ...good, cluster: 'prod', device: "jane's laptop 💻" }, { ...good, username: 'jané@example.com' }])(
   '%j is a login',
   (body) => {
-    expect(parseLoginRequest(body)).toEqual(body);
+    expect(parseLoginBody(body)).toEqual(body);
   },
 );
 
@@ -258,7 +258,7 @@ describe('what is no login is refused without a word of it:', () => {
   ])('%j', (body, field) => {
     const error = (() => {
       try {
-        return parseLoginRequest(body);
+        return parseLoginBody(body);
       } catch (thrown) {
         return thrown;
       }

@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import { isAnchor } from '@sallyport/plugin-options';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Authority, createTestAuthority, type Pair } from '../server/testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from '../server/testing/certificates.ts';
 import { isTrustedChain } from './trusted-chain.ts';
 
 type Names = 'root' | 'foreign' | 'middle' | 'leaf' | 'low' | 'own';
 
 const localhost = ['DNS.1 = localhost'];
-let authorities: readonly Authority[] = [];
+let authorities: readonly TestAuthority[] = [];
 let pairs: Readonly<Record<Names, Pair>>;
 beforeAll(async () => {
   const root = await createTestAuthority();

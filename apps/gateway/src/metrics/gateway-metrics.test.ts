@@ -75,10 +75,10 @@ describe('reviews', () => {
     const read = ['v1', 'v1beta1'].flatMap((version) =>
       ['authenticated', 'rejected', 'unknown', 'error'].map((outcome) => [version, outcome]),
     );
-    const unread = ['invalid', 'overloaded', 'error'].map((outcome) => ['none', outcome]);
+    const withoutVersion = ['invalid', 'overloaded', 'error'].map((outcome) => ['none', outcome]);
     expect(Object.fromEntries(series)).toEqual(
       Object.fromEntries(
-        [...read, ...unread].map(([version, outcome]) => [
+        [...read, ...withoutVersion].map(([version, outcome]) => [
           `sallyport_token_reviews_total{version="${version}",outcome="${outcome}"}`,
           0,
         ]),

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasName } from './client-certificate.ts';
-import { type Authority, createTestAuthority } from './testing/certificates.ts';
+import { createTestAuthority, type TestAuthority } from './testing/certificates.ts';
 
-let authority: Authority;
+let authority: TestAuthority;
 beforeAll(async () => {
   authority = await createTestAuthority();
 });

@@ -4,14 +4,14 @@ import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createResetCount } from './connections.ts';
 import { connectionLimits } from './limits.ts';
-import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from './testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from './testing/clients.ts';
 import { startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
 const limits = { maxNewConnections: 3, maxConnections: 100 };
 
-let authority: Authority;
+let authority: TestAuthority;
 let apiServer: Pair;
 let kubelet: Pair;
 let tls: TlsMaterial;

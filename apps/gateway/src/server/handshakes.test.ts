@@ -68,7 +68,7 @@ const write = (sockets: readonly Socket[], name = '') => {
   for (const [index, socket] of sockets.entries()) socket.write(hello(`${name}${index}`));
 };
 
-test('connections whose first bytes come at once begin one after the other, with these bytes', async () => {
+test('connections whose first bytes come together begin one after the other, with these bytes', async () => {
   const { begun, open, until } = await start();
   const sockets = await open(20);
   write(sockets);
@@ -160,7 +160,7 @@ test('one that keeps its ClientHello back is closed in time, however often it se
 });
 
 test.each([
-  ['this is no TLS', Buffer.from('GET / HTTP/1.1')],
+  ['this is not TLS', Buffer.from('GET / HTTP/1.1')],
   ['the first TLS record has no ClientHello', Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0])],
   ['the first TLS record has no possible length', Buffer.from([22, 3, 1, 0x40, 1, 1, 0, 0, 1])],
   ['the first TLS record has no possible length', Buffer.from([22, 3, 1, 0, 3, 1, 0, 0, 0])],
@@ -178,9 +178,9 @@ test('of all handshakes so many are in progress; one more ends the oldest of the
   const [many, few] = [await open(8, '127.0.0.3'), await open(2, '127.0.0.4')];
   write([...many, ...few]);
   await until(() => begun.length === 10);
-  const [newcomer] = await open(1, '127.0.0.5');
-  newcomer?.write(hello('newcomer'));
-  await until(() => begun.at(-1)?.text === 'newcomer');
+  const [later] = await open(1, '127.0.0.5');
+  later?.write(hello('later'));
+  await until(() => begun.at(-1)?.text === 'later');
   await expect.poll(() => many.filter(({ closed }) => closed).length).toBe(1);
-  expect([...few, newcomer].map((socket) => socket?.closed)).toEqual([false, false, false]);
+  expect([...few, later].map((socket) => socket?.closed)).toEqual([false, false, false]);
 });

@@ -6,12 +6,12 @@ import type { Decision } from '@sallyport/authenticator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChainError } from '../chain/chain.ts';
 import { connectionLimits } from './limits.ts';
-import { type Authority, createTestAuthority } from './testing/certificates.ts';
+import { createTestAuthority, type TestAuthority } from './testing/certificates.ts';
 import { openSession, review, send, sendOn } from './testing/clients.ts';
 import { alice, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
-let authority: Authority;
+let authority: TestAuthority;
 let tls: TlsMaterial;
 beforeAll(async () => {
   authority = await createTestAuthority();

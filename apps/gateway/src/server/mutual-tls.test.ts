@@ -3,13 +3,13 @@ import { Agent } from 'node:https';
 import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from './testing/certificates.ts';
 import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
 import { anHour, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
-let authority: Authority;
-let foreign: Authority;
+let authority: TestAuthority;
+let foreign: TestAuthority;
 let server: Pair;
 let renewed: Pair;
 let apiServer: Pair;
