@@ -128,7 +128,7 @@ test('reviews before a change of the key have the fingerprint of the old key', (
   expect(lines.map(({ fingerprint }) => fingerprint)).toEqual(['old', 'new']);
 });
 
-test('an act has one line, among those of reviews, however often this process learns of it', () => {
+test('an admin action has one line, among those of reviews, however often this process learns of it', () => {
   const record = createRecord();
   const block: Entry = {
     id: 'i1',
@@ -151,16 +151,22 @@ test('an act has one line, among those of reviews, however often this process le
   record.adminAction({ ...block, action: 'unblock', at: block.at + 1 });
   record.use(undefined);
   record.adminAction({ ...block, action: 'unblock', at: block.at + 2 });
-  const act = { boot: 'b', kind: 'user', name: block.name, by: 'eve', reason: block.reason };
+  const action = { boot: 'b', kind: 'user', name: block.name, by: 'eve', reason: block.reason };
   const times = { at: new Date(block.at).toISOString(), until: new Date(block.until).toISOString() };
   expect(lines).toEqual([
     expect.objectContaining({ sequence: 1, review: 'r' }),
-    { ...act, ...times, time: new Date().toISOString(), sequence: 2, event: 'block' },
-    { ...act, time: new Date().toISOString(), sequence: 3, event: 'unblock', at: new Date(block.at + 1).toISOString() },
+    { ...action, ...times, time: new Date().toISOString(), sequence: 2, event: 'block' },
+    {
+      ...action,
+      time: new Date().toISOString(),
+      sequence: 3,
+      event: 'unblock',
+      at: new Date(block.at + 1).toISOString(),
+    },
   ]);
 });
 
-test('a dropped act is counted in the next line, and an act from before the start is marked', () => {
+test('a dropped admin action is counted in the next line, and one from before the start is marked', () => {
   const record = createRecord();
   record.use((token) => token);
   hasCapacity = false;

@@ -1,8 +1,7 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import type { LoginReport } from '../login/login-report.ts';
-import { detailsOf } from '../login/login-report.ts';
+import type { LoginDetails, LoginReport } from '../login/login-report.ts';
 import type { Entry } from '../revocation/list.ts';
 import { isWithoutReview, type ReviewReport } from '../server/review-report.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
@@ -88,19 +87,17 @@ function createAuditEvents(note: Note) {
       const { action, kind, name, at, by } = entry;
       note(adminActionEntry(entry, startedAt), { key: JSON.stringify([action, kind, name, at, by]) });
     },
-    /** Writes a line for each login and each logout, but none for other requests and for logins that reached no authenticator. */
+    /** Writes a line for each login that was decided or could not be checked, and for each logout. Other requests have none. */
     login(report: LoginReport): void {
-      const { action, outcome, seconds, at, token } = report;
+      const { action, outcome, details, seconds, at, token } = report;
       const isLogin = action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
       const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
       if (!isLogin && !isLogout) return;
-      note({ event: action, outcome, ...detailsOf(report), seconds: toMicroseconds(seconds) }, { at, token });
+      note({ event: action, outcome, ...details, seconds: toMicroseconds(seconds) }, { at, token });
     },
     /** Writes one line for each session and reason, however often the session is refused. */
-    refusedSession(refused: RefusedSession): void {
-      const { session, token, reason } = refused;
-      const entry = { event: 'session-refused', ...detailsOf({ ...refused, address: session.address }) };
-      note(entry, { token, key: hash('sha256', JSON.stringify([token, reason])) });
+    refusedSession({ token, reason }: RefusedSession, details: LoginDetails): void {
+      note({ event: 'session-refused', ...details }, { token, key: hash('sha256', JSON.stringify([token, reason])) });
     },
   };
 }

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerAnswer, ServerRequest } from '../server/http-server.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
-import type { LoginReport } from './login-report.ts';
+import type { LoginFacts } from './login-report.ts';
 
 /** What the door uses of an answer; over HTTP/2 with a stream, which is the request as well. */
 function createAnswer() {
@@ -50,11 +50,11 @@ function createStream(remoteAddress: string) {
 function setUp(proxies: readonly string[] = []) {
   let now = 0;
   const letIn: unknown[] = [];
-  const reports: LoginReport[] = [];
+  const reports: LoginFacts[] = [];
   const door = createDoor((request) => letIn.push(request), {
     proxies: () => createNetworks(proxies),
     headers: () => ({ 'X-Content-Type-Options': 'nosniff' }),
-    report: (report) => reports.push(report),
+    report: (facts) => reports.push(facts),
     discardTimeout: 1_000,
     now: () => now,
   });

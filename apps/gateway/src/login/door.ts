@@ -8,7 +8,7 @@ import { withoutRest } from '../server/read-body.ts';
 import { createFairLimit, networkOf, plain } from '../server/socket-limit.ts';
 import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts';
 import { errorBody } from './login-error.ts';
-import type { OnLogin } from './login-report.ts';
+import type { LoginFacts } from './login-report.ts';
 
 /** The most requests in progress. One more ends the oldest of the address that has the most. A thousand people may log in at the same time. */
 const maxInProgress = 1_000;
@@ -26,7 +26,7 @@ export interface DoorOptions {
   readonly proxies: () => BlockList | undefined;
   /** The headers of every answer, read at each answer of the door. */
   readonly headers: () => Readonly<Record<string, string>>;
-  readonly report: OnLogin;
+  readonly report: (facts: LoginFacts) => void;
   /** The milliseconds in which a client must end a body over HTTP/2 that was refused. */
   readonly discardTimeout: number;
   /** Reads monotonic milliseconds. */

@@ -13,7 +13,15 @@ import { inSpan } from '../tracing/in-span.ts';
 import { createAddressLimit, createRateLimit, type RateLimit } from './bounds.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
-import { createRequestLogs, type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
+import {
+  createRequestLogs,
+  detailsOf,
+  type LoginAction,
+  type LoginFacts,
+  type LoginOutcome,
+  type OnLogin,
+  outcomeOf,
+} from './login-report.ts';
 import type { LoginService } from './login-service.ts';
 import { createLoginRouter, type LoginRequest } from './requests.ts';
 
@@ -127,11 +135,13 @@ function secureHeaders(config: LoginConfig | undefined): Record<string, string> 
   };
 }
 
-function createReport({ logger, observers }: LoginServerOptions): OnLogin {
-  return (of) => {
+/** Reports each request to every observer, in their order. */
+function createReport({ logger, observers }: LoginServerOptions): (facts: LoginFacts) => void {
+  return (facts) => {
+    const report = { ...facts, details: detailsOf(facts) };
     for (const observe of observers) {
       try {
-        observe(of);
+        observe(report);
       } catch (error) {
         logger.error({ err: error }, 'a request to the login server could not be recorded');
       }
@@ -147,7 +157,7 @@ function createReport({ logger, observers }: LoginServerOptions): OnLogin {
 function createRequests(
   { service, logger }: LoginServerOptions,
   limits: Readonly<Record<'requests' | 'logouts', RateLimit>>,
-  report: OnLogin,
+  report: (facts: LoginFacts) => void,
 ): Middleware {
   const logOf = createRequestLogs(logger, () => performance.now());
   return async (context, next) => {

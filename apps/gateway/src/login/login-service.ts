@@ -8,7 +8,7 @@ import { isMisleading } from '../logging/printable.ts';
 import type { Session, SessionTexts } from '../sessions/session-text.ts';
 import type { RateLimit } from './bounds.ts';
 import { LoginError, tooMany, unavailable, uncheckedLogin } from './login-error.ts';
-import type { LoginReport } from './login-report.ts';
+import type { LoginFacts } from './login-report.ts';
 
 /** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
 export interface LoggedInUser {
@@ -71,8 +71,8 @@ export function parseLoginBody(body: unknown): LoginBody {
   throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
 }
 
-/** The facts about a login that has begun, for the audit trail even if it fails. See `LoginReport`. */
-export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginReport[Key] };
+/** The facts about a login that has begun, for the audit trail even if it fails. */
+export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginFacts[Key] };
 
 interface LoginOrigin {
   readonly address: string;

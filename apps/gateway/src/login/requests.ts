@@ -1,13 +1,14 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
+import { shortDigest } from '../revocation/list.ts';
 import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/limits.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { Session } from '../sessions/session-text.ts';
 import { createShares, type RateLimit, type Shares } from './bounds.ts';
 import { LoginError, noSession, tooMany } from './login-error.ts';
-import { type LoginAction, type LoginReport, shortDigest } from './login-report.ts';
+import type { LoginAction, LoginFacts } from './login-report.ts';
 import { type LoginService, logIn, parseLoginBody } from './login-service.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
 
@@ -18,7 +19,7 @@ export interface LoginRequest {
   readonly address: string;
   /** It is aborted when the client has gone, and after the time of a review. */
   readonly signal: AbortSignal;
-  readonly known: { -readonly [Key in keyof LoginReport]?: LoginReport[Key] } & { action: LoginAction };
+  readonly known: { -readonly [Key in keyof LoginFacts]?: LoginFacts[Key] } & { action: LoginAction };
 }
 
 type Handler = (request: LoginRequest) => Promise<void>;
