@@ -23,7 +23,9 @@ export interface AdminServerOptions {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly statusPage: StatusPageSource;
   readonly logger: Logger;
-  /** The milliseconds after which a connection that is idle, or does not read its answer, is closed. Tests shorten them. */
+  /**
+   * The milliseconds after which a connection that is idle, or does not read its answer, is closed. Tests shorten them.
+   */
   readonly socketTimeout?: number | undefined;
 }
 
@@ -175,8 +177,8 @@ function answerHealth(context: Context, logger: Logger, name: string, checks: He
 }
 
 /**
- * Calls `make` for all callers, one call at a time and with an interval after each. Callers during a call or an interval share
- * the next call, so no one gets a value from before they asked.
+ * Calls `make` for all callers, one call at a time and with an interval after each. Callers during a call or an
+ * interval share the next call, so no one gets a value from before they asked.
  *
  * @param interval settles when the next call may begin
  */

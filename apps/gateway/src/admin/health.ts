@@ -9,8 +9,8 @@ export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
   /**
-   * Says what does not work, or what users do not notice if the check is ok. It is for the log and the status page. The answer
-   * leaves it out, since anyone may ask.
+   * Says what does not work, or what users do not notice if the check is ok. It is for the log and the status page. The
+   * answer leaves it out, since anyone may ask.
    */
   readonly reason?: string;
 }
@@ -79,7 +79,8 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
 /**
  * Has an authenticator check its backend. One without a `check` has nothing that could fail.
  *
- * @returns the warnings of its plugin about a backend that works. Since a plugin may return anything, all but texts is left out
+ * @returns the warnings of its plugin about a backend that works. Since a plugin may return anything, all but texts
+ *   is left out
  * @throws Error from the check, or after `limit` milliseconds
  */
 export async function checkInTime(
@@ -101,7 +102,8 @@ export function noAnswerWithin(limit: number): string {
  * pkg/server/healthz/healthz.go): `ok`, or every check when one failed or `verbose` is set.
  *
  * @param name `livez` or `readyz`
- * @param notes are shown if `verbose`, and decide nothing: one that failed is marked `[!]`, where Kubernetes has no mark
+ * @param notes are shown if `verbose`, and decide nothing: one that failed is marked `[!]`, where Kubernetes has no
+ *   mark
  */
 export function healthAnswer(name: string, checks: HealthChecks, verbose: boolean, notes: HealthChecks = []) {
   const ok = checks.every((check) => check.ok);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { paced } from './admin.ts';
 
-/** Calls that end, and pauses that end, when the test says so. */
+/** Makes calls and intervals that end when the test says so. */
 function setUp() {
   const calls: PromiseWithResolvers<string>[] = [];
   const pauses: PromiseWithResolvers<void>[] = [];

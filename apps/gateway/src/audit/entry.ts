@@ -126,7 +126,9 @@ export function createTokenFingerprint(secret?: Uint8Array): (token: string) => 
 /** Matches a text with nothing to escape. This test takes a tenth of the time. */
 const plain = /^[\x20-\x7e]*$/;
 
-/** Matches what JSON leaves as it is, but terminals and editors do not: control characters, direction marks, line ends. */
+/**
+ * Matches what JSON leaves as it is, but terminals and editors do not: control characters, direction marks, line ends.
+ */
 const misleading = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**

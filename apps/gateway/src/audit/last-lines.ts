@@ -12,7 +12,10 @@ interface Search {
 
 const mebibyte = 1024 * 1024;
 
-/** The most bytes of all files together. They take two seconds at most, and a busy gateway writes as many in some minutes. */
+/**
+ * The most bytes of all files together. They take two seconds at most, and a busy gateway writes as many in some
+ * minutes.
+ */
 const maxBytes = 256 * mebibyte;
 
 /**
@@ -51,7 +54,12 @@ const wordings: Readonly<Record<string, string>> = {
   EACCES: 'permission denied. Run this as the user that runs the gateway',
 };
 
-/** Reads a file from its end. @param lines gets what is found. @returns how many bytes were not read, since they were not needed, or over the limit */
+/**
+ * Reads a file from its end.
+ *
+ * @param lines gets what is found
+ * @returns how many bytes were not read, since they were not needed, or over the limit
+ */
 async function readBackwards(handle: FileHandle, size: number, search: Search, lines: Line[], limit: number) {
   const text = Buffer.from(search.text);
   const minEnd = Math.max(0, size - limit);

@@ -9,8 +9,8 @@ import type { AuditConfig } from '../config/types.ts';
 export interface AuditOutput {
   readonly fd: number;
   /**
-   * The most bytes of one write. A pipe takes up to PIPE_BUF whole or not at all (POSIX), so that nothing of another writer,
-   * such as the log where both are one, gets in between. Only a line that is longer itself may be split.
+   * The most bytes of one write. A pipe takes up to PIPE_BUF whole or not at all (POSIX), so that nothing of another
+   * writer, such as the log where both are one, gets in between. Only a line that is longer itself may be split.
    */
   readonly maxWrite: number;
   /** Whether the process that wrote before was stopped within a line. */
@@ -80,8 +80,8 @@ function closeQuietly(fd: number): void {
 }
 
 /**
- * Opens the file itself, never the target of a symbolic link: a user who may write to the folder could have the gateway write to
- * any file that it may write to. A link on the way to the folder is the operator's own.
+ * Opens the file itself, never the target of a symbolic link: a user who may write to the folder could have the gateway
+ * write to any file that it may write to. A link on the way to the folder is the operator's own.
  */
 function openItself(file: string, flags: number): Promise<number> {
   // A named pipe must not wait for a reader.

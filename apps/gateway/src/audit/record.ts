@@ -13,11 +13,15 @@ type Fingerprint = (token: string) => string;
 const batchTime = 20;
 const batchSize = 250;
 
-/** The most events that are remembered, more than the revocation list can have. After as many others, an event gets a second line. */
+/**
+ * The most events that are remembered, more than the revocation list can have. After as many others, an event gets a
+ * second line.
+ */
 const maxNoted = 20_000;
 
 /**
- * Makes lines of reviews, and of what administrators and users do. It numbers them from 1, including those that are dropped.
+ * Makes lines of reviews, and of what administrators and users do. It numbers them from 1, including those that are
+ * dropped.
  *
  * @param offer takes a line, and returns false when there is no capacity for it
  */
@@ -33,8 +37,8 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   const fingerprintOf = (token: string | undefined) => (token === undefined ? undefined : fingerprint?.(token));
 
   function writeReview(report: ReviewReport): void {
-    // A request that is refused before its token is read has no decision. With a line for each, a client could fill the disk
-    // faster by sending rubbish than by sending tokens.
+    // A request that is refused before its token is read has no decision. With a line for each, a client could fill the
+    // disk faster by sending rubbish than by sending tokens.
     const skipped = isWithoutReview(report.outcome) ? limit(report.outcome) : 0;
     if (skipped === undefined) return;
     const { at, token, id: review } = report;
@@ -74,10 +78,17 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   };
 }
 
-/** Writes one line. `at` is the wall clock in milliseconds, now by default. The line has the fingerprint of `token`. With `key`, an event gets one line. */
+/**
+ * Writes one line. `at` is the wall clock in milliseconds, now by default. The line has the fingerprint of `token`.
+ * With `key`, an event gets one line.
+ */
 type Note = (entry: object, options: { at?: number; token?: string | undefined; key?: string }) => void;
 
-/** Records what is not a review. It neither throws nor waits. @param note writes one line, after all that came before it */
+/**
+ * Records what is not a review. It neither throws nor waits.
+ *
+ * @param note writes one line, after all that came before it
+ */
 function createAuditEvents(note: Note) {
   const startedAt = Date.now();
   return {
@@ -87,7 +98,10 @@ function createAuditEvents(note: Note) {
       const { action, kind, name, at, by } = entry;
       note(adminActionEntry(entry, startedAt), { key: JSON.stringify([action, kind, name, at, by]) });
     },
-    /** Writes a line for each login that was decided or could not be checked, and for each logout. Other requests have none. */
+    /**
+     * Writes a line for each login that was decided or could not be checked, and for each logout. Other requests have
+     * none.
+     */
     login(report: LoginReport): void {
       const { action, outcome, details, seconds, at, token } = report;
       const isLogin = action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);

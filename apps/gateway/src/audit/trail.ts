@@ -20,7 +20,10 @@ type Settings = Pick<GatewayConfig, 'audit' | 'cache'>;
 
 export type AuditTrail = ReturnType<typeof createAuditTrail>;
 
-/** Creates the audit trail: a line for each decision and each admin action, or a line that says how many are missing before it. */
+/**
+ * Creates the audit trail: a line for each decision and each admin action, or a line that says how many are missing
+ * before it.
+ */
 export function createAuditTrail(logger: Logger, onDropped: (lines: number) => void) {
   const boot = randomUUID();
   const troubles = createTroubleLog(logger, onDropped, () => performance.now());
@@ -67,7 +70,10 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
     configure,
     /** Applies a config that runs already, and never rejects: an output that can't be opened any more is logged. */
     follow: (config: Settings) => configure(config).catch(logFailure),
-    /** Opens its file again, after the old one was moved away. If it can't be opened, that is logged, and the old one stays in use. */
+    /**
+     * Opens its file again, after the old one was moved away. If it can't be opened, that is logged, and the old one
+     * stays in use.
+     */
     reopen: () =>
       inTurn(async () => {
         if (current !== undefined && current.audit.output !== 'stdout')

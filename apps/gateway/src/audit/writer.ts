@@ -12,7 +12,10 @@ interface LineWriterOptions {
   readonly onEmpty: () => void;
 }
 
-/** The milliseconds until the next attempt to write to a full pipe, and to an output that failed: a full disk rarely has space sooner. */
+/**
+ * The milliseconds until the next attempt to write to a full pipe, and to an output that failed: a full disk rarely has
+ * space sooner.
+ */
 const slowDelay = 10;
 const errorDelay = 1_000;
 
@@ -59,8 +62,8 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
       return true;
     },
     /**
-     * Uses another output, even for the lines that wait. The output before it gets the rest of a line that is written in part,
-     * and is closed. If it does not take that, the new one gets the line.
+     * Uses another output, even for the lines that wait. The output before it gets the rest of a line that is written
+     * in part, and is closed. If it does not take that, the new one gets the line.
      */
     use(output: AuditOutput): void {
       next?.close();
@@ -101,7 +104,10 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
   const waiting: Buffer[] = [];
   /** The bytes that wait. */
   let size = 0;
-  /** The bytes of the first waiting line that are written. It is below 0 until the line end after a torn line is written. */
+  /**
+   * The bytes of the first waiting line that are written. It is below 0 until the line end after a torn line is
+   * written.
+   */
   let written = 0;
   let timer: NodeJS.Timeout | undefined;
   const batch = createBatch(maxWrite, (bytes) => stream.write(bytes));
@@ -146,7 +152,10 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
       stop().destroy();
       return waiting;
     },
-    /** Closes it after one more attempt: a running write must end before the next file that is opened gets its descriptor. */
+    /**
+     * Closes it after one more attempt: a running write must end before the next file that is opened gets its
+     * descriptor.
+     */
     abandon(): void {
       batch.pass();
       stop().end();
@@ -168,7 +177,8 @@ function dropWritten(waiting: Buffer[], written: number): number {
 }
 
 /**
- * Collects the lines of one turn: sonic-boom would write the first of them alone, which takes as long as all others together.
+ * Collects the lines of one turn: sonic-boom would write the first of them alone, which takes as long as all others
+ * together.
  *
  * @param write gets whole lines: at most `maxWrite` bytes of them, or one that is longer
  */

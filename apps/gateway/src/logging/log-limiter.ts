@@ -6,7 +6,8 @@ const interval = 10_000;
  * second: of each kind one line in 10 s is written.
  *
  * @param now monotonic milliseconds
- * @returns undefined if this line is not to be written; otherwise the number of lines of its kind that were not, since the last
+ * @returns undefined if this line is not to be written; otherwise the number of lines of its kind that were not,
+ *   since the last
  */
 export function createLogLimiter(now: () => number): (kind: string) => number | undefined {
   const written = new Map<string, { at: number; skipped: number }>();

@@ -5,12 +5,19 @@ import type { ServerRequest } from '../server/http-server.ts';
 import { createInFlight, type InFlight } from '../server/limits.ts';
 import { networkOf, plain } from '../server/socket-limit.ts';
 
-/** The most names that are counted. Beyond it, the names whose last attempt is the oldest are forgotten: their limit begins again. */
+/**
+ * The most names that are counted. Beyond it, the names whose last attempt is the oldest are forgotten: their limit
+ * begins again.
+ */
 const maxNames = 50_000;
 
 export type RateLimit = ReturnType<typeof createRateLimit>;
 
-/** Counts the attempts that each address has left: a network of IPv6 counts as one. @param now monotonic milliseconds */
+/**
+ * Counts the attempts that each address has left: a network of IPv6 counts as one.
+ *
+ * @param now monotonic milliseconds
+ */
 export function createAddressLimit(rate: () => Rate, now: () => number): RateLimit {
   const { take } = createRateLimit(rate, now);
   return { take: (address) => take(networkOf(address)) };
@@ -27,8 +34,8 @@ export function createRateLimit(rate: () => Rate, now: () => number) {
     /**
      * Takes an attempt.
      *
-     * @returns a function that gives it back, for an attempt that was not a guess; or, if there is none left, the seconds after
-     *   which there is one again, 1 at least
+     * @returns a function that gives it back, for an attempt that was not a guess; or, if there is none left, the
+     *   seconds after which there is one again, 1 at least
      */
     take(name: string): (() => void) | number {
       const { count, per } = rate();
@@ -57,7 +64,11 @@ export function createShares() {
   const all = createInFlight();
   const shares = new Map<string, InFlight>();
   return {
-    /** Counts a request. @returns a function that ends the count; undefined if there are too many, in all or of this address */
+    /**
+     * Counts a request.
+     *
+     * @returns a function that ends the count; undefined if there are too many, in all or of this address
+     */
     enter(address: string, limit: number): (() => void) | undefined {
       const network = networkOf(address);
       const share = shares.get(network) ?? createInFlight();
@@ -81,8 +92,8 @@ export function createShares() {
 const maxHops = 16;
 
 /**
- * Finds the address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`, so
- * what a client has written itself is before that: the last address that is not a proxy counts.
+ * Finds the address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`,
+ * so what a client has written itself is before that: the last address that is not a proxy counts.
  */
 export function clientAddress(request: ServerRequest, proxies: BlockList): string {
   let address = plain(request.socket?.remoteAddress ?? '');

@@ -10,13 +10,18 @@ import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts'
 import { errorBody } from './login-error.ts';
 import type { LoginFacts } from './login-report.ts';
 
-/** The most requests in progress. One more ends the oldest of the address that has the most. A thousand people may log in at the same time. */
+/**
+ * The most requests in progress. One more ends the oldest of the address that has the most. A thousand people may log
+ * in at the same time.
+ */
 const maxInProgress = 1_000;
 /** The most requests of one address that wait for their turn. One more is answered 429. */
 const maxWaiting = 64;
 /** The most pieces of one body, which has 16 KiB at most: see `maxPieces`. */
 const maxBodyPieces = 256;
-/** The most answers 429 to one address. Each takes a tenth of a millisecond, so one more ends its connection instead. */
+/**
+ * The most answers 429 to one address. Each takes a tenth of a millisecond, so one more ends its connection instead.
+ */
 const refusals = { count: 64, per: 1_000 };
 /** The most answers 429 to all addresses together. */
 const allRefusals = { count: 256, per: 1_000 };
@@ -36,7 +41,10 @@ export interface DoorOptions {
 const addresses = new WeakMap<ServerRequest, string>();
 const cutOff = new WeakSet<ServerRequest>();
 
-/** Returns the address that a request of {@link createDoor} came from, even when its client has gone; '' for other requests. */
+/**
+ * Returns the address that a request of {@link createDoor} came from, even when its client has gone; '' for other
+ * requests.
+ */
 export function addressOf(request: ServerRequest): string {
   return addresses.get(request) ?? '';
 }
@@ -82,9 +90,9 @@ function onceGone({ request: { socket }, response }: Visit, act: () => void): vo
 }
 
 /**
- * Counts requests before anything is made for them, and lets in one in each turn of the event loop: see
- * {@link createFairTurns}. Each is some milliseconds of work, its 429 included: the requests of hundreds of people, done together,
- * would make token reviews wait, and queued together they would take all memory.
+ * Counts requests before anything is made for them, and lets in one in each turn of the event loop: see {@link
+ * createFairTurns}. Each is some milliseconds of work, its 429 included: the requests of hundreds of people, done
+ * together, would make token reviews wait, and queued together they would take all memory.
  *
  * @param answer answers each request that is let in
  */

@@ -31,7 +31,10 @@ export class LoginError extends Error {
   /** The seconds after which the client may retry. */
   readonly retryAfter: number | undefined;
 
-  /** Whether the answer could show that a name or a password is right: it counts as a wrong password, and takes as long as one. */
+  /**
+   * Whether the answer could show that a name or a password is right: it counts as a wrong password, and takes as long
+   * as one.
+   */
   readonly isGuess: boolean;
 
   constructor(status: number, code: LoginErrorCode, message: string, retryAfter?: number, isGuess = status === 401) {
@@ -58,8 +61,8 @@ export function unavailable(what: string): LoginError {
 }
 
 /**
- * Makes the error of a login that could not be checked, since a directory is down or because of this user, who may be in too many
- * groups. There is one text for both: another one would show who has an account.
+ * Makes the error of a login that could not be checked, since a directory is down or because of this user, who may be
+ * in too many groups. There is one text for both: another one would show who has an account.
  */
 export function uncheckedLogin(isGuess: boolean): LoginError {
   const message = "the login can't be checked now: try again later. If it stays so, call your administrator";

@@ -40,7 +40,7 @@ describe('the log of the login server', () => {
     ['a logout', { action: 'logout', ended: 1 }, 'info'],
     ['a look at a session', { action: 'session' }, 'debug'],
     ['a malformed login', { outcome: 'invalid' }, 'debug'],
-    ['a token that is no session', { action: 'session', outcome: 'refused' }, 'debug'],
+    ['a token that is not a session', { action: 'session', outcome: 'refused' }, 'debug'],
   ] as const)('has %s', (_what, changed, level) => {
     const { log, lines } = setUp();
     log(changed);

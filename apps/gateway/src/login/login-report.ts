@@ -17,8 +17,8 @@ export const loginActions = [
 export type LoginAction = (typeof loginActions)[number];
 
 /**
- * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx. `gone` means
- * that the client hung up before anything was decided. `error` is a bug.
+ * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx.
+ * `gone` means that the client hung up before anything was decided. `error` is a bug.
  */
 export const loginOutcomes = ['ok', 'refused', 'limited', 'unavailable', 'gone', 'invalid', 'error'] as const;
 export type LoginOutcome = (typeof loginOutcomes)[number];
@@ -83,8 +83,8 @@ export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 
 }
 
 /**
- * Writes a log line for each request: `info` for logins and logouts, and `debug` for all others. A request that could not be
- * answered is a warning, at most every 10 s.
+ * Writes a log line for each request: `info` for logins and logouts, and `debug` for all others. A request that could
+ * not be answered is a warning, at most every 10 s.
  *
  * @param now reads monotonic milliseconds
  */
@@ -105,7 +105,7 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
 }
 
 /**
- * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is no warning; and while a
+ * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is not a warning. And while a
  * backend is down, any client could write a line with each request.
  */
 export function createRequestLogs(logger: Logger, now: () => number): (isGone: () => boolean) => Logger {

@@ -30,7 +30,10 @@ interface LoginServerOptions {
   readonly config: LoginConfig;
   readonly tls: TlsMaterial | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
-  /** The service of the config in force, read at each request. It is undefined once the config has no login server any more. */
+  /**
+   * The service of the config in force, read at each request. It is undefined once the config has no login server any
+   * more.
+   */
   readonly service: () => LoginService | undefined;
   readonly inFlight: InFlight;
   readonly logger: Logger;
@@ -42,20 +45,23 @@ interface LoginServerOptions {
 export type LoginServer = Awaited<ReturnType<typeof startLoginServer>>;
 
 /**
- * The limits of connections in milliseconds. A client logs in and goes, and a person's next request may be hours away. A handshake
- * may cross a slow network, and wait for the handshakes of a crowd.
+ * The limits of connections in milliseconds. A client logs in and goes, and a person's next request may be hours away.
+ * A handshake may cross a slow network, and wait for the handshakes of a crowd.
  */
 const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_000];
 
-/** The limits of one connection. `kubectl sallyport` sends one request after the other, and a browser waits for a free stream. */
+/**
+ * The limits of one connection. `kubectl sallyport` sends one request after the other, and a browser waits for a free
+ * stream.
+ */
 const perConnection = { maxPipelined: 2, maxStreams: 2, maxHeaderSize: 4096 };
 
 /** The milliseconds in which a client must end a body over HTTP/2 that was refused: its stream takes memory. */
 const discardTimeout = 1_000;
 
 /**
- * Listens on `login.listen`. Anyone may connect, so each connection stays a new one: one too many closes the oldest of the address
- * that has the most.
+ * Listens on `login.listen`. Anyone may connect, so each connection stays a new one: one too many closes the oldest of
+ * the address that has the most.
  *
  * @throws Error naming the address and how to fix it
  */
@@ -80,7 +86,10 @@ export async function startLoginServer(options: LoginServerOptions) {
 /** The requests of one address that fail or need no password, for each wrong password that it may send. */
 const requestsPerPassword = 10;
 
-/** Limits the successful logins of a user in a minute: a CI system may log in for each job, and three times as often as sessions fit. */
+/**
+ * Limits the successful logins of a user in a minute: a CI system may log in for each job, and three times as often as
+ * sessions fit.
+ */
 const loginRate = (config: LoginConfig | undefined): Rate => ({
   count: Math.max(30, 3 * (config?.maxSessions ?? 0)),
   per: 60_000,

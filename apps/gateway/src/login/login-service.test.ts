@@ -20,11 +20,11 @@ interface Setup {
   readonly links?: Readonly<Record<string, Answer | Error>>;
   readonly onError?: 'continue' | 'stop';
   readonly config?: Partial<LoginConfig>;
-  /** What the issuer does: left out, it works. */
+  /** Replaces what the issuer does. It works by default. */
   readonly issuer?: 'fails' | 'forgets' | 'only revokes';
-  /** The client hangs up as soon as its session is made. */
+  /** Whether the client hangs up as soon as its session is made. */
   readonly hangsUp?: boolean;
-  /** Logins of a user in an hour. */
+  /** The most logins of a user in an hour. */
   readonly logins?: number;
 }
 
@@ -236,7 +236,7 @@ test.each([good, { ...good, cluster: 'prod', device: "jane's laptop 💻" }, { .
   },
 );
 
-describe('what is no login is refused without a word of it:', () => {
+describe('what is not a login is refused without a word of it:', () => {
   test.each([
     [undefined, 'the body'],
     [null, 'the body'],

@@ -49,7 +49,10 @@ export interface LoginService {
 }
 
 const text = z.string().min(1);
-/** The name is shown in lists, and is in the audit trail. U+FFFD is there for what a client could not read, and records refuse it. */
+/**
+ * The name is shown in lists, and is in the audit trail. U+FFFD is there for what a client could not read, and records
+ * refuse it.
+ */
 const deviceName = text.max(64).refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
 
 const loginBody = z.strictObject({
@@ -81,7 +84,11 @@ interface LoginOrigin {
   readonly logins: RateLimit;
 }
 
-/** Makes a session for a user who has the password. @throws LoginError, even when a backend or the store could not be asked */
+/**
+ * Makes a session for a user who has the password.
+ *
+ * @throws LoginError, even when a backend or the store could not be asked
+ */
 export async function logIn(
   service: LoginService,
   request: LoginBody,
@@ -135,7 +142,12 @@ export function fromStore<Result>({ logger, problemOf }: LoginService, work: () 
   });
 }
 
-/** Chooses a cluster of the config. @returns undefined if there is none. @throws LoginError for an unknown one, and if there are several */
+/**
+ * Chooses a cluster of the config.
+ *
+ * @returns undefined if there is none
+ * @throws LoginError for an unknown one, and if there are several
+ */
 function chooseCluster({ clusters }: LoginConfig, named: string | undefined): string | undefined {
   const names = Object.keys(clusters);
   if (named === undefined && names.length <= 1) return names[0];
@@ -147,8 +159,9 @@ function chooseCluster({ clusters }: LoginConfig, named: string | undefined): st
 }
 
 /**
- * Asks the authenticators as the chain does: the first definitive answer decides, and an error is not a refusal. After an error, a
- * refusal of a later authenticator is answered as an outage, too: else it would show that the later one knows the name.
+ * Asks the authenticators as the chain does: the first definitive answer decides, and an error is not a refusal. After
+ * an error, a refusal of a later authenticator is answered as an outage, too: else it would show that the later one
+ * knows the name.
  */
 async function checkPassword(
   { links, logger }: LoginService,
@@ -178,14 +191,15 @@ async function checkPassword(
   if (isUnchecked) throw uncheckedLogin(isChecked);
   // The reason is for the operator. The name is not reported: what was typed may be a password.
   progress.reason ??= 'unknown-user';
-  // There is one text for an unknown name, a wrong password and all other reasons of a refusal: it must not show who exists.
+  // There is one text for an unknown name, a wrong password and all other reasons of a refusal: it must not show who
+  // exists.
   throw new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
 }
 
 /**
- * Ends the oldest sessions beyond the limit. Of logins at the same moment, the last one to get here sees the sessions of all others.
- * It is not part of the login itself: a session too many is no reason to refuse a login. It has a deadline of its own, because a
- * client that hangs up must not leave a session too many behind.
+ * Ends the oldest sessions beyond the limit. Of logins at the same moment, the last one to get here sees the sessions
+ * of all others. It is not part of the login itself: a session too many is no reason to refuse a login. It has a
+ * deadline of its own, because a client that hangs up must not leave a session too many behind.
  */
 async function endExcessSessions(service: LoginService, username: string): Promise<void> {
   const { issuer, config, logger, problemOf } = service;

@@ -27,7 +27,10 @@ type Handler = (request: LoginRequest) => Promise<void>;
 /** The most bytes of a body. */
 const maxBodyBytes = 16 * 1024;
 
-/** The step in milliseconds: a refused login takes a multiple of it, so that its time does not show how many directories were asked. */
+/**
+ * The step in milliseconds: a refused login takes a multiple of it, so that its time does not show how many directories
+ * were asked.
+ */
 const refusalStep = 500;
 
 /**
@@ -52,8 +55,8 @@ export function createLoginRouter(
       await handle(request);
     });
   };
-  // These requests send no password to a directory, and no one can guess a token. So neither logins in progress nor refused ones
-  // stop them.
+  // These requests send no password to a directory, and no one can guess a token. So neither logins in progress nor
+  // refused ones stop them.
   const [questions, logouts] = [createShares(), createShares()];
   const withToken =
     (counted: Shares, work: (request: LoginRequest, token: string) => Promise<void>): Handler =>
@@ -93,8 +96,8 @@ function entered(leave: (() => void) | undefined): () => void {
 }
 
 /**
- * Does work within the limit of all clients together, and of the guesses of one address. Only a refusal is a guess, and work that
- * the client did not wait for: it costs the backend as much, and counts for the user.
+ * Does work within the limit of all clients together, and of the guesses of one address. Only a refusal is a guess, and
+ * work that the client did not wait for: it costs the backend as much, and counts for the user.
  */
 async function withinLimits(
   request: LoginRequest,
@@ -116,7 +119,10 @@ async function withinLimits(
   }
 }
 
-/** Waits until the time since `begun` is a multiple of the step. It takes no slot, since it costs only an open connection. */
+/**
+ * Waits until the time since `begun` is a multiple of the step. It takes no slot, since it costs only an open
+ * connection.
+ */
 async function untilStep(begun: number, signal: AbortSignal): Promise<void> {
   const taken = performance.now() - begun;
   await pause(Math.ceil(taken / refusalStep) * refusalStep - taken, signal).catch(() => undefined);

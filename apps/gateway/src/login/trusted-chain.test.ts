@@ -13,7 +13,7 @@ let authorities: readonly TestAuthority[] = [];
 let pairs: Readonly<Record<Names, Pair>>;
 beforeAll(async () => {
   const root = await createTestAuthority();
-  // Of the same name, and with another key.
+  // It has the same name, and another key.
   const foreign = await createTestAuthority();
   authorities = [root, foreign];
   const middle = await root.issue({ commonName: 'middle', isAuthority: true });
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(authorities.map((one) => one.remove())));
 
-/** What Node's client says, as `kubectl sallyport` does. */
+/** Whether Node's client accepts the chain, as `kubectl sallyport` does. */
 async function isAccepted(cert: Buffer, key: Buffer, ca: Buffer): Promise<boolean> {
   const server = createServer({ cert, key }, (socket) => socket.end()).on('tlsClientError', () => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -36,7 +36,10 @@ export function addDuration(durations: Durations, seconds: number): void {
 type Labels = Readonly<Record<string, string>>;
 type Series = readonly [labels: Labels, value: number | Durations];
 
-/** @returns functions that register a metric each. `series` is read at each scrape. A histogram without a time is left out */
+/**
+ * @returns functions that register a metric each. `series` is read at each scrape. A histogram without a time is left
+ *   out
+ */
 export function createFamilies(registry: Registry) {
   const ofType = (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
     const linesOf = ([labels, value]: Series): object[] =>

@@ -10,7 +10,8 @@ import { addDuration, byLabel, createDurations, createFamilies, recordOf } from 
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
 /**
- * Creates the gateway's metrics. The metrics of its caches, its lockout guard and its logins are created with what they count.
+ * Creates the gateway's metrics. The metrics of its caches, its lockout guard and its logins are created with what they
+ * count.
  *
  * @param inFlight its count is what `server.maxInFlight` limits
  * @param refused its count is that of the sources whose files on disk are not in force
@@ -124,8 +125,9 @@ export function createProcessMetrics(registry: Registry, refused: { readonly cou
 }
 
 /**
- * Finds the end of each certificate, in seconds since 1970. If there are several client CAs, it is the latest end, since clients
- * are trusted until then: during a change of CA the end of the old one is near, and is no reason to page anyone.
+ * Finds the end of each certificate, in seconds since 1970. If there are several client CAs, it is the latest end,
+ * since clients are trusted until then: during a change of CA the end of the old one is near, and is no reason to page
+ * anyone.
  */
 function endsOf(certificates: Certificates): Record<string, number> {
   const ends: Record<string, number> = {};

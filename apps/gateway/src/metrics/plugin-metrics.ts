@@ -62,8 +62,9 @@ function given(labels: Labels | undefined): Record<string, string | number> {
 /**
  * Keeps the names of one authenticator unique, including those of a histogram's series.
  *
- * @returns a function that returns the full name of a metric, and throws when it or a label can't be used. The rules are in
- *   https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` is for Prometheus itself)
+ * @returns a function that returns the full name of a metric, and throws when it or a label can't be used. The rules
+ *   are in https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` is for Prometheus
+ *   itself)
  */
 function createNames(prefix: string) {
   const taken = new Set<string>();

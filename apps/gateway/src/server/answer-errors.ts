@@ -27,9 +27,9 @@ const statusOf: AnswerOf = (error) =>
   error instanceof StatusError ? { code: error.code, body: toStatus(error.code, error.message) } : undefined;
 
 /**
- * Answers whatever the middleware inside of it throws; nothing else does. An app puts it right inside of what changes every
- * answer, such as {@link announceEnd}, so that answers to errors are changed too. An error that has no answer is a bug of ours:
- * the caller gets no detail, and the log gets its name and place.
+ * Answers whatever the middleware inside of it throws; nothing else does. An app puts it right inside of what changes
+ * every answer, such as {@link announceEnd}, so that answers to errors are changed too. An error that has no answer is
+ * a bug of ours: the caller gets no detail, and the log gets its name and place.
  *
  * @param discardTimeout milliseconds for a client to end a body over HTTP/2 that was refused before it was read
  * @param answerOf makes a v1 `Status` by default
@@ -44,7 +44,7 @@ export function answerErrors(
     try {
       await next();
     } catch (thrown) {
-      const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is no URL') : thrown;
+      const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is not a URL') : thrown;
       const known = answerOf(error);
       if (known === undefined) logBug(error);
       const { code = 500, body, headers = {} } = known ?? answerOf(new StatusError(500, 'internal error')) ?? {};
@@ -56,7 +56,9 @@ export function answerErrors(
   };
 }
 
-/** Logs bugs: at most one error in 10 s for each place in the code, since a client may run into it with each request. */
+/**
+ * Logs bugs: at most one error in 10 s for each place in the code, since a client may run into it with each request.
+ */
 function createBugLog(logger: Logger): (error: unknown) => void {
   const limit = createLogLimiter(() => performance.now());
   return (thrown) => {
@@ -74,9 +76,9 @@ function isUnreadableTarget(error: unknown): boolean {
 }
 
 /**
- * Reads the rest of a refused body and drops it. An immediate reset would overtake the answer, and Go's client would report
- * the reset instead. A client that still sends after the timeout is cut off: an HTTP/1.1 connection by the timeout of
- * its request, an HTTP/2 stream here. A client that sends it in thousands of pieces is cut off, too.
+ * Reads the rest of a refused body and drops it. An immediate reset would overtake the answer, and Go's client would
+ * report the reset instead. A client that still sends after the timeout is cut off: an HTTP/1.1 connection by the
+ * timeout of its request, an HTTP/2 stream here. A client that sends it in thousands of pieces is cut off, too.
  */
 export function discardBody({ req, res }: Pick<Context, 'req' | 'res'>, code: number, timeout: number): void {
   let pieces = 0;

@@ -58,7 +58,7 @@ describe('hasName', () => {
     expect(hasName(await certificate('evil', alternativeName), ['kube-apiserver'])).toBe(false);
   });
 
-  test('a name with a comma is one name, and those beside it are found', async () => {
+  test('a name with a comma is one name, and the names next to it are found', async () => {
     const odd = await certificate('x', 'DNS.1 = "a, DNS:b"', 'DNS.2 = c');
     expect([['a, DNS:b'], ['c'], ['a'], ['b']].map((names) => hasName(odd, names))).toEqual([true, true, false, false]);
   });

@@ -12,8 +12,8 @@ import { StatusError } from './kubernetes-status.ts';
  * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
  *
  * @param currentNames the current `server.tls.clientNames`; undefined if client certificates are not required
- * @returns a function that returns the subject of the certificate, or undefined if none is required. For all other clients
- *   it throws StatusError 403 with the subject and the setting
+ * @returns a function that returns the subject of the certificate, or undefined if none is required. For all other
+ *   clients it throws StatusError 403 with the subject and the setting
  */
 export function createClientCheck(
   currentNames: () => readonly string[] | undefined,
@@ -77,7 +77,10 @@ function read(socket: TLSSocket, allowed: readonly string[]) {
   };
 }
 
-/** The most names in a message, and the most characters of each: a certificate may have hundreds of names, of any length. */
+/**
+ * The most names in a message, and the most characters of each: a certificate may have hundreds of names, of any
+ * length.
+ */
 const maxShown = 8;
 const maxCharacters = 100;
 

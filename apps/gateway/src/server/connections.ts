@@ -60,8 +60,8 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
 
   return {
     /**
-     * Adds a connection that speaks HTTP/1.1. When it is too old, its next answer ends it, and nothing does before: a request
-     * may be on its way, and the client would not send it again.
+     * Adds a connection that speaks HTTP/1.1. When it is too old, its next answer ends it, and nothing does before: a
+     * request may be on its way, and the client would not send it again.
      */
     addSocket(socket: Socket) {
       const connection = http1Connection(socket, limits);
@@ -86,8 +86,8 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
 }
 
 /**
- * Marks the last answer of a connection of HTTP/1.1. It is the outermost middleware of the review server and the login server,
- * since the answer to an error may be the last one, too.
+ * Marks the last answer of a connection of HTTP/1.1. It is the outermost middleware of the review server and the login
+ * server, since the answer to an error may be the last one, too.
  */
 export function announceEnd(isLastAnswer: (request: ServerRequest) => boolean): Middleware {
   const announce: Middleware = async (context, next) => {
@@ -103,7 +103,10 @@ export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, a
   closing.once('close', () => clearTimeout(timer));
 }
 
-/** The most requests in progress of a client without an allowed name, on either protocol. Any kubelet can be such a client. */
+/**
+ * The most requests in progress of a client without an allowed name, on either protocol. Any kubelet can be such a
+ * client.
+ */
 const maxRestricted = 4;
 
 /**
@@ -161,8 +164,9 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
 }
 
 /**
- * Keeps Node from making requests of what it has read already, hundreds for each connection: it parses on when the socket is
- * destroyed. Its parser has no method for that. The function that is set here is called with each request, and its 2 ends the parser.
+ * Keeps Node from making requests of what it has read already, hundreds for each connection: it parses on when the
+ * socket is destroyed. Its parser has no method for that. The function that is set here is called with each request,
+ * and its 2 ends the parser.
  */
 function stopParsing(socket: Socket & { readonly parser?: { onIncoming?: () => number } | null }): void {
   if (socket.parser?.onIncoming) socket.parser.onIncoming = () => 2;
@@ -230,8 +234,8 @@ function headerListSize({ headers }: ServerRequest): number {
 }
 
 /**
- * Calls `act` when a session has begun no request for `idleTimeout` milliseconds. A request that waits is idle as well; `close`
- * lets it finish. Node's own timeout of a session restarts a timer at each frame, which takes 2 % of a review.
+ * Calls `act` when a session has begun no request for `idleTimeout` milliseconds. A request that waits is idle as well;
+ * `close` lets it finish. Node's own timeout of a session restarts a timer at each frame, which takes 2 % of a review.
  *
  * @returns a function that must be called at each request
  */
@@ -254,8 +258,8 @@ const resetsPerSecond = 33;
 
 /**
  * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
- * the client begin the next one immediately (rapid reset, CVE-2023-44487). All open requests can be reset together. Node's
- * own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
+ * the client begin the next one immediately (rapid reset, CVE-2023-44487). All open requests can be reset together.
+ * Node's own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
  *
  * @param streams that may be open at a time
  * @param now monotonic milliseconds

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => authority.remove());
 
-/** Requests of each client after an answer made it reconnect: on new connections, which the grace still accepts. */
+/** The requests of each client after an answer made it reconnect, on new connections, which the grace still accepts. */
 const more = 5;
 /** A client that no answer makes reconnect has failed the test. */
 const most = 20_000;

@@ -9,11 +9,11 @@ export interface TurnLimits {
 type Begin = (end: () => void) => void;
 
 /**
- * Gives out turns of the event loop, one at a time: requests that came together, done together, would make token reviews wait.
- * Addresses take turns, so that an address with many requests delays no other.
+ * Gives out turns of the event loop, one at a time: requests that came together, done together, would make token
+ * reviews wait. Addresses take turns, so that an address with many requests delays no other.
  *
- * @returns a function that queues `begin`, and returns a function that takes it out of the queue again. It returns undefined if
- *   too many of its address wait already
+ * @returns a function that queues `begin`, and returns a function that takes it out of the queue again. It returns
+ *   undefined if too many of its address wait already
  */
 export function createFairTurns(limits: TurnLimits): (address: string, begin: Begin) => (() => void) | undefined {
   const addresses = new Map<string, { readonly waiting: Set<Begin>; running: number }>();

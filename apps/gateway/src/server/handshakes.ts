@@ -6,16 +6,22 @@ import { createFairLimit, networkOf } from './socket-limit.ts';
 /** The most TLS handshakes of one address in progress. Each takes a millisecond when it begins, and less at its end. */
 const maxOfAddress = 8;
 
-/** Milliseconds after which a handshake does not count for its address: its client is far away or silent, and takes no time. */
+/**
+ * Milliseconds after which a handshake does not count for its address: its client is far away or silent, and takes no
+ * time.
+ */
 const handshakeShare = 100;
 
-/** The most handshakes in progress, even those that take no time: their clients could end all in one moment, half a millisecond each. */
+/**
+ * The most handshakes in progress, even those that take no time: their clients could end all in one moment, half a
+ * millisecond each.
+ */
 const maxInProgress = 256;
 
 /**
- * Begins at most one TLS handshake in a turn of the event loop, addresses in turn, and few of one address at a time: the
- * handshakes of 500 connections, a millisecond each, would make all other clients of the process wait. None begins before its whole
- * ClientHello is there: many could be sent late, to arrive in one moment.
+ * Begins at most one TLS handshake in a turn of the event loop, addresses in turn, and few of one address at a time:
+ * the handshakes of 500 connections, a millisecond each, would make all other clients of the process wait. None begins
+ * before its whole ClientHello is there: many could be sent late, to arrive in one moment.
  *
  * @param server over TLS, to which no one else has added a listener of `connection` yet
  * @param timeout milliseconds, until a handshake has begun
@@ -92,14 +98,14 @@ function recordLength(bytes: Buffer): number {
 }
 
 /**
- * Says why these are not the first bytes of a ClientHello in one record. Real ones have up to some 2 KiB. TLS would allow a
- * longer one, in several records, and reserve the length that it claims.
+ * Says why these are not the first bytes of a ClientHello in one record. Real ones have up to some 2 KiB. TLS would
+ * allow a longer one, in several records, and reserve the length that it claims.
  */
 function problemOf(bytes: Buffer): string | undefined {
   if (bytes[0] !== handshakeRecord) return 'this is not TLS';
   if (bytes.length < recordHeader + messageHeader) return undefined;
   const inRecord = bytes.readUInt16BE(3) - messageHeader;
-  if (inRecord < 0 || inRecord > maxRecord - messageHeader) return 'the first TLS record has no possible length';
-  if (bytes[recordHeader] !== clientHello) return 'the first TLS record has no ClientHello';
+  if (inRecord < 0 || inRecord > maxRecord - messageHeader) return 'the first TLS record has an impossible length';
+  if (bytes[recordHeader] !== clientHello) return 'the first TLS record is not a ClientHello';
   return bytes.readUIntBE(recordHeader + 1, 3) > inRecord ? 'the ClientHello is longer than its TLS record' : undefined;
 }

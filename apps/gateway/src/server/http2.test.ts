@@ -86,7 +86,7 @@ describe('over HTTP/2', () => {
     const more = () => {
       if (stream.closed || stream.destroyed) return;
       sent += chunk.length;
-      // More than fits into any window: the body was read, so the client could have ended it.
+      // It is more than fits into any window: the body was read, so the client could have ended it.
       if (sent > 1_000_000) pass(10_000);
       stream.write(chunk, more);
     };
@@ -179,7 +179,7 @@ describe('over HTTP/2', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(server.inFlight.count).toBe(started);
-    // The one that waits, those that can be reset at once, and those of the read that went over the limit.
+    // They are the one that waits, those that can be reset together, and those of the read that went over the limit.
     expect(started).toBeLessThan(connectionLimits.maxStreams * 1.5);
     const failed = server.log.filter(({ message }) => message === 'HTTP/2 connection failed');
     expect(failed).toMatchObject([{ level: 'debug', fields: { code: 'TOO_MANY_RESETS' } }]);

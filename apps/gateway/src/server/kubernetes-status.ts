@@ -1,6 +1,7 @@
 /**
  * The reasons of this server's errors, as in `StatusReason` of apimachinery's pkg/apis/meta/v1/types.go. A Kubernetes
- * client looks at the reason before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver retry. There is no reason for 408, and `Timeout` would be retried, so a slow body is a bad request.
+ * client looks at the reason before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver
+ * retry. There is no reason for 408, and `Timeout` would be retried, so a slow body is a bad request.
  */
 const reasons = {
   400: 'BadRequest',
@@ -18,7 +19,10 @@ const reasons = {
 /** The status codes of errors. 503 and 504 are left out on purpose: see `reasons`. */
 export type StatusCode = keyof typeof reasons;
 
-/** An error that is answered in place of a TokenReview. Its message reaches the caller and its log: name fields, never values. */
+/**
+ * An error that is answered in place of a TokenReview. Its message reaches the caller and its log: name fields, never
+ * values.
+ */
 export class StatusError extends Error {
   override readonly name = 'StatusError';
   readonly code: StatusCode;

@@ -5,7 +5,9 @@ import type { Logger } from '@sallyport/authenticator';
 export type ConnectionLimits = Readonly<typeof connectionLimits>;
 
 export const connectionLimits = {
-  /** The time for a body, on both protocols. With `reviewTimeout` it is well under the 30 s that kube-apiserver waits. */
+  /**
+   * The time for a body, on both protocols. With `reviewTimeout` it is well under the 30 s that kube-apiserver waits.
+   */
   bodyTimeout: 10_000,
   /** The time for a TLS handshake. */
   handshakeTimeout: 3_000,
@@ -23,22 +25,35 @@ export const connectionLimits = {
   linger: 30_000,
   /** The most connections; more are dropped. HTTP/1.1 needs one for each review in progress, 1,000 by default. */
   maxConnections: 2048,
-  /** The most connections without a request of an allowed client yet: see `createSocketLimit`. One turn of the event loop accepts fewer. */
+  /**
+   * The most connections without a request of an allowed client yet: see `createSocketLimit`. One turn of the event
+   * loop accepts fewer.
+   */
   maxNewConnections: 512,
   /** The most bytes of headers. kube-apiserver's have some 400; a bearer token in its kubeconfig may add some KiB. */
   maxHeaderSize: 16 * 1024,
-  /** The most requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends one at a time. */
+  /**
+   * The most requests in progress on an HTTP/1.1 connection; more end it. One read can hold 1,700; Go's client sends
+   * one at a time.
+   */
   maxPipelined: 64,
-  /** The most requests in progress on an HTTP/2 connection, as in Go's own server. Go's client opens another connection for more. */
+  /**
+   * The most requests in progress on an HTTP/2 connection, as in Go's own server. Go's client opens another connection
+   * for more.
+   */
   maxStreams: 250,
 };
 
-/** The most pieces of one body: chunks of HTTP/1.1, frames of HTTP/2. Each takes time, however short. 256 KiB come in 200 over most networks. */
+/**
+ * The most pieces of one body: chunks of HTTP/1.1, frames of HTTP/2. Each takes time, however short. 256 KiB come in
+ * 200 over most networks.
+ */
 export const maxPieces = 1_000;
 
 /**
- * Counts the connections that the limit of open files allows. Half of the file descriptors are for backends, DNS, files and the
- * admin address, so that a flood of connections can't take those. It warns if fewer connections than usual remain.
+ * Counts the connections that the limit of open files allows. Half of the file descriptors are for backends, DNS, files
+ * and the admin address, so that a flood of connections can't take those. It warns if fewer connections than usual
+ * remain.
  */
 export function connectionsWithin(openFiles: number, logger: Logger) {
   const maxConnections = Math.min(connectionLimits.maxConnections, Math.floor(openFiles / 2));
@@ -55,8 +70,9 @@ export function connectionsWithin(openFiles: number, logger: Logger) {
 }
 
 /**
- * Counts the connections of the login server, besides those of `connectionsWithin`. All of them stay new, and a thousand people
- * may log in at the same time. One turn of the event loop accepts up to 511 more, before the oldest are closed.
+ * Counts the connections of the login server, besides those of `connectionsWithin`. All of them stay new, and a
+ * thousand people may log in at the same time. One turn of the event loop accepts up to 511 more, before the oldest are
+ * closed.
  */
 export function loginConnectionsWithin(openFiles: number) {
   const maxConnections = Math.min(1536, Math.floor(openFiles / 4));
@@ -64,8 +80,8 @@ export function loginConnectionsWithin(openFiles: number) {
 }
 
 /**
- * Reads how many file descriptors this process may have open (RLIMIT_NOFILE). Node raises the soft limit to the hard one when
- * it starts, so the two are the same.
+ * Reads how many file descriptors this process may have open (RLIMIT_NOFILE). Node raises the soft limit to the hard
+ * one when it starts, so the two are the same.
  *
  * @param limits as in Linux' proc(5), /proc/pid/limits
  * @returns Infinity if there is no limit, or if the system does not say
@@ -90,7 +106,10 @@ export function createInFlight() {
     };
   };
   return {
-    /** The number of both. Work that outlived its review can bring it above the limit, since it can't be refused any more. */
+    /**
+     * The number of both. Work that outlived its review can bring it above the limit, since it can't be refused any
+     * more.
+     */
     get count() {
       return count;
     },

@@ -8,7 +8,7 @@ import type { StatusError } from './kubernetes-status.ts';
 import { createArrivingBodies, createBodyReader, withoutRest } from './read-body.ts';
 import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
 
-/** A server of one middleware. */
+/** Creates a server of one middleware. */
 async function serve(answer: (context: Context) => Promise<void>): Promise<number> {
   const app = new Koa();
   app.silent = true;
@@ -88,7 +88,7 @@ describe('bodies that are arriving', () => {
     expect(refused).toEqual([]);
     begin('c');
     expect(refused).toEqual(['a']);
-    // What arrives of it later is not counted.
+    // The bytes of it that arrive later are not counted.
     first.add(5000);
     first.end();
     begin('d');

@@ -6,8 +6,8 @@ import { StatusError } from './kubernetes-status.ts';
 import { connectionLimits, maxPieces } from './limits.ts';
 
 /**
- * The limits of all bodies that are arriving: their number and their bytes. Over HTTP/1.1 each connection sends one body at a
- * time. A review of kube-apiserver has some hundred bytes.
+ * The limits of all bodies that are arriving: their number and their bytes. Over HTTP/1.1 each connection sends one
+ * body at a time. A review of kube-apiserver has some hundred bytes.
  */
 const arrivingLimits = { count: connectionLimits.maxConnections, bytes: 64 * 1024 * 1024 };
 
@@ -37,8 +37,8 @@ export function createBodyReader(
 
 function requireJson(context: Context): void {
   const { headers } = context.req;
-  // `context.is` takes an HTTP/2 request without a Content-Length for one without a body. Content types have parameters, and
-  // any case.
+  // `context.is` takes an HTTP/2 request without a Content-Length for one without a body. Content types have
+  // parameters, and any case.
   const isJson = () => context.request.type.trim().toLowerCase() === 'application/json';
   if (headers['content-type'] !== 'application/json' && !isJson()) {
     throw new StatusError(415, 'the Content-Type must be application/json');
@@ -86,8 +86,8 @@ async function parseJson(text: string): Promise<unknown> {
 const bytesOfPiece = 128;
 
 /**
- * Returns a piece of a body that keeps at most twice its length in memory. As Node gives it, a piece of one byte keeps all that
- * came with it, such as 16 KiB of other HTTP/2 frames.
+ * Returns a piece of a body that keeps at most twice its length in memory. As Node gives it, a piece of one byte keeps
+ * all that came with it, such as 16 KiB of other HTTP/2 frames.
  */
 export function withoutRest(piece: Buffer): Buffer {
   return 2 * piece.length < piece.buffer.byteLength ? Buffer.from(new Uint8Array(piece).buffer) : piece;
@@ -127,13 +127,15 @@ function arrival(req: ServerRequest, limit: number, setting: string, beginBody: 
 
 type BeginBody = ReturnType<typeof createArrivingBodies>;
 
-/** A body of which bytes are missing. `bytes` have arrived since `at`, in monotonic milliseconds. `refuse` frees them. */
+/**
+ * A body of which bytes are missing. `bytes` have arrived since `at`, in monotonic milliseconds. `refuse` frees them.
+ */
 type ArrivingBody = { bytes: number; readonly at: number; readonly refuse: (error: StatusError) => void };
 
 /**
  * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway keep them in
- * memory. Refuses the oldest body beyond the limits. A review of kube-apiserver arrives in milliseconds, so it is never the
- * oldest while another client sends slowly: no client, on however many connections, can shut out others.
+ * memory. Refuses the oldest body beyond the limits. A review of kube-apiserver arrives in milliseconds, so it is never
+ * the oldest while another client sends slowly: no client, on however many connections, can shut out others.
  *
  * @param timeout milliseconds for each body. All of them share one timer, since the oldest is the first to be late
  * @returns a function that counts a new body

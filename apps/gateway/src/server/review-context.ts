@@ -77,7 +77,8 @@ export function createReviewContext(
 /**
  * Reads the header `Sallyport-Hops`.
  *
- * @returns undefined when it is missing. What is not a digit counts as more than any limit: only forwarding is refused then.
+ * @returns undefined when it is missing. What is not a digit counts as more than any limit: only forwarding is
+ *   refused then.
  */
 export function hopsOf(header: string | readonly string[] | undefined): number | undefined {
   if (header === undefined) return undefined;

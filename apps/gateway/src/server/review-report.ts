@@ -5,7 +5,10 @@ import { createLogLimiter } from '../logging/log-limiter.ts';
 import { StatusError } from './kubernetes-status.ts';
 import type { ReviewResult, TokenReviewRequest } from './token-review.ts';
 
-/** The `outcome` label of the review metrics. `invalid` was answered with a 4xx. `error` could not be checked, or is a bug. */
+/**
+ * The `outcome` label of the review metrics. `invalid` was answered with a 4xx. `error` could not be checked, or is a
+ * bug.
+ */
 export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
 
 /** Whether a request was refused before its token was looked at. Such requests are cheap to send in any number. */
@@ -30,8 +33,8 @@ export interface ReviewReport {
   /** The answer of each authenticator that was asked, in order. If one of them decided, it was the last. */
   readonly answers: readonly Answer[];
   /**
-   * The token as it was sent. It is written nowhere. After the report only the audit trail references it, until its batch is
-   * written, 20 ms later at most. It is undefined if no review could be read.
+   * The token as it was sent. It is written nowhere. After the report only the audit trail references it, until its
+   * batch is written, 20 ms later at most. It is undefined if no review could be read.
    */
   readonly token: string | undefined;
   /** Whether the caller did not wait for the answer. */
@@ -110,7 +113,8 @@ function outcomeOf(end: ReviewResult | Error): ReviewOutcome {
 }
 
 function detail(end: ReviewResult | Error, token: string | undefined): object {
-  // Only our own refusals are logged by their messages: any other error can quote its input, and is logged by its place.
+  // Only our own refusals are logged by their messages: any other error can quote its input, and is logged by its
+  // place.
   if (end instanceof Error) return end instanceof StatusError ? { reason: end.message } : {};
   if (end.kind === 'authenticated') return { username: withoutToken(end.user.username, token) };
   if (end.kind === 'error') return { reason: end.message, authenticators: end.authenticators };

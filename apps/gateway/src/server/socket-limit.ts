@@ -1,9 +1,9 @@
 import { isIP, type Socket } from 'node:net';
 
 /**
- * Allows at most `limit` things at a time, such as sockets. One more ends the oldest of the address that has the most: a client
- * that begins thousands ends its own, and a client at any other address still gets in. A client at the same address gets in,
- * too, if it needs less time than `limit` further ones. Of IPv6, a /64 counts as one address.
+ * Allows at most `limit` things at a time, such as sockets. One more ends the oldest of the address that has the most:
+ * a client that begins thousands ends its own, and a client at any other address still gets in. A client at the same
+ * address gets in, too, if it needs less time than `limit` further ones. Of IPv6, a /64 counts as one address.
  *
  * @param end is called with the one that has to go, and its address or network
  */
@@ -38,7 +38,11 @@ export function createFairLimit<One>(limit: number, end: (one: One, address: str
   };
 }
 
-/** Allows at most `limit` open sockets: see {@link createFairLimit}. @param onClosed is called with the address, or the network */
+/**
+ * Allows at most `limit` open sockets: see {@link createFairLimit}.
+ *
+ * @param onClosed is called with the address, or the network
+ */
 export function createSocketLimit(limit: number, onClosed: (address: string) => void) {
   const sockets = createFairLimit<Socket>(limit, (socket, address) => {
     onClosed(address);
@@ -53,7 +57,10 @@ export function createSocketLimit(limit: number, onClosed: (address: string) => 
   };
 }
 
-/** Names what counts as one client: an IPv4 address, or a /64 of IPv6, in which one machine takes any address that it likes. */
+/**
+ * Names what counts as one client: an IPv4 address, or a /64 of IPv6, in which one machine takes any address that it
+ * likes.
+ */
 export function networkOf(given: string): string {
   const address = plain(given);
   if (isIP(address) !== 6) return address;

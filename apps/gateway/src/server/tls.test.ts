@@ -141,7 +141,7 @@ describe('readTlsMaterial', () => {
     expect((await readTlsMaterial(config({ certFile, keyFile }))).warnings).toEqual([]);
   });
 
-  test('refuses a client CA under which no client is accepted, and warns of one that is no CA', async () => {
+  test('refuses a client CA under which no client is accepted, and warns of one that is not a CA', async () => {
     const from = async (...certificates: Buffer[]) =>
       readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));
     const intermediate = await authority.issue({ commonName: 'middle', isAuthority: true });

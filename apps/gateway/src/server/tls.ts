@@ -65,8 +65,8 @@ export async function readTlsMaterial(
 
 /**
  * The cipher suites for TLS 1.2 are those of Mozilla's "intermediate" configuration, in its order, without finite-field
- * Diffie-Hellman. All of them have forward secrecy and AEAD. HTTP/2 requires RSA with AES-128 (RFC 9113 section 9.2.2). TLS 1.3
- * has its own.
+ * Diffie-Hellman. All of them have forward secrecy and AEAD. HTTP/2 requires RSA with AES-128 (RFC 9113 section 9.2.2).
+ * TLS 1.3 has its own.
  */
 const ciphers = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
@@ -78,13 +78,16 @@ const ciphers = [
 ].join(':');
 
 /**
- * The groups for key exchange where anyone can be a client: each takes less than half a millisecond, while P-384, P-521 and
- * finite-field Diffie-Hellman take four to nine times as long. Every client of today has one of them. Client certificates may be
- * on other curves.
+ * The groups for key exchange where anyone can be a client: each takes less than half a millisecond, while P-384, P-521
+ * and finite-field Diffie-Hellman take four to nine times as long. Every client of today has one of them. Client
+ * certificates may be on other curves.
  */
 const groups = 'X25519MLKEM768:X25519:P-256';
 
-/** Makes the options of a secure context. They must include `ca`: without it, clients of the system's CAs would be trusted. */
+/**
+ * Makes the options of a secure context. They must include `ca`: without it, clients of the system's CAs would be
+ * trusted.
+ */
 export function secureContext({ cert, key, minVersion, client }: TlsMaterial): SecureContextOptions {
   // Renegotiation is a handshake that no limit of connections counts.
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION;
@@ -167,7 +170,11 @@ function checkAuthorities(certificates: readonly X509Certificate[], file: string
   ];
 }
 
-/** Requires that a certificate has not expired. If there are several CAs, one of them is enough. @throws Error with the first */
+/**
+ * Requires that a certificate has not expired. If there are several CAs, one of them is enough.
+ *
+ * @throws Error with the first
+ */
 function requireCurrent(certificates: TlsMaterial['certificates'], now: number, remedy: string): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
   const [first] = certificates;

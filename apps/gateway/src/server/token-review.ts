@@ -67,8 +67,8 @@ function malformed(message: string): StatusError {
 }
 
 /**
- * Whether authenticators may be asked about a token. Other tokens are unknown without asking: a token that is too long, one
- * that is not well-formed Unicode, and one with U+FFFD, which kube-apiserver writes in place of bytes that are not
+ * Whether authenticators may be asked about a token. Other tokens are unknown without asking: a token that is too long,
+ * one that is not well-formed Unicode, and one with U+FFFD, which kube-apiserver writes in place of bytes that are not
  * UTF-8, so that different tokens look the same.
  *
  * @param maxTokenSize in bytes of UTF-8; a token of this size is allowed

@@ -22,7 +22,8 @@ export interface Tracer {
 
 const nothing: Span = { set: () => {}, fail: () => {} };
 
-// The process has one tracer, as it has one context of traces: otherwise each layer would have to pass it on to the next.
+// The process has one tracer, as it has one context of traces: otherwise each layer would have to pass it on to the
+// next.
 let tracer: Tracer | undefined;
 
 /** Sets the tracer of the process. @param next undefined if no spans are made */

@@ -54,7 +54,9 @@ export function createOtelTracer(
   };
 }
 
-/** Logs once that spans can't be sent, and once that they can again: OpenTelemetry itself drops them without a message. */
+/**
+ * Logs once that spans can't be sent, and once that they can again: OpenTelemetry itself drops them without a message.
+ */
 export function withFailureLog(exporter: SpanExporter, endpoint: string, logger: SpanLogger): SpanExporter {
   // The query is left out, since it may have a key.
   const { origin, pathname } = new URL(endpoint);

@@ -32,7 +32,7 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
   });
 }
 
-/** As it is sent. */
+/** Returns the document as it is sent. */
 const sent = async (collector: ReturnType<typeof start>): Promise<string> => JSON.stringify(await collector.document());
 
 describe('the document of the page', () => {
@@ -166,7 +166,7 @@ test.each(['overloaded', 'invalid'] as const)(
   },
 );
 
-test('names with the token in them, or very long ones, are neither shown nor held', () => {
+test('names with the token in them, or very long ones, are neither shown nor kept', () => {
   const recent = createRecentReviews();
   const end = (username: string) => ({ kind: 'authenticated', user: { username } }) as const;
   recent.record(reviewReport({ token: 's3cret', end: end('user of s3cret') }));

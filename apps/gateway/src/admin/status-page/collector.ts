@@ -31,7 +31,10 @@ export interface StatusSources {
     readonly blocked: number;
     /** The number of users who are locked out, as far as this replica knows. */
     readonly lockedOut: number;
-    /** The age of the revocation list in seconds. It is left out without a shared Redis, and null if the list was never read. */
+    /**
+     * The age of the revocation list in seconds. It is left out without a shared Redis, and null if the list was never
+     * read.
+     */
     readonly listAge?: number | null;
     readonly cutOff: boolean;
   };
@@ -41,7 +44,10 @@ export interface StatusSources {
   readonly clocks: Clocks;
 }
 
-/** The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It contains no token and no digest of one. */
+/**
+ * The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It contains no token and no
+ * digest of one.
+ */
 export type StatusDocument = Awaited<ReturnType<StatusCollector['document']>>;
 export type AuthenticatorStatus = StatusDocument['authenticators'][number];
 
@@ -62,7 +68,10 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
   follow(first);
 
   return {
-    /** Counts a review. It never throws, and takes a few microseconds. The memory depends only on the number of authenticators. */
+    /**
+     * Counts a review. It never throws, and takes a few microseconds. The memory depends only on the number of
+     * authenticators.
+     */
     record(report: ReviewReport) {
       recent.record(report);
       for (const answer of report.answers) histories.record(answer, report.token);
@@ -136,7 +145,8 @@ export function createRecentReviews() {
   return {
     /** Adds a review. It never throws. */
     record(report: ReviewReport) {
-      // Thousands a second can be refused before their token is read. They share one line, so that the reviews before them stay.
+      // Thousands a second can be refused before their token is read. They share one line, so that the reviews before
+      // them stay.
       if (isWithoutReview(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
       if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
     },

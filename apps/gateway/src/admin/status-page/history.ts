@@ -17,7 +17,10 @@ type Bucket = ReturnType<typeof createBucket>;
 interface Followed {
   /** The buckets, oldest first, without those in which nothing was counted. */
   readonly buckets: Bucket[];
-  /** The outage, since which reviews got stale answers or none. A review last met it at `seenAt`. The reason is the first one. */
+  /**
+   * The outage, since which reviews got stale answers or none. A review last met it at `seenAt`. The reason is the
+   * first one.
+   */
   outage: { since: number; seenAt: number; reason: string; stale: number; failed: number } | undefined;
 }
 
@@ -33,7 +36,9 @@ export function createHistories({ monotonic, wall }: Clocks) {
       for (const name of followed.keys()) if (!names.includes(name)) followed.delete(name);
       for (const name of names) if (!followed.has(name)) followed.set(name, { buckets: [], outage: undefined });
     },
-    /** Counts an answer. It never throws, and does not keep the token, which is removed from the message of a failure. */
+    /**
+     * Counts an answer. It never throws, and does not keep the token, which is removed from the message of a failure.
+     */
     record(answer: Answer, token: string | undefined) {
       const known = followed.get(answer.authenticator);
       // A reload has removed the authenticator, or it does not recognize the token.
@@ -51,8 +56,8 @@ export function createHistories({ monotonic, wall }: Clocks) {
 }
 
 /**
- * Creates an empty bucket, whose number counts from the zero of the clock. `seconds` are the times of the backend together, and
- * `slowest` is the longest time of an answer, in seconds.
+ * Creates an empty bucket, whose number counts from the zero of the clock. `seconds` are the times of the backend
+ * together, and `slowest` is the longest time of an answer, in seconds.
  */
 function createBucket(number: number) {
   const decisions = { authenticated: 0, stale: 0, rejected: 0, unknown: 0, error: 0 };
@@ -89,7 +94,10 @@ function isOfBackend(answer: Answer): boolean {
   return answer.decision.kind !== 'rejected' || answer.decision.reason !== 'blocked';
 }
 
-/** Follows an outage, from the first failure until the backend answers. It keeps the first reason: later ones come from the circuit. */
+/**
+ * Follows an outage, from the first failure until the backend answers. It keeps the first reason: later ones come from
+ * the circuit.
+ */
 function recordOutage(known: Followed, answer: Answer, token: string | undefined, wall: () => number): void {
   const error = 'error' in answer ? answer.error : answer.failure;
   if (error === undefined) {

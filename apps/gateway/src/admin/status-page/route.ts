@@ -68,7 +68,11 @@ const contentTypes = {
   svg: 'image/svg+xml',
 };
 
-/** Reads a file of the page. @param source where it is in a checkout, if only the build copies it to the page's own files */
+/**
+ * Reads a file of the page.
+ *
+ * @param source where it is in a checkout, if only the build copies it to the page's own files
+ */
 function pageFile<Type extends keyof typeof contentTypes>(name: `${string}.${Type}`, source?: () => string) {
   let body: Buffer | undefined;
   return {

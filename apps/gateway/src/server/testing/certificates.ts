@@ -28,7 +28,7 @@ export interface TestAuthority extends Pair {
   readonly directory: string;
   /** @param by the intermediate authority that signs it, this one by default */
   issue(subject: Subject, by?: Pair): Promise<Pair>;
-  /** A self-signed certificate that is no authority. */
+  /** Makes a self-signed certificate that is not an authority. */
   selfSigned(subject: Subject): Promise<Pair>;
   remove(): Promise<void>;
 }

@@ -13,7 +13,7 @@ export interface TestAnswer {
   readonly json: unknown;
 }
 
-/** Random, so that finding it in any output means a leak. */
+/** Makes a random token, so that finding it in any output means a leak. */
 export function randomToken(): string {
   return randomBytes(24).toString('base64url');
 }
@@ -24,7 +24,7 @@ export function review(spec: object = { token: randomToken() }, version = 'v1'):
 
 type Send = RequestOptions & { body?: string | Buffer; ca?: Buffer; cert?: Buffer; key?: Buffer };
 
-/** Sends one HTTP/1.1 request; by default a POST of a review to /authenticate. A `body` is sent with its length. */
+/** Sends one HTTP/1.1 request, by default a POST of a review to /authenticate. A `body` is sent with its length. */
 export function send(url: string, { body, ...options }: Send = {}): Promise<TestAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<TestAnswer>();
   const make = url.startsWith('https:') ? secureRequest : plainRequest;

@@ -15,8 +15,8 @@ export function element(tag, attributes, ...children) {
 }
 
 /**
- * Shows elements in a list, in their order. Each is there as long as its key, so that nothing flickers, no selected text is
- * lost, and screen readers read only changes.
+ * Shows elements in a list, in their order. Each is there as long as its key, so that nothing flickers, no selected
+ * text is lost, and screen readers read only changes.
  *
  * @template {{ readonly element: HTMLElement }} View
  * @param {HTMLElement} list

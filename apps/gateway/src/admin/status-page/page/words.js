@@ -36,7 +36,10 @@ export function span(milliseconds) {
   return `${count(Math.floor(seconds / 86_400))} days`;
 }
 
-/** The milliseconds for which a failure that reviews met counts: a check, which runs at most every 10 s, has a result by then. */
+/**
+ * The milliseconds for which a failure that reviews met counts: a check, which runs at most every 10 s, has a result by
+ * then.
+ */
 const checkedWithin = 15_000;
 
 /**
@@ -67,7 +70,8 @@ function fromCache({ circuit, cached, outage }) {
 }
 
 /**
- * Words the line at the top: whether users can log in. `spoken` is the title without the count, which changes all the time.
+ * Words the line at the top: whether users can log in. `spoken` is the title without the count, which changes all the
+ * time.
  *
  * @param {StatusDocument} status
  * @returns {{ level: Level, title: string, text: string, spoken: string }}
@@ -119,7 +123,10 @@ const reloadNames = { config: 'The config', certificates: 'The certificate' };
 
 /** @typedef {{ level: 'warn' | 'bad', title: string, lines: readonly string[] }} Notice */
 
-/** The milliseconds before the end of a certificate in which it is a problem. The log has the same limit for its warnings. */
+/**
+ * The milliseconds before the end of a certificate in which it is a problem. The log has the same limit for its
+ * warnings.
+ */
 const expiresSoon = 14 * 24 * 60 * 60 * 1000;
 
 /** Lists the problems of this replica, except those of authenticators. @param {StatusDocument} status @returns {Notice[]} */
@@ -151,7 +158,8 @@ export const certificateNames = { server: 'server', 'client-ca': 'client CA', lo
 
 /** @param {StatusDocument['certificates']} certificates @param {number} now @returns {Notice[]} */
 function certificateNotices(certificates, now) {
-  // If there are several client CAs, the last to expire counts: during a change of CA the file has the old and the new one.
+  // If there are several client CAs, the last to expire counts: during a change of CA the file has the old and the new
+  // one.
   const last = certificates.filter(({ certificate, endsAt }) => {
     return !certificates.some((other) => other.certificate === certificate && other.endsAt > endsAt);
   });
