@@ -45,7 +45,7 @@ export function createHealth(links: () => readonly GuardedLink[], isUnknown: () 
       // This replica lets no one in. Others, which have read the list before, do.
       { name: 'revocation-list', ok: !isUnknown(), reason: 'not read since the start' },
     ],
-    /** The health of each authenticator, for `?verbose` and the status page. It does not decide readiness. */
+    /** Checks each authenticator, for `?verbose` and the status page. The result does not decide readiness. */
     authenticators() {
       const now = performance.now();
       const current = links();
@@ -92,7 +92,7 @@ export async function checkInTime(
   return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
 }
 
-/** Words a check that took too long. @param limit milliseconds */
+/** Says that a check took too long. @param limit milliseconds */
 export function noAnswerWithin(limit: number): string {
   return `no answer within ${durationText(limit)}`;
 }

@@ -12,7 +12,10 @@ interface TestOutput extends AuditOutput {
 
 const outputs = new Map<number, TestOutput>();
 
-/** An output in memory. `limits` are the bytes that its next writes take, or the codes they fail with. The last one stays. */
+/**
+ * An output in memory. `limits` are the bytes that its next writes take, or the codes they fail with. The last one
+ * stays.
+ */
 function createOutput(limits: (number | string)[] = [], endsTorn = false): TestOutput {
   const fd = 1_000 + outputs.size;
   const output: TestOutput = {

@@ -27,7 +27,7 @@ const refusals = { count: 64, per: 1_000 };
 const allRefusals = { count: 256, per: 1_000 };
 
 export interface DoorOptions {
-  /** `login.trustedProxies`, read at each request. */
+  /** The networks of `login.trustedProxies`, read at each request. */
   readonly proxies: () => BlockList | undefined;
   /** The headers of every answer, read at each answer of the door. */
   readonly headers: () => Readonly<Record<string, string>>;

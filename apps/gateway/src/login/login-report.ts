@@ -52,7 +52,7 @@ export interface LoginReport extends LoginFacts {
   readonly details: LoginDetails;
 }
 
-/** It is called once for each request, right before its answer is sent. */
+/** Logs, counts or records a request. It is called once for each, right before its answer is sent. */
 export type OnLogin = (report: LoginReport) => void;
 
 /** Returns the outcome of a status. @param isGone whether the client has hung up, so that work was given up */
@@ -105,8 +105,8 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
 }
 
 /**
- * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is not a warning. And while a
- * backend is down, any client could write a line with each request.
+ * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is not a warning.
+ * And while a backend is down, any client could write a line with each request.
  */
 export function createRequestLogs(logger: Logger, now: () => number): (isGone: () => boolean) => Logger {
   const limit = createLogLimiter(now);

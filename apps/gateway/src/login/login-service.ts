@@ -10,7 +10,7 @@ import type { RateLimit } from './bounds.ts';
 import { LoginError, tooMany, unavailable, uncheckedLogin } from './login-error.ts';
 import type { LoginFacts } from './login-report.ts';
 
-/** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
+/** A user whose password was right, with the names that the backend gives, and those that Kubernetes sees. */
 export interface LoggedInUser {
   readonly kind: 'logged-in';
   readonly given: UserInfo;
@@ -29,9 +29,9 @@ export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'>
 /** The parts of the login server that depend on the config. Each config makes them again. */
 export interface LoginService {
   readonly config: LoginConfig;
-  /** `login.trustedProxies` */
+  /** The networks of `login.trustedProxies`. */
   readonly proxies: BlockList;
-  /** Milliseconds for one request: `server.reviewTimeout`. */
+  /** The milliseconds for one request: `server.reviewTimeout`. */
   readonly timeout: number;
   /** The authenticators of `login.authenticators`, in the order in which they are asked. */
   readonly links: readonly LoginLink[];
@@ -41,7 +41,7 @@ export interface LoginService {
   readonly texts: SessionTexts;
   /** Writes a kubeconfig. @returns undefined for an unknown cluster */
   readonly kubeconfig: (cluster: string) => string | undefined;
-  /** Says in the log why the issuer failed, without its secrets. */
+  /** Says why the issuer failed, for the log and without its secrets. */
   readonly problemOf: (error: unknown) => string;
   /** Keeps all of this open for a request in progress. */
   readonly hold: (work: Promise<unknown>) => void;
@@ -96,7 +96,7 @@ export async function logIn(
   progress: LoginProgress,
 ) {
   const { config, issuer, texts } = service;
-  // The time is that before the password is checked: a password that is changed from here on ends the session.
+  // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const cluster = chooseCluster(config, request.cluster);
   const [link, { given, named }] = await checkPassword(service, request, { audiences: [], signal }, progress);

@@ -52,7 +52,7 @@ export function createAuthenticatorMetrics(
     follow(names: readonly string[]): void {
       followed = new Map(names.map((name) => [name, followed.get(name) ?? createCounts()]));
     },
-    /** Counts an answer, unless a reload has removed its authenticator. Never throws. */
+    /** Counts an answer, unless a reload has removed its authenticator. It never throws. */
     record(answer: Answer): void {
       const counts = followed.get(answer.authenticator);
       if (counts === undefined) return;

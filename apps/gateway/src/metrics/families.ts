@@ -20,7 +20,7 @@ export function createDurations(): Durations {
   return { count: 0, sum: 0, buckets: durationBuckets.map(() => 0) };
 }
 
-/** Adds a time in seconds. Never throws. */
+/** Adds a time in seconds. It never throws. */
 export function addDuration(durations: Durations, seconds: number): void {
   const { buckets } = durations;
   durations.count += 1;

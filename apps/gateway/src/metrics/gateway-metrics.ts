@@ -28,7 +28,7 @@ export function createGatewayMetrics(
   return {
     registry,
     ...createProcessMetrics(registry, refused),
-    /** Counts a review, and the answer of each authenticator. Never throws. */
+    /** Counts a review, and the answer of each authenticator. It never throws. */
     onReview(report: ReviewReport): void {
       reviews.record(report);
       for (const answer of report.answers) authenticators.record(answer);
@@ -42,6 +42,7 @@ export function createGatewayMetrics(
 const decided = ['authenticated', 'rejected', 'unknown', 'error'] as const;
 const outcomes: readonly ReviewOutcome[] = [...decided, 'invalid', 'overloaded'];
 
+/** Creates the metrics of reviews. @param inFlight is read at each scrape */
 export function createReviewMetrics(registry: Registry, inFlight: () => number) {
   const countsOf = (some: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> => recordOf(some, () => 0);
   // It is `none` if no review could be read. That is a word, because an empty label is no label to Prometheus.
@@ -78,7 +79,11 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
 
 type Certificates = TlsMaterial['certificates'];
 
-/** @param refused its count is that of the sources whose files on disk are not in force */
+/**
+ * Creates the metrics of the process.
+ *
+ * @param refused its count is that of the sources whose files on disk are not in force
+ */
 export function createProcessMetrics(registry: Registry, refused: { readonly count: number }) {
   const { node, openssl = 'none' } = process.versions;
   let certificates: Certificates = [];
@@ -114,7 +119,7 @@ export function createProcessMetrics(registry: Registry, refused: { readonly cou
     certificates(inForce: Certificates): void {
       certificates = inForce;
     },
-    /** @param accepted whether it is in force; otherwise what was in force before still is */
+    /** Counts a reload. @param accepted whether it is in force; otherwise what was in force before still is */
     reloaded(accepted: boolean): void {
       reloads[accepted ? 'success' : 'failure'] += 1;
     },

@@ -49,7 +49,7 @@ export function createClientCheck(
     }
     const now = Date.now();
     if (now < notBefore || now > notAfter) {
-      // Its connection has no use any more.
+      // No later request of its connection can be answered.
       connections.retire(request);
       const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
       throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
@@ -105,7 +105,7 @@ export function hasName(certificate: X509Certificate, allowed: readonly string[]
   return allowed.some((name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined));
 }
 
-/** The names that `clientNames` may have. */
+/** Lists the names of a certificate that `clientNames` may have. */
 function namesOf(certificate: X509Certificate): string[] {
   const commonName: unknown = certificate.toLegacyObject().subject.CN;
   const names = subjectAltNames(certificate.subjectAltName ?? '');

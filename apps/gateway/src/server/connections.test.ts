@@ -108,7 +108,8 @@ test.each(['plain HTTP', 'TLS'])(
       await once(socket, secure ? 'secureConnect' : 'connect');
       return socket;
     };
-    // Node adds a second to both. The first one has been idle for the longest time, so only its limit can be why it is open.
+    // Node adds a second to both. The first one has been idle for the longest time, so only its limit can be why it is
+    // open.
     const long = await open(20_000);
     expect(await ask(long)).toMatch(/^HTTP\/1.1 200 /);
     const short = await open(20);

@@ -182,7 +182,8 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     if (isOver || countReset()) return;
     isOver = true;
     const error = Object.assign(new Error('the client reset too many requests'), { code: 'TOO_MANY_RESETS' });
-    // Later, because Node's parser still works on this session: destroying it here crashed the process (SIGSEGV).
+    // It is destroyed later, because Node's parser still works on this session: destroying it here crashed the process
+    // (SIGSEGV).
     setImmediate(() => session.destroy(error, constants.NGHTTP2_ENHANCE_YOUR_CALM));
   };
   const endWhenIdle = () => {

@@ -52,7 +52,9 @@ async function start({ timeout = anHour, share = anHour, ends = true, most = 1_0
     await until(() => accepted === before + count);
     return sockets;
   };
-  /** Waits until all that can begin has begun: one of another address has, which came last, and each turn begins one. */
+  /**
+   * Waits until all that can begin has begun: one of another address has, which came last, and each turn begins one.
+   */
   const settled = async () => {
     const seen = begun.length;
     const [last] = await open(1, '127.0.0.9');

@@ -7,11 +7,11 @@ import { type Http2Answer, type Http2Request, http2Classes } from './http2-strea
 import type { ConnectionLimits } from './limits.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
 
-/** A request of either protocol. Koa's types know HTTP/1.1 only, but Koa serves both. */
+/** A request of either protocol. Koa's types know only HTTP/1.1, but Koa serves both. */
 export type ServerRequest = IncomingMessage | Http2Request;
 export type ServerAnswer = ServerResponse | Http2Answer;
 
-/** The stream of an HTTP/2 request; undefined over HTTP/1.1. */
+/** Returns the stream of an HTTP/2 request, or undefined over HTTP/1.1. */
 export function http2Stream(request: ServerRequest): ServerHttp2Stream | undefined {
   return 'session' in request ? request : undefined;
 }

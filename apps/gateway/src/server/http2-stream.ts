@@ -106,7 +106,10 @@ function createAnswer(stream: ServerHttp2Stream): Http2Answer {
   return answer;
 }
 
-/** Options of `http2.createSecureServer`. Node calls both with `new`, which takes the object that a function returns. */
+/**
+ * The options of `http2.createSecureServer`. Node calls both with `new`, which takes the object that a function
+ * returns.
+ */
 export const http2Classes = {
   Http2ServerRequest: createRequest as unknown as typeof Http2ServerRequest,
   Http2ServerResponse: createAnswer as unknown as typeof Http2ServerResponse,

@@ -33,7 +33,7 @@ export class StatusError extends Error {
   }
 }
 
-/** The body of an error answer, as the Kubernetes API reports it: `Status` of the same file. */
+/** Makes the body of an error answer, as the Kubernetes API reports it: `Status` of the same file. */
 export function toStatus(code: StatusCode, message: string): object {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason: reasons[code], code };
 }

@@ -41,7 +41,7 @@ export interface ReviewReport {
   readonly callerGone: boolean;
 }
 
-/** Called once for each review, right before its answer is sent: logs, counts or records it. */
+/** Logs, counts or records a review. It is called once for each, right before its answer is sent. */
 export type OnReview = (report: ReviewReport) => void;
 
 /** Reports each review to every observer, in their order. */

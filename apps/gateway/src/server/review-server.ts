@@ -21,7 +21,7 @@ import type { TlsMaterial } from './tls.ts';
 import { isCheckable, parseTokenReview, type ReviewResult, toTokenReview } from './token-review.ts';
 
 export interface ReviewServerOptions {
-  /** Read at each request, so that a changed config takes effect. */
+  /** The settings, read at each request, so that a changed config takes effect. */
   readonly settings: () => ServerConfig;
   /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */
   readonly authenticate: (token: string, context: ChainContext) => Decision | Promise<Decision>;

@@ -20,7 +20,7 @@ export function createFairLimit<One>(limit: number, end: (one: One, address: str
     if (all?.size === 0) addresses.delete(address);
   };
   return {
-    /** @param from the address that it came from */
+    /** Adds one. @param from the address that it came from */
     add(one: One, from: string) {
       const address = networkOf(from);
       addressOf.set(one, address);
@@ -75,7 +75,7 @@ export function networkOf(given: string): string {
     .join(':')}::/64`;
 }
 
-/** Writes an IPv4 address that is written as IPv6 as such. */
+/** Returns an address in lower case, and an IPv4 address that is mapped to IPv6 as IPv4. */
 export function plain(address: string): string {
   return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
 }

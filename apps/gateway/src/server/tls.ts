@@ -94,7 +94,7 @@ export function secureContext({ cert, key, minVersion, client }: TlsMaterial): S
   return { cert, key, minVersion, ciphers, secureOptions, ...(client ? { ca: client.ca } : { ecdhCurve: groups }) };
 }
 
-/** @throws AggregateError with an error for each file that can't be read */
+/** Reads the files. @throws AggregateError with an error for each file that can't be read */
 async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: string) {
   const failures: Error[] = [];
   const read = async (key: string, file: string) => {
@@ -120,7 +120,12 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
   }
 }
 
-/** @throws Error for a certificate without an alternative name of a host: Go's clients, such as kube-apiserver, always refuse it */
+/**
+ * Requires an alternative name of a host: Go's clients, such as kube-apiserver, always refuse a certificate without
+ * one.
+ *
+ * @throws Error for such a certificate
+ */
 function requireHostName([server]: X509Certificate[], file: string, owner: Owner): void {
   if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
   throw new Error(
@@ -136,7 +141,11 @@ function clientsOf(owner: Owner): string {
 /** The OIDs of `serverAuth` and `anyExtendedKeyUsage` (RFC 5280 section 4.2.1.12). */
 const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
 
-/** @throws Error for a certificate that is for other uses alone, such as that of a client. Without the extension it is for any */
+/**
+ * Requires that a certificate is for servers. One without an extended key usage is for any use.
+ *
+ * @throws Error for a certificate that is for other uses alone, such as the certificate of a client
+ */
 function requireServerUsage([server]: X509Certificate[], file: string, owner: Owner): void {
   const usages: readonly string[] | undefined = server?.keyUsage;
   if (server === undefined || usages === undefined || usages.some((one) => usagesOfServers.includes(one))) return;
@@ -207,7 +216,7 @@ function warnOfTime(
   return notAfter.getTime() - now < expiryWarning ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`] : [];
 }
 
-/** @param certificate the label of the expiry metric */
+/** Describes a certificate. @param certificate the label of the expiry metric */
 function describe(x509: X509Certificate, certificate: Owner | 'client-ca', file: string) {
   return { certificate, file, subject: subjectOf(x509), notBefore: x509.validFromDate, notAfter: x509.validToDate };
 }

@@ -1,4 +1,4 @@
-/** The span that work runs in. */
+/** A span that work runs in. */
 export interface Span {
   /** Adds attributes, which never have a token, a password, or the name of a person. */
   set(attributes: Readonly<Record<string, string | number | boolean | undefined>>): void;
@@ -16,7 +16,7 @@ export interface SpanOptions {
 /** Makes spans, and exports them. */
 export interface Tracer {
   inSpan<Result>(name: string, options: SpanOptions, work: (span: Span) => Promise<Result>): Promise<Result>;
-  /** Sends the spans that wait. It never rejects, and takes 5 s at most. */
+  /** Sends the spans that wait. It never rejects, and takes some seconds at most. */
   close(): Promise<void>;
 }
 

@@ -46,7 +46,9 @@ export function createLog(): {
   return { lines, logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
 }
 
-/** Starts a real server on a free port of loopback, closed when the test ends. It authenticates every token by default. */
+/**
+ * Starts a real server on a free port of loopback, closed when the test ends. It authenticates every token by default.
+ */
 export async function startTestServer(overrides: Overrides = {}): Promise<TestServer> {
   const settings: TestServer['settings'] = {
     listen: { host: '127.0.0.1', port: 0 },
@@ -81,8 +83,8 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
 }
 
 /**
- * Stops the clock of the server's timers for this test, so that a timer of an hour never fires on a busy machine. Timeouts of
- * Node's sockets go on.
+ * Stops the clock of the server's timers for this test, so that a timer of an hour never fires on a busy machine.
+ * Timeouts of Node's sockets go on.
  *
  * @returns a function that moves the clock
  */

@@ -70,7 +70,7 @@ function fromCache({ circuit, cached, outage }) {
 }
 
 /**
- * Words the line at the top: whether users can log in. `spoken` is the title without the count, which changes all the
+ * Writes the line at the top: whether users can log in. `spoken` is the title without the count, which changes all the
  * time.
  *
  * @param {StatusDocument} status
