@@ -221,7 +221,7 @@ test('says that logins fail before the circuit opens, what the words mean, and t
 
   await gateway.stop();
   await untilSays(page, 'h1', 'The gateway does not answer this page');
-  await untilSays(page, '#verdict-text', /What you see is from \d\d:\d\d:\d\d\. Trying again\.$/);
+  await untilSays(page, '#overview-text', /What you see is from \d\d:\d\d:\d\d\. Trying again\.$/);
 });
 
 describe('with a quarter of an hour behind it', () => {

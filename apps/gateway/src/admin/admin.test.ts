@@ -62,7 +62,7 @@ describe('the admin address', () => {
     ['no Host', 'GET /livez HTTP/1.1\r\n\r\n', 400],
     ['an unknown Expect', 'GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: more\r\n\r\n', 200],
     ['HTTP/1.0', 'GET /livez HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', 200],
-    ['a target that is no URL', 'GET http://[/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', 400],
+    ['a target that is not a URL', 'GET http://[/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', 400],
   ])('protects its answer to %s', async (_what, request, status) => {
     const raw = openRaw((await start()).port);
     raw.socket.write(request);
@@ -129,7 +129,7 @@ describe('the admin address', () => {
     ['HTTP/1.0', 'GET /readyz HTTP/1.0\r\nConnection: keep-alive\r\nHost: 127.0.0.1\r\n\r\n'],
     ['a request without a Host', 'GET /readyz HTTP/1.1\r\n\r\n'],
     ['a body', 'x'.repeat(100_000)],
-    ['what is no HTTP', 'nonsense\r\n\r\n'],
+    ['what is not HTTP', 'nonsense\r\n\r\n'],
   ])('a connection gets one answer, which says so, whatever comes after the request: %s', async (_name, after) => {
     const readiness = vi.fn(() => []);
     const checked = Promise.withResolvers<[]>();
@@ -250,7 +250,7 @@ describe('the admin address', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('answers what is no HTTP with a Status, and stays up', async () => {
+  test('answers what is not HTTP with a Status, and stays up', async () => {
     const server = await start();
     const raw = openRaw(server.port);
     raw.socket.write('nonsense\r\n\r\n');

@@ -16,24 +16,26 @@ import { createStatusPage, requireLocalHost, type StatusPageSource } from './sta
 
 export interface AdminServerOptions {
   readonly listen: ListenAddress;
-  /** Read at each `/readyz`, which adds `ping`. */
+  /** The checks of `/readyz`, read at each request. The answer adds `ping`. */
   readonly readiness: () => HealthChecks;
-  /** Read at `/readyz?verbose`: shown, but does not decide readiness. */
+  /** The checks that `/readyz?verbose` shows as well, read at each request. They do not decide readiness. */
   readonly authenticators: () => Promise<HealthChecks>;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly statusPage: StatusPageSource;
   readonly logger: Logger;
-  /** Milliseconds after which a connection that is idle, or does not read its answer, is closed. Tests shorten it. */
+  /**
+   * The milliseconds after which a connection that is idle, or does not read its answer, is closed. Tests shorten them.
+   */
   readonly socketTimeout?: number | undefined;
 }
 
-/** `/livez`, `/readyz`, `/metrics` and the status page, over plain HTTP. */
+/** The server of `/livez`, `/readyz`, `/metrics` and the status page, over plain HTTP. */
 export type AdminServer = Awaited<ReturnType<typeof startAdminServer>>;
 
-/** A browser opens six connections, Prometheus and the kubelet one each. */
+/** The most open connections. A browser opens six, Prometheus and the kubelet one each. */
 const maxConnections = 64;
 
-/** Milliseconds between two renderings of the metrics, or of the status: reviews wait for a rendering. */
+/** The milliseconds between two renderings of the metrics, or of the status: reviews wait for a rendering. */
 const renderInterval = 250;
 
 /** Listens on `admin.listen`. @throws Error naming the address and how to fix it */
@@ -76,14 +78,14 @@ export async function startAdminServer(options: AdminServerOptions) {
   };
 }
 
-/** Of every answer: no other site gets what is here into a page of its own, whatever the browser takes it for. */
+/** The headers of every answer: no other site gets it into a page of its own, whatever the browser takes it for. */
 const headers = new Map([
   ['Connection', 'close'],
   ['X-Content-Type-Options', 'nosniff'],
   ['Cross-Origin-Resource-Policy', 'same-origin'],
 ]);
 
-/** In bytes. Node's parser answers a longer head with 431. */
+/** The most bytes of a head. Node's parser answers a longer one with 431. */
 const maxHead = 16 * 1024;
 
 /**
@@ -124,13 +126,13 @@ function oneRequest(socket: Socket): Duplex {
 
 function createAdminApp(options: AdminServerOptions): Koa {
   const { listen: address, readiness, authenticators, statusPage, logger } = options;
-  const pause = () => setTimeout(renderInterval, undefined, { ref: false });
-  // As bytes, which all answers share.
+  const interval = () => setTimeout(renderInterval, undefined, { ref: false });
+  // The metrics are bytes, which all answers share.
   const metrics = paced(async () => {
     const { contentType, body } = await options.metrics();
     return { contentType, body: Buffer.from(body) };
-  }, pause);
-  const document = paced(async () => Buffer.from(JSON.stringify(await statusPage.document())), pause);
+  }, interval);
+  const document = paced(async () => Buffer.from(JSON.stringify(await statusPage.document())), interval);
   const router = new Router({ strict: true, sensitive: true });
   router.get('/livez', (context) => answerHealth(context, logger, 'livez', []));
   router.get('/readyz', async (context) => {
@@ -175,19 +177,19 @@ function answerHealth(context: Context, logger: Logger, name: string, checks: He
 }
 
 /**
- * Calls `make` for all callers, one call at a time and with a pause after each. Callers during a call or a pause share the
- * next call, so no one gets a value from before they asked.
+ * Calls `make` for all callers, one call at a time and with an interval after each. Callers during a call or an
+ * interval share the next call, so no one gets a value from before they asked.
  *
- * @param pause settles when the next call may begin
+ * @param interval settles when the next call may begin
  */
-export function paced<Value>(make: () => Promise<Value>, pause: () => Promise<void>): () => Promise<Value> {
+export function paced<Value>(make: () => Promise<Value>, interval: () => Promise<void>): () => Promise<Value> {
   let free = Promise.resolve();
   let next: Promise<Value> | undefined;
   return () => {
     next ??= free.then(() => {
       next = undefined;
       const made = make();
-      free = made.then(pause, pause);
+      free = made.then(interval, interval);
       return made;
     });
     return next;

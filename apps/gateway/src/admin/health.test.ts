@@ -121,7 +121,7 @@ describe('the health of authenticators', () => {
     expect(check).toHaveBeenCalledTimes(2);
   });
 
-  test('asks anew after a reload', async () => {
+  test('asks again after a reload', async () => {
     let links = [link('corp', 'closed')];
     const health = createHealth(() => links);
     await health.authenticators();

@@ -8,24 +8,27 @@ import { withTimeLimit } from '../deadlines.ts';
 export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
-  /** What does not work; of one that is ok, what users do not notice. For the log and the status page. The answer leaves it out, since anyone may ask. */
+  /**
+   * Says what does not work, or what users do not notice if the check is ok. It is for the log and the status page. The
+   * answer leaves it out, since anyone may ask.
+   */
   readonly reason?: string;
 }
 
 export type HealthChecks = readonly HealthCheck[];
 
-/** Milliseconds that one authenticator may take to check its backend. */
+/** The milliseconds that one authenticator may take to check its backend. */
 const checkTimeout = 2_000;
 
-/** Milliseconds for which a result is given again: frequent requests must not cost the backends anything. */
+/** The milliseconds for which a result is used again: frequent requests must not cost the backends anything. */
 const checkedFor = 10_000;
 
 export type Health = ReturnType<typeof createHealth>;
 
 /**
- * The health of this gateway and of its authenticators.
+ * Knows the health of this gateway and of its authenticators.
  *
- * @param links of the chain that runs, read each time
+ * @param links the authenticators of the running chain, read each time
  * @param isUnknown see `Blocks`
  */
 export function createHealth(links: () => readonly GuardedLink[], isUnknown: () => boolean = () => false) {
@@ -35,14 +38,14 @@ export function createHealth(links: () => readonly GuardedLink[], isUnknown: () 
     get state() {
       return state;
     },
-    /** What decides readiness. No backend does: one that is down must not lock everyone out. */
+    /** The checks that decide readiness. No backend does: one that is down must not lock everyone out. */
     readiness: (): HealthCheck[] => [
       { name: 'listening', ok: state !== 'starting', reason: 'not listening yet' },
       { name: 'shutdown', ok: state !== 'stopping', reason: 'shutting down' },
-      // This replica lets no one in; others, which have read it before, do.
+      // This replica lets no one in. Others, which have read the list before, do.
       { name: 'revocation-list', ok: !isUnknown(), reason: 'not read since the start' },
     ],
-    /** The health of each authenticator, for `?verbose` and the status page. It does not decide readiness. */
+    /** Checks each authenticator, for `?verbose` and the status page. The result does not decide readiness. */
     authenticators() {
       const now = performance.now();
       const current = links();
@@ -51,17 +54,18 @@ export function createHealth(links: () => readonly GuardedLink[], isUnknown: () 
       }
       return last.checks;
     },
-    /** Reviews are answered from now on. */
+    /** Must be called when reviews are answered. */
     listening() {
       state = 'listening';
     },
+    /** Must be called when the shutdown begins. */
     stopping() {
       state = 'stopping';
     },
   };
 }
 
-/** The circuit first: while it is open, this check does not call the backend either. */
+/** Checks an authenticator, its circuit first: while it is open, this check does not call the backend either. */
 async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthCheck> {
   if (guard.circuitState !== 'closed') return { name, ok: false, reason: `circuit ${guard.circuitState}` };
   try {
@@ -75,7 +79,8 @@ async function checkAuthenticator({ name, guard }: GuardedLink): Promise<HealthC
 /**
  * Has an authenticator check its backend. One without a `check` has nothing that could fail.
  *
- * @returns what its plugin says against a backend that works; a plugin may return anything
+ * @returns the warnings of its plugin about a backend that works. Since a plugin may return anything, all but texts
+ *   is left out
  * @throws Error from the check, or after `limit` milliseconds
  */
 export async function checkInTime(
@@ -87,17 +92,18 @@ export async function checkInTime(
   return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
 }
 
-/** @param limit milliseconds */
+/** Says that a check took too long. @param limit milliseconds */
 export function noAnswerWithin(limit: number): string {
   return `no answer within ${durationText(limit)}`;
 }
 
 /**
- * The answer of a health endpoint, word for word as Kubernetes gives it (kubernetes/apiserver
+ * Makes the answer of a health endpoint, word for word as Kubernetes gives it (kubernetes/apiserver
  * pkg/server/healthz/healthz.go): `ok`, or every check when one failed or `verbose` is set.
  *
  * @param name `livez` or `readyz`
- * @param notes shown if `verbose`, without a say: one that failed is marked `[!]`, where Kubernetes has no mark
+ * @param notes are shown if `verbose`, and decide nothing: one that failed is marked `[!]`, where Kubernetes has no
+ *   mark
  */
 export function healthAnswer(name: string, checks: HealthChecks, verbose: boolean, notes: HealthChecks = []) {
   const ok = checks.every((check) => check.ok);

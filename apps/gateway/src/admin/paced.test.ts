@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { paced } from './admin.ts';
 
-/** Calls that end, and pauses that end, when the test says so. */
+/** Makes calls and intervals that end when the test says so. */
 function setUp() {
   const calls: PromiseWithResolvers<string>[] = [];
   const pauses: PromiseWithResolvers<void>[] = [];
@@ -28,7 +28,7 @@ describe('paced calls', () => {
     expect(await answer).toBe('one');
   });
 
-  test('all callers during a call and its pause share the next call, which begins after both', async () => {
+  test('all callers during a call and its interval share the next call, which begins after both', async () => {
     const { ask, calls, pauses } = setUp();
     const first = ask();
     await turn();
@@ -58,7 +58,7 @@ describe('paced calls', () => {
     expect(await second).toBe('two');
   });
 
-  test('a call that fails fails for its callers, and the next one is made after the pause', async () => {
+  test('a call that fails fails for its callers, and the next one is made after the interval', async () => {
     const { ask, calls, pauses } = setUp();
     const first = ask();
     await turn();

@@ -147,7 +147,7 @@ test('a fingerprint is the same with the same sealing key, in every replica, and
   expect(createTokenFingerprint(Buffer.from(secret))('token')).toBe(made);
   expect(createTokenFingerprint(secret)('token2')).not.toBe(made);
   expect(createTokenFingerprint(randomBytes(32))('token')).not.toBe(made);
-  // No use of the sealing key itself, which seals records and names them as well.
+  // The sealing key itself is not used, since it seals records and names them as well.
   expect(createHmacSha256(secret)('token')).not.toContain(made.slice(0, 8));
 });
 

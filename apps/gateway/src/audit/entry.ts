@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
-import type { Entry } from '../revocation/list.ts';
+import { type Entry, shortDigest } from '../revocation/list.ts';
 import { createHmacSha256 } from '../sealing/hmac.ts';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
 
-/** What every line begins with. docs/operations.md describes all fields. */
+/** The fields with which every line begins. docs/operations.md describes all fields. */
 export interface LineOrigin {
-  /** ISO 8601, UTC. */
+  /** The time in ISO 8601, UTC. */
   readonly time: string;
   readonly boot: string;
   readonly sequence: number;
@@ -19,9 +19,7 @@ export interface LineOrigin {
   readonly review?: string;
 }
 
-const shortDigest = 12;
-
-/** What was decided of one review, by values that are ours, or that Kubernetes sees. */
+/** Describes the decision of one review, by values that are ours, or that Kubernetes sees. */
 export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
   const safe = (text: string | undefined) => text && withoutToken(text, token);
   const decided = end instanceof Error || end.kind === 'no-opinion' || end.kind === 'error' ? undefined : end;
@@ -32,7 +30,7 @@ export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
     reason: safe(end instanceof Error ? reasonOf(end, outcome) : end.kind === 'error' ? end.message : refused?.reason),
     authenticator: by?.authenticator,
     cached: by && 'decision' in by ? by.source : undefined,
-    // As Kubernetes sees them; the subject of a refusal is named as by the backend.
+    // The names are those that Kubernetes sees, but the subject of a refusal is named as by the backend.
     username: safe(user?.username),
     uid: safe(user?.uid),
     groups: user && (user.groups?.length ?? 0),
@@ -40,7 +38,7 @@ export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
   };
 }
 
-/** Describes one review. It has nothing of the token, and no words of a backend. */
+/** Describes one review. The entry contains nothing of the token, and no words of a backend. */
 export function auditEntry(report: ReviewReport) {
   const { client, outcome, answers, seconds, callerGone } = report;
   // The object has every key that there may be, in the order of a line: JSON.stringify takes five times as long for
@@ -60,9 +58,9 @@ export function auditEntry(report: ReviewReport) {
  *
  * @param startedAt when this process started, in milliseconds since 1970
  */
-export function administrativeAct({ action, kind, name, by, reason, at, until }: Entry, startedAt: number) {
-  // Of a token the first digits of its SHA-256, as `blocks` and `token list` show it.
-  const shown = kind === 'token' ? name.slice(0, shortDigest) : name;
+export function adminActionEntry({ action, kind, name, by, reason, at, until }: Entry, startedAt: number) {
+  // A token is named by the first digits of its SHA-256, as `blocks` and `token list` show it.
+  const shown = kind === 'token' ? shortDigest(name) : name;
   return {
     event: action,
     kind,
@@ -71,7 +69,7 @@ export function administrativeAct({ action, kind, name, by, reason, at, until }:
     reason,
     at: new Date(at).toISOString(),
     until: action === 'block' ? new Date(until).toISOString() : undefined,
-    // An earlier process may have written a line about it too.
+    // An earlier process may have written a line about it, too.
     beforeStart: at < startedAt || undefined,
   };
 }
@@ -91,32 +89,33 @@ function asked(answer: Answer) {
     answer: recognized ? decision.kind : 'not-recognized',
     reason: decision.kind === 'rejected' ? decision.reason : undefined,
     cached: source,
-    // Why it could not check, where a cached answer was used instead.
+    // It could not check the token, and a cached answer was used instead.
     error: failure && codeOf(failure),
     seconds,
   };
 }
 
-/** `unexpected` is a bug of its plugin. */
+/** Returns the code of an error: `unexpected` for a bug of its plugin. */
 function codeOf(error: Error): string {
   return AuthenticatorError.is(error) ? error.code : 'unexpected';
 }
 
+/** Rounds seconds to microseconds. */
 export function toMicroseconds(seconds: number): number {
   return Math.round(seconds * 1e6) / 1e6;
 }
 
-/** 22 letters of base64url are 132 bits: short, and two tokens with the same fingerprint are not to be expected. */
+/** The characters of a fingerprint: 22 of base64url are 132 bits, so no two tokens are expected to share one. */
 const fingerprintLength = 22;
 
-/** Random in each process, so that without a sealing key no one can ever find out a token. */
+/** The key is random in each process, so that without a sealing key no one can ever find out a token. */
 const ownKey = randomBytes(32);
 
 /**
  * Makes the fingerprint of a token in the trail. It is the same for the same token and key. Without the key it does not
  * help to find out the token, however weak the token is.
  *
- * @param secret the sealing key in use, which all replicas have; left out: a key of this process alone
+ * @param secret the sealing key in use, which all replicas have. By default, the key is one of this process alone
  */
 export function createTokenFingerprint(secret?: Uint8Array): (token: string) => string {
   const key = secret === undefined ? ownKey : createSealingKey(secret).derive('audit token fingerprints');
@@ -124,17 +123,19 @@ export function createTokenFingerprint(secret?: Uint8Array): (token: string) => 
   return (token) => mac(token).slice(0, fingerprintLength);
 }
 
-/** Nothing to escape: this test takes a tenth of the time. */
+/** Matches a text with nothing to escape. This test takes a tenth of the time. */
 const plain = /^[\x20-\x7e]*$/;
 
-/** What JSON leaves as it is, but terminals and editors do not: control characters, direction marks, line ends. */
+/**
+ * Matches what JSON leaves as it is, but terminals and editors do not: control characters, direction marks, line ends.
+ */
 const misleading = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
  * Makes one line, with its end. The parts that identify it come first, so that a torn line still has them. A name can
  * neither end the line nor change the direction of its text on a screen.
  *
- * @param entry what it says: an entry of a review, or an act of an administrator
+ * @param entry describes a review or an event
  */
 export function auditLine(origin: LineOrigin, entry: object): string {
   const { time, boot, sequence, dropped, unwritten, fingerprint, review } = origin;
@@ -147,13 +148,13 @@ export function auditLine(origin: LineOrigin, entry: object): string {
   return `${begin},${auditJson(entry).slice(1)}\n`;
 }
 
-/** JSON as the lines of the trail have it. */
+/** Writes JSON as the lines of the trail have it. */
 export function auditJson(value: object | string): string {
   const json = JSON.stringify(value);
   return plain.test(json) ? json : json.replace(misleading, escaped);
 }
 
-/** JSON escapes each half of a surrogate pair by itself. */
+/** Escapes a character as JSON does: each half of a surrogate pair by itself. */
 function escaped(character: string): string {
   return Array.from({ length: character.length }, (_, at) => {
     return `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`;

@@ -44,7 +44,7 @@ test('finds the last lines, the newest first, and skips those that only contain 
   expect(await sequences('eve')).toEqual([[], false]);
 });
 
-test('finds lines of any length, wherever a part that is read at once begins', async () => {
+test('finds lines of any length, wherever a part that is read begins', async () => {
   // A part is 1 MiB.
   const long = 'x'.repeat(700_000);
   const text = [line('jane', 1), line('bob', 2, long), line('jane', 3, long.repeat(3)), line('bob', 4, long)].join('');

@@ -4,7 +4,7 @@ import type { AuditConfig } from '../config/types.ts';
 type Line = Readonly<Record<string, unknown>>;
 
 interface Search {
-  /** A text that is in each line that is looked for, as the trail has it: most lines are not parsed then. */
+  /** A text that each matching line contains, as the trail has it. Lines without it are not parsed. */
   readonly text: string;
   readonly matches: (line: Line) => boolean;
   readonly count: number;
@@ -12,13 +12,17 @@ interface Search {
 
 const mebibyte = 1024 * 1024;
 
-/** Bytes of all files together. They take a second or two at most, and a busy gateway writes as many in some minutes. */
+/**
+ * The most bytes of all files together. They take two seconds at most, and a busy gateway writes as many in some
+ * minutes.
+ */
 const maxBytes = 256 * mebibyte;
 
 /**
  * Finds the last lines of the trail that match: in its file and, where that has too few, in the one before it (`audit.log.1`).
  *
- * @returns the newest first. `isPartial`: they are fewer than `count`, and earlier lines were not read
+ * @param limit bytes
+ * @returns the newest first. `isPartial` says that they are fewer than `count`, and that earlier lines were not read
  * @throws Error that says why the trail can't be read
  */
 export async function findLastLines({ output }: AuditConfig, search: Search, limit: number = maxBytes) {
@@ -31,9 +35,9 @@ export async function findLastLines({ output }: AuditConfig, search: Search, lim
       await using handle = await open(name, constants.O_RDONLY | constants.O_NONBLOCK);
       const stats = await handle.stat();
       if (!stats.isFile()) throw new Error('it is not a regular file');
-      const unread = await readBackwards(handle, stats.size, search, lines, left);
+      const remaining = await readBackwards(handle, stats.size, search, lines, left);
       if (lines.length === search.count) break;
-      if (unread > 0) return { lines, isPartial: true };
+      if (remaining > 0) return { lines, isPartial: true };
       left -= stats.size;
     } catch (error) {
       const { code = '', message } = error as NodeJS.ErrnoException;
@@ -50,19 +54,24 @@ const wordings: Readonly<Record<string, string>> = {
   EACCES: 'permission denied. Run this as the user that runs the gateway',
 };
 
-/** @param lines gets what is found. @returns how many bytes were not read, as more were not needed or not allowed */
+/**
+ * Reads a file from its end.
+ *
+ * @param lines gets what is found
+ * @returns how many bytes were not read, since they were not needed, or over the limit
+ */
 async function readBackwards(handle: FileHandle, size: number, search: Search, lines: Line[], limit: number) {
   const text = Buffer.from(search.text);
-  const least = Math.max(0, size - limit);
+  const minEnd = Math.max(0, size - limit);
   let end = size;
-  // The beginning of a line whose end was read before.
+  // It is the beginning of a line whose end was read before.
   let rest = Buffer.alloc(0);
-  while (end > least && lines.length < search.count) {
-    const length = Math.min(end - least, mebibyte);
+  while (end > minEnd && lines.length < search.count) {
+    const length = Math.min(end - minEnd, mebibyte);
     end -= length;
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, end);
     const part = Buffer.concat([buffer.subarray(0, bytesRead), rest]);
-    // Without a line end there is the inside of a very long line.
+    // A part without a line end is the inside of a very long line.
     const start = end === 0 ? 0 : part.indexOf(0x0a) + 1 || part.length;
     rest = part.subarray(0, start);
     if (part.includes(text, start)) take(part.toString('utf8', start), search, lines);
@@ -78,7 +87,7 @@ function take(part: string, { text, matches, count }: Search, lines: Line[]): vo
   }
 }
 
-/** @returns undefined for a line that was cut off */
+/** Parses a line. @returns undefined for a line that was cut off */
 function parseLine(line: string): Line | undefined {
   try {
     const value: unknown = JSON.parse(line);

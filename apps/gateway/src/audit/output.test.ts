@@ -78,7 +78,7 @@ test('a file that fails to close, as over NFS on a full disk, is refused by a pr
   const output = await openOutput(config);
   const { close } = fs;
   const ended: number[] = [];
-  // What Node does without a callback: it throws where no one can catch it.
+  // Without a callback, Node throws where no one can catch it.
   const unheard = (error: Error | null) => {
     if (error) throw error;
   };

@@ -9,28 +9,28 @@ import type { AuditConfig } from '../config/types.ts';
 export interface AuditOutput {
   readonly fd: number;
   /**
-   * Bytes to write at once. A pipe takes up to PIPE_BUF whole or not at all (POSIX), so that nothing of another writer,
-   * such as the log where both are one, gets in between. Only a line that is longer by itself may be parted.
+   * The most bytes of one write. A pipe takes up to PIPE_BUF whole or not at all (POSIX), so that nothing of another
+   * writer, such as the log where both are one, gets in between. Only a line that is longer itself may be split.
    */
   readonly maxWrite: number;
-  /** The process that wrote before was stopped within a line. */
+  /** Whether the process that wrote before was stopped within a line. */
   readonly endsTorn: boolean;
-  /** The same for the same file, by whichever descriptor. */
+  /** The name of the file, which is the same for each of its descriptors. */
   readonly identity: string;
-  /** For an output that no writer has got. */
+  /** Closes an output that was not given to a writer. */
   close(): void;
 }
 
 const pipeAtomic = 4096;
-const fileAtOnce = 64 * 1024;
+const maxFileWrite = 64 * 1024;
 
-/** @throws Error with the reason and how to fix it */
+/** Opens the output of the trail. @throws Error with the reason and how to fix it */
 export async function openOutput({ output }: AuditConfig): Promise<AuditOutput> {
   if (output === 'stdout') return standardOutput();
   const { O_RDWR, O_APPEND, O_CREAT } = constants;
   try {
     using opened = new DisposableStack();
-    // Read as well, to see how it ends.
+    // It is opened to be read as well, to see how it ends.
     const fd = opened.adopt(await openItself(output.file, O_RDWR | O_APPEND | O_CREAT), closeQuietly);
     const stats = await promisify(fstat)(fd, { bigint: true });
     const isFile = stats.isFile();
@@ -38,7 +38,7 @@ export async function openOutput({ output }: AuditConfig): Promise<AuditOutput> 
     opened.move();
     return {
       fd,
-      maxWrite: isFile ? fileAtOnce : pipeAtomic,
+      maxWrite: isFile ? maxFileWrite : pipeAtomic,
       endsTorn,
       identity: `${stats.dev}:${stats.ino}`,
       close: () => closeQuietly(fd),
@@ -53,7 +53,7 @@ export async function probeOutput({ output }: AuditConfig): Promise<void> {
   if (output === 'stdout') return;
   const { file } = output;
   try {
-    // Without O_CREAT: a command that another user runs must not make a file that the gateway may not write.
+    // O_CREAT is left out: a command that another user runs must not make a file that the gateway may not write.
     await promisify(close)(await openItself(file, constants.O_RDWR));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw await unusable(file, error);
@@ -67,7 +67,7 @@ function standardOutput(): AuditOutput {
   // Reading `process.stdout` makes a pipe or a socket non-blocking (libuv, uv_pipe_open): a write that finds no space
   // fails with EAGAIN then, and blocks no thread.
   const { fd } = process.stdout;
-  const maxWrite = fstatSync(fd).isFile() ? fileAtOnce : pipeAtomic;
+  const maxWrite = fstatSync(fd).isFile() ? maxFileWrite : pipeAtomic;
   return { fd, maxWrite, endsTorn: false, identity: 'stdout', close: () => undefined };
 }
 
@@ -80,8 +80,8 @@ function closeQuietly(fd: number): void {
 }
 
 /**
- * Opens the file itself, never what a symbolic link in its place names: whoever may write to the folder could have the
- * gateway write to any file that it may write to. A link on the way to the folder is the operator's own.
+ * Opens the file itself, never the target of a symbolic link: a user who may write to the folder could have the gateway
+ * write to any file that it may write to. A link on the way to the folder is the operator's own.
  */
 function openItself(file: string, flags: number): Promise<number> {
   // A named pipe must not wait for a reader.
@@ -94,7 +94,7 @@ async function isTorn(fd: number, size: number): Promise<boolean> {
   return bytesRead === 1 && buffer[0] !== 0x0a;
 }
 
-/** Says why the file of a trail cannot be used, and how to fix it. */
+/** Says why the file of a trail can't be used, and how to fix it. */
 async function unusable(file: string, error: unknown): Promise<Error> {
   const { code = '', message } = error as NodeJS.ErrnoException;
   const words = code === 'EACCES' ? `${denied}: ${await howToWrite(file)}` : (wordings[code] ?? (code || message));

@@ -128,7 +128,7 @@ test('reviews before a change of the key have the fingerprint of the old key', (
   expect(lines.map(({ fingerprint }) => fingerprint)).toEqual(['old', 'new']);
 });
 
-test('an act has one line, among those of reviews, however often this process learns of it', () => {
+test('an admin action has one line, among those of reviews, however often this process learns of it', () => {
   const record = createRecord();
   const block: Entry = {
     id: 'i1',
@@ -142,25 +142,31 @@ test('an act has one line, among those of reviews, however often this process le
     until: Date.now() + 61_000,
     keptUntil: Date.now() + 3_600_000,
   };
-  record.act(block);
+  record.adminAction(block);
   record.use((token) => token.toUpperCase());
   record.review(report);
-  record.act(block);
+  record.adminAction(block);
   // A replica has written it back.
-  record.act({ ...block, id: 'i2', revision: 7 });
-  record.act({ ...block, action: 'unblock', at: block.at + 1 });
+  record.adminAction({ ...block, id: 'i2', revision: 7 });
+  record.adminAction({ ...block, action: 'unblock', at: block.at + 1 });
   record.use(undefined);
-  record.act({ ...block, action: 'unblock', at: block.at + 2 });
-  const act = { boot: 'b', kind: 'user', name: block.name, by: 'eve', reason: block.reason };
+  record.adminAction({ ...block, action: 'unblock', at: block.at + 2 });
+  const action = { boot: 'b', kind: 'user', name: block.name, by: 'eve', reason: block.reason };
   const times = { at: new Date(block.at).toISOString(), until: new Date(block.until).toISOString() };
   expect(lines).toEqual([
     expect.objectContaining({ sequence: 1, review: 'r' }),
-    { ...act, ...times, time: new Date().toISOString(), sequence: 2, event: 'block' },
-    { ...act, time: new Date().toISOString(), sequence: 3, event: 'unblock', at: new Date(block.at + 1).toISOString() },
+    { ...action, ...times, time: new Date().toISOString(), sequence: 2, event: 'block' },
+    {
+      ...action,
+      time: new Date().toISOString(),
+      sequence: 3,
+      event: 'unblock',
+      at: new Date(block.at + 1).toISOString(),
+    },
   ]);
 });
 
-test('a dropped act is counted in the next line, and an act from before the start is marked', () => {
+test('a dropped admin action is counted in the next line, and one from before the start is marked', () => {
   const record = createRecord();
   record.use((token) => token);
   hasCapacity = false;
@@ -175,11 +181,11 @@ test('a dropped act is counted in the next line, and an act from before the star
     until: Date.now() + 60_000,
     keptUntil: Date.now() + 3_600_000,
   };
-  record.act(revoke);
+  record.adminAction(revoke);
   expect(onDropped).toHaveBeenCalledOnce();
   hasCapacity = true;
-  record.act({ ...revoke, kind: 'all', name: '' });
-  record.act({ ...revoke, at: revoke.at - 1 });
+  record.adminAction({ ...revoke, kind: 'all', name: '' });
+  record.adminAction({ ...revoke, at: revoke.at - 1 });
   expect(lines).toMatchObject([
     { sequence: 2, dropped: 1, event: 'revoke', kind: 'all', beforeStart: true },
     { sequence: 3, event: 'revoke', kind: 'token', name: 'abcdef012345', beforeStart: true },

@@ -1,29 +1,32 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import type { LoginReport } from '../login/login-report.ts';
-import { detailsOf } from '../login/login-report.ts';
+import type { LoginDetails, LoginReport } from '../login/login-report.ts';
 import type { Entry } from '../revocation/list.ts';
 import { isWithoutReview, type ReviewReport } from '../server/review-report.ts';
 import type { RefusedSession } from '../sessions/with-sessions.ts';
-import { administrativeAct, auditEntry, auditLine, type LineOrigin, toMicroseconds } from './entry.ts';
+import { adminActionEntry, auditEntry, auditLine, type LineOrigin, toMicroseconds } from './entry.ts';
 
 type Fingerprint = (token: string) => string;
 
-/** Lines are made many at a time, in a third of what each takes between two reviews, and written together. */
+/** Lines are made in batches, at most 20 ms later: a batch takes a third of the time of as many single lines. */
 const batchTime = 20;
 const batchSize = 250;
 
-/** More than the revocation list can have. After that many others, an event that comes again gets a second line. */
+/**
+ * The most events that are remembered, more than the revocation list can have. After as many others, an event gets a
+ * second line.
+ */
 const maxNoted = 20_000;
 
 /**
- * Makes lines of reviews, and of what administrators and users do. Numbers them from 1, including those that are dropped.
+ * Makes lines of reviews, and of what administrators and users do. It numbers them from 1, including those that are
+ * dropped.
  *
- * @param offer returns false when there is no capacity for the line
+ * @param offer takes a line, and returns false when there is no capacity for it
  */
 export function createAuditRecord(boot: string, offer: (line: string) => boolean, onDropped: () => void) {
-  // `max` would allocate all slots at once.
+  // `max` would allocate all slots immediately.
   const noted = new LRUCache<string, true>({ maxSize: maxNoted, sizeCalculation: () => 1 });
   const limit = createLogLimiter(() => performance.now());
   const writeNext = createNumberedLines(boot, offer, onDropped);
@@ -34,8 +37,8 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   const fingerprintOf = (token: string | undefined) => (token === undefined ? undefined : fingerprint?.(token));
 
   function writeReview(report: ReviewReport): void {
-    // A request that is refused unread has no decision. With a line for each, a client could fill the disk faster by
-    // sending rubbish than by sending tokens.
+    // A request that is refused before its token is read has no decision. With a line for each, a client could fill the
+    // disk faster by sending rubbish than by sending tokens.
     const skipped = isWithoutReview(report.outcome) ? limit(report.outcome) : 0;
     if (skipped === undefined) return;
     const { at, token, id: review } = report;
@@ -54,7 +57,7 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   }
 
   return {
-    /** Never throws. Its line is made within 20 ms, or at the next `use`. */
+    /** Records a review. It never throws. Its line is made within 20 ms, or at the next `use`. */
     review(report: ReviewReport): void {
       if (fingerprint === undefined) return;
       batch.push(report);
@@ -67,7 +70,7 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
       flush();
       writeNext(at, (numbers) => auditLine({ ...numbers, fingerprint: fingerprintOf(token) }, entry));
     }),
-    /** Begins, with what makes fingerprints of tokens; undefined: ends. */
+    /** Begins to record, with what makes fingerprints of tokens, or ends it with undefined. */
     use(next: Fingerprint | undefined): void {
       flush();
       fingerprint = next;
@@ -75,32 +78,40 @@ export function createAuditRecord(boot: string, offer: (line: string) => boolean
   };
 }
 
-/** `at`: wall clock, milliseconds; left out: now. `token`: its fingerprint is in the line. With `key`, an event gets one line. */
+/**
+ * Writes one line. `at` is the wall clock in milliseconds, now by default. The line has the fingerprint of `token`.
+ * With `key`, an event gets one line.
+ */
 type Note = (entry: object, options: { at?: number; token?: string | undefined; key?: string }) => void;
 
-/** What is recorded besides reviews. `note` writes one line, after all that came before it. Nothing throws, or waits. */
+/**
+ * Records what is not a review. It neither throws nor waits.
+ *
+ * @param note writes one line, after all that came before it
+ */
 function createAuditEvents(note: Note) {
   const startedAt = Date.now();
   return {
-    /** One line for each act of an administrator, however often this process learns of it. */
-    act(entry: Entry): void {
-      // The same also where a replica has written it back to Redis under another id.
+    /** Writes one line for each admin action, however often this process learns of it. */
+    adminAction(entry: Entry): void {
+      // The key is the same even if a replica has written the entry back to Redis under another id.
       const { action, kind, name, at, by } = entry;
-      note(administrativeAct(entry, startedAt), { key: JSON.stringify([action, kind, name, at, by]) });
+      note(adminActionEntry(entry, startedAt), { key: JSON.stringify([action, kind, name, at, by]) });
     },
-    /** A line for each login and each logout; none for a request that is neither, or was refused unread. */
+    /**
+     * Writes a line for each login that was decided or could not be checked, and for each logout. Other requests have
+     * none.
+     */
     login(report: LoginReport): void {
-      const { action, outcome, seconds, at, token } = report;
+      const { action, outcome, details, seconds, at, token } = report;
       const isLogin = action === 'login' && ['ok', 'refused', 'unavailable', 'error'].includes(outcome);
       const isLogout = (action === 'logout' || action === 'logout-everywhere') && outcome === 'ok';
       if (!isLogin && !isLogout) return;
-      note({ event: action, outcome, ...detailsOf(report), seconds: toMicroseconds(seconds) }, { at, token });
+      note({ event: action, outcome, ...details, seconds: toMicroseconds(seconds) }, { at, token });
     },
-    /** One line for each session and reason, however often it is refused. */
-    refusedSession(refused: RefusedSession): void {
-      const { session, token, reason } = refused;
-      const entry = { event: 'session-refused', ...detailsOf({ ...refused, address: session.address }) };
-      note(entry, { token, key: hash('sha256', JSON.stringify([token, reason])) });
+    /** Writes one line for each session and reason, however often the session is refused. */
+    refusedSession({ token, reason }: RefusedSession, details: LoginDetails): void {
+      note({ event: 'session-refused', ...details }, { token, key: hash('sha256', JSON.stringify([token, reason])) });
     },
   };
 }
@@ -113,14 +124,14 @@ function createNumberedLines(boot: string, offer: (line: string) => boolean, onD
   return (at: number, make: MakeLine): void => {
     sequence += 1;
     try {
-      // Lines of one batch share many times.
+      // Many lines of one batch share a time.
       if (at !== timed) [timed, time] = [at, new Date(at).toISOString()];
       if (offer(make({ time, boot, sequence, dropped: dropped || undefined }))) {
         dropped = 0;
         return;
       }
     } catch {
-      // A line that cannot be made counts as dropped: it is no reason to change an answer.
+      // A line that can't be made counts as dropped: it is no reason to change an answer.
     }
     dropped += 1;
     onDropped();

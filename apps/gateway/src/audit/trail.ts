@@ -10,25 +10,28 @@ import { openOutput } from './output.ts';
 import { createAuditRecord } from './record.ts';
 import { createLineWriter } from './writer.ts';
 
-/** Bytes that may wait while the output is slow or full. More lines are dropped, so that no answer is delayed. */
+/** The most bytes that wait while the output is slow or full. More lines are dropped, so that no answer is delayed. */
 const capacity = 8 * 1024 * 1024;
 
-/** How long the trail may take to write what waits when it ends, in milliseconds. */
+/** The milliseconds that the trail may take to write what waits when it ends. */
 const endLimit = 2_000;
 
 type Settings = Pick<GatewayConfig, 'audit' | 'cache'>;
 
 export type AuditTrail = ReturnType<typeof createAuditTrail>;
 
-/** The audit trail: a line for each decision and each act of an administrator, or a line that says how many are missing before it. */
+/**
+ * Creates the audit trail: a line for each decision and each admin action, or a line that says how many are missing
+ * before it.
+ */
 export function createAuditTrail(logger: Logger, onDropped: (lines: number) => void) {
   const boot = randomUUID();
   const troubles = createTroubleLog(logger, onDropped, () => performance.now());
   const writer = createLineWriter({ capacity, onError: troubles.failed, onEmpty: troubles.recovered });
   const { use, ...events } = createAuditRecord(boot, writer.offer, troubles.dropped);
-  /** Undefined: there is no trail. */
+  /** It is undefined while there is no trail. */
   let current: { readonly audit: AuditConfig; readonly identity: string } | undefined;
-  // Two changes of the output at once would mix their outputs up.
+  // Two concurrent changes of the output would mix their outputs up.
   const inTurn = createTurns();
 
   async function open(audit: AuditConfig, message: string): Promise<void> {
@@ -37,7 +40,7 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
     if (current?.identity === output.identity) output.close();
     else writer.use(output);
     current = { audit, identity: output.identity };
-    logger.info({ output: nameOf(audit), boot }, message);
+    logger.info({ output: outputName(audit), boot }, message);
   }
 
   async function end(): Promise<void> {
@@ -50,12 +53,13 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
   /**
    * Applies another config. A change of the output loses no line.
    *
-   * @throws Error when it cannot be opened: the output stays the same
+   * @throws Error when it can't be opened; the output stays the same
    */
   const configure = ({ audit, cache }: Settings) =>
     inTurn(async () => {
       if (audit === undefined) return end();
-      if (current === undefined || nameOf(current.audit) !== nameOf(audit)) await open(audit, 'audit trail opened');
+      if (current === undefined || outputName(current.audit) !== outputName(audit))
+        await open(audit, 'audit trail opened');
       use(createTokenFingerprint(cache.redis?.sealingKeys[0]));
     });
   const logFailure = (error: unknown) =>
@@ -64,9 +68,12 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
   return {
     ...events,
     configure,
-    /** The same once that config runs: what cannot be opened any more is logged. Never rejects. */
+    /** Applies a config that runs already, and never rejects: an output that can't be opened any more is logged. */
     follow: (config: Settings) => configure(config).catch(logFailure),
-    /** Opens its file again, after the old one was moved away. What cannot be opened is logged, and the old one is used on. */
+    /**
+     * Opens its file again, after the old one was moved away. If it can't be opened, that is logged, and the old one
+     * stays in use.
+     */
     reopen: () =>
       inTurn(async () => {
         if (current !== undefined && current.audit.output !== 'stdout')
@@ -77,12 +84,12 @@ export function createAuditTrail(logger: Logger, onDropped: (lines: number) => v
   };
 }
 
-function nameOf({ output }: AuditConfig): string {
+function outputName({ output }: AuditConfig): string {
   return output === 'stdout' ? output : output.file;
 }
 
 /**
- * Counts dropped lines, and logs what becomes of the trail while it cannot be written: at most once in 10 s, since a full
+ * Counts dropped lines, and logs the state of the trail while it can't be written: at most once in 10 s, since a full
  * disk drops thousands of lines a second.
  *
  * @param now monotonic milliseconds
@@ -124,7 +131,7 @@ export function createTroubleLog(logger: Logger, onDropped: (lines: number) => v
       logger.info({ dropped: total }, 'audit trail recovered: all waiting lines are written');
       reset();
     },
-    /** The trail was closed, and these lines were not written. The next one begins without a trouble. */
+    /** Must be called when the trail was closed. @param lines the number of lines that were not written */
     ended(lines: number): void {
       reset();
       if (lines === 0) return;

@@ -12,7 +12,10 @@ interface TestOutput extends AuditOutput {
 
 const outputs = new Map<number, TestOutput>();
 
-/** An output in memory. `limits`: the bytes that its next writes take, or the code they fail with, the last one from then on. */
+/**
+ * An output in memory. `limits` are the bytes that its next writes take, or the codes they fail with. The last one
+ * stays.
+ */
 function createOutput(limits: (number | string)[] = [], endsTorn = false): TestOutput {
   const fd = 1_000 + outputs.size;
   const output: TestOutput = {
@@ -74,10 +77,10 @@ afterEach(() => {
 
 const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => `line ${from + at}\n`);
 const offer = (from: number, to: number) => lines(from, to).map((line) => writer.offer(line));
-/** Waits for writes in progress, but for no pause. */
+/** Waits for writes in progress, but for no delay. */
 const settle = () => vi.advanceTimersByTimeAsync(5);
 
-test('writes lines in their order, whole ones at once, however few bytes are taken at a time', async () => {
+test('writes lines in their order, whole ones together, however few bytes are taken at a time', async () => {
   const output = createOutput([3, 'EAGAIN', 5, 1, 'EAGAIN', 2]);
   writer.use(output);
   expect(offer(10, 20)).not.toContain(false);

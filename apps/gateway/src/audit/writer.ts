@@ -4,19 +4,22 @@ import { asError } from '../logging/error-fields.ts';
 import type { AuditOutput } from './output.ts';
 
 interface LineWriterOptions {
-  /** Bytes that may wait. */
+  /** The most bytes that may wait. */
   readonly capacity: number;
-  /** A write failed; it is tried again. Not called for an output that is only slow. */
+  /** It is called when a write failed, which is retried. It is not called for an output that is only slow. */
   readonly onError: (error: Error) => void;
-  /** All is written. */
+  /** It is called when all is written. */
   readonly onEmpty: () => void;
 }
 
-/** Milliseconds until the next try at a full pipe, and at an output that failed: a full disk rarely has space sooner. */
-const slowPause = 10;
-const errorPause = 1_000;
+/**
+ * The milliseconds until the next attempt to write to a full pipe, and to an output that failed: a full disk rarely has
+ * space sooner.
+ */
+const slowDelay = 10;
+const errorDelay = 1_000;
 
-/** How long a slow output may delay a change to another one, in milliseconds. */
+/** The milliseconds for which a slow output may delay a change to another one. */
 const changeLimit = 1_000;
 
 /** Writes line after line, by sonic-boom, to one output at a time. Each line is whole in one output. */
@@ -59,8 +62,8 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
       return true;
     },
     /**
-     * Lines go to this output, also those that wait. The output before it gets the rest of a line that is written in part,
-     * and is closed. Where it does not take that, the new one gets the line.
+     * Uses another output, even for the lines that wait. The output before it gets the rest of a line that is written
+     * in part, and is closed. If it does not take that, the new one gets the line.
      */
     use(output: AuditOutput): void {
       next?.close();
@@ -84,11 +87,11 @@ export function createLineWriter({ capacity, onError, onEmpty }: LineWriterOptio
   };
 }
 
-/** sonic-boom's types know strings only. */
+/** A stream of sonic-boom that writes bytes: its types know only strings. */
 type ByteStream = Omit<InstanceType<typeof sonicBoom.SonicBoom>, 'write'> & { write(bytes: Uint8Array): boolean };
 
 interface StreamEvents {
-  /** The last line that was begun is whole, and no write is running. */
+  /** It is called when the last line that was begun is whole, and no write is running. */
   onLineEnd(): void;
   onEmpty(): void;
   onError(error: Error, isSlow: boolean): void;
@@ -99,9 +102,12 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
   const settings = { fd, maxWrite, contentMode: 'buffer', retryEAGAIN: () => false } as const;
   const stream = new sonicBoom.SonicBoom(settings) as unknown as ByteStream;
   const waiting: Buffer[] = [];
-  /** Bytes that wait. */
+  /** The bytes that wait. */
   let size = 0;
-  /** Bytes of the first line that waits which are written; below 0 until the line end of a torn line is. */
+  /**
+   * The bytes of the first waiting line that are written. It is below 0 until the line end after a torn line is
+   * written.
+   */
   let written = 0;
   let timer: NodeJS.Timeout | undefined;
   const batch = createBatch(maxWrite, (bytes) => stream.write(bytes));
@@ -119,7 +125,7 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
   stream.on('error', (error: unknown) => {
     const isSlow = (error as NodeJS.ErrnoException).code === 'EAGAIN';
     clearTimeout(timer);
-    timer = setTimeout(() => stream.flush(), isSlow ? slowPause : errorPause);
+    timer = setTimeout(() => stream.flush(), isSlow ? slowDelay : errorDelay);
     onError(asError(error), isSlow);
   });
   if (endsTorn) {
@@ -133,7 +139,7 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
       size += line.length;
       batch.add(line);
     },
-    /** Tries at once what has failed. */
+    /** Retries immediately what has failed. */
     retry(): void {
       batch.pass();
       stream.flush();
@@ -146,7 +152,10 @@ function openStream({ fd, maxWrite, endsTorn }: AuditOutput, { onLineEnd, onEmpt
       stop().destroy();
       return waiting;
     },
-    /** Closes it after one more try: a running write must end before the next file that is opened gets its descriptor. */
+    /**
+     * Closes it after one more attempt: a running write must end before the next file that is opened gets its
+     * descriptor.
+     */
     abandon(): void {
       batch.pass();
       stop().end();
@@ -168,9 +177,10 @@ function dropWritten(waiting: Buffer[], written: number): number {
 }
 
 /**
- * The lines of one turn: sonic-boom would write the first of them by itself, which takes as long as all others.
+ * Collects the lines of one turn: sonic-boom would write the first of them alone, which takes as long as all others
+ * together.
  *
- * @param write gets whole lines, at most `maxWrite` bytes of them or one that is longer
+ * @param write gets whole lines: at most `maxWrite` bytes of them, or one that is longer
  */
 function createBatch(maxWrite: number, write: (bytes: Buffer) => void) {
   let lines: Buffer[] = [];
@@ -190,7 +200,7 @@ function createBatch(maxWrite: number, write: (bytes: Buffer) => void) {
       lines.push(line);
       size += line.length;
     },
-    /** Writes what was added now, and not at the end of the turn. */
+    /** Writes what was added immediately, and not at the end of the turn. */
     pass,
     drop,
   };

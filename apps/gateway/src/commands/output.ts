@@ -1,5 +1,7 @@
 import { printable } from '../logging/printable.ts';
 
+export { shortDigest } from '../revocation/list.ts';
+
 export const exitCodes = {
   success: 0,
   /** Something is wrong with the config, a file or a backend. */
@@ -29,11 +31,6 @@ export function printJson(value: unknown): void {
 /** Prints a remark on standard error, where it is seen with `-o json` too. */
 export function printRemark(remark: string): void {
   process.stderr.write(`sallyport: ${remark}\n`);
-}
-
-/** Returns the first digits of a digest, which are enough for eyes, and for `revoke`. */
-export function shortDigest(digest: string): string {
-  return digest.slice(0, 12);
 }
 
 /**

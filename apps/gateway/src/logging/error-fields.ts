@@ -1,7 +1,7 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
 
-/** Enough to find the place. */
-const frameCount = 5;
+/** The most frames of a stack in the log. */
+const maxFrames = 5;
 
 /**
  * Describes an error by its type and its place, and only an AuthenticatorError by its message. Other errors may quote
@@ -9,10 +9,10 @@ const frameCount = 5;
  */
 export function errorFields(error: unknown): {
   type: string;
-  /** Such as ECONNREFUSED or `unavailable`. */
+  /** The code, such as ECONNREFUSED or `unavailable`. */
   code?: string;
   message?: string;
-  /** Where it was thrown, the innermost frame first. */
+  /** The frames of the stack, the innermost first. */
   frames?: readonly string[];
 } {
   if (!(error instanceof Error)) return { type: typeof error };
@@ -21,19 +21,19 @@ export function errorFields(error: unknown): {
   return { type: error.name, ...code, frames: framesOf(error) };
 }
 
-/** A thrown value may be the token itself, so it is replaced unless it is an error. */
+/** Returns what was thrown, or another error if it is not one: it may be the token itself. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error('something that is not an Error was thrown');
 }
 
-/** The stack begins with the message, and lines of a message may look like frames: these are left out. */
+/** Reads the frames of a stack. It begins with the message, whose lines may look like frames: they are left out. */
 function framesOf({ stack = '', message }: Error): readonly string[] {
   const start = stack.indexOf(message);
   if (start < 0) return [];
   const lines = stack.slice(start + message.length).split('\n');
   return lines
     .filter((line) => /^\s+at /.test(line))
-    .slice(0, frameCount)
+    .slice(0, maxFrames)
     .map((line) => line.trim());
 }
 

@@ -1,4 +1,4 @@
-/** Milliseconds. */
+/** The milliseconds between two lines of a kind. */
 const interval = 10_000;
 
 /**
@@ -6,7 +6,8 @@ const interval = 10_000;
  * second: of each kind one line in 10 s is written.
  *
  * @param now monotonic milliseconds
- * @returns undefined: this one is not written. Otherwise how many of its kind were not since the last
+ * @returns undefined if this line is not to be written; otherwise the number of lines of its kind that were not,
+ *   since the last
  */
 export function createLogLimiter(now: () => number): (kind: string) => number | undefined {
   const written = new Map<string, { at: number; skipped: number }>();

@@ -2,7 +2,7 @@ import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { LogLevel } from '../config/types.ts';
 import { errorFields } from './error-fields.ts';
 
-/** Bytes of log that may wait while standard error is slow. More lines are lost, so that no answer is delayed. */
+/** The most bytes of log that wait while standard error is slow. More lines are lost, so that no answer is delayed. */
 const maxBuffered = 8 * 1024 * 1024;
 
 /**

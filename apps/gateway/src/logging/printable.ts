@@ -14,7 +14,10 @@ export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
 
-/** Includes lone surrogates, which are halves of a character. What else `printable` escapes can be in names of people. */
+/**
+ * It includes lone surrogates, which are halves of a character. The other marks that `printable` escapes can be in
+ * names of people.
+ */
 const misleading = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
 
 /**

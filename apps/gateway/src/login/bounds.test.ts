@@ -18,7 +18,7 @@ function setUp(count = 3, per = 60_000) {
   };
 }
 
-describe('the tries of an address', () => {
+describe('the attempts of an address', () => {
   test('are limited, and come back one by one', () => {
     const { take, later } = setUp();
     for (let count = 0; count < 3; count++) expect(take('192.0.2.1')).toBeTypeOf('function');
@@ -31,7 +31,7 @@ describe('the tries of an address', () => {
     expect(take('192.0.2.1')).toBe(20);
   });
 
-  test('that were no guess are given back, once', () => {
+  test('that were not a guess are given back, once', () => {
     const { take } = setUp(1);
     for (let count = 0; count < 5; count++) {
       const giveBack = take('192.0.2.1');
@@ -49,14 +49,14 @@ describe('the tries of an address', () => {
 
   test('never exceed their rate by more than the first ones, in whatever order they come', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(30_000), { maxLength: 60 }), (pauses) => {
+      fc.property(fc.array(fc.nat(30_000), { maxLength: 60 }), (waits) => {
         const { take, later } = setUp();
         let taken = 0;
-        for (const pause of pauses) {
-          later(pause);
+        for (const wait of waits) {
+          later(wait);
           if (typeof take('192.0.2.1') === 'function') taken++;
         }
-        const time = pauses.reduce((sum, pause) => sum + pause, 0);
+        const time = waits.reduce((sum, wait) => sum + wait, 0);
         expect(taken).toBeLessThanOrEqual(3 + time / 20_000 + 1e-6);
       }),
     );

@@ -5,27 +5,38 @@ import type { ServerRequest } from '../server/http-server.ts';
 import { createInFlight, type InFlight } from '../server/limits.ts';
 import { networkOf, plain } from '../server/socket-limit.ts';
 
-/** Beyond it the names that tried longest ago begin anew: whoever has as many is not stopped by their number. */
+/**
+ * The most names that are counted. Beyond it, the names whose last attempt is the oldest are forgotten: their limit
+ * begins again.
+ */
 const maxNames = 50_000;
 
 export type RateLimit = ReturnType<typeof createRateLimit>;
-export type AddressLimit = RateLimit;
 
-/** Counts the tries that each address has left: a network of IPv6 counts as one. @param now monotonic milliseconds */
-export function createAddressLimit(rate: () => Rate, now: () => number): AddressLimit {
+/**
+ * Counts the attempts that each address has left: a network of IPv6 counts as one.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createAddressLimit(rate: () => Rate, now: () => number): RateLimit {
   const { take } = createRateLimit(rate, now);
   return { take: (address) => take(networkOf(address)) };
 }
 
-/** Counts the tries that each name has left. They come back evenly over time. @param now monotonic milliseconds */
+/** Counts the attempts that each name has left. They come back evenly over time. @param now monotonic milliseconds */
 export function createRateLimit(rate: () => Rate, now: () => number) {
-  // `max` would allocate all slots at once.
+  // `max` would allocate all slots immediately.
   const buckets = new LRUCache<string, { left: number; at: number }>({
     maxSize: maxNames,
     sizeCalculation: () => 1,
   });
   return {
-    /** Takes a try. @returns gives it back, when it was no guess; or the seconds after which there is one again */
+    /**
+     * Takes an attempt.
+     *
+     * @returns a function that gives it back, for an attempt that was not a guess; or, if there is none left, the
+     *   seconds after which there is one again, 1 at least
+     */
     take(name: string): (() => void) | number {
       const { count, per } = rate();
       const bucket = buckets.get(name) ?? { left: count, at: now() };
@@ -53,7 +64,11 @@ export function createShares() {
   const all = createInFlight();
   const shares = new Map<string, InFlight>();
   return {
-    /** @returns ends the count; undefined if there are too many, in all or of this address */
+    /**
+     * Counts a request.
+     *
+     * @returns a function that ends the count; undefined if there are too many, in all or of this address
+     */
     enter(address: string, limit: number): (() => void) | undefined {
       const network = networkOf(address);
       const share = shares.get(network) ?? createInFlight();
@@ -73,12 +88,12 @@ export function createShares() {
   };
 }
 
-/** More of a header is not looked at: each proxy adds one. */
+/** The most addresses of the header that are read: each proxy adds one. */
 const maxHops = 16;
 
 /**
- * The address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`, so
- * what a client has written itself is before that: the last address that is no proxy counts.
+ * Finds the address that a request came from. A proxy adds the address of its client at the end of `X-Forwarded-For`,
+ * so what a client has written itself is before that: the last address that is not a proxy counts.
  */
 export function clientAddress(request: ServerRequest, proxies: BlockList): string {
   let address = plain(request.socket?.remoteAddress ?? '');

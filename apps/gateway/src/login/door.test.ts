@@ -5,9 +5,9 @@ import { expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
 import type { ServerAnswer, ServerRequest } from '../server/http-server.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
-import type { LoginReport } from './login-report.ts';
+import type { LoginFacts } from './login-report.ts';
 
-/** What the door uses of an answer; over HTTP/2 with a stream, which is the request as well. */
+/** The parts of an answer that the door uses. Over HTTP/2 it has a stream, which is the request as well. */
 function createAnswer() {
   const answer = Object.assign(new EventEmitter(), {
     destroyed: false,
@@ -50,11 +50,11 @@ function createStream(remoteAddress: string) {
 function setUp(proxies: readonly string[] = []) {
   let now = 0;
   const letIn: unknown[] = [];
-  const reports: LoginReport[] = [];
+  const reports: LoginFacts[] = [];
   const door = createDoor((request) => letIn.push(request), {
     proxies: () => createNetworks(proxies),
     headers: () => ({ 'X-Content-Type-Options': 'nosniff' }),
-    report: (report) => reports.push(report),
+    report: (facts) => reports.push(facts),
     discardTimeout: 1_000,
     now: () => now,
   });
@@ -70,7 +70,7 @@ function setUp(proxies: readonly string[] = []) {
       const socket = Object.assign(new EventEmitter(), {
         remoteAddress,
         destroyed: false,
-        // As Node's, it closes later.
+        // It closes later, as Node's does.
         destroy() {
           socket.destroyed = true;
           setImmediate(close);
@@ -134,7 +134,7 @@ test('after 64 answers of 429 within a second, further requests of an address en
   await turns(1);
   expect(over[1].stream.destroyed).toBe(true);
   later(1_000);
-  // One that waited has had its turn.
+  // A request that waited has had its turn.
   ask('192.0.2.1');
   expect(ask('192.0.2.1').answer).toMatchObject({ statusCode: 429, body: expect.any(String) });
 });
@@ -172,7 +172,7 @@ test.each(['HTTP/1.1', 'HTTP/2'])(
   },
 );
 
-test('a piece of a body that waits is held without what arrived with it', () => {
+test('a piece of a body that waits is kept without what arrived with it', () => {
   const { ask } = setUp();
   const { request, pushed } = ask('192.0.2.1');
   request.push(Buffer.alloc(16_384).subarray(0, 1));
@@ -222,7 +222,7 @@ test('beyond 1,000 in progress the oldest of the address with the most is cut of
     if (count % 30 === 29) await turns(70);
   }
   expect(reports).toEqual([]);
-  // One that has been answered, or whose connection has closed, is in progress no more.
+  // A request that has been answered, or whose connection has closed, is in progress no more.
   few[0]?.answer.end('');
   few[1]?.hangUp();
   for (let count = 0; count < 2; count++) ask('192.0.2.3');
@@ -231,14 +231,14 @@ test('beyond 1,000 in progress the oldest of the address with the most is cut of
   const [overHttp1, overHttp2] = many;
   expect(overHttp1 && 'socket' in overHttp1 && overHttp1.socket.destroyed).toBe(true);
   await turns(1);
-  // With all that is on its session.
+  // It ends with all that is on its session.
   expect(overHttp2 && 'stream' in overHttp2 && [overHttp2.stream.destroyed, overHttp2.stream.code]).toEqual([
     true,
     undefined,
   ]);
   expect(many.filter(({ request }) => isCutOff(request))).toEqual([overHttp1, overHttp2]);
   expect(few.some(({ request }) => isCutOff(request))).toBe(false);
-  // They were let in: whoever answers them reports them.
+  // They were let in, so they are reported where they are answered.
   expect(reports).toEqual([]);
 });
 

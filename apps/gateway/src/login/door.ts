@@ -8,35 +8,43 @@ import { withoutRest } from '../server/read-body.ts';
 import { createFairLimit, networkOf, plain } from '../server/socket-limit.ts';
 import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts';
 import { errorBody } from './login-error.ts';
-import type { OnLogin } from './login-report.ts';
+import type { LoginFacts } from './login-report.ts';
 
-/** Requests in progress; one more ends the oldest of the address with the most. A thousand people may log in at once. */
+/**
+ * The most requests in progress. One more ends the oldest of the address that has the most. A thousand people may log
+ * in at the same time.
+ */
 const maxInProgress = 1_000;
-/** Requests of one address that wait for their turn; one more is answered 429. */
+/** The most requests of one address that wait for their turn. One more is answered 429. */
 const maxWaiting = 64;
-/** Pieces of one body, which has 16 KiB at most: see `maxPieces`. */
+/** The most pieces of one body, which has 16 KiB at most: see `maxPieces`. */
 const maxBodyPieces = 256;
-/** Such answers to one address. Each takes a tenth of a millisecond, so one more ends its connection instead. */
+/**
+ * The most answers 429 to one address. Each takes a tenth of a millisecond, so one more ends its connection instead.
+ */
 const refusals = { count: 64, per: 1_000 };
-/** Such answers to all addresses together. */
+/** The most answers 429 to all addresses together. */
 const allRefusals = { count: 256, per: 1_000 };
 
 export interface DoorOptions {
-  /** `login.trustedProxies`, read at each request. */
+  /** The networks of `login.trustedProxies`, read at each request. */
   readonly proxies: () => BlockList | undefined;
-  /** Those of every answer, read at each one that the door gives. */
+  /** The headers of every answer, read at each answer of the door. */
   readonly headers: () => Readonly<Record<string, string>>;
-  readonly report: OnLogin;
-  /** Milliseconds for a client to end a body over HTTP/2 that was refused. */
+  readonly report: (facts: LoginFacts) => void;
+  /** The milliseconds in which a client must end a body over HTTP/2 that was refused. */
   readonly discardTimeout: number;
-  /** Monotonic milliseconds. */
+  /** Reads monotonic milliseconds. */
   readonly now: () => number;
 }
 
 const addresses = new WeakMap<ServerRequest, string>();
 const cutOff = new WeakSet<ServerRequest>();
 
-/** The address that a request of {@link createDoor} came from, also when its client has gone. */
+/**
+ * Returns the address that a request of {@link createDoor} came from, even when its client has gone; '' for other
+ * requests.
+ */
 export function addressOf(request: ServerRequest): string {
   return addresses.get(request) ?? '';
 }
@@ -49,9 +57,9 @@ export function isCutOff(request: ServerRequest): boolean {
 interface Visit {
   readonly request: ServerRequest;
   readonly response: ServerAnswer;
-  /** False: a proxy sent it, and its connection also carries requests of other clients. */
+  /** False if a proxy sent it: then its connection carries requests of other clients, too. */
   readonly isDirect: boolean;
-  /** Takes it out of the queue. Undefined: it is not there. */
+  /** Takes it out of the queue. It is undefined if the request is not in the queue. */
   leave?: (() => void) | undefined;
 }
 
@@ -82,11 +90,11 @@ function onceGone({ request: { socket }, response }: Visit, act: () => void): vo
 }
 
 /**
- * Counts requests before anything is made for them, and lets in one in each turn of the event loop: see
- * {@link createFairTurns}. Each is some milliseconds of work, its 429 included: done together, those of hundreds of people would
- * make token reviews wait, and queued together they would take all memory.
+ * Counts requests before anything is made for them, and lets in one in each turn of the event loop: see {@link
+ * createFairTurns}. Each is some milliseconds of work, its 429 included: the requests of hundreds of people, done
+ * together, would make token reviews wait, and queued together they would take all memory.
  *
- * @param answer gets each request that is let in
+ * @param answer answers each request that is let in
  */
 export function createDoor(
   answer: (request: IncomingMessage, response: ServerResponse) => unknown,
@@ -99,7 +107,7 @@ export function createDoor(
   const limited = (address: string) =>
     report({ at: Date.now(), seconds: 0, action: 'none', outcome: 'limited', address });
   const inProgress = createFairLimit<Visit>(maxInProgress, ({ request, response, isDirect, leave }) => {
-    // One that was let in is reported by whoever answers it.
+    // A request that was let in is reported where it is answered.
     if (leave === undefined) cutOff.add(request);
     else {
       leave();
@@ -110,7 +118,7 @@ export function createDoor(
   });
   function refuse(request: ServerRequest, response: ServerAnswer): void {
     response.statusCode = 429;
-    const body = JSON.stringify(errorBody(429, 'too many requests from this address at once'));
+    const body = JSON.stringify(errorBody(429, 'too many concurrent requests from this address'));
     const all = { ...headers(), 'Retry-After': '1', 'Content-Type': 'application/json; charset=utf-8' };
     for (const [name, value] of Object.entries(all)) response.setHeader(name, value);
     response.end(request.method === 'HEAD' ? undefined : body);
@@ -131,7 +139,7 @@ export function createDoor(
       end();
       if (!isClosed(response)) answer(request as IncomingMessage, response as ServerResponse);
     });
-    // Whoever is refused is in progress as well: it may not read its answer, or go on with its body.
+    // A refused request is in progress as well: its client may leave the answer unread, or go on with the body.
     const isQueued = visit.leave !== undefined;
     inProgress.add(visit, address);
     if (isQueued) return;

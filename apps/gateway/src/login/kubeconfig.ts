@@ -9,7 +9,7 @@ export function writeKubeconfig(
 ): string | undefined {
   const known = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
   if (known === undefined) return undefined;
-  // kubectl hands it to the credential plugin (KEP-541): where to log in, and for which cluster.
+  // kubectl passes it to the credential plugin (KEP-541): where to log in, and for which cluster.
   const extension = { login: publicUrl, cluster: name, audience: known.audience, ...(login && { ca: login }) };
   const place = {
     server: known.server,

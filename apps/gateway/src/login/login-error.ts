@@ -14,7 +14,7 @@ const codes = {
   500: 'internal-error',
 } as const satisfies Readonly<Record<StatusCode, string>>;
 
-/** What an answer can say in place of what was asked for: a closed set, which clients read. */
+/** The codes of errors in answers. The set is closed, since clients read them. */
 type LoginErrorCode =
   | (typeof codes)[StatusCode]
   | 'cluster-required'
@@ -23,15 +23,18 @@ type LoginErrorCode =
   | 'no-session'
   | 'unavailable';
 
-/** An answer in place of what was asked for. Its message reaches the client: it quotes nothing of a request. */
+/** An error that is the answer. Its message reaches the client, so it quotes nothing of a request. */
 export class LoginError extends Error {
   override readonly name = 'LoginError';
   readonly status: number;
   readonly code: LoginErrorCode;
-  /** Seconds after which to try again. */
+  /** The seconds after which the client may retry. */
   readonly retryAfter: number | undefined;
 
-  /** It could show whether a name or a password is right: it counts as a wrong password, and takes as long as one. */
+  /**
+   * Whether the answer could show that a name or a password is right: it counts as a wrong password, and takes as long
+   * as one.
+   */
   readonly isGuess: boolean;
 
   constructor(status: number, code: LoginErrorCode, message: string, retryAfter?: number, isGuess = status === 401) {
@@ -47,26 +50,26 @@ export function noSession(): LoginError {
   return new LoginError(401, 'no-session', 'there is no such session, or it has ended: log in again');
 }
 
-/** @param retryAfter seconds */
+/** Makes the error of a limit that is reached. @param retryAfter seconds */
 export function tooMany(message: string, retryAfter: number): LoginError {
   return new LoginError(429, 'too-many-requests', message, retryAfter);
 }
 
-/** @param what such as `the store of sessions` */
+/** Makes the error of an outage. @param what such as `the store of sessions` */
 export function unavailable(what: string): LoginError {
   return new LoginError(503, 'unavailable', `${what} can't be asked now: try again later`, 5);
 }
 
 /**
- * A login could not be checked, since a directory is down or because of this user, who may be in too many groups. There is one text for
- * both: another one would show who has an account.
+ * Makes the error of a login that could not be checked, since a directory is down or because of this user, who may be
+ * in too many groups. There is one text for both: another one would show who has an account.
  */
 export function uncheckedLogin(isGuess: boolean): LoginError {
   const message = "the login can't be checked now: try again later. If it stays so, call your administrator";
   return new LoginError(503, 'unavailable', message, 5, isGuess);
 }
 
-/** The body of every answer that is an error. */
+/** Makes the body of an answer that is an error. */
 export function errorBody(code: StatusCode, message: string): object {
   return { code: codes[code], message };
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Session } from '../sessions/session-text.ts';
-import { createLoginLog, createRequestLogs, type LoginReport } from './login-report.ts';
+import { createLoginLog, createRequestLogs, detailsOf, type LoginFacts } from './login-report.ts';
 
 const token = 'sps_secret';
 const session = { authenticator: 'corp', name: 'corp:alice', cluster: 'prod', device: 'laptop' } as Session;
-const report: LoginReport = {
+const login: LoginFacts = {
   at: 0,
   seconds: 0.1,
   action: 'login',
@@ -19,10 +19,13 @@ function setUp() {
   const lines: [level: string, fields: Record<string, unknown>, message: string][] = [];
   const at = (level: string) => (fields: object, message: string) => lines.push([level, { ...fields }, message]);
   const logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-  const log = createLoginLog(logger, () => now);
+  const onLogin = createLoginLog(logger, () => now);
   return {
     lines,
-    log,
+    log: (changed: Partial<LoginFacts> = {}) => {
+      const facts = { ...login, ...changed };
+      onLogin({ ...facts, details: detailsOf(facts) });
+    },
     logOf: createRequestLogs(logger, () => now),
     later: (milliseconds: number) => {
       now += milliseconds;
@@ -37,16 +40,16 @@ describe('the log of the login server', () => {
     ['a logout', { action: 'logout', ended: 1 }, 'info'],
     ['a look at a session', { action: 'session' }, 'debug'],
     ['a malformed login', { outcome: 'invalid' }, 'debug'],
-    ['a token that is no session', { action: 'session', outcome: 'refused' }, 'debug'],
+    ['a token that is not a session', { action: 'session', outcome: 'refused' }, 'debug'],
   ] as const)('has %s', (_what, changed, level) => {
     const { log, lines } = setUp();
-    log({ ...report, ...changed });
+    log(changed);
     expect(lines).toMatchObject([[level, { address: '192.0.2.1' }, 'login request']]);
   });
 
   test('names the session by its digest, and has no token', () => {
     const { log, lines } = setUp();
-    log(report);
+    log();
     const fields = { username: 'corp:alice', session: expect.stringMatching(/^[0-9a-f]{12}$/), device: 'laptop' };
     expect(lines[0]?.[1]).toMatchObject(fields);
     expect(JSON.stringify(lines)).not.toContain(token);
@@ -54,10 +57,10 @@ describe('the log of the login server', () => {
 
   test('warns of requests that are not answered at most every 10 s', () => {
     const { log, lines, later } = setUp();
-    for (let count = 0; count < 3; count++) log({ ...report, outcome: 'unavailable' });
-    log({ ...report, outcome: 'limited' });
+    for (let count = 0; count < 3; count++) log({ outcome: 'unavailable' });
+    log({ outcome: 'limited' });
     later(10_001);
-    log({ ...report, outcome: 'unavailable' });
+    log({ outcome: 'unavailable' });
     expect(lines.map(([level, { outcome, unloggedSince }]) => [level, outcome, unloggedSince])).toEqual([
       ['warn', 'unavailable', undefined],
       ['debug', 'unavailable', undefined],

@@ -1,9 +1,9 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import { digestOf } from '../revocation/list.ts';
+import { digestOf, shortDigest } from '../revocation/list.ts';
 import type { Session } from '../sessions/session-text.ts';
 
-/** The requests of the login server; `none`: any other. */
+/** The requests of the login server. Any other request is `none`. */
 export const loginActions = [
   'login',
   'session',
@@ -17,23 +17,23 @@ export const loginActions = [
 export type LoginAction = (typeof loginActions)[number];
 
 /**
- * `refused`: 401. `limited`: 429. `unavailable`: 503. `gone`: the client hung up before anything was decided. `invalid`: any
- * other 4xx. `error`: a bug.
+ * The outcomes of a request. `refused` is 401, `limited` is 429, `unavailable` is 503, and `invalid` is any other 4xx.
+ * `gone` means that the client hung up before anything was decided. `error` is a bug.
  */
 export const loginOutcomes = ['ok', 'refused', 'limited', 'unavailable', 'gone', 'invalid', 'error'] as const;
 export type LoginOutcome = (typeof loginOutcomes)[number];
 
-/** What is reported of one request to the login server. It has no password. */
-export interface LoginReport {
-  /** When it came, wall clock milliseconds since 1970. */
+/** The facts of one request to the login server. They contain no password. */
+export interface LoginFacts {
+  /** When the request came: wall clock, milliseconds since 1970. */
   readonly at: number;
   readonly seconds: number;
   readonly action: LoginAction;
   readonly outcome: LoginOutcome;
   readonly address: string;
-  /** As the client calls its machine, where it said so. */
+  /** The name that the client gives its machine, if it gives one. */
   readonly device?: string | undefined;
-  /** The authenticator that decided about a login, or could not. */
+  /** The authenticator that decided about a login, or could not check it. */
   readonly authenticator?: string | undefined;
   /** Why a login was refused. It reaches no client. */
   readonly reason?: string | undefined;
@@ -41,16 +41,21 @@ export interface LoginReport {
   readonly subject?: string | undefined;
   /** The session that was made, or that the request came with. */
   readonly session?: Session | undefined;
-  /** The token of that session. It is written nowhere: the audit trail makes a fingerprint of it, at once. */
+  /** The token of that session. It is written nowhere: the audit trail makes a fingerprint of it immediately. */
   readonly token?: string | undefined;
   /** How many sessions a logout has ended. */
   readonly ended?: number | undefined;
 }
 
-/** Called once for each request, right before its answer is sent. */
+/** The report of one request: its facts, with the description for log lines and the audit trail. */
+export interface LoginReport extends LoginFacts {
+  readonly details: LoginDetails;
+}
+
+/** Logs, counts or records a request. It is called once for each, right before its answer is sent. */
 export type OnLogin = (report: LoginReport) => void;
 
-/** @param isGone the client has hung up, so that work was given up */
+/** Returns the outcome of a status. @param isGone whether the client has hung up, so that work was given up */
 export function outcomeOf(status: number, isGone: boolean): LoginOutcome {
   if (status < 400) return 'ok';
   if (status === 401) return 'refused';
@@ -59,14 +64,11 @@ export function outcomeOf(status: number, isGone: boolean): LoginOutcome {
   return status < 500 ? 'invalid' : 'error';
 }
 
-/** The digits by which `token list` and `revoke --digest` know a token. */
-export function shortDigest(digest: string): string {
-  return digest.slice(0, 12);
-}
+export type LoginDetails = ReturnType<typeof detailsOf>;
 
-/** What log lines and the audit trail say of a request, by values that are ours, or that Kubernetes sees. */
-export function detailsOf(report: Omit<LoginReport, 'at' | 'seconds' | 'action' | 'outcome'>) {
-  const { authenticator, reason, subject, session, token, device, address, ended } = report;
+/** Describes a request for log lines and the audit trail, by values that are ours, or that Kubernetes sees. */
+export function detailsOf(facts: Omit<LoginFacts, 'at' | 'seconds' | 'action' | 'outcome'>) {
+  const { authenticator, reason, subject, session, token, device, address, ended } = facts;
   return {
     authenticator: session?.authenticator ?? authenticator,
     username: session?.name,
@@ -81,14 +83,16 @@ export function detailsOf(report: Omit<LoginReport, 'at' | 'seconds' | 'action' 
 }
 
 /**
- * Writes a log line for each login and logout: `info`, and `debug` for all other requests. One that could not be answered is
- * a warning, at most every 10 s.
+ * Writes a log line for each request: `info` for logins and logouts, and `debug` for all others. A request that could
+ * not be answered is a warning, at most every 10 s.
+ *
+ * @param now reads monotonic milliseconds
  */
 export function createLoginLog(logger: Logger, now: () => number): OnLogin {
   const limit = createLogLimiter(now);
   return (report) => {
-    const { action, outcome, seconds } = report;
-    const fields = { action, outcome, ...detailsOf(report), seconds };
+    const { action, outcome, details, seconds } = report;
+    const fields = { action, outcome, ...details, seconds };
     if (outcome === 'unavailable' || outcome === 'limited') {
       const unloggedSince = limit(outcome);
       const level = unloggedSince === undefined ? 'debug' : 'warn';
@@ -101,8 +105,8 @@ export function createLoginLog(logger: Logger, now: () => number): OnLogin {
 }
 
 /**
- * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is no warning; and while a
- * backend is down, any client could write a line with each request.
+ * Creates loggers for the work of single requests. A client that hangs up makes this work fail, which is not a warning.
+ * And while a backend is down, any client could write a line with each request.
  */
 export function createRequestLogs(logger: Logger, now: () => number): (isGone: () => boolean) => Logger {
   const limit = createLogLimiter(now);

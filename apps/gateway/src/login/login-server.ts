@@ -10,23 +10,34 @@ import type { ConnectionLimits, InFlight } from '../server/limits.ts';
 import { createReviewContext } from '../server/review-context.ts';
 import type { TlsMaterial } from '../server/tls.ts';
 import { inSpan } from '../tracing/in-span.ts';
-import { type AddressLimit, createAddressLimit, createRateLimit } from './bounds.ts';
+import { createAddressLimit, createRateLimit, type RateLimit } from './bounds.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
 import { answerOf, errorBody, LoginError, tooMany, unavailable } from './login-error.ts';
-import { createRequestLogs, type LoginAction, type LoginOutcome, type OnLogin, outcomeOf } from './login-report.ts';
+import {
+  createRequestLogs,
+  detailsOf,
+  type LoginAction,
+  type LoginFacts,
+  type LoginOutcome,
+  type OnLogin,
+  outcomeOf,
+} from './login-report.ts';
 import type { LoginService } from './login-service.ts';
 import { createLoginRouter, type LoginRequest } from './requests.ts';
 
 interface LoginServerOptions {
-  /** At the start: an address needs a restart. */
+  /** The config at the start: another address needs a restart. */
   readonly config: LoginConfig;
   readonly tls: TlsMaterial | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
-  /** The one of the config in force, read at each request. Undefined: the config has no login server any more. */
+  /**
+   * The service of the config in force, read at each request. It is undefined once the config has no login server any
+   * more.
+   */
   readonly service: () => LoginService | undefined;
   readonly inFlight: InFlight;
   readonly logger: Logger;
-  /** Called with each request, in this order. */
+  /** They are called with each request, in this order. */
   readonly observers: readonly OnLogin[];
 }
 
@@ -34,20 +45,23 @@ interface LoginServerOptions {
 export type LoginServer = Awaited<ReturnType<typeof startLoginServer>>;
 
 /**
- * Milliseconds. A client logs in and goes; a person's next request may be hours away. A handshake may cross a slow network, and wait for those of
- * a crowd.
+ * The limits of connections in milliseconds. A client logs in and goes, and a person's next request may be hours away.
+ * A handshake may cross a slow network, and wait for the handshakes of a crowd.
  */
 const [idleTimeout, handshakeTimeout, maxConnectionAge] = [20_000, 10_000, 120_000];
 
-/** What one connection may hold. `kubectl sallyport` sends one request after the other, and a browser waits for a free stream. */
+/**
+ * The limits of one connection. `kubectl sallyport` sends one request after the other, and a browser waits for a free
+ * stream.
+ */
 const perConnection = { maxPipelined: 2, maxStreams: 2, maxHeaderSize: 4096 };
 
-/** Milliseconds for a client to end a body over HTTP/2 that was refused: its stream holds memory. */
+/** The milliseconds in which a client must end a body over HTTP/2 that was refused: its stream takes memory. */
 const discardTimeout = 1_000;
 
 /**
- * Listens on `login.listen`. Anyone may connect, so no connection ever counts as that of a known client: one too many closes the oldest of the
- * address that has the most.
+ * Listens on `login.listen`. Anyone may connect, so each connection stays a new one: one too many closes the oldest of
+ * the address that has the most.
  *
  * @throws Error naming the address and how to fix it
  */
@@ -69,10 +83,13 @@ export async function startLoginServer(options: LoginServerOptions) {
   return { ...listener, updateTls };
 }
 
-/** Requests of one address that come to nothing or need no password, for each wrong password that it may send. */
+/** The requests of one address that fail or need no password, for each wrong password that it may send. */
 const requestsPerPassword = 10;
 
-/** Successful logins of a user in a minute: a CI system may log in for each job, and three times as often as sessions fit. */
+/**
+ * Limits the successful logins of a user in a minute: a CI system may log in for each job, and three times as often as
+ * sessions fit.
+ */
 const loginRate = (config: LoginConfig | undefined): Rate => ({
   count: Math.max(30, 3 * (config?.maxSessions ?? 0)),
   per: 60_000,
@@ -105,7 +122,7 @@ function createLoginApp(options: LoginServerOptions, { isLastAnswer }: Connectio
   return { callback: () => createDoor(app.callback(), { proxies, headers, report, discardTimeout, now }) };
 }
 
-/** Follows the router: answers requests whose path or method it does not have. */
+/** Follows the router, and refuses requests whose path (404) or method (405) it does not have. */
 function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware {
   return (context) => {
     const { path } = router.match(context.path, context.method);
@@ -116,7 +133,7 @@ function refuseOthers(router: ReturnType<typeof createLoginRouter>): Middleware 
   };
 }
 
-/** Headers of every answer: nothing here is a page, and no browser may keep or show it. */
+/** Makes the headers of every answer: no answer is a page, and no browser may keep or show one. */
 function secureHeaders(config: LoginConfig | undefined): Record<string, string> {
   return {
     'Cache-Control': 'no-store',
@@ -127,11 +144,13 @@ function secureHeaders(config: LoginConfig | undefined): Record<string, string> 
   };
 }
 
-function createReport({ logger, observers }: LoginServerOptions): OnLogin {
-  return (of) => {
+/** Reports each request to every observer, in their order. */
+function createReport({ logger, observers }: LoginServerOptions): (facts: LoginFacts) => void {
+  return (facts) => {
+    const report = { ...facts, details: detailsOf(facts) };
     for (const observe of observers) {
       try {
-        observe(of);
+        observe(report);
       } catch (error) {
         logger.error({ err: error }, 'a request to the login server could not be recorded');
       }
@@ -142,12 +161,12 @@ function createReport({ logger, observers }: LoginServerOptions): OnLogin {
 /**
  * Checks what holds for all requests, and reports each one, whatever becomes of it.
  *
- * @param limits of logouts their own, so that whoever shares an address with others can end a session
+ * @param limits logouts have a limit of their own, so that a user who shares an address with others can end a session
  */
 function createRequests(
   { service, logger }: LoginServerOptions,
-  limits: Readonly<Record<'requests' | 'logouts', AddressLimit>>,
-  report: OnLogin,
+  limits: Readonly<Record<'requests' | 'logouts', RateLimit>>,
+  report: (facts: LoginFacts) => void,
 ): Middleware {
   const logOf = createRequestLogs(logger, () => performance.now());
   return async (context, next) => {
@@ -170,7 +189,7 @@ function createRequests(
     try {
       if (typeof taken === 'number') throw tooMany('too many requests from this address', taken);
       requireOwnHost(context, current.config);
-      // It joins no trace of a client: anyone could make it record one.
+      // The span joins no trace of a client: anyone could have their trace recorded.
       const work = inSpan('login request', { kind: 'server' }, async (span) => {
         await next().finally(() => span.set({ 'sallyport.login.action': known.action }));
       });
@@ -186,7 +205,7 @@ function createRequests(
   };
 }
 
-/** A refused login counts as a password. */
+/** Whether a request counts for the limit of requests. A refused login does not: it counts as a password. */
 function isCounted(action: LoginAction, outcome: LoginOutcome): boolean {
   if (action === 'clusters' || action === 'kubeconfig' || outcome === 'invalid') return true;
   return action !== 'login' && (outcome === 'refused' || outcome === 'gone');

@@ -4,7 +4,7 @@ import type { LoginConfig } from '../config/types.ts';
 import { createSessionTexts } from '../sessions/session-text.ts';
 import { createRateLimit } from './bounds.ts';
 import { LoginError } from './login-error.ts';
-import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginRequest } from './login-service.ts';
+import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginBody } from './login-service.ts';
 
 type Answer = Awaited<ReturnType<LoginLink['logIn']>>;
 
@@ -20,11 +20,11 @@ interface Setup {
   readonly links?: Readonly<Record<string, Answer | Error>>;
   readonly onError?: 'continue' | 'stop';
   readonly config?: Partial<LoginConfig>;
-  /** What the issuer does: left out, it works. */
+  /** Replaces what the issuer does. It works by default. */
   readonly issuer?: 'fails' | 'forgets' | 'only revokes';
-  /** The client hangs up as soon as its session is made. */
+  /** Whether the client hangs up as soon as its session is made. */
   readonly hangsUp?: boolean;
-  /** Logins of a user in an hour. */
+  /** The most logins of a user in an hour. */
   readonly logins?: number;
 }
 
@@ -232,11 +232,11 @@ const good = { username: 'jane', password: 'hunter2hunter2' };
 test.each([good, { ...good, cluster: 'prod', device: "jane's laptop 💻" }, { ...good, username: 'jané@example.com' }])(
   '%j is a login',
   (body) => {
-    expect(parseLoginRequest(body)).toEqual(body);
+    expect(parseLoginBody(body)).toEqual(body);
   },
 );
 
-describe('what is no login is refused without a word of it:', () => {
+describe('what is not a login is refused without a word of it:', () => {
   test.each([
     [undefined, 'the body'],
     [null, 'the body'],
@@ -258,7 +258,7 @@ describe('what is no login is refused without a word of it:', () => {
   ])('%j', (body, field) => {
     const error = (() => {
       try {
-        return parseLoginRequest(body);
+        return parseLoginBody(body);
       } catch (thrown) {
         return thrown;
       }

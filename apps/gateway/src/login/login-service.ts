@@ -8,9 +8,9 @@ import { isMisleading } from '../logging/printable.ts';
 import type { Session, SessionTexts } from '../sessions/session-text.ts';
 import type { RateLimit } from './bounds.ts';
 import { LoginError, tooMany, unavailable, uncheckedLogin } from './login-error.ts';
-import type { LoginReport } from './login-report.ts';
+import type { LoginFacts } from './login-report.ts';
 
-/** A password was right, and these are the names of its user: as the backend gives them, and as Kubernetes sees them. */
+/** A user whose password was right, with the names that the backend gives, and those that Kubernetes sees. */
 export interface LoggedInUser {
   readonly kind: 'logged-in';
   readonly given: UserInfo;
@@ -26,22 +26,22 @@ export interface LoginLink extends Pick<AuthenticatorConfig, 'name' | 'onError'>
   logIn(username: string, password: string, context: LinkContext): Promise<LoggedInUser | Rejected | NoOpinion>;
 }
 
-/** What the login server works with. It is made anew with each config. */
+/** The parts of the login server that depend on the config. Each config makes them again. */
 export interface LoginService {
   readonly config: LoginConfig;
-  /** `login.trustedProxies` */
+  /** The networks of `login.trustedProxies`. */
   readonly proxies: BlockList;
-  /** Milliseconds for one request: `server.reviewTimeout`. */
+  /** The milliseconds for one request: `server.reviewTimeout`. */
   readonly timeout: number;
-  /** In the order in which they are asked. */
+  /** The authenticators of `login.authenticators`, in the order in which they are asked. */
   readonly links: readonly LoginLink[];
-  /** That of `login.sessions` in the chain. */
+  /** The authenticator of `login.sessions` in the chain. */
   readonly sessions: Link;
   readonly issuer: TokenIssuer;
   readonly texts: SessionTexts;
-  /** @returns undefined for an unknown cluster */
+  /** Writes a kubeconfig. @returns undefined for an unknown cluster */
   readonly kubeconfig: (cluster: string) => string | undefined;
-  /** What a failure of the issuer is logged as, without its secrets. */
+  /** Says why the issuer failed, for the log and without its secrets. */
   readonly problemOf: (error: unknown) => string;
   /** Keeps all of this open for a request in progress. */
   readonly hold: (work: Promise<unknown>) => void;
@@ -49,21 +49,24 @@ export interface LoginService {
 }
 
 const text = z.string().min(1);
-/** It is shown in lists, and is in the audit trail. U+FFFD stands for what a client could not read, and records do not take it. */
+/**
+ * The name is shown in lists, and is in the audit trail. U+FFFD is there for what a client could not read, and records
+ * refuse it.
+ */
 const deviceName = text.max(64).refine((name) => !isMisleading(name) && !name.includes('\uFFFD'));
 
-const loginRequest = z.strictObject({
+const loginBody = z.strictObject({
   username: text.max(1024).refine((name) => name.isWellFormed()),
   password: text.refine((password) => password.isWellFormed()),
   cluster: text.max(63).optional(),
   device: deviceName.optional(),
 });
 
-type LoginRequest = z.infer<typeof loginRequest>;
+type LoginBody = z.infer<typeof loginBody>;
 
 /** Reads the body of `POST /v1/sessions`. @throws LoginError that names the field, and quotes nothing */
-export function parseLoginRequest(body: unknown): LoginRequest {
-  const { data, error } = loginRequest.safeParse(body);
+export function parseLoginBody(body: unknown): LoginBody {
+  const { data, error } = loginBody.safeParse(body);
   if (data !== undefined) return data;
   const [field] = error.issues[0]?.path ?? [];
   const what = field ? `${String(field)} is wrong` : 'the body must be an object with username and password';
@@ -71,8 +74,8 @@ export function parseLoginRequest(body: unknown): LoginRequest {
   throw new LoginError(400, 'bad-request', `${what}: known are ${known}`);
 }
 
-/** What is known of a login that has begun; for the audit trail, also where it fails. See `LoginReport`. */
-export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginReport[Key] };
+/** The facts about a login that has begun, for the audit trail even if it fails. */
+export type LoginProgress = { -readonly [Key in 'authenticator' | 'reason' | 'subject']?: LoginFacts[Key] };
 
 interface LoginOrigin {
   readonly address: string;
@@ -81,15 +84,19 @@ interface LoginOrigin {
   readonly logins: RateLimit;
 }
 
-/** Makes a session for whoever has the password. @throws LoginError, also when a backend or the store could not be asked */
+/**
+ * Makes a session for a user who has the password.
+ *
+ * @throws LoginError, even when a backend or the store could not be asked
+ */
 export async function logIn(
   service: LoginService,
-  request: LoginRequest,
+  request: LoginBody,
   { address, signal, logins }: LoginOrigin,
   progress: LoginProgress,
 ) {
   const { config, issuer, texts } = service;
-  // Before the password is checked: one that is changed from here on ends the session.
+  // The session begins before the password is checked: a password that is changed from here on ends it.
   const since = Date.now();
   const cluster = chooseCluster(config, request.cluster);
   const [link, { given, named }] = await checkPassword(service, request, { audiences: [], signal }, progress);
@@ -126,7 +133,7 @@ export async function logIn(
   });
 }
 
-/** Asks the store of sessions, and logs why it failed. @throws LoginError */
+/** Asks the store of sessions, and logs why it failed. @throws LoginError if it did, or as `work` does */
 export function fromStore<Result>({ logger, problemOf }: LoginService, work: () => Promise<Result>): Promise<Result> {
   return work().catch((error: unknown) => {
     if (error instanceof LoginError) throw error;
@@ -135,7 +142,12 @@ export function fromStore<Result>({ logger, problemOf }: LoginService, work: () 
   });
 }
 
-/** @throws LoginError unless it is one of the config, or there is no choice */
+/**
+ * Chooses a cluster of the config.
+ *
+ * @returns undefined if there is none
+ * @throws LoginError for an unknown one, and if there are several
+ */
 function chooseCluster({ clusters }: LoginConfig, named: string | undefined): string | undefined {
   const names = Object.keys(clusters);
   if (named === undefined && names.length <= 1) return names[0];
@@ -147,12 +159,13 @@ function chooseCluster({ clusters }: LoginConfig, named: string | undefined): st
 }
 
 /**
- * Asks as the chain does: the first definite answer decides, and one that could not check is no refusal. Once one could not
- * check, a refusal of a later one is answered as an outage too: else it would show that the later one knows the name.
+ * Asks the authenticators as the chain does: the first definitive answer decides, and an error is not a refusal. After
+ * an error, a refusal of a later authenticator is answered as an outage, too: else it would show that the later one
+ * knows the name.
  */
 async function checkPassword(
   { links, logger }: LoginService,
-  { username, password }: LoginRequest,
+  { username, password }: LoginBody,
   context: LinkContext,
   progress: LoginProgress,
 ): Promise<[LoginLink, LoggedInUser]> {
@@ -176,16 +189,17 @@ async function checkPassword(
     }
   }
   if (isUnchecked) throw uncheckedLogin(isChecked);
-  // For the operator. The name is not reported: what was typed may be a password.
+  // The reason is for the operator. The name is not reported: what was typed may be a password.
   progress.reason ??= 'unknown-user';
-  // One text for an unknown name, a wrong password, and whatever else a login is refused for: it must not show who exists.
+  // There is one text for an unknown name, a wrong password and all other reasons of a refusal: it must not show who
+  // exists.
   throw new LoginError(401, 'wrong-credentials', 'the name or the password is wrong, or this user may not log in');
 }
 
 /**
- * Ends the oldest sessions beyond the limit. Of logins at the same moment, the last one to get here sees the sessions of all others.
- * It is not part of the login itself: a session too many is no reason to refuse one. And it has a deadline of its own: a client
- * that hangs up must not leave a session too many behind.
+ * Ends the oldest sessions beyond the limit. Of logins at the same moment, the last one to get here sees the sessions
+ * of all others. It is not part of the login itself: a session too many is no reason to refuse a login. It has a
+ * deadline of its own, because a client that hangs up must not leave a session too many behind.
  */
 async function endExcessSessions(service: LoginService, username: string): Promise<void> {
   const { issuer, config, logger, problemOf } = service;
@@ -194,7 +208,7 @@ async function endExcessSessions(service: LoginService, username: string): Promi
     const all = await sessionsOf(service, username, signal);
     const excess = all.slice(0, Math.max(0, all.length - config.maxSessions));
     for (const one of excess) {
-      // What stays of a revoked session takes memory for as long as it would have lasted.
+      // The record of a revoked session takes memory for as long as the session would have lasted.
       if (issuer.delete) await issuer.delete(one, signal);
       else await consume(issuer.revoke(one, { at: new Date(), by: 'login', reason: 'login.maxSessions' }, signal));
     }
@@ -207,7 +221,7 @@ async function consume(items: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of items);
 }
 
-/** The sessions of a user that have not ended, the oldest first. @param username as Kubernetes sees it */
+/** Lists the sessions of a user that have not ended, the oldest first. @param username as Kubernetes sees it */
 export async function sessionsOf({ issuer }: LoginService, username: string, signal: AbortSignal) {
   const all: IssuedToken[] = [];
   for await (const one of issuer.list({ username, sessions: true }, signal)) {
@@ -216,6 +230,7 @@ export async function sessionsOf({ issuer }: LoginService, username: string, sig
   return all.sort((one, other) => (one.issuedAt?.getTime() ?? 0) - (other.issuedAt?.getTime() ?? 0));
 }
 
+/** Whether a session has neither been revoked nor expired. */
 export function isInForce({ revoked, expiresAt }: IssuedToken): boolean {
   return revoked === undefined && (expiresAt?.getTime() ?? 0) > Date.now();
 }

@@ -1,10 +1,10 @@
 import type { GatewayConfig } from '../config/types.ts';
 import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
 
-/** The TLS of each address; undefined where it is plain HTTP, or not there. */
+/** The TLS of each address. It is undefined where the address has plain HTTP, or is not in the config. */
 export type TlsOfAddresses = Awaited<ReturnType<typeof readTls>>;
 
-/** @throws Error naming the file, the problem and how to fix it */
+/** Reads the TLS of all addresses. @throws Error naming the file, the problem and how to fix it */
 export async function readTls({ server, login }: Pick<GatewayConfig, 'server' | 'login'>) {
   return {
     server: server.tls && (await readTlsMaterial(server.tls)),
@@ -12,7 +12,7 @@ export async function readTls({ server, login }: Pick<GatewayConfig, 'server' | 
   };
 }
 
-/** All certificates in force. */
+/** Lists all certificates in force. */
 export function certificatesOf({ server, login }: TlsOfAddresses): TlsMaterial['certificates'] {
   return [...(server?.certificates ?? []), ...(login?.certificates ?? [])];
 }

@@ -16,7 +16,12 @@ const session: Session = {
 };
 const { signal } = new AbortController();
 
-/** @param tokens those of alice: sessions, but for `ordinary`. @param unconfirmed those whose logout no replica of the store confirms */
+/**
+ * Makes a service.
+ *
+ * @param tokens the tokens of alice, which are sessions, except `ordinary`
+ * @param unconfirmed the tokens whose logout no replica of the store confirms
+ */
 function setUp(tokens: readonly string[], unconfirmed: readonly string[] = []) {
   const revoked: string[] = [];
   const warned: unknown[] = [];
@@ -70,7 +75,7 @@ test('a logout everywhere that failed can be repeated: its own session ends last
   await expect(logOutEverywhere(service, 'own', signal)).rejects.toMatchObject({ status: 401 });
 });
 
-test('a logout ends no token that is no session', async () => {
+test('a logout ends no token that is not a session', async () => {
   const { service, revoked } = setUp(['ordinary', 'own']);
   for (const act of [logOut, logOutEverywhere]) {
     await expect(act(service, 'ordinary', signal)).rejects.toMatchObject({ status: 401 });

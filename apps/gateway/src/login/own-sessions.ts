@@ -4,11 +4,15 @@ import type { Session } from '../sessions/session-text.ts';
 import { noSession, unavailable } from './login-error.ts';
 import { fromStore, isInForce, type LoginService, sessionsOf } from './login-service.ts';
 
-/** Decides as a review would, about the user as they are today. @throws LoginError when it is none, or could not be checked */
+/**
+ * Reads a session, and decides as a review would about its user today.
+ *
+ * @throws LoginError when it is not one, or can't be checked
+ */
 export async function currentSession(service: LoginService, token: string, signal: AbortSignal) {
   const { sessions, config, texts, logger } = service;
   if (!sessions.recognizes(token)) throw noSession();
-  // It may be for any of the clusters.
+  // The session may be for any of the clusters.
   const audiences = [...new Set(Object.values(config.clusters).map(({ audience }) => audience))];
   const decision = await Promise.resolve()
     .then(() => sessions.authenticator.authenticate(token, { audiences, signal }))
@@ -23,7 +27,7 @@ export async function currentSession(service: LoginService, token: string, signa
   return { session, digest, user: decision.user };
 }
 
-/** The sessions of a user that are in force, the oldest first. @throws LoginError */
+/** Lists the sessions of a user that are in force, the oldest first. @throws LoginError */
 export async function listOwn(service: LoginService, name: string, signal: AbortSignal) {
   return fromStore(service, async () => {
     const all = await sessionsOf(service, name, signal);
@@ -36,7 +40,7 @@ export async function listOwn(service: LoginService, name: string, signal: Abort
 
 const unconfirmedLogout = 'logout not confirmed by any replica of the session Redis: a failover can undo it';
 
-/** Ends a session, whatever the directory says of its user. @throws LoginError when there is none */
+/** Ends a session, whatever the directory says about its user. @throws LoginError when there is none */
 export async function logOut(service: LoginService, token: string, signal: AbortSignal) {
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
@@ -45,7 +49,10 @@ export async function logOut(service: LoginService, token: string, signal: Abort
   });
 }
 
-/** Ends all sessions of the user of one that is in force. That one is the last, so that a failure leaves it for another try. */
+/**
+ * Ends all sessions of the user of one that is in force. It ends that one last, so that a failure leaves it for another
+ * attempt.
+ */
 export async function logOutEverywhere(service: LoginService, token: string, signal: AbortSignal) {
   return fromStore(service, async () => {
     const { session, isInForce } = await findOwn(service, token, signal);
@@ -57,7 +64,11 @@ export async function logOutEverywhere(service: LoginService, token: string, sig
   });
 }
 
-/** Reads a session before it is ended: another kind of token is not. @throws LoginError when it is none */
+/**
+ * Reads a session before it is ended, since no other kind of token is ended.
+ *
+ * @throws LoginError when it is not a session
+ */
 async function findOwn(service: LoginService, token: string, signal: AbortSignal) {
   if (!service.sessions.recognizes(token)) throw noSession();
   for await (const one of service.issuer.list({ digest: digestOf(token) }, signal)) {
@@ -68,7 +79,12 @@ async function findOwn(service: LoginService, token: string, signal: AbortSignal
   throw noSession();
 }
 
-/** @returns how many this call has ended, and how many of these no replica of the store has confirmed: a failover can undo them */
+/**
+ * Ends sessions.
+ *
+ * @returns how many this call has ended, and how many of these no replica of the store has confirmed: a failover can
+ *   undo them
+ */
 async function end({ issuer, logger }: LoginService, digests: readonly string[], signal: AbortSignal, reason?: string) {
   const revocation = { at: new Date(), by: 'logout', ...(reason && { reason }) };
   let [count, unconfirmed] = [0, 0];

@@ -1,45 +1,49 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
+import { shortDigest } from '../revocation/list.ts';
 import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/limits.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { Session } from '../sessions/session-text.ts';
-import { type AddressLimit, createShares, type RateLimit, type Shares } from './bounds.ts';
+import { createShares, type RateLimit, type Shares } from './bounds.ts';
 import { LoginError, noSession, tooMany } from './login-error.ts';
-import { type LoginAction, type LoginReport, shortDigest } from './login-report.ts';
-import { type LoginService, logIn, parseLoginRequest } from './login-service.ts';
+import type { LoginAction, LoginFacts } from './login-report.ts';
+import { type LoginService, logIn, parseLoginBody } from './login-service.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
 
-/** One request to the login server, and what is found out about it for its report. */
+/** One request to the login server, with the facts for its report. */
 export interface LoginRequest {
   readonly context: Context;
   readonly service: LoginService;
   readonly address: string;
-  /** Aborted when the client has gone, and after the time of a review. */
+  /** It is aborted when the client has gone, and after the time of a review. */
   readonly signal: AbortSignal;
-  readonly known: { -readonly [Key in keyof LoginReport]?: LoginReport[Key] } & { action: LoginAction };
+  readonly known: { -readonly [Key in keyof LoginFacts]?: LoginFacts[Key] } & { action: LoginAction };
 }
 
 type Handler = (request: LoginRequest) => Promise<void>;
 
-/** Bytes. */
+/** The most bytes of a body. */
 const maxBodyBytes = 16 * 1024;
 
-/** Milliseconds. A refused login takes a multiple of it, so that its time does not show how many directories were asked. */
+/**
+ * The step in milliseconds: a refused login takes a multiple of it, so that its time does not show how many directories
+ * were asked.
+ */
 const refusalStep = 500;
 
 /**
- * The requests of the login server. Each finds its `LoginRequest` in `context.state`.
+ * Routes the requests of the login server. Each finds its `LoginRequest` in `context.state`.
  *
  * @param bodyTimeout milliseconds
- * @param passwords refused ones of each address
- * @param logins of each user
+ * @param passwords counts the refused passwords of each address
+ * @param logins counts the logins of each user
  */
 export function createLoginRouter(
   bodyTimeout: number,
   inFlight: InFlight,
-  passwords: AddressLimit,
+  passwords: RateLimit,
   logins: RateLimit,
 ): Router {
   const readBody = createBodyReader(() => maxBodyBytes, bodyTimeout, { count: 512, bytes: 4 * 1024 * 1024 }, '');
@@ -51,7 +55,8 @@ export function createLoginRouter(
       await handle(request);
     });
   };
-  // No password waits for these, and no one can guess a token: so logins in progress or refused never stop them.
+  // These requests send no password to a directory, and no one can guess a token. So neither logins in progress nor
+  // refused ones stop them.
   const [questions, logouts] = [createShares(), createShares()];
   const withToken =
     (counted: Shares, work: (request: LoginRequest, token: string) => Promise<void>): Handler =>
@@ -84,20 +89,20 @@ export function createLoginRouter(
   return router;
 }
 
-/** @throws LoginError when there are too many already */
+/** Returns what ends the count of a request. @throws LoginError when there are too many requests already */
 function entered(leave: (() => void) | undefined): () => void {
   if (leave === undefined) throw tooMany('too many requests in progress', 1);
   return leave;
 }
 
 /**
- * Does work within what all clients together may cost, and what the guesses of one address may. Only a refusal is a guess, and
- * work that the client did not wait for: it costs the backend as much, and the limits of its user.
+ * Does work within the limit of all clients together, and of the guesses of one address. Only a refusal is a guess, and
+ * work that the client did not wait for: it costs the backend as much, and counts for the user.
  */
 async function withinLimits(
   request: LoginRequest,
   inFlight: InFlight,
-  passwords: AddressLimit,
+  passwords: RateLimit,
   work: () => Promise<void>,
 ) {
   const taken = passwords.take(request.address);
@@ -114,13 +119,16 @@ async function withinLimits(
   }
 }
 
-/** Without a slot: it costs nothing but an open connection. */
+/**
+ * Waits until the time since `begun` is a multiple of the step. It takes no slot, since it costs only an open
+ * connection.
+ */
 async function untilStep(begun: number, signal: AbortSignal): Promise<void> {
   const taken = performance.now() - begun;
   await pause(Math.ceil(taken / refusalStep) * refusalStep - taken, signal).catch(() => undefined);
 }
 
-/** RFC 6750, section 2.1. @throws LoginError when there is none */
+/** Reads the token of the header (RFC 6750 section 2.1). @throws LoginError when there is none */
 function bearerOf({ req }: Context): string {
   const [, token] = /^Bearer ([\w.~+/-]+=*)$/i.exec(req.headers.authorization ?? '') ?? [];
   if (token === undefined) throw noSession();
@@ -129,7 +137,7 @@ function bearerOf({ req }: Context): string {
 
 async function createSession(request: LoginRequest, body: unknown, logins: RateLimit): Promise<void> {
   const { context, service, address, signal, known } = request;
-  const asked = parseLoginRequest(body);
+  const asked = parseLoginBody(body);
   known.device = asked.device;
   const { token, session, user } = await logIn(service, asked, { address, signal, logins }, known);
   Object.assign(known, { token, session });

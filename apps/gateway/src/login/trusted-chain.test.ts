@@ -3,17 +3,17 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import { isAnchor } from '@sallyport/plugin-options';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Authority, createTestAuthority, type Pair } from '../server/testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from '../server/testing/certificates.ts';
 import { isTrustedChain } from './trusted-chain.ts';
 
 type Names = 'root' | 'foreign' | 'middle' | 'leaf' | 'low' | 'own';
 
 const localhost = ['DNS.1 = localhost'];
-let authorities: readonly Authority[] = [];
+let authorities: readonly TestAuthority[] = [];
 let pairs: Readonly<Record<Names, Pair>>;
 beforeAll(async () => {
   const root = await createTestAuthority();
-  // Of the same name, and with another key.
+  // It has the same name, and another key.
   const foreign = await createTestAuthority();
   authorities = [root, foreign];
   const middle = await root.issue({ commonName: 'middle', isAuthority: true });
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(authorities.map((one) => one.remove())));
 
-/** What Node's client says, as `kubectl sallyport` does. */
+/** Whether Node's client accepts the chain, as `kubectl sallyport` does. */
 async function isAccepted(cert: Buffer, key: Buffer, ca: Buffer): Promise<boolean> {
   const server = createServer({ cert, key }, (socket) => socket.end()).on('tlsClientError', () => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { CircuitState } from '../chain/circuit.ts';
 import type { Guard } from '../chain/guard.ts';
 import { createAuthenticatorMetrics } from './authenticator-metrics.ts';
-import { answer, decisions, failure } from './testing/answers.ts';
+import { answer, failure, sampleDecisions } from './testing/answers.ts';
 import { seriesOf } from './testing/series.ts';
 
 describe('authenticators', () => {
@@ -47,7 +47,7 @@ describe('authenticators', () => {
 
   test('are counted and timed by decision, refusals also by reason', async () => {
     metrics.follow(['corp', 'robots']);
-    for (const decision of decisions) metrics.record(answer('corp', decision));
+    for (const decision of sampleDecisions) metrics.record(answer('corp', decision));
     metrics.record(failure('corp'));
     metrics.record(failure('corp'));
     const kinds = ['authenticated', 'rejected', 'no-opinion', 'error'];
@@ -76,7 +76,8 @@ describe('authenticators', () => {
 
   test('that are removed have no series, and a late answer brings none back', async () => {
     metrics.follow(['corp', 'robots']);
-    for (const name of ['corp', 'robots']) for (const decision of decisions) metrics.record(answer(name, decision));
+    for (const name of ['corp', 'robots'])
+      for (const decision of sampleDecisions) metrics.record(answer(name, decision));
     metrics.follow(['robots']);
     metrics.record(answer('corp', { kind: 'rejected', reason: 'expired' }));
     metrics.record(failure('corp'));

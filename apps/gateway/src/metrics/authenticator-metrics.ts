@@ -8,7 +8,7 @@ import { addDuration, byLabel, createDurations, createFamilies, recordOf } from 
 const decisions = ['authenticated', 'rejected', 'no-opinion', 'error'] as const;
 const circuitValues: Readonly<Record<CircuitState, number>> = { closed: 0, 'half-open': 1, open: 2 };
 
-/** The counts of one authenticator. Its decisions are counted with their times. */
+/** Creates the counts of one authenticator. Its decisions are counted with their times. */
 const createCounts = () => ({
   decisions: recordOf(decisions, createDurations),
   reasons: recordOf(rejectionReasons, () => 0),
@@ -29,7 +29,7 @@ export function createAuthenticatorMetrics(
   const { counter, gauge, histogram } = createFamilies(registry);
   counter(
     'sallyport_authenticator_decisions_total',
-    'Decisions of each authenticator on tokens that it recognised, from its cache or its backend; other tokens are not counted. A rise of error means that it could not check tokens; of no-opinion, tokens that it does not know.',
+    'Decisions of each authenticator on tokens that it recognized, from its cache or its backend; other tokens are not counted. A rise of error means that it could not check tokens; of no-opinion, tokens that it does not know.',
     () => times().map(([labels, { count }]) => [labels, count]),
   );
   histogram(
@@ -52,7 +52,7 @@ export function createAuthenticatorMetrics(
     follow(names: readonly string[]): void {
       followed = new Map(names.map((name) => [name, followed.get(name) ?? createCounts()]));
     },
-    /** Counts an answer, unless a reload has removed its authenticator. Never throws. */
+    /** Counts an answer, unless a reload has removed its authenticator. It never throws. */
     record(answer: Answer): void {
       const counts = followed.get(answer.authenticator);
       if (counts === undefined) return;
@@ -61,7 +61,7 @@ export function createAuthenticatorMetrics(
         return;
       }
       const { decision, recognized, seconds } = answer;
-      // It has not checked the token: that is no decision, and its times would hide those of decisions.
+      // It has not checked the token. That is not a decision, and its times would hide those of decisions.
       if (!recognized) return;
       addDuration(counts.decisions[decision.kind], seconds);
       if (decision.kind === 'rejected') counts.reasons[decision.reason] += 1;
@@ -69,12 +69,12 @@ export function createAuthenticatorMetrics(
   };
 }
 
-/** @returns counts foreign records that were removed from Redis */
+/** Shows how many foreign records were removed. @returns a function that counts records removed from Redis */
 export function createLockoutMetrics(registry: Registry): (foreignRecords: number) => void {
   let foreign = 0;
   createFamilies(registry).counter(
     'sallyport_lockout_foreign_records_total',
-    'Records of refused tries and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
+    'Records of refused attempts and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
     () => [[{}, foreign]],
   );
   return (count) => {
@@ -94,7 +94,7 @@ export function createLockoutGauge(
 ): void {
   createFamilies(registry).gauge(
     'sallyport_lockout_subjects',
-    'Users who are locked out now: they have lockout.maxFailures refused tries, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
+    'Users who are locked out now: they have lockout.maxFailures refused attempts, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
     () => names().map((authenticator) => [{ authenticator }, lockedOut(authenticator)]),
   );
 }

@@ -5,7 +5,7 @@ import type { Entry } from '../revocation/list.ts';
 import type { RedisUse } from '../shared-redis/shared-redis.ts';
 import { byLabel, createFamilies, recordOf } from './families.ts';
 
-/** The results that a lookup in each tier may have. */
+/** The possible results of a lookup in each tier. */
 const results = {
   memory: ['hit', 'miss', 'stale'],
   redis: ['hit', 'miss', 'stale', 'invalid', 'error'],
@@ -55,7 +55,7 @@ export function createCacheGauges(
   registry: Registry,
   state: () => {
     readonly memoryEntries: number;
-    /** Seconds; undefined without `cache.redis`. */
+    /** The age in seconds. It is undefined without `cache.redis`, and infinite if the list was never read. */
     readonly revocationListAge: number | undefined;
     readonly blocks: number;
   },

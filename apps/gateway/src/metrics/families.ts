@@ -8,11 +8,11 @@ export const durationBuckets: readonly number[] = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10,
 ];
 
-/** Times of one series. Adding one takes a hundredth of what `observe` of a Histogram of prom-client takes. */
+/** The times of one series. Adding one takes a hundredth of what `observe` of a Histogram of prom-client takes. */
 export interface Durations {
   count: number;
   sum: number;
-  /** The number of times by bound, not cumulated; those beyond the last bound are in none. */
+  /** The number of times by bound, not cumulated. A time beyond the last bound is in none. */
   readonly buckets: number[];
 }
 
@@ -20,7 +20,7 @@ export function createDurations(): Durations {
   return { count: 0, sum: 0, buckets: durationBuckets.map(() => 0) };
 }
 
-/** Adds a time in seconds. Never throws. */
+/** Adds a time in seconds. It never throws. */
 export function addDuration(durations: Durations, seconds: number): void {
   const { buckets } = durations;
   durations.count += 1;
@@ -36,7 +36,10 @@ export function addDuration(durations: Durations, seconds: number): void {
 type Labels = Readonly<Record<string, string>>;
 type Series = readonly [labels: Labels, value: number | Durations];
 
-/** @returns register a metric each. `series` is read at each scrape; those without a time are left out */
+/**
+ * @returns functions that register a metric each. `series` is read at each scrape. A histogram without a time is left
+ *   out
+ */
 export function createFamilies(registry: Registry) {
   const ofType = (type: string) => (name: string, help: string, series: () => readonly Series[]) => {
     const linesOf = ([labels, value]: Series): object[] =>
@@ -47,7 +50,7 @@ export function createFamilies(registry: Registry) {
   return { counter: ofType('counter'), gauge: ofType('gauge'), histogram: ofType('histogram') };
 }
 
-/** A series for each key of `values`, which is the value of the label; `labels` come before it. */
+/** Makes a series for each key of `values`, which is the value of the label. `labels` come before it. */
 export function byLabel<Value extends number | Durations>(
   label: string,
   values: Readonly<Record<string, Value>>,
@@ -56,7 +59,7 @@ export function byLabel<Value extends number | Durations>(
   return Object.entries(values).map(([key, value]) => [{ ...labels, [label]: key }, value] as const);
 }
 
-/** @returns a value for each key */
+/** Creates a value for each key. */
 export function recordOf<Key extends string, Value>(keys: readonly Key[], create: () => Value): Record<Key, Value> {
   return Object.fromEntries(keys.map((key) => [key, create()])) as Record<Key, Value>;
 }

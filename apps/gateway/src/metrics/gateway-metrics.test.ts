@@ -14,7 +14,7 @@ function create(names: readonly string[]) {
   return metrics;
 }
 
-/** A review with these answers, and with random values in all that its caller may choose. */
+/** Makes a review with random values in all that its caller may choose. */
 function report(over: Partial<ReviewReport>): ReviewReport {
   const subject = randomBytes(8).toString('hex');
   const end = { kind: 'rejected', reason: 'expired', subject } as const;
@@ -75,10 +75,10 @@ describe('reviews', () => {
     const read = ['v1', 'v1beta1'].flatMap((version) =>
       ['authenticated', 'rejected', 'unknown', 'error'].map((outcome) => [version, outcome]),
     );
-    const unread = ['invalid', 'overloaded', 'error'].map((outcome) => ['none', outcome]);
+    const withoutVersion = ['invalid', 'overloaded', 'error'].map((outcome) => ['none', outcome]);
     expect(Object.fromEntries(series)).toEqual(
       Object.fromEntries(
-        [...read, ...unread].map(([version, outcome]) => [
+        [...read, ...withoutVersion].map(([version, outcome]) => [
           `sallyport_token_reviews_total{version="${version}",outcome="${outcome}"}`,
           0,
         ]),
@@ -121,7 +121,7 @@ function ending(certificate: Certificate['certificate'], seconds: number): Certi
 const expiryOf = (certificate: string) =>
   `sallyport_certificate_expiry_timestamp_seconds{certificate="${certificate}"}`;
 
-/** Those of one subject: all of the process are in one registry. */
+/** Returns the series of one subject, since all metrics of the process are in one registry. */
 async function seriesLike(subject: string, registry: Registry): Promise<Readonly<Record<string, number>>> {
   const all = Object.entries(await seriesOf(registry));
   return Object.fromEntries(all.filter(([name]) => name.startsWith(`sallyport_${subject}_`)));

@@ -10,7 +10,8 @@ import { addDuration, byLabel, createDurations, createFamilies, recordOf } from 
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
 /**
- * The gateway's metrics. Those of its caches, its lockout guard and its logins are created beside what they count.
+ * Creates the gateway's metrics. The metrics of its caches, its lockout guard and its logins are created with what they
+ * count.
  *
  * @param inFlight its count is what `server.maxInFlight` limits
  * @param refused its count is that of the sources whose files on disk are not in force
@@ -27,7 +28,7 @@ export function createGatewayMetrics(
   return {
     registry,
     ...createProcessMetrics(registry, refused),
-    /** Counts a review, and the answer of each authenticator. Never throws. */
+    /** Counts a review, and the answer of each authenticator. It never throws. */
     onReview(report: ReviewReport): void {
       reviews.record(report);
       for (const answer of report.answers) authenticators.record(answer);
@@ -41,9 +42,10 @@ export function createGatewayMetrics(
 const decided = ['authenticated', 'rejected', 'unknown', 'error'] as const;
 const outcomes: readonly ReviewOutcome[] = [...decided, 'invalid', 'overloaded'];
 
+/** Creates the metrics of reviews. @param inFlight is read at each scrape */
 export function createReviewMetrics(registry: Registry, inFlight: () => number) {
   const countsOf = (some: readonly ReviewOutcome[]): Partial<Record<ReviewOutcome, number>> => recordOf(some, () => 0);
-  // `none`: no review could be read. It is a word, because an empty label is no label to Prometheus.
+  // It is `none` if no review could be read. That is a word, because an empty label is no label to Prometheus.
   const counts = {
     v1: countsOf(decided),
     v1beta1: countsOf(decided),
@@ -77,7 +79,11 @@ export function createReviewMetrics(registry: Registry, inFlight: () => number) 
 
 type Certificates = TlsMaterial['certificates'];
 
-/** @param refused its count is that of the sources whose files on disk are not in force */
+/**
+ * Creates the metrics of the process.
+ *
+ * @param refused its count is that of the sources whose files on disk are not in force
+ */
 export function createProcessMetrics(registry: Registry, refused: { readonly count: number }) {
   const { node, openssl = 'none' } = process.versions;
   let certificates: Certificates = [];
@@ -113,7 +119,7 @@ export function createProcessMetrics(registry: Registry, refused: { readonly cou
     certificates(inForce: Certificates): void {
       certificates = inForce;
     },
-    /** @param accepted whether it is in force; otherwise what was in force before still is */
+    /** Counts a reload. @param accepted whether it is in force; otherwise what was in force before still is */
     reloaded(accepted: boolean): void {
       reloads[accepted ? 'success' : 'failure'] += 1;
     },
@@ -124,8 +130,9 @@ export function createProcessMetrics(registry: Registry, refused: { readonly cou
 }
 
 /**
- * The latest end of several client CAs, since clients are trusted until then. During a change of CA the old one, whose end
- * is near, is beside the new one, and is no reason to page anyone.
+ * Finds the end of each certificate, in seconds since 1970. If there are several client CAs, it is the latest end,
+ * since clients are trusted until then: during a change of CA the end of the old one is near, and is no reason to page
+ * anyone.
  */
 function endsOf(certificates: Certificates): Record<string, number> {
   const ends: Record<string, number> = {};

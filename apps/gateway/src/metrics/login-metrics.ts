@@ -38,7 +38,7 @@ export function createLoginMetrics(registry: Registry, inFlight: () => number) {
     () => [...revalidations].flatMap(([authenticator, counts]) => byLabel('result', counts, { authenticator })),
   );
   return {
-    /** Never throws. */
+    /** Counts a request. It never throws. */
     onLogin({ action, outcome, seconds }: Pick<LoginReport, 'action' | 'outcome' | 'seconds'>): void {
       requests[action][outcome] += 1;
       if (action === 'login') addDuration(durations[outcome], seconds);

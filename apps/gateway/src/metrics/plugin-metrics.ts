@@ -3,7 +3,7 @@ import * as prometheus from 'prom-client';
 
 type Family = prometheus.MetricObjectWithValues<prometheus.MetricValue<string>>;
 
-/** Seconds, from a lookup in memory to a backend that is almost down. */
+/** The default bounds in seconds, from a lookup in memory to a backend that is almost down. */
 const defaultBuckets = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
@@ -62,8 +62,9 @@ function given(labels: Labels | undefined): Record<string, string | number> {
 /**
  * Keeps the names of one authenticator unique, including those of a histogram's series.
  *
- * @returns a function that gives the full name of a metric, and throws when it or a label cannot be used. Rules:
- *   https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` for Prometheus itself).
+ * @returns a function that returns the full name of a metric, and throws when it or a label can't be used. The rules
+ *   are in https://prometheus.io/docs/concepts/data_model/ (colons are for recording rules, `__` is for Prometheus
+ *   itself)
  */
 function createNames(prefix: string) {
   const taken = new Set<string>();
@@ -92,8 +93,10 @@ function checkLabel(label: string): void {
 
 /** prom-client accepts any list of bounds, and counts wrongly when they do not ascend. */
 function checkBuckets(buckets: readonly number[]): void {
-  const sound = buckets.every((bound, index) => Number.isFinite(bound) && bound > (buckets[index - 1] ?? -Infinity));
-  if (buckets.length === 0 || !sound) throw new Error('buckets must be finite numbers, ascending, at least one');
+  const areAscending = buckets.every(
+    (bound, index) => Number.isFinite(bound) && bound > (buckets[index - 1] ?? -Infinity),
+  );
+  if (buckets.length === 0 || !areAscending) throw new Error('buckets must be finite numbers, ascending, at least one');
 }
 
 /**
@@ -114,13 +117,13 @@ export async function renderMetrics(
       families.set(family.name, before ? join(before, family as Family) : (family as Family));
     }
   }
-  // The gateway's own are not aggregated: that would leave out those of Node that make no sense as a sum.
+  // The gateway's own metrics are not aggregated: that would leave out metrics of Node that make no sense as a sum.
   const ours = await own.metrics();
   if (families.size === 0) return ours;
   return `${ours}\n${await prometheus.AggregatorRegistry.aggregate([[...families.values()]]).metrics()}`;
 }
 
-/** The series of two authenticators differ in that label, so no two are equal. */
+/** Joins two families of one name. The series of two authenticators differ in that label, so no two are equal. */
 function join(one: Family, other: Family): Family {
   const type = one.type === other.type ? one.type : ('untyped' as unknown as Family['type']);
   return { ...one, type, values: [...one.values, ...other.values] };

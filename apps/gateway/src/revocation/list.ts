@@ -157,6 +157,11 @@ export function digestOf(token: string): string {
   return hash('sha256', token, 'hex');
 }
 
+/** Returns the first 12 digits of a digest, by which people and `revoke --digest` know a token. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, 12);
+}
+
 /**
  * Identifies what an entry is about. A block and the unblock that ends it have the same subject; a revocation or an unlock has
  * another.

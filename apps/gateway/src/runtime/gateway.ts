@@ -122,7 +122,7 @@ async function createParts(config: GatewayConfig, tls: TlsOfAddresses, logger: L
   const refused = createRefusedReloads(systemClocks.wall);
   const metrics = createGatewayMetrics(running, inFlight, refused);
   const audit = createAuditTrail(logger, metrics.auditLinesDropped);
-  const shared = createSharedState(running, metrics.registry, audit.act, logger);
+  const shared = createSharedState(running, metrics.registry, audit.adminAction, logger);
   const health = createHealth(
     () => running.links,
     () => shared.blocks.isUnknown,

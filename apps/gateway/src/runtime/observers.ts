@@ -10,7 +10,7 @@ import { systemClocks } from '../clocks.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
 import { createTurns } from '../deadlines.ts';
-import { createLoginLog } from '../login/login-report.ts';
+import { createLoginLog, detailsOf } from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
 import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { createLoginMetrics } from '../metrics/login-metrics.ts';
@@ -19,6 +19,7 @@ import { manifest } from '../package-files.ts';
 import { createInFlight, type InFlight } from '../server/limits.ts';
 import { createReviewLog } from '../server/review-report.ts';
 import type { RevalidationResult } from '../sessions/session-user.ts';
+import type { RefusedSession } from '../sessions/with-sessions.ts';
 import { type Tracer, useTracer } from '../tracing/in-span.ts';
 import type { Running } from './running.ts';
 import type { SharedState } from './shared-state.ts';
@@ -102,7 +103,9 @@ function createLoginObservers(registry: Registry, audit: AuditTrail, logger: Log
     observers: [createLoginLog(logger, systemClocks.monotonic), metrics.onLogin, audit.login, record],
     inFlight,
     sessionObserver: {
-      onRefused: audit.refusedSession,
+      onRefused(refused: RefusedSession): void {
+        audit.refusedSession(refused, detailsOf({ ...refused, address: refused.session.address }));
+      },
       onRevalidated(authenticator: string, result: RevalidationResult): void {
         metrics.onRevalidated(authenticator, result);
         revalidated(result);

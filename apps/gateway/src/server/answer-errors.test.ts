@@ -33,7 +33,7 @@ test('a bug is an error once in 10 s for each place in the code, however many re
 
 test.each([
   ['is cut off when its body does not end', false, 1],
-  ['is not held for its body once its client has reset it', true, 0],
+  ['is not kept for its body once its client has reset it', true, 0],
 ])('a refused HTTP/2 stream %s', async (_what, destroyed, timers) => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   onTestFinished(() => void vi.useRealTimers());

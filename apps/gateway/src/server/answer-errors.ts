@@ -17,21 +17,22 @@ export interface ErrorAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Makes the answer of an error. Undefined: it is a bug, and the caller gets no detail. */
+/** Makes the answer to an error. @returns undefined for a bug of ours, of which the caller gets no detail */
 export type AnswerOf = (error: unknown) => ErrorAnswer | undefined;
 
-/** Makes the body of an answer to what is no request for an app. */
+/** Makes the body of an answer to bytes that are not a request for an app. */
 type UnreadableBody = (code: StatusCode, message: string) => object;
 
 const statusOf: AnswerOf = (error) =>
   error instanceof StatusError ? { code: error.code, body: toStatus(error.code, error.message) } : undefined;
 
 /**
- * The outermost middleware. It answers whatever is thrown further in; nothing else does. An error that has no answer is a bug
- * of ours: the caller gets no detail, the log gets its name and place.
+ * Answers whatever the middleware inside of it throws; nothing else does. An app puts it right inside of what changes
+ * every answer, such as {@link announceEnd}, so that answers to errors are changed too. An error that has no answer is
+ * a bug of ours: the caller gets no detail, and the log gets its name and place.
  *
  * @param discardTimeout milliseconds for a client to end a body over HTTP/2 that was refused before it was read
- * @param answerOf left out: errors are answered as a v1 `Status`
+ * @param answerOf makes a v1 `Status` by default
  */
 export function answerErrors(
   logger: Logger,
@@ -43,7 +44,7 @@ export function answerErrors(
     try {
       await next();
     } catch (thrown) {
-      const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is no URL') : thrown;
+      const error = isUnreadableTarget(thrown) ? new StatusError(400, 'the request target is not a URL') : thrown;
       const known = answerOf(error);
       if (known === undefined) logBug(error);
       const { code = 500, body, headers = {} } = known ?? answerOf(new StatusError(500, 'internal error')) ?? {};
@@ -55,7 +56,9 @@ export function answerErrors(
   };
 }
 
-/** A client may run into the same bug with each of its requests: of each place in the code one line in 10 s is an error. */
+/**
+ * Logs bugs: at most one error in 10 s for each place in the code, since a client may run into it with each request.
+ */
 function createBugLog(logger: Logger): (error: unknown) => void {
   const limit = createLogLimiter(() => performance.now());
   return (thrown) => {
@@ -73,9 +76,9 @@ function isUnreadableTarget(error: unknown): boolean {
 }
 
 /**
- * Reads the rest of a refused body and drops it. A reset at once would overtake the answer, and Go's client would report
- * the reset instead. A client that still sends after the timeout is cut off: an HTTP/1.1 connection by the timeout of
- * its request, an HTTP/2 stream here. So is one that sends it in thousands of pieces.
+ * Reads the rest of a refused body and drops it. An immediate reset would overtake the answer, and Go's client would
+ * report the reset instead. A client that still sends after the timeout is cut off: an HTTP/1.1 connection by the
+ * timeout of its request, an HTTP/2 stream here. A client that sends it in thousands of pieces is cut off, too.
  */
 export function discardBody({ req, res }: Pick<Context, 'req' | 'res'>, code: number, timeout: number): void {
   let pieces = 0;
@@ -108,8 +111,8 @@ export function refuseUnmatched(allow: string): (context: RouterContext) => void
 /**
  * Answers what Node could not parse as an HTTP/1.1 request, with a `Status` like every other error, and closes.
  *
- * @param error has the raw bytes, so only its code is used
- * @param toBody left out: a v1 `Status`
+ * @param error contains the raw bytes, so only its code is used
+ * @param toBody makes a v1 `Status` by default
  */
 export function answerUnreadable(
   error: NodeJS.ErrnoException,
@@ -130,7 +133,7 @@ export function answerUnreadable(
   socket.destroySoon();
 }
 
-/** Answers a request of HTTP/1.1 without a Host, and closes. @param toBody left out: a v1 `Status` */
+/** Answers a request of HTTP/1.1 without a Host, and closes. @param toBody makes a v1 `Status` by default */
 export function answerWithoutHost(response: ServerResponse, toBody: UnreadableBody = toStatus): void {
   response.writeHead(400, { Connection: 'close', 'Content-Type': 'application/json; charset=utf-8' });
   response.end(JSON.stringify(toBody(400, 'the Host header is missing')));

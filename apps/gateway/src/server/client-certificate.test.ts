@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasName } from './client-certificate.ts';
-import { type Authority, createTestAuthority } from './testing/certificates.ts';
+import { createTestAuthority, type TestAuthority } from './testing/certificates.ts';
 
-let authority: Authority;
+let authority: TestAuthority;
 beforeAll(async () => {
   authority = await createTestAuthority();
 });
@@ -58,7 +58,7 @@ describe('hasName', () => {
     expect(hasName(await certificate('evil', alternativeName), ['kube-apiserver'])).toBe(false);
   });
 
-  test('a name with a comma is one name, and those beside it are found', async () => {
+  test('a name with a comma is one name, and the names next to it are found', async () => {
     const odd = await certificate('x', 'DNS.1 = "a, DNS:b"', 'DNS.2 = c');
     expect([['a, DNS:b'], ['c'], ['a'], ['b']].map((names) => hasName(odd, names))).toEqual([true, true, false, false]);
   });

@@ -12,8 +12,8 @@ import { StatusError } from './kubernetes-status.ts';
  * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
  *
  * @param currentNames the current `server.tls.clientNames`; undefined if client certificates are not required
- * @returns gives the subject of the certificate, or undefined if none is required; throws StatusError 403 for all other
- * clients, naming the subject and the setting
+ * @returns a function that returns the subject of the certificate, or undefined if none is required. For all other
+ *   clients it throws StatusError 403 with the subject and the setting
  */
 export function createClientCheck(
   currentNames: () => readonly string[] | undefined,
@@ -27,7 +27,7 @@ export function createClientCheck(
     const unloggedSince = limit('wrong name');
     const level = unloggedSince === undefined ? 'debug' : 'warn';
     logger[level](
-      { subject: printable(subject), names: names.slice(0, mostShown), ...(unloggedSince && { unloggedSince }) },
+      { subject: printable(subject), names: names.slice(0, maxShown), ...(unloggedSince && { unloggedSince }) },
       'client certificate name is not in server.tls.clientNames',
     );
   };
@@ -49,7 +49,7 @@ export function createClientCheck(
     }
     const now = Date.now();
     if (now < notBefore || now > notAfter) {
-      // Its connection is of no more use.
+      // No later request of its connection can be answered.
       connections.retire(request);
       const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
       throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
@@ -58,7 +58,7 @@ export function createClientCheck(
   };
 }
 
-/** What is known of the certificate of a connection, compared with the names. It takes 30 µs, so it is read once. */
+/** Reads the certificate of a connection, and compares it with the names. It takes 30 µs, so it is done once. */
 function read(socket: TLSSocket, allowed: readonly string[]) {
   const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
   if (certificate === undefined) {
@@ -77,19 +77,22 @@ function read(socket: TLSSocket, allowed: readonly string[]) {
   };
 }
 
-/** A certificate may have hundreds of names, of any length. */
-const mostShown = 8;
-const mostCharacters = 100;
+/**
+ * The most names in a message, and the most characters of each: a certificate may have hundreds of names, of any
+ * length.
+ */
+const maxShown = 8;
+const maxCharacters = 100;
 
 function shown(name: string): string {
-  return printable(name.length > mostCharacters ? `${name.slice(0, mostCharacters)}…` : name);
+  return printable(name.length > maxCharacters ? `${name.slice(0, maxCharacters)}…` : name);
 }
 
-/** The names for a message, as `clientNames` would have them. */
+/** Lists the names in a message, as they would be in `clientNames`. */
 function listed(names: readonly string[]): string {
   if (names.length === 0) return 'it has no name that counts';
-  const more = names.length > mostShown ? ` and ${names.length - mostShown} more` : '';
-  return `its names are ${names.slice(0, mostShown).join(', ')}${more}`;
+  const more = names.length > maxShown ? ` and ${names.length - maxShown} more` : '';
+  return `its names are ${names.slice(0, maxShown).join(', ')}${more}`;
 }
 
 /**
@@ -102,7 +105,7 @@ export function hasName(certificate: X509Certificate, allowed: readonly string[]
   return allowed.some((name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined));
 }
 
-/** The names that `clientNames` may have. */
+/** Lists the names of a certificate that `clientNames` may have. */
 function namesOf(certificate: X509Certificate): string[] {
   const commonName: unknown = certificate.toLegacyObject().subject.CN;
   const names = subjectAltNames(certificate.subjectAltName ?? '');

@@ -4,14 +4,14 @@ import { connect as connectSecure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createResetCount } from './connections.ts';
 import { connectionLimits } from './limits.ts';
-import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from './testing/certificates.ts';
 import { openSession, rawPost, review, sendOn } from './testing/clients.ts';
 import { startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
 const limits = { maxNewConnections: 3, maxConnections: 100 };
 
-let authority: Authority;
+let authority: TestAuthority;
 let apiServer: Pair;
 let kubelet: Pair;
 let tls: TlsMaterial;
@@ -46,7 +46,7 @@ async function flood(server: TestServer): Promise<void> {
   expect(silent.slice(1).every(({ socket }) => socket.readyState === 'open')).toBe(true);
 }
 
-/** A review on a connection of HTTP/1.1. */
+/** Sends a review on a connection of HTTP/1.1. */
 async function ask(socket: Socket): Promise<string> {
   const answer = once(socket, 'data');
   socket.write(rawPost(review()));
@@ -108,7 +108,8 @@ test.each(['plain HTTP', 'TLS'])(
       await once(socket, secure ? 'secureConnect' : 'connect');
       return socket;
     };
-    // Node adds a second to both. The first one is idle first and longest, so only its limit can be why it is open.
+    // Node adds a second to both. The first one has been idle for the longest time, so only its limit can be why it is
+    // open.
     const long = await open(20_000);
     expect(await ask(long)).toMatch(/^HTTP\/1.1 200 /);
     const short = await open(20);
@@ -125,7 +126,7 @@ test('a connection may be idle for longer than the 90 s of Go’s client, so tha
 
 const { maxStreams: streams } = connectionLimits;
 
-test('allows as many resets at once as streams, then 33 a second', () => {
+test('allows as many resets together as streams, then 33 a second', () => {
   let now = 0;
   const count = createResetCount(streams, () => now);
   const many = (times: number) => Array.from({ length: times }, count);
@@ -145,7 +146,7 @@ test('a client that resets one now and then never reaches the limit', () => {
     return count();
   });
   expect(few).not.toContain(false);
-  // It may reset as many at once as at first, and no more.
+  // It may reset as many together as at first, and no more.
   now += 3_600_000;
   const atOnce = Array.from({ length: streams + 1 }, count);
   expect(atOnce.indexOf(false)).toBe(streams);

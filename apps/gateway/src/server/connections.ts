@@ -6,7 +6,7 @@ import type { Middleware } from 'koa';
 import { http2Stream, onceClosed, type ServerAnswer, type ServerRequest, type Transport } from './http-server.ts';
 import type { ConnectionLimits } from './limits.ts';
 
-/** A connection of a client, which can be asked to reconnect. */
+/** A connection of a client. The client can be asked to reconnect. */
 export interface Connection {
   /** Counts a request until its answer is sent or given up. @returns false if it gets none: too many are in progress */
   begin(request: ServerRequest, answer: ServerAnswer): boolean;
@@ -28,7 +28,7 @@ export interface Connection {
 export type Connections = ReturnType<typeof createConnections>;
 
 /**
- * All open connections. Node's HTTP/2 server can end none of them.
+ * Keeps all open connections, because Node's HTTP/2 server can't end any of them.
  *
  * @param maxAge milliseconds, ±10 %, after which a connection is retired; read for each new one
  */
@@ -54,14 +54,14 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
     open.set(transport, connection);
     transport.once('close', () => open.delete(transport));
     afterUnlessClosed(transport, maxAge() * (0.9 + Math.random() * 0.2), onAge);
-    // The end is not announced at once: a client could never use a session that begins with a GOAWAY.
+    // The end is not announced immediately: a client could never use a session that begins with a GOAWAY.
     if (isDraining) afterGrace(transport, connection);
   };
 
   return {
     /**
-     * Adds one that speaks HTTP/1.1. Its next answer ends it. Until then its age does not close it: a request may be on
-     * the wire, and the client would not send it again.
+     * Adds a connection that speaks HTTP/1.1. When it is too old, its next answer ends it, and nothing does before: a
+     * request may be on its way, and the client would not send it again.
      */
     addSocket(socket: Socket) {
       const connection = http1Connection(socket, limits);
@@ -77,7 +77,7 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
     },
     retire,
     retireAll,
-    /** Retires all, and ends later ones after the grace. */
+    /** Retires all connections, and ends later ones after the grace. */
     drain() {
       isDraining = true;
       retireAll();
@@ -85,7 +85,10 @@ export function createConnections(limits: ConnectionLimits, maxAge: () => number
   };
 }
 
-/** The outermost middleware: over HTTP/1.1 an answer may have to say that it is the last one of its connection. */
+/**
+ * Marks the last answer of a connection of HTTP/1.1. It is the outermost middleware of the review server and the login
+ * server, since the answer to an error may be the last one, too.
+ */
 export function announceEnd(isLastAnswer: (request: ServerRequest) => boolean): Middleware {
   const announce: Middleware = async (context, next) => {
     await next();
@@ -94,13 +97,16 @@ export function announceEnd(isLastAnswer: (request: ServerRequest) => boolean): 
   return (context, next) => (http2Stream(context.req) === undefined ? announce(context, next) : next());
 }
 
-/** Acts after the time, unless the connection or stream has closed before. */
+/** Calls `act` after the milliseconds, unless the connection or stream has closed before. */
 export function afterUnlessClosed(closing: EventEmitter, milliseconds: number, act: () => void): void {
   const timer = setTimeout(act, milliseconds).unref();
   closing.once('close', () => clearTimeout(timer));
 }
 
-/** Requests in progress of a client without an allowed name, on either protocol. Any kubelet can be one. */
+/**
+ * The most requests in progress of a client without an allowed name, on either protocol. Any kubelet can be such a
+ * client.
+ */
 const maxRestricted = 4;
 
 /**
@@ -158,8 +164,9 @@ function http1Connection(socket: Socket, limits: ConnectionLimits): Connection {
 }
 
 /**
- * Keeps Node from making requests of what it has read already, hundreds for each connection: it parses on when the socket is
- * destroyed. Its parser has no method for that. What is set here is called with each request, and by the 2 the parser ends.
+ * Keeps Node from making requests of what it has read already, hundreds for each connection: it parses on when the
+ * socket is destroyed. Its parser has no method for that. The function that is set here is called with each request,
+ * and its 2 ends the parser.
  */
 function stopParsing(socket: Socket & { readonly parser?: { onIncoming?: () => number } | null }): void {
   if (socket.parser?.onIncoming) socket.parser.onIncoming = () => 2;
@@ -175,7 +182,8 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
     if (isOver || countReset()) return;
     isOver = true;
     const error = Object.assign(new Error('the client reset too many requests'), { code: 'TOO_MANY_RESETS' });
-    // Later, because Node's parser still works on this session: destroying it here crashed the process (SIGSEGV).
+    // It is destroyed later, because Node's parser still works on this session: destroying it here crashed the process
+    // (SIGSEGV).
     setImmediate(() => session.destroy(error, constants.NGHTTP2_ENHANCE_YOUR_CALM));
   };
   const endWhenIdle = () => {
@@ -220,17 +228,17 @@ function http2Connection(session: ServerHttp2Session, limits: ConnectionLimits):
   };
 }
 
-/** In bytes, as in SETTINGS_MAX_HEADER_LIST_SIZE: RFC 9113, section 6.5.2. */
+/** Counts bytes as SETTINGS_MAX_HEADER_LIST_SIZE does (RFC 9113 section 6.5.2). */
 function headerListSize({ headers }: ServerRequest): number {
   const fields = Object.entries(headers);
   return fields.reduce((size, [name, value]) => size + name.length + `${value}`.length + 32, 0);
 }
 
 /**
- * Calls `act` when a session has begun no request for the time. A request that waits is idle as well; `close` lets it
- * finish. Node's own timeout of a session restarts a timer at each frame, which takes 2 % of a review.
+ * Calls `act` when a session has begun no request for `idleTimeout` milliseconds. A request that waits is idle as well;
+ * `close` lets it finish. Node's own timeout of a session restarts a timer at each frame, which takes 2 % of a review.
  *
- * @returns must be called at each request
+ * @returns a function that must be called at each request
  */
 function watchIdle(session: ServerHttp2Session, idleTimeout: number, act: () => void): () => void {
   let usedAt = performance.now();
@@ -251,12 +259,12 @@ const resetsPerSecond = 33;
 
 /**
  * Counts the requests of an HTTP/2 session that its client resets before the answer. Each has begun a review, and lets
- * the client begin the next one at once (rapid reset, CVE-2023-44487). All open requests can be reset at once. Node's
- * own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
+ * the client begin the next one immediately (rapid reset, CVE-2023-44487). All open requests can be reset together.
+ * Node's own limit (`streamResetBurst`) ends a session too late and too often: see docs/decisions.md.
  *
  * @param streams that may be open at a time
  * @param now monotonic milliseconds
- * @returns counts one reset, and returns false if there were too many
+ * @returns a function that counts one reset, and returns false if there were too many
  */
 export function createResetCount(streams: number, now: () => number): () => boolean {
   let left = streams;

@@ -5,12 +5,12 @@ import { Agent } from 'node:https';
 import { connect } from 'node:net';
 import { connect as secure } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Authority, createTestAuthority } from './testing/certificates.ts';
+import { createTestAuthority, type TestAuthority } from './testing/certificates.ts';
 import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
 import { alice, anHour, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
-let authority: Authority;
+let authority: TestAuthority;
 let tls: TlsMaterial;
 beforeAll(async () => {
   authority = await createTestAuthority();
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => authority.remove());
 
-/** Requests of each client after an answer made it reconnect: on new connections, which the grace still accepts. */
+/** The requests of each client after an answer made it reconnect, on new connections, which the grace still accepts. */
 const more = 5;
 /** A client that no answer makes reconnect has failed the test. */
 const most = 20_000;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createFairTurns } from './fair-turns.ts';
 
-/** Each has the address before the first space. */
+/** Each text has the address before the first space. */
 function setUp(limits: Partial<Parameters<typeof createFairTurns>[0]> = {}) {
   const give = createFairTurns({ waiting: 100, inProgress: Number.POSITIVE_INFINITY, ...limits });
   const begun: string[] = [];
@@ -24,7 +24,7 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await nextTurn();
 }
 
-test('of those that come at once, each has a turn of the event loop of its own, in their order', async () => {
+test('of those that come together, each has a turn of the event loop of its own, in their order', async () => {
   const { ask, begun } = setUp();
   const names = Array.from({ length: 20 }, (_, index) => `a ${index}`);
   for (const name of names) ask(name);
@@ -67,7 +67,7 @@ test('no more of an address are in progress than may, until one has ended', asyn
   expect(begun).toEqual(['a 0', 'b 0', 'a 1', 'a 2']);
 });
 
-test('one that leaves gets no turn, and its place is free at once', async () => {
+test('one that leaves gets no turn, and its place is free immediately', async () => {
   const { ask, begun, end, leave } = setUp({ waiting: 2, inProgress: 1 });
   ask('a 0');
   await turns(2);

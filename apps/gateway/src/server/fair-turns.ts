@@ -1,26 +1,27 @@
 export interface TurnLimits {
-  /** How many of one address may wait. */
+  /** The most requests of one address that may wait. */
   readonly waiting: number;
-  /** How many of one address may be in progress, from their turn until they end. */
+  /** The most requests of one address that may be in progress, from their turn until they end. */
   readonly inProgress: number;
 }
 
-/** Called in its turn, with what says that it has ended. */
+/** Begins a request in its turn. @param end must be called when the request has ended */
 type Begin = (end: () => void) => void;
 
 /**
- * Gives out turns of the event loop, one at a time: of what comes at once, done together, would make token reviews wait. Addresses
- * take turns, so that one of which much waits delays no other.
+ * Gives out turns of the event loop, one at a time: requests that came together, done together, would make token
+ * reviews wait. Addresses take turns, so that an address with many requests delays no other.
  *
- * @returns queues `begin`, and returns what takes it out of the queue again. Undefined: too many of its address wait already
+ * @returns a function that queues `begin`, and returns a function that takes it out of the queue again. It returns
+ *   undefined if too many of its address wait already
  */
 export function createFairTurns(limits: TurnLimits): (address: string, begin: Begin) => (() => void) | undefined {
   const addresses = new Map<string, { readonly waiting: Set<Begin>; running: number }>();
-  /** Those that may have the next turns, in their order. */
+  /** The addresses that may have the next turns, in their order. */
   const ready = new Set<string>();
   let isPlanned = false;
 
-  /** Follows each change of an address. */
+  /** Must be called after each change of an address. */
   function plan(address: string): void {
     const queue = addresses.get(address);
     if (queue === undefined) return;

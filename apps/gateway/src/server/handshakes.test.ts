@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { spreadHandshakes } from './handshakes.ts';
 import { anHour } from './testing/server.ts';
 
-/** A TLS record with a ClientHello, which has this text instead of what a client says. */
+/** Makes a TLS record with a ClientHello, which has this text instead of what a client says. */
 function hello(text: string): Buffer {
   const header = Buffer.from([22, 3, 1, 0, 4 + text.length, 1, 0, 0, text.length]);
   return Buffer.concat([header, Buffer.from(text)]);
@@ -48,11 +48,13 @@ async function start({ timeout = anHour, share = anHour, ends = true, most = 1_0
       for (const socket of sockets) socket.destroy();
     });
     await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-    // Each is accepted in a turn of its own: what they send comes in one turn only after that.
+    // Each is accepted in a turn of its own. What they send comes in one turn only after that.
     await until(() => accepted === before + count);
     return sockets;
   };
-  /** All that can begin has begun when one of another address has: it came last, and each turn begins one. */
+  /**
+   * Waits until all that can begin has begun: one of another address has, which came last, and each turn begins one.
+   */
   const settled = async () => {
     const seen = begun.length;
     const [last] = await open(1, '127.0.0.9');
@@ -68,7 +70,7 @@ const write = (sockets: readonly Socket[], name = '') => {
   for (const [index, socket] of sockets.entries()) socket.write(hello(`${name}${index}`));
 };
 
-test('connections whose first bytes come at once begin one after the other, with these bytes', async () => {
+test('connections whose first bytes come together begin one after the other, with these bytes', async () => {
   const { begun, open, until } = await start();
   const sockets = await open(20);
   write(sockets);
@@ -160,10 +162,10 @@ test('one that keeps its ClientHello back is closed in time, however often it se
 });
 
 test.each([
-  ['this is no TLS', Buffer.from('GET / HTTP/1.1')],
-  ['the first TLS record has no ClientHello', Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0])],
-  ['the first TLS record has no possible length', Buffer.from([22, 3, 1, 0x40, 1, 1, 0, 0, 1])],
-  ['the first TLS record has no possible length', Buffer.from([22, 3, 1, 0, 3, 1, 0, 0, 0])],
+  ['this is not TLS', Buffer.from('GET / HTTP/1.1')],
+  ['the first TLS record is not a ClientHello', Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0])],
+  ['the first TLS record has an impossible length', Buffer.from([22, 3, 1, 0x40, 1, 1, 0, 0, 1])],
+  ['the first TLS record has an impossible length', Buffer.from([22, 3, 1, 0, 3, 1, 0, 0, 0])],
   ['the ClientHello is longer than its TLS record', Buffer.from([22, 3, 1, 0, 8, 1, 2, 0, 0, 0, 0, 0, 0])],
 ])('"%s": such a connection is closed, and TLS never sees it', async (problem, bytes) => {
   const { begun, refused, open } = await start();
@@ -173,14 +175,14 @@ test.each([
   expect([refused, begun]).toEqual([[problem], []]);
 });
 
-test('of all handshakes so many are in progress; one more ends the oldest of the address that has the most', async () => {
+test('all handshakes in progress have a limit, and one more ends the oldest of the address that has the most', async () => {
   const { begun, open, until } = await start({ ends: false, most: 10 });
   const [many, few] = [await open(8, '127.0.0.3'), await open(2, '127.0.0.4')];
   write([...many, ...few]);
   await until(() => begun.length === 10);
-  const [newcomer] = await open(1, '127.0.0.5');
-  newcomer?.write(hello('newcomer'));
-  await until(() => begun.at(-1)?.text === 'newcomer');
+  const [later] = await open(1, '127.0.0.5');
+  later?.write(hello('later'));
+  await until(() => begun.at(-1)?.text === 'later');
   await expect.poll(() => many.filter(({ closed }) => closed).length).toBe(1);
-  expect([...few, newcomer].map((socket) => socket?.closed)).toEqual([false, false, false]);
+  expect([...few, later].map((socket) => socket?.closed)).toEqual([false, false, false]);
 });

@@ -3,35 +3,41 @@ import { afterUnlessClosed } from './connections.ts';
 import { createFairTurns } from './fair-turns.ts';
 import { createFairLimit, networkOf } from './socket-limit.ts';
 
-/** TLS handshakes of one address that are in progress. Each costs a millisecond when it begins, and some of one at its end. */
+/** The most TLS handshakes of one address in progress. Each takes a millisecond when it begins, and less at its end. */
 const maxOfAddress = 8;
 
-/** Milliseconds after which a handshake does not count for its address: its client is far away or silent, and costs no time. */
+/**
+ * Milliseconds after which a handshake does not count for its address: its client is far away or silent, and takes no
+ * time.
+ */
 const handshakeShare = 100;
 
-/** All handshakes in progress, also those that cost no time: their clients could end them in one moment, half a millisecond each. */
+/**
+ * The most handshakes in progress, even those that take no time: their clients could end all in one moment, half a
+ * millisecond each.
+ */
 const maxInProgress = 256;
 
 /**
- * Begins at most one TLS handshake in a turn of the event loop, addresses in turn, and few of one address at a time: those
- * of 500 connections, a millisecond each, would make all other clients of the process wait. None begins before its whole
- * ClientHello is there: many could be kept back, to arrive in one moment.
+ * Begins at most one TLS handshake in a turn of the event loop, addresses in turn, and few of one address at a time:
+ * the handshakes of 500 connections, a millisecond each, would make all other clients of the process wait. None begins
+ * before its whole ClientHello is there: many could be sent late, to arrive in one moment.
  *
  * @param server over TLS, to which no one else has added a listener of `connection` yet
  * @param timeout milliseconds, until a handshake has begun
- * @param most handshakes in progress. One more ends the oldest of the address that has the most
- * @returns to be called with a socket whose handshake has ended
+ * @param max handshakes in progress. One more ends the oldest of the address that has the most
+ * @returns a function to be called with a socket whose handshake has ended
  */
 export function spreadHandshakes(
   server: Server,
   timeout: number,
   share = handshakeShare,
-  most = maxInProgress,
+  max = maxInProgress,
 ): (socket: Socket) => void {
   const begin = server.listeners('connection') as readonly ((this: Server, socket: Socket) => void)[];
   server.removeAllListeners('connection');
   const turn = createFairTurns({ waiting: Number.POSITIVE_INFINITY, inProgress: maxOfAddress });
-  const inProgress = createFairLimit<Socket>(most, (socket) => socket.destroy());
+  const inProgress = createFairLimit<Socket>(max, (socket) => socket.destroy());
   const ends = new WeakMap<Socket, () => void>();
   server.on('connection', (socket: Socket) => {
     const from = socket.remoteAddress ?? '';
@@ -86,20 +92,20 @@ const [recordHeader, messageHeader] = [5, 4];
 const [handshakeRecord, clientHello] = [22, 1];
 const maxRecord = 2 ** 14;
 
-/** Bytes of the first record, as far as they are known. */
+/** Returns the bytes of the first record, or the least that it can have while its header is incomplete. */
 function recordLength(bytes: Buffer): number {
   return recordHeader + (bytes.length < recordHeader ? messageHeader : bytes.readUInt16BE(3));
 }
 
 /**
- * Why these are not the first bytes of a ClientHello in one record. Real ones have up to some 2 KiB. TLS would allow a
- * longer one, in several records, and reserve the length that it claims.
+ * Says why these are not the first bytes of a ClientHello in one record. Real ones have up to some 2 KiB. TLS would
+ * allow a longer one, in several records, and reserve the length that it claims.
  */
 function problemOf(bytes: Buffer): string | undefined {
-  if (bytes[0] !== handshakeRecord) return 'this is no TLS';
+  if (bytes[0] !== handshakeRecord) return 'this is not TLS';
   if (bytes.length < recordHeader + messageHeader) return undefined;
   const inRecord = bytes.readUInt16BE(3) - messageHeader;
-  if (inRecord < 0 || inRecord > maxRecord - messageHeader) return 'the first TLS record has no possible length';
-  if (bytes[recordHeader] !== clientHello) return 'the first TLS record has no ClientHello';
+  if (inRecord < 0 || inRecord > maxRecord - messageHeader) return 'the first TLS record has an impossible length';
+  if (bytes[recordHeader] !== clientHello) return 'the first TLS record is not a ClientHello';
   return bytes.readUIntBE(recordHeader + 1, 3) > inRecord ? 'the ClientHello is longer than its TLS record' : undefined;
 }

@@ -189,7 +189,7 @@ describe('hostile requests', () => {
     const raw = openRaw(server.port);
     raw.socket.write(request.repeat(1_000));
     await raw.closed;
-    // Two, and the one that was too many.
+    // These are two, and the one that was too many.
     expect(made.mock.calls.length).toBeLessThanOrEqual(3);
     decision.resolve(alice);
     // A parser that was stopped is used again.
@@ -218,7 +218,7 @@ describe('hostile requests', () => {
   test.each([
     ['two lengths', ['Content-Length: 3', 'Content-Length: 5']],
     ['a length and chunks', ['Content-Length: 3', 'Transfer-Encoding: chunked']],
-    ['a length that is no number', ['Content-Length: 3x']],
+    ['a length that is not a number', ['Content-Length: 3x']],
     ['a length below zero', ['Content-Length: -1']],
     ['two lengths in a list', ['Content-Length: 3, 5']],
     ['a header without a colon', ['nonsense']],
@@ -238,7 +238,7 @@ describe('hostile requests', () => {
   test.each([
     ['a malformed chunk', '2\r\n{"\r\nxyz\r\n', 'chunked'],
     ['a transfer coding other than chunked', review(), 'gzip'],
-  ])('%s: 400 at once, and closed', async (_name, body, coding) => {
+  ])('%s: 400 immediately, and closed', async (_name, body, coding) => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost(body, [`Transfer-Encoding: ${coding}`]));
@@ -312,7 +312,7 @@ describe('hostile requests', () => {
     }
   });
 
-  test('a target that is no URL is answered 400, and is not logged as a bug', async () => {
+  test('a target that is not a URL is answered 400, and is not logged as a bug', async () => {
     const server = await startTestServer();
     const raw = openRaw(server.port);
     raw.socket.write(rawPost(review()).toString('latin1').replace('POST /authenticate', 'POST http://[/authenticate'));

@@ -27,19 +27,19 @@ export interface HttpListenerOptions {
   readonly address: ListenAddress;
   /** The key of the address in the config, for messages. */
   readonly setting: string;
-  /** Undefined for plain HTTP, which the config allows on loopback only. */
+  /** TLS of new connections. It is undefined for plain HTTP, which the config allows on loopback only. */
   readonly tls: TlsMaterial | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
   /** Milliseconds, read for each new connection. */
   readonly maxConnectionAge: () => number;
   readonly logger: Logger;
-  /** Over TLS: see {@link spreadHandshakes}. Default false. */
+  /** Whether TLS handshakes take turns: see {@link spreadHandshakes}. Default false. */
   readonly spreadsHandshakes?: boolean | undefined;
   readonly createApp: (
     connections: ConnectionAccess,
     limits: ConnectionLimits,
   ) => { callback(): (request: IncomingMessage, response: ServerResponse) => unknown };
-  /** The body of an answer to what Node could not parse. Left out: a v1 `Status`. */
+  /** Makes the body of an answer to what Node could not parse. It is a v1 `Status` by default. */
   readonly unreadableBody?: ((code: StatusCode, message: string) => object) | undefined;
 }
 
@@ -78,7 +78,7 @@ export async function startHttpListener(options: HttpListenerOptions) {
     drain: (bounds: { readonly timeout: number }) => {
       return drain(server, connections, sockets.destroyAll, { ...bounds, grace: limits.drainGrace, logger });
     },
-    /** Closes everything at once. */
+    /** Closes everything immediately. */
     async close(): Promise<void> {
       const closed = closing(server);
       sockets.destroyAll();
@@ -87,7 +87,7 @@ export async function startHttpListener(options: HttpListenerOptions) {
   };
 }
 
-/** What an app may do with the connection of a request. */
+/** The actions of an app on the connection of a request. */
 export type ConnectionAccess = ReturnType<typeof accessTo>;
 
 function accessTo(connections: Connections, admit: (socket: Socket) => void) {
@@ -97,7 +97,7 @@ function accessTo(connections: Connections, admit: (socket: Socket) => void) {
     find,
     /** Makes the client reconnect. */
     retire: (request: ServerRequest) => connections.retire(transportOf(request)),
-    /** The connection does not count as a newcomer any more: see `ConnectionLimits`. */
+    /** Counts the connection no longer as new: see `ConnectionLimits.maxNewConnections`. */
     admit(request: ServerRequest) {
       const transport = transportOf(request);
       if (admitted.has(transport)) return;
@@ -117,7 +117,7 @@ function followSockets(
   { tls, logger }: HttpListenerOptions,
   endHandshake: (socket: Socket) => void,
 ) {
-  // By their addresses: the one thing that a TLS socket and the TCP socket below it have in common.
+  // The keys are addresses, the one thing that a TLS socket and the TCP socket below it have in common.
   const sockets = new Map<string, Socket>();
   const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
     `${remoteAddress} ${remotePort} ${localAddress}`;
@@ -165,7 +165,7 @@ function followSockets(
 function handleErrors(server: Server, connections: Connections, { logger, unreadableBody }: HttpListenerOptions): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
-    // A failed handshake comes here too.
+    // A failed handshake is reported here, too.
     if (connection === undefined) {
       socket.destroy();
       return;
@@ -190,7 +190,7 @@ function handleErrors(server: Server, connections: Connections, { logger, unread
  * requests that are in progress.
  *
  * @param closeAll closes all connections that are still open, and returns how many
- * @param bounds milliseconds: of the grace, and of all together
+ * @param bounds milliseconds of the grace, and of all together
  */
 async function drain(
   server: Server,

@@ -7,11 +7,11 @@ import { type Http2Answer, type Http2Request, http2Classes } from './http2-strea
 import type { ConnectionLimits } from './limits.ts';
 import { secureContext, type TlsMaterial } from './tls.ts';
 
-/** A request of either protocol. Koa's types know HTTP/1.1 only, but Koa serves both. */
+/** A request of either protocol. Koa's types know only HTTP/1.1, but Koa serves both. */
 export type ServerRequest = IncomingMessage | Http2Request;
 export type ServerAnswer = ServerResponse | Http2Answer;
 
-/** The stream of an HTTP/2 request; undefined over HTTP/1.1. */
+/** Returns the stream of an HTTP/2 request, or undefined over HTTP/1.1. */
 export function http2Stream(request: ServerRequest): ServerHttp2Stream | undefined {
   return 'session' in request ? request : undefined;
 }
@@ -26,15 +26,15 @@ export function onceClosed(answer: ServerAnswer, act: () => void): void {
   ('stream' in answer ? answer.stream : answer).once('close', act);
 }
 
-/** RFC 9112, section 3.2. */
+/** Whether a request lacks the Host that RFC 9112 section 3.2 requires. */
 export function lacksHost(request: ServerRequest): boolean {
   return 'httpVersion' in request && request.httpVersion === '1.1' && request.headers.host === undefined;
 }
 
-/** The socket of HTTP/1.1, or the HTTP/2 session. */
+/** A connection: the socket of HTTP/1.1, or the HTTP/2 session. */
 export type Transport = Socket | Http2Session;
 
-/** Of a request whose stream is open: a stream that is destroyed has no session any more. */
+/** Returns the connection of a request whose stream is open: a stream that is destroyed has no session any more. */
 export function transportOf(request: ServerRequest): Transport {
   return ('session' in request ? request.session : request.socket) as Transport;
 }
@@ -42,7 +42,7 @@ export function transportOf(request: ServerRequest): Transport {
 /** Ends the connection of a request, with all that is on it. */
 export function endConnection(request: ServerRequest): void {
   const session = http2Stream(request)?.session;
-  // Later, because Node's parser may still work on it.
+  // It is done later, because Node's parser may still work on it.
   if (session) setImmediate(() => session.destroy());
   else request.socket.destroy();
 }
@@ -70,9 +70,9 @@ export function createHttpServer(tls: TlsMaterial | undefined, limits: Connectio
     settings: { maxConcurrentStreams: limits.maxStreams, maxHeaderListSize: limits.maxHeaderSize },
     maxSessionMemory: 10,
     maxSessionInvalidFrames: 100,
-    // Who sends so many before the settings have arrived reads no answer to any of them.
+    // A client that sends so many before the settings have arrived reads no answer to any of them.
     maxSessionRejectedStreams: Math.min(100, limits.maxStreams),
-    // `createResetCount` counts the resets that matter. These two limit the frames, also those of one read.
+    // `createResetCount` counts the resets that matter. These two limit the frames, including those of one read.
     streamResetBurst: 4 * limits.maxStreams,
     streamResetRate: 4 * limits.maxStreams,
     handshakeTimeout,
@@ -81,23 +81,23 @@ export function createHttpServer(tls: TlsMaterial | undefined, limits: Connectio
   const server = secureOptions
     ? createSecureServer(secureOptions, handle as () => void)
     : createServer(options, handle);
-  // An unknown expectation is ignored, as RFC 9110, section 10.1.1, allows.
+  // An unknown expectation is ignored, as RFC 9110 section 10.1.1 allows.
   server.on('checkExpectation', handle);
-  // No proxy is here. Over HTTP/2, Node would answer such requests by itself, and count none of them.
+  // This is not a proxy. Over HTTP/2, Node would answer such requests by itself, and count none of them.
   server.on('connect', endConnection);
   server.maxConnections = limits.maxConnections;
   return server;
 }
 
 /**
- * Replaces what new connections get.
+ * Replaces the TLS of new connections.
  *
  * @throws Error if the certificate and key do not fit; the old ones stay in force
  */
 export function applyTls(server: Server, tls: TlsMaterial): void {
   const secure = server as Http2SecureServer;
   secure.setSecureContext(secureContext(tls));
-  // These two are no part of the context: the server reads them from itself at each connection.
+  // These two are not part of the context: the server reads them from itself at each connection.
   Object.assign(secure, clientOptions(tls));
 }
 
@@ -114,6 +114,8 @@ const causes: Readonly<Record<string, string>> = {
 };
 
 /**
+ * Listens on an address.
+ *
  * @param setting the key of the address in the config, for the message
  * @returns the port, which the system chose if it was 0
  * @throws Error naming the setting, the address and how to fix it
@@ -129,7 +131,7 @@ export async function listen(server: Server, { host, port }: ListenAddress, sett
   return (server.address() as AddressInfo).port;
 }
 
-/** `host:port` as in URLs, with IPv6 addresses in brackets. */
+/** Writes `host:port` as in URLs, with IPv6 addresses in brackets. */
 export function authority(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -7,9 +7,10 @@ import type {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 
-// What Koa needs of an HTTP/2 request and its answer. Node's own classes take a quarter of a review (docs/decisions.md).
+// These are the parts of an HTTP/2 request and its answer that Koa needs. Node's own classes take a quarter of a review
+// (docs/decisions.md).
 
-/** The request is the stream itself: it has the body, 'close', and these. */
+/** A request is the stream itself, which has the body and 'close', with these properties. */
 export interface Http2Request extends ServerHttp2Stream {
   headers: IncomingHttpHeaders;
   method: string | undefined;
@@ -52,11 +53,11 @@ const withoutBody = { endStream: true };
  */
 const withBody = { waitForTrailers: true };
 
-/** A prototype, because an answer must not cost a dozen functions. */
+/** The methods are a prototype, because an answer must not make a dozen functions. */
 const answerMethods: ThisType<Http2Answer> = {
   /** Koa's `on-finished` adds a listener for what only HTTP/1.1 reports: that its socket failed. */
   __onFinished: { queue: { push: ignore } },
-  /** Null: a closed stream is noticed in `end`. Undefined would make Koa wait for a socket. */
+  /** It is null, since a closed stream is noticed in `end`. With undefined Koa would wait for a socket. */
   socket: null,
   get finished() {
     return this.writableEnded;
@@ -105,7 +106,10 @@ function createAnswer(stream: ServerHttp2Stream): Http2Answer {
   return answer;
 }
 
-/** Options of `http2.createSecureServer`. Node calls both with `new`, which takes the object that a function returns. */
+/**
+ * The options of `http2.createSecureServer`. Node calls both with `new`, which takes the object that a function
+ * returns.
+ */
 export const http2Classes = {
   Http2ServerRequest: createRequest as unknown as typeof Http2ServerRequest,
   Http2ServerResponse: createAnswer as unknown as typeof Http2ServerResponse,

@@ -6,12 +6,12 @@ import type { Decision } from '@sallyport/authenticator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChainError } from '../chain/chain.ts';
 import { connectionLimits } from './limits.ts';
-import { type Authority, createTestAuthority } from './testing/certificates.ts';
+import { createTestAuthority, type TestAuthority } from './testing/certificates.ts';
 import { openSession, review, send, sendOn } from './testing/clients.ts';
 import { alice, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
-let authority: Authority;
+let authority: TestAuthority;
 let tls: TlsMaterial;
 beforeAll(async () => {
   authority = await createTestAuthority();
@@ -86,7 +86,7 @@ describe('over HTTP/2', () => {
     const more = () => {
       if (stream.closed || stream.destroyed) return;
       sent += chunk.length;
-      // More than fits into any window: the body was read, so the client could have ended it.
+      // It is more than fits into any window: the body was read, so the client could have ended it.
       if (sent > 1_000_000) pass(10_000);
       stream.write(chunk, more);
     };
@@ -179,7 +179,7 @@ describe('over HTTP/2', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(server.inFlight.count).toBe(started);
-    // The one that waits, those that can be reset at once, and those of the read that went over the limit.
+    // They are the one that waits, those that can be reset together, and those of the read that went over the limit.
     expect(started).toBeLessThan(connectionLimits.maxStreams * 1.5);
     const failed = server.log.filter(({ message }) => message === 'HTTP/2 connection failed');
     expect(failed).toMatchObject([{ level: 'debug', fields: { code: 'TOO_MANY_RESETS' } }]);

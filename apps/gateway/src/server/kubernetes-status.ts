@@ -1,7 +1,7 @@
 /**
  * The reasons of this server's errors, as in `StatusReason` of apimachinery's pkg/apis/meta/v1/types.go. A Kubernetes
- * client looks at the reason before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver try
- * again. There is no reason for 408, and `Timeout` would be retried, so a slow body is a bad request.
+ * client looks at the reason before the code: `InternalError`, `Timeout` and `TooManyRequests` make kube-apiserver
+ * retry. There is no reason for 408, and `Timeout` would be retried, so a slow body is a bad request.
  */
 const reasons = {
   400: 'BadRequest',
@@ -16,10 +16,13 @@ const reasons = {
   500: 'InternalError',
 } as const;
 
-/** The status codes of errors. It has no 503 and no 504, on purpose: see `reasons`. */
+/** The status codes of errors. 503 and 504 are left out on purpose: see `reasons`. */
 export type StatusCode = keyof typeof reasons;
 
-/** An answer in place of a TokenReview. Its message reaches the caller and its log: name fields, never values. */
+/**
+ * An error that is answered in place of a TokenReview. Its message reaches the caller and its log: name fields, never
+ * values.
+ */
 export class StatusError extends Error {
   override readonly name = 'StatusError';
   readonly code: StatusCode;
@@ -30,7 +33,7 @@ export class StatusError extends Error {
   }
 }
 
-/** The body of an error answer, as the Kubernetes API reports it: `Status` of the same file. */
+/** Makes the body of an error answer, as the Kubernetes API reports it: `Status` of the same file. */
 export function toStatus(code: StatusCode, message: string): object {
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason: reasons[code], code };
 }

@@ -3,13 +3,13 @@ import { Agent } from 'node:https';
 import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from './testing/certificates.ts';
 import { openRaw, openSession, rawPost, review, send, sendOn } from './testing/clients.ts';
 import { anHour, holdTimers, startTestServer, type TestServer } from './testing/server.ts';
 import { readTlsMaterial, type TlsMaterial } from './tls.ts';
 
-let authority: Authority;
-let foreign: Authority;
+let authority: TestAuthority;
+let foreign: TestAuthority;
 let server: Pair;
 let renewed: Pair;
 let apiServer: Pair;
@@ -58,7 +58,7 @@ describe('mutual TLS', () => {
     };
     expect(await send(gateway.url, as(kubelet))).toMatchObject(refused);
     const session = openSession(gateway.url, as(kubelet));
-    // More than may be in progress.
+    // They are more than may be in progress.
     for (let time = 0; time < 5; time++) expect(await sendOn(session)).toMatchObject(refused);
     expect(await sendOn(session, { headers: { ':path': '/' } })).toMatchObject(refused);
     expect(gateway.outcomes).toEqual([]);
@@ -195,9 +195,9 @@ describe('updateTls', () => {
 
   test('a handshake that began under the old client CA does not end under it', async () => {
     const gateway = await start();
-    const held: Buffer[] = [];
+    const withheld: Buffer[] = [];
     const holding = Promise.withResolvers<Socket>();
-    // Passes the ClientHello, and holds back what follows: the client's certificate.
+    // It passes the ClientHello, and withholds the client's certificate, which follows.
     const proxy = createServer((client) => {
       const upstream = connectPlain(gateway.port, '127.0.0.1');
       upstream.pipe(client);
@@ -207,7 +207,7 @@ describe('updateTls', () => {
       client.once('data', (hello: Buffer) => {
         upstream.write(hello);
         client.on('data', (chunk: Buffer) => {
-          held.push(chunk);
+          withheld.push(chunk);
           holding.resolve(upstream);
         });
       });
@@ -227,7 +227,7 @@ describe('updateTls', () => {
     client.write(rawPost(review()));
     const upstream = await holding.promise;
     gateway.updateTls(await material(server, ['kube-apiserver'], foreign.certFile));
-    for (const chunk of held) upstream.write(chunk);
+    for (const chunk of withheld) upstream.write(chunk);
     await closed;
     expect(received).toBe('');
     expect(gateway.outcomes).toEqual([]);

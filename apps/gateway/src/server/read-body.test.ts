@@ -8,7 +8,7 @@ import type { StatusError } from './kubernetes-status.ts';
 import { createArrivingBodies, createBodyReader, withoutRest } from './read-body.ts';
 import { openRaw, randomToken, rawPost, review, send } from './testing/clients.ts';
 
-/** A server of one middleware. */
+/** Creates a server of one middleware. */
 async function serve(answer: (context: Context) => Promise<void>): Promise<number> {
   const app = new Koa();
   app.silent = true;
@@ -37,7 +37,7 @@ test('the body is returned, and the request keeps neither its text nor its conte
 test.each([
   ['takes too long', 408, 20, 10],
   ['is the oldest of too many', 429, 60_000, 1],
-])('a body that %s is refused, and nothing of it is held or read', async (_what, code, timeout, count) => {
+])('a body that %s is refused, and nothing of it is kept or read', async (_what, code, timeout, count) => {
   const readBody = createBodyReader(() => 1000, timeout, { count, bytes: 10_000 });
   const refused: { error: StatusError; listeners: number }[] = [];
   const port = await serve(async (context) => {
@@ -60,7 +60,7 @@ test('a piece of a body keeps at most twice its length in memory', () => {
   }
 });
 
-test('pieces of a body that arrive with much else are held without it', async () => {
+test('pieces of a body that arrive with much else are kept without it', async () => {
   const concat = vi.spyOn(Buffer, 'concat');
   onTestFinished(() => concat.mockRestore());
   const readBody = createBodyReader(() => 1000, 1000);
@@ -71,8 +71,8 @@ test('pieces of a body that arrive with much else are held without it', async ()
   req.emit('data', Buffer.from('{}'));
   req.emit('end');
   expect(await reading).toEqual({});
-  const held = concat.mock.calls.flatMap(([pieces]) => pieces).filter(({ length }) => length === 1);
-  expect(held.map(({ buffer }) => buffer.byteLength)).toEqual([1, 1, 1]);
+  const kept = concat.mock.calls.flatMap(([pieces]) => pieces).filter(({ length }) => length === 1);
+  expect(kept.map(({ buffer }) => buffer.byteLength)).toEqual([1, 1, 1]);
 });
 
 describe('bodies that are arriving', () => {
@@ -88,7 +88,7 @@ describe('bodies that are arriving', () => {
     expect(refused).toEqual([]);
     begin('c');
     expect(refused).toEqual(['a']);
-    // What arrives of it later is not counted.
+    // The bytes of it that arrive later are not counted.
     first.add(5000);
     first.end();
     begin('d');
@@ -134,39 +134,39 @@ describe('bodies that are arriving', () => {
     expect(refused).toEqual(['a 408']);
     vi.advanceTimersByTime(1);
     expect(refused).toEqual(['a 408', 'c 408']);
-    // The timer begins anew after a time without bodies.
+    // The timer begins again after a time without bodies.
     vi.advanceTimersByTime(1000);
     begin('d');
     vi.advanceTimersByTime(100);
     expect(refused).toEqual(['a 408', 'c 408', 'd 408']);
   });
 
-  test('in any order, no more is held than the limits, and each body is refused at most once', () => {
+  test('in any order, no more is counted than the limits, and each body is refused at most once', () => {
     const step = fc.record({ body: fc.nat(9), bytes: fc.integer({ min: 0, max: 40 }), ends: fc.boolean() });
     const property = fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const held = new Map<number, number>();
+      const counted = new Map<number, number>();
       const beginBody = createArrivingBodies({ count: 4, bytes: 100 }, 60_000);
       const open = new Map<number, ReturnType<typeof beginBody>>();
       for (const { body, bytes, ends } of steps) {
         if (!open.has(body)) {
-          held.set(body, 0);
+          counted.set(body, 0);
           open.set(
             body,
             beginBody(() => {
-              expect(held.delete(body)).toBe(true);
+              expect(counted.delete(body)).toBe(true);
               open.delete(body);
             }),
           );
         }
-        held.set(body, (held.get(body) ?? 0) + bytes);
+        counted.set(body, (counted.get(body) ?? 0) + bytes);
         open.get(body)?.add(bytes);
         if (ends && open.has(body)) {
           open.get(body)?.end();
           open.delete(body);
-          held.delete(body);
+          counted.delete(body);
         }
-        expect(held.size).toBeLessThanOrEqual(4);
-        expect([...held.values()].reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(100);
+        expect(counted.size).toBeLessThanOrEqual(4);
+        expect([...counted.values()].reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(100);
       }
     });
     fc.assert(property);

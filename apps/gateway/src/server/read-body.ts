@@ -6,8 +6,8 @@ import { StatusError } from './kubernetes-status.ts';
 import { connectionLimits, maxPieces } from './limits.ts';
 
 /**
- * The limits of all bodies that are arriving. Over HTTP/1.1 each connection sends one body at a time. A review of
- * kube-apiserver has some hundred bytes.
+ * The limits of all bodies that are arriving: their number and their bytes. Over HTTP/1.1 each connection sends one
+ * body at a time. A review of kube-apiserver has some hundred bytes.
  */
 const arrivingLimits = { count: connectionLimits.maxConnections, bytes: 64 * 1024 * 1024 };
 
@@ -18,7 +18,7 @@ const arrivingLimits = { count: connectionLimits.maxConnections, bytes: 64 * 102
  * Of duplicate keys the last one counts, as in Kubernetes. A `__proto__` key is refused.
  *
  * @param maxBodySize read at each request, so that a changed config takes effect
- * @param setting the key of that limit, for the message: in parentheses after a space
+ * @param setting the key of that limit for the message, in parentheses after a space
  */
 export function createBodyReader(
   maxBodySize: () => number,
@@ -37,8 +37,8 @@ export function createBodyReader(
 
 function requireJson(context: Context): void {
   const { headers } = context.req;
-  // `context.is` takes an HTTP/2 request without a Content-Length for one without a body.
-  // Content types have parameters, and any case.
+  // `context.is` takes an HTTP/2 request without a Content-Length for one without a body. Content types have
+  // parameters, and any case.
   const isJson = () => context.request.type.trim().toLowerCase() === 'application/json';
   if (headers['content-type'] !== 'application/json' && !isJson()) {
     throw new StatusError(415, 'the Content-Type must be application/json');
@@ -63,7 +63,7 @@ const parser = bodyParser({
   detectJSON: () => true,
   jsonLimit: Number.MAX_SAFE_INTEGER as unknown as string,
   onerror: () => {
-    // A new error, because the parser's own has the body, and its message quotes it.
+    // The error is a new one, because the parser's own contains the body, and its message quotes it.
     throw new StatusError(400, 'the body must be a JSON object, without a __proto__ key');
   },
 });
@@ -82,12 +82,12 @@ async function parseJson(text: string): Promise<unknown> {
   return request.body;
 }
 
-/** Bytes that each piece of a body takes beside its own. */
+/** The bytes of memory that each piece of a body takes besides its own. */
 const bytesOfPiece = 128;
 
 /**
- * A piece of a body that keeps at most twice its length in memory. As Node gives it, a piece of one byte keeps all that came
- * with it, such as 16 KiB of other HTTP/2 frames.
+ * Returns a piece of a body that keeps at most twice its length in memory. As Node gives it, a piece of one byte keeps
+ * all that came with it, such as 16 KiB of other HTTP/2 frames.
  */
 export function withoutRest(piece: Buffer): Buffer {
   return 2 * piece.length < piece.buffer.byteLength ? Buffer.from(new Uint8Array(piece).buffer) : piece;
@@ -114,7 +114,7 @@ function arrival(req: ServerRequest, limit: number, setting: string, beginBody: 
     const body = beginBody(refuse);
     req.on('data', onData);
     req.on('end', () => {
-      // A stream that was reset ends as well.
+      // A stream that was reset ends, too.
       if (req.aborted || !body.end()) return;
       resolve(String(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
       chunks = [];
@@ -127,31 +127,33 @@ function arrival(req: ServerRequest, limit: number, setting: string, beginBody: 
 
 type BeginBody = ReturnType<typeof createArrivingBodies>;
 
-/** `refuse` frees what is held of it. */
+/**
+ * A body of which bytes are missing. `bytes` have arrived since `at`, in monotonic milliseconds. `refuse` frees them.
+ */
 type ArrivingBody = { bytes: number; readonly at: number; readonly refuse: (error: StatusError) => void };
 
 /**
- * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway hold them.
- * Refuses the oldest body beyond the limits. A review of kube-apiserver arrives in milliseconds, so it is never the
- * oldest while another client sends slowly: no client, on however many connections, can shut out others.
+ * Counts the bodies that are arriving, over all connections: clients that send slowly make the gateway keep them in
+ * memory. Refuses the oldest body beyond the limits. A review of kube-apiserver arrives in milliseconds, so it is never
+ * the oldest while another client sends slowly: no client, on however many connections, can shut out others.
  *
- * @param timeout milliseconds for each body. One timer is for all of them, since the oldest is the first to be late
- * @returns counts a new body
+ * @param timeout milliseconds for each body. All of them share one timer, since the oldest is the first to be late
+ * @returns a function that counts a new body
  */
 export function createArrivingBodies(limits: typeof arrivingLimits, timeout: number) {
   const bodies = new Set<ArrivingBody>();
   let bytes = 0;
   let isWatched = false;
   const end = (body: ArrivingBody) => {
-    const isHeld = bodies.delete(body);
-    if (isHeld) bytes -= body.bytes;
-    return isHeld;
+    const isCounted = bodies.delete(body);
+    if (isCounted) bytes -= body.bytes;
+    return isCounted;
   };
   const refuseOldest = () => {
     for (const body of bodies) {
       if (bodies.size <= limits.count && bytes <= limits.bytes) return;
       end(body);
-      body.refuse(new StatusError(429, 'too many request bodies are arriving at once'));
+      body.refuse(new StatusError(429, 'too many request bodies are arriving'));
     }
   };
   const watch = (left: number) => {

@@ -5,7 +5,10 @@ import { createLogLimiter } from '../logging/log-limiter.ts';
 import { StatusError } from './kubernetes-status.ts';
 import type { ReviewResult, TokenReviewRequest } from './token-review.ts';
 
-/** The `outcome` label of the review metrics. `invalid`: answered with a 4xx; `error`: could not be checked, or a bug. */
+/**
+ * The `outcome` label of the review metrics. `invalid` was answered with a 4xx. `error` could not be checked, or is a
+ * bug.
+ */
 export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
 
 /** Whether a request was refused before its token was looked at. Such requests are cheap to send in any number. */
@@ -13,16 +16,16 @@ export function isWithoutReview(outcome: ReviewOutcome): boolean {
   return outcome === 'invalid' || outcome === 'overloaded';
 }
 
-/** What is reported of one review. */
+/** The report of one review. */
 export interface ReviewReport {
-  /** The same in each log line about the review; of this process. */
+  /** The id of the review in the log and the audit trail. It is random. */
   readonly id: string;
-  /** When it came, wall clock milliseconds since 1970. */
+  /** When the review came: wall clock, milliseconds since 1970. */
   readonly at: number;
   readonly seconds: number;
-  /** The subject of the caller's certificate. Left out if client certificates are not required. */
+  /** The subject of the caller's certificate. It is undefined if client certificates are not required. */
   readonly client?: string | undefined;
-  /** Undefined if none could be read. */
+  /** The API version. It is undefined if no review could be read. */
   readonly version: 'v1' | 'v1beta1' | undefined;
   readonly outcome: ReviewOutcome;
   /** The result, or what was thrown. */
@@ -30,15 +33,15 @@ export interface ReviewReport {
   /** The answer of each authenticator that was asked, in order. If one of them decided, it was the last. */
   readonly answers: readonly Answer[];
   /**
-   * As sent. It is written nowhere. After the report only the audit trail references it, until its batch is written, 20 ms
-   * later at most. Undefined if none could be read.
+   * The token as it was sent. It is written nowhere. After the report only the audit trail references it, until its
+   * batch is written, 20 ms later at most. It is undefined if no review could be read.
    */
   readonly token: string | undefined;
-  /** The caller did not wait for the answer. */
+  /** Whether the caller did not wait for the answer. */
   readonly callerGone: boolean;
 }
 
-/** Called once for each review, right before its answer is sent: logs, counts or records it. */
+/** Logs, counts or records a review. It is called once for each, right before its answer is sent. */
 export type OnReview = (report: ReviewReport) => void;
 
 /** Reports each review to every observer, in their order. */
@@ -46,7 +49,7 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
   type Ended = Omit<ReviewReport, 'version' | 'outcome' | 'token'> & {
     readonly request: TokenReviewRequest | undefined;
   };
-  // Spelled out: a spread takes several times as long.
+  // The properties are spelled out, because a spread takes several times as long.
   return ({ id, at, seconds, client, request, end, answers, callerGone }: Ended): ReviewReport => {
     const version = request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
     const outcome = outcomeOf(end);
@@ -64,7 +67,7 @@ export function createReviewReporter(observers: readonly OnReview[], logger: Log
   };
 }
 
-/** pino's can say what it would leave out: most reviews are at `debug`. */
+/** The logger of pino says what it would leave out: most reviews are at `debug`. */
 type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
 
 /**
@@ -89,11 +92,11 @@ export function createReviewLog(logger: ReviewLogger, now: () => number): OnRevi
     const [level, unloggedSince = 0] = levelOf(report);
     if (level === 'debug' && logger.isLevelEnabled?.('debug') === false) return;
     const last = answers.at(-1);
-    // Where the answer that decided came from; undefined: from a backend.
+    // The source of the answer that decided is undefined for a backend.
     const source = last !== undefined && 'decision' in last ? last.source : undefined;
     const isDecided = outcome === 'authenticated' || outcome === 'rejected';
     const more = {
-      // Not known for a token that is blocked by itself: no authenticator was asked.
+      // The authenticator is unknown for a token that is blocked itself: none was asked.
       ...(isDecided && last !== undefined && { authenticator: last.authenticator }),
       ...(source !== undefined && { cached: source }),
       ...(callerGone && { callerGone }),
@@ -110,7 +113,8 @@ function outcomeOf(end: ReviewResult | Error): ReviewOutcome {
 }
 
 function detail(end: ReviewResult | Error, token: string | undefined): object {
-  // Only the messages of our own refusals: any other error can quote its input, and is logged by its place.
+  // Only our own refusals are logged by their messages: any other error can quote its input, and is logged by its
+  // place.
   if (end instanceof Error) return end instanceof StatusError ? { reason: end.message } : {};
   if (end.kind === 'authenticated') return { username: withoutToken(end.user.username, token) };
   if (end.kind === 'error') return { reason: end.message, authenticators: end.authenticators };

@@ -203,7 +203,7 @@ describe('a refused request', () => {
     expect((await send(server.url, { path: '/authenticate?timeout=30s', headers })).status).toBe(200);
   });
 
-  test('too many at once: 429, and the next one is answered once there is capacity again', async () => {
+  test('too many at a time: 429, and the next one is answered once there is capacity again', async () => {
     const decision = Promise.withResolvers<Decision>();
     const server = await startTestServer({ authenticate: () => decision.promise, settings: { maxInFlight: 1 } });
     const first = send(server.url);

@@ -21,15 +21,15 @@ import type { TlsMaterial } from './tls.ts';
 import { isCheckable, parseTokenReview, type ReviewResult, toTokenReview } from './token-review.ts';
 
 export interface ReviewServerOptions {
-  /** Read at each request, so that a changed config takes effect. */
+  /** The settings, read at each request, so that a changed config takes effect. */
   readonly settings: () => ServerConfig;
   /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */
   readonly authenticate: (token: string, context: ChainContext) => Decision | Promise<Decision>;
   readonly inFlight: InFlight;
   readonly logger: Logger;
-  /** Called with each review, in this order. */
+  /** They are called with each review, in this order. */
   readonly observers: readonly OnReview[];
-  /** Undefined for plain HTTP, which the config allows on loopback only. */
+  /** TLS at the start. It is undefined for plain HTTP, which the config allows on loopback only. */
   readonly tls?: TlsMaterial;
   readonly limits?: Partial<ConnectionLimits>;
 }
@@ -97,7 +97,7 @@ function createReviewApp(
   });
   app.use(router.routes());
   app.use(refuseUnmatched('POST'));
-  // Only what fails after an answer has begun still arrives here, for example a caller that has gone.
+  // Only a failure after an answer has begun arrives here, for example that the caller has gone.
   app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
   return app;
 }
@@ -156,12 +156,12 @@ function createReviewHandler(options: ReviewServerOptions, bodyTimeout: number):
   };
 }
 
-/** Outside of the span: a request that is malformed, or one too many, is no failure of the gateway. */
+/** Throws outside of the span: a request that is malformed, or one too many, is not a failure of the gateway. */
 function throwError(end: ReviewResult | Error): void {
   if (end instanceof Error) throw end;
 }
 
-/** @throws what is no ChainError */
+/** Makes the result of a ChainError. @throws any other error */
 function unchecked(error: unknown): ReviewResult {
   if (!(error instanceof ChainError)) throw error;
   return { kind: 'error', message: error.message, authenticators: error.authenticators };

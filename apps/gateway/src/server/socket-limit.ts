@@ -1,15 +1,15 @@
 import { isIP, type Socket } from 'node:net';
 
 /**
- * Allows at most `limit` at a time. One more ends the oldest of the address that has the most: a client that begins
- * thousands ends its own, and a client at any other address still gets in. A client at the same address gets in too,
- * if it needs less time than `limit` further ones. Of IPv6, a /64 counts as one address.
+ * Allows at most `limit` things at a time, such as sockets. One more ends the oldest of the address that has the most:
+ * a client that begins thousands ends its own, and a client at any other address still gets in. A client at the same
+ * address gets in, too, if it needs less time than `limit` further ones. Of IPv6, a /64 counts as one address.
  *
- * @param end called with the one that has to go, and its address or network
+ * @param end is called with the one that has to go, and its address or network
  */
 export function createFairLimit<One>(limit: number, end: (one: One, address: string) => void) {
   const addressOf = new Map<One, string>();
-  /** Those of each address, in the order in which they came. */
+  /** What each address has, in the order in which it came. */
   const addresses = new Map<string, Set<One>>();
   const remove = (one: One) => {
     const address = addressOf.get(one);
@@ -20,7 +20,7 @@ export function createFairLimit<One>(limit: number, end: (one: One, address: str
     if (all?.size === 0) addresses.delete(address);
   };
   return {
-    /** @param from the address that it came from */
+    /** Adds one. @param from the address that it came from */
     add(one: One, from: string) {
       const address = networkOf(from);
       addressOf.set(one, address);
@@ -38,7 +38,11 @@ export function createFairLimit<One>(limit: number, end: (one: One, address: str
   };
 }
 
-/** Allows at most `limit` open sockets: see {@link createFairLimit}. @param onClosed called with the address, or the network */
+/**
+ * Allows at most `limit` open sockets: see {@link createFairLimit}.
+ *
+ * @param onClosed is called with the address, or the network
+ */
 export function createSocketLimit(limit: number, onClosed: (address: string) => void) {
   const sockets = createFairLimit<Socket>(limit, (socket, address) => {
     onClosed(address);
@@ -53,7 +57,10 @@ export function createSocketLimit(limit: number, onClosed: (address: string) => 
   };
 }
 
-/** What counts as one client: of IPv6 a /64, in which one machine takes any address that it likes. */
+/**
+ * Names what counts as one client: an IPv4 address, or a /64 of IPv6, in which one machine takes any address that it
+ * likes.
+ */
 export function networkOf(given: string): string {
   const address = plain(given);
   if (isIP(address) !== 6) return address;
@@ -68,7 +75,7 @@ export function networkOf(given: string): string {
     .join(':')}::/64`;
 }
 
-/** An IPv4 address may be written as IPv6. */
+/** Returns an address in lower case, and an IPv4 address that is mapped to IPv6 as IPv4. */
 export function plain(address: string): string {
   return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
 }

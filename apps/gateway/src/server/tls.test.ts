@@ -3,12 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TlsConfig } from '../config/types.ts';
-import { type Authority, createTestAuthority, type Pair } from './testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from './testing/certificates.ts';
 import { readTlsMaterial } from './tls.ts';
 
 const names = { alternativeNames: ['DNS.1 = gateway.example.com', 'IP.1 = 192.0.2.1'] };
 const day = 24 * 60 * 60 * 1000;
-let authority: Authority;
+let authority: TestAuthority;
 let pair: Pair;
 let other: Pair;
 beforeAll(async () => {
@@ -141,7 +141,7 @@ describe('readTlsMaterial', () => {
     expect((await readTlsMaterial(config({ certFile, keyFile }))).warnings).toEqual([]);
   });
 
-  test('refuses a client CA under which no client is accepted, and warns of one that is no CA', async () => {
+  test('refuses a client CA under which no client is accepted, and warns of one that is not a CA', async () => {
     const from = async (...certificates: Buffer[]) =>
       readTlsMaterial(config({ client: { caFile: await file(...certificates), names: ['a'] } }));
     const intermediate = await authority.issue({ commonName: 'middle', isAuthority: true });

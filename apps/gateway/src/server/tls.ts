@@ -5,23 +5,23 @@ import { causeOf } from '../config/problems.ts';
 import { readBytes, withFix } from '../config/read-text.ts';
 import type { TlsConfig } from '../config/types.ts';
 
-/** What TLS needs, read and checked to fit together. */
+/** The certificate, key and settings of TLS, read and checked to fit together. */
 export interface TlsMaterial {
   readonly minVersion: TlsConfig['minVersion'];
   readonly cert: Buffer;
   readonly key: Buffer;
-  /** Undefined if client certificates are not required. */
+  /** It is undefined if client certificates are not required. */
   readonly client?: { readonly ca: Buffer; readonly names: readonly string[] };
-  /** The server's own first, then those of the client CA. */
+  /** The server's own comes first, then the certificates of the client CA. */
   readonly certificates: readonly ReturnType<typeof describe>[];
-  /** What works, but not for all clients or not for long; for the log. */
+  /** Texts for the log of what works, but not for all clients or not for long. */
   readonly warnings: readonly string[];
 }
 
-/** How long before its end a certificate causes a warning at each load. Milliseconds: 14 days. */
+/** The milliseconds before its end in which a certificate causes a warning at each load: 14 days. */
 const expiryWarning = 14 * 24 * 60 * 60 * 1000;
 
-/** Whose TLS it is: that of the review server, or of the login server. */
+/** The server whose TLS it is: the review server, or the login server. */
 type Owner = 'server' | 'login';
 
 /**
@@ -64,8 +64,9 @@ export async function readTlsMaterial(
 }
 
 /**
- * For TLS 1.2: those of Mozilla's "intermediate" configuration, in its order, without finite-field Diffie-Hellman. All
- * of them have forward secrecy and AEAD. HTTP/2 requires RSA with AES-128 (RFC 9113 section 9.2.2). TLS 1.3 has its own.
+ * The cipher suites for TLS 1.2 are those of Mozilla's "intermediate" configuration, in its order, without finite-field
+ * Diffie-Hellman. All of them have forward secrecy and AEAD. HTTP/2 requires RSA with AES-128 (RFC 9113 section 9.2.2).
+ * TLS 1.3 has its own.
  */
 const ciphers = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
@@ -77,19 +78,23 @@ const ciphers = [
 ].join(':');
 
 /**
- * For key exchange with clients that anyone can be: each costs less than half a millisecond, P-384, P-521 and finite-field
- * Diffie-Hellman four to nine times as much. Every client of today has one of them. Client certificates may be on other curves.
+ * The groups for key exchange where anyone can be a client: each takes less than half a millisecond, while P-384, P-521
+ * and finite-field Diffie-Hellman take four to nine times as long. Every client of today has one of them. Client
+ * certificates may be on other curves.
  */
 const groups = 'X25519MLKEM768:X25519:P-256';
 
-/** The options of a secure context. They must include `ca`: without it, clients of the system's CAs would be trusted. */
+/**
+ * Makes the options of a secure context. They must include `ca`: without it, clients of the system's CAs would be
+ * trusted.
+ */
 export function secureContext({ cert, key, minVersion, client }: TlsMaterial): SecureContextOptions {
   // Renegotiation is a handshake that no limit of connections counts.
   const secureOptions = constants.SSL_OP_NO_RENEGOTIATION;
   return { cert, key, minVersion, ciphers, secureOptions, ...(client ? { ca: client.ca } : { ecdhCurve: groups }) };
 }
 
-/** @throws AggregateError with an error for each file that can't be read */
+/** Reads the files. @throws AggregateError with an error for each file that can't be read */
 async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: string) {
   const failures: Error[] = [];
   const read = async (key: string, file: string) => {
@@ -115,7 +120,12 @@ function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parse
   }
 }
 
-/** @throws Error for a certificate without an alternative name of a host: Go's clients, such as kube-apiserver, always refuse it */
+/**
+ * Requires an alternative name of a host: Go's clients, such as kube-apiserver, always refuse a certificate without
+ * one.
+ *
+ * @throws Error for such a certificate
+ */
 function requireHostName([server]: X509Certificate[], file: string, owner: Owner): void {
   if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
   throw new Error(
@@ -128,10 +138,14 @@ function clientsOf(owner: Owner): string {
   return owner === 'login' ? 'clients' : 'kube-apiserver';
 }
 
-/** RFC 5280 section 4.2.1.12: `serverAuth`, and `anyExtendedKeyUsage`. */
+/** The OIDs of `serverAuth` and `anyExtendedKeyUsage` (RFC 5280 section 4.2.1.12). */
 const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
 
-/** @throws Error for a certificate that is for other uses alone, such as that of a client. Without the extension it is for any */
+/**
+ * Requires that a certificate is for servers. One without an extended key usage is for any use.
+ *
+ * @throws Error for a certificate that is for other uses alone, such as the certificate of a client
+ */
 function requireServerUsage([server]: X509Certificate[], file: string, owner: Owner): void {
   const usages: readonly string[] | undefined = server?.keyUsage;
   if (server === undefined || usages === undefined || usages.some((one) => usagesOfServers.includes(one))) return;
@@ -142,7 +156,7 @@ function requireServerUsage([server]: X509Certificate[], file: string, owner: Ow
 }
 
 /**
- * OpenSSL accepts only clients whose chain ends in a self-issued certificate of the file.
+ * Checks the client CA: OpenSSL accepts only clients whose chain ends in a self-issued certificate of the file.
  *
  * @returns a warning if that is the certificate of one client, or the wrong one
  * @throws Error if the file has none: no client would be accepted
@@ -165,7 +179,11 @@ function checkAuthorities(certificates: readonly X509Certificate[], file: string
   ];
 }
 
-/** Of several CAs one that is current is enough. */
+/**
+ * Requires that a certificate has not expired. If there are several CAs, one of them is enough.
+ *
+ * @throws Error with the first
+ */
 function requireCurrent(certificates: TlsMaterial['certificates'], now: number, remedy: string): void {
   if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
   const [first] = certificates;
@@ -198,12 +216,12 @@ function warnOfTime(
   return notAfter.getTime() - now < expiryWarning ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`] : [];
 }
 
-/** @param certificate the label of the expiry metric */
+/** Describes a certificate. @param certificate the label of the expiry metric */
 function describe(x509: X509Certificate, certificate: Owner | 'client-ca', file: string) {
   return { certificate, file, subject: subjectOf(x509), notBefore: x509.validFromDate, notAfter: x509.validToDate };
 }
 
-/** The subject in one line. */
+/** Writes the subject in one line. */
 function subjectOf(certificate: X509Certificate): string {
   return certificate.subject.replaceAll('\n', ', ');
 }

@@ -1,7 +1,7 @@
 import type { Decision } from '@sallyport/authenticator';
 import { StatusError } from './kubernetes-status.ts';
 
-/** The versions that kube-apiserver can use: `--authentication-token-webhook-version`, v1beta1 by default. */
+/** The versions that kube-apiserver can use (`--authentication-token-webhook-version`). Its default is v1beta1. */
 const apiVersions = ['authentication.k8s.io/v1', 'authentication.k8s.io/v1beta1'] as const;
 
 export type TokenReviewRequest = ReturnType<typeof parseTokenReview>;
@@ -11,9 +11,9 @@ export type ReviewResult =
   | Decision
   | {
       readonly kind: 'error';
-      /** It reaches kube-apiserver's log, and callers of its TokenReview API. */
+      /** The message reaches kube-apiserver's log, and callers of its TokenReview API. */
       readonly message: string;
-      /** The names of those that could not check it. */
+      /** The names of the authenticators that could not check the token. */
       readonly authenticators: readonly string[];
     };
 
@@ -25,7 +25,7 @@ const maxAudienceBytes = 256;
  * Reads a TokenReview from what `JSON.parse` returned. Fields that are not needed can have any value, as in Kubernetes:
  * older API servers send `metadata: { creationTimestamp: null }` and `status: { user: {} }`.
  *
- * @returns the token as sent: any non-empty string. The audiences are empty for the API server's own
+ * @returns the token as it was sent, any non-empty string. No audiences mean the API server's own
  * @throws StatusError 400 naming the field, never its value: the wrong one may contain a token
  */
 export function parseTokenReview(body: unknown) {
@@ -67,8 +67,8 @@ function malformed(message: string): StatusError {
 }
 
 /**
- * Whether authenticators may be asked about a token. Other tokens are unknown without asking: one that is too long; one
- * that is not well-formed Unicode; and one with U+FFFD, which kube-apiserver writes in place of bytes that are not
+ * Whether authenticators may be asked about a token. Other tokens are unknown without asking: a token that is too long,
+ * one that is not well-formed Unicode, and one with U+FFFD, which kube-apiserver writes in place of bytes that are not
  * UTF-8, so that different tokens look the same.
  *
  * @param maxTokenSize in bytes of UTF-8; a token of this size is allowed
@@ -90,7 +90,7 @@ function toReviewStatus(result: ReviewResult) {
   if (result.kind === 'error') return { authenticated: false, error: result.message };
   if (!isAuthenticated(result)) return { authenticated: false };
   const { username, uid, groups, extra } = result.user;
-  // A copy, because JSON.stringify takes seven times as long for a frozen array.
+  // The groups are copied, because JSON.stringify takes seven times as long for a frozen array.
   const user = { username, uid, groups: groups && [...groups], extra };
   return { authenticated: true, user, audiences: result.audiences };
 }

@@ -141,7 +141,7 @@ test('a collector that accepts nothing is logged once, and does not disturb the 
   await using collector = await startCollector();
   collector.refuse();
   const { close } = start(collector.endpoint);
-  // More spans than fit into one request.
+  // These are more spans than fit into one request.
   for (let span = 0; span < 1_200; span++) await inSpan('lost', {}, async () => {});
   await close();
   expect(collector.sent.length).toBeGreaterThan(1);

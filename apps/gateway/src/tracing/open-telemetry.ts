@@ -16,7 +16,7 @@ import type { Span, SpanOptions, Tracer } from './in-span.ts';
 
 type SpanLogger = Pick<Logger, 'warn' | 'info'>;
 
-/** Milliseconds for one try to send spans, and for all that wait at the end. */
+/** The milliseconds of one attempt to send spans, and of sending all that wait at the end. */
 const exportTimeout = 5_000;
 
 const kinds = { server: otel.SpanKind.SERVER, client: otel.SpanKind.CLIENT, internal: otel.SpanKind.INTERNAL };
@@ -54,9 +54,11 @@ export function createOtelTracer(
   };
 }
 
-/** Logs once that spans cannot be sent, and once that they can again: OpenTelemetry itself drops them without a word. */
+/**
+ * Logs once that spans can't be sent, and once that they can again: OpenTelemetry itself drops them without a message.
+ */
 export function withFailureLog(exporter: SpanExporter, endpoint: string, logger: SpanLogger): SpanExporter {
-  // The query is left out: it may have a key.
+  // The query is left out, since it may have a key.
   const { origin, pathname } = new URL(endpoint);
   const fields = { endpoint: `${origin}${pathname}` };
   let isFailing = false;
@@ -91,7 +93,7 @@ async function run<Result>(span: otel.Span, work: (span: Span) => Promise<Result
   try {
     return await work({ set: (attributes) => void span.setAttributes(attributes), fail });
   } catch (error) {
-    // Only the name of the error, unless the work gave a type: messages may quote what they met.
+    // The type is the name of the error, unless the work gave one: messages may quote their input.
     if (!hasFailed) fail(error instanceof Error ? error.name : 'unknown');
     throw error;
   } finally {

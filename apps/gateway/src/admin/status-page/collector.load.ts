@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import type { GatewayConfig } from '../../config/types.ts';
 import { createStatusCollector, type StatusSources } from './collector.ts';
-import { report } from './testing/report.ts';
+import { reviewReport } from './testing/report.ts';
 
 test('recording a review with 4 answers costs a few microseconds', () => {
   const names = ['corp', 'robots', 'break-glass', 'partners'];
   const authenticators = names.map((name) => ({ name }));
   const clocks = { monotonic: () => 123_456, wall: () => 1_700_000_000_000 };
   const collector = createStatusCollector({ authenticators } as GatewayConfig, { clocks } as StatusSources);
-  const one = report();
-  const four = report({
+  const one = reviewReport();
+  const four = reviewReport({
     answers: names.flatMap((authenticator) => one.answers.map((each) => ({ ...each, authenticator }))),
   });
   const rounds = 20_000;

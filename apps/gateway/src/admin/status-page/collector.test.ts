@@ -4,7 +4,7 @@ import type { GatewayConfig } from '../../config/types.ts';
 import { StatusError } from '../../server/kubernetes-status.ts';
 import type { HealthCheck } from '../health.ts';
 import { createRecentReviews, createStatusCollector, type StatusSources } from './collector.ts';
-import { report } from './testing/report.ts';
+import { reviewReport } from './testing/report.ts';
 
 function configOf(...names: string[]): GatewayConfig {
   const withhold = (words: string) => (words.includes('hunter2') ? 'withheld' : words);
@@ -32,7 +32,7 @@ function start(names: string[], checks: HealthCheck[] = [], changes: Partial<Sta
   });
 }
 
-/** As it is sent. */
+/** Returns the document as it is sent. */
 const sent = async (collector: ReturnType<typeof start>): Promise<string> => JSON.stringify(await collector.document());
 
 describe('the document of the page', () => {
@@ -59,7 +59,7 @@ describe('the document of the page', () => {
   test('has no secret that a plugin quotes', async () => {
     const error = new AuthenticatorError('unavailable', 'https://svc:hunter2@corp.example does not answer');
     const collector = start(['corp'], [{ name: 'corp', ok: false, reason: error.message }]);
-    collector.record(report({ answers: [{ authenticator: 'corp', seconds: 1, error }] }));
+    collector.record(reviewReport({ answers: [{ authenticator: 'corp', seconds: 1, error }] }));
     expect((await collector.document()).authenticators).toMatchObject([
       { reason: 'withheld', outage: { reason: 'withheld' } },
     ]);
@@ -70,11 +70,11 @@ describe('the document of the page', () => {
     const collector = start(['corp']);
     const error = new AuthenticatorError('unavailable', `what of ${token}?`);
     const user = { username: `user ${token}` };
-    collector.record(report({ token, end: { kind: 'authenticated', user } }));
-    collector.record(report({ token, end: { kind: 'rejected', reason: 'expired', subject: token } }));
-    collector.record(report({ token, end: { kind: 'error', message: token, authenticators: [] } }));
-    collector.record(report({ token, outcome: 'error', end: new Error(token) }));
-    collector.record(report({ token, answers: [{ authenticator: 'corp', seconds: 1, error }] }));
+    collector.record(reviewReport({ token, end: { kind: 'authenticated', user } }));
+    collector.record(reviewReport({ token, end: { kind: 'rejected', reason: 'expired', subject: token } }));
+    collector.record(reviewReport({ token, end: { kind: 'error', message: token, authenticators: [] } }));
+    collector.record(reviewReport({ token, outcome: 'error', end: new Error(token) }));
+    collector.record(reviewReport({ token, answers: [{ authenticator: 'corp', seconds: 1, error }] }));
     const text = await sent(collector);
     expect(text).toContain('user [token]');
     for (const part of ['s3cret', JSON.stringify(token).slice(1, -1)]) expect(text).not.toContain(part);
@@ -82,7 +82,7 @@ describe('the document of the page', () => {
 
   test('makes control characters and changes of direction visible', async () => {
     const collector = start(['corp'], [{ name: 'corp', ok: false, reason: 'a\u202eb\nsecond line' }]);
-    collector.record(report({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }));
+    collector.record(reviewReport({ end: { kind: 'authenticated', user: { username: 'root\u001b[2J\u202e' } } }));
     const { authenticators, recent } = await collector.document();
     expect(authenticators[0]?.reason).toBe(`${String.raw`a\u{202e}b`}\nsecond line`);
     expect(recent[0]?.username).toBe(String.raw`root\u{1b}[2J\u{202e}`);
@@ -91,7 +91,7 @@ describe('the document of the page', () => {
   test('does not grow with the number of callers', async () => {
     const collector = start(['corp', 'robots']);
     const record = (username: string) =>
-      collector.record(report({ token: username, end: { kind: 'authenticated', user: { username } } }));
+      collector.record(reviewReport({ token: username, end: { kind: 'authenticated', user: { username } } }));
     for (let index = 0; index < 50; index++) record(`user-${index}`.padEnd(300, '.'));
     const before = (await sent(collector)).length;
     for (let index = 0; index < 5_000; index++) record(`user-${index}`.padEnd(300 + index / 10, '.'));
@@ -114,7 +114,7 @@ describe('the document of the page', () => {
 
 test('shows a review without its token', () => {
   const recent = createRecentReviews();
-  recent.record(report({ id: 'one' }));
+  recent.record(reviewReport({ id: 'one' }));
   expect(recent.list()).toEqual([
     {
       id: 'one',
@@ -132,7 +132,7 @@ test('shows who was refused, why, and the source of the answer', () => {
   const recent = createRecentReviews();
   const decision = { kind: 'rejected', reason: 'expired', subject: 'ada' } as const;
   const answers = [{ authenticator: 'corp', seconds: 0.001, decision, recognized: true, source: 'memory' }] as const;
-  recent.record(report({ outcome: 'rejected', end: decision, answers }));
+  recent.record(reviewReport({ outcome: 'rejected', end: decision, answers }));
   expect(recent.list()[0]).toMatchObject({
     outcome: 'rejected',
     reason: 'expired',
@@ -144,32 +144,32 @@ test('shows who was refused, why, and the source of the answer', () => {
 
 test('keeps the last 50, newest first', () => {
   const recent = createRecentReviews();
-  for (let index = 0; index < 120; index++) recent.record(report({ id: `${index}` }));
+  for (let index = 0; index < 120; index++) recent.record(reviewReport({ id: `${index}` }));
   expect(recent.list().map(({ id }) => id)).toEqual(Array.from({ length: 50 }, (_, index) => `${119 - index}`));
 });
 
 test.each(['overloaded', 'invalid'] as const)(
   'however many are %s, they are one line and replace no other',
-  (unread) => {
-    const refused = () => report({ outcome: unread, end: new StatusError(400, 'refused unread'), answers: [] });
+  (refusal) => {
+    const refused = () => reviewReport({ outcome: refusal, end: new StatusError(400, 'not a review'), answers: [] });
     const recent = createRecentReviews();
-    recent.record(report({ id: 'before' }));
+    recent.record(reviewReport({ id: 'before' }));
     for (let index = 0; index < 500; index++) recent.record(refused());
-    recent.record(report({ id: 'after' }));
+    recent.record(reviewReport({ id: 'after' }));
     recent.record(refused());
-    expect(recent.list().map(({ id, outcome }) => (outcome === unread ? outcome : id))).toEqual([
-      unread,
+    expect(recent.list().map(({ id, outcome }) => (outcome === refusal ? outcome : id))).toEqual([
+      refusal,
       'after',
-      unread,
+      refusal,
       'before',
     ]);
   },
 );
 
-test('names with the token in them, or very long ones, are neither shown nor held', () => {
+test('names with the token in them, or very long ones, are neither shown nor kept', () => {
   const recent = createRecentReviews();
   const end = (username: string) => ({ kind: 'authenticated', user: { username } }) as const;
-  recent.record(report({ token: 's3cret', end: end('user of s3cret') }));
-  recent.record(report({ end: end('é'.repeat(100_000)) }));
+  recent.record(reviewReport({ token: 's3cret', end: end('user of s3cret') }));
+  recent.record(reviewReport({ end: end('é'.repeat(100_000)) }));
   expect(recent.list().map(({ username }) => username)).toEqual([`${'é'.repeat(256)}…`, 'user of [token]']);
 });

@@ -11,7 +11,7 @@ import type { RevalidationResult } from '../../sessions/session-user.ts';
 import type { Health, HealthChecks } from '../health.ts';
 import { createHistories, type Histories } from './history.ts';
 
-/** What is read when the page is read. */
+/** The parts of the gateway that are read whenever the page is read. */
 export interface StatusSources {
   readonly gateway: () => {
     readonly version: string;
@@ -24,14 +24,17 @@ export interface StatusSources {
   readonly links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[];
   /** Checks each authenticator, at most every 10 s. */
   readonly health: () => Promise<HealthChecks>;
-  /** Without a shared Redis, `redis` is left out. */
+  /** The memory cache. `redis` is left out without a shared Redis. */
   readonly cache: () => { readonly entries: number; readonly redis?: { readonly circuitOpen: boolean } };
   readonly blocking: () => {
-    /** Users, groups, tokens and sessions. */
+    /** The number of blocked users, groups, tokens and sessions. */
     readonly blocked: number;
-    /** Users who are locked out, as far as this replica knows. */
+    /** The number of users who are locked out, as far as this replica knows. */
     readonly lockedOut: number;
-    /** Seconds; left out without a shared Redis; null if the list was never read. */
+    /**
+     * The age of the revocation list in seconds. It is left out without a shared Redis, and null if the list was never
+     * read.
+     */
     readonly listAge?: number | null;
     readonly cutOff: boolean;
   };
@@ -41,20 +44,23 @@ export interface StatusSources {
   readonly clocks: Clocks;
 }
 
-/** The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It has no token and no digest of one. */
+/**
+ * The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It contains no token and no
+ * digest of one.
+ */
 export type StatusDocument = Awaited<ReturnType<StatusCollector['document']>>;
 export type AuthenticatorStatus = StatusDocument['authenticators'][number];
 
 type StatusCollector = ReturnType<typeof createStatusCollector>;
 
-/** Collects what the page shows. @param first the config that runs at first */
+/** Collects what the page shows. @param first the config at the start */
 export function createStatusCollector(first: GatewayConfig, sources: StatusSources) {
   const { wall } = sources.clocks;
   const histories = createHistories(sources.clocks);
   const recent = createRecentReviews();
   let running = { config: first, loadedAt: wall() };
   let certificates: TlsMaterial['certificates'] = [];
-  /** Sets the config that runs from now on. */
+  /** Follows another config. */
   const follow = (config: GatewayConfig) => {
     running = { config, loadedAt: wall() };
     histories.follow(config.authenticators.map(({ name }) => name));
@@ -62,13 +68,16 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
   follow(first);
 
   return {
-    /** Never throws. It takes a few microseconds; its memory depends only on the number of authenticators. */
+    /**
+     * Counts a review. It never throws, and takes a few microseconds. The memory depends only on the number of
+     * authenticators.
+     */
     record(report: ReviewReport) {
       recent.record(report);
       for (const answer of report.answers) histories.record(answer, report.token);
     },
     follow,
-    /** Sets the certificates that are in force from now on. */
+    /** Sets the certificates in force. */
     certificates(inForce: TlsMaterial['certificates']) {
       certificates = inForce;
     },
@@ -80,17 +89,17 @@ export function createStatusCollector(first: GatewayConfig, sources: StatusSourc
       return {
         at: wall(),
         gateway: sources.gateway(),
-        /** Refused: what is on disk and not in force, newest first. */
+        /** `refused` has what is on disk and not in force, newest first. */
         config: { file: printable(config.file), digest: config.digest, loadedAt, refused: sources.refused() },
         history: histories.times(),
-        /** In the order in which they are asked. */
+        /** The authenticators, in the order in which they are asked. */
         authenticators: config.authenticators.map((one) => {
           const link = links.find(({ name }) => name === one.name);
           return { ...statusOf(one, histories.of(one.name), checks), circuit: link?.guard.circuitState ?? 'closed' };
         }),
         cache: { ...sources.cache(), maxEntries: cache.memory.maxEntries },
         blocking: sources.blocking(),
-        /** Left out without a login server. */
+        /** It is undefined without a login server. */
         login: login && {
           ...sources.logins(),
           publicUrl: printable(login.publicUrl),
@@ -114,33 +123,34 @@ function statusOf(
   const check = checks.find((one) => one.name === name);
   return {
     name,
-    /** That of its plugin. */
+    /** The package of its plugin. */
     package: printable(from),
     healthy: check?.ok ?? true,
     reason: check?.reason && shown(check.reason),
     cached: cache !== 'off',
     onError,
     history,
-    /** Left out if its backend has answered since it last failed. */
+    /** It is undefined if its backend has answered since it last failed. */
     outage: outage && { ...outage, reason: shown(outage.reason) },
   };
 }
 
 const maxReviews = 50;
-/** In characters. The memory of a review must not depend on what callers and backends send. */
+/** The most characters of a text: the memory of a review must not depend on what callers and backends send. */
 const maxTextLength = 256;
 
-/** The last reviews, without their tokens. */
+/** Keeps the last 50 reviews, without their tokens. */
 export function createRecentReviews() {
   const reviews: ReturnType<typeof recentReview>[] = [];
   return {
-    /** Never throws. */
+    /** Adds a review. It never throws. */
     record(report: ReviewReport) {
-      // Thousands a second can be refused unread. They are one line, so that the reviews before them stay.
+      // Thousands a second can be refused before their token is read. They share one line, so that the reviews before
+      // them stay.
       if (isWithoutReview(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
       if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
     },
-    /** Newest first. */
+    /** Lists the reviews, newest first. */
     list: () =>
       reviews.toReversed().map(({ reason, username, ...review }) => ({
         ...review,
@@ -174,7 +184,7 @@ export function createLoginCounts() {
     else if (outcome !== 'invalid' && outcome !== 'gone') counts.unanswered += 1;
   };
   return {
-    /** Never throws. */
+    /** Counts a request. It never throws. */
     record,
     revalidated(result: RevalidationResult) {
       if (result === 'refused') counts.sessionsRefused += 1;

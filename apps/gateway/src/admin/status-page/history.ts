@@ -3,38 +3,42 @@ import type { Answer } from '../../chain/chain.ts';
 import type { Clocks } from '../../clocks.ts';
 import { withoutToken } from '../../logging/error-fields.ts';
 
-/** In seconds. */
 const bucketSeconds = 10;
-/** A quarter of an hour. */
+/** The number of buckets, which are a quarter of an hour. */
 const buckets = 90;
 
 /** The answers of an authenticator by decision. A `stale` one is not counted as `authenticated` as well. */
 const decisionNames = ['authenticated', 'stale', 'rejected', 'unknown', 'error'] as const;
-/** The decisions, and where they came from. */
+/** The names of the counts: the decisions, and where they came from. */
 const countNames = [...decisionNames, 'memory', 'redis', 'backend'] as const;
 
 type Bucket = ReturnType<typeof createBucket>;
 
 interface Followed {
-  /** Oldest first, without those in which nothing was counted. */
+  /** The buckets, oldest first, without those in which nothing was counted. */
   readonly buckets: Bucket[];
-  /** Reviews since then got stale answers or none. `seenAt`: when one last met it. The reason is the first. */
+  /**
+   * The outage, since which reviews got stale answers or none. A review last met it at `seenAt`. The reason is the
+   * first one.
+   */
   outage: { since: number; seenAt: number; reason: string; stale: number; failed: number } | undefined;
 }
 
 export type Histories = ReturnType<typeof createHistories>;
 
-/** The answers of the configured authenticators in the last quarter of an hour. */
+/** Counts the answers of the configured authenticators in the last quarter of an hour. */
 export function createHistories({ monotonic, wall }: Clocks) {
   const followed = new Map<string, Followed>();
   const bucketNow = () => Math.floor(monotonic() / (bucketSeconds * 1000));
   return {
-    /** Sets the authenticators. One that stays keeps its history; those of others are dropped. */
+    /** Sets the authenticators. One that stays keeps its history. The histories of others are dropped. */
     follow(names: readonly string[]) {
       for (const name of followed.keys()) if (!names.includes(name)) followed.delete(name);
       for (const name of names) if (!followed.has(name)) followed.set(name, { buckets: [], outage: undefined });
     },
-    /** Never throws, and does not keep the token: it is removed from the message of a failure. */
+    /**
+     * Counts an answer. It never throws, and does not keep the token, which is removed from the message of a failure.
+     */
     record(answer: Answer, token: string | undefined) {
       const known = followed.get(answer.authenticator);
       // A reload has removed the authenticator, or it does not recognize the token.
@@ -42,7 +46,7 @@ export function createHistories({ monotonic, wall }: Clocks) {
       count(bucketOf(known, bucketNow()), answer);
       recordOutage(known, answer, token, wall);
     },
-    /** The buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
+    /** The times of the buckets of all histories, oldest first. The last one still counts, and began at `lastFrom`. */
     times: () => ({ bucketSeconds, buckets, lastFrom: Math.round(wall() - (monotonic() % (bucketSeconds * 1000))) }),
     of(name: string) {
       const known = followed.get(name);
@@ -52,8 +56,8 @@ export function createHistories({ monotonic, wall }: Clocks) {
 }
 
 /**
- * What was counted in a bucket, whose number counts from the clock's zero; all times of the backend together, and the
- * longest time of an answer.
+ * Creates an empty bucket, whose number counts from the zero of the clock. `seconds` are the times of the backend
+ * together, and `slowest` is the longest time of an answer, in seconds.
  */
 function createBucket(number: number) {
   const decisions = { authenticated: 0, stale: 0, rejected: 0, unknown: 0, error: 0 };
@@ -84,13 +88,16 @@ function count(bucket: Bucket, answer: Answer): void {
   }
 }
 
-/** A blocked user is refused without asking the backend. */
+/** Whether the backend gave the answer. It does not for a blocked user. */
 function isOfBackend(answer: Answer): boolean {
   if ('error' in answer || answer.source !== undefined) return false;
   return answer.decision.kind !== 'rejected' || answer.decision.reason !== 'blocked';
 }
 
-/** An outage lasts from the first failure until the backend answers. Its reason is the first: later ones are the circuit's. */
+/**
+ * Follows an outage, from the first failure until the backend answers. It keeps the first reason: later ones come from
+ * the circuit.
+ */
 function recordOutage(known: Followed, answer: Answer, token: string | undefined, wall: () => number): void {
   const error = 'error' in answer ? answer.error : answer.failure;
   if (error === undefined) {
@@ -117,11 +124,11 @@ function read(known: readonly Bucket[], last: number) {
   const total = (name: keyof Bucket) => column(name).reduce((sum, value) => sum + value, 0);
   const slowests = column('slowest').map(rounded);
   return {
-    /** Of all buckets together; null if there was no answer. */
+    /** The counts of all buckets together. `mean` and `slowest` are seconds, and null if there was no answer. */
     sum: byName(countNames, total),
     mean: mean(total('seconds'), total('backend')),
     slowest: Math.max(...slowests) || null,
-    /** For each bucket. */
+    /** The counts of each bucket. */
     counts: byName(decisionNames, column),
     means: inOrder.map(({ seconds, backend }) => mean(seconds, backend)),
     slowests: slowests.map((seconds) => seconds || null),

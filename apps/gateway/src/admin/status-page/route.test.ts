@@ -32,7 +32,7 @@ const pathsOfPage = [
 
 describe('the status page', () => {
   test.each([
-    ['/', 'text/html; charset=utf-8', '<h1 id="verdict-title">'],
+    ['/', 'text/html; charset=utf-8', '<h1 id="overview-title">'],
     ['/status.json', 'application/json; charset=utf-8', '"recent":[]'],
     ['/status/main.js', 'text/javascript; charset=utf-8', 'import'],
     ['/status/uplot.js', 'text/javascript; charset=utf-8', 'uPlot as default'],

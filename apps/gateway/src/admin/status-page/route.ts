@@ -6,20 +6,20 @@ import { StatusError } from '../../server/kubernetes-status.ts';
 import type { StatusDocument } from './collector.ts';
 
 export interface StatusPageSource {
-  /** Read at each request. If the page is not shown, all its paths are 404. */
+  /** Whether the page is shown, read at each request. If not, all its paths are 404. */
   readonly isShown: () => boolean;
   readonly document: () => Promise<StatusDocument>;
 }
 
-/** On top of those of every answer: see admin.ts. */
+/** The headers besides those of every answer: see admin.ts. */
 const headers = {
-  // Nothing from other hosts, nothing inline, no frame around it; and no text becomes code.
+  // The page loads nothing from other hosts and nothing inline, is in no frame, and makes no text into code.
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
   'Referrer-Policy': 'no-referrer',
   'Cross-Origin-Opener-Policy': 'same-origin',
-  // The page names users; and a page of one version must not load the scripts of another.
+  // The page names users. And a page of one version must not load the scripts of another.
   'Cache-Control': 'no-store',
 };
 
@@ -68,12 +68,16 @@ const contentTypes = {
   svg: 'image/svg+xml',
 };
 
-/** @param source where it is in a checkout, if only the build copies it to the page's own files */
+/**
+ * Reads a file of the page.
+ *
+ * @param source where it is in a checkout, if only the build copies it to the page's own files
+ */
 function pageFile<Type extends keyof typeof contentTypes>(name: `${string}.${Type}`, source?: () => string) {
   let body: Buffer | undefined;
   return {
     contentType: contentTypes[name.split('.').at(-1) as Type],
-    /** Reads it at the first request, and no more: 300 KB in all, mostly the plotting library. */
+    /** Reads it at the first request alone. All files have 300 KB, mostly of the plotting library. */
     async read() {
       const own = new URL(`./page/${name}`, import.meta.url);
       body ??= await readFile(source === undefined || existsSync(own) ? own : new URL(source(), import.meta.url));
@@ -91,7 +95,7 @@ const files = new Map([
   ['/status/base.css', pageFile('base.css')],
   ['/status/parts.css', pageFile('parts.css')],
   ...scripts.map((name) => [`/status/${name}.js`, pageFile(`${name}.js`)] as const),
-  // The page asks no other host, so the docs that it links to are served beside it.
+  // The page asks no other host, so the docs that it links to are served with it.
   ['/status/operations.md', pageFile('operations.md', () => '../../../../../docs/operations.md')],
   ['/status/uplot.css', pageFile('uPlot.min.css', () => import.meta.resolve('uplot/dist/uPlot.min.css'))],
   ['/status/uplot.js', pageFile('uPlot.esm.js', () => import.meta.resolve('uplot/dist/uPlot.esm.js'))],

@@ -3,8 +3,8 @@ import type { Answer } from '../../chain/chain.ts';
 
 const user = { username: 'jane' };
 
-/** One of each kind. */
-export const decisions: readonly Decision[] = [
+/** One decision of each kind. */
+export const sampleDecisions: readonly Decision[] = [
   { kind: 'authenticated', user },
   { kind: 'rejected', reason: 'expired' },
   { kind: 'no-opinion' },

@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
 
-/** All series of the gateway in a registry with their values, as Prometheus would read them; labels in any order. */
+/** Reads all series of the gateway in a registry with their values, as Prometheus would. Labels are in any order. */
 export async function seriesOf(registry: Registry): Promise<Readonly<Record<string, number>>> {
   const lines = (await registry.metrics()).split('\n').filter((line) => line.startsWith('sallyport_'));
   return Object.fromEntries(

@@ -17,23 +17,23 @@ interface Subject {
   readonly commonName: string;
   /** Lines of an OpenSSL config section, such as `DNS.1 = a`. */
   readonly alternativeNames?: readonly string[];
-  /** Its extended key usage. Left out: it is for any use. */
+  /** The extended key usage. The certificate is for any use if it is left out. */
   readonly usage?: string;
-  /** An intermediate authority. */
+  /** Whether it is an intermediate authority. */
   readonly isAuthority?: boolean;
 }
 
 /** A certificate authority in a folder of its own, made by the `openssl` command for one test file. */
-export interface Authority extends Pair {
+export interface TestAuthority extends Pair {
   readonly directory: string;
-  /** @param by the intermediate authority that signs it; left out: this one */
+  /** @param by the intermediate authority that signs it, this one by default */
   issue(subject: Subject, by?: Pair): Promise<Pair>;
-  /** A self-signed certificate that is no authority. */
+  /** Makes a self-signed certificate that is not an authority. */
   selfSigned(subject: Subject): Promise<Pair>;
   remove(): Promise<void>;
 }
 
-export async function createTestAuthority(commonName = 'test CA'): Promise<Authority> {
+export async function createTestAuthority(commonName = 'test CA'): Promise<TestAuthority> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-tls-'));
   const authority = await make(directory, { commonName }, ['basicConstraints = critical, CA:true'], []);
   const signedBy = ({ certFile, keyFile }: Pair) => ['-CA', certFile, '-CAkey', keyFile];

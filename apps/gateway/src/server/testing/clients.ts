@@ -5,7 +5,7 @@ import { request as secureRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-export interface Answer {
+export interface TestAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -13,7 +13,7 @@ export interface Answer {
   readonly json: unknown;
 }
 
-/** Random, so that finding it in any output means a leak. */
+/** Makes a random token, so that finding it in any output means a leak. */
 export function randomToken(): string {
   return randomBytes(24).toString('base64url');
 }
@@ -24,9 +24,9 @@ export function review(spec: object = { token: randomToken() }, version = 'v1'):
 
 type Send = RequestOptions & { body?: string | Buffer; ca?: Buffer; cert?: Buffer; key?: Buffer };
 
-/** Sends one HTTP/1.1 request; by default a POST of a review to /authenticate. A `body` is sent with its length. */
-export function send(url: string, { body, ...options }: Send = {}): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+/** Sends one HTTP/1.1 request, by default a POST of a review to /authenticate. A `body` is sent with its length. */
+export function send(url: string, { body, ...options }: Send = {}): Promise<TestAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<TestAnswer>();
   const make = url.startsWith('https:') ? secureRequest : plainRequest;
   const method = options.method ?? 'POST';
   const payload = method === 'POST' ? (body ?? review()) : body;
@@ -42,7 +42,7 @@ export function send(url: string, { body, ...options }: Send = {}): Promise<Answ
   return promise;
 }
 
-function toAnswer(status: number, headers: IncomingHttpHeaders, text: string): Answer {
+function toAnswer(status: number, headers: IncomingHttpHeaders, text: string): TestAnswer {
   const isJson = headers['content-type']?.startsWith('application/json') === true && text !== '';
   return { status, headers, text, json: isJson ? JSON.parse(text) : undefined };
 }
@@ -59,8 +59,8 @@ export function openSession(url: string, options: SecureClientSessionOptions = {
 export function sendOn(
   session: ClientHttp2Session,
   options: { headers?: Record<string, string>; body?: string; unfinished?: boolean } = {},
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+): Promise<TestAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<TestAnswer>();
   const defaults = { ':method': 'POST', ':path': '/authenticate', 'content-type': 'application/json' };
   const stream = session.request({ ...defaults, ...options.headers }, { endStream: false });
   let headers: IncomingHttpHeaders & { ':status'?: number } = {};

@@ -30,7 +30,7 @@ interface Overrides {
   readonly tls?: TlsMaterial;
 }
 
-/** Longer than any test takes. */
+/** In milliseconds, longer than any test takes. */
 export const anHour = 3_600_000;
 
 export const alice: Decision = { kind: 'authenticated', user: { username: 'alice' } };
@@ -46,12 +46,14 @@ export function createLog(): {
   return { lines, logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
 }
 
-/** A real server on a free port of loopback, closed when the test ends. It authenticates every token by default. */
+/**
+ * Starts a real server on a free port of loopback, closed when the test ends. It authenticates every token by default.
+ */
 export async function startTestServer(overrides: Overrides = {}): Promise<TestServer> {
   const settings: TestServer['settings'] = {
     listen: { host: '127.0.0.1', port: 0 },
     apiAudiences: [],
-    // What ends sooner was not ended by it.
+    // A review that ends sooner was not ended by it.
     reviewTimeout: anHour,
     maxBodySize: 256 * 1024,
     maxTokenSize: 16 * 1024,
@@ -81,10 +83,10 @@ export async function startTestServer(overrides: Overrides = {}): Promise<TestSe
 }
 
 /**
- * Stops the clock of the server's timers for this test, so that none of an hour fires on a busy machine. Timeouts of
- * Node's sockets go on.
+ * Stops the clock of the server's timers for this test, so that a timer of an hour never fires on a busy machine.
+ * Timeouts of Node's sockets go on.
  *
- * @returns moves the clock
+ * @returns a function that moves the clock
  */
 export function holdTimers(): (milliseconds: number) => void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });

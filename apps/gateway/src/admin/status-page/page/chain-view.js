@@ -1,12 +1,12 @@
 /** @import { AuthenticatorStatus, StatusDocument } from '../collector.ts' */
 import { createList, element, setText } from './element.js';
-import { createPlot, decisions, kinds, latency } from './plots.js';
+import { createPlot, decisionKinds, decisions, latency } from './plots.js';
 import { count, sourceNames, span, stateOf } from './words.js';
 
-/** Where the answers that are counted came from. */
+/** The sources of the answers that are counted. */
 const sources = /** @type {const} */ (['memory', 'redis', 'backend']);
 
-/** The cards, in the order of the chain. @param {HTMLElement} list */
+/** Shows the cards, in the order of the chain. @param {HTMLElement} list */
 export function createChainView(list) {
   const show = /** @type {typeof createList<ReturnType<typeof createCard>>} */ (createList)(list);
   return (/** @type {StatusDocument} */ status) => {
@@ -47,9 +47,9 @@ function createCard(name) {
   };
 }
 
-/** The numbers: the decisions, and where they came from. They explain the colours of the plot. */
+/** Creates the numbers: the decisions, and where they came from. They explain the colours of the plot. */
 function createFigures() {
-  const numbers = kinds.map(({ name }) => {
+  const numbers = decisionKinds.map(({ name }) => {
     const value = element('dd', {});
     const swatch = element('span', { class: `swatch ${name}`, 'aria-hidden': 'true' });
     return { name, value, row: element('div', { class: 'figure' }, element('dt', {}, swatch, name), value) };

@@ -15,8 +15,8 @@ export function element(tag, attributes, ...children) {
 }
 
 /**
- * Shows elements in a list, in their order. Each is there as long as its key: so nothing flickers, no selected text is
- * lost, and screen readers read changes only.
+ * Shows elements in a list, in their order. Each is there as long as its key, so that nothing flickers, no selected
+ * text is lost, and screen readers read only changes.
  *
  * @template {{ readonly element: HTMLElement }} View
  * @param {HTMLElement} list
@@ -46,13 +46,13 @@ export function byId(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
-/** A time, and under the pointer the whole time in UTC, as in the log. @param {number} at @param {'time' | 'date'} part */
+/** Creates a time, and under the pointer the whole time in UTC, as in the log. @param {number} at @param {'time' | 'date'} part */
 export function moment(at, part = 'time') {
   const iso = new Date(at).toISOString();
   return element('time', { datetime: iso, title: iso }, part === 'time' ? clock(at) : iso.slice(0, 10));
 }
 
-/** The local time of day. @param {number} at */
+/** Writes the local time of day. @param {number} at */
 export function clock(at) {
   return new Date(at).toLocaleTimeString('en-GB');
 }

@@ -2,7 +2,7 @@
 import { element, moment } from './element.js';
 import { certificateNames, count, counted, span } from './words.js';
 
-/** What is known of this replica, except its authenticators. @param {StatusDocument} status */
+/** Lists the facts about this replica, except its authenticators. @param {StatusDocument} status */
 export function factsOf(status) {
   const facts = [configFact, loadFact, cacheFact, blockingFact, loginFact, certificateFact];
   return facts.flatMap((make) => make(status) ?? []);

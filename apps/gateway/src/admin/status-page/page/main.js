@@ -2,9 +2,9 @@
 import { createChainView } from './chain-view.js';
 import { byId, clock, createList, element, moment, setText } from './element.js';
 import { factsOf } from './facts-view.js';
-import { noticesOf, sourceNames, took, verdict } from './words.js';
+import { noticesOf, overviewOf, sourceNames, took } from './words.js';
 
-/** Milliseconds between two requests, and for one request. */
+/** The milliseconds between two requests, and those of one request. */
 const interval = 2_000;
 const timeout = 5_000;
 
@@ -15,10 +15,10 @@ const showRecent = createList(byId('recent'));
 
 /** @param {StatusDocument} status */
 function show(status) {
-  const { level, title, text, spoken } = verdict(status);
-  byId('verdict').dataset.level = level;
-  setText(byId('verdict-title'), title);
-  setText(byId('verdict-text'), text);
+  const { level, title, text, spoken } = overviewOf(status);
+  byId('overview').dataset.level = level;
+  setText(byId('overview-title'), title);
+  setText(byId('overview-text'), text);
   setText(byId('spoken'), spoken);
   document.title = `${level === 'good' ? '' : '! '}${title} – Sallyport`;
   showNotices(byText(noticesOf(status).map(noticeItem)));
@@ -43,7 +43,7 @@ function byText(elements) {
   return elements.map((one) => /** @type {const} */ ([one.textContent ?? '', () => ({ element: one })]));
 }
 
-/** For an empty cell. */
+/** The text of an empty cell. */
 const nothing = '–';
 
 /** @param {StatusDocument['recent'][number]} review */
@@ -73,10 +73,10 @@ let lastAnswer = '';
 /** @param {unknown} error */
 function lost(error) {
   document.body.classList.add('lost');
-  byId('verdict').dataset.level = 'none';
-  setText(byId('verdict-title'), 'The gateway does not answer this page');
+  byId('overview').dataset.level = 'none';
+  setText(byId('overview-title'), 'The gateway does not answer this page');
   const shown = lastAnswer === '' ? '' : ` What you see is from ${lastAnswer}.`;
-  setText(byId('verdict-text'), `${error instanceof Error ? error.message : 'no answer'}.${shown} Trying again.`);
+  setText(byId('overview-text'), `${error instanceof Error ? error.message : 'no answer'}.${shown} Trying again.`);
   setText(byId('pulse'), 'not live');
 }
 

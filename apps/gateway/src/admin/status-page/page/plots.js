@@ -3,8 +3,8 @@ import { clock, element } from './element.js';
 import uPlot from './uplot.js';
 import { count, took } from './words.js';
 
-/** From the bottom up. `hatched`: distinguishable without its colour. */
-export const kinds = /** @type {const} */ ([
+/** The decisions in a plot, from the bottom up. `hatched` ones are distinguishable without their colour. */
+export const decisionKinds = /** @type {const} */ ([
   { name: 'authenticated', hatched: false },
   { name: 'stale', hatched: true },
   { name: 'rejected', hatched: false },
@@ -19,43 +19,43 @@ export const kinds = /** @type {const} */ ([
  * @property {string} title
  * @property {readonly { colour: string, hatched?: boolean }[]} bars each before the next one
  * @property {(history: History) => (number | null)[][]} columns of the bars
- * @property {number} least the smallest value of the full height: one review alone is no peak
+ * @property {number} minHeight the smallest value of the full height: one review alone is no peak
  * @property {(history: History) => string} peak the value of the full height in words
  * @property {(history: History, index: number) => string} describe one bucket in words
  * @property {(history: History) => string} summary
  */
 
-/** The decisions of an authenticator, stacked. @type {Drawing} */
+/** Draws the decisions of an authenticator, stacked. @type {Drawing} */
 export const decisions = {
   title: 'Decisions per 10 s',
-  bars: kinds.map(({ name, hatched }) => ({ colour: `--${name}`, hatched })).reverse(),
+  bars: decisionKinds.map(({ name, hatched }) => ({ colour: `--${name}`, hatched })).reverse(),
   columns: ({ counts }) =>
-    kinds
+    decisionKinds
       .map((_, top) => {
-        const stacked = kinds.slice(0, top + 1);
+        const stacked = decisionKinds.slice(0, top + 1);
         return counts.authenticated.map(
           (_, at) => stacked.reduce((total, { name }) => total + (counts[name][at] ?? 0), 0) || null,
         );
       })
       .reverse(),
-  least: 4,
+  minHeight: 4,
   peak: (history) => {
-    const most = Math.max(...(decisions.columns(history)[0] ?? []).map((value) => value ?? 0));
-    return most === 0 ? '' : `peak ${count(most)}`;
+    const max = Math.max(...(decisions.columns(history)[0] ?? []).map((value) => value ?? 0));
+    return max === 0 ? '' : `peak ${count(max)}`;
   },
   describe: ({ counts }, index) => {
-    const parts = kinds.filter(({ name }) => counts[name][index]);
+    const parts = decisionKinds.filter(({ name }) => counts[name][index]);
     return parts.map(({ name }) => `${counts[name][index]} ${name}`).join(', ') || 'none';
   },
-  summary: ({ sum }) => kinds.map(({ name }) => `${sum[name]} ${name}`).join(', '),
+  summary: ({ sum }) => decisionKinds.map(({ name }) => `${sum[name]} ${name}`).join(', '),
 };
 
-/** The slowest answer, and in front of it the mean of the backend. @type {Drawing} */
+/** Draws the slowest answer, and in front of it the mean of the backend. @type {Drawing} */
 export const latency = {
   title: 'Latency',
   bars: [{ colour: '--slowest' }, { colour: '--mean' }],
   columns: ({ slowests, means }) => [[...slowests], [...means]],
-  least: 0.005,
+  minHeight: 0.005,
   peak: (history) => (history.slowest === null ? '' : latency.summary(history)),
   describe: ({ slowests, means }, index) =>
     slowests[index] == null ? 'none' : `backend ${took(means[index] ?? null)}, slowest ${took(slowests[index])}`,
@@ -63,7 +63,7 @@ export const latency = {
     slowest === null ? 'no answers yet' : `backend ${took(mean)}, slowest ${took(slowest)}`,
 };
 
-/** A plot and the line above it, which describes the bucket under the pointer. @param {Drawing} drawing */
+/** Creates a plot and the line above it, which describes the bucket under the pointer. @param {Drawing} drawing */
 export function createPlot(drawing) {
   const title = element('span', {}, drawing.title);
   const readout = element('span', { class: 'readout' });
@@ -80,7 +80,7 @@ export function createPlot(drawing) {
     readout.textContent = index == null ? drawing.peak(history) : `${clock(at)}: ${drawing.describe(history, index)}`;
   };
   const plot = new uPlot(optionsOf(drawing, show), [[], ...drawing.bars.map(() => [])], box);
-  // In other colours.
+  // It is drawn in other colours then.
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw());
   new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
 
@@ -97,7 +97,7 @@ export function createPlot(drawing) {
 }
 
 /** @param {Drawing} drawing @param {(index: number | null | undefined) => void} show @returns {uPlot.Options} */
-function optionsOf({ bars, least }, show) {
+function optionsOf({ bars, minHeight }, show) {
   const paths = uPlot.paths.bars?.({ size: [0.78, 14] });
   return {
     width: 240,
@@ -108,7 +108,7 @@ function optionsOf({ bars, least }, show) {
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: 'time' } },
     scales: {
       x: { time: false, range: ({ data: [xs] }) => [(xs[0] ?? 0) - 5, (xs.at(-1) ?? 0) + 5] },
-      y: { range: (_, __, most) => [0, Math.max(most ?? 0, least)] },
+      y: { range: (_, __, max) => [0, Math.max(max ?? 0, minHeight)] },
     },
     series: [
       {},
@@ -123,7 +123,7 @@ function optionsOf({ bars, least }, show) {
   };
 }
 
-/** A colour of the style sheet, or stripes of it. @param {string} name @param {boolean | undefined} hatched */
+/** Returns a colour of the style sheet, or stripes of it. @param {string} name @param {boolean | undefined} hatched */
 function paint(name, hatched) {
   const colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const context = hatched ? new OffscreenCanvas(6, 6).getContext('2d') : null;

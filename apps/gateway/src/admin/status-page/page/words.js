@@ -5,7 +5,7 @@ import { clock } from './element.js';
 
 const number = new Intl.NumberFormat('en');
 
-/** Where an answer came from. */
+/** The names of the sources of answers. */
 export const sourceNames = { memory: 'memory', redis: 'Redis', stale: 'stale', backend: 'backend' };
 
 /** @param {number} value */
@@ -13,12 +13,12 @@ export function count(value) {
   return number.format(value);
 }
 
-/** `1 answer`, `12 answers`. @param {number} value @param {string} one @param {string} many */
+/** Writes `1 answer`, `12 answers`. @param {number} value @param {string} one @param {string} many */
 export function counted(value, one, many = `${one}s`) {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** A time with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`. @param {number | null} seconds */
+/** Writes a time with three digits: `0.21 ms`, `12.4 ms`, `3.01 s`. @param {number | null} seconds */
 export function took(seconds) {
   if (seconds === null) return '–';
   const milliseconds = seconds * 1000;
@@ -27,7 +27,7 @@ export function took(seconds) {
   return `${seconds < 99.5 ? seconds.toPrecision(3) : Math.round(seconds)} s`;
 }
 
-/** A duration in one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`. @param {number} milliseconds */
+/** Writes a duration in one unit, rounded down: `12 s`, `3 min`, `5 h`, `63 days`. @param {number} milliseconds */
 export function span(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -36,11 +36,14 @@ export function span(milliseconds) {
   return `${count(Math.floor(seconds / 86_400))} days`;
 }
 
-/** Milliseconds. A check runs at most every 10 s; until its next result, a failure that reviews met counts. */
+/**
+ * The milliseconds for which a failure that reviews met counts: a check, which runs at most every 10 s, has a result by
+ * then.
+ */
 const checkedWithin = 15_000;
 
 /**
- * The state of an authenticator in a word, and the reason.
+ * Describes the state of an authenticator by a word and the reason.
  *
  * @param {AuthenticatorStatus} one
  * @param {number} now
@@ -67,17 +70,18 @@ function fromCache({ circuit, cached, outage }) {
 }
 
 /**
- * The line at the top: whether users can log in. `spoken` is the title without the count, which changes all the time.
+ * Writes the line at the top: whether users can log in. `spoken` is the title without the count, which changes all the
+ * time.
  *
  * @param {StatusDocument} status
  * @returns {{ level: Level, title: string, text: string, spoken: string }}
  */
-export function verdict({ at, gateway, authenticators }) {
+export function overviewOf({ at, gateway, authenticators }) {
   const down = authenticators.filter((one) => stateOf(one, at).level !== 'good');
   const level = down.length === authenticators.length ? 'bad' : 'warn';
   const [first, second] = down;
   if (gateway.state === 'stopping') {
-    const text = 'Requests that still arrive are answered; new ones go to the other replicas.';
+    const text = 'Requests that still arrive are answered. New ones go to the other replicas.';
     return titled('warn', 'This replica is shutting down', text);
   }
   if (first === undefined) return titled('good', allHealthy(authenticators), 'Users can log in.');
@@ -119,10 +123,13 @@ const reloadNames = { config: 'The config', certificates: 'The certificate' };
 
 /** @typedef {{ level: 'warn' | 'bad', title: string, lines: readonly string[] }} Notice */
 
-/** Milliseconds before the end of a certificate. The log has the same limit for its warnings. */
+/**
+ * The milliseconds before the end of a certificate in which it is a problem. The log has the same limit for its
+ * warnings.
+ */
 const expiresSoon = 14 * 24 * 60 * 60 * 1000;
 
-/** The problems of this replica, except those of authenticators. @param {StatusDocument} status @returns {Notice[]} */
+/** Lists the problems of this replica, except those of authenticators. @param {StatusDocument} status @returns {Notice[]} */
 export function noticesOf({ at, config, blocking, cache, certificates, recent, gateway }) {
   /** @type {Notice[]} */
   const notices = config.refused.map(({ what, at: when, problems }) => ({
@@ -151,7 +158,8 @@ export const certificateNames = { server: 'server', 'client-ca': 'client CA', lo
 
 /** @param {StatusDocument['certificates']} certificates @param {number} now @returns {Notice[]} */
 function certificateNotices(certificates, now) {
-  // Of several client CAs the one that ends last counts: during a change of CA the file has the old and the new one.
+  // If there are several client CAs, the last to expire counts: during a change of CA the file has the old and the new
+  // one.
   const last = certificates.filter(({ certificate, endsAt }) => {
     return !certificates.some((other) => other.certificate === certificate && other.endsAt > endsAt);
   });

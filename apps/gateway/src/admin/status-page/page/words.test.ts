@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AuthenticatorStatus, StatusDocument } from '../collector.ts';
-import { noticesOf, span, stateOf, took, verdict } from './words.js';
+import { noticesOf, overviewOf, span, stateOf, took } from './words.js';
 
 const now = 100_000;
 const outage = { since: 0, seenAt: 0, reason: 'connect ECONNREFUSED', stale: 12, failed: 3 };
@@ -9,7 +9,7 @@ const open: Partial<AuthenticatorStatus> = { ...healthy, circuit: 'open', health
 
 function said(gateway: Partial<StatusDocument['gateway']>, all: Record<string, Partial<AuthenticatorStatus>>) {
   const authenticators = Object.entries(all).map(([name, one]) => ({ name, ...one }));
-  return verdict({ at: now, gateway, authenticators } as unknown as StatusDocument);
+  return overviewOf({ at: now, gateway, authenticators } as unknown as StatusDocument);
 }
 
 test.each<[Record<string, Partial<AuthenticatorStatus>>, string, string]>([

@@ -2,8 +2,8 @@ import type { ReviewReport } from '../../../server/review-report.ts';
 
 let made = 0;
 
-/** A review that authenticated Ada, by default. */
-export function report(changes: Partial<ReviewReport> = {}): ReviewReport {
+/** Makes the report of a review, which authenticated Ada by default. */
+export function reviewReport(changes: Partial<ReviewReport> = {}): ReviewReport {
   return {
     id: `review-${made++}`,
     at: 1_700_000_000_000,
