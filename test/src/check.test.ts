@@ -13,7 +13,7 @@ import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 interface Finding {
   readonly check: string;
-  readonly result: 'ok' | 'warning' | 'fault';
+  readonly result: 'ok' | 'warning' | 'error';
   readonly detail: string;
 }
 
@@ -126,7 +126,7 @@ test('check finds names and keys that the identity policy refuses, and lists the
   });
   expect(code).toBe(1);
   const refuses = (name: string, what: string) =>
-    expect.stringMatching(`^fault authenticator ${name}: .* the identity policy refuses ${what}`);
+    expect.stringMatching(`^error authenticator ${name}: .* the identity policy refuses ${what}`);
   expect(objections).toEqual([
     refuses('robots', '1 of its users: jane: a system: name is not in allowSystemNames \\(system:masters\\)'),
     expect.stringMatching(
@@ -212,7 +212,7 @@ describe.concurrent('check of files', () => {
     });
     expect(objections).toEqual([
       expect.stringMatching(/^warning authenticator probe: .*: another$/),
-      expect.stringMatching(/^fault authenticator probe: .* caFile: garbage has no PEM certificate$/),
+      expect.stringMatching(/^error authenticator probe: .* caFile: garbage has no PEM certificate$/),
     ]);
   });
 
@@ -251,7 +251,7 @@ describe.concurrent('check of files', () => {
         /^warning config: names of an example are left: server\.apiAudiences \(https:\/\/api\.example\.com\)/,
       ),
     );
-    expect(objections).toContainEqual(expect.stringMatching(/^fault admin\.listen: .*192\.0\.2\.10/));
+    expect(objections).toContainEqual(expect.stringMatching(/^error admin\.listen: .*192\.0\.2\.10/));
   });
 
   test('warns of a password that is written in the config, of a port of the other scheme, and of addresses in use', async () => {

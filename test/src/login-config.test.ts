@@ -186,8 +186,8 @@ test('check reads the certificate, the CAs and the names of the login server', a
     await findings({ tls: { certFile: 'tls/none.crt', keyFile: 'tls/login.key' }, caFile: 'tls/login.key' }),
   ).toEqual(
     expect.arrayContaining([
-      expect.objectContaining({ result: 'fault', detail: expect.stringContaining("none.crt can't be read") }),
-      expect.objectContaining({ result: 'fault', detail: expect.stringContaining('has no PEM certificate') }),
+      expect.objectContaining({ result: 'error', detail: expect.stringContaining("none.crt can't be read") }),
+      expect.objectContaining({ result: 'error', detail: expect.stringContaining('has no PEM certificate') }),
     ]),
   );
 });
@@ -215,6 +215,6 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   const checked = await operatorIn(place.gateway.folder).run(['check', '--config', 'no-login.yaml']);
   expect(checked.code).toBe(1);
   expect(checked.stdout).toMatch(
-    /^login +fault +\S*no-login\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static /m,
+    /^login +error +\S*no-login\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static /m,
   );
 });

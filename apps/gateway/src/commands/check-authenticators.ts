@@ -53,9 +53,9 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
-    const faults = causes.map((cause) => faultOf(config, cause));
+    const errors = causes.map((cause) => errorOf(config, cause));
     // Without its file, an attempt to reach the backend says nothing new.
-    const findings = [...warnings(() => unusable.length > 0), ...faults];
+    const findings = [...warnings(() => unusable.length > 0), ...errors];
     return { name, authenticator: undefined, tokenPrefix: undefined, findings, files: [] };
   };
   let created: CreatedAuthenticator;
@@ -74,10 +74,10 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       found.map(({ result, detail }) => finding(config, result, detail));
     const made = logged();
     const reached = await reach(created);
-    const fault = reached.find(({ result }) => result === 'fault');
+    const failed = reached.find(({ result }) => result === 'error');
     // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
-    const ofLog = fault === undefined ? warnings() : warnings((problem) => fault.detail.includes(problem), made);
-    const ofIssuer = fault === undefined ? await checkIssuer(config, all) : [];
+    const ofLog = failed === undefined ? warnings() : warnings((problem) => failed.detail.includes(problem), made);
+    const ofIssuer = failed === undefined ? await checkIssuer(config, all) : [];
     return {
       name,
       authenticator,
@@ -106,13 +106,13 @@ function checkLoginAbility({ authenticator, config }: CreatedAuthenticator, { lo
   const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
   if (missing === undefined) return [];
   const problem = config.loginProblem(missing);
-  return [{ check: 'login', result: 'fault', detail: formatProblem(problem), problem }];
+  return [{ check: 'login', result: 'error', detail: formatProblem(problem), problem }];
 }
 
-/** A fault at the place of the authenticator in the config. */
-function faultOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
+/** Returns an error at the place of the authenticator in the config. */
+function errorOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
   const problem = config.problem(cause, failure);
-  return { check: `authenticator ${config.name}`, result: 'fault', detail: formatProblem(problem), problem };
+  return { check: `authenticator ${config.name}`, result: 'error', detail: formatProblem(problem), problem };
 }
 
 /** @returns one finding, or one for each warning */
@@ -123,7 +123,7 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<r
       return warnings.map((one) => finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)));
     }
   } catch (error) {
-    return [faultOf(config, error, "can't use its backend")];
+    return [errorOf(config, error, "can't use its backend")];
   }
   const hasBackend = authenticator.check !== undefined;
   return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
@@ -146,7 +146,7 @@ async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Pro
       await closeMade('token issuer', issuer, config.name, logger);
     }
   } catch (error) {
-    return [finding(config, 'fault', config.withhold(`${failure}: ${causeOf(error)}`))];
+    return [finding(config, 'error', config.withhold(`${failure}: ${causeOf(error)}`))];
   }
 }
 

@@ -12,8 +12,7 @@ import { withCacheRedis } from './connections.ts';
 import { unreadableRemark } from './report.ts';
 
 const check = 'cache Redis';
-const fault = (detail: string): Finding => ({ check, result: 'fault', detail });
-const warning = (detail: string): Finding => ({ check, result: 'warning', detail });
+const finding = (result: Finding['result'], detail: string): Finding => ({ check, result, detail });
 
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
 export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
@@ -21,16 +20,15 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
   const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
     const listing = await readListing(redis);
     await tryRights(redis);
-    const objections = [
-      ...unreadableRemark(listing.unreadable).map(fault),
+    const problems = [
+      ...unreadableRemark(listing.unreadable).map((detail) => finding('error', detail)),
       ...checkKeys(await readReplicas(redis)),
       ...checkClock(listing.now, Date.now()),
       ...(await checkPolicy(redis)),
     ];
     const blocks = blocksIn(listing).length;
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
-    const ok: Finding = { check, result: 'ok', detail: `reached, and may be written to; ${found}` };
-    return objections.length === 0 ? [ok] : objections;
+    return problems.length === 0 ? [finding('ok', `reached, and may be written to; ${found}`)] : problems;
   };
   return await tryOut(check, () => withCacheRedis(config, look));
 }
@@ -67,7 +65,8 @@ function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>):
   const others = replicas.filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor);
   const effect = 'blocks that are made with one do not reach the other';
   return others.map(({ id }) =>
-    fault(
+    finding(
+      'error',
       `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}: give both the same keys`,
     ),
   );
@@ -79,7 +78,9 @@ export function checkClock(redis: number, now: number): readonly Finding[] {
   // Less has no effects.
   if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
-  return [warning(`its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`)];
+  return [
+    finding('warning', `its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`),
+  ];
 }
 
 async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
@@ -91,10 +92,12 @@ async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
     const [policy] = others;
     const lost = "may drop the revocation list and the lockout guard's counts when its memory is full";
     return policy === undefined
-      ? [warning('INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')]
-      : [fault(`maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
+      ? [finding('warning', 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')]
+      : [finding('error', `maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
-    return [warning(`INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`)];
+    return [
+      finding('warning', `INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`),
+    ];
   }
 }

@@ -21,14 +21,14 @@ import { reissue } from './reissue.ts';
 export interface Finding {
   /** What was looked at: `config`, `server certificate`, `authenticator corp`. */
   readonly check: string;
-  readonly result: 'ok' | 'warning' | 'fault';
+  readonly result: 'ok' | 'warning' | 'error';
   /** What was found, and how to fix it. */
   readonly detail: string;
   /** The same in parts, where it concerns a place in the config. */
   readonly problem?: ConfigProblem;
 }
 
-/** Has something checked. What it throws is a fault; of several errors, each is one. */
+/** Has something checked. What it throws is an error; of several errors, each is one. */
 export async function tryOut(
   check: string,
   look: () => Promise<readonly Finding[]>,
@@ -38,7 +38,7 @@ export async function tryOut(
     return await look();
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map((cause): Finding => ({ check, result: 'fault', detail: wording(causeOf(cause)) }));
+    return causes.map((cause): Finding => ({ check, result: 'error', detail: wording(causeOf(cause)) }));
   }
 }
 

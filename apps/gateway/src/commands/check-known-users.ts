@@ -35,14 +35,14 @@ export function checkKnownUsers(
       refused.add(`${printable(user.username)}: ${rule}${name === user.username ? '' : ` (${printable(name)})`}`);
     }
   } catch (error) {
-    return [{ result: 'fault', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
+    return [{ result: 'error', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
   }
   const fix = isCredentialId
     ? `For ${credentialIdKey}, set its allowCredentialId: true`
     : 'Correct their names or keys of extra, or list system: names in its allowSystemNames';
   return [
     ...refused.toFindings(
-      'fault',
+      'error',
       (count, listed) => `the identity policy refuses ${count} of its users: ${config.withhold(listed)}. ${fix}`,
     ),
     ...doubled.toFindings(

@@ -68,7 +68,7 @@ describe('tokens of audiences that no API server asks for', () => {
     expect(warnings({ authenticator, isWhole: false })).toEqual([]);
   });
 
-  test('are printed safely, and a plugin that throws is a fault', () => {
+  test('are printed safely, and a plugin that throws is an error', () => {
     expect(
       warnings({ authenticator: issuing({ source: 'a\u001b secret', audiences: [] }), apiAudiences: ['x'] }),
     ).toEqual([
@@ -78,7 +78,7 @@ describe('tokens of audiences that no API server asks for', () => {
       throw new Error('no secret here');
     };
     expect(warnings({ authenticator: { tokenAudiences } })).toEqual([
-      'fault: tokenAudiences() failed: no withheld here',
+      'error: tokenAudiences() failed: no withheld here',
     ]);
   });
 });

@@ -36,7 +36,7 @@ function checkAudiences(
       return { result: 'warning', detail: printable(config.withhold(detail)) };
     });
   } catch (error) {
-    return [{ result: 'fault', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` }];
+    return [{ result: 'error', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` }];
   }
 }
 
