@@ -186,7 +186,7 @@ add(program, 'unlock', {
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
   description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
   options: [option.config],
-  load: async () => (await import('./commands/token-hash.ts')).fingerprint,
+  load: async () => (await import('./commands/token-hash.ts')).auditFingerprint,
   help:
     '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
     exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { AuthenticatorError } from '@sallyport/authenticator';
 import type { Answer } from '../chain/chain.ts';
 import { withoutToken } from '../logging/error-fields.ts';
-import type { Entry } from '../revocation/list.ts';
+import { type Entry, shortDigest } from '../revocation/list.ts';
 import { createHmacSha256 } from '../sealing/hmac.ts';
 import { createSealingKey } from '../sealing/seal.ts';
 import type { ReviewOutcome, ReviewReport } from '../server/review-report.ts';
@@ -18,8 +18,6 @@ export interface LineOrigin {
   readonly fingerprint?: string | undefined;
   readonly review?: string;
 }
-
-const shortDigest = 12;
 
 /** What was decided of one review, by values that are ours, or that Kubernetes sees. */
 export function decisionOf({ outcome, end, answers, token }: ReviewReport) {
@@ -61,8 +59,7 @@ export function auditEntry(report: ReviewReport) {
  * @param startedAt when this process started, in milliseconds since 1970
  */
 export function administrativeAct({ action, kind, name, by, reason, at, until }: Entry, startedAt: number) {
-  // Of a token the first digits of its SHA-256, as `blocks` and `token list` show it.
-  const shown = kind === 'token' ? name.slice(0, shortDigest) : name;
+  const shown = kind === 'token' ? shortDigest(name) : name;
   return {
     event: action,
     kind,

@@ -1,14 +1,21 @@
 import { nearest } from '../config/problems.ts';
 import { printable } from '../logging/printable.ts';
-import { blocksIn, currentEntries, type Entry } from '../revocation/list.ts';
+import { blocksIn, currentEntries, type Entry, shortDigest } from '../revocation/list.ts';
 import { type Listing, readListing } from '../revocation/redis-list.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withCacheRedis } from './connections.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from './name-check.ts';
 import { digestLength, jtiText, type ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest, UsageError } from './output.ts';
-import { entryJson, mayStillBeRefused, mayStillPass, publish, report, unreadableRemark } from './report.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable, UsageError } from './output.ts';
+import {
+  entryJson,
+  mayStillBeRefused,
+  mayStillPass,
+  publishWithInterrupt,
+  report,
+  unreadableRemark,
+} from './report.ts';
 import { type EntryOptions, nameSubject, prepare } from './subject.ts';
 import { humanDuration, momentText, optionDuration } from './times.ts';
 
@@ -38,7 +45,7 @@ export async function block(options: EntryOptions & { readonly for: number }): P
   const wordsFor = (name: string) => ['block', '--user', name, ...again];
   if (checked && options.exact !== true) refuseOtherName(checked, wordsFor, options.config);
   let before: Entry | undefined;
-  const publication = await publish(config, options.wait, (listing) => {
+  const publication = await publishWithInterrupt(config, options.wait, (listing) => {
     before = find(blocksIn(listing), draft);
     return { ...draft, until: listing.now + length };
   });
@@ -69,7 +76,7 @@ export async function unblock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unblock', [...blockable, 'digest']);
   let isFound = true;
   try {
-    const publication = await publish(config, options.wait, (listing) => {
+    const publication = await publishWithInterrupt(config, options.wait, (listing) => {
       isFound = false;
       const { name, until } = findEndable(listing, draft, options.config);
       isFound = true;

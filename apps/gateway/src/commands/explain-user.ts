@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
-import type { Entry } from '../revocation/list.ts';
+import { type Entry, shortDigest } from '../revocation/list.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { cachedLines, readCached } from './cached-of-user.ts';
@@ -13,7 +13,7 @@ import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { lockoutJson } from './named-lockouts.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 import type { ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printTable, shortDigest, UsageError } from './output.ts';
+import { type ExitCode, exitCodes, printJson, printTable, UsageError } from './output.ts';
 import { entryJson } from './report.ts';
 import { momentText } from './times.ts';
 import { findUser, namingAuthenticators, remarkFound } from './user-names.ts';

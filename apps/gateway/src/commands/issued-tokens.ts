@@ -2,11 +2,12 @@ import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/auth
 import { z } from 'zod';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
+import { shortDigest } from '../revocation/list.ts';
 import { commandLine } from './command-line.ts';
 import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { checkName, remarkOtherName } from './name-check.ts';
 import type { ReadOptions, TokenOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 import { printTokens } from './token-table.ts';
 import { findUser, remarkFound } from './user-names.ts';

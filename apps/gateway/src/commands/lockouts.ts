@@ -7,7 +7,7 @@ import { checkName, remarkDoubts } from './name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from './named-lockouts.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
-import { mayStillBeRefused, publish, report } from './report.ts';
+import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
 import { type EntryOptions, prepare } from './subject.ts';
 import { momentText } from './times.ts';
 
@@ -51,7 +51,10 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
     return all;
   });
   // It is in force for a minute: a replica acts on it once, when it learns of it.
-  const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + 60_000 }));
+  const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+    ...draft,
+    until: now + 60_000,
+  }));
   const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
   const listed = cleared.map(lockoutJson);

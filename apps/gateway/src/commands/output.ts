@@ -31,11 +31,6 @@ export function printRemark(remark: string): void {
   process.stderr.write(`sallyport: ${remark}\n`);
 }
 
-/** Returns the first digits of a digest, which are enough for eyes, and for `revoke`. */
-export function shortDigest(digest: string): string {
-  return digest.slice(0, 12);
-}
-
 /**
  * Formats rows as lines of aligned columns. As with kubectl, there are no rules and no colours, for eyes and for grep. Only the last cell
  * of a row may have several lines. A hundred thousand rows are no problem; table libraries, which look for cells that span rows, take

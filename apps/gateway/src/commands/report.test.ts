@@ -50,7 +50,7 @@ test('one that has not confirmed is named, with what that means', () => {
   ]);
 });
 
-test('of one with other keys, only these are at fault', () => {
+test('of one with other keys, only these are the problem', () => {
   const other = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'other keys' }] });
   expect([remarks(other), exitCodeOf(other)]).toEqual([
     [

@@ -22,8 +22,16 @@ export const mayStillPass =
 
 export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
 
-/** Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then. */
-export function publish(config: GatewayConfig, wait: number, draft: (listing: Listing) => Draft): Promise<Publication> {
+/**
+ * Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then.
+ *
+ * @param wait milliseconds; 0: it does not wait
+ */
+export function publishWithInterrupt(
+  config: GatewayConfig,
+  wait: number,
+  draft: (listing: Listing) => Draft,
+): Promise<Publication> {
   return withCacheRedis(config, async (redis) => {
     using interrupt = createInterrupt();
     return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });

@@ -1,13 +1,14 @@
 import type { RevokedToken, TokenSelection } from '@sallyport/authenticator';
 import { causeOf } from '../config/problems.ts';
 import { printable } from '../logging/printable.ts';
+import { shortDigest } from '../revocation/list.ts';
 import { issuesTokens } from '../runtime/authenticators.ts';
 import { commandLine } from './command-line.ts';
 import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { checkName, remarkDoubts } from './name-check.ts';
 import { digestLength, jtiText } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
-import { mayStillPass, publish, report } from './report.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from './output.ts';
+import { mayStillPass, publishWithInterrupt, report } from './report.ts';
 import { advice, effectText, lingeringText } from './revoke-texts.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
@@ -212,7 +213,10 @@ async function forget(
   }
   const next = advice(prepared, ended, options);
   try {
-    const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + rememberedFor }));
+    const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+      ...draft,
+      until: now + rememberedFor,
+    }));
     return report(publication, options.output, [effectText(draft, ended), mayStillPass + next], inJson);
   } catch (error) {
     print(lingering + mayStillPass + next);

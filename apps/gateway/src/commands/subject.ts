@@ -3,7 +3,7 @@ import { boundedId } from '../chain/decision.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
-import { digestOf, type Entry } from '../revocation/list.ts';
+import { digestOf, type Entry, shortDigest } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import { commandLine } from './command-line.ts';
@@ -11,7 +11,7 @@ import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withAuthenticators } from './connections.ts';
 import { readToken } from './input.ts';
 import type { ReadOptions } from './options.ts';
-import { printRemark, shortDigest, UsageError } from './output.ts';
+import { printRemark, UsageError } from './output.ts';
 import { requirePrefix } from './user-names.ts';
 
 export type SubjectOptions = Partial<

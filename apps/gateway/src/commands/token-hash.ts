@@ -7,7 +7,7 @@ import { type ExitCode, exitCodes, printJson, printRemark } from './output.ts';
 import { timeText } from './times.ts';
 
 /** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
-export async function fingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+export async function auditFingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
   // Only here: `token hash` reads no config.
   const { loadNamedConfig } = await import('./config-file.ts');
   const { redis } = (await loadNamedConfig(options)).cache;

@@ -1,6 +1,7 @@
 import type { UnreadableToken } from '@sallyport/authenticator';
+import { shortDigest } from '../revocation/list.ts';
 import type { Issuing, SeenToken } from './issuer.ts';
-import { printTable, shortDigest } from './output.ts';
+import { printTable } from './output.ts';
 import { humanDuration } from './times.ts';
 
 /** Prints tokens, or sessions, which have other columns. Prints nothing where there are none. */

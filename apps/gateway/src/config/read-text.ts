@@ -2,7 +2,7 @@ import { constants, type FileHandle, open } from 'node:fs/promises';
 import { howToRead } from './permission.ts';
 
 const kibibyte = 1024;
-const mebibyte = 1024 * kibibyte;
+export const mebibyte: number = 1024 * kibibyte;
 
 /** A file that can't be used. */
 export class UnusableFileError extends Error {

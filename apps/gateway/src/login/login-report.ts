@@ -1,6 +1,6 @@
 import type { Logger } from '@sallyport/authenticator';
 import { createLogLimiter } from '../logging/log-limiter.ts';
-import { digestOf } from '../revocation/list.ts';
+import { digestOf, shortDigest } from '../revocation/list.ts';
 import type { Session } from '../sessions/session-text.ts';
 
 /** The requests of the login server; `none`: any other. */
@@ -57,11 +57,6 @@ export function outcomeOf(status: number, isGone: boolean): LoginOutcome {
   if (status === 429) return 'limited';
   if (status === 503) return isGone ? 'gone' : 'unavailable';
   return status < 500 ? 'invalid' : 'error';
-}
-
-/** The digits by which `token list` and `revoke --digest` know a token. */
-export function shortDigest(digest: string): string {
-  return digest.slice(0, 12);
 }
 
 /** What log lines and the audit trail say of a request, by values that are ours, or that Kubernetes sees. */

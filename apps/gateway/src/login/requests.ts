@@ -1,13 +1,14 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
 import { pause } from '../deadlines.ts';
+import { shortDigest } from '../revocation/list.ts';
 import { isClosed } from '../server/http-server.ts';
 import type { InFlight } from '../server/limits.ts';
 import { createBodyReader } from '../server/read-body.ts';
 import type { Session } from '../sessions/session-text.ts';
 import { type AddressLimit, createShares, type RateLimit, type Shares } from './bounds.ts';
 import { LoginError, noSession, tooMany } from './login-error.ts';
-import { type LoginAction, type LoginReport, shortDigest } from './login-report.ts';
+import type { LoginAction, LoginReport } from './login-report.ts';
 import { type LoginService, logIn, parseLoginRequest } from './login-service.ts';
 import { currentSession, listOwn, logOut, logOutEverywhere } from './own-sessions.ts';
 

@@ -156,6 +156,11 @@ export function digestOf(token: string): string {
   return hash('sha256', token, 'hex');
 }
 
+/** Returns the first 12 digits of a digest, by which `blocks`, `token list` and the audit trail show a token, and `revoke` finds it. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, 12);
+}
+
 /** A block and the unblock that ends it have the same subject; a revocation or an unlock of the name has another. */
 export function subjectOf({ action, kind, name }: Pick<Entry, 'action' | 'kind' | 'name'>): string {
   return JSON.stringify([action === 'unblock' ? 'block' : action, kind, name]);

@@ -1,11 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parseCertificates } from '@sallyport/plugin-options';
-import { readText, UnusableFileError } from '../../config/read-text.ts';
+import { mebibyte, readText, UnusableFileError } from '../../config/read-text.ts';
 import { type Authority, readAuthority } from './certificates.ts';
 import { names } from './layout.ts';
-
-export const mebibyte: number = 1024 * 1024;
 
 /**
  * Reads the CA that `init` made in a folder. While a CA is changed, its file has two: the one that `ca.key` belongs to issues.

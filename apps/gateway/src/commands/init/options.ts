@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { isLoopback, parseCertificates } from '@sallyport/plugin-options';
-import { readText } from '../../config/read-text.ts';
+import { mebibyte, readText } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { userPath } from '../config-file.ts';
 import { UsageError } from '../output.ts';
-import { isIssuedBy, mebibyte } from './authority.ts';
+import { isIssuedBy } from './authority.ts';
 import { exists } from './files.ts';
 import { hostsOf, parseHost } from './hosts.ts';
 import { loginNames, names } from './layout.ts';
