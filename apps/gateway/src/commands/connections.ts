@@ -21,9 +21,9 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
   if (cache.redis !== undefined) return;
   throw new Error(
     command === 'lockouts' || command === 'unlock'
-      ? `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused tries by itself, ` +
+      ? `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused attempts by itself, ` +
           'in its memory, and no command reaches them. A count ends with lockout.window ' +
-          `(${humanDuration(lockout.window)}) after the last refused try, or with a restart of that process`
+          `(${humanDuration(lockout.window)}) after the last refused attempt, or with a restart of that process`
       : `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none: add it ` +
           '(docs/configuration.md). Until then, revoke works for issued tokens, and the backend for its users; ' +
           'a restart empties the memory of a gateway',
@@ -81,7 +81,7 @@ export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?
     send: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
   };
   const attempts = createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared });
-  // `written` resolves when the results of its tries are written.
+  // `written` resolves when the results of its attempts are written.
   return { attempts, written: () => Promise.all(writes) };
 }
 

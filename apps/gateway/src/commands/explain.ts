@@ -39,7 +39,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const { blocks, isRead } = await readBlocks(redis);
   const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
-    // The identity policy logs its objections as warnings.
+    // The identity policy logs what it refuses as warnings.
     logger: await createLogger('warn'),
     attempts,
     blocks: { ...blocks, isUnknown: false },
@@ -126,7 +126,7 @@ async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: s
   try {
     return await namedLockouts(redis, config, user);
   } catch (error) {
-    printRemark(`refused tries could not be read: ${causeOf(error)}`);
+    printRemark(`refused attempts could not be read: ${causeOf(error)}`);
     return [];
   }
 }
@@ -188,7 +188,7 @@ function print(authenticators: Rows, { observed, block, locks, result, uses }: F
     const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
     process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`);
   }
-  if (locks.length > 0) process.stdout.write(`\nREFUSED TRIES\n${lockoutLines(locks, options).join('\n')}\n`);
+  if (locks.length > 0) process.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(locks, options).join('\n')}\n`);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
   if (uses.length > 0) process.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
 }

@@ -6,7 +6,7 @@ import { listenKey, tlsKeys } from './server-keys.ts';
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
-/** How many tries a period has. */
+/** How many attempts a period has. */
 export interface Rate {
   readonly count: number;
   /** Milliseconds. */
@@ -17,10 +17,10 @@ const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_
 
 /** `10/m` */
 function parseRate(input: unknown): Parsed<Rate> {
-  const [, tries = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
+  const [, attempts = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
-  if (per === undefined) return { problem: 'must be a number of tries in s, m or h', fix: 'write 10/m' };
-  return { value: { count: Number(tries), per } };
+  if (per === undefined) return { problem: 'must be a number of attempts in s, m or h', fix: 'write 10/m' };
+  return { value: { count: Number(attempts), per } };
 }
 
 const anOrigin = { origin: 'https://login.example.com', port: '' };
@@ -123,7 +123,7 @@ export const loginSchema = z
         perAddress: value({}, parseRate)
           .prefault('10/m')
           .describe(
-            'Tries of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
+            'Attempts of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
           ),
         inFlight: count('Logins in progress at once; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
       })

@@ -237,8 +237,8 @@ export const fileSchema = z.strictObject({
   lockout: section(
     "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     {
-      maxFailures: positive.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
-      window: duration('How long a refused try counts.').prefault('10m'),
+      maxFailures: positive.default(3).describe('Refused attempts of one user in the window; then no more are sent.'),
+      window: duration('How long a refused attempt counts.').prefault('10m'),
     },
   ),
   login: loginSchema.exactOptional(),

@@ -74,7 +74,7 @@ export function createLockoutMetrics(registry: Registry): (foreignRecords: numbe
   let foreign = 0;
   createFamilies(registry).counter(
     'sallyport_lockout_foreign_records_total',
-    'Records of refused tries and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
+    'Records of refused attempts and of right passwords that were removed from the cache Redis because no gateway with these sealing keys wrote them there. A rise means that another client writes to that Redis, or that replicas have different sealing keys.',
     () => [[{}, foreign]],
   );
   return (count) => {
@@ -94,7 +94,7 @@ export function createLockoutGauge(
 ): void {
   createFamilies(registry).gauge(
     'sallyport_lockout_subjects',
-    'Users who are locked out now: they have lockout.maxFailures refused tries, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
+    'Users who are locked out now: they have lockout.maxFailures refused attempts, and this replica refused a further one without sending it. A rise means that someone guesses passwords, or that a client still uses an old one.',
     () => names().map((authenticator) => [{ authenticator }, lockedOut(authenticator)]),
   );
 }

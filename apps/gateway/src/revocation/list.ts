@@ -7,7 +7,7 @@ export const entrySchema = z.object({
   /** Random. */
   id: z.string(),
   /**
-   * `unlock`: each replica that learns of it forgets a user's refused tries, once. `revoke`: what was cached before is not
+   * `unlock`: each replica that learns of it forgets a user's refused attempts, once. `revoke`: what was cached before is not
    * used any more. `block`: refused, whatever a backend answers. `unblock`: ends a block; it stays in the list as long as a
    * replica that has missed it could bring the block back.
    */

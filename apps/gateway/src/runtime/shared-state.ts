@@ -20,7 +20,7 @@ export type SharedState = ReturnType<typeof createSharedState>;
 
 /**
  * What outlives a reload of the config: the cache in memory, who is blocked, which sessions have ended, and counts of refused
- * tries.
+ * attempts.
  *
  * @param onAct called with each entry of the revocation list that this process did not know
  */
@@ -105,7 +105,7 @@ function unlock(
   logger: Logger,
 ): void {
   attempts.unlock(subject, authenticators);
-  logger.info({ subject, by, reason }, 'refused tries forgotten: an operator unlocked the user');
+  logger.info({ subject, by, reason }, 'refused attempts forgotten: an operator unlocked the user');
 }
 
 /** Returns the maximum of each lifetime over all authenticators. */
