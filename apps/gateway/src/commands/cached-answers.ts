@@ -51,7 +51,7 @@ function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[]): 
 }
 
 /** Milliseconds for which a gateway may use an answer of an authenticator, the time in which it can't be asked included; 0: it caches none. */
-export function longestUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
+export function maxUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
   const lifetimeOf = ({ cache: own }: AuthenticatorConfig) => (own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl);
   const one = authenticators.find((each) => each.name === name);
   if (one === undefined) return 0;

@@ -19,7 +19,11 @@ interface Limits {
   readonly sessions: UserParts['sessions'];
 }
 
-/** What the gateways go on with where an authenticator can't be asked now. `unread`: why it is not known. */
+/**
+ * Finds the cached answers that the gateways use where an authenticator can't be asked now.
+ *
+ * @returns for each such authenticator their number and when the last one ends, or as `problem` why that is not known
+ */
 export async function readCached(
   config: GatewayConfig,
   name: string,
@@ -34,15 +38,15 @@ export async function readCached(
   return Promise.all(
     away.map(async (one) => {
       const authenticator = one.name;
-      if (redis === undefined) return { authenticator, unread: 'the config has no cache.redis' };
-      if ('unread' in revocations) return { authenticator, unread: revocations.unread };
-      if ('unread' in sessions) return { authenticator, unread: sessions.unread };
+      if (redis === undefined) return { authenticator, problem: 'the config has no cache.redis' };
+      if ('problem' in revocations) return { authenticator, problem: revocations.problem };
+      if ('problem' in sessions) return { authenticator, problem: sessions.problem };
       try {
         const isRevoked = (revision: number) => revocations.value.isRevoked(revision, name, '');
         const ends = await readEnds(config, one, name, { redis, isRevoked, sessions: sessions.value ?? [] });
         return { authenticator, answers: ends.length, until: ends.length === 0 ? null : new Date(Math.max(...ends)) };
       } catch (error) {
-        return { authenticator, unread: causeOf(error) };
+        return { authenticator, problem: causeOf(error) };
       }
     }),
   );
@@ -50,17 +54,20 @@ export async function readCached(
 
 const unavailable = 'could not be checked';
 
-export function cachedLines(
-  name: string,
-  cached: Awaited<ReturnType<typeof readCached>>,
-  looked: readonly LookedUp[],
-): readonly string[] {
+type Cached = Awaited<ReturnType<typeof readCached>>[number];
+
+export function cachedJson(one: Cached): object {
+  return 'problem' in one ? { authenticator: one.authenticator, unread: one.problem } : one;
+}
+
+export function cachedLines(name: string, cached: readonly Cached[], looked: readonly LookedUp[]): readonly string[] {
   return cached.map((one) => {
     const { isOfUser, answer } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
     // It has answered the look-up where only the state of the account could not be read.
     const hasAnswered = isOfUser === true || answer !== unavailable;
     const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : 'could not be asked now'}`;
-    if ('unread' in one) return `${first}. What the gateways have cached of ${name} is not known, since ${one.unread}`;
+    if ('problem' in one)
+      return `${first}. What the gateways have cached of ${name} is not known, since ${one.problem}`;
     const { answers, until } = one;
     if (until === null) return `${first}, and no answer about ${name} is in the cache that the gateways share`;
     const subject = answers === 1 ? '1 cached answer' : `${answers} cached answers`;

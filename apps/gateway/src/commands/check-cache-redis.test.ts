@@ -19,7 +19,7 @@ function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
 
 const document = readFileSync(new URL('../../../../docs/redis.md', import.meta.url), 'utf8');
-const [least = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
+const [minimal = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
 
 /** The result for a user who may do all but this. */
 const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
@@ -34,7 +34,7 @@ const denied: readonly (readonly [command: string, result: string, message: RegE
   ['info', 'warning', /^INFO failed/],
 ];
 
-/** What a user may not do whose patterns of keys are those of the least rights, but for one that is replaced. */
+/** What a user may not do whose patterns of keys are those of the minimal rights, but for one that is replaced. */
 const withoutKeys: readonly (readonly [what: string, pattern: string, instead: string])[] = [
   ['SET on keys sallyport:cache:*', ' ~sallyport:cache*', ''],
   ['EVAL on keys sallyport:cache-user:*', 'cache*', 'cache:*'],
@@ -46,7 +46,7 @@ describe('check of the cache Redis', () => {
   let server: RedisServer;
   beforeAll(async () => {
     const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
-    const line = least.replace('>PASSWORD', '>secret');
+    const line = minimal.replace('>PASSWORD', '>secret');
     const others = withoutKeys.map(([_what, pattern, instead], index) => {
       return line.replace('sallyport-cache', `lacks-${index}`).replace(pattern, instead);
     });

@@ -7,7 +7,7 @@ import type { Entry, RevocationList } from '../revocation/list.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { longestUse, readOnlyCaching } from './cached-answers.ts';
+import { maxUse, readOnlyCaching } from './cached-answers.ts';
 import { loadNamedConfig } from './config-file.ts';
 
 import { joinAttempts, readBlocks, withCacheRedis } from './connections.ts';
@@ -150,11 +150,11 @@ function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boo
           `as above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
       ];
     }
-    const longest = 'error' in answer ? longestUse(config, authenticator) : 0;
-    if (longest === 0) return [];
+    const use = 'error' in answer ? maxUse(config, authenticator) : 0;
+    if (use === 0) return [];
     return [
       `${first}${isShared ? ' No answer to this token is in the cache that the gateways share.' : ''} A gateway that has one in its ` +
-        `memory, which this command can't see, uses it for up to ${humanDuration(longest)} after ${authenticator} gave it (staleTtl)`,
+        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${authenticator} gave it (staleTtl)`,
     ];
   });
 }

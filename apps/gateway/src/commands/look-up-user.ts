@@ -9,7 +9,7 @@ import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
 /** What one authenticator says of a user. */
 export interface LookedUp {
   readonly authenticator: string;
-  readonly answer: Answer;
+  readonly answer: LookUpAnswer;
   /** With `known`: the name that Kubernetes sees. Otherwise why it is not. */
   readonly reason: string;
   /** Issued tokens that are neither revoked nor expired; null where none are issued. */
@@ -31,7 +31,7 @@ interface IssuedTokens {
   readonly digests: readonly string[];
 }
 
-type Answer = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
+type LookUpAnswer = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
 
 /** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
 export async function lookUpUser(

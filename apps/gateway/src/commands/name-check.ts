@@ -10,11 +10,14 @@ import { lookUpByName } from './look-up-user.ts';
 import { printRemark, UsageError } from './output.ts';
 import { namingAuthenticators } from './user-names.ts';
 
-/** Milliseconds that a look-up may take, and all of them with what a plugin needs to start: whoever blocks a user is in a hurry. */
-const longest = { lookUp: 2_000, all: 4_000 };
+/**
+ * Milliseconds that one look-up may take, and that all of them may take, with the start of the plugins. They are short, since whoever
+ * blocks a user is in a hurry.
+ */
+const maxWait = { lookUp: 2_000, all: 4_000 };
 
 /** What an authenticator says of a name: it is right, or that of no user, or that user has another name in Kubernetes. */
-type Answer =
+type NameAnswer =
   | { readonly kind: 'known' | 'not known' | 'cannot be looked up' }
   | { readonly kind: 'other'; readonly name: string }
   | { readonly kind: 'not checked'; readonly why: string };
@@ -37,7 +40,7 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
   const authenticators = ownersOf(config, name);
   const notChecked =
     (why: string) =>
-    (one: AuthenticatorConfig): Answer => ({
+    (one: AuthenticatorConfig): NameAnswer => ({
       kind: 'not checked',
       why: `${one.name} ${why}`,
     });
@@ -49,7 +52,7 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
       notChecked("can't be made"),
     );
   const late = notChecked('did not answer in time');
-  const answers = await withTimeLimit(longest.all, 'late', ask).catch(() => authenticators.map(late));
+  const answers = await withTimeLimit(maxWait.all, 'late', ask).catch(() => authenticators.map(late));
   const isKnown = answers.some(({ kind }) => kind === 'known');
   const others = answers.flatMap((one) => (one.kind === 'other' && !isKnown ? [one.name] : []));
   const unchecked = answers.flatMap((one) => (one.kind === 'not checked' && !isKnown ? [one.why] : []));
@@ -65,8 +68,8 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
 /** Those with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
 function ownersOf(config: GatewayConfig, name: string): AuthenticatorConfig[] {
   const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => name.startsWith(prefix));
-  const most = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
-  return theirs.filter(({ username: { prefix } }) => prefix.length === most);
+  const maxLength = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
+  return theirs.filter(({ username: { prefix } }) => prefix.length === maxLength);
 }
 
 function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): boolean {
@@ -74,13 +77,13 @@ function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): 
   return !owners.some(hasPrefix) && namingAuthenticators(config).some(hasPrefix);
 }
 
-async function answerOf({ config, authenticator }: CreatedAuthenticator, name: string): Promise<Answer> {
+async function answerOf({ config, authenticator }: CreatedAuthenticator, name: string): Promise<NameAnswer> {
   if (authenticator.lookUp === undefined) return { kind: 'cannot be looked up' };
   const { prefix } = config.username;
   try {
-    const late = `no answer in ${longest.lookUp / 1_000} s`;
+    const late = `no answer in ${maxWait.lookUp / 1_000} s`;
     const look = (signal: AbortSignal) => lookUpByName(authenticator, name.slice(prefix.length), { signal });
-    const user = await withTimeLimit(longest.lookUp, late, look);
+    const user = await withTimeLimit(maxWait.lookUp, late, look);
     if (user === undefined) return { kind: 'not known' };
     const found = prefix + user.username;
     return found === name ? { kind: 'known' } : { kind: 'other', name: found };

@@ -32,11 +32,11 @@ export const option = {
   by: textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command'),
   /** How long a block is in force, in milliseconds. */
   for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
-    .argParser((text) => readDuration('--for', text, { example: '8h or 30d', most: [366 * 86_400_000, '366d'] }))
+    .argParser((text) => readDuration('--for', text, { example: '8h or 30d', max: [366 * 86_400_000, '366d'] }))
     .makeOptionMandatory(),
   /** How long to wait for the replicas, in milliseconds. */
   wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
-    .argParser((text) => readDuration('--wait', text, { example: '5s', most: [600_000, '10m'], mayBeZero: true }))
+    .argParser((text) => readDuration('--wait', text, { example: '5s', max: [600_000, '10m'], mayBeZero: true }))
     .default(5_000, '5s'),
 };
 
@@ -85,30 +85,31 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
 interface DurationRule {
   /** What to write instead. */
   readonly example: string;
-  readonly most?: readonly [milliseconds: number, text: string];
+  /** The maximum, and how it is written in the message. Left out: there is none. */
+  readonly max?: readonly [milliseconds: number, text: string];
   readonly mayBeZero?: boolean;
 }
 
-function readDuration(name: string, text: string, { example, most, mayBeZero = false }: DurationRule): number {
+function readDuration(name: string, text: string, { example, max, mayBeZero = false }: DurationRule): number {
   const parsed = parseDuration(text);
   const instead = `write ${name} ${example}`;
   if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}: ${instead}`);
   if (parsed.value === 0 && !mayBeZero) throw new UsageError(`${name} must be longer than 0: ${instead}`);
-  if (most && parsed.value > most[0]) throw new UsageError(`${name} must be at most ${most[1]}: ${instead}`);
+  if (max && parsed.value > max[0]) throw new UsageError(`${name} must be at most ${max[1]}: ${instead}`);
   return parsed.value;
 }
 
 /** The number of digits of a SHA-256 digest in hexadecimal. */
 export const digestLength = 64;
 
-/** The first digits of a token's digest, in lower case. @param least how many there must be */
-export function digestOption(description: string, least: number): Option {
+/** Creates `--digest`, which takes the first digits of a token's digest, in any case. @param min how many there must be */
+export function digestOption(description: string, min: number): Option {
   return new Option('--digest <digits>', description).argParser((text) => {
     const { length } = text;
     if (!/^[0-9a-f]*$/i.test(text)) throw new UsageError('--digest has a character that is not a hexadecimal digit');
     if (length > digestLength) throw new UsageError(`--digest has ${length} digits: SHA-256 has ${digestLength}`);
-    if (length >= least) return text.toLowerCase();
-    throw new UsageError(`--digest has ${length} digits: give at least the first ${least} of ${digestLength}`);
+    if (length >= min) return text.toLowerCase();
+    throw new UsageError(`--digest has ${length} digits: give at least the first ${min} of ${digestLength}`);
   });
 }
 

@@ -18,8 +18,8 @@ export function effectText(draft: Prepared['draft'], [first]: readonly SeenToken
 export function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepared['draft']): string {
   const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
   const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));
-  const most = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...caches.map((cache) => cache[key]));
-  const [authenticatedTtl, staleTtl] = [most('authenticatedTtl'), most('staleTtl')];
+  const max = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...caches.map((cache) => cache[key]));
+  const [authenticatedTtl, staleTtl] = [max('authenticatedTtl'), max('staleTtl')];
   if (authenticatedTtl === 0) return 'This config caches nothing of it.\n';
   const stale = staleTtl === 0 ? '' : `, and ${humanDuration(staleTtl)} beyond while the backend is down (staleTtl)`;
   return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;

@@ -88,8 +88,9 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
   // With more digits than were given: otherwise they would still look the same.
   const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
-  const most = 10;
-  const listed = lines.slice(0, most).join('') + (users.size > most ? `\n    and ${users.size - most} more` : '');
+  const maxListed = 10;
+  const listed =
+    lines.slice(0, maxListed).join('') + (users.size > maxListed ? `\n    and ${users.size - maxListed} more` : '');
   throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
 }
 

@@ -50,13 +50,13 @@ export function candidatesFor(
 }
 
 /** Milliseconds that a look-up may take: for a message of `block`, whose user is in a hurry, and to find a user. */
-const longest = { message: 2_000, search: 10_000 };
+const maxWait = { message: 2_000, search: 10_000 };
 
 /** For commands that change something. @throws UsageError that lists the names that may be meant, and of users who knows them */
 export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group', name: string, isExact = false) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
-  const answers = kind === 'user' ? await whoKnows(config, name, candidates, longest.message) : [];
+  const answers = kind === 'user' ? await whoKnows(config, name, candidates, maxWait.message) : [];
   const exact =
     candidates.some((one) => one.isExact) || helpdeskScript() ? '' : ', or add --exact if the name is right as it is';
   throw new UsageError(
@@ -81,7 +81,7 @@ interface FindOptions {
 export async function findUser(config: GatewayConfig, name: string, { isExact = false, redis }: FindOptions = {}) {
   const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
   if (all === undefined) return { name, isExact, doubt: '' };
-  const answers = all.length === 1 ? [] : await whoKnows(config, name, all, longest.search, redis);
+  const answers = all.length === 1 ? [] : await whoKnows(config, name, all, maxWait.search, redis);
   const candidates = asKnown(all, answers);
   const known = candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
   const [found, ...others] = known;

@@ -9,7 +9,7 @@ import { namedLockouts } from './named-lockouts.ts';
 import { readSessions } from './user-traces.ts';
 
 /** What was read, or why it could not be read. */
-export type Part<Value> = { readonly value: Value } | { readonly unread: string };
+export type Part<Value> = { readonly value: Value } | { readonly problem: string };
 
 export type UserParts = Awaited<ReturnType<typeof readUserParts>>['parts'];
 
@@ -34,7 +34,7 @@ export async function readUserParts(
   ]);
   const ofSessions = 'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
   const blocked = (names: BlockedNames) =>
-    'unread' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
+    'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
   const blocks = blocked({ user: [name], group: groups });
   const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
   return { parts: { blocks, blockedTokens, lockouts, sessions, audit }, revocations };
@@ -44,7 +44,7 @@ async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
   try {
     return { value: await read() };
   } catch (error) {
-    return { unread: causeOf(error) };
+    return { problem: causeOf(error) };
   }
 }
 
@@ -76,9 +76,10 @@ async function readTrail({ audit, authenticators }: GatewayConfig, name: string)
   if (audit === undefined) throw new Error('the config has no audit');
   const prefixes = new Map(authenticators.map((one) => [one.name, one.username.prefix]));
   const own = [...prefixes.values()].filter((prefix) => name.startsWith(prefix));
-  const shortest = name.slice(Math.max(0, ...own.map(({ length }) => length)));
+  // Without the longest prefix that it may have: each line about the user has it.
+  const minimal = name.slice(Math.max(0, ...own.map(({ length }) => length)));
   const search = {
-    text: auditJson(shortest).slice(1, -1),
+    text: auditJson(minimal).slice(1, -1),
     matches: (line: Readonly<Record<string, unknown>>) => isAbout(line, name, prefixes),
     count: lastLines,
   };

@@ -37,12 +37,12 @@ interface Trace {
  * @param redis left out: no blocks and no lockouts are looked for
  */
 export async function readTraces(config: GatewayConfig, names: readonly string[], redis?: ProbedRedis) {
-  const unread = (where: string) => (error: unknown) =>
+  const unchecked = (where: string) => (error: unknown) =>
     names.map((name): Trace => ({ name, where, answer: 'could not be checked', reason: causeOf(error) }));
   const sessions = config.login?.sessions ?? '';
   const [ofSessions, ofFleet] = await Promise.all([
-    readSessionNames(config, names, sessions).catch(unread(sessions)),
-    redis ? readFleet(redis, config).catch(unread('blocks and lockouts')) : [],
+    readSessionNames(config, names, sessions).catch(unchecked(sessions)),
+    redis ? readFleet(redis, config).catch(unchecked('blocks and lockouts')) : [],
   ]);
   return [...ofSessions, ...ofFleet].filter(({ name }) => names.includes(name));
 }

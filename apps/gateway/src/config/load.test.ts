@@ -6,7 +6,7 @@ import { ConfigError } from './problems.ts';
 import { configFolder, folderWithProbe, pluginSource, problemsOf, yaml } from './testing/config-folder.ts';
 
 describe('a good config', () => {
-  test('the least one gets every default', async () => {
+  test('the minimal one gets every default', async () => {
     await using folder = await folderWithProbe();
     const config = await folder.load('authenticators: [{ name: probe, use: ./probe.js }]');
     expect(config).toEqual({

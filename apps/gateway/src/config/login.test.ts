@@ -12,7 +12,7 @@ function problemsOf(changed: object, others: readonly object[] = [corp, sessions
   return problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
-test('the least that a login server needs is good, and has the defaults', () => {
+test('the minimum that a login server needs is valid, and gets the defaults', () => {
   const { config, problems } = parseFile({ authenticators: [corp, sessions], login });
   expect(problems).toEqual([]);
   expect(config?.login).toMatchObject({

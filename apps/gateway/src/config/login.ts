@@ -47,12 +47,12 @@ function parsePublicUrl(input: unknown): Parsed<string> {
 /** `192.0.2.0/28`, `192.0.2.1` */
 function parseNetwork(input: unknown): Parsed<string> {
   const [address = '', bits, ...others] = typeof input === 'string' ? input.split('/') : [];
-  const most = isIPv6(address) ? 128 : 32;
-  const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+  const maxBits = isIPv6(address) ? 128 : 32;
+  const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= maxBits);
   if (isIP(address) === 0 || !isBits || others.length > 0) {
     return { problem: 'must be an address or a network', fix: 'write 192.0.2.1 or 192.0.2.0/28' };
   }
-  return { value: `${address}/${bits ?? most}` };
+  return { value: `${address}/${bits ?? maxBits}` };
 }
 
 /** The addresses of some networks, as `login.trustedProxies` has them. */

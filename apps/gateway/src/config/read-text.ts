@@ -78,8 +78,8 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
  *
  * @param size that of the file; some have none, such as those in /proc
  */
-export function pieceOf(size: number, most: number): number {
-  return Math.min(most, Math.max(size + 1, 4 * kibibyte));
+export function pieceOf(size: number, max: number): number {
+  return Math.min(max, Math.max(size + 1, 4 * kibibyte));
 }
 
 const wherePathsStart = ' (relative paths start at the folder of the config file)';

@@ -70,16 +70,16 @@ function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'serve
   };
 }
 
-/** @param most the key of the value that the one at `path` must be less than */
-function lessRule(file: FileConfig, written: unknown, path: Path, most: string, why: string): Rule {
+/** @param limit the key of the value that the one at `path` must be less than */
+function lessRule(file: FileConfig, written: unknown, path: Path, limit: string, why: string): Rule {
   return {
-    reads: [path, at(most)],
+    reads: [path, at(limit)],
     check() {
-      const [value, bound] = [valueAt(file, path), valueAt(file, at(most))];
+      const [value, bound] = [valueAt(file, path), valueAt(file, at(limit))];
       if (typeof value !== 'number' || value < Number(bound)) return undefined;
       return {
-        message: `${asWritten(written, path)} is not less than ${most} (${asWritten(written, at(most))}): ${why}`,
-        fix: `lower it, or raise ${most}`,
+        message: `${asWritten(written, path)} is not less than ${limit} (${asWritten(written, at(limit))}): ${why}`,
+        fix: `lower it, or raise ${limit}`,
       };
     },
   };

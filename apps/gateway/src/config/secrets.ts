@@ -67,8 +67,8 @@ export const placeholder = 'replace this by the password of the service account'
 
 const fillIn = 'write the password of the service account into it';
 
-type Objection = Pick<Required<Problem>, 'message' | 'fix'>;
-type Found = { readonly secret: string; readonly warning?: Objection } | Objection;
+type SecretProblem = Pick<Required<Problem>, 'message' | 'fix'>;
+type Found = { readonly secret: string; readonly warning?: SecretProblem } | SecretProblem;
 
 function findInEnvironment(name: string, { environment }: SecretSources): Found {
   if (name === '') return { message: 'env is empty', fix: 'name a variable' };

@@ -64,13 +64,13 @@ function unlikelyWildcard({ text, path }: WrittenText): Problem[] {
 }
 
 /** No private network is bigger: 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193). */
-const fewestBits = { 4: 8, 6: 7 } as const;
+const minBits = { 4: 8, 6: 7 } as const;
 
 function unlikelyProxies({ text, path }: WrittenText): Problem[] {
   const [address = '', bits = ''] = text.split('/');
   const isMapped = /^::ffff:/i.test(address);
-  const fewest = fewestBits[isIPv6(address) && !isMapped ? 6 : 4];
-  if (isIP(address) === 0 || !/^\d+$/.test(bits) || Number(bits) - (isMapped ? 96 : 0) >= fewest) return [];
+  const min = minBits[isIPv6(address) && !isMapped ? 6 : 4];
+  if (isIP(address) === 0 || !/^\d+$/.test(bits) || Number(bits) - (isMapped ? 96 : 0) >= min) return [];
   return [
     {
       path,

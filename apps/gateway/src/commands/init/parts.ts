@@ -18,21 +18,21 @@ export async function partFiles(
   { redis, login }: Parts,
   issueLogin: (host: string) => Promise<KeyPair>,
 ): Promise<Readonly<Record<string, string>>> {
-  const wanted: Record<string, string> = {};
+  const needed: Record<string, string> = {};
   if (redis !== undefined) {
-    wanted[redisNames.password] = `${randomBytes(32).toString('base64url')}\n`;
-    wanted[redisNames.sealingKey] = `${randomBytes(32).toString('base64')}\n`;
-    if (redis.authority !== undefined) wanted[redisNames.authority] = redis.authority;
+    needed[redisNames.password] = `${randomBytes(32).toString('base64url')}\n`;
+    needed[redisNames.sealingKey] = `${randomBytes(32).toString('base64')}\n`;
+    if (redis.authority !== undefined) needed[redisNames.authority] = redis.authority;
   }
   if (login !== undefined) {
-    if (redis !== undefined) wanted[loginNames.directoryPassword] = `${placeholder}\n`;
+    if (redis !== undefined) needed[loginNames.directoryPassword] = `${placeholder}\n`;
     if (login.certificate === 'issue') {
       const pair = await issueLogin(login.host);
-      wanted[loginNames.certificate] = pair.certificate;
-      wanted[loginNames.key] = pair.key;
+      needed[loginNames.certificate] = pair.certificate;
+      needed[loginNames.key] = pair.key;
     }
   }
-  const all = Object.entries(wanted);
+  const all = Object.entries(needed);
   const found = await Promise.all(all.map(([name]) => exists(join(folder, name))));
   return Object.fromEntries(all.filter((_one, index) => !found[index]));
 }
@@ -101,14 +101,14 @@ Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
 `;
 }
 
-async function redisStepOf(folder: string, held: string): Promise<string> {
+async function redisStepOf(folder: string, contents: string): Promise<string> {
   const password = await readText(join(folder, redisNames.password), mebibyte);
   const path = (name: string) => printable(join(folder, name));
   return `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It has the SHA-256 of the password in ${path(redisNames.password)}:
 
   ${aclLine(password.replace(/\r?\n$/, ''))}
 
-This Redis holds ${held}: it must keep its data over a restart (appendonly yes), and must not evict
+This Redis holds ${contents}: it must keep its data over a restart (appendonly yes), and must not evict
 (maxmemory-policy noeviction). Every replica needs the same files in ${path('secrets')}.
 
 `;

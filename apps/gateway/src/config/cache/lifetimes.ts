@@ -75,8 +75,8 @@ export function completeCache(
   if (own === 'off') return 'off';
   const store = own?.store ?? caching;
   if (store === 'none') return 'off';
-  const most = sessions ? sessionWithin : caching === 'memory' ? revocableWithin : Number.POSITIVE_INFINITY;
-  const preset = (ttl: number) => Math.min(ttl, most);
+  const max = sessions ? sessionWithin : caching === 'memory' ? revocableWithin : Number.POSITIVE_INFINITY;
+  const preset = (ttl: number) => Math.min(ttl, max);
   return {
     authenticatedTtl: preset(file.authenticatedTtl),
     rejectedTtl: preset(file.rejectedTtl),
