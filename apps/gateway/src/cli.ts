@@ -212,7 +212,7 @@ add(token, 'create', {
     textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
     new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
     audience,
-    new Option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: at once'),
+    new Option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: now'),
     option.reason,
     option.by,
     option.output,

@@ -40,7 +40,7 @@ redis.call('PEXPIRE', KEYS[1], 60000)
 return { redis.call('TIME'), redis.call('HLEN', KEYS[1]), redis.call('HGETALL', KEYS[1]), redis.call('HDEL', KEYS[1], 'check') }`;
 
 /**
- * Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. The keys are as long as real
+ * Uses keys of its own, and removes them immediately: no gateway and no command may take this for a replica. The keys are as long as real
  * ones, since a message about missing rights shows the pattern of such keys.
  */
 async function tryRights(redis: ProbedRedis): Promise<void> {

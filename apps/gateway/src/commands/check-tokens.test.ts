@@ -93,7 +93,7 @@ describe('a plugin that does not say which tokens are its own', () => {
   });
 
   test.each([
-    ['has no others beside it', { count: 1 }],
+    ['has no others next to it', { count: 1 }],
     ['has no backend', { caching: 'none' as const }],
     ['is in a config with parts left out', { isWhole: false }],
   ])('is not warned of when it %s', (_name, setup) => {

@@ -98,7 +98,7 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
 type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
 /**
- * Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost.
+ * Never rejects: a failure of one issuer keeps no other from revoking. Prints each token immediately, so that none is lost.
  *
  * @returns those that are revoked, now or before
  */

@@ -31,7 +31,7 @@ function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitC
     const stopped = starting.then((gateway) => gateway.shutdown(delay)).then(() => code);
     stopped.then(end, () => end(exitCodes.failure));
   };
-  // Ctrl-C reaches the process twice under a package manager, so a second signal must not mean "at once".
+  // Ctrl-C reaches the process twice under a package manager, so a second signal must not mean "immediately".
   process.on('SIGTERM', () => stop());
   // A person at a terminal: no load balancer has to learn of it first.
   process.on('SIGINT', () => stop(0));

@@ -16,7 +16,7 @@ export type PreparedAuthenticator = Awaited<ReturnType<typeof prepareAuthenticat
 
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
- * reported at once. Values that are missing or of the wrong type are left to the schema of the file.
+ * reported in one run. Values that are missing or of the wrong type are left to the schema of the file.
  */
 export async function prepareAuthenticator(
   entry: unknown,

@@ -64,7 +64,7 @@ describe('a good config', () => {
     });
   });
 
-  test('a full one: units, TLS files beside it, secrets, the order of authenticators', async () => {
+  test('a full one: units, TLS files next to it, secrets, the order of authenticators', async () => {
     await using folder = await folderWithProbe();
     const [url, password] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
     await folder.write('secrets/ldap', `${password}\n`);

@@ -124,7 +124,7 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
 }
 
 /**
- * Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not checked.
+ * Finds unknown keys, wrong values and broken rules, all in one run. A rule that needs a wrong value is not checked.
  *
  * @returns no config when a value is not good by itself
  */

@@ -105,7 +105,7 @@ export const loginSchema = z
       max: '30d',
     }).prefault('2h'),
     revalidate: duration(
-      'How often a session has its user looked up again: still there, not disabled, password not changed, groups anew.',
+      'How often a session has its user looked up again: still there, not disabled, password not changed. Its groups are read again.',
       { min: '1s', max: '1h' },
     ).prefault('5m'),
     maxSessions: count('Sessions of one user; a further login ends the oldest. 1 to 100.', 1, 100).default(10),
@@ -125,7 +125,7 @@ export const loginSchema = z
           .describe(
             'Attempts of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
           ),
-        inFlight: count('Logins in progress at once; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
+        inFlight: count('Concurrent logins; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
       })
       .prefault({})
       .describe('What clients may cost.'),

@@ -27,7 +27,7 @@ const word = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/]+)*$/;
 
 /**
- * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file beside
+ * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file next to
  * the config file, anything else a package's own name. Packages are searched from the config file's folder, then
  * from the gateway, so a deployment's own version wins. The path of the config file is absolute.
  *
@@ -70,8 +70,8 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
 /** In alphabetical order: those that a config in this folder can use, and those that come with the gateway. */
 async function installedWords(configFile: string): Promise<string[]> {
   const searched = createRequire(configFile).resolve.paths(prefix) ?? [];
-  const beside = await Promise.all(searched.map(packagesIn));
-  return [...new Set([...wordsOf(beside.flat()), ...builtInWords()])].sort();
+  const found = await Promise.all(searched.map(packagesIn));
+  return [...new Set([...wordsOf(found.flat()), ...builtInWords()])].sort();
 }
 
 /** The plugins that come with the gateway: its own manifest depends on them, so that no code names one. */

@@ -70,7 +70,7 @@ function digestOf({ url, isPackage }: PluginLocation): Promise<string> {
 
 async function digestNow(url: string, isPackage: boolean): Promise<string> {
   const hash = createHash('sha256').update(await readFile(fileURLToPath(url)));
-  // The manifest beside a file is the deployment's: it says nothing of the file.
+  // The manifest next to a file is the deployment's: it says nothing of the file.
   const manifest = isPackage ? findPackageJSON(url) : undefined;
   if (manifest !== undefined) hash.update(await readFile(manifest));
   return hash.digest('base64url');

@@ -74,7 +74,7 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
 }
 
 /**
- * Returns how many bytes of a file to read at once: a stream allocates all of them, for each read.
+ * Returns how many bytes of a file to read in one piece: a stream allocates all of them, for each read.
  *
  * @param size that of the file; some have none, such as those in /proc
  */

@@ -208,7 +208,7 @@ function sessionNameRules(authenticators: FileConfig['authenticators'], sessions
 /**
  * How many lookups each authenticator may have in progress: its `maxConcurrent`. Left out, it is an equal share of
  * `server.maxInFlight`, one share left free: then authenticators that hang never take every slot, not even all of
- * them at once. At most 100, at least 1.
+ * them together. At most 100, at least 1.
  */
 export function concurrencyLimits(authenticators: FileConfig['authenticators'], maxInFlight: number): number[] {
   const share = Math.floor(maxInFlight / (authenticators.length + 1));

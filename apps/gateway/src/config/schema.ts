@@ -87,7 +87,7 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
   }).prefault('16KiB'),
   maxInFlight: count(
-    'Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.',
+    'Concurrent reviews, until their backend work has ended; more are answered 429. 2 to 100000.',
     2,
     100_000,
   ).default(1000),
@@ -107,7 +107,7 @@ const authenticator = z.strictObject({
     .regex(namePattern, 'must be lowercase letters, digits and inner dashes, such as corp-ldap')
     .describe('Unique; the label in metrics, logs and errors.'),
   use: text.describe(
-    'The plugin: a bare word is the package @sallyport/authenticator-WORD; else @scope/name, or ./path of a file beside this one.',
+    'The plugin: a bare word is the package @sallyport/authenticator-WORD; else @scope/name, or ./path of a file next to this one.',
   ),
   options: z
     .record(z.string(), z.unknown())
@@ -117,7 +117,7 @@ const authenticator = z.strictObject({
   maxConcurrent: positive
     .exactOptional()
     .describe(
-      'Lookups at once; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
+      'Concurrent lookups; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
     ),
   circuit: section('When an authenticator that does not answer is skipped.', {
     minimumCalls: positive

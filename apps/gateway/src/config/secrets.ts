@@ -26,7 +26,7 @@ export interface Filled<Value = unknown> {
 
 /**
  * Replaces each `{ env: NAME }` and `{ file: path }` inside options by the string that it refers to. Exactly one key and a
- * string make a reference: any other map is the plugin's own, also one that has `file` beside other keys. The options
+ * string make a reference: any other map is the plugin's own, even one that has `file` and other keys. The options
  * as a whole are never a reference, so a plugin may have a single option called `file`. One newline at a file's end is
  * dropped, as editors put it there.
  */

@@ -99,7 +99,7 @@ describe('the audience of a cluster', () => {
   test.each([
     ['of the only cluster', [usual], [usual]],
     ['of its own', [usual], ['a', 'b']],
-    ['beside those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
+    ['together with those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
   ])('may be one %s', (_name, apiAudiences, audiences) => {
     expect(warnings(apiAudiences, ...audiences)).toEqual([]);
   });

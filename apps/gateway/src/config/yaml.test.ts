@@ -119,7 +119,7 @@ describe('a slip is reported once, at the line that must change', () => {
     ['a key that is too deep', 'a:\n  - name: b\n     use: c\n    options: {}\n', [`3:6: ${deeper}`]],
     ['the same behind a comment', 'a:\n  listen: b # c: d\n\n  # e\n   max: 5\n', [`5:4: ${indent}`]],
     ['a key that is not deep enough', 'a:\n  listen: b\n max: 5\nc:\n  - d\n', [`3:2: ${indent}`]],
-    ['a key of an entry beside its dash', 'a:\n  - name: b\n  use: c\n', [`3:3: ${indent}`]],
+    ['a key of an entry next to its dash', 'a:\n  - name: b\n  use: c\n', [`3:3: ${indent}`]],
     ['an entry that is too deep', 'a:\n  - name: b\n   - name: c\n    use: d\n', [`3:4: ${indent}`]],
     ['a dash without a space', 'a:\n  -name: b\n   use: c\n', [`3:4: ${deeper}`]],
     ['a colon without a space', 'a:\n  listen:127.0.0.1:8080\n  max: 4\n', [`2:3: ${noColon}`]],

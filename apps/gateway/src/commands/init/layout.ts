@@ -91,7 +91,7 @@ ${entry}`;
 /** Paths in a kubeconfig start at its folder. So this one works wherever the folder is copied to. */
 export function webhookKubeconfig(host: string): string {
   return `# For --authentication-token-webhook-config-file of kube-apiserver, which reads this file only when it starts. It reads the
-# certificates again when they change. Keep them beside this file.
+# certificates again when they change. Keep them next to this file.
 apiVersion: v1
 kind: Config
 clusters:

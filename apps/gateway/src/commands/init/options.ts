@@ -112,7 +112,7 @@ async function loginCertificate(folder: string): Promise<LoginPart['certificate'
   if (one !== other) {
     throw new Error(
       `nothing was written: ${printable(folder)} has ${one ? certificate : key} without ${one ? key : certificate}: ` +
-        'put the other one beside it, or move it away for a new pair',
+        'put the other one next to it, or move it away for a new pair',
     );
   }
   const read = (name: string) => readText(join(folder, name), mebibyte).catch(() => '');

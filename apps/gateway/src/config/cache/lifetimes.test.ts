@@ -103,7 +103,7 @@ describe('a cache that would do nothing', () => {
     expect(await problems(withCache('{}', own), 'none')).toEqual([`gateway.yaml:${idle}`]);
   });
 
-  test('is reported together with other problems, and not beside a mistyped store', async () => {
+  test('is reported together with other problems, and not with a mistyped store', async () => {
     expect(await problems(withCache('{ staleTtl: 1 }', '{ unknownTtl: 1 }'), 'none')).toEqual([
       expect.stringContaining('authenticators[0].cache: authenticator probe'),
       expect.stringContaining('authenticators[0].cache.unknownTtl: "1" has no unit'),

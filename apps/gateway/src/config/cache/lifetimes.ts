@@ -53,10 +53,10 @@ export const authenticatorCache = z
 /** How long answers are cached, counted from when the backend gave them. Milliseconds. */
 export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };
 
-/** Milliseconds. What a plugin with `caching: memory` answers must be revocable at once, or nearly so. */
+/** Milliseconds within which an answer of a plugin with `caching: memory` can be revoked. */
 const revocableWithin = 5_000;
 
-/** The same for sessions: a logout acts on every replica within it. */
+/** Milliseconds within which a logout acts on every replica. */
 const sessionWithin = 1_000;
 
 /** How the answers of one authenticator are cached: in this process, or in the cache Redis as well. */
