@@ -120,7 +120,7 @@ const tokenOption = new Option('--token', 'the token that is read from standard 
 const userOption = (more = '') =>
   textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
 const confirmed = '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
-/** Of commands that write an entry to the revocation list. */
+/** The options of commands that write an entry to the revocation list. */
 const entryOptions = [option.exact, option.reason, option.by, option.wait, option.config, option.output];
 const blockable = [userOption(), groupOption, tokenOption, jtiOption(), sidOption()];
 
@@ -262,16 +262,16 @@ function explainError(error: unknown): ExitCode {
   return error instanceof UsageError ? exitCodes.usage : exitCodes.failure;
 }
 
-// A template leaves an empty variable where none is meant.
+// A template may set an empty variable where none is meant.
 if (process.env.SALLYPORT_CONFIG === '') Reflect.deleteProperty(process.env, 'SALLYPORT_CONFIG');
-// Looked at below: the reader may have gone, and what was begun is done all the same.
+// The error is reported below. A reader that has gone must not interrupt what was begun.
 process.stdout.on('error', () => undefined);
 try {
   await program.parseAsync();
 } catch (error) {
   exitCode = explainError(error);
 }
-// Does not wait for the event loop to empty: a plugin may have left a timer or a connection behind.
+// The process does not wait for the event loop to empty, since a plugin may have left a timer or a connection behind.
 process.stdout.write('', () => {
   const lost: NodeJS.ErrnoException | null = process.stdout.errored;
   // EPIPE is a reader such as `head`, which has read enough.

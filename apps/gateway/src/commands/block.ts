@@ -58,7 +58,7 @@ export async function block(options: EntryOptions & { readonly for: number }): P
   return code;
 }
 
-/** What comes before the line that says who has confirmed, and what comes after it. */
+/** Returns what is printed before and after the line that says who has confirmed. */
 function blockText(entry: Entry, before: Entry | undefined, options: EntryOptions): [before: string, after: string] {
   const { kind, name, at, until } = entry;
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
@@ -93,13 +93,13 @@ export async function unblock(options: EntryOptions): Promise<ExitCode> {
   }
 }
 
-/** Finds a block, or what has ended it: an end that not all replicas have confirmed can be repeated. @throws UsageError, Error */
+/** Finds a block, or the entry that ended it: an unblock that not all replicas have confirmed can be repeated. @throws UsageError, Error */
 export function findEndable(listing: Listing, { kind, name: given }: Named, config?: string): Entry {
   const name = kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
   return findUnblock(listing, { kind, name }) ?? requireBlock(listing, { kind, name }, config);
 }
 
-/** @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
+/** Completes a digest. @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
 function completeDigest(digits: string, lists: readonly (readonly Entry[])[]): string {
   if (digits.length === digestLength) return digits;
   const matching = lists.map((list) => list.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)));
@@ -113,7 +113,7 @@ function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefine
   return blocks.find((one) => one.kind === kind && one.name === name);
 }
 
-/** Finds what has ended a block before its time, until that time. */
+/** Finds the entry that ended a block before its time, until that time. */
 export function findUnblock(listing: Pick<Listing, 'entries' | 'now'>, named: Named): Entry | undefined {
   return find(endedBlocks(listing), named);
 }

@@ -13,7 +13,7 @@ import type { LookedUp } from './look-up-user.ts';
 import { momentText } from './times.ts';
 import type { Part, UserParts } from './user-parts.ts';
 
-/** What says which of the cached answers can be used. */
+/** The Limits say which of the cached answers can be used. */
 interface Limits {
   readonly revocations: Part<RevocationList>;
   readonly sessions: UserParts['sessions'];
@@ -79,7 +79,7 @@ interface Sources {
   readonly redis: ProbedRedis;
   /** Whether one token was revoked is not known here: the record of an answer does not name it. */
   readonly isRevoked: (revision: number) => boolean;
-  /** Those that are good: an answer about the user of another one lets no one in. */
+  /** The valid ones: an answer about the user of another session lets no one in. */
   readonly sessions: readonly SeenToken[];
 }
 

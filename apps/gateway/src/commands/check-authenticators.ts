@@ -19,12 +19,12 @@ import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts
 import { checkTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
-/** How long a backend may take to answer, in milliseconds. */
+/** Milliseconds that a backend may take to answer. */
 const answerLimit = 10_000;
 
 interface CheckedConfig
   extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'> {
-  /** False: parts with errors are left out of it. */
+  /** Whether no part with errors is left out of it. */
   readonly isWhole: boolean;
 }
 
@@ -43,7 +43,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
       ...sharedTokenStores(stored).map((detail): Finding => ({ check: 'token stores', result: 'warning', detail })),
       ...checkSharedNames(checked, config),
     ],
-    /** Those that the plugins read. */
+    /** The files that the plugins read. */
     files: checked.flatMap(({ files }) => files),
   };
 }
@@ -101,7 +101,7 @@ function finding(of: AuthenticatorConfig, result: Finding['result'], detail: str
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 
-/** The authenticators of `login.authenticators` must be able to log people in. */
+/** Finds an authenticator of `login.authenticators` that can't log people in. */
 function checkLoginAbility({ authenticator, config }: CreatedAuthenticator, { login }: CheckedConfig): Finding[] {
   const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
   if (missing === undefined) return [];
@@ -115,7 +115,7 @@ function errorOf(config: AuthenticatorConfig, cause: unknown, failure?: string):
   return { check: `authenticator ${config.name}`, result: 'error', detail: formatProblem(problem), problem };
 }
 
-/** @returns one finding, or one for each warning */
+/** Reaches the backend. @returns one finding, or one for each warning */
 async function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
   try {
     const warnings = await checkInTime(authenticator, answerLimit);
@@ -153,7 +153,7 @@ async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Pro
 /**
  * Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same.
  *
- * @returns `warnings`: those that are collected so far, or the first `count` of them, without those whose `problem` is said already
+ * @returns `warnings` takes those that are collected so far, or the first `count` of them, without those whose `problem` is reported already
  */
 function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];

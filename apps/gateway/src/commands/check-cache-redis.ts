@@ -33,15 +33,15 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
   return await tryOut(check, () => withCacheRedis(config, look));
 }
 
-/** Does what the scripts of the lockout guard do, and those that note which answers a user has. KEYS: a hash. */
+/** Runs the commands of the lockout guard's scripts, and of the scripts that note which answers a user has. Its one key is a hash. */
 const hashScript = `
 redis.call('HSET', KEYS[1], 'check', '')
 redis.call('PEXPIRE', KEYS[1], 60000)
 return { redis.call('TIME'), redis.call('HLEN', KEYS[1]), redis.call('HGETALL', KEYS[1]), redis.call('HDEL', KEYS[1], 'check') }`;
 
 /**
- * Uses keys of its own, and removes them immediately: no gateway and no command may take this for a replica. The keys are as long as real
- * ones, since a message about missing rights shows the pattern of such keys.
+ * Tries each right that the gateway needs. It uses keys of its own, and removes them immediately: no gateway and no command may take this
+ * for a replica. The keys are as long as real ones, since a message about missing rights shows the pattern of such keys.
  */
 async function tryRights(redis: ProbedRedis): Promise<void> {
   const id = `check-${randomBytes(16).toString('hex')}`;
@@ -53,14 +53,14 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('cache', (client) => client.del(key));
   await tryHash('cache', `${redis.keyPrefix}cache-user:${id}`);
-  // The script goes on when it can't write, since it must read in any case. So this has the answer of Redis.
+  // The poll script goes on when it can't write, since it must read in any case. So the right to write is tried here.
   await redis.probe('revocations', (client) => client.hset(other, id, ''));
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
   await redis.probe('revocations', (client) => client.hdel(other, id));
   await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
 }
 
-/** A gateway seals what it reports of itself with its first key. */
+/** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */
 function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
   const others = replicas.filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor);
   const effect = 'blocks that are made with one do not reach the other';
@@ -72,10 +72,10 @@ function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>):
   );
 }
 
-/** @param now of this host, milliseconds since 1970, as `redis` is of Redis */
+/** Warns if the clocks differ by more than 30 s. @param redis milliseconds since 1970 at Redis, as `now` is at this host */
 export function checkClock(redis: number, now: number): readonly Finding[] {
   const difference = Math.abs(redis - now);
-  // Less has no effects.
+  // A smaller difference has no effect.
   if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
   return [

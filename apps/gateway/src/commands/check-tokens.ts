@@ -4,7 +4,7 @@ import { printable } from '../logging/printable.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
 
-/** `isWhole` is false where parts with errors are left out of it. */
+/** The parts of a config that decide about tokens. `isWhole`: no part with errors is left out of it. */
 export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & { readonly isWhole: boolean };
 
 type TokensFinding = Pick<Finding, 'result' | 'detail'>;

@@ -66,8 +66,8 @@ export async function explainUser(
 }
 
 /**
- * A directory may find a user by another name than the one in Kubernetes, which all that the gateways know of them has: `jane`, where `Jane` was
- * typed.
+ * Looks up a user by the name that was typed. If a directory finds a user of another name, such as `jane` for `Jane`, it looks up that
+ * name: blocks, lockouts and sessions have the name in Kubernetes.
  */
 async function lookUpByAnyName(config: GatewayConfig, typed: string) {
   const observed = createObserver(config);
@@ -96,7 +96,9 @@ async function lookUpAll(config: GatewayConfig, name: string, observed: Observed
   });
 }
 
-/** The authenticator of sessions. Their names are those of who logged in, and were checked then. */
+/**
+ * Makes the row of the authenticator of sessions. A session has the name of its user as Kubernetes sees it, which was checked at the login.
+ */
 function sessionRow({ login }: GatewayConfig, name: string, { sessions }: UserParts): readonly LookedUp[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };
@@ -144,7 +146,7 @@ function accountLines(looked: readonly LookedUp[]): readonly string[] {
   });
 }
 
-/** An authenticator that is asked about tokens only: the login server does not ask it. */
+/** Names each authenticator that knows the user, and that the login server does not ask. */
 function loginLines(looked: readonly LookedUp[]): readonly string[] {
   const names = looked.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
     return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
@@ -152,7 +154,7 @@ function loginLines(looked: readonly LookedUp[]): readonly string[] {
   return names.map((name) => `${name} is not in login.authenticators: its users can't log in with kubectl sallyport`);
 }
 
-/** With the commands that change something. */
+/** Describes blocks, lockouts and sessions, with the commands that change them. */
 function partLines(
   { login }: GatewayConfig,
   name: string,
@@ -172,7 +174,7 @@ function partLines(
   return lines;
 }
 
-/** One Redis that is down keeps several parts from being read: its error is printed once. */
+/** Makes lines about parts that can't be read. One Redis that is down may keep several from being read: its error is printed once. */
 function createProblemLines() {
   const said = new Set<string>();
   return (part: string, why: string): string => {

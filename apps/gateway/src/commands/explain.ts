@@ -87,7 +87,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
 
-/** @param whyNot why an authenticator does not recognize the token */
+/** Makes a row for each authenticator. @param whyNot says why one does not recognize the token */
 function rowsOf(
   { authenticators }: GatewayConfig,
   answers: readonly Answer[],
@@ -113,7 +113,7 @@ function rowsOf(
   });
 }
 
-/** Why the token was refused, and to whom: as Kubernetes sees them, where the authenticator names a user. */
+/** Returns why the token was refused, and to whom, as Kubernetes sees them, if the authenticator names a user. */
 function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer[]) {
   const last = answers.at(-1);
   if (!last || !('decision' in last) || last.decision.kind !== 'rejected') return undefined;
@@ -139,7 +139,7 @@ function findBlock(blocks: RevocationList, token: string, { seen, credential }: 
   return found.find((block) => block !== undefined);
 }
 
-/** What the gateways do while an authenticator can't be asked. @param isShared the cache that they share was looked at */
+/** Says what the gateways do while an authenticator can't be asked. @param isShared whether the cache that they share was read */
 function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boolean): readonly string[] {
   return answers.flatMap((answer) => {
     const { authenticator } = answer;

@@ -33,7 +33,7 @@ function attemptsText(refused: number): string {
 
 type LineOptions = ReadOptions & { readonly exact?: boolean };
 
-/** With the command that ends them: until then no password that was refused is sent again. */
+/** Describes lockouts, each with the command that ends it. */
 export function lockoutLines(locks: readonly NamedLockout[], { config, exact = false }: LineOptions): string[] {
   return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
     const state = isLockedOut ? 'locked out' : 'not locked out';
@@ -54,7 +54,7 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
     for (const one of all) await clearLockout(redis, one);
     return all;
   });
-  // It is in force for a minute: a replica acts on it once, when it learns of it.
+  // The entry is in force for a minute. A replica acts on it once, when it learns of it.
   const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
     ...draft,
     until: now + 60_000,

@@ -16,7 +16,7 @@ export interface TokenOptions {
   readonly uid?: string;
   readonly group?: readonly string[];
   readonly audience?: readonly string[];
-  /** Milliseconds; Infinity: without an end. */
+  /** Milliseconds; Infinity for a token without an end. */
   readonly ttl?: number;
 }
 
@@ -28,7 +28,7 @@ export const option = {
     'use the name as it is, though it begins with no prefix of the config, or a directory knows the user by another one',
   ),
   reason: textOption('--reason <text>', 'why'),
-  /** Who is responsible for what a command changes. */
+  /** The person who is responsible for what a command changes. */
   by: textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command'),
   /** How long a block is in force, in milliseconds. */
   for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
@@ -50,13 +50,13 @@ export function textOption(flags: string, description: string, read = (text: str
   });
 }
 
-/** kube-apiserver's audit log has a `jti` as `JTI=…`: what is copied from there is accepted. */
+/** Creates `--jti`. It accepts `JTI=…` too, as kube-apiserver's audit log has it. */
 export function jtiOption(): Option {
   const description = "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too";
   return textOption('--jti <id>', description, (text) => text.replace(/^JTI=/, ''));
 }
 
-/** Returns what `--jti` reads as this jti. */
+/** Returns the text that `--jti` reads as this jti. */
 export function jtiText(jti: string): string {
   return jti.startsWith('JTI=') ? `JTI=${jti}` : jti;
 }
@@ -71,7 +71,7 @@ export function addressOption(flags: string, description: string): Option {
   });
 }
 
-/** How long a token is good, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
+/** Creates `--ttl`: how long a token is valid, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
 export function ttlOption(description: string, now: () => number = Date.now): Option {
   return new Option('--ttl <duration>', description).argParser((text) => {
     if (text === 'never') return Number.POSITIVE_INFINITY;
@@ -83,7 +83,7 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
 }
 
 interface DurationRule {
-  /** What to write instead. */
+  /** The value that a message proposes. */
   readonly example: string;
   /** The maximum, and how it is written in the message. Left out: there is none. */
   readonly max?: readonly [milliseconds: number, text: string];

@@ -14,7 +14,7 @@ export function effectText(draft: Prepared['draft'], [first]: readonly SeenToken
   return `${what} for good. A replica that confirms this refuses it from the next review on.\n`;
 }
 
-/** Says how long a replica that does not learn of it may go on. */
+/** Says how long a replica that does not learn of the revocation may accept what it has cached. */
 export function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepared['draft']): string {
   const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
   const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));

@@ -86,7 +86,7 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   const [digest, ...others] = users.keys();
   if (digest === undefined) return undefined;
   if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
-  // With more digits than were given: otherwise they would still look the same.
+  // The list has more digits than were given: otherwise they would still look the same.
   const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
   const maxListed = 10;
   const listed =
@@ -94,13 +94,14 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
 }
 
-/** What became of the tokens, in JSON: revoked now or before, and why not all of an authenticator could be revoked. */
+/** An Outcome has the JSON of what became of the tokens: revoked now or before, and why not all of an authenticator could be revoked. */
 type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
 /**
- * Never rejects: a failure of one issuer keeps no other from revoking. Prints each token immediately, so that none is lost.
+ * Revokes the tokens of one issuer. It never rejects, so that a failure of one issuer keeps no other from revoking. It prints each token
+ * immediately, so that none is lost.
  *
- * @returns those that are revoked, now or before
+ * @returns the tokens that are revoked, now or before
  */
 async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcome: Outcome, isText: boolean) {
   const authenticator = issuing.authenticator.name;
@@ -161,7 +162,7 @@ function areSessions({ config: { login } }: Prepared, issuers: readonly Issuing[
   return issuers.length > 0 && issuers.every(({ authenticator }) => authenticator.name === login?.sessions);
 }
 
-/** @param ofSessions none of them is a token of another kind */
+/** Counts what became of the tokens. @param ofSessions whether only sessions were asked for */
 function summary({ revoked, already, unreadable }: Outcome, ofSessions: boolean): string {
   const sessions = revoked.filter((one) => 'session' in one).length;
   const tokens = revoked.length - sessions;
@@ -189,13 +190,12 @@ function nothingRemark(given: Prepared, issuers: readonly Issuing[]): string {
 }
 
 /**
- * How long a revocation is remembered, in milliseconds: as long as any cache may hold what it revokes, whatever config
- * that cache has or will have. `authenticatedTtl` and `staleTtl` are 24 hours at most each (config/cache/lifetimes.ts), and
- * one more hour is for clocks.
+ * Milliseconds for which a revocation is remembered: as long as any cache may have what it revokes, whatever its config is or will be.
+ * `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
  */
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 
-/** Prints what becomes of the answers that replicas have cached. Never rejects: the tokens are revoked in any case. */
+/** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
 async function forget(
   prepared: Prepared,
   options: EntryOptions,

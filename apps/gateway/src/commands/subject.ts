@@ -20,7 +20,7 @@ export type SubjectOptions = Partial<
 
 /** The options of every command that writes to the revocation list. */
 export interface EntryOptions extends SubjectOptions, ReadOptions {
-  /** The name is meant as it is, though it begins with no prefix of the config. */
+  /** True: the name is used as it is, although it begins with no prefix of the config. */
   readonly exact?: boolean;
   readonly authenticator?: string;
   readonly reason?: string;
@@ -29,7 +29,7 @@ export interface EntryOptions extends SubjectOptions, ReadOptions {
   readonly wait: number;
 }
 
-/** What a command that writes to the list has found out before it does anything. With `--digest`, the name has the given digits. */
+/** A Prepared has what a command that writes to the list knows before it does anything. With `--digest`, the name has the given digits. */
 export type Prepared = Awaited<ReturnType<typeof prepare>>;
 
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
