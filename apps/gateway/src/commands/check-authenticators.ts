@@ -153,7 +153,8 @@ async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Pro
 /**
  * Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same.
  *
- * @returns `warnings` takes those that are collected so far, or the first `count` of them, without those whose `problem` is reported already
+ * @returns `warnings` takes those that are collected so far, or the first `count` of them, without those whose `problem`
+ * is reported already
  */
 function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];

@@ -6,16 +6,16 @@ import { listenKey, tlsKeys } from './server-keys.ts';
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
-/** How many attempts a period has. */
+/** A Rate is how many attempts a period has. */
 export interface Rate {
   readonly count: number;
-  /** Milliseconds. */
+  /** Milliseconds of the period. */
   readonly per: number;
 }
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** `10/m` */
+/** Parses a rate such as `10/m`. */
 function parseRate(input: unknown): Parsed<Rate> {
   const [, attempts = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
@@ -25,7 +25,7 @@ function parseRate(input: unknown): Parsed<Rate> {
 
 const anOrigin = { origin: 'https://login.example.com', port: '' };
 
-/** The address by which people reach the login server: its origin and nothing more. */
+/** Parses the address by which people reach the login server: its origin and nothing more. */
 function parsePublicUrl(input: unknown): Parsed<string> {
   const text = typeof input === 'string' ? input : '';
   const url = URL.parse(text);
@@ -44,7 +44,7 @@ function parsePublicUrl(input: unknown): Parsed<string> {
   return { value: url.origin };
 }
 
-/** `192.0.2.0/28`, `192.0.2.1` */
+/** Parses a network or an address, such as `192.0.2.0/28` or `192.0.2.1`. */
 function parseNetwork(input: unknown): Parsed<string> {
   const [address = '', bits, ...others] = typeof input === 'string' ? input.split('/') : [];
   const maxBits = isIPv6(address) ? 128 : 32;
@@ -55,7 +55,7 @@ function parseNetwork(input: unknown): Parsed<string> {
   return { value: `${address}/${bits ?? maxBits}` };
 }
 
-/** The addresses of some networks, as `login.trustedProxies` has them. */
+/** Makes the list of addresses of networks, as `login.trustedProxies` has them. */
 export function createNetworks(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) {

@@ -95,7 +95,7 @@ function problems(text: string): string[] {
   return 'problems' in source ? source.problems.map((one) => formatProblem(one).replace('gateway.yaml:', '')) : [];
 }
 
-const colon = 'a value holds a colon where YAML ends a key: put the whole value in quotes';
+const colon = 'a value has a colon where YAML ends a key: put the whole value in quotes';
 const indent = 'the indentation does not fit the lines above: align it with the lines that it belongs to, by spaces';
 const deeper =
   'is indented deeper than the key above it, which has a value: align the two, or add a space after the dash above';

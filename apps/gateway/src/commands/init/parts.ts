@@ -12,7 +12,7 @@ import { dateOf, loginNames, names, redisNames } from './layout.ts';
 import { aclLine } from './redis.ts';
 import { authenticatorSections, fileSections, loginUrl, type Parts, type Section } from './sections.ts';
 
-/** The files that the parts need and a folder does not have yet, by their names. A file that is there stays as it is. */
+/** Makes the files that the parts need and a folder does not have yet, by their names. A file that exists stays as it is. */
 export async function partFiles(
   folder: string,
   { redis, login }: Parts,
@@ -37,7 +37,7 @@ export async function partFiles(
   return Object.fromEntries(all.filter((_one, index) => !found[index]));
 }
 
-/** What the gateway.yaml of a folder does not have yet of the parts. */
+/** Returns the sections of the parts that the gateway.yaml of a folder does not have yet. */
 export async function missingSections(folder: string, parts: Parts, hosts: readonly string[]) {
   const { authenticators, cache, ...others } = await readSections(folder);
   const entries = Array.isArray(authenticators) ? authenticators.map((one) => valueAt(one, ['name'])) : [];
@@ -60,7 +60,7 @@ async function readSections(folder: string): Promise<Readonly<Record<string, unk
   return isObject(written) ? written : {};
 }
 
-/** @throws Error that quotes nothing of the file */
+/** Parses gateway.yaml. @throws Error that quotes nothing of the file */
 function parseConfig(file: string, text: string): unknown {
   try {
     return parse(text);
@@ -74,10 +74,10 @@ export function textOf(sections: readonly Section[]): string {
 }
 
 /**
- * The parts that a further run leaves something to do for.
+ * Returns the parts for which something is left to do after a further run.
  *
- * @param files those that it made
- * @param shown the sections that it shows, and that are to be added
+ * @param files those that the run made
+ * @param shown the sections that the run shows, and that the user adds
  */
 export function partsToDo({ redis, login }: Parts, files: object, shown: readonly Section[]): Parts {
   const isShown = (names: readonly string[]) => shown.some(({ name }) => names.includes(name));
@@ -87,7 +87,7 @@ export function partsToDo({ redis, login }: Parts, files: object, shown: readonl
   };
 }
 
-/** What is left to do for the parts, as text. Only the digest of the password is in it. */
+/** Describes what is left to do for the parts. It has only the digest of the password. */
 export async function partSteps(folder: string, { redis, login }: Parts): Promise<string> {
   const path = (name: string) => printable(join(folder, name));
   const redisStep = redis && (await redisStepOf(folder, login === undefined ? 'tokens' : 'tokens and sessions'));
@@ -114,7 +114,7 @@ This Redis holds ${contents}: it must keep its data over a restart (appendonly y
 `;
 }
 
-/** The lines about the files of the parts. */
+/** Describes the files of the parts. */
 export function partLines({ redis, login }: Parts, files: Readonly<Record<string, string>>): string {
   const certificate = files[loginNames.certificate];
   const until = certificate === undefined ? '' : dateOf({ notAfter: new X509Certificate(certificate).validToDate });

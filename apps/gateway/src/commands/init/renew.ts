@@ -20,8 +20,9 @@ const purpose =
  * Replaces the certificates of the server, of the login server and of kube-apiserver, and their keys, by new ones from the same
  * CA. Until all of them are on disk, and when one can't be written, the old ones stay.
  *
- * @param given the names of the new server certificate; empty: those of the old
- * @param loginHost the name of the new login certificate; left out: those of the old
+ * @param given the names of the new server certificate; empty: the names of the old one
+ * @param now milliseconds since 1970
+ * @param loginHost the name of the new login certificate; left out: the names of the old one
  */
 export async function renewCertificates(
   folder: string,
@@ -68,9 +69,10 @@ client certificate stays valid until it expires.
 }
 
 /**
- * Makes the new certificate of the login server. Undefined: there is none, or another CA has issued it.
+ * Makes the new certificate of the login server. Undefined: there is no old one, or another CA has issued it.
  *
- * @param given its name; left out: those of the old one
+ * @param now milliseconds since 1970
+ * @param given its name; left out: the names of the old one
  * @throws Error when a name is given, and there is none to renew
  */
 async function renewLogin(folder: string, authority: Authority, now: number, given?: string) {
@@ -103,7 +105,11 @@ async function remarkOn(folder: string, authority: Authority, server: KeyPair): 
   }
 }
 
-/** @returns undefined: there is no certificate. @throws Error for one from another CA: kube-apiserver trusts that one */
+/**
+ * Reads the names of the old server certificate; undefined: there is none.
+ *
+ * @throws Error for one from another CA, which kube-apiserver trusts
+ */
 async function hostsBefore(folder: string, authority: Authority): Promise<readonly string[] | undefined> {
   const file = join(folder, names.server);
   const text = await readText(file, mebibyte).catch(() => undefined);
@@ -115,11 +121,15 @@ async function hostsBefore(folder: string, authority: Authority): Promise<readon
   );
 }
 
-/** @throws Error when the new certificate would not be for the host that kube-apiserver calls: no review would arrive */
+/**
+ * Requires the host that kube-apiserver calls: without it, no review would arrive.
+ *
+ * @throws Error when the new certificate would not have it
+ */
 async function requireCalledHost(folder: string, hosts: readonly string[]): Promise<void> {
   const file = join(folder, names.kubeconfig);
   const text = await readText(file, mebibyte).catch(() => '');
-  // It may have been changed into something else: what it calls is not known here then.
+  // The file may have been changed into something else. Then it is not known what it calls.
   const called: string | undefined = ifReadable(() => {
     const { cluster } = parse(text).clusters[0];
     return cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1');
@@ -139,7 +149,7 @@ function ifReadable<Value>(read: () => Value): Value | undefined {
   }
 }
 
-/** Which names come and go: clients that call the gateway by a name that goes lose it. */
+/** Describes which names are new, and which are gone: a client that calls the gateway by one of those can't reach it any more. */
 function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
   const part = (word: string, names: readonly string[]) => (names.length > 0 ? `; ${word}: ${names.join(', ')}` : '');
   const added = hosts.filter((host) => !before.includes(host));

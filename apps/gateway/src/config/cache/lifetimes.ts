@@ -23,7 +23,7 @@ const lifetimes = {
   ),
 };
 
-/** The lifetimes of the file: for each authenticator whose answers are cached. */
+/** The lifetimes of the file, which are the defaults of each authenticator whose answers are cached. */
 export const fileLifetimes = {
   authenticatedTtl: lifetimes.authenticatedTtl.prefault('5m'),
   rejectedTtl: lifetimes.rejectedTtl.prefault('30s'),
@@ -50,7 +50,7 @@ export const authenticatorCache = z
   })
   .describe('How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.');
 
-/** How long answers are cached, counted from when the backend gave them. Milliseconds. */
+/** CacheLifetimes are how long answers are cached, in milliseconds from when the backend gave them. */
 export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };
 
 /** Milliseconds within which an answer of a plugin with `caching: memory` can be revoked. */
@@ -59,7 +59,7 @@ const revocableWithin = 5_000;
 /** Milliseconds within which a logout acts on every replica. */
 const sessionWithin = 1_000;
 
-/** How the answers of one authenticator are cached: in this process, or in the cache Redis as well. */
+/** An AuthenticatorCacheConfig says how the answers of one authenticator are cached: in this process, or in the cache Redis too. */
 export type AuthenticatorCacheConfig = CacheLifetimes & { readonly store: 'memory' | 'shared' };
 
 /**
@@ -87,7 +87,7 @@ export function completeCache(
   };
 }
 
-/** Finds a `cache` of an authenticator, as written, that would do nothing. */
+/** Finds a `cache` of an authenticator that would do nothing. @param cache as written */
 export function idleCache(cache: unknown, caching: Caching, path: Path): Problem[] {
   if (caching !== 'none' || !isObject(cache)) return [];
   // A key of another name is `store`, or mistyped, which is reported already.
