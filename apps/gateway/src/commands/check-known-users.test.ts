@@ -80,7 +80,7 @@ test('only the first users are listed, and a plugin that throws is an error', ()
   expect(findings(throwing as unknown as UserInfo[])).toEqual(['error: knownUsers() failed: no withheld here']);
 });
 
-test('good users are no finding', () => {
+test('valid users are not reported', () => {
   const users = [withKey('example.com/tenant'), withKey(credentialId), { username: 'system:<sub>' }];
   expect(findings(users, { allowCredentialId: true, allowSystemNames: ['system:*'] })).toEqual([]);
 });

@@ -22,7 +22,7 @@ async function readPiped(): Promise<string> {
   const bounded = process.stdin.map((chunk: Buffer) => {
     size += chunk.length;
     // No `server.maxTokenSize` is greater.
-    if (size > 4 * 1024 * 1024) throw new Error('standard input is over 4 MiB: that is no token');
+    if (size > 4 * 1024 * 1024) throw new Error('standard input is over 4 MiB: that is not a token');
     return chunk;
   });
   return (await text(bounded)).replace(/\r?\n$/, '');

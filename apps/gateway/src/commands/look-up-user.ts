@@ -96,7 +96,7 @@ async function accountState(authenticator: Authenticator, { username, uid }: Use
   const context = { since: new Date(), signal: AbortSignal.timeout(timeout) };
   try {
     const decision = await authenticator.revalidate({ username, ...(uid !== undefined && { uid }) }, context);
-    // The clock of a backend may be ahead: a password that was changed just now is good for a login.
+    // The clock of a backend may be ahead: a password that was changed just now is valid for a login.
     return decision.kind === 'rejected' && decision.reason !== 'password-changed' ? decision.reason : 'good';
   } catch (error) {
     return `could not be checked: ${causeOf(error)}`;
@@ -125,7 +125,7 @@ async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObs
   const { name } = issuing.authenticator;
   onStep(name, `tokens issued to this name: ${digests.length} valid, ${revoked} revoked, ${expired} expired`);
   if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
-  if (unreadable > 0) onStep(name, `records that cannot be read, of whichever user: ${unreadable}`);
+  if (unreadable > 0) onStep(name, `records that can't be read, of whichever user: ${unreadable}`);
   const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
   return { revoked, expired, digests, user: first && { ...first, groups } };
 }

@@ -28,7 +28,7 @@ export function lingeringText({ authenticators }: GatewayConfig, { kind, name }:
 /** Says what still lets the user in, and what would stop that. @param ended the tokens that are revoked */
 export function advice({ config, draft, token }: Prepared, ended: readonly SeenToken[], options: EntryOptions): string {
   const { kind, name } = draft;
-  if (kind === 'all') return 'No token was revoked: whoever has a good one, or a good password, gets in again.\n';
+  if (kind === 'all') return 'No token was revoked: whoever has a valid one, or a right password, gets in again.\n';
   const session = ended.find((one) => one.session !== undefined);
   if (kind === 'token' && session !== undefined) return adviceOfSession(config, session.user.username, options);
   if (kind === 'token' && (token === undefined || ended.length > 0)) return '';

@@ -31,7 +31,7 @@ export function parseListenAddress(input: string): ListenAddress {
   return parsed.value;
 }
 
-/** Whether two servers cannot listen on both addresses. Port 0 never collides. */
+/** Whether two servers can't listen on both addresses. Port 0 never collides. */
 export function collide(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port === 0 || one.port !== other.port) return false;
   const hosts = [one, other].map(canonicalHost);

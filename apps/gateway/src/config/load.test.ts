@@ -5,7 +5,7 @@ import { loadConfig, usableParts } from './load.ts';
 import { ConfigError } from './problems.ts';
 import { configFolder, folderWithProbe, pluginSource, problemsOf, yaml } from './testing/config-folder.ts';
 
-describe('a good config', () => {
+describe('a valid config', () => {
   test('the minimal one gets every default', async () => {
     await using folder = await folderWithProbe();
     const config = await folder.load('authenticators: [{ name: probe, use: ./probe.js }]');

@@ -68,7 +68,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
   ];
   if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared);
   const isValid = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
-  const good = prepared.filter((_, index) => isValid(['authenticators', index]));
+  const valid = prepared.filter((_, index) => isValid(['authenticators', index]));
   const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
     (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
   const error = new ConfigError(problems.map(source.locate).sort(byPlace), [
@@ -76,7 +76,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     ...secretFiles,
     ...pluginFiles,
   ]);
-  usable.set(error, complete(validParts(filled.value, isValid), good));
+  usable.set(error, complete(validParts(filled.value, isValid), valid));
   throw error;
 }
 

@@ -53,5 +53,5 @@ function sessionsProblem(name: string, named: readonly Named[], checkers: readon
 function unknown(path: Problem['path'], name: string, candidates: readonly string[], advice: string): Problem {
   const near = nearest(name, candidates);
   const fix = near === undefined ? advice : `did you mean ${near}?`;
-  return { path, message: `"${name}" is no authenticator of this file`, fix };
+  return { path, message: `"${name}" is not an authenticator of this file`, fix };
 }

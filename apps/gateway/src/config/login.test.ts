@@ -61,7 +61,7 @@ describe('login is refused with', () => {
           ['a', 'b', 'c'].map((one) => [one, { audience: one === 'c' ? 'c' : 'same', server: 'https://x' }]),
         ),
       },
-      'login.clusters.b.audience: is that of cluster a too: a session for one would be good for the other',
+      'login.clusters.b.audience: is that of cluster a too: a session for one would be valid for the other',
     ],
     [{ passwords: true }, 'login.passwords: unknown key'],
   ])('%j', (changed, expected) => {

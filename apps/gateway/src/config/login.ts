@@ -66,7 +66,7 @@ export function createNetworks(networks: readonly string[]): BlockList {
 }
 
 const cluster = z.strictObject({
-  audience: text.max(256).describe('Its --api-audiences: a session for this cluster is good for no other.'),
+  audience: text.max(256).describe('Its --api-audiences: a session for this cluster is valid for no other.'),
   server: z
     .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
     .describe('Where its API server is, for kubeconfigs.'),
@@ -116,7 +116,7 @@ export const loginSchema = z
       )
       .default({})
       .describe(
-        'The clusters that sessions are for, by their names. Left out: a session is good wherever this gateway is asked.',
+        'The clusters that sessions are for, by their names. Left out: a session is valid wherever this gateway is asked.',
       ),
     limits: z
       .strictObject({

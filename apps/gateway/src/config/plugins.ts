@@ -141,7 +141,7 @@ function writeSchema(plugin: AuthenticatorPlugin<unknown>, packageName: string):
   try {
     const schema: unknown = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
     if (isObject(schema)) return schema;
-    throw new Error('it is no object');
+    throw new Error('it is not an object');
   } catch (error) {
     throw new PluginError(
       `the optionsSchema of ${packageName} can't be written as JSON Schema: ${causeOf(error)}`,

@@ -180,7 +180,7 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
       const first = Object.keys(clusters).find((one) => clusters[one]?.audience === clusters[name]?.audience);
       return (
         first !== name && {
-          message: `is that of cluster ${first} too: a session for one would be good for the other`,
+          message: `is that of cluster ${first} too: a session for one would be valid for the other`,
           fix: 'give each cluster an audience of its own, and its kube-apiserver that in --api-audiences',
         }
       );

@@ -55,7 +55,7 @@ function unlikelyWildcard({ text, path }: WrittenText): Problem[] {
   return [
     {
       path,
-      message: `${JSON.stringify(text)} is compared as it is, and no certificate has that name: a client name is no pattern`,
+      message: `${JSON.stringify(text)} is compared as it is, and no certificate has that name: a client name is not a pattern`,
       fix:
         'write the common name of the client certificate of kube-apiserver, such as kube-apiserver. To let in any client, ' +
         'remove clientCAFile and clientNames, and write clientAuth: none',
@@ -108,7 +108,7 @@ function unlikelyAudiences(written: unknown): Problem[] {
     if (reason === undefined) return [];
     return {
       path: ['login', 'clusters', name, 'audience'],
-      message: `${JSON.stringify(audience)}: ${reason}, and in another cluster whose API server has it, a session for ${name} would be good`,
+      message: `${JSON.stringify(audience)}: ${reason}, and in another cluster whose API server has it, a session for ${name} would be valid`,
       fix: `give ${name} an audience of its own, such as https://${name}.example.com, and add it to the --api-audiences of its kube-apiserver alone`,
     };
   });

@@ -43,7 +43,7 @@ describe('refused', () => {
       'a: !foo b',
       '1:4: a tag (a word that begins with "!") is not known: quote a value that begins with !',
     ],
-    ['a tag that is no plain value', 'a: !!set {x}', '1:4: a tag (a word that begins with "!") is not known'],
+    ['a tag that is not a plain value', 'a: !!set {x}', '1:4: a tag (a word that begins with "!") is not known'],
     ['a key that is a list', '? [a]\n: b', '1:3: a key must be a word'],
     ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is not allowed as a key'],
     ['a list within itself', 'a: &x [*x]', 'an alias contains itself'],
@@ -79,7 +79,7 @@ describe('refused', () => {
   });
 });
 
-test('a blank that is no space may be in a value', () => {
+test('a blank that is not a space may be in a value', () => {
   const [quoted, plain, block] = ['b: "\u00a0x"', 'c: x\u00a0y', 'd: |\n    \u00a0x'];
   expect(parse(`a:\n  ${[quoted, plain, block].join('\n  ')}\n`).value).toEqual({
     a: { b: '\u00a0x', c: 'x\u00a0y', d: '\u00a0x\n' },

@@ -35,7 +35,7 @@ describe('new files', () => {
   test('when one can not be written, those before it and their folders are removed again', async () => {
     await writeFile(join(folder, 'there'), 'of another');
     const files = [file('a/b/key', 'secret', true), file('a/crt', 'public'), file('there', 'mine')];
-    await expect(createFiles(files)).rejects.toThrow(/cannot write .*there: it exists already/);
+    await expect(createFiles(files)).rejects.toThrow(/can't write .*there: it exists already/);
     expect(await tree()).toEqual(['there']);
     expect(await read('there')).toBe('of another');
   });
@@ -68,7 +68,7 @@ describe('replaced files', () => {
     // A folder is in its place: it is prepared, and the rename fails.
     await mkdir(join(folder, 'blocked', 'inside'), { recursive: true });
     const files = [file('key', 'new key', true), file('further', 'created'), file('blocked', 'new')];
-    await expect(replaceFiles(files)).rejects.toThrow(/cannot write .*blocked/);
+    await expect(replaceFiles(files)).rejects.toThrow(/can't write .*blocked/);
     expect([await read('key'), await read('crt')]).toEqual(['old key', 'old crt']);
     expect(await modeOf('key')).toBe('600');
     expect(await tree()).toEqual(['blocked', 'blocked/inside', 'crt', 'key']);

@@ -112,6 +112,6 @@ async function explained<Result>(path: string, work: () => Promise<Result>): Pro
     return await work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`cannot write ${path}: ${causes[String(code)] ?? causeOf(error)}`, { cause: error });
+    throw new Error(`can't write ${path}: ${causes[String(code)] ?? causeOf(error)}`, { cause: error });
   }
 }

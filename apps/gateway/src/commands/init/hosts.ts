@@ -17,7 +17,7 @@ export function parseHost(text: string, option = '--host'): string {
     const address = isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
     if (address !== '0.0.0.0' && address !== '::') return address;
     throw new UsageError(
-      `${quoted} is no address that a client can call: write the address or the name of this machine`,
+      `${quoted} is not an address that a client can call: write the address or the name of this machine`,
     );
   }
   if (isHostName(text)) return text.toLowerCase();
@@ -27,7 +27,7 @@ export function parseHost(text: string, option = '--host'): string {
 function problemOf(text: string): string {
   if (text.includes('://')) return 'is a URL: write its host alone, without https:// and the path';
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text)) return 'has a port: write the host alone';
-  return 'is no DNS name and no IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
+  return 'is neither a DNS name nor an IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
 }
 
 /** Whether a host is the name of a Service, which only the DNS of a cluster knows. */

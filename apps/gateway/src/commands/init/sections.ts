@@ -119,7 +119,7 @@ function loginSection({ host, certificate }: LoginPart, hosts: readonly string[]
   ${trust}
   authenticators: [corp]
   sessions: sessions
-  clusters: # one entry for each cluster; a session is good for one of them
+  clusters: # one entry for each cluster; a session is valid for one of them
     prod:
       audience: https://prod.example.com # add it to --api-audiences of the cluster's kube-apiserver
       server: https://prod.example.com:6443

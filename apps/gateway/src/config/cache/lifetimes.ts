@@ -12,13 +12,13 @@ const fixForZero = 'write 500ms or more, or cache: off at the authenticators who
 
 const lifetimes = {
   authenticatedTtl: duration(
-    'How long the answer that a token is good is cached; never beyond the end of the token itself.',
+    'How long the answer that a token is valid is cached; never beyond the end of the token itself.',
     { ...day, fixForZero },
   ),
   rejectedTtl: duration('How long a refusal is cached.', { ...hour, fixForZero }),
   unknownTtl: duration('How long it is cached that the authenticator does not know a token.', { ...hour, fixForZero }),
   staleTtl: duration(
-    'How long beyond authenticatedTtl a good token still passes while the authenticator is unavailable. 0: not at all.',
+    'How long beyond authenticatedTtl a valid token still passes while the authenticator is unavailable. 0: not at all.',
     { ...day, min: '0' },
   ),
 };
