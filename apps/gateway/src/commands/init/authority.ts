@@ -34,7 +34,7 @@ export async function openAuthority(folder: string, what: string, purpose: strin
 }
 
 /** Whether one of several CAs has issued a certificate. Both are PEM; what is not a certificate was not issued. */
-export function isIssuedBy(authorities: string, certificate: string): boolean {
+export function isIssuedByAny(authorities: string, certificate: string): boolean {
   try {
     const found = new X509Certificate(certificate);
     const issuers = parseCertificates(Buffer.from(authorities));

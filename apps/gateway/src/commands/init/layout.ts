@@ -73,7 +73,7 @@ server:
     clientNames: [${clientName}] # only a client certificate with this name may send reviews
 admin:
   listen: 127.0.0.1:8081 # /metrics /livez /readyz, and the status page at /
-authenticators: # asked in this order; the first definite answer decides
+authenticators: # asked in this order; the first definitive answer decides
   - name: tokens
     use: static
     options:

@@ -5,7 +5,7 @@ import { mebibyte, readText } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { userPath } from '../config-file.ts';
 import { UsageError } from '../output.ts';
-import { isIssuedBy } from './authority.ts';
+import { isIssuedByAny } from './authority.ts';
 import { exists } from './files.ts';
 import { hostsOf, parseHost } from './hosts.ts';
 import { loginNames, names } from './layout.ts';
@@ -116,5 +116,5 @@ async function loginCertificate(folder: string): Promise<LoginPart['certificate'
     );
   }
   const read = (name: string) => readText(join(folder, name), mebibyte).catch(() => '');
-  return isIssuedBy(await read(names.authority), await read(certificate)) ? 'ours' : 'foreign';
+  return isIssuedByAny(await read(names.authority), await read(certificate)) ? 'ours' : 'foreign';
 }

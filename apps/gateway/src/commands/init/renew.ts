@@ -6,7 +6,7 @@ import { printable } from '../../logging/printable.ts';
 import { checkPermissions } from '../check-files.ts';
 import { commandLine } from '../command-line.ts';
 import { printRemark } from '../output.ts';
-import { isIssuedBy, openAuthority } from './authority.ts';
+import { isIssuedByAny, openAuthority } from './authority.ts';
 import { type Authority, issueClient, issueServer, type KeyPair } from './certificates.ts';
 import { replaceFiles } from './files.ts';
 import { hostsOf } from './hosts.ts';
@@ -78,7 +78,7 @@ client certificate stays valid until it expires.
 async function renewLogin(folder: string, authority: Authority, now: number, given?: string) {
   const file = join(folder, loginNames.certificate);
   const text = await readText(file, mebibyte).catch(() => undefined);
-  if (text !== undefined && isIssuedBy(authority.certificate, text)) {
+  if (text !== undefined && isIssuedByAny(authority.certificate, text)) {
     const before = hostsOf(new X509Certificate(text));
     const hosts = given === undefined ? before : [given];
     return { ...(await issueServer(authority, hosts, now)), hosts, before };
@@ -114,7 +114,7 @@ async function hostsBefore(folder: string, authority: Authority): Promise<readon
   const file = join(folder, names.server);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
-  if (isIssuedBy(authority.certificate, text)) return hostsOf(new X509Certificate(text));
+  if (isIssuedByAny(authority.certificate, text)) return hostsOf(new X509Certificate(text));
   throw new Error(
     `${what}: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} ` +
       'belongs to. Put the key of its CA there, or renew it where it was issued, or remove it and run this again with --host',
