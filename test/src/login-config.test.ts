@@ -208,7 +208,7 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   );
   const other = { ...login, authenticators: ['other'], sessions: 'static' };
   await expect(start({ authenticators, login: other })).rejects.toThrow(
-    /login.authenticators\[0\]: "other" is no authenticator.*login.sessions: authenticator static .* issues no tokens/s,
+    /login.authenticators\[0\]: "other" is not an authenticator.*login.sessions: authenticator static .* issues no tokens/s,
   );
   await place.gateway.write('tokens.yaml', files['tokens.yaml']);
   await place.gateway.write('no-login.yaml', configText({ authenticators, login }));
