@@ -16,7 +16,7 @@ const tools = kubernetesTools();
 
 interface Finding {
   readonly check: string;
-  readonly result: 'ok' | 'warning' | 'fault';
+  readonly result: 'ok' | 'warning' | 'error';
   readonly detail: string;
 }
 

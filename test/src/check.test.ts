@@ -13,7 +13,7 @@ import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
 interface Finding {
   readonly check: string;
-  readonly result: 'ok' | 'warning' | 'fault';
+  readonly result: 'ok' | 'warning' | 'error';
   readonly detail: string;
 }
 
@@ -22,7 +22,7 @@ interface Report {
   readonly folder: string;
   readonly findings: readonly Finding[];
   /** Findings that are not `ok`: `RESULT CHECK: DETAIL`, without the folder and without certificates that end soon. */
-  readonly objections: readonly string[];
+  readonly problems: readonly string[];
 }
 
 /** The password in a config whose server has a scheme and a port that look mixed up. */
@@ -57,10 +57,10 @@ async function check({ config, files = {}, modes = {} }: Setup): Promise<Report>
   for (const [name, mode] of Object.entries(modes)) await chmod(join(folder, name), mode);
   const { code, stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
-  const objections = findings
+  const problems = findings
     .filter(({ result, detail }) => result !== 'ok' && !/ expires at [^ ]+: renew it$/.test(detail))
     .map(({ check, result, detail }) => `${result} ${check}: ${detail.replaceAll(`${folder}/`, '')}`);
-  return { code, folder, findings, objections };
+  return { code, folder, findings, problems };
 }
 
 const tokens = () => ({ 'tokens.yaml': tokensFile({ [randomToken()]: 'ci' }) });
@@ -77,10 +77,10 @@ test('check lists the names of a good certificate, and has nothing against it, a
   // check can't know which certificates clients have.
   const unknown = await createAuthority('unknown');
   const listen = `127.0.0.1:${await freePort()}`;
-  const { code, objections, findings } = await check(
+  const { code, problems, findings } = await check(
     withTls({}, { 'tls/client-ca.crt': unknown.certificate }, { listen }),
   );
-  expect([code, objections]).toEqual([0, []]);
+  expect([code, problems]).toEqual([0, []]);
   expect(findings.find((one) => one.check === 'server certificate')?.detail).toMatch(
     /, for DNS:localhost, IP Address:127\.0\.0\.1, .*: the server in kube-apiserver's webhook kubeconfig must be one of these$/,
   );
@@ -105,7 +105,7 @@ test('check finds names and keys that the identity policy refuses, and lists the
   const entry = { sha256: sha256(randomToken()), username: 'jane', groups: ['system:masters'] };
   const nodes = Array.from({ length: 12 }, (_, index) => [randomToken(), `system:node:${index}`]);
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const { code, objections } = await check({
+  const { code, problems } = await check({
     config: {
       server: { apiAudiences: ['kubernetes'] },
       authenticators: [
@@ -126,8 +126,8 @@ test('check finds names and keys that the identity policy refuses, and lists the
   });
   expect(code).toBe(1);
   const refuses = (name: string, what: string) =>
-    expect.stringMatching(`^fault authenticator ${name}: .* the identity policy refuses ${what}`);
-  expect(objections).toEqual([
+    expect.stringMatching(`^error authenticator ${name}: .* the identity policy refuses ${what}`);
+  expect(problems).toEqual([
     refuses('robots', '1 of its users: jane: a system: name is not in allowSystemNames \\(system:masters\\)'),
     expect.stringMatching(
       /^warning authenticator corp: .* 1 of its names would have their prefix twice: corp:corp:jane\. /,
@@ -153,7 +153,7 @@ describe.concurrent('check of files', () => {
     const bind = { dn: 'cn=a,dc=b', password: { file: 'missing-password' } };
     const both = { tokensFile: 'missing-tokens', tokenAuthFile: 'missing-csv' };
     const pair = { caFile: 'missing-ca', certFile: 'missing-certificate', keyFile: 'missing-key' };
-    const { code, objections } = await check({
+    const { code, problems } = await check({
       config: {
         server: {
           tls: {
@@ -168,7 +168,7 @@ describe.concurrent('check of files', () => {
       },
     });
     expect(code).toBe(1);
-    const missing = objections.map((one) => /(missing-[\w-]+) can't be read: there is no such file/.exec(one)?.[1]);
+    const missing = problems.map((one) => /(missing-[\w-]+) can't be read: there is no such file/.exec(one)?.[1]);
     expect(missing.sort()).toEqual(
       [
         'missing-password',
@@ -206,13 +206,13 @@ describe.concurrent('check of files', () => {
         return { recognizes: () => false, authenticate: async () => ({ kind: 'no-opinion' }), close: async () => {} };
       },
     };`;
-    const { objections } = await check({
+    const { problems } = await check({
       config: { authenticators: [{ name: 'probe', use: './probe.js' }] },
       files: { 'probe.js': plugin, garbage: 'garbage' },
     });
-    expect(objections).toEqual([
+    expect(problems).toEqual([
       expect.stringMatching(/^warning authenticator probe: .*: another$/),
-      expect.stringMatching(/^fault authenticator probe: .* caFile: garbage has no PEM certificate$/),
+      expect.stringMatching(/^error authenticator probe: .* caFile: garbage has no PEM certificate$/),
     ]);
   });
 
@@ -221,13 +221,13 @@ describe.concurrent('check of files', () => {
     const pair = { 'tls/server.crt': certificate, 'tls/server.key': key };
     const setup = withTls({}, { ...pair, 'tokens.csv': `${randomToken()},jane,1\n` });
     const options = { tokensFile: 'tokens.yaml', tokenAuthFile: 'tokens.csv' };
-    const { code, objections } = await check({
+    const { code, problems } = await check({
       ...setup,
       config: { ...setup.config, authenticators: [{ ...staticAuthenticator, options }] },
       modes: { 'tls/server.key': 0o604, 'tls/server.crt': 0o604, 'tokens.yaml': 0o606, 'tokens.csv': 0o604 },
     });
     expect(code).toBe(0);
-    expect(objections.toSorted()).toEqual([
+    expect(problems.toSorted()).toEqual([
       expect.stringMatching(
         /^warning TLS: the server certificate is not for 127\.0\.0\.1, .* by DNS:gateway\.example\.com, .*: openssl req .*=DNS:gateway\.example\.com,IP:127\.0\.0\.1$/,
       ),
@@ -238,7 +238,7 @@ describe.concurrent('check of files', () => {
   });
 
   test('finds an address that this machine does not have, and a name that no one has', async () => {
-    const { objections } = await check({
+    const { problems } = await check({
       config: {
         server: { apiAudiences: ['https://api.example.com'] },
         // This address is of RFC 5737, section 3.
@@ -246,12 +246,12 @@ describe.concurrent('check of files', () => {
         authenticators: [staticAuthenticator],
       },
     });
-    expect(objections).toContainEqual(
+    expect(problems).toContainEqual(
       expect.stringMatching(
         /^warning config: names of an example are left: server\.apiAudiences \(https:\/\/api\.example\.com\)/,
       ),
     );
-    expect(objections).toContainEqual(expect.stringMatching(/^fault admin\.listen: .*192\.0\.2\.10/));
+    expect(problems).toContainEqual(expect.stringMatching(/^error admin\.listen: .*192\.0\.2\.10/));
   });
 
   test('warns of a password that is written in the config, of a port of the other scheme, and of addresses in use', async () => {
@@ -259,11 +259,11 @@ describe.concurrent('check of files', () => {
     // As long as the timeout of an authenticator that has none in its config.
     const late = { serverTimeout: '3s', urls: [...mixedUp.options.urls, 'ldaps://127.0.0.1:1'] };
     const corp = { ...mixedUp, options: { ...mixedUp.options, ...late } };
-    const { objections } = await check({
+    const { problems } = await check({
       config: { server: { listen: server }, admin: { listen: admin }, authenticators: [corp] },
       modes: { 'gateway.yaml': 0o604 },
     });
-    const warnings = objections.filter((one) => one.startsWith('warning'));
+    const warnings = problems.filter((one) => one.startsWith('warning'));
     expect(warnings).toEqual([
       expect.stringMatching(
         /^warning config: gateway\.yaml:\d+:\d+: authenticators\[0\]\.options\.bind\.password: .* is a secret that is written in this file/,

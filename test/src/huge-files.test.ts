@@ -113,5 +113,5 @@ test('a token on standard input that never ends is refused', async () => {
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
   expect(await waitForPromise(ended, 'the end')).toBe(1);
-  expect(text).toBe('sallyport: standard input is over 4 MiB: that is no token\n');
+  expect(text).toBe('sallyport: standard input is over 4 MiB: that is not a token\n');
 });

@@ -52,10 +52,10 @@ interface Finding {
   readonly detail: string;
 }
 
-async function faults(): Promise<string[]> {
+async function errors(): Promise<string[]> {
   const { stdout } = await runCommand(['check', '--config', 'gateway.yaml', '-o', 'json'], { cwd: folder });
   const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout);
-  return findings.filter(({ result }) => result === 'fault').map(({ check }) => check);
+  return findings.filter(({ result }) => result === 'error').map(({ check }) => check);
 }
 
 /** The printed line, word for word, as Redis reads it from an ACL file. */
@@ -113,9 +113,9 @@ async function logIn(gateway: Gateway): Promise<string> {
 test('what it makes is a gateway with logins and robots, once Redis has its user and the directory is filled in', async () => {
   await addPrintedUser();
   await allowTime();
-  expect(await faults()).toEqual(['config']);
+  expect(await errors()).toEqual(['config']);
   await fillIn();
-  expect(await faults()).toEqual([]);
+  expect(await errors()).toEqual([]);
   await using gateway = await startGateway({
     commandArguments: ['--config', join(folder, 'gateway.yaml'), ...anyPort],
   });

@@ -272,7 +272,7 @@ test('a plugin that was made by these commands is packed, and works by its name 
     cwd: elsewhere,
   });
   expect(stdout).toMatch(/^config +ok /m);
-  expect(stdout).toMatch(/^authenticator tickets +(ok +@example\/tickets: |fault .* \(@example\/tickets\) )/m);
+  expect(stdout).toMatch(/^authenticator tickets +(ok +@example\/tickets: |error .* \(@example\/tickets\) )/m);
 });
 
 const checkJavaScript = [

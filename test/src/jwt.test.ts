@@ -70,7 +70,7 @@ test('the first example of the README lets a user in as it is, and check finds a
   expect(await problems(parse(text))).toEqual([]);
   const without = (line: string) => parse(text.replace(new RegExp(`^ *${line}: .*$`, 'm'), ''));
   const alone = (audiences: string) =>
-    `the tokens of issuer ${issuer.url} are good for the audiences ${audiences} alone: `;
+    `the tokens of issuer ${issuer.url} are valid for the audiences ${audiences} alone: `;
   expect(await problems(without('  {9}apiAudiences'))).toEqual([
     expect.stringMatching(new RegExp(`^warning .*${alone('kubernetes')}the API server refuses each of them`)),
   ]);

@@ -200,7 +200,7 @@ describe('sallyport check', () => {
     expect(of('corp')?.result).toBe('ok');
     for (const [index, [name, , detail]] of problems.entries()) {
       expect(of(name), name).toMatchObject({
-        result: 'fault',
+        result: 'error',
         detail: expect.stringMatching(detail),
         problem: { path: `authenticators[${index + 1}]`, line: expect.any(Number) },
       });

@@ -77,7 +77,9 @@ test('lockouts lists who is locked out, unlock clears it in each replica, and sa
   expect(before).toBe(maxFailures);
   const done = await run(['unlock', '--user', `corp:${bob.name}`, '--reason', 'new password']);
   expect(done).toMatchObject({ code: 0, stderr: '' });
-  expect(done.stdout.split('\n')[0]).toBe(`forgot 3 refused tries of user corp:${bob.name} with authenticator corp.`);
+  expect(done.stdout.split('\n')[0]).toBe(
+    `forgot 3 refused attempts of user corp:${bob.name} with authenticator corp.`,
+  );
   expect(done.stdout).toContain('confirmed by 2 of 2 replicas.\n');
   expect(await subjects()).toEqual(lockedBefore);
   for (const replica of [one, other]) {
@@ -93,14 +95,14 @@ test('lockouts lists who is locked out, unlock clears it in each replica, and sa
   ]);
 });
 
-test('unlock of a user without refused tries exits 3, and of what replicas counted alone clears it all the same', async () => {
+test('unlock of a user without refused attempts exits 3, and of what replicas counted alone clears it all the same', async () => {
   const { redis, one, other, run } = place;
   const { bob } = await place.newUsers('alone');
   // This removes the lockouts of other tests.
   await redis.client().del('none', ...(await redis.client().keys('sallyport:lockout:*')));
   await using _ = await withRedisTimeout('1s', [place.one, place.other], place.redis);
   const from = [one, other].map(({ gateway }) => gateway.output.lines.length);
-  expect((await run(['lockouts'])).stderr).toBe('sallyport: no refused tries are counted in the cache Redis\n');
+  expect((await run(['lockouts'])).stderr).toBe('sallyport: no refused attempts are counted in the cache Redis\n');
   await redis.stop();
   for (const replica of [one, other]) {
     for (let time = 0; time < maxFailures; time++) expect(await replica.ask(wrong(bob.name))).toEqual(refused);
@@ -118,7 +120,7 @@ test('unlock of a user without refused tries exits 3, and of what replicas count
   expect(await one.ask(bob.token)).toEqual(refused);
   const { code, stdout } = await run(['unlock', '--user', `corp:${bob.name}`]);
   expect(code).toBe(3);
-  expect(stdout).toMatch(/^no refused tries of user corp:alone1 .*\nconfirmed by 2 of 2 replicas\.\n$/s);
+  expect(stdout).toMatch(/^no refused attempts of user corp:alone1 .*\nconfirmed by 2 of 2 replicas\.\n$/s);
   for (const replica of [one, other]) {
     expect(await replica.ask(bob.token)).toHaveProperty('user.username', `corp:${bob.name}`);
   }
@@ -177,7 +179,9 @@ test('explain says throttled when the fleet would, sends nothing then, and count
   const before = expect.stringMatching(new RegExp(`^${notSent}it was refused \\d+s ago$`));
   expect(await answerTo(known)).toEqual([3, 'invalid-credentials', before]);
   const { stdout } = await place.run(['explain'], known);
-  expect(stdout).toMatch(/\nREFUSED TRIES\nlocked out: 3 refused tries with corp, until \S+Z\. To forget them now: /);
+  expect(stdout).toMatch(
+    /\nREFUSED ATTEMPTS\nlocked out: 3 refused attempts with corp, until \S+Z\. To forget them now: /,
+  );
   expect(stdout).toContain(` unlock --user corp:${bob.name} --config `);
   expect(await place.binds(bob.dn)).toBe(maxFailures);
   // A password that a replica knows to be right goes out.

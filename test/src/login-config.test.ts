@@ -186,8 +186,8 @@ test('check reads the certificate, the CAs and the names of the login server', a
     await findings({ tls: { certFile: 'tls/none.crt', keyFile: 'tls/login.key' }, caFile: 'tls/login.key' }),
   ).toEqual(
     expect.arrayContaining([
-      expect.objectContaining({ result: 'fault', detail: expect.stringContaining("none.crt can't be read") }),
-      expect.objectContaining({ result: 'fault', detail: expect.stringContaining('has no PEM certificate') }),
+      expect.objectContaining({ result: 'error', detail: expect.stringContaining("none.crt can't be read") }),
+      expect.objectContaining({ result: 'error', detail: expect.stringContaining('has no PEM certificate') }),
     ]),
   );
 });
@@ -208,13 +208,13 @@ test('check and serve refuse an authenticator that can log no one in, and sessio
   );
   const other = { ...login, authenticators: ['other'], sessions: 'static' };
   await expect(start({ authenticators, login: other })).rejects.toThrow(
-    /login.authenticators\[0\]: "other" is no authenticator.*login.sessions: authenticator static .* issues no tokens/s,
+    /login.authenticators\[0\]: "other" is not an authenticator.*login.sessions: authenticator static .* issues no tokens/s,
   );
   await place.gateway.write('tokens.yaml', files['tokens.yaml']);
   await place.gateway.write('no-login.yaml', configText({ authenticators, login }));
   const checked = await operatorIn(place.gateway.folder).run(['check', '--config', 'no-login.yaml']);
   expect(checked.code).toBe(1);
   expect(checked.stdout).toMatch(
-    /^login +fault +\S*no-login\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static /m,
+    /^login +error +\S*no-login\.yaml:\d+:\d+: login\.authenticators\[1\]: authenticator static /m,
   );
 });

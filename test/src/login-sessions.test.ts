@@ -307,7 +307,9 @@ describe.concurrent('a session', () => {
     );
     expect(more).toEqual([]);
     const explained = await said(helpdesk.runLine(explain));
-    expect(explained).toMatch(/\nnot blocked\nnot locked out: 1 refused try .*\n1 session .* on laptop,.*\n\nLAST/s);
+    expect(explained).toMatch(
+      /\nnot blocked\nnot locked out: 1 refused attempt .*\n1 session .* on laptop,.*\n\nLAST/s,
+    );
     expect(await said(helpdesk.run(['lockouts']))).toContain('corp:jane');
     for (const name of ['jane', 'corp:jane']) {
       expect(await said(helpdesk.run(['sessions', name]))).toMatch(
@@ -318,7 +320,7 @@ describe.concurrent('a session', () => {
       ...{ code: 3, stdout: '' },
       stderr: 'sallyport: authenticator sessions has no session of user corp:nobody\n',
     });
-    expect(await said(helpdesk.runLine(unlock))).toContain('forgot 1 refused try of user corp:jane');
+    expect(await said(helpdesk.runLine(unlock))).toContain('forgot 1 refused attempt of user corp:jane');
     const blocked = await said(helpdesk.runLine(block));
     expect(blocked).toContain('(8h)');
     // Commands that are not of the script are for an administrator.

@@ -87,7 +87,7 @@ test('the whole example checks green, starts as the unit starts it, and answers 
   const place = ['--config', '/etc/sallyport/gateway.yaml'];
   const check = (account?: 'root') =>
     runCommand(['check', ...place], { cwd: unit.logs, through: unit.through(account) });
-  expect(await check()).toMatchObject({ code: 0, stdout: expect.not.stringContaining('fault'), stderr: '' });
+  expect(await check()).toMatchObject({ code: 0, stdout: expect.not.stringContaining('error'), stderr: '' });
   expect((await check('root')).stderr).toMatch(
     /^sallyport: checked as root, .* for the group sallyport\. .* run runuser -u sallyport -- .*sallyport\.js check --config \/etc\/sallyport\/gateway\.yaml\n$/,
   );

@@ -231,7 +231,7 @@ test('check finds what is wrong with each authenticator, and how to fix it', asy
   const findings: { check: string; result: string; detail: string }[] = JSON.parse(stdout).findings;
   for (const [index, [, detail]] of problems.entries()) {
     const finding = findings.find(({ check }) => check === `authenticator robots-${index}`);
-    expect(finding).toMatchObject({ result: 'fault', detail: expect.stringMatching(detail) });
+    expect(finding).toMatchObject({ result: 'error', detail: expect.stringMatching(detail) });
     expect(finding?.detail).not.toMatch(/ioredis|\n/);
   }
   // The plugin logs the same problem when it starts.

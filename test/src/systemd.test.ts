@@ -153,7 +153,7 @@ test('what the account may not read, write or listen on is reported with how to 
   expect(await listenOn('0.0.0.0:443', 'unshare', '--net')).toEqual([
     {
       check: 'server.listen',
-      result: 'fault',
+      result: 'error',
       detail: expect.stringMatching(/^server\.listen: cannot listen on 0\.0\.0\.0:443: .* port above 1023, or lower/),
     },
   ]);

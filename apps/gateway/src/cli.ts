@@ -120,7 +120,7 @@ const tokenOption = new Option('--token', 'the token that is read from standard 
 const userOption = (more = '') =>
   textOption('--user <name>', `a user, as Kubernetes sees them, prefix included${more}`);
 const confirmed = '0 done, and confirmed by all running replicas; 1 not done, or not confirmed by all; 2 wrong usage';
-/** Of commands that write an entry to the revocation list. */
+/** The options of commands that write an entry to the revocation list. */
 const entryOptions = [option.exact, option.reason, option.by, option.wait, option.config, option.output];
 const blockable = [userOption(), groupOption, tokenOption, jtiOption(), sidOption()];
 
@@ -186,7 +186,7 @@ add(program, 'unlock', {
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
   description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
   options: [option.config],
-  load: async () => (await import('./commands/token-hash.ts')).fingerprint,
+  load: async () => (await import('./commands/token-hash.ts')).auditFingerprint,
   help:
     '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
     exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),
@@ -207,12 +207,12 @@ add(token, 'create', {
     option.config,
     issuer,
     required(textOption('--user <name>', "the user of the token, without the authenticator's username prefix")),
-    required(ttlOption('how long it is good, such as 8h or 30d, or never for a token without an end; required')),
+    required(ttlOption('how long it is valid, such as 8h or 30d, or never for a token without an end; required')),
     uid,
     textOption('--group <group...>', "a group of the user, without the authenticator's group prefix; may be repeated"),
     new Option('--extra <key=value...>', 'more about the user for Kubernetes; may be repeated, one key too'),
     audience,
-    new Option('--not-before <time>', 'when it begins to be good, such as 2030-01-31T12:00:00Z; left out: at once'),
+    new Option('--not-before <time>', 'when it becomes valid, such as 2030-01-31T12:00:00Z; left out: now'),
     option.reason,
     option.by,
     option.output,
@@ -245,7 +245,7 @@ add(token, 'hash', {
     uid,
     textOption('--group <group...>', 'a group of the user; may be repeated'),
     audience,
-    ttlOption('how long it is good, such as 8h or 30d; left out, or never: without an end'),
+    ttlOption('how long it is valid, such as 8h or 30d; left out, or never: without an end'),
     new Option('--generate', 'make a random token and print it, once, instead of reading one'),
     option.output,
   ],
@@ -262,16 +262,16 @@ function explainError(error: unknown): ExitCode {
   return error instanceof UsageError ? exitCodes.usage : exitCodes.failure;
 }
 
-// A template leaves an empty variable where none is meant.
+// A template may set an empty variable where none is meant.
 if (process.env.SALLYPORT_CONFIG === '') Reflect.deleteProperty(process.env, 'SALLYPORT_CONFIG');
-// Looked at below: the reader may have gone, and what was begun is done all the same.
+// The error is reported below. A reader that has gone must not interrupt what was begun.
 process.stdout.on('error', () => undefined);
 try {
   await program.parseAsync();
 } catch (error) {
   exitCode = explainError(error);
 }
-// Does not wait for the event loop to empty: a plugin may have left a timer or a connection behind.
+// The process does not wait for the event loop to empty, since a plugin may have left a timer or a connection behind.
 process.stdout.write('', () => {
   const lost: NodeJS.ErrnoException | null = process.stdout.errored;
   // EPIPE is a reader such as `head`, which has read enough.

@@ -1,8 +1,8 @@
-/** Milliseconds. */
+/** Two clocks, which count milliseconds. */
 export interface Clocks {
-  /** Never set back: for durations and deadlines. */
+  /** It is never set back, so durations and deadlines need it. */
   readonly monotonic: () => number;
-  /** Since 1970. */
+  /** It counts from 1970, and can be set. */
   readonly wall: () => number;
 }
 

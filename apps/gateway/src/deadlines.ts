@@ -3,7 +3,7 @@ import { within } from '@sallyport/plugin-options';
 export { bounded, pause, type WaitBounds, within } from '@sallyport/plugin-options';
 
 /**
- * Waits for `work` for at most `limit` milliseconds. Its signal is aborted then.
+ * Waits for `work` for at most `limit` milliseconds. At the limit, the signal of `work` is aborted.
  *
  * @throws Error with the message `late` at the limit, and whatever `work` throws
  */
@@ -21,7 +21,7 @@ export async function withTimeLimit<Value>(
   return within({ limit, late: abort }, () => work(controller.signal));
 }
 
-/** Does one work after the other, whatever comes of those before it. */
+/** Makes a queue that runs one piece of work after the other, even after one that failed. */
 export function createTurns(): <Value>(work: () => Promise<Value>) => Promise<Value> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {

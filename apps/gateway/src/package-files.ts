@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 // This file is one folder below the package, as a source and when it is bundled: all other files are found from here.
 
-/** The absolute path of a file or folder of this package. @param name relative to the package */
+/** Returns the absolute path of a file or folder of this package. @param name relative to the package */
 export function packagePath(name: string): string {
   return fileURLToPath(new URL(`../${name}`, import.meta.url));
 }

@@ -3,12 +3,12 @@
 // can't load the code behind it, and its own error does not name the reason.
 import { existsSync } from 'node:fs';
 
-/** As in `engines` of package.json. Before, Node ended no idle HTTP/1.1 connection of a server that speaks HTTP/2 as well. */
+/** The same as `engines` of package.json. An older Node ends no idle HTTP/1.1 connection of a server that also speaks HTTP/2. */
 const required = '24.21, or 26 or later';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major >= 26 || (major === 24 && minor >= 21)) {
-  // Before the rest is loaded, which takes a while.
+  // This comes before the rest, which takes a while to load.
   await import('./refuse-inspector.ts');
   await import('./cli.ts');
 } else {

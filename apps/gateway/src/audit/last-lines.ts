@@ -1,4 +1,5 @@
 import { constants, type FileHandle, open } from 'node:fs/promises';
+import { mebibyte } from '../config/read-text.ts';
 import type { AuditConfig } from '../config/types.ts';
 
 type Line = Readonly<Record<string, unknown>>;
@@ -9,8 +10,6 @@ interface Search {
   readonly matches: (line: Line) => boolean;
   readonly count: number;
 }
-
-const mebibyte = 1024 * 1024;
 
 /**
  * The most bytes of all files together. They take two seconds at most, and a busy gateway writes as many in some

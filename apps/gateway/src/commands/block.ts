@@ -1,14 +1,21 @@
 import { nearest } from '../config/problems.ts';
 import { printable } from '../logging/printable.ts';
-import { blocksIn, currentEntries, type Entry } from '../revocation/list.ts';
+import { blocksIn, currentEntries, type Entry, shortDigest } from '../revocation/list.ts';
 import { type Listing, readListing } from '../revocation/redis-list.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withCacheRedis } from './connections.ts';
 import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from './name-check.ts';
 import { digestLength, jtiText, type ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, printTable, shortDigest, UsageError } from './output.ts';
-import { entryJson, mayStillBeRefused, mayStillPass, publish, report, unreadableRemark } from './report.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable, UsageError } from './output.ts';
+import {
+  entryJson,
+  mayStillBeRefused,
+  mayStillPass,
+  publishWithInterrupt,
+  report,
+  unreadableRemark,
+} from './report.ts';
 import { type EntryOptions, nameSubject, prepare } from './subject.ts';
 import { humanDuration, momentText, optionDuration } from './times.ts';
 
@@ -38,7 +45,7 @@ export async function block(options: EntryOptions & { readonly for: number }): P
   const wordsFor = (name: string) => ['block', '--user', name, ...again];
   if (checked && options.exact !== true) refuseOtherName(checked, wordsFor, options.config);
   let before: Entry | undefined;
-  const publication = await publish(config, options.wait, (listing) => {
+  const publication = await publishWithInterrupt(config, options.wait, (listing) => {
     before = find(blocksIn(listing), draft);
     return { ...draft, until: listing.now + length };
   });
@@ -51,7 +58,7 @@ export async function block(options: EntryOptions & { readonly for: number }): P
   return code;
 }
 
-/** What comes before the line that says who has confirmed, and what comes after it. */
+/** Returns what is printed before and after the line that says who has confirmed. */
 function blockText(entry: Entry, before: Entry | undefined, options: EntryOptions): [before: string, after: string] {
   const { kind, name, at, until } = entry;
   const [scope, gap = ''] = scopes[kind] ?? ['refused'];
@@ -69,7 +76,7 @@ export async function unblock(options: EntryOptions): Promise<ExitCode> {
   const { config, draft } = await prepare(options, 'unblock', [...blockable, 'digest']);
   let isFound = true;
   try {
-    const publication = await publish(config, options.wait, (listing) => {
+    const publication = await publishWithInterrupt(config, options.wait, (listing) => {
       isFound = false;
       const { name, until } = findEndable(listing, draft, options.config);
       isFound = true;
@@ -86,13 +93,13 @@ export async function unblock(options: EntryOptions): Promise<ExitCode> {
   }
 }
 
-/** Finds a block, or what has ended it: an end that not all replicas have confirmed can be repeated. @throws UsageError, Error */
+/** Finds a block, or the entry that ended it: an unblock that not all replicas have confirmed can be repeated. @throws UsageError, Error */
 export function findEndable(listing: Listing, { kind, name: given }: Named, config?: string): Entry {
   const name = kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
   return findUnblock(listing, { kind, name }) ?? requireBlock(listing, { kind, name }, config);
 }
 
-/** @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
+/** Completes a digest. @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
 function completeDigest(digits: string, lists: readonly (readonly Entry[])[]): string {
   if (digits.length === digestLength) return digits;
   const matching = lists.map((list) => list.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)));
@@ -106,7 +113,7 @@ function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefine
   return blocks.find((one) => one.kind === kind && one.name === name);
 }
 
-/** Finds what has ended a block before its time, until that time. */
+/** Finds the entry that ended a block before its time, until that time. */
 export function findUnblock(listing: Pick<Listing, 'entries' | 'now'>, named: Named): Entry | undefined {
   return find(endedBlocks(listing), named);
 }

@@ -7,12 +7,12 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 
 type Caching = NonNullable<GenerationDependencies['caching']>;
 
-/** The memory is that of this process: it has nothing before, and one question is asked. */
+/** How many answers the memory of this process can have. It is empty at the start, and one question is asked. */
 const memoryEntries = 16;
 
 /**
- * What a chain needs to use the answers that the gateways share where a backend can't be asked, as a gateway would. Each backend is asked
- * first, and nothing is written.
+ * Makes the caching of a chain that uses the answers which the gateways share where a backend can't be asked, as a gateway would. Each
+ * backend is asked first, and nothing is written.
  *
  * @param audiences those that were asked for; undefined: they are not known, so those of the API servers in the config are tried
  */
@@ -50,8 +50,11 @@ function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[]): 
   };
 }
 
-/** Milliseconds for which a gateway may use an answer of an authenticator, the time in which it can't be asked included; 0: it caches none. */
-export function longestUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
+/**
+ * Returns for how many milliseconds a gateway may use an answer of an authenticator, with the time in which it can't be asked; 0 if it
+ * caches none.
+ */
+export function maxUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
   const lifetimeOf = ({ cache: own }: AuthenticatorConfig) => (own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl);
   const one = authenticators.find((each) => each.name === name);
   if (one === undefined) return 0;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { cachedLines } from './cached-of-user.ts';
 
-const unread = 'the config has no cache.redis';
+const problem = 'the config has no cache.redis';
 const looked = { authenticator: 'corp', reason: 'corp:jane', tokens: null, account: null };
 const unchecked = { ...looked, answer: 'could not be checked' } as const;
 
@@ -13,7 +13,7 @@ test.each([
     { ...looked, answer: 'known', account: 'could not be checked: pwdChangedTime is no time' } as const,
   ],
 ])('corp %s', (words, one) => {
-  expect(cachedLines('corp:jane', [{ authenticator: 'corp', unread }], [one])).toEqual([
-    `corp ${words}. What the gateways have cached of corp:jane is not known, since ${unread}`,
+  expect(cachedLines('corp:jane', [{ authenticator: 'corp', problem }], [one])).toEqual([
+    `corp ${words}. What the gateways have cached of corp:jane is not known, since ${problem}`,
   ]);
 });

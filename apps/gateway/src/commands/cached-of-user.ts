@@ -13,13 +13,17 @@ import type { LookedUp } from './look-up-user.ts';
 import { momentText } from './times.ts';
 import type { Part, UserParts } from './user-parts.ts';
 
-/** What says which of the cached answers can be used. */
+/** The Limits say which of the cached answers can be used. */
 interface Limits {
   readonly revocations: Part<RevocationList>;
   readonly sessions: UserParts['sessions'];
 }
 
-/** What the gateways go on with where an authenticator can't be asked now. `unread`: why it is not known. */
+/**
+ * Finds the cached answers that the gateways use where an authenticator can't be asked now.
+ *
+ * @returns for each such authenticator their number and when the last one ends, or as `problem` why that is not known
+ */
 export async function readCached(
   config: GatewayConfig,
   name: string,
@@ -34,15 +38,15 @@ export async function readCached(
   return Promise.all(
     away.map(async (one) => {
       const authenticator = one.name;
-      if (redis === undefined) return { authenticator, unread: 'the config has no cache.redis' };
-      if ('unread' in revocations) return { authenticator, unread: revocations.unread };
-      if ('unread' in sessions) return { authenticator, unread: sessions.unread };
+      if (redis === undefined) return { authenticator, problem: 'the config has no cache.redis' };
+      if ('problem' in revocations) return { authenticator, problem: revocations.problem };
+      if ('problem' in sessions) return { authenticator, problem: sessions.problem };
       try {
         const isRevoked = (revision: number) => revocations.value.isRevoked(revision, name, '');
         const ends = await readEnds(config, one, name, { redis, isRevoked, sessions: sessions.value ?? [] });
         return { authenticator, answers: ends.length, until: ends.length === 0 ? null : new Date(Math.max(...ends)) };
       } catch (error) {
-        return { authenticator, unread: causeOf(error) };
+        return { authenticator, problem: causeOf(error) };
       }
     }),
   );
@@ -50,17 +54,20 @@ export async function readCached(
 
 const unavailable = 'could not be checked';
 
-export function cachedLines(
-  name: string,
-  cached: Awaited<ReturnType<typeof readCached>>,
-  looked: readonly LookedUp[],
-): readonly string[] {
+type Cached = Awaited<ReturnType<typeof readCached>>[number];
+
+export function cachedJson(one: Cached): object {
+  return 'problem' in one ? { authenticator: one.authenticator, unread: one.problem } : one;
+}
+
+export function cachedLines(name: string, cached: readonly Cached[], looked: readonly LookedUp[]): readonly string[] {
   return cached.map((one) => {
     const { isOfUser, answer } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
     // It has answered the look-up where only the state of the account could not be read.
     const hasAnswered = isOfUser === true || answer !== unavailable;
     const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : 'could not be asked now'}`;
-    if ('unread' in one) return `${first}. What the gateways have cached of ${name} is not known, since ${one.unread}`;
+    if ('problem' in one)
+      return `${first}. What the gateways have cached of ${name} is not known, since ${one.problem}`;
     const { answers, until } = one;
     if (until === null) return `${first}, and no answer about ${name} is in the cache that the gateways share`;
     const subject = answers === 1 ? '1 cached answer' : `${answers} cached answers`;
@@ -72,7 +79,7 @@ interface Sources {
   readonly redis: ProbedRedis;
   /** Whether one token was revoked is not known here: the record of an answer does not name it. */
   readonly isRevoked: (revision: number) => boolean;
-  /** Those that are good: an answer about the user of another one lets no one in. */
+  /** The valid ones: an answer about the user of another session lets no one in. */
   readonly sessions: readonly SeenToken[];
 }
 

@@ -10,7 +10,7 @@ import { printRemark } from './output.ts';
  * Prints a remark if root checks the config of another account: root may read and write everything, so the check says nothing
  * about what that account may. In a pod, the gateway has the user of this process.
  *
- * @param config the value of `--config`
+ * @param config `--config` as it was given
  */
 export async function remarkOtherAccount(files: readonly TrustedFile[], config: string | undefined): Promise<void> {
   if (process.getuid?.() !== 0 || process.env.KUBERNETES_SERVICE_HOST) return;
@@ -28,7 +28,9 @@ export async function remarkOtherAccount(files: readonly TrustedFile[], config: 
   }
 }
 
-/** For whom root keeps a file: the owner of a secret, or the group that may read what others may not. Undefined: for no one else. */
+/**
+ * Returns for whom root keeps a file: the owner of a secret, or the group that may read what others may not. Undefined: for no one else.
+ */
 async function readerOf({ uid, gid, mode }: Stats, secret: boolean) {
   if (uid !== 0) {
     const account = await nameOfAccount(uid);

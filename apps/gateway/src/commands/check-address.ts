@@ -9,7 +9,7 @@ import type { Finding, TrustedFile } from './check-files.ts';
 /**
  * Checks whether the gateway could listen there. An address in use is a warning: the gateway itself may be running there.
  *
- * @param files of the config, which show whether this is the account of the gateway
+ * @param files those of the config, whose owner shows whether this is the account of the gateway
  */
 export async function checkAddress(
   setting: string,
@@ -25,9 +25,9 @@ export async function checkAddress(
     const inUse =
       `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
       'stop the other process or take another port';
-    const isFault = code === 'EADDRNOTAVAIL' || (code === 'EACCES' && (await isDeniedToGateway(address, files)));
+    const isError = code === 'EADDRNOTAVAIL' || (code === 'EACCES' && (await isDeniedToGateway(address, files)));
     return [
-      { check: setting, result: isFault ? 'fault' : 'warning', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) },
+      { check: setting, result: isError ? 'error' : 'warning', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) },
     ];
   } finally {
     server.close();
@@ -35,8 +35,8 @@ export async function checkAddress(
 }
 
 /**
- * Whether the gateway is denied a port that this account is denied. It is where root keeps files for the group of this account alone, as
- * systemd-tmpfiles and Kubernetes do, and nothing listens there, as a gateway would that has a capability which this process lacks.
+ * Whether the gateway is denied a port that this account is denied. That is so if root keeps files for the group of this account alone,
+ * as systemd-tmpfiles and Kubernetes do, and nothing listens there: a running gateway may have a capability that this process lacks.
  */
 async function isDeniedToGateway(address: ListenAddress, files: readonly TrustedFile[]): Promise<boolean> {
   const groups = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
@@ -49,7 +49,7 @@ async function isDeniedToGateway(address: ListenAddress, files: readonly Trusted
 }
 
 async function isInUse(address: ListenAddress): Promise<boolean> {
-  // To connect to an address that is every address of this machine reaches this machine.
+  // A connection to 0.0.0.0 or :: reaches this machine.
   const socket = connect({ ...address, signal: AbortSignal.timeout(1_000) });
   try {
     await once(socket, 'connect');

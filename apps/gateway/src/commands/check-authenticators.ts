@@ -19,12 +19,12 @@ import { sharedTokenPrefixes, sharedTokenStores } from './check-shared-tokens.ts
 import { checkTokens } from './check-tokens.ts';
 import { joinAttempts } from './connections.ts';
 
-/** How long a backend may take to answer, in milliseconds. */
+/** Milliseconds that a backend may take to answer. */
 const answerLimit = 10_000;
 
 interface CheckedConfig
   extends Pick<GatewayConfig, 'authenticators' | 'baseDirectory' | 'lockout' | 'login' | 'provenance' | 'server'> {
-  /** False: parts with errors are left out of it. */
+  /** Whether no part with errors is left out of it. */
   readonly isWhole: boolean;
 }
 
@@ -43,7 +43,7 @@ export async function checkAuthenticators(config: CheckedConfig) {
       ...sharedTokenStores(stored).map((detail): Finding => ({ check: 'token stores', result: 'warning', detail })),
       ...checkSharedNames(checked, config),
     ],
-    /** Those that the plugins read. */
+    /** The files that the plugins read. */
     files: checked.flatMap(({ files }) => files),
   };
 }
@@ -53,9 +53,9 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
   const { logger, logged, warnings } = collectWarnings(config);
   const unusable: unknown[] = [];
   const problems = (...causes: readonly unknown[]) => {
-    const faults = causes.map((cause) => faultOf(config, cause));
+    const errors = causes.map((cause) => errorOf(config, cause));
     // Without its file, an attempt to reach the backend says nothing new.
-    const findings = [...warnings(() => unusable.length > 0), ...faults];
+    const findings = [...warnings(() => unusable.length > 0), ...errors];
     return { name, authenticator: undefined, tokenPrefix: undefined, findings, files: [] };
   };
   let created: CreatedAuthenticator;
@@ -74,10 +74,10 @@ async function checkAuthenticator(config: AuthenticatorConfig, all: CheckedConfi
       found.map(({ result, detail }) => finding(config, result, detail));
     const made = logged();
     const reached = await reach(created);
-    const fault = reached.find(({ result }) => result === 'fault');
+    const failed = reached.find(({ result }) => result === 'error');
     // A warning that comes with an error says no more than the error. Nor does the issuer, which has the same backend.
-    const ofLog = fault === undefined ? warnings() : warnings((problem) => fault.detail.includes(problem), made);
-    const ofIssuer = fault === undefined ? await checkIssuer(config, all) : [];
+    const ofLog = failed === undefined ? warnings() : warnings((problem) => failed.detail.includes(problem), made);
+    const ofIssuer = failed === undefined ? await checkIssuer(config, all) : [];
     return {
       name,
       authenticator,
@@ -101,21 +101,21 @@ function finding(of: AuthenticatorConfig, result: Finding['result'], detail: str
   return { check: `authenticator ${of.name}`, result, detail: `${of.package}: ${detail}` };
 }
 
-/** The authenticators of `login.authenticators` must be able to log people in. */
+/** Finds an authenticator of `login.authenticators` that can't log people in. */
 function checkLoginAbility({ authenticator, config }: CreatedAuthenticator, { login }: CheckedConfig): Finding[] {
   const missing = login?.authenticators.includes(config.name) ? missingForLogin(authenticator) : undefined;
   if (missing === undefined) return [];
   const problem = config.loginProblem(missing);
-  return [{ check: 'login', result: 'fault', detail: formatProblem(problem), problem }];
+  return [{ check: 'login', result: 'error', detail: formatProblem(problem), problem }];
 }
 
-/** A fault at the place of the authenticator in the config. */
-function faultOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
+/** Returns an error at the place of the authenticator in the config. */
+function errorOf(config: AuthenticatorConfig, cause: unknown, failure?: string): Finding {
   const problem = config.problem(cause, failure);
-  return { check: `authenticator ${config.name}`, result: 'fault', detail: formatProblem(problem), problem };
+  return { check: `authenticator ${config.name}`, result: 'error', detail: formatProblem(problem), problem };
 }
 
-/** @returns one finding, or one for each warning */
+/** Reaches the backend. @returns one finding, or one for each warning */
 async function reach({ authenticator, config }: CreatedAuthenticator): Promise<readonly Finding[]> {
   try {
     const warnings = await checkInTime(authenticator, answerLimit);
@@ -123,7 +123,7 @@ async function reach({ authenticator, config }: CreatedAuthenticator): Promise<r
       return warnings.map((one) => finding(config, 'warning', config.withhold(`its backend works, but: ${one}`)));
     }
   } catch (error) {
-    return [faultOf(config, error, "can't use its backend")];
+    return [errorOf(config, error, "can't use its backend")];
   }
   const hasBackend = authenticator.check !== undefined;
   return [finding(config, 'ok', hasBackend ? 'ready, and its backend answers' : 'ready; it has no backend to reach')];
@@ -146,14 +146,15 @@ async function checkIssuer(config: AuthenticatorConfig, all: CheckedConfig): Pro
       await closeMade('token issuer', issuer, config.name, logger);
     }
   } catch (error) {
-    return [finding(config, 'fault', config.withhold(`${failure}: ${causeOf(error)}`))];
+    return [finding(config, 'error', config.withhold(`${failure}: ${causeOf(error)}`))];
   }
 }
 
 /**
  * Collects the warnings that the plugin logs while it makes the authenticator; `serve` logs the same.
  *
- * @returns `warnings`: those that are collected so far, or the first `count` of them, without those whose `problem` is said already
+ * @returns `warnings` takes those that are collected so far, or the first `count` of them, without those whose `problem`
+ * is reported already
  */
 function collectWarnings(config: AuthenticatorConfig) {
   const lines: string[] = [];

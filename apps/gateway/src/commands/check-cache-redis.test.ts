@@ -19,22 +19,22 @@ function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
 const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
 
 const document = readFileSync(new URL('../../../../docs/redis.md', import.meta.url), 'utf8');
-const [least = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
+const [minimal = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
 
 /** The result for a user who may do all but this. */
 const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
-  ['set', 'fault', /may not do this \(SET\): /],
-  ['del', 'fault', /may not do this \(DEL\): /],
+  ['set', 'error', /may not do this \(SET\): /],
+  ['del', 'error', /may not do this \(DEL\): /],
   // `unlock` and the lockout guard need it.
-  ['pexpire', 'fault', /may not do this \(PEXPIRE\): /],
-  ['hset', 'fault', /may not do this \(HSET\): /],
-  ['hdel', 'fault', /may not do this \(HDEL\): /],
-  ['hlen', 'fault', /may not do this \(HLEN\): /],
-  ['hgetall', 'fault', /may not do this \(HGETALL\): /],
+  ['pexpire', 'error', /may not do this \(PEXPIRE\): /],
+  ['hset', 'error', /may not do this \(HSET\): /],
+  ['hdel', 'error', /may not do this \(HDEL\): /],
+  ['hlen', 'error', /may not do this \(HLEN\): /],
+  ['hgetall', 'error', /may not do this \(HGETALL\): /],
   ['info', 'warning', /^INFO failed/],
 ];
 
-/** What a user may not do whose patterns of keys are those of the least rights, but for one that is replaced. */
+/** What a user may not do whose patterns of keys are those of the minimal rights, but for one that is replaced. */
 const withoutKeys: readonly (readonly [what: string, pattern: string, instead: string])[] = [
   ['SET on keys sallyport:cache:*', ' ~sallyport:cache*', ''],
   ['EVAL on keys sallyport:cache-user:*', 'cache*', 'cache:*'],
@@ -46,7 +46,7 @@ describe('check of the cache Redis', () => {
   let server: RedisServer;
   beforeAll(async () => {
     const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
-    const line = least.replace('>PASSWORD', '>secret');
+    const line = minimal.replace('>PASSWORD', '>secret');
     const others = withoutKeys.map(([_what, pattern, instead], index) => {
       return line.replace('sallyport-cache', `lacks-${index}`).replace(pattern, instead);
     });
@@ -65,10 +65,10 @@ describe('check of the cache Redis', () => {
     expect(await server.client().keys('*')).toEqual([]);
   });
 
-  test.each(withoutKeys)('without the right to %s is a fault', async (what) => {
+  test.each(withoutKeys)('without the right to %s is an error', async (what) => {
     const index = withoutKeys.findIndex((one) => one[0] === what);
     expect(await check(server, `lacks-${index}`)).toEqual(
-      finding('fault', expect.stringContaining(`the user may not do this (${what}): compare its ACL with`)),
+      finding('error', expect.stringContaining(`the user may not do this (${what}): compare its ACL with`)),
     );
   });
 
@@ -81,35 +81,35 @@ describe('check of the cache Redis', () => {
     expect(await check(server, `no-${command}`)).toEqual(finding(result, expect.stringMatching(message)));
   });
 
-  test.each(['allkeys-lru', 'volatile-ttl'])('is a fault with the policy %s', async (policy) => {
+  test.each(['allkeys-lru', 'volatile-ttl'])('is an error with the policy %s', async (policy) => {
     await server.client().config('SET', 'maxmemory-policy', policy);
     const detail = new RegExp(`^maxmemory-policy ${policy} may drop .*: set maxmemory-policy noeviction$`);
-    expect(await check(server)).toEqual(finding('fault', expect.stringMatching(detail)));
+    expect(await check(server)).toEqual(finding('error', expect.stringMatching(detail)));
   });
 
-  test('is a fault while entries cannot be opened', async () => {
+  test('is an error while entries cannot be opened', async () => {
     await using other = await openRedis(server.port, 'B');
     const options = { wait: 0, signal: new AbortController().signal };
     const entry = { action: 'block', kind: 'user', name: 'jane', by: 'ada' } as const;
     await publishAndConfirm(other.redis, ({ now }) => ({ ...entry, until: now + 60_000 }), options);
     expect(await check(server)).toEqual(
-      finding('fault', expect.stringMatching(/^1 entry of the revocation list can't be opened/)),
+      finding('error', expect.stringMatching(/^1 entry of the revocation list can't be opened/)),
     );
   });
 
-  test('is a fault while a gateway has other sealing keys, and names it', async () => {
+  test('is an error while a gateway has other sealing keys, and names it', async () => {
     await using _same = await startReplica('same', server.port, 'AB');
     await using _other = await startReplica('other', server.port, 'BA');
     const detail = expect.stringMatching(
       /^gateway other has other cache\.redis\.sealingKeys than this config, .*: give/,
     );
-    expect(await check(server)).toEqual(finding('fault', detail));
+    expect(await check(server)).toEqual(finding('error', detail));
   });
 
-  test('is a fault while it is down', async () => {
+  test('is an error while it is down', async () => {
     const gone = await startRedis();
     await gone[Symbol.asyncDispose]();
-    expect(await check(gone)).toEqual(finding('fault', expect.stringMatching(/redis:\/\/127\.0\.0\.1.*refused/)));
+    expect(await check(gone)).toEqual(finding('error', expect.stringMatching(/redis:\/\/127\.0\.0\.1.*refused/)));
   });
 });
 

@@ -12,8 +12,7 @@ import { withCacheRedis } from './connections.ts';
 import { unreadableRemark } from './report.ts';
 
 const check = 'cache Redis';
-const fault = (detail: string): Finding => ({ check, result: 'fault', detail });
-const warning = (detail: string): Finding => ({ check, result: 'warning', detail });
+const finding = (result: Finding['result'], detail: string): Finding => ({ check, result, detail });
 
 /** Reaches the Redis that all replicas share, and tries what the gateway does there. */
 export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
@@ -21,29 +20,28 @@ export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'bas
   const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
     const listing = await readListing(redis);
     await tryRights(redis);
-    const objections = [
-      ...unreadableRemark(listing.unreadable).map(fault),
+    const problems = [
+      ...unreadableRemark(listing.unreadable).map((detail) => finding('error', detail)),
       ...checkKeys(await readReplicas(redis)),
       ...checkClock(listing.now, Date.now()),
       ...(await checkPolicy(redis)),
     ];
     const blocks = blocksIn(listing).length;
     const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
-    const ok: Finding = { check, result: 'ok', detail: `reached, and may be written to; ${found}` };
-    return objections.length === 0 ? [ok] : objections;
+    return problems.length === 0 ? [finding('ok', `reached, and may be written to; ${found}`)] : problems;
   };
   return await tryOut(check, () => withCacheRedis(config, look));
 }
 
-/** Does what the scripts of the lockout guard do, and those that note which answers a user has. KEYS: a hash. */
+/** Runs the commands of the lockout guard's scripts, and of the scripts that note which answers a user has. Its one key is a hash. */
 const hashScript = `
 redis.call('HSET', KEYS[1], 'check', '')
 redis.call('PEXPIRE', KEYS[1], 60000)
 return { redis.call('TIME'), redis.call('HLEN', KEYS[1]), redis.call('HGETALL', KEYS[1]), redis.call('HDEL', KEYS[1], 'check') }`;
 
 /**
- * Uses keys of its own, and removes them at once: no gateway and no command may take this for a replica. The keys are as long as real
- * ones, since a message about missing rights shows the pattern of such keys.
+ * Tries each right that the gateway needs. It uses keys of its own, and removes them immediately: no gateway and no command may take this
+ * for a replica. The keys are as long as real ones, since a message about missing rights shows the pattern of such keys.
  */
 async function tryRights(redis: ProbedRedis): Promise<void> {
   const id = `check-${randomBytes(16).toString('hex')}`;
@@ -55,31 +53,34 @@ async function tryRights(redis: ProbedRedis): Promise<void> {
   await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
   await redis.probe('cache', (client) => client.del(key));
   await tryHash('cache', `${redis.keyPrefix}cache-user:${id}`);
-  // The script goes on when it can't write, since it must read in any case. So this has the answer of Redis.
+  // The poll script goes on when it can't write, since it must read in any case. So the right to write is tried here.
   await redis.probe('revocations', (client) => client.hset(other, id, ''));
   await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
   await redis.probe('revocations', (client) => client.hdel(other, id));
   await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
 }
 
-/** A gateway seals what it reports of itself with its first key. */
+/** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */
 function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
   const others = replicas.filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor);
   const effect = 'blocks that are made with one do not reach the other';
   return others.map(({ id }) =>
-    fault(
+    finding(
+      'error',
       `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}: give both the same keys`,
     ),
   );
 }
 
-/** @param now of this host, milliseconds since 1970, as `redis` is of Redis */
+/** Warns if the clocks differ by more than 30 s. @param redis milliseconds since 1970 at Redis, as `now` is at this host */
 export function checkClock(redis: number, now: number): readonly Finding[] {
   const difference = Math.abs(redis - now);
-  // Less has no effects.
+  // A smaller difference has no effect.
   if (difference <= 30_000) return [];
   const place = redis > now ? 'ahead of' : 'behind';
-  return [warning(`its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`)];
+  return [
+    finding('warning', `its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`),
+  ];
 }
 
 async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
@@ -91,10 +92,12 @@ async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
     const [policy] = others;
     const lost = "may drop the revocation list and the lockout guard's counts when its memory is full";
     return policy === undefined
-      ? [warning('INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')]
-      : [fault(`maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
+      ? [finding('warning', 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')]
+      : [finding('error', `maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
   } catch (error) {
     if (!(error instanceof RedisProblem)) throw error;
-    return [warning(`INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`)];
+    return [
+      finding('warning', `INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`),
+    ];
   }
 }

@@ -31,7 +31,7 @@ test.each([
   'example.com.corp.net',
   'example.company',
   'example.de',
-])('%s is no such name', (host) => {
+])('%s is not such a name', (host) => {
   expect(checkExamples(config(host))).toEqual([]);
 });
 

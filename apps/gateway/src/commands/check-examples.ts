@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../config/types.ts';
 import type { Finding } from './check-files.ts';
 
-/** Domains that no one has (RFC 2606), with hosts below them. */
+/** Matches the domains that no one has (RFC 2606), and hosts below them. */
 const ofExamples = /(?<![\w-])example\.(com|net|org)(?![\w.-])/i;
 
 type NamingConfig = Pick<GatewayConfig, 'login' | 'provenance'> & {

@@ -50,7 +50,7 @@ describe('check', () => {
     expect(await details({ file: key, secret: true }, { file: key, secret: false })).toHaveLength(1);
   });
 
-  test('says nothing of a certificate in the place of a key, which is no secret', async () => {
+  test('says nothing of a certificate in the place of a key, which is not a secret', async () => {
     const certificate = '-----BEGIN CERTIFICATE-----\n';
     await writeFile(key, certificate);
     await chmod(key, 0o644);

@@ -17,18 +17,18 @@ import { namesOf } from './init/hosts.ts';
 import { loginNames, names } from './init/layout.ts';
 import { reissue } from './reissue.ts';
 
-/** One line of what `check` prints. */
+/** A Finding is one line of what `check` prints. */
 export interface Finding {
   /** What was looked at: `config`, `server certificate`, `authenticator corp`. */
   readonly check: string;
-  readonly result: 'ok' | 'warning' | 'fault';
+  readonly result: 'ok' | 'warning' | 'error';
   /** What was found, and how to fix it. */
   readonly detail: string;
-  /** The same in parts, where it concerns a place in the config. */
+  /** The same in parts, if it is about a place in the config. */
   readonly problem?: ConfigProblem;
 }
 
-/** Has something checked. What it throws is a fault; of several errors, each is one. */
+/** Runs one check. What it throws becomes an error; each error of an AggregateError becomes one of its own. */
 export async function tryOut(
   check: string,
   look: () => Promise<readonly Finding[]>,
@@ -38,7 +38,7 @@ export async function tryOut(
     return await look();
   } catch (error) {
     const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
-    return causes.map((cause): Finding => ({ check, result: 'fault', detail: wording(causeOf(cause)) }));
+    return causes.map((cause): Finding => ({ check, result: 'error', detail: wording(causeOf(cause)) }));
   }
 }
 
@@ -111,7 +111,7 @@ async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readon
   return [{ check: 'login', result: 'warning', detail }];
 }
 
-/** Those that `kubectl sallyport` trusts if its kubeconfig has no CA. */
+/** Returns the CAs that `kubectl sallyport` trusts if its kubeconfig has none. */
 function knownAuthorities(): readonly X509Certificate[] {
   const pems = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
   return [...pems].map((pem) => new X509Certificate(pem));
@@ -202,7 +202,7 @@ function authoritiesOf({ caFile, clusters }: LoginConfig) {
   return files.flatMap(([setting, file]) => (file === undefined ? [] : [{ setting, file }]));
 }
 
-/** A file that decides who gets into the cluster. `secret`: it holds a key, a password or a token. */
+/** A TrustedFile decides who gets into the cluster. `secret`: it has a key, a password or a token. */
 export type TrustedFile = Pick<WatchedFile, 'file' | 'secret'>;
 
 export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
@@ -245,7 +245,7 @@ export async function checkPermissions(files: readonly TrustedFile[]): Promise<F
   return findings.flat();
 }
 
-/** A certificate in the place of a key is no secret. The check that reads it reports it. */
+/** Whether a file has a certificate in the place of a key, which is not a secret. The check that reads the file reports it. */
 async function isCertificate(file: string): Promise<boolean> {
   const text = await readBytes(file, tlsFileLimit).then(String, () => '');
   return text.includes('-----BEGIN CERTIFICATE-----') && !text.includes('PRIVATE KEY-----');
@@ -253,7 +253,7 @@ async function isCertificate(file: string): Promise<boolean> {
 
 const called = { g: 'its group', o: 'everyone on this machine' } as const;
 
-/** @param effects what others can do who may read or write; false: no harm */
+/** Checks the mode of one path. @param effects what others can do who may read or write it; false: nothing harmful */
 async function checkPath(
   path: string,
   kind: 'file' | 'folder',

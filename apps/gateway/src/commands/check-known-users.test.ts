@@ -50,9 +50,9 @@ test.each<[UserInfo, Setup, string]>([
     {},
     '<sub>: a system: name is not in allowSystemNames (system:withheld)',
   ],
-])('a user whom the policy refuses is a fault: %j, %j', (user, setup, detail) => {
+])('a user whom the policy refuses is an error: %j, %j', (user, setup, detail) => {
   expect(findings([user], setup)).toEqual([
-    expect.stringContaining(`fault: the identity policy refuses 1 of its users: ${detail}`),
+    expect.stringContaining(`error: the identity policy refuses 1 of its users: ${detail}`),
   ]);
 });
 
@@ -66,7 +66,7 @@ test('a name that has the prefix already is warned of', () => {
   expect(findings([{ username: 'alice', groups: ['ops'] }], { username: 'a', groups: '' })).toEqual([]);
 });
 
-test('only the first users are listed, and a plugin that throws is a fault', () => {
+test('only the first users are listed, and a plugin that throws is an error', () => {
   const many = Array.from({ length: 7 }, (_, index) => ({ username: `system:${index}` }));
   expect(findings(many)).toEqual([
     expect.stringMatching(/refuses 7 of its users: (system:\d: [^;]*; ){4}[^;]*, and 2 more\. /),
@@ -77,10 +77,10 @@ test('only the first users are listed, and a plugin that throws is a fault', () 
       throw new Error('no secret here');
     },
   };
-  expect(findings(throwing as unknown as UserInfo[])).toEqual(['fault: knownUsers() failed: no withheld here']);
+  expect(findings(throwing as unknown as UserInfo[])).toEqual(['error: knownUsers() failed: no withheld here']);
 });
 
-test('good users are no finding', () => {
+test('valid users are not reported', () => {
   const users = [withKey('example.com/tenant'), withKey(credentialId), { username: 'system:<sub>' }];
   expect(findings(users, { allowCredentialId: true, allowSystemNames: ['system:*'] })).toEqual([]);
 });

@@ -7,7 +7,7 @@ import type { Finding } from './check-files.ts';
 
 type KnownUsersFinding = Pick<Finding, 'result' | 'detail'>;
 
-/** Users that are listed one by one. */
+/** How many users are listed one by one. */
 const maxListed = 5;
 
 /**
@@ -35,14 +35,14 @@ export function checkKnownUsers(
       refused.add(`${printable(user.username)}: ${rule}${name === user.username ? '' : ` (${printable(name)})`}`);
     }
   } catch (error) {
-    return [{ result: 'fault', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
+    return [{ result: 'error', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
   }
   const fix = isCredentialId
     ? `For ${credentialIdKey}, set its allowCredentialId: true`
     : 'Correct their names or keys of extra, or list system: names in its allowSystemNames';
   return [
     ...refused.toFindings(
-      'fault',
+      'error',
       (count, listed) => `the identity policy refuses ${count} of its users: ${config.withhold(listed)}. ${fix}`,
     ),
     ...doubled.toFindings(
@@ -54,7 +54,7 @@ export function checkKnownUsers(
   ];
 }
 
-/** Counts everything, and has the text of the first ones. */
+/** Makes a list that counts everything, and keeps the first `maxListed` texts. */
 function list() {
   const first: string[] = [];
   let count = 0;
@@ -73,7 +73,7 @@ function list() {
   };
 }
 
-/** @returns the name that has its prefix twice then, as Kubernetes sees it */
+/** Finds a name that would have its prefix twice. @returns it as Kubernetes would see it */
 function twicePrefixed(
   { username, groups = [] }: Parameters<ReturnType<typeof identityPolicy>>[0],
   { username: ofUsers, groups: ofGroups }: CreatedAuthenticator['config'],
@@ -83,7 +83,7 @@ function twicePrefixed(
   return group && ofGroups.prefix + group;
 }
 
-/** A prefix that ends with a letter may be the begin of any name. */
+/** Whether a name has the prefix already. A prefix that ends with a letter or a digit may be the beginning of any name. */
 function isPrefixed(name: string, prefix: string): boolean {
   return /[^\p{L}\p{N}]$/u.test(prefix) && name.startsWith(prefix);
 }

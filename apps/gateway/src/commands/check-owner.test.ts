@@ -31,7 +31,7 @@ test('files of the account of the gateway are warned of, with their folders', as
   expect(await found(uid, true)).toEqual([belongs('D/gateway.yaml D')]);
 });
 
-test('files of another account are no finding, nor is anything where no account of a service runs check', async () => {
+test('files of another account are not reported, nor is anything if no account of a service runs check', async () => {
   const { found, uid } = await place('tls/ca.crt');
   expect(await found(uid + 1)).toEqual([]);
   expect(await found(undefined)).toEqual([]);

@@ -8,15 +8,15 @@ import { shellQuoted } from '../shell-quoted.ts';
 import type { Finding, TrustedFile } from './check-files.ts';
 import { names } from './init/layout.ts';
 
-/** An account that no one can log in to, so that it is there for a service. */
+/** A ServiceAccount is an account of this machine that no one can log in to. */
 interface ServiceAccount {
   readonly name: string;
   readonly uid: number;
-  /** Its name, or its number. */
+  /** The name of its group, or the number of a group without a name. */
   readonly group: string;
 }
 
-/** The account of this process, if it is one of a service. */
+/** Returns the account of this process if it is one of a service. */
 export async function serviceAccount(): Promise<ServiceAccount | undefined> {
   if (process.getuid === undefined || process.getuid() === 0) return undefined;
   try {
@@ -33,7 +33,7 @@ export async function serviceAccount(): Promise<ServiceAccount | undefined> {
  * Warns of what the account of the gateway could change or read, so that whoever takes over the gateway could let in anyone later:
  * files that decide who gets in, the folders they are in, and the key of the CA.
  *
- * @param files those that hold a secret are only for reading, and may be its own
+ * @param files those with a secret are only read, and may belong to the account
  */
 export async function checkOwner(
   { file, baseDirectory }: Pick<GatewayConfig, 'file' | 'baseDirectory'>,

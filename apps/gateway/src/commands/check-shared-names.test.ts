@@ -68,7 +68,7 @@ describe('one prefix of usernames', () => {
     ['tokens that the operator issues', named('robots', 'corp:', { tokenStore: 'redis' })],
     ['sessions', named('sessions', 'corp:')],
     ['another prefix', named('partner', 'corp:eu:')],
-  ])('is nothing to warn of beside %s', (_name, other) => {
+  ])('is nothing to warn of next to %s', (_name, other) => {
     expect(found(named('corp', 'corp:'), other)).toEqual([]);
   });
 });

@@ -1,4 +1,7 @@
-/** Describes each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, means none. */
+/**
+ * Describes each pair of authenticators whose tokens are taken for each other's. An empty prefix, or one that is not a text, counts as no
+ * prefix.
+ */
 export function sharedTokenPrefixes(
   authenticators: readonly { readonly name: string; readonly tokenPrefix?: unknown }[],
 ): string[] {
@@ -23,7 +26,7 @@ export function sharedTokenPrefixes(
   });
 }
 
-/** Describes each pair of authenticators whose tokens have their records in one place. One that is not a text means none. */
+/** Describes each pair of authenticators whose tokens have their records in one place. A store that is not a text counts as no store. */
 export function sharedTokenStores(
   authenticators: readonly { readonly name: string; readonly place: string; readonly tokenStore?: unknown }[],
 ): string[] {

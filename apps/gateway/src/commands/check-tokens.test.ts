@@ -42,13 +42,13 @@ describe('tokens of audiences that no API server asks for', () => {
 
   test('are named by their source, with the audiences that are asked for', () => {
     expect(warnings({ authenticator, apiAudiences: ['b', 'x'] })).toEqual([
-      'warning: the tokens of issuer c are good for the audiences c alone: the API server refuses each of ' +
+      'warning: the tokens of issuer c are valid for the audiences c alone: the API server refuses each of ' +
         'them, since it asks for b, x. Correct the audiences',
     ]);
     expect(warnings({ authenticator, apiAudiences: ['b', 'c'] })).toEqual([]);
   });
 
-  test('are good if a cluster of login has one of them', () => {
+  test('are valid if a cluster of login has one of them', () => {
     expect(warnings({ authenticator, apiAudiences: ['b'], clusters: { prod: { audience: 'c' } } })).toEqual([]);
     const unknown = [expect.stringMatching(/issuer a .*: server\.apiAudiences is empty\./)];
     expect(warnings({ authenticator, clusters: { prod: { audience: 'c' } } })).toEqual(unknown);
@@ -68,17 +68,17 @@ describe('tokens of audiences that no API server asks for', () => {
     expect(warnings({ authenticator, isWhole: false })).toEqual([]);
   });
 
-  test('are printed safely, and a plugin that throws is a fault', () => {
+  test('are printed safely, and a plugin that throws is an error', () => {
     expect(
       warnings({ authenticator: issuing({ source: 'a\u001b secret', audiences: [] }), apiAudiences: ['x'] }),
     ).toEqual([
-      expect.stringContaining(String.raw`the tokens of a\u{1b} withheld are good for the audiences none alone`),
+      expect.stringContaining(String.raw`the tokens of a\u{1b} withheld are valid for the audiences none alone`),
     ]);
     const tokenAudiences = () => {
       throw new Error('no secret here');
     };
     expect(warnings({ authenticator: { tokenAudiences } })).toEqual([
-      'fault: tokenAudiences() failed: no withheld here',
+      'error: tokenAudiences() failed: no withheld here',
     ]);
   });
 });
@@ -93,7 +93,7 @@ describe('a plugin that does not say which tokens are its own', () => {
   });
 
   test.each([
-    ['has no others beside it', { count: 1 }],
+    ['has no others next to it', { count: 1 }],
     ['has no backend', { caching: 'none' as const }],
     ['is in a config with parts left out', { isWhole: false }],
   ])('is not warned of when it %s', (_name, setup) => {

@@ -4,7 +4,7 @@ import { printable } from '../logging/printable.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
 
-/** `isWhole` is false where parts with errors are left out of it. */
+/** The parts of a config that decide about tokens. `isWhole`: no part with errors is left out of it. */
 export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & { readonly isWhole: boolean };
 
 type TokensFinding = Pick<Finding, 'result' | 'detail'>;
@@ -15,7 +15,7 @@ export function checkTokens(created: CreatedAuthenticator, config: CheckedParts)
 }
 
 const compare =
-  "kube-apiserver refuses a token that is good for none of its own, and check can't compare the two: " +
+  "kube-apiserver refuses a token that is valid for none of its own, and check can't compare the two: " +
   'server.apiAudiences is empty. Write its --api-audiences there, or without that flag its --service-account-issuer';
 
 /** Warns of tokens that no API server accepts, since each is bound to other audiences than it has. */
@@ -32,11 +32,11 @@ function checkAudiences(
   try {
     return [...(authenticator.tokenAudiences?.() ?? [])].flatMap(({ source, audiences }) => {
       if (audiences.some((one) => own.has(one))) return [];
-      const detail = `the tokens of ${source} are good for the audiences ${audiences.join(', ') || 'none'} alone: ${why}`;
+      const detail = `the tokens of ${source} are valid for the audiences ${audiences.join(', ') || 'none'} alone: ${why}`;
       return { result: 'warning', detail: printable(config.withhold(detail)) };
     });
   } catch (error) {
-    return [{ result: 'fault', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` }];
+    return [{ result: 'error', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` }];
   }
 }
 

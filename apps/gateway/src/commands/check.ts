@@ -31,7 +31,7 @@ export async function check(options: ReadOptions): Promise<ExitCode> {
     const rows = findings.map(({ check: name, result, detail }) => [name, result, detail]);
     process.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
   }
-  return findings.some(({ result }) => result === 'fault') ? exitCodes.failure : exitCodes.success;
+  return findings.some(({ result }) => result === 'error') ? exitCodes.failure : exitCodes.success;
 }
 
 /** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
@@ -42,7 +42,7 @@ async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const usable = usableParts(error);
-    const problems = error.problems.map((problem) => ofConfig('fault', problem));
+    const problems = error.problems.map((problem) => ofConfig('error', problem));
     return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false, options))];
   }
 }

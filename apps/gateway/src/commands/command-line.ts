@@ -5,7 +5,7 @@ import { printable } from '../logging/printable.ts';
 import { packagePath } from '../package-files.ts';
 import { shellQuoted } from '../shell-quoted.ts';
 
-/** How this process was started, which says what a user types to start it again. */
+/** A Start says how this process was started, and so what a user types to start it again. */
 export type Start = ReturnType<typeof thisStart>;
 
 function thisStart() {
@@ -20,7 +20,7 @@ function thisStart() {
 /**
  * Returns the words with which a user runs a command where this process runs, without the command. The hostname of a pod is its name.
  *
- * @param readsToken asks for a terminal: the command reads a token from standard input
+ * @param readsToken whether the command reads a token from standard input, so that it needs a terminal
  */
 function programFor(readsToken: boolean, { environment, script = '', isCheckout, host }: Start = thisStart()): string {
   if (environment.KUBERNETES_SERVICE_HOST) {
@@ -34,14 +34,17 @@ function programFor(readsToken: boolean, { environment, script = '', isCheckout,
 }
 
 /**
- * The script through which people who help users run this process (deploy/systemd/sallyport-helpdesk), as they call it; undefined for everyone
- * else. It changes what is printed, and nothing that is done.
+ * Returns the script through which people who help users run this process (deploy/systemd/sallyport-helpdesk), as they call it;
+ * undefined for everyone else. It changes what is printed, and nothing that is done.
  */
 export function helpdeskScript({ environment }: Pick<Start, 'environment'> = thisStart()): string | undefined {
   return environment.SALLYPORT_HELPDESK || undefined;
 }
 
-/** The words of that script, by the command that they run and its options, of whose values they are made. What is not here needs an administrator. */
+/**
+ * Makes the words of that script from the values of options. The key is a command with its options; a command that is not here needs an
+ * administrator.
+ */
 const helpdeskWords = new Map<string, (...values: readonly string[]) => readonly string[]>([
   ['lockouts', () => ['lockouts']],
   ['blocks', () => ['blocks']],
@@ -52,7 +55,11 @@ const helpdeskWords = new Map<string, (...values: readonly string[]) => readonly
   ['block --user --for --reason', (name = '', _for, reason = '') => ['block', name, reason]],
 ]);
 
-/** @param words a command, and options that each have a value, which may look like an option */
+/**
+ * Returns the line of the script for a command.
+ *
+ * @param words a command, and options that each have a value, which may look like an option
+ */
 function helpdeskLine(script: string, words: readonly string[]): string | undefined {
   const length = words[0] === 'token' ? 2 : 1;
   const pairs = words.slice(length);
@@ -61,7 +68,7 @@ function helpdeskLine(script: string, words: readonly string[]): string | undefi
   return own && `${script} ${own.map(shellQuoted).join(' ')}`;
 }
 
-/** Returns a command to paste into a shell, after a colon. @param config the `--config` that this process was given, as it was given */
+/** Returns a command to paste into a shell, after a colon. @param config `--config` as it was given to this process */
 export function commandLine(
   words: readonly string[],
   config?: string,
@@ -84,17 +91,19 @@ function commandOf(words: readonly string[], config: string | undefined): string
   return all.map(shellQuoted).join(' ');
 }
 
-/** The same for another account. pnpm needs a home that it can write to, which the account of a service has not. */
+/**
+ * Returns a command line for another account. It has no pnpm, which needs a home that it can write to: the account of a service has none.
+ */
 export function commandLineOfOther(words: readonly string[], config?: string, start: Start = thisStart()): string {
   const { isCheckout, script = '' } = start;
   if (!isCheckout) return commandLine(words, config, start);
   return printable(`${shellQuoted(process.execPath)} ${shellQuoted(script)} ${commandOf(words, config)}`);
 }
 
-/** Returns an example for the help. @param input pipes a token in */
+/** Returns an example for the help. @param input the words that pipe a token in; empty where none is read */
 export function exampleText(command: string, input = ''): string {
   return `\nExample: ${input}${programFor(input !== '')} ${command}`;
 }
 
-/** Asks for a token at a terminal without showing it, and pipes it in. */
+/** Shell words that ask for a token at a terminal without showing it, and pipe it in. */
 export const pipedToken = 'read -rs T; printf %s "$T" | ';

@@ -7,15 +7,15 @@ import { printable } from '../logging/printable.ts';
 import { packagePath } from '../package-files.ts';
 import { printRemark, UsageError } from './output.ts';
 
-/** @param named `--config` or SALLYPORT_CONFIG: commander has looked at both. Left out: the shipped config, with its demo token */
+/** Returns the path of the config. @param named `--config` or SALLYPORT_CONFIG; left out: the shipped config, with its demo token */
 export function configFile(named: string | undefined) {
-  // As `--config "$UNSET"` has it: the demo must not run in place of that config.
+  // `--config "$UNSET"` is empty: the demo must not run in place of that config.
   if (named === '') throw new UsageError('--config is empty: name a file, or leave it out for the shipped config');
   const isShipped = named === undefined;
   return { file: isShipped ? packagePath('gateway.yaml') : userPath(named), isShipped };
 }
 
-/** The same for a command, which says so when it is about the shipped config: most likely another one was meant. */
+/** Returns the path of the config, with a remark if it is the shipped one: most likely another one was meant. */
 export function configFileOfCommand({ config }: { readonly config?: string }): string {
   const { file, isShipped } = configFile(config);
   if (isShipped) {
@@ -26,7 +26,7 @@ export function configFileOfCommand({ config }: { readonly config?: string }): s
   return file;
 }
 
-/** @throws ConfigError that says what to do until the file is correct */
+/** Loads the config of a command. @throws ConfigError that says what to do until the file is correct */
 export async function loadNamedConfig(options: { readonly config?: string }): Promise<GatewayConfig> {
   const file = configFileOfCommand(options);
   try {
@@ -38,7 +38,7 @@ export async function loadNamedConfig(options: { readonly config?: string }): Pr
   }
 }
 
-/** Whether an edit of the file can have caused it. Without a line, the file itself could not be read. */
+/** Whether an edit of the file can have caused the problem. A problem without a line is that the file could not be read. */
 function isInFile({ line, message }: ConfigProblem): boolean {
   return line !== undefined && !message.includes(denied);
 }
@@ -48,7 +48,10 @@ const lastGood =
   '--config and a copy of its last good version, in the same folder: paths in it start there. If the problem is in a ' +
   'file that it names, put the last good one back: every command reads those';
 
-/** Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the user's. */
+/**
+ * Resolves a path of the command line from the user's folder. A package manager runs scripts in the package's, and sets INIT_CWD to the
+ * user's.
+ */
 export function userPath(path: string): string {
   const folder = process.cwd();
   return resolve(resolve(folder) === resolve(packagePath('.')) ? (process.env.INIT_CWD ?? folder) : folder, path);

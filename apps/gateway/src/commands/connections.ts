@@ -16,14 +16,14 @@ import type { ProbedRedis, SharedRedis } from '../shared-redis/shared-redis.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 
-/** @throws Error when the config has no cache.redis, which says what to do instead */
+/** Requires cache.redis. @throws Error when the config has none, which says what to do instead */
 export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command: string): void {
   if (cache.redis !== undefined) return;
   throw new Error(
     command === 'lockouts' || command === 'unlock'
-      ? `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused tries by itself, ` +
+      ? `${command} needs cache.redis, and ${file} has none. Each gateway process counts refused attempts by itself, ` +
           'in its memory, and no command reaches them. A count ends with lockout.window ' +
-          `(${humanDuration(lockout.window)}) after the last refused try, or with a restart of that process`
+          `(${humanDuration(lockout.window)}) after the last refused attempt, or with a restart of that process`
       : `${command} needs cache.redis, through which the gateways learn of it, and ${file} has none: add it ` +
           '(docs/configuration.md). Until then, revoke works for issued tokens, and the backend for its users; ' +
           'a restart empties the memory of a gateway',
@@ -45,7 +45,7 @@ export async function withCacheRedis<Result>(
   }
 }
 
-/** As {@link readBlockList}. Where it can't read the list, it prints a remark, and the list is empty. */
+/** Reads the revocation list as {@link readBlockList} does. If it can't, it prints a remark, and the list is empty. */
 export async function readBlocks(redis: ProbedRedis | undefined) {
   try {
     if (redis !== undefined) return { blocks: await readBlockList(redis), isRead: true };
@@ -55,7 +55,11 @@ export async function readBlocks(redis: ProbedRedis | undefined) {
   return { blocks: createRevocationList(Date.now, Date.now), isRead: false };
 }
 
-/** Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't open all of it. @throws Error */
+/**
+ * Reads the revocation list once, as a gateway of this config would. Prints a remark when it can't open all of it.
+ *
+ * @throws Error when Redis can't be read
+ */
 export async function readBlockList(redis: ProbedRedis) {
   const { now, entries, unreadable } = await readListing(redis);
   const blocks = createRevocationList(() => now, Date.now);
@@ -69,7 +73,7 @@ export async function readBlockList(redis: ProbedRedis) {
  * Creates a lockout guard that joins the others as one more replica. It refuses what the running gateways would refuse, and
  * adds nothing to their counts then. A password that is sent and refused counts, since the directory has counted it, too.
  *
- * @param redis left out: it knows of no counts but its own, as for commands that try no password
+ * @param redis left out: the guard has its own counts alone, which is enough for commands that try no password
  */
 export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?: ProbedRedis) {
   const writes: Promise<unknown>[] = [];
@@ -81,7 +85,7 @@ export function joinAttempts({ lockout }: Pick<GatewayConfig, 'lockout'>, redis?
     send: (use, work) => writes.push(redis.probe(use, work).catch(() => undefined)),
   };
   const attempts = createAttempts(() => lockout, { now: () => performance.now(), shared: () => shared });
-  // `written` resolves when the results of its tries are written.
+  // `written` resolves when the results of the attempts are written.
   return { attempts, written: () => Promise.all(writes) };
 }
 
@@ -100,9 +104,9 @@ export async function withAuthenticators<Result>(
 }
 
 /**
- * Asks each authenticator by itself: one that can't be made, since a file of its own is missing, keeps no other from its answer.
+ * Asks each authenticator by itself. One that can't be made, such as for a missing file of its own, keeps no other from its answer.
  *
- * @param unmade makes the answer of such a one. `problem` names its line in the config
+ * @param unmade makes the answer of an authenticator that can't be made. `problem` names its line in the config
  */
 export function askEach<Result>(
   config: GatewayConfig,

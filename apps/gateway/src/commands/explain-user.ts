@@ -1,10 +1,10 @@
 import type { GatewayConfig } from '../config/types.ts';
 import { createLogger } from '../logging/logger.ts';
 import { printable } from '../logging/printable.ts';
-import type { Entry } from '../revocation/list.ts';
+import { type Entry, shortDigest } from '../revocation/list.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { cachedLines, readCached } from './cached-of-user.ts';
+import { cachedJson, cachedLines, readCached } from './cached-of-user.ts';
 import { commandLine } from './command-line.ts';
 import { askEach } from './connections.ts';
 import { issuingOf, type SeenToken, toJson } from './issuer.ts';
@@ -13,7 +13,7 @@ import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { lockoutJson } from './named-lockouts.ts';
 import { createObserver, type Observed, printObserved } from './observed.ts';
 import type { ReadOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printTable, shortDigest, UsageError } from './output.ts';
+import { type ExitCode, exitCodes, printJson, printTable, UsageError } from './output.ts';
 import { entryJson } from './report.ts';
 import { momentText } from './times.ts';
 import { findUser, namingAuthenticators, remarkFound } from './user-names.ts';
@@ -42,7 +42,13 @@ export async function explainUser(
   const cached = await readCached(config, name, looked, { revocations, sessions: parts.sessions }, redis);
   if (options.output === 'json') {
     const authenticators = known.map(rowJson);
-    printJson({ user: name, authenticators, ...observed.seen, cached, ...partsJson(config, parts) });
+    printJson({
+      user: name,
+      authenticators,
+      ...observed.seen,
+      cached: cached.map(cachedJson),
+      ...partsJson(config, parts),
+    });
   } else {
     print(known, observed);
     const lines = [
@@ -60,8 +66,8 @@ export async function explainUser(
 }
 
 /**
- * A directory may find a user by another name than the one in Kubernetes, which all that the gateways know of them has: `jane`, where `Jane` was
- * typed.
+ * Looks up a user by the name that was typed. If a directory finds a user of another name, such as `jane` for `Jane`, it looks up that
+ * name: blocks, lockouts and sessions have the name in Kubernetes.
  */
 async function lookUpByAnyName(config: GatewayConfig, typed: string) {
   const observed = createObserver(config);
@@ -90,11 +96,13 @@ async function lookUpAll(config: GatewayConfig, name: string, observed: Observed
   });
 }
 
-/** The authenticator of sessions. Their names are those of who logged in, and were checked then. */
+/**
+ * Makes the row of the authenticator of sessions. A session has the name of its user as Kubernetes sees it, which was checked at the login.
+ */
 function sessionRow({ login }: GatewayConfig, name: string, { sessions }: UserParts): readonly LookedUp[] {
   if (login === undefined) return [];
   const row = { authenticator: login.sessions, tokens: null, account: null };
-  if ('unread' in sessions) return [{ ...row, answer: 'could not be checked', reason: sessions.unread }];
+  if ('problem' in sessions) return [{ ...row, answer: 'could not be checked', reason: sessions.problem }];
   const tokens = sessions.value?.length ?? 0;
   return [
     { ...row, tokens, ...(tokens > 0 ? { answer: 'known', reason: name } : { answer: 'not known', reason: '' }) },
@@ -111,7 +119,7 @@ function partsJson({ login }: GatewayConfig, parts: UserParts): object {
   const { blocks, blockedTokens, lockouts, sessions, audit } = parts;
   const list = 'value' in sessions ? sessions.value : undefined;
   const [newest] = list ?? [];
-  const unread = Object.entries(parts).flatMap(([part, one]) => ('unread' in one ? [[part, one.unread]] : []));
+  const problems = Object.entries(parts).flatMap(([part, one]) => ('problem' in one ? [[part, one.problem]] : []));
   return {
     blocked: 'value' in blocks && blocks.value[0] !== undefined ? entryJson(blocks.value[0]) : null,
     blocks: 'value' in blocks ? blocks.value.map(entryJson) : null,
@@ -119,7 +127,7 @@ function partsJson({ login }: GatewayConfig, parts: UserParts): object {
     lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
     sessions: list ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) } : null,
     audit: 'value' in audit ? audit.value.lines : null,
-    unread: Object.fromEntries(unread),
+    unread: Object.fromEntries(problems),
   };
 }
 
@@ -138,7 +146,7 @@ function accountLines(looked: readonly LookedUp[]): readonly string[] {
   });
 }
 
-/** An authenticator that is asked about tokens only: the login server does not ask it. */
+/** Names each authenticator that knows the user, and that the login server does not ask. */
 function loginLines(looked: readonly LookedUp[]): readonly string[] {
   const names = looked.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
     return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
@@ -146,7 +154,7 @@ function loginLines(looked: readonly LookedUp[]): readonly string[] {
   return names.map((name) => `${name} is not in login.authenticators: its users can't log in with kubectl sallyport`);
 }
 
-/** With the commands that change something. */
+/** Describes blocks, lockouts and sessions, with the commands that change them. */
 function partLines(
   { login }: GatewayConfig,
   name: string,
@@ -154,20 +162,20 @@ function partLines(
   options: UserOptions,
 ): readonly string[] {
   const lines: string[] = [];
-  const unreadLine = createUnreadLines();
-  if ('unread' in blocks) lines.push(unreadLine('blocked', blocks.unread));
+  const problemLine = createProblemLines();
+  if ('problem' in blocks) lines.push(problemLine('blocked', blocks.problem));
   else
     lines.push(...(blocks.value.length === 0 ? ['not blocked'] : blocks.value.map((one) => blockLine(one, options))));
   if ('value' in blockedTokens) lines.push(...blockedTokens.value.map((one) => blockLine(one, options)));
-  if ('unread' in lockouts) lines.push(unreadLine('locked out', lockouts.unread));
+  if ('problem' in lockouts) lines.push(problemLine('locked out', lockouts.problem));
   else lines.push(...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)));
-  if ('unread' in sessions) lines.push(unreadLine('sessions', sessions.unread));
+  if ('problem' in sessions) lines.push(problemLine('sessions', sessions.problem));
   else if (login !== undefined) lines.push(sessionLine(name, login.sessions, sessions.value ?? [], options));
   return lines;
 }
 
-/** One Redis that is down keeps several parts from being read: its error is printed once. */
-function createUnreadLines() {
+/** Makes lines about parts that can't be read. One Redis that is down may keep several from being read: its error is printed once. */
+function createProblemLines() {
   const said = new Set<string>();
   return (part: string, why: string): string => {
     const reason = said.has(why) ? 'for the same reason' : `since ${why}`;
@@ -228,8 +236,8 @@ function tokenLines(
 }
 
 function printTrail({ audit }: UserParts): void {
-  if ('unread' in audit) {
-    process.stdout.write(`audit trail: not read, since ${printable(audit.unread)}\n`);
+  if ('problem' in audit) {
+    process.stdout.write(`audit trail: not read, since ${printable(audit.problem)}\n`);
     return;
   }
   const { lines, isPartial } = audit.value;

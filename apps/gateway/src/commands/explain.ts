@@ -7,7 +7,7 @@ import type { Entry, RevocationList } from '../revocation/list.ts';
 import { createGeneration } from '../runtime/generation.ts';
 import { isCheckable, type ReviewResult, toTokenReview } from '../server/token-review.ts';
 import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
-import { longestUse, readOnlyCaching } from './cached-answers.ts';
+import { maxUse, readOnlyCaching } from './cached-answers.ts';
 import { loadNamedConfig } from './config-file.ts';
 
 import { joinAttempts, readBlocks, withCacheRedis } from './connections.ts';
@@ -39,7 +39,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const { blocks, isRead } = await readBlocks(redis);
   const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
   const generation = await createGeneration(config, {
-    // The identity policy logs its objections as warnings.
+    // The identity policy logs what it refuses as warnings.
     logger: await createLogger('warn'),
     attempts,
     blocks: { ...blocks, isUnknown: false },
@@ -87,7 +87,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
 }
 
-/** @param whyNot why an authenticator does not recognize the token */
+/** Makes a row for each authenticator. @param whyNot says why one does not recognize the token */
 function rowsOf(
   { authenticators }: GatewayConfig,
   answers: readonly Answer[],
@@ -113,7 +113,7 @@ function rowsOf(
   });
 }
 
-/** Why the token was refused, and to whom: as Kubernetes sees them, where the authenticator names a user. */
+/** Returns why the token was refused, and to whom, as Kubernetes sees them, if the authenticator names a user. */
 function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer[]) {
   const last = answers.at(-1);
   if (!last || !('decision' in last) || last.decision.kind !== 'rejected') return undefined;
@@ -126,7 +126,7 @@ async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: s
   try {
     return await namedLockouts(redis, config, user);
   } catch (error) {
-    printRemark(`refused tries could not be read: ${causeOf(error)}`);
+    printRemark(`refused attempts could not be read: ${causeOf(error)}`);
     return [];
   }
 }
@@ -139,7 +139,7 @@ function findBlock(blocks: RevocationList, token: string, { seen, credential }: 
   return found.find((block) => block !== undefined);
 }
 
-/** What the gateways do while an authenticator can't be asked. @param isShared the cache that they share was looked at */
+/** Says what the gateways do while an authenticator can't be asked. @param isShared whether the cache that they share was read */
 function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boolean): readonly string[] {
   return answers.flatMap((answer) => {
     const { authenticator } = answer;
@@ -150,11 +150,11 @@ function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boo
           `as above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
       ];
     }
-    const longest = 'error' in answer ? longestUse(config, authenticator) : 0;
-    if (longest === 0) return [];
+    const use = 'error' in answer ? maxUse(config, authenticator) : 0;
+    if (use === 0) return [];
     return [
       `${first}${isShared ? ' No answer to this token is in the cache that the gateways share.' : ''} A gateway that has one in its ` +
-        `memory, which this command can't see, uses it for up to ${humanDuration(longest)} after ${authenticator} gave it (staleTtl)`,
+        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${authenticator} gave it (staleTtl)`,
     ];
   });
 }
@@ -188,7 +188,7 @@ function print(authenticators: Rows, { observed, block, locks, result, uses }: F
     const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
     process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`);
   }
-  if (locks.length > 0) process.stdout.write(`\nREFUSED TRIES\n${lockoutLines(locks, options).join('\n')}\n`);
+  if (locks.length > 0) process.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(locks, options).join('\n')}\n`);
   process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
   if (uses.length > 0) process.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
 }

@@ -44,7 +44,8 @@ export async function init({ dir, host = [], renew, ...more }: InitOptions) {
  * Writes all files into a folder, which it makes if it is missing. A folder that has a gateway.yaml gets the files of the
  * parts that it does not have. No file is overwritten.
  *
- * @param hosts kube-apiserver's kubeconfig names the first
+ * @param hosts those of the server; kube-apiserver's kubeconfig names the first
+ * @param now milliseconds since 1970
  */
 export async function createFolder(folder: string, hosts: readonly string[], parts: Parts = {}, now = Date.now()) {
   if ((parts.redis ?? parts.login) !== undefined && (await exists(join(folder, names.config))))
@@ -72,7 +73,7 @@ async function createAll(folder: string, hosts: readonly string[], parts: Parts,
   const client = await issueClient(authority, clientName, now);
   const files = await partFiles(folder, parts, (name) => issueServer(authority, [name], now));
   const token = randomBytes(32).toString('base64url');
-  // The token is for the first review, and good for a day.
+  // The token is for the first review. It expires after a day.
   const end = new Date(now + 86_400_000);
   const more = {
     authenticators: textOf(authenticatorSections(parts)),
@@ -102,7 +103,7 @@ ${partLines(parts, files)}
 ${await partSteps(folder, parts)}${nextSteps(folder, host, token)}`;
 }
 
-/** Writes the files of the parts that are missing. gateway.yaml is the user's: what it lacks is shown. */
+/** Writes the files of the parts that are missing. gateway.yaml belongs to the user, so what it lacks is shown. */
 async function addParts(folder: string, hosts: readonly string[], parts: Parts, now: number): Promise<string> {
   const missing = await missingSections(folder, parts, hosts);
   const files = await partFiles(folder, parts, async (name) =>
@@ -174,7 +175,9 @@ Only init needs ${path(names.authorityKey)}. Whoever has it can make certificate
 `;
 }
 
-/** The shell's own printf has the token, so it is in no list of processes. The name of the host need not lead here yet. */
+/**
+ * Writes the first review. The shell's own printf gets the token, so no list of processes shows it. The host's name need not lead here yet.
+ */
 function firstReview(folder: string, host: string, token: string): string {
   const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } };
   const file = (name: string) => shellQuoted(join(folder, name));

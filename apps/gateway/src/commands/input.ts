@@ -21,8 +21,8 @@ async function readPiped(): Promise<string> {
   let size = 0;
   const bounded = process.stdin.map((chunk: Buffer) => {
     size += chunk.length;
-    // Above any `server.maxTokenSize`.
-    if (size > 4 * 1024 * 1024) throw new Error('standard input is over 4 MiB: that is no token');
+    // No `server.maxTokenSize` is greater.
+    if (size > 4 * 1024 * 1024) throw new Error('standard input is over 4 MiB: that is not a token');
     return chunk;
   });
   return (await text(bounded)).replace(/\r?\n$/, '');

@@ -46,7 +46,7 @@ describe('wait', () => {
   });
 
   test.each(['SIGINT', 'SIGTERM'] as const)(
-    'ends at once at %s, which ends the process again afterwards',
+    'ends immediately at %s, which ends the process again afterwards',
     async (name) => {
       const before = process.listenerCount(name);
       {

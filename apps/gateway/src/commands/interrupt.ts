@@ -4,9 +4,11 @@ import { within } from '../deadlines.ts';
 export type Interrupt = ReturnType<typeof createInterrupt>;
 
 /**
- * Waits for what may never come. After it has given up, because of Ctrl-C or a silence of `limit` milliseconds, it waits for
+ * Makes a wait for what may never come. After it has given up, because of Ctrl-C or a silence of `limit` milliseconds, it waits for
  * nothing more, whether or not the work heeds the signal, which is aborted then. Until it is disposed of, Ctrl-C and SIGTERM end
  * the wait and not the process, so that the command can report what was done until then.
+ *
+ * @param limit milliseconds without an answer
  */
 export function createInterrupt(limit = 60_000) {
   const controller = new AbortController();
@@ -31,7 +33,7 @@ export function createInterrupt(limit = 60_000) {
         yield next.value;
       }
     } finally {
-      // Not awaited: it may be what hangs.
+      // This is not awaited, since it may be what hangs.
       iterator.return?.().catch(() => undefined);
     }
   }

@@ -3,11 +3,11 @@ import { type RequestOptions, readRequest, withProgress } from './issued-tokens.
 import { UsageError } from './output.ts';
 
 const now = Date.parse('2030-01-01T00:00:00Z');
-const least = { user: 'jane', ttl: 8 * 3_600_000, by: 'ops' };
+const minimal = { user: 'jane', ttl: 8 * 3_600_000, by: 'ops' };
 
 const problem = (options: Partial<RequestOptions>) => {
   try {
-    readRequest({ ...least, ...options }, now);
+    readRequest({ ...minimal, ...options }, now);
     return 'taken';
   } catch (error) {
     return error instanceof UsageError ? error.message : error;
@@ -15,7 +15,7 @@ const problem = (options: Partial<RequestOptions>) => {
 };
 
 test('what is left out stays out', () => {
-  expect(readRequest(least, now)).toEqual({
+  expect(readRequest(minimal, now)).toEqual({
     user: { username: 'jane' },
     expiresAt: new Date('2030-01-01T08:00:00Z'),
     issuedBy: 'ops',
@@ -25,7 +25,7 @@ test('what is left out stays out', () => {
 test('all that can be said, repeats once', () => {
   const request = readRequest(
     {
-      ...least,
+      ...minimal,
       ttl: Number.POSITIVE_INFINITY,
       uid: '7',
       group: ['dev', 'ops', 'dev'],

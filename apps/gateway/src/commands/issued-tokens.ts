@@ -2,11 +2,12 @@ import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/auth
 import { z } from 'zod';
 import type { IdentityConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
+import { shortDigest } from '../revocation/list.ts';
 import { commandLine } from './command-line.ts';
 import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { checkName, remarkOtherName } from './name-check.ts';
 import type { ReadOptions, TokenOptions } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from './output.ts';
 import { humanDuration, timeText } from './times.ts';
 import { printTokens } from './token-table.ts';
 import { findUser, remarkFound } from './user-names.ts';
@@ -33,7 +34,7 @@ export async function createToken(options: ReadOptions & RequestOptions): Promis
   checkRequest(issuing, request);
   await withIssuer(issuing, async (issuer) => {
     const { token, issued } = await issuer.create(request);
-    // Printed before the issuer is closed: a token that was made must reach its user, whatever happens then.
+    // The token is printed before the issuer is closed: it must reach its user, whatever happens then.
     const seen = seeToken(issued, nameUser, now);
     if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
     else {
@@ -88,8 +89,8 @@ function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly s
 }
 
 /**
- * Names of a new token are without the prefixes of the config, which are put before them at each use. Prints a remark for
- * groups that the policy leaves out.
+ * Refuses names that have a prefix of the config already, since it is put before them at each use, and users that the policy refuses.
+ * Prints a remark for groups that the policy leaves out.
  */
 function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: TokenRequest): void {
   const { username, groups = [] } = user;
@@ -136,7 +137,7 @@ function description({ issued, user }: SeenToken, now: number): string {
 type ListOptions = ReadOptions &
   Partial<Record<'authenticator' | 'user' | 'digest', string>> & { readonly exact?: boolean };
 
-/** Exits 3 where none is of the user, or has the digest, that is asked for. */
+/** Lists issued tokens. It exits 3 if none is of the user, or has the digest, that is asked for. */
 export async function listTokens(options: ListOptions): Promise<ExitCode> {
   const { user, digest, output } = options;
   const issuing = await loadIssuer(options);
@@ -159,7 +160,7 @@ export async function listTokens(options: ListOptions): Promise<ExitCode> {
   return isMissing ? exitCodes.negative : exitCodes.success;
 }
 
-/** The name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
+/** Returns the name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
 async function usernameOf(user: string, { authenticator, config }: Issuing, isExact?: boolean): Promise<string> {
   if (authenticator.name !== config.login?.sessions) return withoutPrefix(user, authenticator);
   const { name, doubt } = await findUser(config, user, { isExact });
@@ -189,7 +190,11 @@ function emptyRemark(
   return `${nothing}. To list their sessions: ${commandLine(words, options.config)}`;
 }
 
-/** Takes a name as `token create` does, and with the prefix, as Kubernetes and this list show it. @throws UsageError for the prefix alone */
+/**
+ * Takes a name as `token create` does, and with the prefix, as Kubernetes and this list show it.
+ *
+ * @throws UsageError for the prefix alone
+ */
 function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): string {
   if (!name.startsWith(prefix)) return name;
   if (name === prefix) throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
@@ -214,7 +219,7 @@ export async function* withProgress<Item>(
   }
 }
 
-/** The newest first. */
+/** Collects the tokens that fit, the newest first. */
 async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
   const tokens: SeenToken[] = [];
   const unreadable: UnreadableToken[] = [];

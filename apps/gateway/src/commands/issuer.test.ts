@@ -113,9 +113,13 @@ describe('as JSON', () => {
 
   test('what is not known is left out', () => {
     const user = { username: 'robot:jane' };
-    const least = { authenticator: 'robots', digest, user, record: { username: 'jane' } };
-    expect(parsed({})).toEqual({ ...least, state: 'good' });
-    expect(parsed({}, breaks)).toEqual({ ...least, state: 'refused by policy', breach: { rule: 'a rule', name: 'x' } });
+    const minimal = { authenticator: 'robots', digest, user, record: { username: 'jane' } };
+    expect(parsed({})).toEqual({ ...minimal, state: 'good' });
+    expect(parsed({}, breaks)).toEqual({
+      ...minimal,
+      state: 'refused by policy',
+      breach: { rule: 'a rule', name: 'x' },
+    });
   });
 
   test('never used differs from not tracked', () => {

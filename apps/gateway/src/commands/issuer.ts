@@ -17,10 +17,10 @@ export async function loadIssuer(options: ReadOptions & { readonly authenticator
   return issuingOf(config, chooseIssuer(config, options.authenticator), options.config);
 }
 
-/** Whose tokens a command is about. */
+/** An Issuing has the authenticator whose tokens a command is about. */
 export type Issuing = ReturnType<typeof issuingOf>;
 
-/** @param configOption `--config` as it was given */
+/** Returns what commands need of an authenticator that issues tokens. @param configOption `--config` as it was given */
 export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthenticator, configOption?: string) {
   const { authenticators, provenance } = config;
   const nameUser: NameTokenUser =
@@ -36,7 +36,7 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
 /** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
 type NameTokenUser = (user: UserInfo, issued?: IssuedToken) => NamedUser & { readonly session?: Session };
 
-/** The names in a session are those that Kubernetes sees already. */
+/** Makes the naming of sessions, whose names are already those that Kubernetes sees. */
 function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
   const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
   return (user, issued) => {
@@ -48,7 +48,7 @@ function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
 
 type ConfigOfIssuers = Pick<GatewayConfig, 'file' | 'authenticators' | 'login'>;
 
-/** @param named the value of `--authenticator`; not needed where just one issues tokens, besides that of the sessions */
+/** Chooses the issuer. @param named `--authenticator`; not needed if only one issues tokens, besides the one of sessions */
 export function chooseIssuer({ file, authenticators, login }: ConfigOfIssuers, named?: string) {
   const issuing = authenticators.filter(issuesTokens);
   const names = issuing.map(({ name }) => name);
@@ -86,13 +86,13 @@ export async function withIssuer<Result>(issuing: Issuing, work: (issuer: Bounde
   try {
     return await work(bounded(issuer, interrupt, issuing));
   } finally {
-    // Milliseconds: after Ctrl-C, no one wants to wait.
+    // After Ctrl-C, no one wants to wait longer than a second.
     const limit = interrupt.signal.aborted ? 1_000 : undefined;
     await closeMade('token issuer', issuer, authenticator.name, logger, limit);
   }
 }
 
-/** @param secrets that the message must not contain, besides those of the options */
+/** Makes an error at the authenticator's line. @param secrets that the message must not contain, besides those of the options */
 function problemOf({ authenticator }: Issuing, error: unknown, failure: string, secrets?: readonly string[]): Error {
   return new Error(formatProblem(authenticator.problem(error, failure, secrets)));
 }
@@ -101,7 +101,7 @@ type WithoutSignal<Call> = Call extends (...words: [...infer Words, AbortSignal]
   ? (...words: Words) => Result
   : never;
 
-/** An issuer whose calls end, and whose errors name the authenticator and its place in the config. */
+/** A BoundedIssuer is an issuer whose calls end, and whose errors name the authenticator and its place in the config. */
 type BoundedIssuer = { readonly [Call in 'create' | 'list' | 'revoke']: WithoutSignal<TokenIssuer[Call]> };
 
 function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing: Issuing): BoundedIssuer {
@@ -118,7 +118,7 @@ function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing
         return await wait(() => issuer.create(request, signal));
       } catch (error) {
         if (!signal.aborted) throw problemOf(issuing, error, 'could not make the token');
-        // The issuer's own errors say whether a token may be left behind. It was interrupted before it could.
+        // The issuer's own errors say whether a token may be left behind. Here it was interrupted, and could not say so.
         const look = issuing.toPaste('token', 'list', '--user', request.user.username);
         throw problemOf(issuing, error, `may or may not have made the token. To see it: ${look}`);
       }
@@ -131,7 +131,7 @@ function bounded(issuer: TokenIssuer, { signal, wait, each }: Interrupt, issuing
   };
 }
 
-/** A token as commands show it: its user as Kubernetes sees them, and what would happen if it were used now. */
+/** A SeenToken is a token as commands show it: its user as Kubernetes sees them, and what would happen if it were used now. */
 export type SeenToken = ReturnType<typeof seeToken>;
 
 export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: number) {
@@ -139,7 +139,7 @@ export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: numb
   return { issued, ...named, state: stateOf(issued, named, now) };
 }
 
-/** Of several states, the one that no edit of the config changes comes first. */
+/** Returns the state of a token. Of several, it is the one that no edit of the config changes. */
 function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { violation }: NamedUser, now: number) {
   if (revoked !== undefined) return 'revoked';
   if (expiresAt !== undefined && expiresAt.getTime() <= now) return 'expired';
@@ -149,7 +149,7 @@ function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { violation }: 
 }
 
 /**
- * A token in JSON: `user` as Kubernetes sees them, `record` as the backend knows them. What is not known is left out, as
+ * Makes the JSON of a token: `user` as Kubernetes sees them, `record` as the backend knows them. What is not known is left out, as
  * in the contract of plugins, and so is what else a plugin may put on its objects.
  */
 export function toJson({ issued, user, state, violation, session }: SeenToken, authenticator: string): object {

@@ -7,7 +7,7 @@ import { checkName, remarkDoubts } from './name-check.ts';
 import { lockoutJson, type NamedLockout, namedLockouts } from './named-lockouts.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes, printJson, printTable } from './output.ts';
-import { mayStillBeRefused, publish, report } from './report.ts';
+import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
 import { type EntryOptions, prepare } from './subject.ts';
 import { momentText } from './times.ts';
 
@@ -21,26 +21,30 @@ export async function lockouts(options: ReadOptions): Promise<ExitCode> {
       const state = isLockedOut ? 'locked out' : 'counting';
       return [user, authenticator, `${refused} of ${config.lockout.maxFailures}`, state, momentText(until)];
     });
-    const empty = 'no refused tries are counted in the cache Redis';
+    const empty = 'no refused attempts are counted in the cache Redis';
     printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
   }
   return exitCodes.success;
 }
 
+function attemptsText(refused: number): string {
+  return `${refused} refused ${refused === 1 ? 'attempt' : 'attempts'}`;
+}
+
 type LineOptions = ReadOptions & { readonly exact?: boolean };
 
-/** With the command that ends them: until then no password that was refused is sent again. */
+/** Describes lockouts, each with the command that ends it. */
 export function lockoutLines(locks: readonly NamedLockout[], { config, exact = false }: LineOptions): string[] {
   return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
     const state = isLockedOut ? 'locked out' : 'not locked out';
-    const tries = `${refused} refused ${refused === 1 ? 'try' : 'tries'} with ${authenticator}`;
+    const attempts = `${attemptsText(refused)} with ${authenticator}`;
     const unlock = commandLine(['unlock', '--user', user, ...(exact ? ['--exact'] : [])], config);
-    return `${state}: ${tries}, until ${momentText(until)}. To forget them now: ${unlock}`;
+    return `${state}: ${attempts}, until ${momentText(until)}. To forget them now: ${unlock}`;
   });
 }
 
 /**
- * Forgets the refused tries of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
+ * Forgets the refused attempts of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
  * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
  */
 export async function unlock(options: EntryOptions): Promise<ExitCode> {
@@ -50,8 +54,11 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
     for (const one of all) await clearLockout(redis, one);
     return all;
   });
-  // It is in force for a minute: a replica acts on it once, when it learns of it.
-  const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + 60_000 }));
+  // The entry is in force for a minute. A replica acts on it once, when it learns of it.
+  const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+    ...draft,
+    until: now + 60_000,
+  }));
   const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
   const after = cleared.length > 0 ? mayStillBeRefused : '';
   const listed = cleared.map(lockoutJson);
@@ -64,14 +71,13 @@ export async function unlock(options: EntryOptions): Promise<ExitCode> {
 function unlockText(name: string, cleared: readonly NamedLockout[], maxFailures: number, config?: string): string {
   if (cleared.length === 0) {
     return (
-      `no refused tries of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +
+      `no refused attempts of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +
       'Replicas forget what they counted by themselves all the same. ' +
       `To list all lockouts: ${commandLine(['lockouts'], config)}\n`
     );
   }
   const lines = cleared.map(({ authenticator, refused }) => {
-    const tries = `${refused} refused ${refused === 1 ? 'try' : 'tries'}`;
-    return `forgot ${tries} of user ${printable(name)} with authenticator ${authenticator}.\n`;
+    return `forgot ${attemptsText(refused)} of user ${printable(name)} with authenticator ${authenticator}.\n`;
   });
   return (
     lines.join('') +

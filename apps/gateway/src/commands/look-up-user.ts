@@ -6,32 +6,32 @@ import type { GatewayConfig } from '../config/types.ts';
 import { type CreatedAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
 import { type Issuing, issuingOf, withIssuer } from './issuer.ts';
 
-/** What one authenticator says of a user. */
+/** A LookedUp is what one authenticator says of a user. */
 export interface LookedUp {
   readonly authenticator: string;
-  readonly answer: Answer;
-  /** With `known`: the name that Kubernetes sees. Otherwise why it is not. */
+  readonly answer: LookUpAnswer;
+  /** With `known`, the name that Kubernetes sees. Otherwise the reason why the user is not known. */
   readonly reason: string;
   /** Issued tokens that are neither revoked nor expired; null where none are issued. */
   readonly tokens: number | null;
-  /** See `accountState`, or `not found`. */
+  /** What `accountState` returns, or `not found`. */
   readonly account: string | null;
   /** All tokens that were issued to the name. */
   readonly issued?: IssuedTokens | undefined;
-  /** It could not be checked because of this user: others can be. */
+  /** True: it could not be checked because of this user, and others can be. */
   readonly isOfUser?: boolean;
-  /** People can log in by it, but `login.authenticators` does not have it. */
+  /** True: people could log in by it, but `login.authenticators` does not have it. */
   readonly isNotForLogins?: boolean;
 }
 
 interface IssuedTokens {
   readonly revoked: number;
   readonly expired: number;
-  /** Of those that are neither. */
+  /** The digests of tokens that are neither revoked nor expired. */
   readonly digests: readonly string[];
 }
 
-type Answer = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
+type LookUpAnswer = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
 
 /** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
 export async function lookUpUser(
@@ -56,7 +56,7 @@ export async function lookUpUser(
     // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
     const user = authenticator.lookUp ? await lookUpByName(authenticator, username, { signal, trace }) : issued?.user;
     if (user === undefined) {
-      // Of tokens that have ended, the groups count no more.
+      // The groups of tokens that have ended count no more.
       const hadTokens = issued !== undefined && issued.revoked + issued.expired > 0;
       if (hadTokens) return { ...found, answer: 'known', reason: one.username.prefix + username, account: null };
       return { ...found, answer: 'not known', reason: '', account: authenticator.revalidate ? 'not found' : null };
@@ -90,13 +90,13 @@ export async function lookUpByName(
   return own?.kind === 'rejected' && own.reason !== 'unknown-user' ? { username } : user;
 }
 
-/** Returns the reason for which a session that begins now would end; `good`: none. Null where sessions can't follow the backend. */
+/** Returns why a session that begins now would end, or `good` if it would not. Null: sessions can't follow this backend. */
 async function accountState(authenticator: Authenticator, { username, uid }: UserInfo, timeout: number) {
   if (authenticator.revalidate === undefined) return null;
   const context = { since: new Date(), signal: AbortSignal.timeout(timeout) };
   try {
     const decision = await authenticator.revalidate({ username, ...(uid !== undefined && { uid }) }, context);
-    // The clock of a backend may be ahead: a password that was changed just now is good for a login.
+    // The clock of a backend may be ahead: a password that was changed just now is valid for a login.
     return decision.kind === 'rejected' && decision.reason !== 'password-changed' ? decision.reason : 'good';
   } catch (error) {
     return `could not be checked: ${causeOf(error)}`;
@@ -125,7 +125,7 @@ async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObs
   const { name } = issuing.authenticator;
   onStep(name, `tokens issued to this name: ${digests.length} valid, ${revoked} revoked, ${expired} expired`);
   if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
-  if (unreadable > 0) onStep(name, `records that cannot be read, of whichever user: ${unreadable}`);
+  if (unreadable > 0) onStep(name, `records that can't be read, of whichever user: ${unreadable}`);
   const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
   return { revoked, expired, digests, user: first && { ...first, groups } };
 }

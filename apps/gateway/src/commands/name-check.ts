@@ -10,16 +10,19 @@ import { lookUpByName } from './look-up-user.ts';
 import { printRemark, UsageError } from './output.ts';
 import { namingAuthenticators } from './user-names.ts';
 
-/** Milliseconds that a look-up may take, and all of them with what a plugin needs to start: whoever blocks a user is in a hurry. */
-const longest = { lookUp: 2_000, all: 4_000 };
+/**
+ * Milliseconds that one look-up may take, and that all of them may take, with the start of the plugins. They are short, since whoever
+ * blocks a user is in a hurry.
+ */
+const maxWait = { lookUp: 2_000, all: 4_000 };
 
-/** What an authenticator says of a name: it is right, or that of no user, or that user has another name in Kubernetes. */
-type Answer =
+/** A NameAnswer is what an authenticator says of a name: a user has it, or no user has it, or the user has another name in Kubernetes. */
+type NameAnswer =
   | { readonly kind: 'known' | 'not known' | 'cannot be looked up' }
   | { readonly kind: 'other'; readonly name: string }
   | { readonly kind: 'not checked'; readonly why: string };
 
-/** What the authenticators say of the name of a user. */
+/** A CheckedName has what all authenticators say of the name of a user. */
 interface CheckedName {
   readonly name: string;
   /** No authenticator has a user of this name. */
@@ -28,16 +31,16 @@ interface CheckedName {
   readonly others: readonly string[];
   /** Commands take these names with `--exact` only: they have no prefix, and users of other authenticators have one. */
   readonly isExact: boolean;
-  /** Who could not say it, and why. Empty once one of the others knows the name. */
+  /** The authenticators that could not check it, and why. Empty if another one knows the name. */
   readonly unchecked: readonly string[];
 }
 
-/** Asks those whose users have names like this one. It never throws, and takes a few seconds at most. @param name as Kubernetes sees it */
+/** Asks those whose users have names like this one. It never throws, and takes at most 4 s. @param name as Kubernetes sees it */
 export async function checkName(config: GatewayConfig, name: string): Promise<CheckedName> {
   const authenticators = ownersOf(config, name);
   const notChecked =
     (why: string) =>
-    (one: AuthenticatorConfig): Answer => ({
+    (one: AuthenticatorConfig): NameAnswer => ({
       kind: 'not checked',
       why: `${one.name} ${why}`,
     });
@@ -49,7 +52,7 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
       notChecked("can't be made"),
     );
   const late = notChecked('did not answer in time');
-  const answers = await withTimeLimit(longest.all, 'late', ask).catch(() => authenticators.map(late));
+  const answers = await withTimeLimit(maxWait.all, 'late', ask).catch(() => authenticators.map(late));
   const isKnown = answers.some(({ kind }) => kind === 'known');
   const others = answers.flatMap((one) => (one.kind === 'other' && !isKnown ? [one.name] : []));
   const unchecked = answers.flatMap((one) => (one.kind === 'not checked' && !isKnown ? [one.why] : []));
@@ -62,11 +65,11 @@ export async function checkName(config: GatewayConfig, name: string): Promise<Ch
   };
 }
 
-/** Those with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
+/** Returns those with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
 function ownersOf(config: GatewayConfig, name: string): AuthenticatorConfig[] {
   const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => name.startsWith(prefix));
-  const most = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
-  return theirs.filter(({ username: { prefix } }) => prefix.length === most);
+  const maxLength = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
+  return theirs.filter(({ username: { prefix } }) => prefix.length === maxLength);
 }
 
 function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): boolean {
@@ -74,13 +77,13 @@ function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): 
   return !owners.some(hasPrefix) && namingAuthenticators(config).some(hasPrefix);
 }
 
-async function answerOf({ config, authenticator }: CreatedAuthenticator, name: string): Promise<Answer> {
+async function answerOf({ config, authenticator }: CreatedAuthenticator, name: string): Promise<NameAnswer> {
   if (authenticator.lookUp === undefined) return { kind: 'cannot be looked up' };
   const { prefix } = config.username;
   try {
-    const late = `no answer in ${longest.lookUp / 1_000} s`;
+    const late = `no answer in ${maxWait.lookUp / 1_000} s`;
     const look = (signal: AbortSignal) => lookUpByName(authenticator, name.slice(prefix.length), { signal });
-    const user = await withTimeLimit(longest.lookUp, late, look);
+    const user = await withTimeLimit(maxWait.lookUp, late, look);
     if (user === undefined) return { kind: 'not known' };
     const found = prefix + user.username;
     return found === name ? { kind: 'known' } : { kind: 'other', name: found };
@@ -93,8 +96,8 @@ async function answerOf({ config, authenticator }: CreatedAuthenticator, name: s
 type WordsFor = (name: string) => readonly string[];
 
 /**
- * Refuses a name that is right nowhere, since to block it would stop no one. It goes on where an authenticator could not say it: a block
- * must work while a directory is down.
+ * Refuses a name that no user has, if a directory finds a user by it: to block it would stop no one. It accepts the name if an
+ * authenticator could not check it, since a block must work while a directory is down.
  *
  * @throws UsageError with the command for each user who may be meant
  */
@@ -120,7 +123,7 @@ export function remarkOtherName(checked: CheckedName, wordsFor: WordsFor, config
   );
 }
 
-/** Prints a remark when it is in doubt whether there is a user of the name of a command, which was done all the same. */
+/** Prints a remark when it is in doubt whether a user has the name. The command was done in any case. */
 export function remarkDoubts(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
   const { name, isUnknown, unchecked } = checked;
   remarkOtherName(checked, wordsFor, config);

@@ -4,7 +4,7 @@ import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
 import { printTable } from './output.ts';
 
-/** What `explain` has seen of the authenticators: the steps that they took, and the groups of users. */
+/** An Observed has what `explain` has seen of the authenticators: the steps that they took, and the groups of users. */
 export type Observed = ReturnType<typeof createObserver>;
 
 export function createObserver({ authenticators }: GatewayConfig) {
@@ -14,9 +14,9 @@ export function createObserver({ authenticators }: GatewayConfig) {
   const steps: { authenticator: string; step: string }[] = [];
   let ids: Credential | undefined;
   return {
-    /** For JSON. */
+    /** The parts of the JSON. */
     seen: { groups, steps },
-    /** The ids of the token, where it has some. */
+    /** The ids of the token, if it has some. */
     get credential() {
       return ids;
     },

@@ -51,8 +51,8 @@ describe('--ttl', () => {
 
   test('is up to the end of the year 9999, or never', () => {
     expect([read('8h'), read('never')]).toEqual([8 * 3_600_000, Number.POSITIVE_INFINITY]);
-    const most = Math.floor((Date.parse('9999-12-31T23:59:59Z') - now) / 1000);
-    expect(read(`${most}s`)).toBe(most * 1000);
+    const max = Math.floor((Date.parse('9999-12-31T23:59:59Z') - now) / 1000);
+    expect(read(`${max}s`)).toBe(max * 1000);
   });
 
   test.each([

@@ -16,7 +16,7 @@ export interface TokenOptions {
   readonly uid?: string;
   readonly group?: readonly string[];
   readonly audience?: readonly string[];
-  /** Milliseconds; Infinity: without an end. */
+  /** Milliseconds; Infinity for a token without an end. */
   readonly ttl?: number;
 }
 
@@ -28,15 +28,15 @@ export const option = {
     'use the name as it is, though it begins with no prefix of the config, or a directory knows the user by another one',
   ),
   reason: textOption('--reason <text>', 'why'),
-  /** Who is responsible for what a command changes. */
+  /** The person who is responsible for what a command changes. */
   by: textOption('--by <name>', 'who does it').default(operatorName(), 'the user who runs this command'),
   /** How long a block is in force, in milliseconds. */
   for: new Option('--for <duration>', 'how long, such as 8h or 30d, at most 366d; required')
-    .argParser((text) => readDuration('--for', text, { example: '8h or 30d', most: [366 * 86_400_000, '366d'] }))
+    .argParser((text) => readDuration('--for', text, { example: '8h or 30d', max: [366 * 86_400_000, '366d'] }))
     .makeOptionMandatory(),
   /** How long to wait for the replicas, in milliseconds. */
   wait: new Option('--wait <duration>', 'how long to wait for all replicas to confirm it')
-    .argParser((text) => readDuration('--wait', text, { example: '5s', most: [600_000, '10m'], mayBeZero: true }))
+    .argParser((text) => readDuration('--wait', text, { example: '5s', max: [600_000, '10m'], mayBeZero: true }))
     .default(5_000, '5s'),
 };
 
@@ -50,13 +50,13 @@ export function textOption(flags: string, description: string, read = (text: str
   });
 }
 
-/** kube-apiserver's audit log has a `jti` as `JTI=…`: what is copied from there is accepted. */
+/** Creates `--jti`. It accepts `JTI=…` too, as kube-apiserver's audit log has it. */
 export function jtiOption(): Option {
   const description = "the token with this jti; JTI=… of kube-apiserver's audit log is accepted, too";
   return textOption('--jti <id>', description, (text) => text.replace(/^JTI=/, ''));
 }
 
-/** Returns what `--jti` reads as this jti. */
+/** Returns the text that `--jti` reads as this jti. */
 export function jtiText(jti: string): string {
   return jti.startsWith('JTI=') ? `JTI=${jti}` : jti;
 }
@@ -71,7 +71,7 @@ export function addressOption(flags: string, description: string): Option {
   });
 }
 
-/** How long a token is good, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
+/** Creates `--ttl`: how long a token is valid, in milliseconds, or Infinity for `never`. @param now milliseconds since 1970 */
 export function ttlOption(description: string, now: () => number = Date.now): Option {
   return new Option('--ttl <duration>', description).argParser((text) => {
     if (text === 'never') return Number.POSITIVE_INFINITY;
@@ -83,32 +83,33 @@ export function ttlOption(description: string, now: () => number = Date.now): Op
 }
 
 interface DurationRule {
-  /** What to write instead. */
+  /** The value that a message proposes. */
   readonly example: string;
-  readonly most?: readonly [milliseconds: number, text: string];
+  /** The maximum, and how it is written in the message. Left out: there is none. */
+  readonly max?: readonly [milliseconds: number, text: string];
   readonly mayBeZero?: boolean;
 }
 
-function readDuration(name: string, text: string, { example, most, mayBeZero = false }: DurationRule): number {
+function readDuration(name: string, text: string, { example, max, mayBeZero = false }: DurationRule): number {
   const parsed = parseDuration(text);
   const instead = `write ${name} ${example}`;
   if ('problem' in parsed) throw new UsageError(`${name}: ${parsed.problem}: ${instead}`);
   if (parsed.value === 0 && !mayBeZero) throw new UsageError(`${name} must be longer than 0: ${instead}`);
-  if (most && parsed.value > most[0]) throw new UsageError(`${name} must be at most ${most[1]}: ${instead}`);
+  if (max && parsed.value > max[0]) throw new UsageError(`${name} must be at most ${max[1]}: ${instead}`);
   return parsed.value;
 }
 
 /** The number of digits of a SHA-256 digest in hexadecimal. */
 export const digestLength = 64;
 
-/** The first digits of a token's digest, in lower case. @param least how many there must be */
-export function digestOption(description: string, least: number): Option {
+/** Creates `--digest`, which takes the first digits of a token's digest, in any case. @param min how many there must be */
+export function digestOption(description: string, min: number): Option {
   return new Option('--digest <digits>', description).argParser((text) => {
     const { length } = text;
     if (!/^[0-9a-f]*$/i.test(text)) throw new UsageError('--digest has a character that is not a hexadecimal digit');
     if (length > digestLength) throw new UsageError(`--digest has ${length} digits: SHA-256 has ${digestLength}`);
-    if (length >= least) return text.toLowerCase();
-    throw new UsageError(`--digest has ${length} digits: give at least the first ${least} of ${digestLength}`);
+    if (length >= min) return text.toLowerCase();
+    throw new UsageError(`--digest has ${length} digits: give at least the first ${min} of ${digestLength}`);
   });
 }
 

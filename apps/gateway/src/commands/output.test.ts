@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { columns, shortDigest } from './output.ts';
+import { columns } from './output.ts';
 
 test('columns are aligned, and no line ends in spaces', () => {
   const rows = [
@@ -38,8 +38,4 @@ test.each(['zoë', 'zoe\u0308', '漢字', 'ｱｱｱ', '한글', '🔑', '👩�
 
 test('no rows are no lines', () => {
   expect(columns([])).toBe('');
-});
-
-test('a digest is shown by its first 12 digits', () => {
-  expect(shortDigest('ab'.repeat(32))).toBe('abababababab');
 });

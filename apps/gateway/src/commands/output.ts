@@ -4,7 +4,7 @@ export { shortDigest } from '../revocation/list.ts';
 
 export const exitCodes = {
   success: 0,
-  /** Something is wrong with the config, a file or a backend. */
+  /** Something is wrong with the config, a file or a backend, or a command was not confirmed by all replicas. */
   failure: 1,
   usage: 2,
   /** `explain`: the token or user is refused or unknown. `revoke`, `unlock`, `token list`: there was nothing to revoke, unlock or list. */
@@ -13,12 +13,16 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** The command line is wrong: the message says what to write. */
+/** A UsageError means that the command line is wrong. Its message says what to write. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** Prints columns under upper-case heads. No cell can play tricks on the terminal. @param empty the remark without rows */
+/**
+ * Prints columns under upper-case heads. No cell can play tricks on the terminal.
+ *
+ * @param empty the remark that is printed if there are no rows
+ */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[], empty?: string): void {
   if (rows.length === 0 && empty !== undefined) printRemark(empty);
   else process.stdout.write(`${columns([head, ...rows.map((row) => row.map(printable))])}\n`);
@@ -55,7 +59,10 @@ export function columns(rows: readonly (readonly string[])[]): string {
   return lines.join('\n');
 }
 
-/** What takes two columns on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms, and emoji. */
+/**
+ * Matches what takes two columns on a terminal: Unicode's East Asian Width `W` and `F` (UAX #11), by script without the halfwidth forms,
+ * and emoji.
+ */
 const wide =
   /^(?![\uff61-\uffdc])[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Bopomofo}\p{Script=Yi}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6\p{Emoji_Presentation}]/u;
 

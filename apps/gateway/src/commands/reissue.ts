@@ -17,7 +17,7 @@ interface Pair {
  * Returns how to get a certificate for these hosts, with a command: `init` issues it, where it has issued the one that is there. For
  * any other, its CA needs a request.
  *
- * @param folder of gateway.yaml
+ * @param folder the folder of gateway.yaml
  * @param certificate its name in a folder of `init`
  * @param option the option of `init` for the hosts
  */
@@ -35,7 +35,7 @@ export async function reissue(
   return `For a new one, give its CA what this prints: ${request}`;
 }
 
-/** Also when the key of that CA is offline: then `init` asks for it. */
+/** Whether `init` issued the certificate. The key of its CA may be offline: then `init` asks for it. */
 async function isFromInit(folder: string, certFile: string): Promise<boolean> {
   const { authorityName } = await import('./init/certificates.ts');
   try {
@@ -43,7 +43,7 @@ async function isFromInit(folder: string, certFile: string): Promise<boolean> {
     const ofInit = authorities.filter(({ subject }) => subject === `CN=${authorityName}`);
     return isTrustedChain([new X509Certificate(await readBytes(certFile, tlsFileLimit))], ofInit);
   } catch {
-    // Its CA is another one then.
+    // A certificate that can't be read is from another CA.
     return false;
   }
 }

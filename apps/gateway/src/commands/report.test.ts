@@ -50,7 +50,7 @@ test('one that has not confirmed is named, with what that means', () => {
   ]);
 });
 
-test('of one with other keys, only these are at fault', () => {
+test('of one with other keys, only these are the problem', () => {
   const other = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'other keys' }] });
   expect([remarks(other), exitCodeOf(other)]).toEqual([
     [
@@ -80,7 +80,7 @@ test('no gateway at all is success, and those long silent do not count', () => {
   ]);
 });
 
-test('an entry that another operator superseded is no success', () => {
+test('an entry that another operator superseded is not a success', () => {
   const superseded = publication({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' } });
   expect([remarks(superseded), exitCodeOf(superseded)]).toEqual([
     ['superseded: eve ran unblock for the same subject at 2030-01-01T00:00:00Z'],
@@ -88,7 +88,7 @@ test('an entry that another operator superseded is no success', () => {
   ]);
 });
 
-test('entries that no key opens are no failure: their number, their end and how to remove them are shown', () => {
+test('entries that no key opens are not a failure: their number, their end and how to remove them are shown', () => {
   const { key } = publication().unreadable;
   const some = publication({}, { unreadable: { count: 2, until: now + 3_600_000, key } });
   expect([remarks(some), exitCodeOf(some)]).toEqual([

@@ -22,15 +22,23 @@ export const mayStillPass =
 
 export const mayStillBeRefused = `Refusals that a kube-apiserver has cached may hold ${kubeCaches}\n`;
 
-/** Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then. */
-export function publish(config: GatewayConfig, wait: number, draft: (listing: Listing) => Draft): Promise<Publication> {
+/**
+ * Writes an entry, and waits for the replicas. Ctrl-C ends the wait and not the command: it prints who has confirmed by then.
+ *
+ * @param wait milliseconds; 0: it does not wait
+ */
+export function publishWithInterrupt(
+  config: GatewayConfig,
+  wait: number,
+  draft: (listing: Listing) => Draft,
+): Promise<Publication> {
   return withCacheRedis(config, async (redis) => {
     using interrupt = createInterrupt();
     return await publishAndConfirm(redis, draft, { wait, signal: interrupt.signal });
   });
 }
 
-/** Prints what became of an entry. @param text what comes before the line that says who has confirmed, and what comes after it */
+/** Prints what became of an entry. @param text is printed before and after the line that says who has confirmed */
 export function report(
   publication: Publication,
   output: ReadOptions['output'],
@@ -94,7 +102,7 @@ function superseded({ action, by, at }: Entry): string {
   return `superseded: ${printable(by)} ran ${action} for the same subject at ${momentText(at)}`;
 }
 
-/** The last moment that a date can have: another client may write any time into the list. */
+/** The last moment that a date can have, in milliseconds since 1970. Another client may write any time into the list. */
 const lastMoment = 8.64e15;
 
 export function unreadableRemark({ count, until, key }: Listing['unreadable']): readonly string[] {
@@ -115,7 +123,7 @@ export function exitCodeOf({ confirmation, supersededBy }: Publication): ExitCod
   return confirmation.unconfirmed.length === 0 && supersededBy === undefined ? exitCodes.success : exitCodes.failure;
 }
 
-/** An entry in JSON. A token is named by its whole digest. */
+/** Makes the JSON of an entry. A token is named by its whole digest. */
 export function entryJson({ action, kind, name, at, until, by, reason }: Entry): object {
   return { action, kind, ...(kind !== 'all' && { name }), at: new Date(at), until: new Date(until), by, reason };
 }

@@ -14,12 +14,12 @@ export function effectText(draft: Prepared['draft'], [first]: readonly SeenToken
   return `${what} for good. A replica that confirms this refuses it from the next review on.\n`;
 }
 
-/** Says how long a replica that does not learn of it may go on. */
+/** Says how long a replica that does not learn of the revocation may accept what it has cached. */
 export function lingeringText({ authenticators }: GatewayConfig, { kind, name }: Prepared['draft']): string {
   const theirs = authenticators.filter(({ username }) => kind !== 'user' || name.startsWith(username.prefix));
   const caches = theirs.flatMap(({ cache }) => (cache === 'off' ? [] : [cache]));
-  const most = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...caches.map((cache) => cache[key]));
-  const [authenticatedTtl, staleTtl] = [most('authenticatedTtl'), most('staleTtl')];
+  const max = (key: 'authenticatedTtl' | 'staleTtl') => Math.max(0, ...caches.map((cache) => cache[key]));
+  const [authenticatedTtl, staleTtl] = [max('authenticatedTtl'), max('staleTtl')];
   if (authenticatedTtl === 0) return 'This config caches nothing of it.\n';
   const stale = staleTtl === 0 ? '' : `, and ${humanDuration(staleTtl)} beyond while the backend is down (staleTtl)`;
   return `A replica may accept it from its cache for ${humanDuration(authenticatedTtl)} more (authenticatedTtl)${stale}.\n`;
@@ -28,7 +28,7 @@ export function lingeringText({ authenticators }: GatewayConfig, { kind, name }:
 /** Says what still lets the user in, and what would stop that. @param ended the tokens that are revoked */
 export function advice({ config, draft, token }: Prepared, ended: readonly SeenToken[], options: EntryOptions): string {
   const { kind, name } = draft;
-  if (kind === 'all') return 'No token was revoked: whoever has a good one, or a good password, gets in again.\n';
+  if (kind === 'all') return 'No token was revoked: whoever has a valid one, or a right password, gets in again.\n';
   const session = ended.find((one) => one.session !== undefined);
   if (kind === 'token' && session !== undefined) return adviceOfSession(config, session.user.username, options);
   if (kind === 'token' && (token === undefined || ended.length > 0)) return '';

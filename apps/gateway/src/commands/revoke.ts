@@ -1,13 +1,14 @@
 import type { RevokedToken, TokenSelection } from '@sallyport/authenticator';
 import { causeOf } from '../config/problems.ts';
 import { printable } from '../logging/printable.ts';
+import { shortDigest } from '../revocation/list.ts';
 import { issuesTokens } from '../runtime/authenticators.ts';
 import { commandLine } from './command-line.ts';
 import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from './issuer.ts';
 import { checkName, remarkDoubts } from './name-check.ts';
 import { digestLength, jtiText } from './options.ts';
-import { type ExitCode, exitCodes, printJson, printRemark, shortDigest, UsageError } from './output.ts';
-import { mayStillPass, publish, report } from './report.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from './output.ts';
+import { mayStillPass, publishWithInterrupt, report } from './report.ts';
 import { advice, effectText, lingeringText } from './revoke-texts.ts';
 import { type EntryOptions, nameSubject, type Prepared, prepare } from './subject.ts';
 import { humanDuration, timeText } from './times.ts';
@@ -85,20 +86,22 @@ async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): 
   const [digest, ...others] = users.keys();
   if (digest === undefined) return undefined;
   if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
-  // With more digits than were given: otherwise they would still look the same.
+  // The list has more digits than were given: otherwise they would still look the same.
   const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
-  const most = 10;
-  const listed = lines.slice(0, most).join('') + (users.size > most ? `\n    and ${users.size - most} more` : '');
+  const maxListed = 10;
+  const listed =
+    lines.slice(0, maxListed).join('') + (users.size > maxListed ? `\n    and ${users.size - maxListed} more` : '');
   throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
 }
 
-/** What became of the tokens, in JSON: revoked now or before, and why not all of an authenticator could be revoked. */
+/** An Outcome has the JSON of what became of the tokens: revoked now or before, and why not all of an authenticator could be revoked. */
 type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
 
 /**
- * Never rejects: a failure of one issuer keeps no other from revoking. Prints each token at once, so that none is lost.
+ * Revokes the tokens of one issuer. It never rejects, so that a failure of one issuer keeps no other from revoking. It prints each token
+ * immediately, so that none is lost.
  *
- * @returns those that are revoked, now or before
+ * @returns the tokens that are revoked, now or before
  */
 async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcome: Outcome, isText: boolean) {
   const authenticator = issuing.authenticator.name;
@@ -159,7 +162,7 @@ function areSessions({ config: { login } }: Prepared, issuers: readonly Issuing[
   return issuers.length > 0 && issuers.every(({ authenticator }) => authenticator.name === login?.sessions);
 }
 
-/** @param ofSessions none of them is a token of another kind */
+/** Counts what became of the tokens. @param ofSessions whether only sessions were asked for */
 function summary({ revoked, already, unreadable }: Outcome, ofSessions: boolean): string {
   const sessions = revoked.filter((one) => 'session' in one).length;
   const tokens = revoked.length - sessions;
@@ -187,13 +190,12 @@ function nothingRemark(given: Prepared, issuers: readonly Issuing[]): string {
 }
 
 /**
- * How long a revocation is remembered, in milliseconds: as long as any cache may hold what it revokes, whatever config
- * that cache has or will have. `authenticatedTtl` and `staleTtl` are 24 hours at most each (config/cache/lifetimes.ts), and
- * one more hour is for clocks.
+ * Milliseconds for which a revocation is remembered: as long as any cache may have what it revokes, whatever its config is or will be.
+ * `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
  */
 export const rememberedFor = (24 + 24 + 1) * 3_600_000;
 
-/** Prints what becomes of the answers that replicas have cached. Never rejects: the tokens are revoked in any case. */
+/** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
 async function forget(
   prepared: Prepared,
   options: EntryOptions,
@@ -212,7 +214,10 @@ async function forget(
   }
   const next = advice(prepared, ended, options);
   try {
-    const publication = await publish(config, options.wait, ({ now }) => ({ ...draft, until: now + rememberedFor }));
+    const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+      ...draft,
+      until: now + rememberedFor,
+    }));
     return report(publication, options.output, [effectText(draft, ended), mayStillPass + next], inJson);
   } catch (error) {
     print(lingering + mayStillPass + next);

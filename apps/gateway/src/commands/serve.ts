@@ -31,16 +31,16 @@ function onSignals(starting: Promise<Gateway>, logger: Logger, end: (code: ExitC
     const stopped = starting.then((gateway) => gateway.shutdown(delay)).then(() => code);
     stopped.then(end, () => end(exitCodes.failure));
   };
-  // Ctrl-C reaches the process twice under a package manager, so a second signal must not mean "at once".
+  // Ctrl-C reaches the process twice under a package manager, so a second signal must not mean "immediately".
   process.on('SIGTERM', () => stop());
-  // A person at a terminal: no load balancer has to learn of it first.
+  // SIGINT comes from a person at a terminal: no load balancer has to learn of it first.
   process.on('SIGINT', () => stop(0));
   process.on('SIGHUP', () => {
     void starting.then((gateway) => gateway.reload());
   });
-  // A plugin's forgotten promise: its own call has an answer or a deadline, and all other calls go on.
+  // A plugin forgot a promise. Its own call has an answer or a deadline, and all other calls go on.
   process.on('unhandledRejection', (error) => logger.error({ err: error }, 'unhandled promise rejection'));
-  // Only the first is logged: those that follow while the process ends are like it.
+  // Only the first error is logged, since those that follow while the process ends are like it.
   process.once('uncaughtException', (error) => {
     process.on('uncaughtException', () => undefined);
     logger.fatal({ err: error }, 'uncaught error: finishing the reviews in progress, then exiting');

@@ -3,7 +3,7 @@ import { boundedId } from '../chain/decision.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
 import { printable } from '../logging/printable.ts';
-import { digestOf, type Entry } from '../revocation/list.ts';
+import { digestOf, type Entry, shortDigest } from '../revocation/list.ts';
 import type { Draft } from '../revocation/publish.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import { commandLine } from './command-line.ts';
@@ -11,7 +11,7 @@ import { loadNamedConfig } from './config-file.ts';
 import { needCacheRedis, withAuthenticators } from './connections.ts';
 import { readToken } from './input.ts';
 import type { ReadOptions } from './options.ts';
-import { printRemark, shortDigest, UsageError } from './output.ts';
+import { printRemark, UsageError } from './output.ts';
 import { requirePrefix } from './user-names.ts';
 
 export type SubjectOptions = Partial<
@@ -20,7 +20,7 @@ export type SubjectOptions = Partial<
 
 /** The options of every command that writes to the revocation list. */
 export interface EntryOptions extends SubjectOptions, ReadOptions {
-  /** The name is meant as it is, though it begins with no prefix of the config. */
+  /** True: the name is used as it is, although it begins with no prefix of the config. */
   readonly exact?: boolean;
   readonly authenticator?: string;
   readonly reason?: string;
@@ -29,7 +29,7 @@ export interface EntryOptions extends SubjectOptions, ReadOptions {
   readonly wait: number;
 }
 
-/** What a command that writes to the list has found out before it does anything. With `--digest`, the name has the given digits. */
+/** A Prepared has what a command that writes to the list knows before it does anything. With `--digest`, the name has the given digits. */
 export type Prepared = Awaited<ReturnType<typeof prepare>>;
 
 /** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */

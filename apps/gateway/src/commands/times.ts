@@ -2,7 +2,7 @@ const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, y: 365 * 86_40
 
 type Unit = keyof typeof units;
 
-/** Durations below a limit are written in this unit, and what is left over in the next. */
+/** Durations below `below` milliseconds are written in `unit`, and what is left over in `rest`. */
 const steps: readonly (readonly [below: number, unit: Unit, rest?: Unit])[] = [
   [2 * units.m, 's'],
   [10 * units.m, 'm', 's'],

@@ -5,8 +5,8 @@ import type { ReviewResult } from '../server/token-review.ts';
 
 type Created = Pick<CreatedAuthenticator, 'authenticator'> & { readonly config: { readonly name: string } };
 
-/** Characters of what a plugin says. */
-const mostSaid = 500;
+/** How many characters of what a plugin says are shown. */
+const maxLength = 500;
 
 /** Says why an authenticator does not recognize a token, as far as its plugin knows. A plugin may throw, or return anything. */
 export function whyUnrecognized(plugin: Pick<Authenticator, 'whyUnrecognized' | 'tokenPrefix'>, token: string): string {
@@ -14,7 +14,7 @@ export function whyUnrecognized(plugin: Pick<Authenticator, 'whyUnrecognized' | 
   if (/^bearer /i.test(token)) return 'the token begins with Bearer, which is a word of the header: leave it out';
   try {
     const words: unknown = plugin.whyUnrecognized?.(token);
-    if (typeof words === 'string' && words !== '') return `the token ${words.slice(0, mostSaid)}`;
+    if (typeof words === 'string' && words !== '') return `the token ${words.slice(0, maxLength)}`;
   } catch {
     // Its message may have the token in it.
   }

@@ -7,8 +7,8 @@ import { type ExitCode, exitCodes, printJson, printRemark } from './output.ts';
 import { timeText } from './times.ts';
 
 /** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
-export async function fingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
-  // Only here: `token hash` reads no config.
+export async function auditFingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+  // This is imported here, since `token hash` reads no config.
   const { loadNamedConfig } = await import('./config-file.ts');
   const { redis } = (await loadNamedConfig(options)).cache;
   if (redis === undefined) {
@@ -38,7 +38,7 @@ export async function tokenHash(options: TokenOptions & ReadOptions & { generate
 
 type Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Returns an entry of a static tokens file, as text. @param end when the token stops being good; left out: never */
+/** Returns an entry of a static tokens file, as text. @param end when the token expires; left out: never */
 export function staticEntry(token: string, fields: Fields, end?: Date): string {
   const text = stringify([entryOf(token, fields, end)]);
   return `${text.trimEnd().replace(/^/gm, '  ')}\n`;

@@ -1,6 +1,7 @@
 import type { UnreadableToken } from '@sallyport/authenticator';
+import { shortDigest } from '../revocation/list.ts';
 import type { Issuing, SeenToken } from './issuer.ts';
-import { printTable, shortDigest } from './output.ts';
+import { printTable } from './output.ts';
 import { humanDuration } from './times.ts';
 
 /** Prints tokens, or sessions, which have other columns. Prints nothing where there are none. */
@@ -29,7 +30,7 @@ type Column = readonly [head: string, cell: (token: SeenToken, now: number) => s
 
 const ago = (time: Date, now: number) => `${humanDuration(now - time.getTime())} ago`;
 
-/** What tokens and sessions have in common. */
+/** The columns of both tables. */
 const column = {
   digest: ['DIGEST', ({ issued }) => shortDigest(issued.digest)],
   user: ['USER', ({ user }) => user.username],
@@ -57,7 +58,7 @@ const tokenColumns: readonly Column[] = [
   ['REASON', ({ issued }) => issued.reason ?? ''],
 ];
 
-/** Groups are those of the directory, at each look-up. */
+/** A session has no groups of its own: they are read from the directory at each look-up. */
 const sessionColumns: readonly Column[] = [
   ...[column.digest, column.user, column.age, column.expires, column.lastUse, column.state],
   ['CLUSTER', ({ session }) => session?.cluster ?? ''],

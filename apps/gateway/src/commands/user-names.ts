@@ -13,20 +13,22 @@ import { type LookedUp, lookUpUser } from './look-up-user.ts';
 import { columns, printRemark, UsageError } from './output.ts';
 import { readTraces } from './user-traces.ts';
 
-/** Those that give users their names: sessions have the names of others. */
+/** Returns the authenticators that give users their names: sessions have the names of others. */
 export function namingAuthenticators({ authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>) {
   return authenticators.filter(({ name }) => name !== login?.sessions);
 }
 
-/** A name as Kubernetes may see it. `isExact`: it begins with no prefix of the config, so a command takes it with `--exact`. */
+/**
+ * A Candidate is a name as Kubernetes may see it. `isExact`: it begins with no prefix of the config, so a command takes it with `--exact`.
+ */
 interface Candidate {
   readonly name: string;
   readonly isExact: boolean;
 }
 
 /**
- * Names are as Kubernetes sees them. Where one begins with no prefix of the config, the prefix was most likely forgotten,
- * and a command would have no effect on the user who is meant.
+ * Finds the names that may be meant. Names are as Kubernetes sees them: if one begins with no prefix of the config, the prefix was most
+ * likely forgotten, and a command would have no effect on the user who is meant.
  *
  * @returns the names that may be meant; undefined when it is right as it is
  * @throws UsageError when it is a prefix alone
@@ -50,13 +52,13 @@ export function candidatesFor(
 }
 
 /** Milliseconds that a look-up may take: for a message of `block`, whose user is in a hurry, and to find a user. */
-const longest = { message: 2_000, search: 10_000 };
+const maxWait = { message: 2_000, search: 10_000 };
 
-/** For commands that change something. @throws UsageError that lists the names that may be meant, and of users who knows them */
+/** Refuses a name without its prefix, for commands that change something. @throws UsageError that lists the names that may be meant */
 export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group', name: string, isExact = false) {
   const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
   if (candidates === undefined) return;
-  const answers = kind === 'user' ? await whoKnows(config, name, candidates, longest.message) : [];
+  const answers = kind === 'user' ? await whoKnows(config, name, candidates, maxWait.message) : [];
   const exact =
     candidates.some((one) => one.isExact) || helpdeskScript() ? '' : ', or add --exact if the name is right as it is';
   throw new UsageError(
@@ -66,14 +68,14 @@ export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group
 }
 
 interface FindOptions {
-  /** The name is right as it is. */
+  /** Whether the name is right as it is. */
   readonly isExact?: boolean | undefined;
   /** Left out: blocks and lockouts are not looked at. */
   readonly redis?: ProbedRedis | undefined;
 }
 
 /**
- * For a command that only shows something: takes the one name that is known, to an authenticator or by a session, a block or a lockout.
+ * Finds the user of a command that only shows something: the one name that an authenticator, a session, a block or a lockout has.
  *
  * @returns also what was not looked up, for `remarkFound`
  * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
@@ -81,7 +83,7 @@ interface FindOptions {
 export async function findUser(config: GatewayConfig, name: string, { isExact = false, redis }: FindOptions = {}) {
   const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
   if (all === undefined) return { name, isExact, doubt: '' };
-  const answers = all.length === 1 ? [] : await whoKnows(config, name, all, longest.search, redis);
+  const answers = all.length === 1 ? [] : await whoKnows(config, name, all, maxWait.search, redis);
   const candidates = asKnown(all, answers);
   const known = candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
   const [found, ...others] = known;
@@ -127,7 +129,10 @@ function isKnown({ name }: Candidate, answers: Answers): boolean {
   return answers.some((one) => one.name === name && knows(one));
 }
 
-/** What can't be checked because of a user is a user: there are too many groups, or several entries. */
+/**
+ * Whether there is such a user. An authenticator that could not check this one user has found one: with too many groups, or several
+ * entries.
+ */
 function knows({ answer, tokens, isOfUser = false }: Answers[number]): boolean {
   return answer === 'known' || answer === 'refused by policy' || (tokens ?? 0) > 0 || isOfUser;
 }
@@ -151,7 +156,7 @@ async function whoKnows(
   return [...answers, ...others];
 }
 
-/** Prints a remark for each that can't be made. */
+/** Asks all authenticators. It prints a remark for each that can't be made. */
 function askAuthenticators(config: GatewayConfig, username: string, limit: number): Promise<Answers> {
   const authenticators = namingAuthenticators(config);
   const observer = { onStep: () => undefined, onNames: () => undefined };

@@ -8,12 +8,12 @@ import { readBlockList } from './connections.ts';
 import { namedLockouts } from './named-lockouts.ts';
 import { readSessions } from './user-traces.ts';
 
-/** What was read, or why it could not be read. */
-export type Part<Value> = { readonly value: Value } | { readonly unread: string };
+/** A Part has what was read, or why it could not be read. */
+export type Part<Value> = { readonly value: Value } | { readonly problem: string };
 
 export type UserParts = Awaited<ReturnType<typeof readUserParts>>['parts'];
 
-/** Names are as Kubernetes sees them. `digests`: of valid tokens that were issued to the user; those of sessions are read here. */
+/** Names are as Kubernetes sees them. `digests` are those of valid tokens that were issued to the user; those of sessions are read here. */
 interface Subject {
   readonly name: string;
   readonly groups: readonly string[];
@@ -34,7 +34,7 @@ export async function readUserParts(
   ]);
   const ofSessions = 'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
   const blocked = (names: BlockedNames) =>
-    'unread' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
+    'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
   const blocks = blocked({ user: [name], group: groups });
   const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
   return { parts: { blocks, blockedTokens, lockouts, sessions, audit }, revocations };
@@ -44,7 +44,7 @@ async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
   try {
     return { value: await read() };
   } catch (error) {
-    return { unread: causeOf(error) };
+    return { problem: causeOf(error) };
   }
 }
 
@@ -55,7 +55,7 @@ function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
 
 type BlockedNames = Readonly<Partial<Record<Entry['kind'], readonly string[]>>>;
 
-/** All blocks of these names: to end one of them is not enough. */
+/** Returns all blocks of these names: to end one of them is not enough. */
 function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, names: BlockedNames) {
   return blocks.filter((block) => names[block.kind]?.includes(block.name));
 }
@@ -63,7 +63,7 @@ function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, names: Bloc
 /** How many lines of the audit trail are shown. */
 const lastLines = 5;
 
-/** What is shown of a line: the token's fingerprint, and who was asked, explain nothing here. */
+/** The keys of a line that are shown. The token's fingerprint, and who was asked, explain nothing here. */
 const shown = [
   ...['time', 'event', 'outcome', 'reason', 'authenticator', 'cached', 'username', 'subject', 'caller'],
   ...['session', 'cluster', 'device', 'address', 'kind', 'name', 'by', 'until'],
@@ -71,14 +71,15 @@ const shown = [
 
 export type TrailLine = Readonly<Record<string, string>>;
 
-/** @throws Error when there is none, or it can't be read */
+/** Reads the last lines about a user. @throws Error when there is no audit trail, or it can't be read */
 async function readTrail({ audit, authenticators }: GatewayConfig, name: string) {
   if (audit === undefined) throw new Error('the config has no audit');
   const prefixes = new Map(authenticators.map((one) => [one.name, one.username.prefix]));
   const own = [...prefixes.values()].filter((prefix) => name.startsWith(prefix));
-  const shortest = name.slice(Math.max(0, ...own.map(({ length }) => length)));
+  // The name without the longest prefix that it may have is in each line about the user.
+  const minimal = name.slice(Math.max(0, ...own.map(({ length }) => length)));
   const search = {
-    text: auditJson(shortest).slice(1, -1),
+    text: auditJson(minimal).slice(1, -1),
     matches: (line: Readonly<Record<string, unknown>>) => isAbout(line, name, prefixes),
     count: lastLines,
   };
@@ -88,7 +89,7 @@ async function readTrail({ audit, authenticators }: GatewayConfig, name: string)
   return { lines: lines.map(texts), isPartial };
 }
 
-/** Whether a line of the trail is about a user. One who was refused has the name of the backend there, unless a block refused a token. */
+/** Whether a line of the trail is about a user. A refused user has the name of the backend there, unless a block refused the token. */
 function isAbout(
   { event, username, subject, authenticator, reason, kind, name: named }: Readonly<Record<string, unknown>>,
   name: string,

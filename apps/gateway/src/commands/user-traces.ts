@@ -7,7 +7,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { issuingOf, type SeenToken, seeToken, withIssuer } from './issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 
-/** @returns the sessions that would be accepted, the newest first; undefined without `login` */
+/** Reads the sessions of a user that would be accepted, the newest first. @returns undefined without `login` */
 export async function readSessions(config: GatewayConfig, name: string): Promise<readonly SeenToken[] | undefined> {
   const one = config.authenticators.find((each) => each.name === config.login?.sessions);
   if (one === undefined || !issuesTokens(one)) return undefined;
@@ -37,12 +37,12 @@ interface Trace {
  * @param redis left out: no blocks and no lockouts are looked for
  */
 export async function readTraces(config: GatewayConfig, names: readonly string[], redis?: ProbedRedis) {
-  const unread = (where: string) => (error: unknown) =>
+  const unchecked = (where: string) => (error: unknown) =>
     names.map((name): Trace => ({ name, where, answer: 'could not be checked', reason: causeOf(error) }));
   const sessions = config.login?.sessions ?? '';
   const [ofSessions, ofFleet] = await Promise.all([
-    readSessionNames(config, names, sessions).catch(unread(sessions)),
-    redis ? readFleet(redis, config).catch(unread('blocks and lockouts')) : [],
+    readSessionNames(config, names, sessions).catch(unchecked(sessions)),
+    redis ? readFleet(redis, config).catch(unchecked('blocks and lockouts')) : [],
   ]);
   return [...ofSessions, ...ofFleet].filter(({ name }) => names.includes(name));
 }
@@ -54,7 +54,7 @@ async function readSessionNames(config: GatewayConfig, names: readonly string[],
 
 const known = { answer: 'known', reason: '' } as const;
 
-/** Whom the running gateways refuse. */
+/** Reads which users the running gateways refuse. */
 async function readFleet(redis: ProbedRedis, config: GatewayConfig): Promise<readonly Trace[]> {
   const [listing, lockouts] = await Promise.all([readListing(redis), namedLockouts(redis, config)]);
   const blocks = blocksIn(listing).filter(({ kind }) => kind === 'user');

@@ -11,12 +11,12 @@ import { type Filled, fillSecrets, type SecretSources, withholdSecrets, withoutS
 import { secretTexts, unknownKeys } from './unknown-keys.ts';
 import type { YamlSource } from './yaml.ts';
 
-/** One entry of `authenticators` with its plugin, as far as it could be loaded. */
+/** A PreparedAuthenticator is an entry of `authenticators` with its plugin, as far as it could be loaded. */
 export type PreparedAuthenticator = Awaited<ReturnType<typeof prepareAuthenticator>>;
 
 /**
  * Loads the plugin of an entry and validates its options, whatever else may be wrong with the entry, so that everything is
- * reported at once. Values that are missing or of the wrong type are left to the schema of the file.
+ * reported in one run. Values that are missing or of the wrong type are left to the schema of the file.
  */
 export async function prepareAuthenticator(
   entry: unknown,
@@ -28,18 +28,18 @@ export async function prepareAuthenticator(
   const path = ['authenticators', index];
   const filled = await fillSecrets(use !== '' && isObject(options) ? options : {}, [...path, 'options'], around);
   const prepared = {
-    /** Its index in the file. */
+    /** The index of the entry in the file. */
     index,
     /** Undefined when it could not be loaded. */
     resolved: undefined,
-    /** As the plugin's schema returned them; undefined when they are bad. */
+    /** The options as the plugin's schema returned them; undefined if they are not valid. */
     options: undefined,
     secrets: filled.secrets,
     secretFiles: filled.files,
-    /** The path of a plugin that is named by its path, absolute, whether it exists or not. */
+    /** The absolute path of a plugin that is named by its path, whether it exists or not. */
     pluginFiles: [pluginFile(use, around.configFile)].filter((file) => file !== undefined),
     problems: attribute(filled.problems, authenticatorTitle(name)),
-    /** What works, but should be changed. */
+    /** Problems that do not keep the gateway from starting. */
     warnings: attribute(filled.warnings, authenticatorTitle(name)),
     /** Whether a secret is written in the file. */
     hasSecrets: false,
@@ -70,7 +70,7 @@ function writtenSecrets({ optionsSchema }: ResolvedPlugin, options: unknown, pat
   }));
 }
 
-/** How an authenticator and its package are named in messages. */
+/** Names an authenticator and its package in messages. */
 export function authenticatorTitle(name: unknown, packageName?: string): string {
   const title = typeof name === 'string' ? `authenticator ${name}` : 'authenticator without a name';
   return packageName === undefined ? title : `${title} (${packageName})`;
@@ -83,7 +83,7 @@ function attribute(problems: readonly Problem[], title: string): Problem[] {
 const withheld = 'what the plugin says of it quotes a secret and is withheld';
 const refused = `is refused; ${withheld}`;
 
-/** @param written the options with references in place of secrets */
+/** Validates options. @param written the options with references in place of secrets */
 async function validateOptions(
   { plugin, optionsSchema, package: packageName }: ResolvedPlugin,
   written: unknown,
@@ -103,7 +103,7 @@ async function validateOptions(
   return { options: undefined, problems: [...unknown, ...problems] };
 }
 
-/** @param words of the schema. Those of zod itself say that the value is missing, in its own terms */
+/** Words a missing value. @param words those of the schema. Those of zod itself say in its own terms that the value is missing */
 function wordMissing(words: string): string {
   const [, kind = ''] = /^Invalid input: expected (\w+), received undefined$/.exec(words) ?? [];
   return kind === '' ? `is missing: ${words}` : `is missing: it must be ${kinds[kind] ?? kind}`;
@@ -117,10 +117,10 @@ async function validate(schema: StandardSchemaV1.Props, options: unknown): Promi
   }
 }
 
-/** What to write into `login.authenticators`. */
+/** The fix for a name in `login.authenticators`. */
 export const passwordsAdvice = 'write the name of one that checks passwords, such as one with use: ldap';
 
-/** Adds what follows from several values, and what plugins made of their options. @param prepared in the same order */
+/** Adds what follows from several values, and the validated options of plugins. @param prepared has the same order */
 export function completeAuthenticators(
   { authenticators, server, cache, login }: FileConfig,
   prepared: readonly PreparedAuthenticator[],
@@ -139,7 +139,7 @@ export function completeAuthenticators(
       /** The package it was loaded from, for messages. */
       package: from,
       plugin,
-      /** Validated by the plugin's schema, secrets in place. Never logged. */
+      /** The options as the plugin's schema returned them, with secrets. They are never logged. */
       options,
       maxConcurrent: limits[position] ?? 1,
       /** How many lookups may wait for one of `maxConcurrent`. */
@@ -149,15 +149,15 @@ export function completeAuthenticators(
       /** Returns what its plugin says, or that it quotes a secret of its options and is withheld. */
       withhold: (words: string) => withholdSecrets(words, secrets, withheld),
       /**
-       * What its plugin threw, as a problem at this authenticator's line of the file, or at the line of the file that the message begins
-       * with, naming it and its package. A message that quotes a secret of its options, or one of `more`, is withheld.
+       * Makes a problem of what its plugin threw. It names the authenticator and its package, and is at its line of the file, or at the line
+       * of the option whose file the message begins with. A message that quotes a secret of its options, or one of `more`, is withheld.
        */
       problem: (cause: unknown, failure = "can't be made", more: readonly string[] = []) => {
         const message = withholdSecrets(causeOf(cause), [...secrets, ...more], withheld);
         const path = ['authenticators', index, ...pathOfFile({ options: settings.options }, message, baseDirectory)];
         return locate({ path, message: `${title} ${failure}: ${message}` });
       },
-      /** Why it can't log anyone in, as a problem at its name in `login.authenticators`. */
+      /** Makes a problem of why it can't log anyone in, at its name in `login.authenticators`. */
       loginProblem: (reason: string) => {
         const path = ['login', 'authenticators', login?.authenticators.indexOf(settings.name) ?? 0];
         return locate({ path, message: `${title} can't log anyone in: ${reason}`, fix: passwordsAdvice });
@@ -166,7 +166,7 @@ export function completeAuthenticators(
   });
 }
 
-/** Finds the option whose file a message begins with: its plugin has read the file by itself. Empty: there is none. */
+/** Finds the option whose file a message begins with: its plugin has read the file by itself. Empty: there is no such option. */
 function pathOfFile(options: object, message: string, baseDirectory: string): Path {
   for (const [key, value] of Object.entries(options)) {
     const step = Array.isArray(options) ? Number(key) : key;
@@ -178,8 +178,8 @@ function pathOfFile(options: object, message: string, baseDirectory: string): Pa
 }
 
 /**
- * The format of a cached answer: with another number nothing that was cached before is read. Version 2 has `credential` and
- * `session`: a gateway of version 1 would store answers without it, and a block of a `jti` would not hold for these.
+ * The version of the format of cached answers: with another number, nothing that was cached before is read. Version 2 has `credential`
+ * and `session`. A gateway of version 1 would store answers without them, and a block of a `jti` would have no effect on these.
  */
 export const recordFormat = 2;
 
@@ -188,7 +188,7 @@ export const recordFormat = 2;
  * another. Every replica makes the same of one config, wherever the config is: a plugin that is a file counts by its
  * `use` and its content, not by its path.
  *
- * @param options as written, secrets as references: a renewed password is no other configuration
+ * @param options as written, with references in place of secrets: a renewed password makes no other configuration
  * @returns SHA-256, base64url
  */
 export function fingerprintOf(
@@ -203,7 +203,7 @@ export function fingerprintOf(
     .digest('base64url');
 }
 
-/** JSON with the keys of each map in one order. Numbers that JSON cannot write, such as NaN, differ from null. */
+/** Writes JSON with the keys of each map in one order. Numbers that JSON can't write, such as NaN, differ from null. */
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
   if (typeof value === 'number') return String(value);

@@ -18,8 +18,8 @@ const secret: JsonSchema = {
 };
 
 /**
- * The JSON Schema (draft 2020-12) of a whole gateway.yaml, for editors: the options of each plugin follow from `use`,
- * and each text in them may be a secret's reference instead. Plugins that are not named keep their options open.
+ * Makes the JSON Schema (draft 2020-12) of a whole gateway.yaml, for editors. The options of each plugin follow from `use`, and each text
+ * in them may be the reference of a secret instead. Plugins that are not in `plugins` may have any options.
  */
 export function configJsonSchema(plugins: readonly Pick<ResolvedPlugin, 'use' | 'plugin'>[]): JsonSchema {
   const schema = structuredClone(fileJsonSchema()) as Json & {
@@ -48,7 +48,7 @@ export function configJsonSchema(plugins: readonly Pick<ResolvedPlugin, 'use' | 
   return { title: 'Sallyport gateway.yaml', ...schema, $defs: { secret, ...Object.fromEntries(definitions) } };
 }
 
-/** Keywords that hold schemas, and maps of them. `if`, `not` and `contains` are left out: they do not describe values. */
+/** Keywords whose values are schemas, and maps of schemas. `if`, `not` and `contains` are left out, since they do not describe values. */
 const holders = ['items', 'additionalProperties', 'then', 'else', 'prefixItems', 'allOf', 'anyOf'];
 const maps = ['properties', 'patternProperties', '$defs'];
 

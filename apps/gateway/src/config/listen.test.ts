@@ -40,7 +40,7 @@ describe('listen addresses', () => {
     expect(() => parseListenAddress(input)).toThrow(`${problem}: ${fix}`);
   });
 
-  test.each([8080, null, undefined, ['127.0.0.1:80']])('%j is no text', (input) => {
+  test.each([8080, null, undefined, ['127.0.0.1:80']])('%j is not text', (input) => {
     expect(parseListen(input)).toMatchObject({ problem: 'must be an address and a port' });
   });
 

@@ -10,8 +10,8 @@ export interface ListenAddress {
 const fix = 'write 127.0.0.1:8080, "[::1]:8080" or :8443 (all interfaces)';
 
 /**
- * `127.0.0.1:8080`, `[::1]:0`, `localhost:8080`; `:8443` is every interface, IPv6 and IPv4. Port 0 takes a free one.
- * A host name is not resolved here.
+ * Parses an address such as `127.0.0.1:8080`, `[::1]:0` or `localhost:8080`. `:8443` is every interface, IPv6 and IPv4. Port 0 takes a
+ * free one. A host name is not resolved here.
  */
 export function parseListen(input: unknown): Parsed<ListenAddress> {
   if (typeof input !== 'string') return { problem: 'must be an address and a port', fix };
@@ -24,25 +24,25 @@ export function parseListen(input: unknown): Parsed<ListenAddress> {
   return { value: { host: six ?? (host === '' ? '::' : host), port: Number(port) } };
 }
 
-/** The same for an address of the command line. @throws Error saying what to write */
+/** Parses an address of the command line. @throws Error that says what to write */
 export function parseListenAddress(input: string): ListenAddress {
   const parsed = parseListen(input);
   if ('problem' in parsed) throw new Error(`${parsed.problem}: ${parsed.fix}`);
   return parsed.value;
 }
 
-/** Whether two servers cannot listen on both addresses. Port 0 never collides. */
+/** Whether two servers can't listen on both addresses. Port 0 never collides. */
 export function collide(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port === 0 || one.port !== other.port) return false;
   const hosts = [one, other].map(canonicalHost);
   if (hosts[0] === hosts[1] || hosts.includes('[::]')) return true;
   const isWithin = (host: string) => isIPv4(host) || host === 'localhost';
   if (hosts.includes('0.0.0.0')) return hosts.every(isWithin);
-  // The name may resolve to either.
+  // The name may resolve to either address.
   return hosts.includes('localhost') && (hosts.includes('127.0.0.1') || hosts.includes('[::1]'));
 }
 
-/** A name in lowercase; an IPv6 address in its one spelling, in brackets. */
+/** Returns a name in lowercase, and an IPv6 address in its canonical form, in brackets. */
 function canonicalHost({ host }: ListenAddress): string {
   const { hostname = host } = URL.parse(`http://${isIP(host) === 6 ? `[${host}]` : host}`) ?? {};
   return hostname;

@@ -5,8 +5,8 @@ import { loadConfig, usableParts } from './load.ts';
 import { ConfigError } from './problems.ts';
 import { configFolder, folderWithProbe, pluginSource, problemsOf, yaml } from './testing/config-folder.ts';
 
-describe('a good config', () => {
-  test('the least one gets every default', async () => {
+describe('a valid config', () => {
+  test('the minimal one gets every default', async () => {
     await using folder = await folderWithProbe();
     const config = await folder.load('authenticators: [{ name: probe, use: ./probe.js }]');
     expect(config).toEqual({
@@ -64,7 +64,7 @@ describe('a good config', () => {
     });
   });
 
-  test('a full one: units, TLS files beside it, secrets, the order of authenticators', async () => {
+  test('a full one: units, TLS files next to it, secrets, the order of authenticators', async () => {
     await using folder = await folderWithProbe();
     const [url, password] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')];
     await folder.write('secrets/ldap', `${password}\n`);

@@ -13,7 +13,7 @@ import {
   type Problem,
   wordIssue,
 } from './problems.ts';
-import { denied, readText, UnusableFileError } from './read-text.ts';
+import { denied, mebibyte, readText, UnusableFileError } from './read-text.ts';
 import { checkRules } from './rules.ts';
 import { type FileConfig, fileJsonSchema, fileSchema } from './schema.ts';
 import { unknownKeys } from './unknown-keys.ts';
@@ -21,7 +21,7 @@ import { unlikelyValues } from './unlikely.ts';
 import { parseYaml, type YamlSource } from './yaml.ts';
 
 /** A config is written by hand: a bigger file is the wrong file. */
-const configFileLimit = 1024 * 1024;
+const configFileLimit = mebibyte;
 
 /**
  * Reads a whole gateway.yaml: its text, its secrets, its plugins and their options. Nothing is started.
@@ -43,9 +43,9 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
   const complete = ({ cache, ...settings }: FileConfig, found: readonly PreparedAuthenticator[]) => ({
     ...withAbsolutePaths(settings, baseDirectory),
     cache,
-    /** In the order they are asked. Never empty. */
+    /** The authenticators in the order in which they are asked. Never empty. */
     authenticators: completeAuthenticators({ cache, ...settings }, found, source.locate, baseDirectory),
-    /** The config file, absolute. */
+    /** The absolute path of the config file. */
     file: configFile,
     /** Where relative paths start: the folder of `file`. */
     baseDirectory,
@@ -55,7 +55,7 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     secretFiles,
     /** Plugins that are named by path, absolute. */
     pluginFiles,
-    /** What works but should be changed. */
+    /** Problems that do not keep the gateway from starting. */
     warnings: [...filled.warnings, ...warningsOf(settings, found, source.value)].map(source.locate),
     /** Whether a secret is written in it. */
     hasSecrets: found.some((one) => one.hasSecrets),
@@ -67,8 +67,8 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     ...loginNameProblems(source.value, prepared),
   ];
   if (problems.length === 0 && parsed.config !== undefined) return complete(parsed.config, prepared);
-  const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
-  const good = prepared.filter((_, index) => isGood(['authenticators', index]));
+  const isValid = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
+  const valid = prepared.filter((_, index) => isValid(['authenticators', index]));
   const byPlace = (one: ConfigProblem, other: ConfigProblem) =>
     (one.line ?? 0) - (other.line ?? 0) || (one.column ?? 0) - (other.column ?? 0);
   const error = new ConfigError(problems.map(source.locate).sort(byPlace), [
@@ -76,11 +76,11 @@ export async function loadConfig(file: string, environment: Readonly<Record<stri
     ...secretFiles,
     ...pluginFiles,
   ]);
-  usable.set(error, complete(goodParts(filled.value, isGood), good));
+  usable.set(error, complete(validParts(filled.value, isValid), valid));
   throw error;
 }
 
-/** A whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
+/** A GatewayConfig is a whole gateway.yaml, valid and complete. Paths of files that the gateway reads itself are absolute. */
 export type GatewayConfig = Awaited<ReturnType<typeof loadConfig>>;
 
 function warningsOf(
@@ -92,10 +92,10 @@ function warningsOf(
   return [...found.flatMap((one) => one.warnings), ...unlikelyValues(settings, places, written)];
 }
 
-/** Apart from the errors, since it holds secrets: nothing that prints an error's properties may find it. */
+/** What is usable of a refused config. It is not in the error, since it has secrets: nothing that prints an error may find it. */
 const usable = new WeakMap<ConfigError, GatewayConfig>();
 
-/** The parts of a refused config in which nothing is wrong, for `check`. Undefined when the file could not be read. */
+/** Returns the parts of a refused config in which nothing is wrong, for `check`. Undefined: the file could not be read. */
 export function usableParts(error: ConfigError): GatewayConfig | undefined {
   return usable.get(error);
 }
@@ -124,32 +124,32 @@ function withAbsolutePaths<Part>(part: Part, base: string): Part {
 }
 
 /**
- * Finds unknown keys, wrong values and broken rules, all at once. A rule that needs a wrong value is not checked.
+ * Finds unknown keys, wrong values and broken rules, all in one run. A rule that needs a wrong value is not checked.
  *
- * @returns no config when a value is not good by itself
+ * @returns no config if a value is not valid by itself
  */
 export function parseFile(value: YamlSource['value']) {
   const result = fileSchema.safeParse(value, { error: wordIssue });
   // The schema refuses unknown keys by itself. The search takes as long as the rest: it finds all of them, and what was meant.
   const unknown = result.success ? [] : unknownKeys(fileJsonSchema(), value, []);
   const problems = [...unknown, ...issueProblems(result.error?.issues ?? [], [], unknown)];
-  const isGood = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
-  // safeParse returns nothing when a value is wrong. What was read of the others is in what it is made of.
+  const isValid = (path: Path) => !problems.some((problem) => overlaps(problem.path, path));
+  // safeParse returns nothing when a value is wrong, but `_zod.run` also returns what it has read of the others.
   const parts =
     result.data ?? (fileSchema._zod.run({ value, issues: [] }, { async: false }) as { value: FileConfig }).value;
   return {
     config: result.data as FileConfig | undefined,
-    problems: [...problems, ...checkRules(parts, value, isGood)],
+    problems: [...problems, ...checkRules(parts, value, isValid)],
   };
 }
 
 /**
- * The file without what has a problem: a section without its wrong keys, the list without its wrong authenticators.
- * Defaults are in the place of what is left out. It is for `check`, which inspects the good parts; nothing runs on it.
+ * Returns the file without what has a problem: a section without its wrong keys, the list without its wrong authenticators. It has
+ * defaults in the place of what is left out. It is for `check`, which inspects the valid parts; no gateway runs on it.
  */
-function goodParts(value: YamlSource['value'], isGood: (path: Path) => boolean): FileConfig {
+function validParts(value: YamlSource['value'], isValid: (path: Path) => boolean): FileConfig {
   const sections = Object.entries(fileSchema.shape).map(([key, schema]) => {
-    const written = isGood([key]) ? value[key] : withoutProblems(value[key], [key], isGood);
+    const written = isValid([key]) ? value[key] : withoutProblems(value[key], [key], isValid);
     const { data } = schema.safeParse(written);
     return [key, data ?? schema.safeParse(undefined).data] as const;
   });
@@ -157,8 +157,8 @@ function goodParts(value: YamlSource['value'], isGood: (path: Path) => boolean):
   return { authenticators: [], ...config } as unknown as FileConfig;
 }
 
-function withoutProblems(value: unknown, path: Path, isGood: (path: Path) => boolean): unknown {
-  if (Array.isArray(value)) return value.filter((_, index) => isGood([...path, index]));
+function withoutProblems(value: unknown, path: Path, isValid: (path: Path) => boolean): unknown {
+  if (Array.isArray(value)) return value.filter((_, index) => isValid([...path, index]));
   if (!isObject(value)) return undefined;
-  return Object.fromEntries(Object.entries(value).filter(([key]) => isGood([...path, key])));
+  return Object.fromEntries(Object.entries(value).filter(([key]) => isValid([...path, key])));
 }

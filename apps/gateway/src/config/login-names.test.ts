@@ -20,11 +20,14 @@ test.each([
   // "tokens" is near, and can hold none.
   ['token', 'write one of sessions, robots'],
   ['other', 'write one of sessions, robots'],
-])('login.sessions: %s is no authenticator, and only one that can hold sessions is proposed', async (sessions, fix) => {
-  expect(await problemsOf({ sessions })).toEqual([
-    `gateway.yaml:7:15: login.sessions: "${sessions}" is no authenticator of this file: ${fix}`,
-  ]);
-});
+])(
+  'login.sessions: %s is not an authenticator, and only one that can hold sessions is proposed',
+  async (sessions, fix) => {
+    expect(await problemsOf({ sessions })).toEqual([
+      `gateway.yaml:7:15: login.sessions: "${sessions}" is not an authenticator of this file: ${fix}`,
+    ]);
+  },
+);
 
 test('nothing is said of names while two authenticators have one: it may be that which one of them lacks', async () => {
   expect(await problemsOf({}, ['corp', 'corp'])).toEqual([]);
@@ -32,7 +35,7 @@ test('nothing is said of names while two authenticators have one: it may be that
 
 test('one that checks passwords is not proposed for login.sessions', async () => {
   expect(await problemsOf({ authenticators: ['robots'], sessions: 'robot' })).toEqual([
-    expect.stringMatching(/login\.sessions: "robot" is no authenticator of this file: write one of sessions$/),
+    expect.stringMatching(/login\.sessions: "robot" is not an authenticator of this file: write one of sessions$/),
   ]);
 });
 
@@ -58,9 +61,9 @@ test.each([
   ['cor', 'did you mean corp?'],
   // It holds the sessions, so it can't check passwords.
   ['session', 'write the name of one that checks passwords, such as one with use: ldap'],
-])('login.authenticators: %s is no authenticator', async (name, fix) => {
+])('login.authenticators: %s is not an authenticator', async (name, fix) => {
   expect(await problemsOf({ authenticators: ['corp', name] })).toEqual([
-    `gateway.yaml:6:4: login.authenticators[1]: "${name}" is no authenticator of this file: ${fix}`,
+    `gateway.yaml:6:4: login.authenticators[1]: "${name}" is not an authenticator of this file: ${fix}`,
   ]);
 });
 

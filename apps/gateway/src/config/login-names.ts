@@ -6,8 +6,8 @@ type Named = Pick<PreparedAuthenticator, 'resolved'> & { readonly name: string }
 
 /**
  * Checks the names in `login`: an authenticator has each, and that of `login.sessions` can issue sessions. Values that are missing or of
- * the wrong type are left to the schema of the file, and so is a file in which an authenticator has no name, or two have one: a name in
- * `login` may be that which one of them lacks.
+ * the wrong type are left to the schema of the file. So is a file in which an authenticator has no name, or two have the same: a name in
+ * `login` may be the one that is missing there.
  *
  * @param file as it is written
  */
@@ -30,12 +30,12 @@ export function loginNameProblems(file: YamlSource['value'], prepared: readonly 
   ];
 }
 
-/** Sessions are issued, so their plugin must be able to. */
+/** Requires an authenticator that can issue sessions. */
 function sessionsProblem(name: string, named: readonly Named[], checkers: readonly unknown[]): Problem[] {
   const path = ['login', 'sessions'];
   const found = named.find((one) => one.name === name);
   if (found === undefined) {
-    // A plugin that could not be loaded may be able to.
+    // A plugin that could not be loaded may be able to issue sessions.
     const fitting = named.filter(({ name, resolved }) => {
       return !checkers.includes(name) && (resolved === undefined || resolved.plugin.createTokenIssuer !== undefined);
     });
@@ -49,9 +49,9 @@ function sessionsProblem(name: string, named: readonly Named[], checkers: readon
   return [{ path, message, fix: 'name one with use: redis' }];
 }
 
-/** @param advice when no candidate is near */
+/** Describes an unknown name. @param advice the fix if no candidate is near */
 function unknown(path: Problem['path'], name: string, candidates: readonly string[], advice: string): Problem {
   const near = nearest(name, candidates);
   const fix = near === undefined ? advice : `did you mean ${near}?`;
-  return { path, message: `"${name}" is no authenticator of this file`, fix };
+  return { path, message: `"${name}" is not an authenticator of this file`, fix };
 }

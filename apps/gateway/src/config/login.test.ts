@@ -12,7 +12,7 @@ function problemsOf(changed: object, others: readonly object[] = [corp, sessions
   return problems.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
 
-test('the least that a login server needs is good, and has the defaults', () => {
+test('the minimum that a login server needs is valid, and gets the defaults', () => {
   const { config, problems } = parseFile({ authenticators: [corp, sessions], login });
   expect(problems).toEqual([]);
   expect(config?.login).toMatchObject({
@@ -42,8 +42,8 @@ describe('login is refused with', () => {
     [{ publicUrl: 'login.example.com' }, 'login.publicUrl: must be a URL'],
     [{ trustedProxies: ['10.0.0.0/33'] }, 'login.trustedProxies.0: must be an address or a network'],
     [{ trustedProxies: ['proxy'] }, 'login.trustedProxies.0: must be an address or a network'],
-    [{ limits: { perAddress: '10' } }, 'login.limits.perAddress: must be a number of tries'],
-    [{ limits: { perAddress: '0/m' } }, 'login.limits.perAddress: must be a number of tries'],
+    [{ limits: { perAddress: '10' } }, 'login.limits.perAddress: must be a number of attempts'],
+    [{ limits: { perAddress: '0/m' } }, 'login.limits.perAddress: must be a number of attempts'],
     [{ maxSessions: 0 }, 'login.maxSessions: '],
     [{ clusters: { prod: { server: 'https://prod' } } }, 'login.clusters.prod.audience: is missing'],
     [{ clusters: { prod: { audience: 'a', server: 'http://prod' } } }, 'login.clusters.prod.server: must be a URL'],
@@ -61,7 +61,7 @@ describe('login is refused with', () => {
           ['a', 'b', 'c'].map((one) => [one, { audience: one === 'c' ? 'c' : 'same', server: 'https://x' }]),
         ),
       },
-      'login.clusters.b.audience: is that of cluster a too: a session for one would be good for the other',
+      'login.clusters.b.audience: is that of cluster a too: a session for one would be valid for the other',
     ],
     [{ passwords: true }, 'login.passwords: unknown key'],
   ])('%j', (changed, expected) => {

@@ -6,26 +6,26 @@ import { listenKey, tlsKeys } from './server-keys.ts';
 const text = z.string().min(1);
 const name = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
-/** How many tries a period has. */
+/** A Rate is how many attempts a period has. */
 export interface Rate {
   readonly count: number;
-  /** Milliseconds. */
+  /** Milliseconds of the period. */
   readonly per: number;
 }
 
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** `10/m` */
+/** Parses a rate such as `10/m`. */
 function parseRate(input: unknown): Parsed<Rate> {
-  const [, tries = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
+  const [, attempts = '', unit = ''] = /^([1-9]\d{0,5})\/([smh])$/.exec(typeof input === 'string' ? input : '') ?? [];
   const per = units[unit];
-  if (per === undefined) return { problem: 'must be a number of tries in s, m or h', fix: 'write 10/m' };
-  return { value: { count: Number(tries), per } };
+  if (per === undefined) return { problem: 'must be a number of attempts in s, m or h', fix: 'write 10/m' };
+  return { value: { count: Number(attempts), per } };
 }
 
 const anOrigin = { origin: 'https://login.example.com', port: '' };
 
-/** The address by which people reach the login server: its origin and nothing more. */
+/** Parses the address by which people reach the login server: its origin and nothing more. */
 function parsePublicUrl(input: unknown): Parsed<string> {
   const text = typeof input === 'string' ? input : '';
   const url = URL.parse(text);
@@ -44,18 +44,18 @@ function parsePublicUrl(input: unknown): Parsed<string> {
   return { value: url.origin };
 }
 
-/** `192.0.2.0/28`, `192.0.2.1` */
+/** Parses a network or an address, such as `192.0.2.0/28` or `192.0.2.1`. */
 function parseNetwork(input: unknown): Parsed<string> {
   const [address = '', bits, ...others] = typeof input === 'string' ? input.split('/') : [];
-  const most = isIPv6(address) ? 128 : 32;
-  const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+  const maxBits = isIPv6(address) ? 128 : 32;
+  const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= maxBits);
   if (isIP(address) === 0 || !isBits || others.length > 0) {
     return { problem: 'must be an address or a network', fix: 'write 192.0.2.1 or 192.0.2.0/28' };
   }
-  return { value: `${address}/${bits ?? most}` };
+  return { value: `${address}/${bits ?? maxBits}` };
 }
 
-/** The addresses of some networks, as `login.trustedProxies` has them. */
+/** Makes the list of addresses of networks, as `login.trustedProxies` has them. */
 export function createNetworks(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) {
@@ -66,7 +66,7 @@ export function createNetworks(networks: readonly string[]): BlockList {
 }
 
 const cluster = z.strictObject({
-  audience: text.max(256).describe('Its --api-audiences: a session for this cluster is good for no other.'),
+  audience: text.max(256).describe('Its --api-audiences: a session for this cluster is valid for no other.'),
   server: z
     .url({ protocol: /^https$/, error: 'must be a URL, such as https://prod.example.com:6443' })
     .describe('Where its API server is, for kubeconfigs.'),
@@ -105,7 +105,7 @@ export const loginSchema = z
       max: '30d',
     }).prefault('2h'),
     revalidate: duration(
-      'How often a session has its user looked up again: still there, not disabled, password not changed, groups anew.',
+      'How often a session has its user looked up again: still there, not disabled, password not changed. Its groups are read again.',
       { min: '1s', max: '1h' },
     ).prefault('5m'),
     maxSessions: count('Sessions of one user; a further login ends the oldest. 1 to 100.', 1, 100).default(10),
@@ -116,16 +116,16 @@ export const loginSchema = z
       )
       .default({})
       .describe(
-        'The clusters that sessions are for, by their names. Left out: a session is good wherever this gateway is asked.',
+        'The clusters that sessions are for, by their names. Left out: a session is valid wherever this gateway is asked.',
       ),
     limits: z
       .strictObject({
         perAddress: value({}, parseRate)
           .prefault('10/m')
           .describe(
-            'Tries of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
+            'Attempts of one address that are refused, such as 10/m; then 429. A login that succeeds does not count.',
           ),
-        inFlight: count('Logins in progress at once; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
+        inFlight: count('Concurrent logins; more are answered 429. 1 to 10000.', 1, 10_000).default(50),
       })
       .prefault({})
       .describe('What clients may cost.'),

@@ -4,15 +4,15 @@ import { dirname } from 'node:path';
 import { shellQuoted } from '../shell-quoted.ts';
 
 /*
- * How to give the account that runs this process access to a file that it is denied, as commands that root can paste. They
- * give it to the group of the account, and leave the owner as it is: the gateway must not be able to change its own config.
+ * This file makes commands that root can paste. They give the account of this process access to a file that it is denied: they give the
+ * file to the group of the account, and leave its owner as it is, since the gateway must not be able to change its own config.
  */
 
 export async function howToRead(file: string): Promise<string> {
   return (await commandsFor(file, 'g+r')) ?? 'let that user read it, and enter its folder';
 }
 
-/** @param file may be missing, in a folder in which this account can't create it */
+/** Says how this account gets the right to write a file. @param file may be missing, in a folder in which this account can't create it */
 export async function howToWrite(file: string): Promise<string> {
   const exists = await isAllowed(file, constants.F_OK);
   if (exists) return (await commandsFor(file, 'g+rw')) ?? 'let that user read and write it';
@@ -24,7 +24,7 @@ export async function howToWrite(file: string): Promise<string> {
   return `${elsewhere}. To make one, run as root: install -d -o ${user} -g ${group} -m 750 /var/log/sallyport`;
 }
 
-/** @returns undefined where there is no such command: for root, whom something else denies it, and on Windows */
+/** Makes the commands for root. @returns undefined if there are none: for root, whom something else denies it, and on Windows */
 async function commandsFor(file: string, right: string): Promise<string | undefined> {
   const owner = await runningAccount();
   if (owner === undefined) return undefined;
@@ -39,7 +39,7 @@ async function runningAccount(): Promise<{ user: string; group: string } | undef
   return { user: userName() ?? String(uid), group: (await nameOfGroup(gid)) ?? String(gid) };
 }
 
-/** An account of a container may have no entry. */
+/** Returns the name of this account; undefined: it has no entry, as in a container. */
 function userName(): string | undefined {
   try {
     return userInfo().username;
@@ -48,7 +48,7 @@ function userName(): string | undefined {
   }
 }
 
-/** The first folder on the way to a file that this account may not enter. */
+/** Finds the first folder on the way to a file that this account may not enter. */
 async function closedFolder(file: string): Promise<string | undefined> {
   const folders = [dirname(file)];
   while (folders[0] !== undefined && dirname(folders[0]) !== folders[0]) folders.unshift(dirname(folders[0]));
@@ -63,13 +63,13 @@ function isAllowed(path: string, mode: number): Promise<boolean> {
   );
 }
 
-/** @returns undefined where it is in no file of this machine: a directory may have it */
+/** Returns the name of a group; undefined: it is in no file of this machine, but a directory may have it. */
 export async function nameOfGroup(gid: number): Promise<string | undefined> {
   const [found] = await entriesOf('/etc/group', ([, , id]) => id === String(gid));
   return found?.[0];
 }
 
-/** The accounts whose own group this is, as far as the files of this machine know them. */
+/** Returns the accounts whose primary group this is, as far as they are in the files of this machine. */
 export async function accountsOfGroup(gid: number): Promise<readonly string[]> {
   const found = await entriesOf('/etc/passwd', ([, , , group]) => group === String(gid));
   return found.flatMap(([name]) => name ?? []);
@@ -80,10 +80,10 @@ export async function nameOfAccount(uid: number): Promise<string | undefined> {
   return found?.[0];
 }
 
-async function entriesOf(file: string, isWanted: (fields: readonly string[]) => boolean): Promise<string[][]> {
+async function entriesOf(file: string, matches: (fields: readonly string[]) => boolean): Promise<string[][]> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return text
     .split('\n')
     .map((line) => line.split(':'))
-    .filter(isWanted);
+    .filter(matches);
 }

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { manifest } from '../package-files.ts';
 import { nearest } from './problems.ts';
 
-/** A plugin that can't be used: what is wrong with it, and how to fix that. */
+/** A PluginError says why a plugin can't be used, and how to fix that. */
 export class PluginError extends Error {
   override readonly name = 'PluginError';
   readonly fix: string;
@@ -16,18 +16,18 @@ export class PluginError extends Error {
   }
 }
 
-/** Where a plugin's code is. `package` is for messages: the package's name, or the absolute path of the file. */
+/** A PluginLocation says where the code of a plugin is. `package` is for messages: its name, or the absolute path of the file. */
 export type PluginLocation = Awaited<ReturnType<typeof locatePlugin>>;
 
-/** The package of a bare word begins with it. */
+/** The name of the package of a bare word begins with this. */
 const prefix = '@sallyport/authenticator-';
 
 const word = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-/** npm's rule for names, with an optional scope and subpath. */
+/** Matches names by npm's rule, with an optional scope and subpath. */
 const packageName = /^(@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*(\/[^/]+)*$/;
 
 /**
- * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file beside
+ * Finds the code that `use` names: a bare word is the package `@sallyport/authenticator-WORD`, `./path` a file next to
  * the config file, anything else a package's own name. Packages are searched from the config file's folder, then
  * from the gateway, so a deployment's own version wins. The path of the config file is absolute.
  *
@@ -67,14 +67,14 @@ async function adviseMissing(use: string, configFile: string): Promise<string> {
   return near === undefined || near === use ? advice : `did you mean ${near}? Else ${advice}`;
 }
 
-/** In alphabetical order: those that a config in this folder can use, and those that come with the gateway. */
+/** Returns the words that a config in this folder can use, and those that come with the gateway, in alphabetical order. */
 async function installedWords(configFile: string): Promise<string[]> {
   const searched = createRequire(configFile).resolve.paths(prefix) ?? [];
-  const beside = await Promise.all(searched.map(packagesIn));
-  return [...new Set([...wordsOf(beside.flat()), ...builtInWords()])].sort();
+  const found = await Promise.all(searched.map(packagesIn));
+  return [...new Set([...wordsOf(found.flat()), ...builtInWords()])].sort();
 }
 
-/** The plugins that come with the gateway: its own manifest depends on them, so that no code names one. */
+/** Returns the plugins that come with the gateway: its own manifest depends on them, so that no code names one. */
 export function builtInWords(): string[] {
   return wordsOf(Object.keys(manifest.dependencies));
 }
@@ -89,7 +89,7 @@ function wordsOf(packages: readonly string[]): string[] {
   return packages.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
 }
 
-/** The absolute path of a plugin that is named by its path, whether it exists or not. Undefined for a package. */
+/** Returns the absolute path of a plugin that is named by its path, whether it exists or not. Undefined for a package. */
 export function pluginFile(use: string, configFile: string): string | undefined {
   return /^(\.{1,2})?\//.test(use) ? resolve(dirname(configFile), use) : undefined;
 }

@@ -22,7 +22,7 @@ async function failureOf(source: string): Promise<string> {
 }
 
 describe('a plugin is found', () => {
-  test('as the package of a bare word, beside the config file', async () => {
+  test('as the package of a bare word, next to the config file', async () => {
     await using folder = await configFolder();
     await folder.install('@sallyport/authenticator-probe-two', good);
     const plugin = await resolvePlugin('probe-two', folder.file);
@@ -36,7 +36,7 @@ describe('a plugin is found', () => {
     expect(await resolvePlugin(name, folder.file)).toMatchObject({ use: name, package: name });
   });
 
-  test.each(['corp.js', 'plugins/corp.ts'])('as the file %s beside the config', async (name) => {
+  test.each(['corp.js', 'plugins/corp.ts'])('as the file %s next to the config', async (name) => {
     await using folder = await configFolder();
     await folder.write('package.json', '{"type":"module"}');
     await folder.write(name, good);
@@ -271,7 +271,7 @@ describe('the digest of a plugin', () => {
     expect(newer).not.toBe(digest);
   });
 
-  test('of a file takes no notice of the manifest beside it', async () => {
+  test('of a file takes no notice of the manifest next to it', async () => {
     const digests = await Promise.all(
       ['1.0.0', '1.0.1'].map(async (version) => {
         await using folder = await configFolder();

@@ -8,7 +8,7 @@ import { builtInWords, locatePlugin, PluginError, type PluginLocation } from './
 import { causeOf, isObject } from './problems.ts';
 import { type JsonSchema, unknownKeys } from './unknown-keys.ts';
 
-/** A plugin that keeps the contract, as far as it can be checked without creating an authenticator. */
+/** A ResolvedPlugin keeps the contract, as far as that can be checked without creating an authenticator. */
 export type ResolvedPlugin = Awaited<ReturnType<typeof resolvePlugin>>;
 
 /**
@@ -25,14 +25,14 @@ export async function resolvePlugin(use: string, configFile: string) {
     /** The package it came from, or the absolute path of its file. */
     package: location.package,
     plugin,
-    /** Describes the plugin's options, draft 2020-12. */
+    /** The JSON Schema of the plugin's options, draft 2020-12. */
     optionsSchema: describeOptions(plugin, location.package),
     /** SHA-256 of the code that this process runs: of its file and, for a package, of the manifest, which has its version. */
     digest: await digestOf(location),
   };
 }
 
-/** The plugins that come with the gateway. @throws PluginError when the gateway itself is badly installed */
+/** Returns the plugins that come with the gateway. @throws PluginError when the gateway itself is badly installed */
 export async function builtInPlugins(): Promise<readonly ResolvedPlugin[]> {
   return Promise.all(builtInWords().map((use) => resolvePlugin(use, packagePath('package.json'))));
 }
@@ -57,7 +57,7 @@ const importFixes: Readonly<Record<string, string>> = {
   ERR_UNKNOWN_FILE_EXTENSION: 'name a .js or .ts file',
 };
 
-/** By URL. The digest is that of the code at its first import: what is on disk later is not what this process runs. */
+/** The digests of code by its URL. Each is from the first import: what is on disk later is not what this process runs. */
 const digests = new Map<string, Promise<string>>();
 
 function digestOf({ url, isPackage }: PluginLocation): Promise<string> {
@@ -70,7 +70,7 @@ function digestOf({ url, isPackage }: PluginLocation): Promise<string> {
 
 async function digestNow(url: string, isPackage: boolean): Promise<string> {
   const hash = createHash('sha256').update(await readFile(fileURLToPath(url)));
-  // The manifest beside a file is the deployment's: it says nothing of the file.
+  // The manifest next to a file belongs to the deployment, and says nothing about the file.
   const manifest = isPackage ? findPackageJSON(url) : undefined;
   if (manifest !== undefined) hash.update(await readFile(manifest));
   return hash.digest('base64url');
@@ -82,7 +82,7 @@ const cachings: readonly unknown[] = ['none', 'memory', 'shared'];
 
 type Exported = { readonly [Key in keyof AuthenticatorPlugin<unknown>]?: unknown };
 
-/** What an export of the right version must have. The plugin may use any library, and be written in JavaScript. */
+/** The members that an export of the right version must have. A plugin may use any library, and be written in JavaScript. */
 const requirements: readonly (readonly [string, isMet: (exported: Exported) => boolean])[] = [
   ['name (a lowercase word)', ({ name }) => typeof name === 'string' && /^[a-z][a-z0-9_]*$/.test(name)],
   [
@@ -141,7 +141,7 @@ function writeSchema(plugin: AuthenticatorPlugin<unknown>, packageName: string):
   try {
     const schema: unknown = plugin.optionsSchema['~standard'].jsonSchema.input({ target: 'draft-2020-12' });
     if (isObject(schema)) return schema;
-    throw new Error('it is no object');
+    throw new Error('it is not an object');
   } catch (error) {
     throw new PluginError(
       `the optionsSchema of ${packageName} can't be written as JSON Schema: ${causeOf(error)}`,

@@ -11,26 +11,26 @@ export interface Problem {
   readonly message: string;
   /** How to fix it: what to write or run instead. */
   readonly fix?: string;
-  /** `key`: the place is that of the key, not of the value. */
+  /** `key`: the problem is at the key, not at its value. */
   readonly at?: 'key';
 }
 
-/** One problem of a config file. It has no secret. */
+/** A ConfigProblem is one problem of a config file. It quotes no secret. */
 export interface ConfigProblem extends Pick<Problem, 'message' | 'fix'> {
-  /** As it was given to `loadConfig`. */
+  /** The path of the file as it was given to `loadConfig`. */
   readonly file: string;
-  /** From 1. Left out when the problem has no line. */
+  /** It counts from 1. Left out: the problem has no line. */
   readonly line?: number;
-  /** From 1. */
+  /** It counts from 1. */
   readonly column?: number;
-  /** Such as `authenticators[1].timeout`; empty when the problem is the file's as a whole. */
+  /** A path such as `authenticators[1].timeout`; empty for a problem of the file as a whole. */
   readonly path: string;
 }
 
-/** Everything that is wrong with a config file, one problem a line, and in a last line what to do meanwhile. */
+/** A ConfigError has everything that is wrong with a config file, one problem a line, and in a last line what to do meanwhile. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-  /** In the order of the file. Never empty. */
+  /** The problems in the order of the file. Never empty. */
   readonly problems: readonly ConfigProblem[];
   /** Absolute paths of the files read on the way: a change in one of them is a reason to try again. */
   readonly files: readonly string[];
@@ -42,14 +42,14 @@ export class ConfigError extends Error {
   }
 }
 
-/** `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit: write 3s`. Further lines of a message are indented. */
+/** Writes `gateway.yaml:12:5: authenticators[1].timeout: "3" has no unit: write 3s`. Further lines of a message are indented. */
 export function formatProblem(problem: ConfigProblem): string {
   const place = [problem.file, problem.line, problem.column].filter((part) => part !== undefined).join(':');
   const text = [place, problem.path, problem.message, problem.fix].filter((part) => part !== undefined && part !== '');
   return text.join(': ').replaceAll('\n', '\n    ');
 }
 
-/** `authenticators[1].options["a b"]`. */
+/** Writes a path such as `authenticators[1].options["a b"]`. */
 export function formatPath(path: Path): string {
   return path
     .map((step, index) => {
@@ -85,7 +85,7 @@ function ownWords(error: unknown): string {
   return error instanceof Error && typeof error.message === 'string' ? error.message.trim() : '';
 }
 
-/** The value at a path, or undefined when there is none. */
+/** Returns the value at a path, or undefined when there is none. */
 export function valueAt(value: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (inner, step) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, step) : undefined),
@@ -105,7 +105,7 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 }
 
 /**
- * The candidate that a mistyped word most likely meant, or undefined when none is near. One slip in three letters is allowed.
+ * Returns the candidate that a mistyped word most likely meant, or undefined when none is near. One slip in three letters is allowed.
  * Case, dashes and underscores do not count; two swapped letters are one slip.
  */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
@@ -127,7 +127,7 @@ function isSwap(one: string, other: string): boolean {
   return one[at] === other[at + 1] && one[at + 1] === other[at] && one.slice(at + 2) === other.slice(at + 2);
 }
 
-/** What an operator calls the types of zod. */
+/** The words of operators for the types of zod. */
 export const kinds: Readonly<Record<string, string>> = {
   object: 'keys and values',
   record: 'keys and values',
@@ -137,11 +137,11 @@ export const kinds: Readonly<Record<string, string>> = {
   int: 'a whole number',
 };
 
-/** Words zod's issues for an operator. Undefined: zod's own words are good enough. */
+/** Words zod's issues for an operator. Undefined: zod's own words are clear enough. */
 export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.input === undefined) return 'is missing';
   if (issue.input === null) return 'is empty: give it a value, or remove the key';
-  // A key of a map: what is wrong with it is said by the schema of keys.
+  // The schema of keys says what is wrong with a key of a map.
   if (issue.code === 'invalid_key') return issue.issues[0]?.message;
   if (issue.code === 'invalid_type') {
     if (issue.expected === 'number' || issue.expected === 'int') return wordNumber(issue.expected, issue.input);
@@ -158,7 +158,9 @@ export function wordIssue(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-/** Numbers of the gateway's own keys are no secrets. A text of digits was written in quotes. */
+/**
+ * Words a number of the wrong type. It may be quoted, since no number of the gateway's own keys is a secret. Digits as text were in quotes.
+ */
 function wordNumber(expected: string, input: unknown): string {
   if (typeof input !== 'string' || input.length > 100) return `must be ${kinds[expected]}, such as 3`;
   const plain = input.trim();
@@ -166,7 +168,7 @@ function wordNumber(expected: string, input: unknown): string {
   return `${JSON.stringify(input)} is not ${kinds[expected]}: write ${fix}`;
 }
 
-/** Only values of keys that have no secret are quoted. */
+/** Proposes how to write a list. Only values of keys that have no secret are quoted. */
 function writeList(input: unknown): string {
   if (typeof input !== 'string' || input.length > 100) return 'begin each of its entries with "- "';
   return `write [${/^\w[\w:./-]*$/.test(input) ? input : JSON.stringify(input)}]`;
@@ -179,7 +181,7 @@ function wordBound(bound: string, origin: string, limit: number | bigint): strin
   return `must not be empty: ${origin === 'array' ? 'write at least one entry' : 'give it a value'}`;
 }
 
-/** An issue of a Standard Schema, with what zod adds. */
+/** An Issue is an issue of a Standard Schema, with what zod adds. */
 interface Issue extends StandardSchemaV1.Issue {
   readonly code?: unknown;
   readonly keys?: readonly PropertyKey[];
@@ -187,7 +189,7 @@ interface Issue extends StandardSchemaV1.Issue {
   readonly params?: (Partial<Pick<Problem, 'fix' | 'at'>> & { readonly problem?: string }) | undefined;
 }
 
-/** A validator's issues as problems, without those that repeat the reported ones: unknown keys, missing secrets. */
+/** Makes problems of a validator's issues, without those that repeat reported ones: unknown keys, missing secrets. */
 export function issueProblems(issues: readonly Issue[], path: Path, reported: readonly Problem[]): Problem[] {
   const isKnown = (at: Path) => reported.some((one) => one.path.length === at.length && overlaps(one.path, at));
   return issues.flatMap((issue) => {
@@ -205,12 +207,12 @@ function branchesOf({ code, errors = [] }: Issue): readonly (readonly Issue[])[]
   return code === 'invalid_union' ? errors : [];
 }
 
-/** Whether an issue of a branch of a union is about a part of the value: then the kind of the value fits the branch. */
+/** Whether an issue of a branch of a union is about a part of the value. If so, the kind of the value fits the branch. */
 function isWithin(issue: Issue): boolean {
   return steps(issue).length > 0 || issue.code === 'unrecognized_keys';
 }
 
-/** What the branches of a union say is more than what it says itself, unless its schema has words for that. */
+/** Returns the words for an issue. The branches of a union say more than the union, unless its schema has words of its own. */
 function issueMessage(issue: Issue): string {
   const branches = branchesOf(issue).map((branch) => branch.map(withPath).join(', '));
   return (issue.message === 'Invalid input' && [...new Set(branches)].join('; or: ')) || issue.message;

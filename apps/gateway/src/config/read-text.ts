@@ -2,14 +2,14 @@ import { constants, type FileHandle, open } from 'node:fs/promises';
 import { howToRead } from './permission.ts';
 
 const kibibyte = 1024;
-const mebibyte = 1024 * kibibyte;
+export const mebibyte: number = 1024 * kibibyte;
 
-/** A file that can't be used. */
+/** An UnusableFileError says why a file can't be used. */
 export class UnusableFileError extends Error {
   override readonly name = 'UnusableFileError';
   /** The message without the file's name. */
   readonly reason: string;
-  /** How to fix it where the config names the file. Left out where the reason says it, or no fix is known. */
+  /** How to fix it if the config names the file. Left out if the reason says it, or no fix is known. */
   readonly fix?: string;
 
   constructor(file: string, reason: string, fix?: string) {
@@ -19,13 +19,13 @@ export class UnusableFileError extends Error {
   }
 }
 
-/** Returns what a read threw, with the fix in its message: where the config names the file. */
+/** Returns what a read threw, with the fix in its message. It is for files that the config names. */
 export function withFix(error: unknown): unknown {
   if (!(error instanceof UnusableFileError) || error.fix === undefined) return error;
   return new Error(`${error.message}: ${error.fix}`, { cause: error });
 }
 
-/** As `readBytes`, for a file that must be UTF-8. */
+/** Reads a file as `readBytes` does, which must be UTF-8. */
 export async function readText(file: string, limit: number): Promise<string> {
   const bytes = await readBytes(file, limit);
   try {
@@ -38,7 +38,7 @@ export async function readText(file: string, limit: number): Promise<string> {
 /**
  * Reads a whole file.
  *
- * @param limit in bytes: a bigger file is refused without being held in memory
+ * @param limit in bytes: a bigger file is refused without being read into memory
  * @throws UnusableFileError when it can't be read, is not a regular file (a pipe would hang) or is too big
  */
 export async function readBytes(file: string, limit: number): Promise<Buffer> {
@@ -74,12 +74,13 @@ async function readWhole(file: string, handle: FileHandle, limit: number): Promi
 }
 
 /**
- * Returns how many bytes of a file to read at once: a stream allocates all of them, for each read.
+ * Returns how many bytes of a file to read in one piece: a stream allocates all of them, for each read.
  *
- * @param size that of the file; some have none, such as those in /proc
+ * @param size bytes of the file; 0 for some that are not empty, such as those in /proc
+ * @param max bytes
  */
-export function pieceOf(size: number, most: number): number {
-  return Math.min(most, Math.max(size + 1, 4 * kibibyte));
+export function pieceOf(size: number, max: number): number {
+  return Math.min(max, Math.max(size + 1, 4 * kibibyte));
 }
 
 const wherePathsStart = ' (relative paths start at the folder of the config file)';

@@ -161,7 +161,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
       '7:20: authenticators[0].maxConcurrent: the authenticators may have 800 + 200 = 1000 lookups in progress (maxConcurrent), which is not less than server.maxInFlight (1000): if all of them hang, they take every slot: lower maxConcurrent of one, or raise server.maxInFlight to more than 1000',
     ],
     [
-      'one limit that leaves no slot beside the share of an authenticator without a limit',
+      'one limit that leaves no slot next to the share of an authenticator without a limit',
       { more: '  - { name: other, use: ./probe.js, maxConcurrent: 900 }' },
       'authenticators[1].maxConcurrent: the authenticators may have 100 + 900 = 1000 lookups',
     ],
@@ -187,7 +187,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
     expect(problems[0]).toContain(expected);
   });
 
-  test('a rule is reported beside an item with a wrong pattern', async () => {
+  test('a rule is reported with an item with a wrong pattern', async () => {
     await using folder = await folderWithProbe();
     const parts = { server: '  listen: 0.0.0.0:8080', authenticator: '    allowSystemNames: ["*"]' };
     expect(await folder.problems(yaml(parts))).toEqual([
@@ -243,7 +243,7 @@ describe('problems of the gateway’s own settings, with place and fix', () => {
   });
 });
 
-test('all problems are reported at once, in the order of the file, rules between values among them', async () => {
+test('all problems are reported in one run, in the order of the file, rules between values among them', async () => {
   await using folder = await folderWithProbe(pluginSource('z.object({ url: z.url() })'));
   const problems = await folder.problems(`server:
   listen: 0.0.0.0:8080

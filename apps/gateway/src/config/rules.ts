@@ -3,21 +3,21 @@ import { collide } from './listen.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';
 
-/** What one value demands of others. */
+/** A Rule is what one value demands of others. */
 interface Rule {
-  /** The values that it needs: it is checked when each of them is good by itself. */
+  /** The values that it needs. It is checked if each of them is valid by itself. */
   readonly reads: readonly [Path, ...Path[]];
-  /** What breaks the rule, if anything does. A problem without a path is at the first value that the rule reads. */
+  /** Returns what breaks the rule. A problem without a path is at the first value that the rule reads. */
   readonly check: () => (Omit<Problem, 'path'> & { readonly path?: Path }) | false | undefined;
 }
 
 /**
- * Checks what no value shows alone.
+ * Checks the rules between values.
  *
- * @param file what could be read of the file: a value may be anything where `isGood` is false
+ * @param file what could be read of the file: a value may be anything if `isValid` is false
  * @param written the same file as it is written: messages repeat its own units
  */
-export function checkRules(file: FileConfig, written: unknown, isGood: (path: Path) => boolean): Problem[] {
+export function checkRules(file: FileConfig, written: unknown, isValid: (path: Path) => boolean): Problem[] {
   const rules = [
     clearTextRule(file, 'server', 'tokens'),
     clearTextRule(file, 'login', 'passwords'),
@@ -27,16 +27,16 @@ export function checkRules(file: FileConfig, written: unknown, isGood: (path: Pa
     lessRule(file, written, at('server.maxTokenSize'), 'server.maxBodySize', 'a token has to fit into a body'),
     lessRule(file, written, at('cache.redis.timeout'), 'server.reviewTimeout', 'authenticators would have no time'),
     ...(Array.isArray(file.authenticators)
-      ? [...authenticatorRules(file, written, isGood), slotRule(file), ...loginRules(file)]
+      ? [...authenticatorRules(file, written, isValid), slotRule(file), ...loginRules(file)]
       : []),
   ];
   return rules.flatMap(({ reads, check }) => {
-    const problem = reads.every(isGood) && check();
+    const problem = reads.every(isValid) && check();
     return problem ? [{ path: reads[0], ...problem }] : [];
   });
 }
 
-/** @param keys such as `server.listen` */
+/** Splits keys such as `server.listen`. */
 function at(keys: string): Path {
   return keys.split('.');
 }
@@ -70,35 +70,35 @@ function addressRule(file: FileConfig, section: 'admin' | 'login', other: 'serve
   };
 }
 
-/** @param most the key of the value that the one at `path` must be less than */
-function lessRule(file: FileConfig, written: unknown, path: Path, most: string, why: string): Rule {
+/** Makes the rule that a value is less than another one. @param limit the keys of the other one */
+function lessRule(file: FileConfig, written: unknown, path: Path, limit: string, why: string): Rule {
   return {
-    reads: [path, at(most)],
+    reads: [path, at(limit)],
     check() {
-      const [value, bound] = [valueAt(file, path), valueAt(file, at(most))];
+      const [value, bound] = [valueAt(file, path), valueAt(file, at(limit))];
       if (typeof value !== 'number' || value < Number(bound)) return undefined;
       return {
-        message: `${asWritten(written, path)} is not less than ${most} (${asWritten(written, at(most))}): ${why}`,
-        fix: `lower it, or raise ${most}`,
+        message: `${asWritten(written, path)} is not less than ${limit} (${asWritten(written, at(limit))}): ${why}`,
+        fix: `lower it, or raise ${limit}`,
       };
     },
   };
 }
 
-/** A value as the file has it, with the unit that was chosen there; one that is left out, as the schema has its default. */
+/** Returns a value as the file has it, with its unit. For one that is left out, it returns the default of the schema. */
 function asWritten(file: unknown, path: Path): unknown {
   const inSchema = path.flatMap((step) => (typeof step === 'number' ? ['items'] : ['properties', step]));
   return valueAt(file, path) ?? valueAt(fileJsonSchema(), [...inSchema, 'default']);
 }
 
-function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: Path) => boolean): Rule[] {
+function authenticatorRules(file: FileConfig, written: unknown, isValid: (path: Path) => boolean): Rule[] {
   const { authenticators } = file;
   return [...authenticators.keys()].flatMap((index): Rule[] => [
     {
       reads: [ofEntry(index, 'name')],
       check() {
         const name = authenticators[index]?.name;
-        const first = authenticators.findIndex((one, place) => one?.name === name && isGood(ofEntry(place, 'name')));
+        const first = authenticators.findIndex((one, place) => one?.name === name && isValid(ofEntry(place, 'name')));
         if (first === index) return undefined;
         return {
           message: `"${name}" is the name of authenticators[${first}] too`,
@@ -113,7 +113,7 @@ function authenticatorRules(file: FileConfig, written: unknown, isGood: (path: P
   ]);
 }
 
-/** Else no one is let in, which shows only in the log. */
+/** Refuses a prefix with which no one would be let in, which only the log would show. */
 function systemPrefixRule({ authenticators }: FileConfig, index: number, key: 'username' | 'groups'): Rule {
   return {
     reads: [ofEntry(index, `${key}.prefix`), ofEntry(index, 'allowSystemNames')],
@@ -132,7 +132,7 @@ function systemPrefixRule({ authenticators }: FileConfig, index: number, key: 'u
 const timeLeft = 'it would leave the next authenticators no time';
 const slotsLeft = 'if this authenticator hangs, it alone could take every slot and block the others';
 
-/** Authenticators that hang must never take every slot, not even all of them, or healthy ones could answer no one. */
+/** Keeps authenticators that hang from taking every slot, even together: otherwise healthy ones could answer no one. */
 function slotRule({ server, authenticators }: FileConfig): Rule {
   const own = [...authenticators.keys()].map((index) => ofEntry(index, 'maxConcurrent'));
   return {
@@ -141,7 +141,7 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
       const { maxInFlight } = server;
       const limits = concurrencyLimits(authenticators, maxInFlight);
       const sum = limits.reduce((total, limit) => total + limit, 0);
-      // One that takes all of them alone is reported by its own rule.
+      // An authenticator that alone takes all slots is reported by its own rule.
       if (sum < maxInFlight || limits.some((limit) => limit >= maxInFlight)) return undefined;
       const first = own[authenticators.findIndex(({ maxConcurrent }) => maxConcurrent !== undefined)];
       return {
@@ -153,7 +153,7 @@ function slotRule({ server, authenticators }: FileConfig): Rule {
   };
 }
 
-/** What `login` demands of authenticators, and its own values of each other. */
+/** Makes the rules between `login` and the authenticators, and between its own values. */
 function loginRules({ login, authenticators }: FileConfig): Rule[] {
   if (!isObject(login)) return [];
   return [
@@ -171,7 +171,7 @@ function loginRules({ login, authenticators }: FileConfig): Rule[] {
   ];
 }
 
-/** A session is bound to its cluster by the audience alone. */
+/** Requires different audiences, since the audience alone binds a session to its cluster. */
 function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
   const path = at('login.clusters');
   return Object.keys(isObject(clusters) ? clusters : {}).map((name) => ({
@@ -180,7 +180,7 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
       const first = Object.keys(clusters).find((one) => clusters[one]?.audience === clusters[name]?.audience);
       return (
         first !== name && {
-          message: `is that of cluster ${first} too: a session for one would be good for the other`,
+          message: `is that of cluster ${first} too: a session for one would be valid for the other`,
           fix: 'give each cluster an audience of its own, and its kube-apiserver that in --api-audiences',
         }
       );
@@ -188,7 +188,7 @@ function audienceRules({ clusters }: NonNullable<FileConfig['login']>): Rule[] {
   }));
 }
 
-/** The names in a session are those of the authenticator that checked the password, and its rules have checked them. */
+/** Refuses rules for names of sessions: these are names of the authenticator that checked the password, and its rules have checked them. */
 function sessionNameRules(authenticators: FileConfig['authenticators'], sessions: string): Rule[] {
   const index = authenticators.findIndex((one) => one?.name === sessions);
   const { username, groups, allowSystemNames } = authenticators[index] ?? {};
@@ -206,16 +206,19 @@ function sessionNameRules(authenticators: FileConfig['authenticators'], sessions
 }
 
 /**
- * How many lookups each authenticator may have in progress: its `maxConcurrent`. Left out, it is an equal share of
- * `server.maxInFlight`, one share left free: then authenticators that hang never take every slot, not even all of
- * them at once. At most 100, at least 1.
+ * Returns how many lookups each authenticator may have in progress: its `maxConcurrent`. If that is left out, it is an equal share of
+ * `server.maxInFlight`, with one share left free, from 1 to 100. So authenticators that hang never take every slot, not even all of
+ * them together.
  */
 export function concurrencyLimits(authenticators: FileConfig['authenticators'], maxInFlight: number): number[] {
   const share = Math.floor(maxInFlight / (authenticators.length + 1));
   return authenticators.map(({ maxConcurrent }) => maxConcurrent ?? Math.max(1, Math.min(100, share)));
 }
 
-/** How many lookups each authenticator may queue: an equal share of what the limits leave of `server.maxInFlight`, less one. */
+/**
+ * Returns how many lookups each authenticator may queue: an equal share of what the limits leave of `server.maxInFlight`, less one; 0 or
+ * more.
+ */
 export function queueLimit(limits: readonly number[], maxInFlight: number): number {
   const left = maxInFlight - 1 - limits.reduce((total, limit) => total + limit, 0);
   return Math.max(0, Math.floor(left / limits.length));

@@ -6,13 +6,13 @@ import { loginSchema } from './login.ts';
 import { listenKey, tlsKeys } from './server-keys.ts';
 import type { JsonSchema } from './unknown-keys.ts';
 
-/** Names are values of metric labels and part of errors to kube-apiserver. */
+/** The pattern of a name, which is a value of metric labels and in errors to kube-apiserver. */
 const namePattern = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 const text = z.string().min(1);
 const positive = z.int().min(1);
 
-/** A section that may be left out, since each of its keys may. */
+/** Makes a section that may be left out, since each of its keys may. */
 function section<Shape extends z.ZodRawShape>(description: string, shape: Shape) {
   const schema = z.strictObject(shape);
   return schema.prefault({} as z.input<typeof schema>).describe(description);
@@ -42,7 +42,7 @@ const tls = z
   }))
   .describe('TLS with client certificates. Required unless server.listen is a loopback address.');
 
-/** Which clients may send reviews must be written explicitly. */
+/** Requires that the config says explicitly which clients may send reviews. */
 function requireClients(
   keys: { clientCAFile?: string; clientNames?: string[]; clientAuth?: 'none' },
   context: z.RefinementCtx,
@@ -87,7 +87,7 @@ const server = section('The address that kube-apiserver calls, and its limits.',
     why: 'kube-apiserver takes at most 1 MiB of headers, the token in them',
   }).prefault('16KiB'),
   maxInFlight: count(
-    'Reviews in progress at once, until their backend work has ended; more are answered 429. 2 to 100000.',
+    'Concurrent reviews, until their backend work has ended; more are answered 429. 2 to 100000.',
     2,
     100_000,
   ).default(1000),
@@ -107,7 +107,7 @@ const authenticator = z.strictObject({
     .regex(namePattern, 'must be lowercase letters, digits and inner dashes, such as corp-ldap')
     .describe('Unique; the label in metrics, logs and errors.'),
   use: text.describe(
-    'The plugin: a bare word is the package @sallyport/authenticator-WORD; else @scope/name, or ./path of a file beside this one.',
+    'The plugin: a bare word is the package @sallyport/authenticator-WORD; else @scope/name, or ./path of a file next to this one.',
   ),
   options: z
     .record(z.string(), z.unknown())
@@ -117,7 +117,7 @@ const authenticator = z.strictObject({
   maxConcurrent: positive
     .exactOptional()
     .describe(
-      'Lookups at once; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
+      'Concurrent lookups; more wait, and could not be checked after timeout. Left out: an equal share of server.maxInFlight with one share left free, at most 100. Of all authenticators together less than server.maxInFlight.',
     ),
   circuit: section('When an authenticator that does not answer is skipped.', {
     minimumCalls: positive
@@ -218,8 +218,8 @@ const audit = z
   .describe('The audit trail: one JSON line a decision. Left out: none is written.');
 
 /**
- * The whole of gateway.yaml: types, bounds, defaults and descriptions. The options of plugins are checked by the
- * plugins, and what values demand of each other by rules.ts.
+ * The schema of a whole gateway.yaml: types, bounds, defaults and descriptions. Plugins check their options, and rules.ts checks what
+ * values demand of each other.
  */
 export const fileSchema = z.strictObject({
   server,
@@ -237,8 +237,8 @@ export const fileSchema = z.strictObject({
   lockout: section(
     "Keeps a directory from locking accounts, for plugins that send passwords. Below the directory's own limit.",
     {
-      maxFailures: positive.default(3).describe('Refused tries of one user in the window; then no more are sent.'),
-      window: duration('How long a refused try counts.').prefault('10m'),
+      maxFailures: positive.default(3).describe('Refused attempts of one user in the window; then no more are sent.'),
+      window: duration('How long a refused attempt counts.').prefault('10m'),
     },
   ),
   login: loginSchema.exactOptional(),
@@ -260,12 +260,12 @@ type Immutable<Value> = Value extends Uint8Array
     : Value;
 
 /**
- * gateway.yaml as its schema returns it: each value is good by itself, with defaults. Durations are milliseconds, sizes
- * bytes, throughout.
+ * A FileConfig is gateway.yaml as its schema returns it: each value is valid by itself, with defaults. All durations are in
+ * milliseconds, all sizes in bytes.
  */
 export type FileConfig = Immutable<z.output<typeof fileSchema>>;
 
-/** The same for editors and for the search for unknown keys. Options of plugins are free in it. */
+/** Returns the schema for editors and for the search for unknown keys. It allows any options of plugins. */
 export function fileJsonSchema(): JsonSchema {
   return z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-2020-12' });
 }

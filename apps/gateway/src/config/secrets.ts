@@ -2,13 +2,13 @@ import { resolve } from 'node:path';
 import { isObject, overlaps, type Path, type Problem } from './problems.ts';
 import { readText, UnusableFileError } from './read-text.ts';
 
-/** Keys and passwords are much smaller: a bigger file is the wrong file. */
+/** Bytes of a file with a secret. Keys and passwords are much smaller, so a bigger file is the wrong file. */
 const secretFileLimit = 64 * 1024;
 
-/** Where secrets come from. */
+/** The SecretSources say where secrets come from. */
 export interface SecretSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Where relative paths start. */
+  /** The folder where relative paths start. */
   readonly baseDirectory: string;
 }
 
@@ -18,7 +18,7 @@ export interface Filled<Value = unknown> {
   readonly problems: readonly Problem[];
   /** Secrets that work, but most likely are not what was meant. */
   readonly warnings: readonly Problem[];
-  /** Absolute, read or not: a change in one is a change of the config. */
+  /** The absolute paths of the files, read or not: a change in one is a change of the config. */
   readonly files: readonly string[];
   /** The secrets themselves, to keep them out of messages. */
   readonly secrets: readonly string[];
@@ -26,7 +26,7 @@ export interface Filled<Value = unknown> {
 
 /**
  * Replaces each `{ env: NAME }` and `{ file: path }` inside options by the string that it refers to. Exactly one key and a
- * string make a reference: any other map is the plugin's own, also one that has `file` beside other keys. The options
+ * string make a reference: any other map is the plugin's own, even one that has `file` and other keys. The options
  * as a whole are never a reference, so a plugin may have a single option called `file`. One newline at a file's end is
  * dropped, as editors put it there.
  */
@@ -62,13 +62,13 @@ export async function fillSecrets(options: unknown, path: Path, sources: SecretS
   return { value: await fillWithin(options, path), problems, warnings, files, secrets };
 }
 
-/** What `init` writes into the file of a password that only the operator knows. */
+/** The text that `init` writes into the file of a password that only the operator knows. */
 export const placeholder = 'replace this by the password of the service account';
 
 const fillIn = 'write the password of the service account into it';
 
-type Objection = Pick<Required<Problem>, 'message' | 'fix'>;
-type Found = { readonly secret: string; readonly warning?: Objection } | Objection;
+type SecretProblem = Pick<Required<Problem>, 'message' | 'fix'>;
+type Found = { readonly secret: string; readonly warning?: SecretProblem } | SecretProblem;
 
 function findInEnvironment(name: string, { environment }: SecretSources): Found {
   if (name === '') return { message: 'env is empty', fix: 'name a variable' };

@@ -4,11 +4,11 @@ import { parseListen } from './listen.ts';
 
 const text = z.string().min(1);
 
-/** The key `listen` of a server. */
+/** Makes the key `listen` of a server. */
 export const listenKey = (description: string, port: number) =>
   value({ description, pattern: String.raw`:\d+$` }, parseListen).prefault(`127.0.0.1:${port}`);
 
-/** The keys of a server's own certificate. @param owner such as `The server's` */
+/** Makes the keys of a server's own certificate. @param owner such as `The server's` */
 export const tlsKeys = (owner: string) => ({
   certFile: text.describe(`${owner} certificate with its chain, PEM; the leaf first.`),
   keyFile: text.describe('The private key of certFile, PEM, without a passphrase.'),

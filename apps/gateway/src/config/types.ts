@@ -8,7 +8,7 @@ export type ServerConfig = GatewayConfig['server'];
 export type TlsConfig = NonNullable<ServerConfig['tls']>;
 export type AuthenticatorConfig = GatewayConfig['authenticators'][number];
 export type CircuitConfig = AuthenticatorConfig['circuit'];
-/** What the identity policy of one authenticator allows. */
+/** An IdentityConfig is what the identity policy of one authenticator allows. */
 export type IdentityConfig = Pick<
   AuthenticatorConfig,
   'username' | 'groups' | 'allowSystemNames' | 'allowCredentialId'

@@ -1,6 +1,6 @@
 import { isObject, nearest, type Path, type Problem } from './problems.ts';
 
-/** A JSON Schema from the library of a plugin: it may contain anything. */
+/** A JsonSchema comes from the library of a plugin, so it may contain anything. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
@@ -30,9 +30,9 @@ export function secretTexts(schema: JsonSchema, value: unknown, path: Path): Pat
 interface Part {
   readonly path: Path;
   readonly value: unknown;
-  /** All that describe it. */
+  /** The schemas that describe it. */
   readonly schemas: readonly JsonSchema[];
-  /** Set when no schema names the key of this part: the keys that are known in its place. */
+  /** The keys that are known in its place, if no schema names the key of this part. */
   readonly known?: readonly string[];
 }
 
@@ -53,7 +53,7 @@ function* partsOf(given: readonly JsonSchema[], value: unknown, path: Path, root
   }
 }
 
-/** The keys that the parts name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
+/** Returns the keys that the parts name, with their schemas. `open`: the schemas of any other key, undefined if none is allowed. */
 function describedKeys(parts: readonly JsonSchema[]) {
   const known = new Map<string, JsonSchema[]>();
   const named = parts.flatMap(({ properties }) => (isObject(properties) ? Object.entries(properties) : []));
@@ -69,7 +69,7 @@ function itemSchemas(parts: readonly JsonSchema[], index: number): JsonSchema[] 
   return parts.map(({ prefixItems, items }) => [prefixItems ?? []].flat()[index] ?? items).filter(isObject);
 }
 
-/** A schema with all that apply together with it: references followed, and the branches that can fit the value. */
+/** Returns a schema with all that apply together with it: those of its references, and the branches that can fit the value. */
 function alternatives(
   schema: JsonSchema,
   value: unknown,
@@ -83,7 +83,7 @@ function alternatives(
   return [schema, ...always.flatMap(follow), ...branches.flatMap(follow)];
 }
 
-/** The branches that no discriminator rules out; all of them if it rules out all. */
+/** Returns the branches that no discriminator rules out, or all of them if it rules out all. */
 function fitting(branches: readonly unknown[], value: unknown, root: JsonSchema): readonly unknown[] {
   const left = branches.filter((branch) => isObject(branch) && !contradicts(branch, value, root));
   return left.length > 0 ? left : branches;
@@ -100,7 +100,7 @@ function contradicts(branch: JsonSchema, value: unknown, root: JsonSchema): bool
   });
 }
 
-/** Only references within the schema itself are followed: `#` and `#/$defs/name`. */
+/** Returns the target of a reference within the schema itself: `#` or `#/$defs/name`. Others are not followed. */
 function resolveReference(reference: unknown, root: JsonSchema): JsonSchema | undefined {
   if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined;
   let target: unknown = root;

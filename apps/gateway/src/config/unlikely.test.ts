@@ -11,7 +11,7 @@ function found(written: object): string[] {
 describe('a client name', () => {
   const named = (...clientNames: unknown[]) => found({ server: { tls: { clientNames } } });
 
-  test.each(['*', '**', 'kube-*', '*kube-apiserver', 'a.*.example.com'])('%s is no pattern', (name) => {
+  test.each(['*', '**', 'kube-*', '*kube-apiserver', 'a.*.example.com'])('%s is not a pattern', (name) => {
     expect(named('kube-apiserver', name)).toEqual([
       expect.stringContaining(`server.tls.clientNames.1: "${name}" is compared as it is, and no certificate has that`),
     ]);
@@ -92,14 +92,14 @@ describe('the audience of a cluster', () => {
   ])('is warned of if it %s: %j, %j', (_name, apiAudiences, audiences, reason) => {
     expect(warnings(apiAudiences, ...audiences)).toEqual([
       `login.clusters.c0.audience: ${JSON.stringify(audiences[0])}: ${reason}, and in another cluster whose API server ` +
-        'has it, a session for c0 would be good',
+        'has it, a session for c0 would be valid',
     ]);
   });
 
   test.each([
     ['of the only cluster', [usual], [usual]],
     ['of its own', [usual], ['a', 'b']],
-    ['beside those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
+    ['together with those of all clusters', [usual, 'a', 'b'], ['a', 'b']],
   ])('may be one %s', (_name, apiAudiences, audiences) => {
     expect(warnings(apiAudiences, ...audiences)).toEqual([]);
   });
@@ -128,7 +128,7 @@ describe('a pattern of groups', () => {
     ]);
   });
 
-  test('may have dots and signs that are no regular expression', () => {
+  test('may have dots and signs that are not a regular expression', () => {
     expect(warnings('*', 'team.*', 'a^b', 'US$-admins', 'k8s admins', 'cn=a,dc=b')).toEqual([]);
   });
 });

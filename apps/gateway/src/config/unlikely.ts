@@ -26,14 +26,14 @@ interface WrittenText {
   readonly path: Path;
 }
 
-/** The texts of a list, as they are written. What is no text is an error, which is reported elsewhere. */
+/** Returns the texts of a list, as they are written. What is not a text is an error, which is reported elsewhere. */
 function entries(written: unknown, path: Path): readonly WrittenText[] {
   const list = valueAt(written, path);
   const all = Array.isArray(list) ? [...list.entries()] : [];
   return all.flatMap(([index, text]) => (typeof text === 'string' ? [{ text, path: [...path, index] }] : []));
 }
 
-/** A name as openssl and logs show it: `CN = kube-apiserver`, `subject=O = acme, CN = a`, `/O=acme/CN=a`, `DNS:a`. */
+/** Matches a name as openssl and logs show it: `CN = kube-apiserver`, `subject=O = acme, CN = a`, `/O=acme/CN=a`, `DNS:a`. */
 const displayed = {
   subject: /^\/?[a-z\d.]+\s*=/i,
   commonName: /(?:^|[,/=]\s*)CN\s*=\s*([^,/]+)/i,
@@ -55,7 +55,7 @@ function unlikelyWildcard({ text, path }: WrittenText): Problem[] {
   return [
     {
       path,
-      message: `${JSON.stringify(text)} is compared as it is, and no certificate has that name: a client name is no pattern`,
+      message: `${JSON.stringify(text)} is compared as it is, and no certificate has that name: a client name is not a pattern`,
       fix:
         'write the common name of the client certificate of kube-apiserver, such as kube-apiserver. To let in any client, ' +
         'remove clientCAFile and clientNames, and write clientAuth: none',
@@ -63,14 +63,14 @@ function unlikelyWildcard({ text, path }: WrittenText): Problem[] {
   ];
 }
 
-/** No private network is bigger: 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193). */
-const fewestBits = { 4: 8, 6: 7 } as const;
+/** The bits of the biggest private networks: 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193). */
+const minBits = { 4: 8, 6: 7 } as const;
 
 function unlikelyProxies({ text, path }: WrittenText): Problem[] {
   const [address = '', bits = ''] = text.split('/');
   const isMapped = /^::ffff:/i.test(address);
-  const fewest = fewestBits[isIPv6(address) && !isMapped ? 6 : 4];
-  if (isIP(address) === 0 || !/^\d+$/.test(bits) || Number(bits) - (isMapped ? 96 : 0) >= fewest) return [];
+  const min = minBits[isIPv6(address) && !isMapped ? 6 : 4];
+  if (isIP(address) === 0 || !/^\d+$/.test(bits) || Number(bits) - (isMapped ? 96 : 0) >= min) return [];
   return [
     {
       path,
@@ -82,13 +82,13 @@ function unlikelyProxies({ text, path }: WrittenText): Problem[] {
   ];
 }
 
-/** What kubeadm and most others set: the audience of an API server without `--api-audiences` is its `--service-account-issuer`. */
+/** The audiences that kubeadm and most others set. Without `--api-audiences`, that of an API server is its `--service-account-issuer`. */
 const usualAudiences: readonly string[] = [
   'https://kubernetes.default.svc.cluster.local',
   'https://kubernetes.default.svc',
 ];
 
-/** Of several clusters, each needs an audience that no other API server has: a session is bound to its cluster by that alone. */
+/** Warns of audiences of several clusters that another API server may have: the audience alone binds a session to its cluster. */
 function unlikelyAudiences(written: unknown): Problem[] {
   const clusters = valueAt(written, ['login', 'clusters']);
   const all = Object.entries(isObject(clusters) ? clusters : {}).map(([name, one]) => ({
@@ -97,7 +97,7 @@ function unlikelyAudiences(written: unknown): Problem[] {
   }));
   if (all.length < 2) return [];
   const common = entries(written, ['server', 'apiAudiences']).map(({ text }) => text);
-  // A list with those of all clusters is no list of what they have in common.
+  // A list with the audiences of all clusters is not a list of what the clusters have in common.
   const isUnion = all.every(({ audience }) => common.includes(audience) || usualAudiences.includes(audience));
   const why = (audience: string) => {
     if (usualAudiences.includes(audience)) return 'most API servers have this audience';
@@ -108,13 +108,13 @@ function unlikelyAudiences(written: unknown): Problem[] {
     if (reason === undefined) return [];
     return {
       path: ['login', 'clusters', name, 'audience'],
-      message: `${JSON.stringify(audience)}: ${reason}, and in another cluster whose API server has it, a session for ${name} would be good`,
+      message: `${JSON.stringify(audience)}: ${reason}, and in another cluster whose API server has it, a session for ${name} would be valid`,
       fix: `give ${name} an audience of its own, such as https://${name}.example.com, and add it to the --api-audiences of its kube-apiserver alone`,
     };
   });
 }
 
-/** Patterns of groups that most likely let nothing pass. */
+/** Warns of patterns of groups that most likely let nothing pass. */
 function unlikelyPatterns(authenticators: FileConfig['authenticators'], places: readonly number[]): Problem[] {
   return authenticators.flatMap(({ groups: { prefix, allow = [] } }, position) =>
     [...allow.entries()].flatMap(([index, pattern]) => {
@@ -127,7 +127,7 @@ function unlikelyPatterns(authenticators: FileConfig['authenticators'], places: 
   );
 }
 
-/** @returns why a pattern lets nothing pass, and what was meant */
+/** Returns why a pattern lets nothing pass, and what was meant. */
 function whyUnlikely(pattern: string, prefix: string): [string, string] | undefined {
   // Only Kubernetes sees the prefix.
   if (prefix !== '' && pattern.startsWith(prefix)) {
@@ -136,7 +136,7 @@ function whyUnlikely(pattern: string, prefix: string): [string, string] | undefi
     return [why, pattern.slice(prefix.length)];
   }
   if (pattern !== pattern.trim()) return ['begins or ends with a blank, and most likely no group does', pattern.trim()];
-  // In `team.*` the dot may be one.
+  // In `team.*` the dot may be a dot.
   if (!/^\^|\$$|(^|\W)\.\*/.test(pattern)) return undefined;
   const why = 'looks like a regular expression, and is compared as it is: only * stands for other characters';
   return [why, pattern.replace(/^\^|\$$/g, '').replaceAll('.*', '*')];

@@ -1,17 +1,17 @@
 import { type Document, isScalar, isSeq, type Node, visit, type YAMLMap } from 'yaml';
 
 /** Two equal keys of one map. */
-interface Twins {
+interface DuplicateKeys {
   readonly map: YAMLMap;
-  /** Where the first one is. */
+  /** The offset of the first one. */
   readonly first: number;
   /** Whether the second one most likely begins a new entry of a list, without its dash. */
   readonly isEntry: boolean;
 }
 
-/** @param offset of the second of two equal keys */
-export function twinsAt(offset: number, document: Document): Twins | undefined {
-  let found: Twins | undefined;
+/** Finds two equal keys. @param offset the offset of the second one */
+export function duplicateKeysAt(offset: number, document: Document): DuplicateKeys | undefined {
+  let found: DuplicateKeys | undefined;
   visit(document, {
     Map(_key, map, path) {
       const keys = map.items.map(({ key }) => key as Node | null);
@@ -28,7 +28,7 @@ export function twinsAt(offset: number, document: Document): Twins | undefined {
   return found;
 }
 
-/** Blanks that look like a space on a screen, or like nothing. Web pages and chats have them in the place of spaces. */
+/** Matches blanks that look like a space on a screen, or like nothing. Web pages and chats write them in the place of spaces. */
 const blank = String.raw`[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]`;
 const inPlaceOfSpaces = new RegExp(`^ *(?:- *)*(?:[\\w.-]+:)?(?<blank>${blank})`);
 const aroundKey = new RegExp(`^${blank}|${blank}$`);
@@ -39,7 +39,7 @@ export interface Slip {
   readonly fix: string;
 }
 
-/** A blank in the line of an error, where YAML needs spaces. @param offset of the error */
+/** Finds a blank in the line of an error, where YAML needs spaces. @param offset that of the error */
 export function blankInLineOf(offset: number, text: string): Slip | undefined {
   const start = text.lastIndexOf('\n', offset - 1) + 1;
   const [line = ''] = /.*/.exec(text.slice(start)) ?? [];
@@ -47,7 +47,7 @@ export function blankInLineOf(offset: number, text: string): Slip | undefined {
   return match === null ? undefined : blankAt(start + match[0].length - 1, text);
 }
 
-/** A blank at the beginning or end of a key, which YAML reads as a part of it. */
+/** Finds a blank at the beginning or end of a key, which YAML reads as a part of it. */
 export function blankAroundKey(text: string, document: Document): Slip | undefined {
   let found: Slip | undefined;
   visit(document, {

@@ -43,7 +43,7 @@ describe('refused', () => {
       'a: !foo b',
       '1:4: a tag (a word that begins with "!") is not known: quote a value that begins with !',
     ],
-    ['a tag that is no plain value', 'a: !!set {x}', '1:4: a tag (a word that begins with "!") is not known'],
+    ['a tag that is not a plain value', 'a: !!set {x}', '1:4: a tag (a word that begins with "!") is not known'],
     ['a key that is a list', '? [a]\n: b', '1:3: a key must be a word'],
     ['a prototype', 'a:\n  __proto__: {b: 1}', '2:3: a.__proto__: is not allowed as a key'],
     ['a list within itself', 'a: &x [*x]', 'an alias contains itself'],
@@ -79,7 +79,7 @@ describe('refused', () => {
   });
 });
 
-test('a blank that is no space may be in a value', () => {
+test('a blank that is not a space may be in a value', () => {
   const [quoted, plain, block] = ['b: "\u00a0x"', 'c: x\u00a0y', 'd: |\n    \u00a0x'];
   expect(parse(`a:\n  ${[quoted, plain, block].join('\n  ')}\n`).value).toEqual({
     a: { b: '\u00a0x', c: 'x\u00a0y', d: '\u00a0x\n' },
@@ -95,7 +95,7 @@ function problems(text: string): string[] {
   return 'problems' in source ? source.problems.map((one) => formatProblem(one).replace('gateway.yaml:', '')) : [];
 }
 
-const colon = 'a value holds a colon where YAML ends a key: put the whole value in quotes';
+const colon = 'a value has a colon where YAML ends a key: put the whole value in quotes';
 const indent = 'the indentation does not fit the lines above: align it with the lines that it belongs to, by spaces';
 const deeper =
   'is indented deeper than the key above it, which has a value: align the two, or add a space after the dash above';
@@ -119,7 +119,7 @@ describe('a slip is reported once, at the line that must change', () => {
     ['a key that is too deep', 'a:\n  - name: b\n     use: c\n    options: {}\n', [`3:6: ${deeper}`]],
     ['the same behind a comment', 'a:\n  listen: b # c: d\n\n  # e\n   max: 5\n', [`5:4: ${indent}`]],
     ['a key that is not deep enough', 'a:\n  listen: b\n max: 5\nc:\n  - d\n', [`3:2: ${indent}`]],
-    ['a key of an entry beside its dash', 'a:\n  - name: b\n  use: c\n', [`3:3: ${indent}`]],
+    ['a key of an entry next to its dash', 'a:\n  - name: b\n  use: c\n', [`3:3: ${indent}`]],
     ['an entry that is too deep', 'a:\n  - name: b\n   - name: c\n    use: d\n', [`3:4: ${indent}`]],
     ['a dash without a space', 'a:\n  -name: b\n   use: c\n', [`3:4: ${deeper}`]],
     ['a colon without a space', 'a:\n  listen:127.0.0.1:8080\n  max: 4\n', [`2:3: ${noColon}`]],

@@ -1,13 +1,13 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
 import { type ConfigProblem, formatPath, type Path, type Problem } from './problems.ts';
-import { blankAroundKey, blankInLineOf, type Slip, twinsAt } from './yaml-slips.ts';
+import { blankAroundKey, blankInLineOf, duplicateKeysAt, type Slip } from './yaml-slips.ts';
 
-/** Deeper than any sensible config, and well within the stack. */
+/** How many levels of lists and maps a config may have: more than any sensible one, and the stack has space for far more. */
 const maxDepth = 64;
 
-/** A config file's text as a value, with the line and column of each value. */
+/** A YamlSource is the text of a config file as a value, with the line and column of each value. */
 export interface YamlSource {
-  /** Plain objects, arrays and scalars: no cycles, no tags, no `__proto__`. The top is an object. */
+  /** An object of plain objects, arrays and scalars. It has no cycles, no tags and no `__proto__`. */
   readonly value: Readonly<Record<string, unknown>>;
   /** Adds the line and column to a problem: those of the deepest part of its path that is in the file. */
   locate(problem: Problem): ConfigProblem;
@@ -49,10 +49,12 @@ const aliasProblem = {
   fix: 'quote a value that begins with *, or write it out instead of an alias',
 };
 
-/** Each of these comes from one mistake and causes no other errors. */
+/** Matches errors that each come from one mistake, and cause no other errors. */
 const independent = /^(TAB_AS|DUPLICATE_KEY|TAG_RESOLVE|BAD_ALIAS|BAD_SCALAR_START|BAD_DQ_ESCAPE|COLON_IN_VALUE)/;
 
-/** One mistake in indentation or brackets causes a row of errors, so nothing is reported after the first of that kind. */
+/**
+ * Returns the errors to report. One mistake in indentation or brackets causes a row of errors, so nothing is reported after the first one.
+ */
 function mistakesIn(text: string, document: Document.Parsed) {
   const errors = [...document.errors, ...document.warnings];
   const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
@@ -66,13 +68,16 @@ function mistakesIn(text: string, document: Document.Parsed) {
     const hasColon = /^BLOCK_(AS_IMPLICIT_KEY|IN_FLOW)$/.test(code) && /:([\s,}\]]|$)/.test(line.replace(/\s#.*/, ''));
     const kind = `${hasColon ? 'COLON_IN_VALUE' : code} ${words}`;
     const [, message, fix, place] = mistakes.find(([pattern]) => pattern.test(kind)) as Row;
-    const twins = code === 'DUPLICATE_KEY' ? twinsAt(offset, document) : undefined;
-    const also = twins === undefined ? '' : `, which line ${text.slice(0, twins.first).split('\n').length} has too`;
-    const way = twins?.isEntry ? `if a new entry of the list begins here, write "- " before it; otherwise ${fix}` : fix;
-    if (twins === undefined || !undashed.has(twins.map)) {
+    const duplicates = code === 'DUPLICATE_KEY' ? duplicateKeysAt(offset, document) : undefined;
+    const also =
+      duplicates === undefined ? '' : `, which line ${text.slice(0, duplicates.first).split('\n').length} has too`;
+    const way = duplicates?.isEntry
+      ? `if a new entry of the list begins here, write "- " before it; otherwise ${fix}`
+      : fix;
+    if (duplicates === undefined || !undashed.has(duplicates.map)) {
       found.push({ offset: place?.(text, offset, document) ?? offset, message: message + also, fix: way });
     }
-    if (twins?.isEntry) undashed.add(twins.map);
+    if (duplicates?.isEntry) undashed.add(duplicates.map);
     if (!independent.test(kind)) break;
   }
   return found;
@@ -80,7 +85,7 @@ function mistakesIn(text: string, document: Document.Parsed) {
 
 type Place = (text: string, offset: number, document: Document) => number;
 
-/** Where the quote or bracket begins that is not closed: the parser notices at the end of what it took in. */
+/** Finds where the quote or bracket begins that is not closed: the parser notices it only at the end of what it has read. */
 const opening: Place = (text, offset, document) => {
   let found = offset;
   visit(document, {
@@ -92,7 +97,7 @@ const opening: Place = (text, offset, document) => {
   return found;
 };
 
-/** The next word that is not in a comment: the parser reports the beginning of the line, or a blank one before it. */
+/** Finds the next word that is not in a comment: the parser reports the beginning of its line, or a blank line before it. */
 const nextWord: Place = (text, offset) => offset + (/^(?:\s|#.*)*/.exec(text.slice(offset))?.[0].length ?? 0);
 
 const nextLine: Place = (text, offset, document) =>
@@ -107,13 +112,13 @@ const keyAndValue = `write "key: value", or ${aligned}`;
 const alignedOrDash = 'align the two, or add a space after the dash above';
 
 /**
- * The mistakes by the parser's code and message: the first that matches. The parser's own messages quote the text of the
+ * The mistakes by the parser's code and message. The first row that matches counts. The parser's own messages quote the text of the
  * file, which may be a password that was written where { env } belongs.
  */
 const mistakes: readonly Row[] = [
   [/^TAB_AS_INDENT/, 'a tab is used to indent', 'use spaces'],
   [/^DUPLICATE_KEY/, 'duplicate key', 'remove one'],
-  [/^COLON_IN_VALUE/, 'a value holds a colon where YAML ends a key', quoteIt],
+  [/^COLON_IN_VALUE/, 'a value has a colon where YAML ends a key', quoteIt],
   [/^BLOCK_AS_IMPLICIT/, 'is indented deeper than the key above it, which has a value', alignedOrDash, nextLine],
   [/and end with a .$/, 'a bracket is not closed', 'close it with ] or }', opening],
   [/^MISSING_CHAR Missing closing/, 'a quote is not closed', 'end the value with the same quote', opening],
@@ -143,7 +148,7 @@ function unresolvedAlias(document: Document.Parsed): number | undefined {
   return offset;
 }
 
-/** @returns a problem when the value is nested too deep, or has a key that is not safe */
+/** Finds a value that is nested too deep, or has a key that is not safe. */
 function unplain(value: unknown, path: Path): Problem | undefined {
   if (path.length > maxDepth) return { path, message: 'values are nested too deep, or an alias contains itself' };
   if (typeof value !== 'object' || value === null) return undefined;

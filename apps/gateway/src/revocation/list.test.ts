@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRevocationList, digestOf, type Entry } from './list.ts';
+import { createRevocationList, digestOf, type Entry, shortDigest } from './list.ts';
 
 function setUp() {
   const clock = { now: 1_000, wall: Number.POSITIVE_INFINITY };
@@ -226,4 +226,8 @@ test('in any order of merges, the newest entry of each subject holds', () => {
       }
     }),
   );
+});
+
+test('a digest is shown by its first 12 digits', () => {
+  expect(shortDigest('ab'.repeat(32))).toBe('abababababab');
 });

@@ -1,16 +1,15 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parseCertificates } from '@sallyport/plugin-options';
-import { readText, UnusableFileError } from '../../config/read-text.ts';
+import { mebibyte, readText, UnusableFileError } from '../../config/read-text.ts';
 import { type Authority, readAuthority } from './certificates.ts';
 import { names } from './layout.ts';
-
-export const mebibyte: number = 1024 * 1024;
 
 /**
  * Reads the CA that `init` made in a folder. While a CA is changed, its file has two: the one that `ca.key` belongs to issues.
  *
- * @param what begins the message when it can't be read: `nothing was renewed`
+ * @param what begins the message when it can't be read, such as `nothing was renewed`
+ * @param now milliseconds since 1970
  */
 export async function openAuthority(folder: string, what: string, purpose: string, now: number): Promise<Authority> {
   const [certificates = '', key = ''] = await Promise.all(
@@ -27,15 +26,15 @@ export async function openAuthority(folder: string, what: string, purpose: strin
     return await readAuthority(certificates, key, now);
   } catch (error) {
     const files = `${join(folder, names.authority)} with ${join(folder, names.authorityKey)}`;
-    // Errors of OpenSSL quote nothing of a key, but are not for people.
+    // Errors of OpenSSL quote nothing of a key, but say nothing to people either.
     const { code, message } = error as NodeJS.ErrnoException;
     const reason = code === undefined ? message : 'this is no PEM certificate with its key';
     throw new Error(`${what}: ${files}: ${reason}. ${purpose}`, { cause: error });
   }
 }
 
-/** Whether one of some CAs has issued a certificate. Both are PEM: what is none was not issued. */
-export function isIssuedBy(authorities: string, certificate: string): boolean {
+/** Whether one of several CAs has issued a certificate. Both are PEM; what is not a certificate was not issued. */
+export function isIssuedByAny(authorities: string, certificate: string): boolean {
   try {
     const found = new X509Certificate(certificate);
     const issuers = parseCertificates(Buffer.from(authorities));

@@ -15,7 +15,7 @@ import {
 } from 'pkijs';
 import { addressBytes } from './hosts.ts';
 
-/** A certificate with its private key (PKCS #8, without a passphrase), in PEM. */
+/** A KeyPair has a certificate and its private key (PKCS #8, without a passphrase), in PEM. */
 export interface KeyPair {
   readonly certificate: string;
   readonly key: string;
@@ -31,7 +31,7 @@ const day = 86_400_000;
 const authorityLifetime = 3650 * day;
 const leafLifetime = 365 * day;
 
-/** How long before now certificates begin to be valid, for machines whose clock is behind. kubeadm does the same. */
+/** Milliseconds before now at which certificates begin to be valid, for machines whose clock is behind. kubeadm does the same. */
 const backdating = 5 * 60_000;
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
@@ -43,7 +43,7 @@ export const authorityName = 'Sallyport CA';
 export function createAuthority(now: number): Promise<Authority> {
   return certify(authorityName, now, [
     extension('2.5.29.19', new BasicConstraints({ cA: true, pathLenConstraint: 0 }), true),
-    // RFC 5280, 4.2.1.3: keyCertSign and cRLSign. DER drops trailing zero bits.
+    // The bits are keyCertSign and cRLSign (RFC 5280, 4.2.1.3). DER drops trailing zero bits.
     extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x06]), unusedBits: 1 }), true),
   ]);
 }
@@ -90,10 +90,10 @@ export function issueClient(authority: Authority, commonName: string, now: numbe
   return certify(commonName, now, leaf('1.3.6.1.5.5.7.3.2'), authority);
 }
 
-/** @param authority left out: the certificate is a CA, and signs itself */
+/** Makes a key and its certificate. @param authority left out: the certificate is a CA, and signs itself */
 async function certify(commonName: string, now: number, extensions: readonly Extension[], authority?: Authority) {
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  // A leaf that outlived its CA would look good here, and be refused by every client.
+  // A leaf that outlived its CA would look valid here, and every client would refuse it.
   const end = authority ? Math.min(now + leafLifetime, authority.notAfter.getTime()) : now + authorityLifetime;
   const parsed = new Certificate({
     version: 2,
@@ -118,11 +118,11 @@ async function certify(commonName: string, now: number, extensions: readonly Ext
   return { certificate: found.toString(), key, notAfter: found.validToDate, parsed, signingKey: keys.privateKey };
 }
 
-/** @param purpose of RFC 5280, 4.2.1.12 */
+/** Returns the extensions of a leaf. @param purpose the OID of a key purpose (RFC 5280, 4.2.1.12) */
 function leaf(purpose: string): Extension[] {
   return [
     extension('2.5.29.19', new BasicConstraints({ cA: false }), true),
-    // RFC 5280, 4.2.1.3: digitalSignature.
+    // The bit is digitalSignature (RFC 5280, 4.2.1.3).
     extension('2.5.29.15', new BitString({ valueHex: new Uint8Array([0x80]), unusedBits: 7 }), true),
     extension('2.5.29.37', new ExtKeyUsage({ keyPurposes: [purpose] })),
   ];
@@ -135,13 +135,13 @@ function randomSerial(): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** RFC 5280, 4.1.2.5: UTCTime until 2049, whole seconds. */
+/** Encodes a time in whole seconds, as UTCTime until 2049 (RFC 5280, 4.1.2.5). @param milliseconds since 1970 */
 function time(milliseconds: number): Time {
   const value = new Date(Math.floor(milliseconds / 1000) * 1000);
   return new Time({ type: value.getUTCFullYear() < 2050 ? 0 : 1, value });
 }
 
-/** RFC 7093, method 1: the first 160 bits of the SHA-256 of the public key. */
+/** Returns the first 160 bits of the SHA-256 of the public key (RFC 7093, method 1). */
 function subjectKeyId({ subjectPublicKeyInfo }: Certificate): OctetString {
   const publicKey = subjectPublicKeyInfo.subjectPublicKey.valueBlock.valueHexView;
   return new OctetString({ valueHex: new Uint8Array(createHash('sha256').update(publicKey).digest().subarray(0, 20)) });

@@ -35,7 +35,7 @@ describe('new files', () => {
   test('when one can not be written, those before it and their folders are removed again', async () => {
     await writeFile(join(folder, 'there'), 'of another');
     const files = [file('a/b/key', 'secret', true), file('a/crt', 'public'), file('there', 'mine')];
-    await expect(createFiles(files)).rejects.toThrow(/cannot write .*there: it exists already/);
+    await expect(createFiles(files)).rejects.toThrow(/can't write .*there: it exists already/);
     expect(await tree()).toEqual(['there']);
     expect(await read('there')).toBe('of another');
   });
@@ -56,8 +56,8 @@ describe('replaced files', () => {
     await writeFile(join(folder, 'key.new'), 'of an interrupted run');
     await writeFile(join(folder, 'key.old'), 'of an interrupted run');
     const { ino } = await stat(join(folder, 'key'));
-    await replaceFiles([file('key', 'new key', true), file('crt', 'new crt'), file('further', 'made anew')]);
-    expect([await read('key'), await read('crt'), await read('further')]).toEqual(['new key', 'new crt', 'made anew']);
+    await replaceFiles([file('key', 'new key', true), file('crt', 'new crt'), file('further', 'created')]);
+    expect([await read('key'), await read('crt'), await read('further')]).toEqual(['new key', 'new crt', 'created']);
     expect(await modeOf('key')).toBe('640');
     // A reader who has the old one open reads it to its end.
     expect((await stat(join(folder, 'key'))).ino).not.toBe(ino);
@@ -67,8 +67,8 @@ describe('replaced files', () => {
   test('are the old ones again when one of them can not be replaced', async () => {
     // A folder is in its place: it is prepared, and the rename fails.
     await mkdir(join(folder, 'blocked', 'inside'), { recursive: true });
-    const files = [file('key', 'new key', true), file('further', 'made anew'), file('blocked', 'new')];
-    await expect(replaceFiles(files)).rejects.toThrow(/cannot write .*blocked/);
+    const files = [file('key', 'new key', true), file('further', 'created'), file('blocked', 'new')];
+    await expect(replaceFiles(files)).rejects.toThrow(/can't write .*blocked/);
     expect([await read('key'), await read('crt')]).toEqual(['old key', 'old crt']);
     expect(await modeOf('key')).toBe('600');
     expect(await tree()).toEqual(['blocked', 'blocked/inside', 'crt', 'key']);

@@ -6,11 +6,11 @@ import { causeOf } from '../../config/problems.ts';
 export interface NewFile {
   readonly path: string;
   readonly content: string;
-  /** It holds a key or tokens: only its owner may read it. */
+  /** Whether it has a key or tokens, so that only its owner may read it. */
   readonly isSecret: boolean;
 }
 
-/** A dangling link exists too. */
+/** Whether there is anything at a path. A dangling link exists, too. */
 export function exists(path: string): Promise<boolean> {
   return explained(path, async () => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
 }
@@ -76,13 +76,13 @@ async function prepare(file: NewFile): Promise<void> {
   await write(path, file, before?.isFile() ? before : undefined);
 }
 
-/** Writes a file that does not exist, through to the disk. @param like has the owner and the mode that it gets */
+/** Writes a file that does not exist, through to the disk. @param like the file whose owner and mode it gets */
 function write(path: string, { content, isSecret }: NewFile, like?: Stats): Promise<void> {
   return explained(path, async () => {
     await using file = await open(path, 'wx', isSecret ? 0o600 : 0o644);
     try {
       await file.writeFile(content);
-      // By the open file: another account that may write to the folder could put a link in the place of its name.
+      // This uses the open file: another account that may write to the folder could put a link in the place of its name.
       if (like !== undefined) {
         await file.chown(like.uid, like.gid);
         await file.chmod(like.mode & 0o7777);
@@ -106,12 +106,12 @@ const causes: Readonly<Record<string, string>> = {
   EEXIST: 'it exists already. Choose another folder',
 };
 
-/** @throws Error naming the path, why, and how to fix it */
+/** Runs work on a path. @throws Error that names the path, the reason and how to fix it */
 async function explained<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`cannot write ${path}: ${causes[String(code)] ?? causeOf(error)}`, { cause: error });
+    throw new Error(`can't write ${path}: ${causes[String(code)] ?? causeOf(error)}`, { cause: error });
   }
 }

@@ -5,9 +5,9 @@ import { printable } from '../../logging/printable.ts';
 import { UsageError } from '../output.ts';
 
 /**
- * Reads a name or an IP address as certificates have it: names in lower case, the shortest form of an IPv6 address.
+ * Reads a name or an IP address as certificates have it: names in lower case, IPv6 addresses in their canonical form (RFC 5952).
  *
- * @param option where it was given, for messages
+ * @param option the option that has it, for messages
  * @throws UsageError
  */
 export function parseHost(text: string, option = '--host'): string {
@@ -17,7 +17,7 @@ export function parseHost(text: string, option = '--host'): string {
     const address = isIPv6(bare) ? new URL(`http://[${bare}]`).hostname.slice(1, -1) : bare;
     if (address !== '0.0.0.0' && address !== '::') return address;
     throw new UsageError(
-      `${quoted} is no address that a client can call: write the address or the name of this machine`,
+      `${quoted} is not an address that a client can call: write the address or the name of this machine`,
     );
   }
   if (isHostName(text)) return text.toLowerCase();
@@ -27,10 +27,10 @@ export function parseHost(text: string, option = '--host'): string {
 function problemOf(text: string): string {
   if (text.includes('://')) return 'is a URL: write its host alone, without https:// and the path';
   if (/^[^:]+:\d+$/.test(text) || /\]:\d+$/.test(text)) return 'has a port: write the host alone';
-  return 'is no DNS name and no IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
+  return 'is neither a DNS name nor an IP address, in ASCII and without * or %: write one such as gateway.example.com, 192.0.2.1 or 2001:db8::1';
 }
 
-/** Whether a host is the name of a Service: only the DNS of a cluster knows it. */
+/** Whether a host is the name of a Service, which only the DNS of a cluster knows. */
 export function isServiceName(host: string): boolean {
   return /\.svc(\.cluster\.local)?$/.test(host);
 }
@@ -49,7 +49,7 @@ export function namesOf({ subjectAltName = '' }: Pick<X509Certificate, 'subjectA
   return [...subjectAltName.matchAll(/(?:^|, )(?:DNS|IP Address):([^,\s"]+)/g)].map(([, host = '']) => host);
 }
 
-/** The same as `parseHost` writes them. @throws UsageError for one that `init` makes no certificate for */
+/** Returns the same names as `parseHost` writes them. @throws UsageError for one that `init` makes no certificate for */
 export function hostsOf(certificate: Pick<X509Certificate, 'subjectAltName'>): string[] {
   return namesOf(certificate).map((host) => parseHost(host));
 }

@@ -22,14 +22,14 @@ export const names = {
   clientKey: 'kube-apiserver/client.key',
 } as const;
 
-/** What `--redis` adds. */
+/** The files that `--redis` adds. */
 export const redisNames = {
   password: 'secrets/redis-password',
   sealingKey: 'secrets/sealing-key',
   authority: 'tls/redis-ca.crt',
 } as const;
 
-/** What `--login` adds. */
+/** The files that `--login` adds. */
 export const loginNames = {
   certificate: 'tls/login.crt',
   key: 'tls/login.key',
@@ -55,12 +55,12 @@ export function webhookUrl(host: string): string {
   return `https://${authority(host, port)}/authenticate`;
 }
 
-/** `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
+/** Returns the address to listen on: `0.0.0.0` is every IPv4 address; without a host it is every address of both kinds. */
 export function listenOn(hosts: readonly string[], itsPort: number): string {
   return hosts.some((host) => host.includes(':')) ? `":${itsPort}"` : `0.0.0.0:${itsPort}`;
 }
 
-/** @param more entries of `authenticators`, and sections of the file, after these */
+/** Writes gateway.yaml. @param more entries of `authenticators`, and sections of the file, that come after these */
 export function gatewayYaml(hosts: readonly string[], more: { authenticators: string; sections: string }): string {
   const listen = listenOn(hosts, port);
   return `# Sallyport's config. Check it after each change: sallyport check --config gateway.yaml
@@ -73,7 +73,7 @@ server:
     clientNames: [${clientName}] # only a client certificate with this name may send reviews
 admin:
   listen: 127.0.0.1:8081 # /metrics /livez /readyz, and the status page at /
-authenticators: # asked in this order; the first definite answer decides
+authenticators: # asked in this order; the first definitive answer decides
   - name: tokens
     use: static
     options:
@@ -88,10 +88,10 @@ tokens:
 ${entry}`;
 }
 
-/** Paths in a kubeconfig start at its folder. So this one works wherever the folder is copied to. */
+/** Writes the webhook kubeconfig. Its paths start at its folder, so it works wherever the folder is copied to. */
 export function webhookKubeconfig(host: string): string {
   return `# For --authentication-token-webhook-config-file of kube-apiserver, which reads this file only when it starts. It reads the
-# certificates again when they change. Keep them beside this file.
+# certificates again when they change. Keep them next to this file.
 apiVersion: v1
 kind: Config
 clusters:

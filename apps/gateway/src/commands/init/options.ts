@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { isLoopback, parseCertificates } from '@sallyport/plugin-options';
-import { readText } from '../../config/read-text.ts';
+import { mebibyte, readText } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { userPath } from '../config-file.ts';
 import { UsageError } from '../output.ts';
-import { isIssuedBy, mebibyte } from './authority.ts';
+import { isIssuedByAny } from './authority.ts';
 import { exists } from './files.ts';
 import { hostsOf, parseHost } from './hosts.ts';
 import { loginNames, names } from './layout.ts';
@@ -19,11 +19,11 @@ export interface InitOptions {
   readonly renew?: boolean;
   readonly redis?: string;
   readonly redisCa?: string;
-  /** True: by the first of `host`. With `renew`: another name than before. */
+  /** The name of the login server. True: the first of `host`. With `renew`: another name than before. */
   readonly login?: string | true;
 }
 
-/** What `--redis` and `--login` ask for. @throws UsageError */
+/** Returns the parts that `--redis` and `--login` ask for. @throws UsageError */
 export async function partsOf(
   folder: string,
   hosts: readonly string[],
@@ -59,7 +59,7 @@ async function loginPart(folder: string, hosts: readonly string[], login: string
   return { host: name, certificate: await loginCertificate(folder) };
 }
 
-/** @throws UsageError for a file that must not be copied to where all may read it, or would do nothing there */
+/** Reads the CA of Redis. @throws UsageError for a file that must not be copied to where all may read it, or would do nothing there */
 async function authorityOfRedis(url: string, file: string): Promise<string> {
   if (!url.startsWith('rediss://')) {
     throw new UsageError(
@@ -89,7 +89,7 @@ function problemOfAuthority(text: string): string | undefined {
 
 const byPeople = 'by which people reach this gateway from their machines: --login login.example.com';
 
-/** What `--renew --login HOST` asks for. @throws UsageError */
+/** Returns the name that `--renew --login HOST` asks for; undefined: the old one. @throws UsageError */
 export function newLoginHost(login: InitOptions['login']): string | undefined {
   if (login === undefined) return undefined;
   if (login !== true) return parseHost(login, '--login');
@@ -98,13 +98,13 @@ export function newLoginHost(login: InitOptions['login']): string | undefined {
   );
 }
 
-/** The names of the server's certificate that is there. */
+/** Returns the names of the server's certificate; none if there is no certificate. */
 export async function certifiedHosts(folder: string): Promise<readonly string[]> {
   const text = await readText(join(folder, names.server), mebibyte).catch(() => undefined);
   return text === undefined ? [] : hostsOf(new X509Certificate(text));
 }
 
-/** @throws Error when one file of the pair is there without the other */
+/** Returns who issued the login certificate. @throws Error when one file of the pair exists without the other */
 async function loginCertificate(folder: string): Promise<LoginPart['certificate']> {
   const { certificate, key } = loginNames;
   const [one, other] = await Promise.all([certificate, key].map((name) => exists(join(folder, name))));
@@ -112,9 +112,9 @@ async function loginCertificate(folder: string): Promise<LoginPart['certificate'
   if (one !== other) {
     throw new Error(
       `nothing was written: ${printable(folder)} has ${one ? certificate : key} without ${one ? key : certificate}: ` +
-        'put the other one beside it, or move it away for a new pair',
+        'put the other one next to it, or move it away for a new pair',
     );
   }
   const read = (name: string) => readText(join(folder, name), mebibyte).catch(() => '');
-  return isIssuedBy(await read(names.authority), await read(certificate)) ? 'ours' : 'foreign';
+  return isIssuedByAny(await read(names.authority), await read(certificate)) ? 'ours' : 'foreign';
 }

@@ -235,7 +235,7 @@ test.each([
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('what is no CA is not copied as that of Redis, least of all a key; nor one that would do nothing', async () => {
+test('what is not a CA, such as a key, is not copied as the CA of Redis, nor is a CA that would do nothing', async () => {
   const redisCa = `${folder}.ca`;
   onTestFinished(() => rm(redisCa));
   const authority = await createAuthority(now);

@@ -2,43 +2,42 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { isObject, valueAt } from '../../config/problems.ts';
-import { readText } from '../../config/read-text.ts';
+import { mebibyte, readText } from '../../config/read-text.ts';
 import { placeholder } from '../../config/secrets.ts';
 import { printable } from '../../logging/printable.ts';
 import { commandLine } from '../command-line.ts';
-import { mebibyte } from './authority.ts';
 import type { KeyPair } from './certificates.ts';
 import { exists } from './files.ts';
 import { dateOf, loginNames, names, redisNames } from './layout.ts';
 import { aclLine } from './redis.ts';
 import { authenticatorSections, fileSections, loginUrl, type Parts, type Section } from './sections.ts';
 
-/** The files that the parts need and a folder does not have yet, by their names. A file that is there stays as it is. */
+/** Makes the files that the parts need and a folder does not have yet, by their names. A file that exists stays as it is. */
 export async function partFiles(
   folder: string,
   { redis, login }: Parts,
   issueLogin: (host: string) => Promise<KeyPair>,
 ): Promise<Readonly<Record<string, string>>> {
-  const wanted: Record<string, string> = {};
+  const needed: Record<string, string> = {};
   if (redis !== undefined) {
-    wanted[redisNames.password] = `${randomBytes(32).toString('base64url')}\n`;
-    wanted[redisNames.sealingKey] = `${randomBytes(32).toString('base64')}\n`;
-    if (redis.authority !== undefined) wanted[redisNames.authority] = redis.authority;
+    needed[redisNames.password] = `${randomBytes(32).toString('base64url')}\n`;
+    needed[redisNames.sealingKey] = `${randomBytes(32).toString('base64')}\n`;
+    if (redis.authority !== undefined) needed[redisNames.authority] = redis.authority;
   }
   if (login !== undefined) {
-    if (redis !== undefined) wanted[loginNames.directoryPassword] = `${placeholder}\n`;
+    if (redis !== undefined) needed[loginNames.directoryPassword] = `${placeholder}\n`;
     if (login.certificate === 'issue') {
       const pair = await issueLogin(login.host);
-      wanted[loginNames.certificate] = pair.certificate;
-      wanted[loginNames.key] = pair.key;
+      needed[loginNames.certificate] = pair.certificate;
+      needed[loginNames.key] = pair.key;
     }
   }
-  const all = Object.entries(wanted);
+  const all = Object.entries(needed);
   const found = await Promise.all(all.map(([name]) => exists(join(folder, name))));
   return Object.fromEntries(all.filter((_one, index) => !found[index]));
 }
 
-/** What the gateway.yaml of a folder does not have yet of the parts. */
+/** Returns the sections of the parts that the gateway.yaml of a folder does not have yet. */
 export async function missingSections(folder: string, parts: Parts, hosts: readonly string[]) {
   const { authenticators, cache, ...others } = await readSections(folder);
   const entries = Array.isArray(authenticators) ? authenticators.map((one) => valueAt(one, ['name'])) : [];
@@ -61,7 +60,7 @@ async function readSections(folder: string): Promise<Readonly<Record<string, unk
   return isObject(written) ? written : {};
 }
 
-/** @throws Error that quotes nothing of the file */
+/** Parses gateway.yaml. @throws Error that quotes nothing of the file */
 function parseConfig(file: string, text: string): unknown {
   try {
     return parse(text);
@@ -75,10 +74,10 @@ export function textOf(sections: readonly Section[]): string {
 }
 
 /**
- * The parts that a further run leaves something to do for.
+ * Returns the parts for which something is left to do after a further run.
  *
- * @param files those that it made
- * @param shown the sections that it shows, and that are to be added
+ * @param files those that the run made
+ * @param shown the sections that the run shows, and that the user adds
  */
 export function partsToDo({ redis, login }: Parts, files: object, shown: readonly Section[]): Parts {
   const isShown = (names: readonly string[]) => shown.some(({ name }) => names.includes(name));
@@ -88,7 +87,7 @@ export function partsToDo({ redis, login }: Parts, files: object, shown: readonl
   };
 }
 
-/** What is left to do for the parts, as text. Only the digest of the password is in it. */
+/** Describes what is left to do for the parts. It has only the digest of the password. */
 export async function partSteps(folder: string, { redis, login }: Parts): Promise<string> {
   const path = (name: string) => printable(join(folder, name));
   const redisStep = redis && (await redisStepOf(folder, login === undefined ? 'tokens' : 'tokens and sessions'));
@@ -102,20 +101,20 @@ Then people run: kubectl sallyport init ${loginUrl(host)} prod${trust}
 `;
 }
 
-async function redisStepOf(folder: string, held: string): Promise<string> {
+async function redisStepOf(folder: string, contents: string): Promise<string> {
   const password = await readText(join(folder, redisNames.password), mebibyte);
   const path = (name: string) => printable(join(folder, name));
   return `Add this line to the ACL file of Redis, and run ACL LOAD; or to redis.conf, and restart Redis. It has the SHA-256 of the password in ${path(redisNames.password)}:
 
   ${aclLine(password.replace(/\r?\n$/, ''))}
 
-This Redis holds ${held}: it must keep its data over a restart (appendonly yes), and must not evict
+This Redis holds ${contents}: it must keep its data over a restart (appendonly yes), and must not evict
 (maxmemory-policy noeviction). Every replica needs the same files in ${path('secrets')}.
 
 `;
 }
 
-/** The lines about the files of the parts. */
+/** Describes the files of the parts. */
 export function partLines({ redis, login }: Parts, files: Readonly<Record<string, string>>): string {
   const certificate = files[loginNames.certificate];
   const until = certificate === undefined ? '' : dateOf({ notAfter: new X509Certificate(certificate).validToDate });

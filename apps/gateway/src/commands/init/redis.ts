@@ -4,7 +4,7 @@ import { UsageError } from '../output.ts';
 
 export const redisUser = 'sallyport';
 
-/** The least rights for the cache, tokens, sessions and every command, as docs/redis.md has them. */
+/** The minimal rights for the cache, tokens, sessions and every command, as docs/redis.md has them. */
 export const redisRights: string =
   'resetkeys ~sallyport:* -@all +getrange +pttl +echo +set +del +hset +hdel +hlen +hgetall +pexpire +time +eval +scan ' +
   '+zadd +zrange +zrem +role +wait +info';
@@ -14,7 +14,7 @@ export function aclLine(password: string): string {
   return `user ${redisUser} on #${createHash('sha256').update(password).digest('hex')} ${redisRights}`;
 }
 
-/** Reads the URL of one Redis, without a user: `init` makes that, with a password. @throws UsageError, which quotes nothing of it */
+/** Reads the URL of one Redis, without a user: `init` makes the user and its password. @throws UsageError that quotes nothing of the URL */
 export function parseRedisUrl(text: string): string {
   const parsed = parseUrl(text);
   if ('problem' in parsed) throw new UsageError(`--redis ${parsed.problem}: ${parsed.fix}`);

@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { readText } from '../../config/read-text.ts';
+import { mebibyte, readText } from '../../config/read-text.ts';
 import { printable } from '../../logging/printable.ts';
 import { checkPermissions } from '../check-files.ts';
 import { commandLine } from '../command-line.ts';
 import { printRemark } from '../output.ts';
-import { isIssuedBy, mebibyte, openAuthority } from './authority.ts';
+import { isIssuedByAny, openAuthority } from './authority.ts';
 import { type Authority, issueClient, issueServer, type KeyPair } from './certificates.ts';
 import { replaceFiles } from './files.ts';
 import { hostsOf } from './hosts.ts';
@@ -20,8 +20,9 @@ const purpose =
  * Replaces the certificates of the server, of the login server and of kube-apiserver, and their keys, by new ones from the same
  * CA. Until all of them are on disk, and when one can't be written, the old ones stay.
  *
- * @param given the names of the new server certificate; empty: those of the old
- * @param loginHost the name of the new login certificate; left out: those of the old
+ * @param given the names of the new server certificate; empty: the names of the old one
+ * @param now milliseconds since 1970
+ * @param loginHost the name of the new login certificate; left out: the names of the old one
  */
 export async function renewCertificates(
   folder: string,
@@ -68,15 +69,16 @@ client certificate stays valid until it expires.
 }
 
 /**
- * Makes the new certificate of the login server. Undefined: there is none, or another CA has issued it.
+ * Makes the new certificate of the login server. Undefined: there is no old one, or another CA has issued it.
  *
- * @param given its name; left out: those of the old one
+ * @param now milliseconds since 1970
+ * @param given its name; left out: the names of the old one
  * @throws Error when a name is given, and there is none to renew
  */
 async function renewLogin(folder: string, authority: Authority, now: number, given?: string) {
   const file = join(folder, loginNames.certificate);
   const text = await readText(file, mebibyte).catch(() => undefined);
-  if (text !== undefined && isIssuedBy(authority.certificate, text)) {
+  if (text !== undefined && isIssuedByAny(authority.certificate, text)) {
     const before = hostsOf(new X509Certificate(text));
     const hosts = given === undefined ? before : [given];
     return { ...(await issueServer(authority, hosts, now)), hosts, before };
@@ -103,23 +105,31 @@ async function remarkOn(folder: string, authority: Authority, server: KeyPair): 
   }
 }
 
-/** @returns undefined: there is no certificate. @throws Error for one from another CA: kube-apiserver trusts that one */
+/**
+ * Reads the names of the old server certificate; undefined: there is none.
+ *
+ * @throws Error for one from another CA, which kube-apiserver trusts
+ */
 async function hostsBefore(folder: string, authority: Authority): Promise<readonly string[] | undefined> {
   const file = join(folder, names.server);
   const text = await readText(file, mebibyte).catch(() => undefined);
   if (text === undefined) return undefined;
-  if (isIssuedBy(authority.certificate, text)) return hostsOf(new X509Certificate(text));
+  if (isIssuedByAny(authority.certificate, text)) return hostsOf(new X509Certificate(text));
   throw new Error(
     `${what}: ${file} is not from the CA in ${join(folder, names.authority)} that ${join(folder, names.authorityKey)} ` +
       'belongs to. Put the key of its CA there, or renew it where it was issued, or remove it and run this again with --host',
   );
 }
 
-/** @throws Error when the new certificate would not be for the host that kube-apiserver calls: no review would arrive */
+/**
+ * Requires the host that kube-apiserver calls: without it, no review would arrive.
+ *
+ * @throws Error when the new certificate would not have it
+ */
 async function requireCalledHost(folder: string, hosts: readonly string[]): Promise<void> {
   const file = join(folder, names.kubeconfig);
   const text = await readText(file, mebibyte).catch(() => '');
-  // It may have been changed into something else: what it calls is not known here then.
+  // The file may have been changed into something else. Then it is not known what it calls.
   const called: string | undefined = ifReadable(() => {
     const { cluster } = parse(text).clusters[0];
     return cluster['tls-server-name'] ?? new URL(cluster.server).hostname.replace(/^\[(.*)\]$/, '$1');
@@ -139,7 +149,7 @@ function ifReadable<Value>(read: () => Value): Value | undefined {
   }
 }
 
-/** Which names come and go: clients that call the gateway by a name that goes lose it. */
+/** Describes which names are new, and which are gone: a client that calls the gateway by one of those can't reach it any more. */
 function difference(hosts: readonly string[], before: readonly string[] = hosts): string {
   const part = (word: string, names: readonly string[]) => (names.length > 0 ? `; ${word}: ${names.join(', ')}` : '');
   const added = hosts.filter((host) => !before.includes(host));

@@ -9,21 +9,21 @@ const loginPort = 8444;
 export interface Parts {
   readonly redis?: {
     readonly url: string;
-    /** PEM. Left out: its CA is one that Node knows. */
+    /** The CA of Redis, in PEM. Left out: Node knows its CA. */
     readonly authority?: string;
   };
-  /** Without `redis`: the certificate alone. */
+  /** Without `redis`, only its certificate is made. */
   readonly login?: LoginPart;
 }
 
 export interface LoginPart {
-  /** By which people reach the login server. */
+  /** The name or address by which people reach the login server. */
   readonly host: string;
-  /** `ours`: init has issued it before; `foreign`: another CA has. */
+  /** `issue`: init issues it. `ours`: init has issued it before. `foreign`: another CA has. */
   readonly certificate: 'issue' | 'ours' | 'foreign';
 }
 
-/** One part of gateway.yaml, as text: an entry of `authenticators`, or a section of the file. */
+/** A Section is a part of gateway.yaml as text: an entry of `authenticators`, or a section of the file. */
 export interface Section {
   /** The name of the authenticator, or the key of the section. */
   readonly name: string;
@@ -34,7 +34,7 @@ export function loginUrl(host: string): string {
   return `https://${authority(host, loginPort)}`;
 }
 
-/** @param url written as YAML where it needs quotes */
+/** Writes the options of a connection to Redis. @param url is quoted if YAML needs it */
 function connection({ url, authority: ca }: NonNullable<Parts['redis']>): string {
   return `      url: ${stringify(url).trim()}
 ${ca === undefined ? '' : `      caFile: ${redisNames.authority}\n`}      username: ${redisUser}
@@ -42,7 +42,7 @@ ${ca === undefined ? '' : `      caFile: ${redisNames.authority}\n`}      userna
 `;
 }
 
-/** The entries of `authenticators`, in the order in which they are asked. */
+/** Returns the entries of `authenticators`, in the order in which they are asked. */
 export function authenticatorSections({ redis, login }: Parts): Section[] {
   if (redis === undefined) return [];
   const robots = `  - name: robots # sallyport token create --user ci --ttl 8h
@@ -87,7 +87,7 @@ const directory = `  - name: corp # your directory: replace each example.com, an
         filter: (member={dn})
 `;
 
-/** The sections of the file. @param hosts of the server, which say whether to listen on IPv6 */
+/** Returns the sections of the file. @param hosts those of the server, which say whether to listen on IPv6 */
 export function fileSections({ redis, login }: Parts, hosts: readonly string[]): Section[] {
   if (redis === undefined) return [];
   const cache = `cache:
@@ -119,7 +119,7 @@ function loginSection({ host, certificate }: LoginPart, hosts: readonly string[]
   ${trust}
   authenticators: [corp]
   sessions: sessions
-  clusters: # one entry for each cluster; a session is good for one of them
+  clusters: # one entry for each cluster; a session is valid for one of them
     prod:
       audience: https://prod.example.com # add it to --api-audiences of the cluster's kube-apiserver
       server: https://prod.example.com:6443

@@ -24,10 +24,10 @@ const folderWithCaching = () => folderWithProbe(caching('shared'));
 const problems = (text: string, where = 'shared') => problemsOf(text, caching(where));
 
 describe('lifetimes of the file and of an authenticator', () => {
-  test.each(lifetimes)('%s is at most %s', async (key, most, more, why) => {
+  test.each(lifetimes)('%s is at most %s', async (key, max, more, why) => {
     await using folder = await folderWithCaching();
-    const { cache, authenticators } = await folder.load(withCache(`{ ${key}: ${most} }`, `{ ${key}: ${most} }`));
-    const expected = most === '24h' ? 86_400_000 : 3_600_000;
+    const { cache, authenticators } = await folder.load(withCache(`{ ${key}: ${max} }`, `{ ${key}: ${max} }`));
+    const expected = max === '24h' ? 86_400_000 : 3_600_000;
     expect(cache[key]).toBe(expected);
     expect(authenticators[0]?.cache).toHaveProperty(key, expected);
     expect(await folder.problems(withCache(`{ ${key}: ${more} }`, `{ ${key}: ${more} }`))).toEqual([
@@ -103,7 +103,7 @@ describe('a cache that would do nothing', () => {
     expect(await problems(withCache('{}', own), 'none')).toEqual([`gateway.yaml:${idle}`]);
   });
 
-  test('is reported together with other problems, and not beside a mistyped store', async () => {
+  test('is reported together with other problems, and not with a mistyped store', async () => {
     expect(await problems(withCache('{ staleTtl: 1 }', '{ unknownTtl: 1 }'), 'none')).toEqual([
       expect.stringContaining('authenticators[0].cache: authenticator probe'),
       expect.stringContaining('authenticators[0].cache.unknownTtl: "1" has no unit'),

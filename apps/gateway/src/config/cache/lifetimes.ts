@@ -12,18 +12,18 @@ const fixForZero = 'write 500ms or more, or cache: off at the authenticators who
 
 const lifetimes = {
   authenticatedTtl: duration(
-    'How long the answer that a token is good is cached; never beyond the end of the token itself.',
+    'How long the answer that a token is valid is cached; never beyond the end of the token itself.',
     { ...day, fixForZero },
   ),
   rejectedTtl: duration('How long a refusal is cached.', { ...hour, fixForZero }),
   unknownTtl: duration('How long it is cached that the authenticator does not know a token.', { ...hour, fixForZero }),
   staleTtl: duration(
-    'How long beyond authenticatedTtl a good token still passes while the authenticator is unavailable. 0: not at all.',
+    'How long beyond authenticatedTtl a valid token still passes while the authenticator is unavailable. 0: not at all.',
     { ...day, min: '0' },
   ),
 };
 
-/** The lifetimes of the file: for each authenticator whose answers are cached. */
+/** The lifetimes of the file, which are the defaults of each authenticator whose answers are cached. */
 export const fileLifetimes = {
   authenticatedTtl: lifetimes.authenticatedTtl.prefault('5m'),
   rejectedTtl: lifetimes.rejectedTtl.prefault('30s'),
@@ -50,16 +50,16 @@ export const authenticatorCache = z
   })
   .describe('How its answers are cached: off, or keys and values. Left out: as its plugin and cache of the file say.');
 
-/** How long answers are cached, counted from when the backend gave them. Milliseconds. */
+/** CacheLifetimes are how long answers are cached, in milliseconds from when the backend gave them. */
 export type CacheLifetimes = { readonly [Key in keyof typeof lifetimes]: number };
 
-/** Milliseconds. What a plugin with `caching: memory` answers must be revocable at once, or nearly so. */
+/** Milliseconds within which an answer of a plugin with `caching: memory` can be revoked. */
 const revocableWithin = 5_000;
 
-/** The same for sessions: a logout acts on every replica within it. */
+/** Milliseconds within which a logout acts on every replica. */
 const sessionWithin = 1_000;
 
-/** How the answers of one authenticator are cached: in this process, or in the cache Redis as well. */
+/** An AuthenticatorCacheConfig says how the answers of one authenticator are cached: in this process, or in the cache Redis too. */
 export type AuthenticatorCacheConfig = CacheLifetimes & { readonly store: 'memory' | 'shared' };
 
 /**
@@ -75,8 +75,8 @@ export function completeCache(
   if (own === 'off') return 'off';
   const store = own?.store ?? caching;
   if (store === 'none') return 'off';
-  const most = sessions ? sessionWithin : caching === 'memory' ? revocableWithin : Number.POSITIVE_INFINITY;
-  const preset = (ttl: number) => Math.min(ttl, most);
+  const max = sessions ? sessionWithin : caching === 'memory' ? revocableWithin : Number.POSITIVE_INFINITY;
+  const preset = (ttl: number) => Math.min(ttl, max);
   return {
     authenticatedTtl: preset(file.authenticatedTtl),
     rejectedTtl: preset(file.rejectedTtl),
@@ -87,7 +87,7 @@ export function completeCache(
   };
 }
 
-/** Finds a `cache` of an authenticator, as written, that would do nothing. */
+/** Finds a `cache` of an authenticator that would do nothing. @param cache as written */
 export function idleCache(cache: unknown, caching: Caching, path: Path): Problem[] {
   if (caching !== 'none' || !isObject(cache)) return [];
   // A key of another name is `store`, or mistyped, which is reported already.

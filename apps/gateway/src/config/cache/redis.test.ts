@@ -116,7 +116,7 @@ describe('cache.redis', () => {
     expect((await folder.problems(slow(), environment)).filter((problem) => problem.includes(': cache.'))).toEqual([
       expect.stringContaining(rule),
     ]);
-    // Also beside another problem of the section.
+    // Another problem of the section changes nothing.
     expect((await folder.problems(slow(', insecure: true'), environment)).join('\n')).toContain(rule);
     const quick = withRedis(`${good}, timeout: 3999ms`, '  reviewTimeout: 4s');
     expect((await folder.load(quick, environment)).cache.redis?.timeout).toBe(3_999);

@@ -7,7 +7,7 @@ import { formatPath, isObject, overlaps, type Path, type Problem, valueAt } from
 import { type Filled, fillSecrets, type SecretSources, withoutSecrets } from '../secrets.ts';
 import { secretTexts } from '../unknown-keys.ts';
 
-/** Milliseconds. No review waits beyond `timeout`; this is when a command is given up for good. */
+/** Milliseconds after which a command is given up. No review waits longer than `timeout`. */
 const commandTimeout = 1_000;
 
 const terms: ClearTextTerms = {
@@ -18,7 +18,7 @@ const terms: ClearTextTerms = {
 /** A prefix is part of patterns (SCAN, ACL rules) and must mean itself there; braces choose the slot in a cluster. */
 const prefixPattern = String.raw`^(?:(?![{}*?[\\])[!-~]){1,64}$`;
 
-/** A key of AES-256 has 32 bytes. */
+/** A key must have as many bytes as AES-256 needs. */
 const minKeyBytes = 32;
 const maxKeys = 8;
 
@@ -26,7 +26,7 @@ const keyReference = '{ env: SALLYPORT_CACHE_KEY } or { file: secrets/cache-key 
 const makeKey = 'make a key with: openssl rand -base64 32';
 const keyFix = `write ${keyReference}, and ${makeKey}`;
 
-/** `sealingKeys`, secrets in place. No problem quotes anything of a key. */
+/** The schema of `sealingKeys` with their secrets. No problem quotes anything of a key. */
 export const sealingKeys = list(
   {
     description:
@@ -58,14 +58,14 @@ function parseKey(input: unknown): Parsed<Uint8Array> {
   return { value: new Uint8Array(bytes) };
 }
 
-/** Node decodes anything to something: only what it would write itself is a key that came here whole. */
+/** Returns how bytes are written as base64. Node decodes any text to some bytes, so only one of these is a whole key. */
 function spellings(bytes: Buffer): string[] {
   const [padded, url] = [bytes.toString('base64'), bytes.toString('base64url')];
   const padding = padded.slice(url.length);
   return [padded, padded.slice(0, url.length), url, url + padding];
 }
 
-/** `cache.redis`, secrets in place. */
+/** The schema of `cache.redis` with its secrets. */
 export const cacheRedis = section(
   {
     ...connectionShape(terms),
@@ -103,7 +103,7 @@ export async function fillCache(value: Written, sources: SecretSources): Promise
   const { cache } = value;
   if (!isObject(cache) || !isObject(cache.redis)) return { value, problems: [], warnings: [], files: [], secrets: [] };
   const filled = await fillSecrets(cache.redis, place, sources);
-  // Once filled in, a secret no longer differs from one that is written in the file, for all who may read that.
+  // Once it is filled in, a secret can't be distinguished from one that is written in the file, which more people may read.
   const schema = z.toJSONSchema(cacheRedis, { io: 'input', target: 'draft-2020-12' });
   const written = secretTexts(schema, cache.redis, place);
   return {
@@ -114,7 +114,7 @@ export async function fillCache(value: Written, sources: SecretSources): Promise
   };
 }
 
-/** An operator whose key is missing most likely has none yet. */
+/** Adds how to make a key, since an operator whose key is missing most likely has none yet. */
 function withKeyFix(problem: Problem): Problem {
   return problem.path[place.length] === 'sealingKeys' ? { ...problem, fix: `${problem.fix}; ${makeKey}` } : problem;
 }
@@ -150,7 +150,7 @@ function withPlace(problem: Problem, written: Written, baseDirectory: string): P
   return { ...problem, message: problem.message + also, fix };
 }
 
-/** Where a value of the file has a key that fits. `{ file }` and `{ env }` are the value of the key that they are written at. */
+/** Finds the paths of keys that fit. `{ file }` and `{ env }` are the value of the key at which they are written. */
 function pathsWithin(value: unknown, path: Path, fits: (key: string, value: unknown) => boolean): Path[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, child]) => {
