@@ -34,7 +34,13 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
 }
 
 /** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
-type JudgeToken = (user: UserInfo, issued?: IssuedToken) => JudgedUser & { readonly session?: Session };
+type JudgeToken = (user: UserInfo, issued?: IssuedToken) => JudgedUser & SessionOfToken;
+
+interface SessionOfToken {
+  readonly session?: Session;
+  /** None of the sealing keys of this config opens it. */
+  readonly isSealedElsewhere?: boolean;
+}
 
 /** The names in a session are those that Kubernetes sees already. */
 function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
@@ -42,7 +48,8 @@ function createSessionJudge({ cache }: GatewayConfig): JudgeToken {
   return (user, issued) => {
     const session = issued?.session === undefined ? undefined : texts.read(issued.digest, issued.session);
     if (session !== undefined) return { user, session };
-    return { user, breach: { rule: 'the session was not written by a gateway with these sealing keys' } };
+    const breach = { rule: 'the session was not written by a gateway with these sealing keys' };
+    return { user, breach, isSealedElsewhere: issued !== undefined };
   };
 }
 
@@ -140,9 +147,14 @@ export function seeToken(issued: IssuedToken, judge: JudgeToken, now: number) {
 }
 
 /** Of several states, the one that no edit of the config changes comes first. */
-function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { breach }: JudgedUser, now: number) {
+function stateOf(
+  { revoked, expiresAt, notBefore }: IssuedToken,
+  { breach, isSealedElsewhere = false }: ReturnType<JudgeToken>,
+  now: number,
+) {
   if (revoked !== undefined) return 'revoked';
   if (expiresAt !== undefined && expiresAt.getTime() <= now) return 'expired';
+  if (isSealedElsewhere) return 'sealed with other keys';
   if (breach !== undefined) return 'refused by policy';
   if (notBefore !== undefined && notBefore.getTime() > now) return 'not yet valid';
   return 'good';

@@ -7,7 +7,7 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { issuingOf, type SeenToken, seeToken, withIssuer } from './issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 
-/** @returns the sessions that would be accepted, the newest first; undefined without `login` */
+/** @returns the sessions that would be accepted, the newest first, and those that none of our sealing keys opens; undefined without `login` */
 export async function readSessions(config: GatewayConfig, name: string): Promise<readonly SeenToken[] | undefined> {
   const one = config.authenticators.find((each) => each.name === config.login?.sessions);
   if (one === undefined || !issuesTokens(one)) return undefined;
@@ -20,7 +20,9 @@ export async function readSessions(config: GatewayConfig, name: string): Promise
     }
   });
   const since = ({ session }: SeenToken) => session?.since ?? 0;
-  return all.filter(({ state }) => state === 'good').sort((one, other) => since(other) - since(one));
+  return all
+    .filter(({ state }) => state === 'good' || state === 'sealed with other keys')
+    .sort((one, other) => since(other) - since(one));
 }
 
 interface Trace {
