@@ -71,7 +71,8 @@ function warnOfLateTimeout({ serverTimeout, servers, srv }: LdapOptions, { timeo
 /** A user made up of all keys that the options can give: the identity policy is to accept them. */
 function exampleUser({ user: { attributes } }: LdapOptions): UserInfo {
   const extra = Object.entries(attributes.extra).map(([key, attribute]) => [key, [`<${attribute}>`]]);
-  return { username: `<${attributes.username}>`, extra: Object.fromEntries(extra) };
+  const { username, uid } = attributes;
+  return { username: `<${username}>`, ...(uid !== undefined && { uid: `<${uid}>` }), extra: Object.fromEntries(extra) };
 }
 
 function notSent({ reason, refusedAt }: DeniedAttempt): string {

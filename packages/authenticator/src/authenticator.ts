@@ -117,8 +117,9 @@ export interface Authenticator {
 
   /**
    * Lists the users that it knows without asking a backend. Where it knows none, it may make one up of each kind that its options can
-   * give, with all keys of `extra`, such as `oidc:<sub>`. `sallyport check` applies the identity policy to each of them, so that a
-   * token that the policy refuses is found before it is needed.
+   * give, with all keys of `extra`, and a `uid` if they get one, such as `oidc:<sub>`. `sallyport check` applies the identity policy to
+   * each of them, so that a token that the policy refuses is found before it is needed. It also warns if people log in with the
+   * authenticator, and a user has no `uid`.
    */
   knownUsers?(): Iterable<UserInfo>;
 
