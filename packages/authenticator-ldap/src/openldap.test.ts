@@ -121,6 +121,22 @@ describe('check() of a directory that has', () => {
   });
 });
 
+test('a look-up says that an entry has no value for the uid, which the schema knows', async () => {
+  const { options, people, person } = target();
+  const someone = person('no-number', `cn=no-number,${people}`);
+  await slapd.add(toLdif([someone]));
+  const { user } = options as { readonly user: object };
+  const stepsWith = async (uid: string) => {
+    await using made = await pluginGateway(plugin, { ...options, user: { ...user, attributes: { uid } } });
+    const steps: string[] = [];
+    await made.lookUp('no-number', (step) => steps.push(step));
+    return steps.filter((step) => step.startsWith('no uid'));
+  };
+  const why = 'the entry has no value for employeeNumber (user.attributes.uid), or the service account may not read it';
+  expect(await stepsWith('employeeNumber')).toEqual([`no uid: ${why}`]);
+  expect(await stepsWith('entryUUID')).toEqual([]);
+});
+
 test('check() without bind says that OpenLDAP shows nothing to an anonymous search', async () => {
   const { bind: _, ...options } = target().options as Record<string, unknown>;
   await using anonymous = await pluginGateway(plugin, options);
