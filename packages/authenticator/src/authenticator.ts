@@ -109,16 +109,17 @@ export interface Authenticator {
    * Contacts the backend, and throws an error that says in plain words what is wrong. For `sallyport check` and
    * `/readyz?verbose`; it never decides readiness, since one backend that is down must not lock all users out.
    *
-   * @returns what does not work although every user can log in, such as one of several servers that is down. Each text says how
-   *   to fix it, and contains no secret. Nothing, or an empty list: all is well
+   * @returns what does not work although the backend answers, such as one of several servers that is down, or a filter that finds
+   *   no user. Each text says how to fix it, and contains no secret. Nothing, or an empty list: all is well
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a check that has nothing to say may be declared as Promise<void>
   check?(signal: AbortSignal): Promise<readonly string[] | void>;
 
   /**
    * Lists the users that it knows without asking a backend. Where it knows none, it may make one up of each kind that its options can
-   * give, with all keys of `extra`, such as `oidc:<sub>`. `sallyport check` applies the identity policy to each of them, so that a
-   * token that the policy refuses is found before it is needed.
+   * give, with all keys of `extra`, and a `uid` if they get one, such as `oidc:<sub>`. `sallyport check` applies the identity policy to
+   * each of them, so that a token that the policy refuses is found before it is needed. It also warns if people log in with the
+   * authenticator, and a user has no `uid`.
    */
   knownUsers?(): Iterable<UserInfo>;
 

@@ -7,7 +7,7 @@ import { withTimeLimit } from '../deadlines.ts';
 export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
-  /** What does not work; of one that is ok, what users do not notice. For the log and the status page. The answer leaves it out, since anyone may ask. */
+  /** What does not work; of one that is ok, what does not work although its backend answers. For the log and the status page. The answer leaves it out, since anyone may ask. */
   readonly reason?: string;
 }
 

@@ -69,6 +69,8 @@ export interface SearchRequest {
   readonly attributes: readonly string[];
   /** Entries; 0 asks for no limit. */
   readonly sizeLimit: number;
+  /** Seconds that the server may search, after which it answers with code 3. Left out: the server's own limit. */
+  readonly timeLimit?: number;
   /** Bytes of the whole answer; a larger one is an error, `too-large`. Left out: 16 MiB. */
   readonly maxBytes?: number;
 }

@@ -41,6 +41,7 @@ export async function withGroups(directory: Directory, options: LdapOptions, use
   const { username, uid, extra, dn } = user;
   const { trace, ...rest } = call;
   trace?.(`the entry of the user is "${dn}"`);
+  if (trace) traceMissingUid(options.user.attributes.uid, uid, trace);
   if (trace) traceGroupsSource(options.groups, user, trace);
   const groups =
     options.groups && (await findGroups(traced(directory, 'group search', trace), options.groups, user, rest));
@@ -81,6 +82,12 @@ function traceAccount({ entry }: DirectoryUser, trace: (step: string) => void): 
     if (!AuthenticatorError.is(error)) throw error;
     trace(`account state: ${error.message}`);
   }
+}
+
+function traceMissingUid(attribute: string | undefined, uid: string | undefined, trace: (step: string) => void): void {
+  if (attribute === undefined || uid !== undefined) return;
+  const why = `the entry has no value for ${attribute} (user.attributes.uid), or the service account may not read it`;
+  trace(`no uid: ${why}`);
 }
 
 /** Reports where groups come from when no search shows it. */
