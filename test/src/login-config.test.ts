@@ -134,12 +134,12 @@ test('an edit of login takes effect, its address and its absence do at a restart
 });
 
 test('check reads the certificate, the CAs and the names of the login server', async () => {
-  const { authority, gateway, config } = place;
+  const { authority, gateway, config, people } = place;
   const findings = async (login: object, more: object = {}) => {
     await gateway.write('check.yaml', configText({ ...config, ...more, login: { ...config.login, ...login } }));
     const { stdout } = await operatorIn(gateway.folder).run(['check', '--config', 'check.yaml', '-o', 'json']);
     return (JSON.parse(stdout).findings as { check: string; result: string; detail: string }[]).filter(({ check }) =>
-      check.startsWith('login'),
+      /^login|^authenticator corp$/.test(check),
     );
   };
   expect(await findings({ publicUrl: 'https://login.example.com' })).toEqual(
@@ -179,6 +179,17 @@ test('check reads the certificate, the CAs and the names of the login server', a
   const prodWith = (caFile: string) => ({ clusters: { prod: { ...config.login.clusters.prod, caFile } } });
   expect(await findings(prodWith('tls/prod.crt'))).toContainEqual(ofServer);
   expect(await findings(prodWith('tls/login-ca.crt'))).not.toContainEqual(ofServer);
+  const withoutUid = expect.objectContaining({
+    check: 'authenticator corp',
+    result: 'warning',
+    detail: expect.stringContaining('users of login.authenticators have no uid'),
+  });
+  const base = `ou=people,${people.slapd.suffix}`;
+  const user = { base, filter: '(uid={username})', attributes: { uid: 'entryUUID' } };
+  const [sessions] = config.authenticators;
+  const authenticators = [sessions, people.authenticator({ options: { user } })];
+  expect(await findings({})).toContainEqual(withoutUid);
+  expect(await findings({}, { authenticators })).not.toContainEqual(withoutUid);
   const unsealed = expect.objectContaining({ detail: expect.stringContaining('sessions are not sealed') });
   expect(await findings({})).toContainEqual(unsealed);
   expect(await findings({}, { cache: { redis: { url: 'http://redis' } } })).not.toContainEqual(unsealed);

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
@@ -251,6 +252,14 @@ describe.concurrent('a session', () => {
     const session = { authenticator: 'corp', device: 'laptop', cluster: 'prod' };
     const own = listed.tokens.filter(({ user, state }) => user.username === 'corp:eve' && state === 'good');
     expect(own).toMatchObject([{ state: 'good', session }]);
+    const otherKey = { SALLYPORT_CACHE_KEY: secret(randomBytes(32).toString('base64')) };
+    const stranger = operatorIn(dirname(operator.config), otherKey);
+    const all = await stranger.json('token', 'list', '--user', 'corp:eve', '--authenticator', 'sessions');
+    const states = (all as { tokens: ListedToken[] }).tokens.map(({ state }) => state);
+    expect(states.filter((state) => state !== 'revoked')).toEqual(['sealed with other keys']);
+    expect((await stranger.run(['explain', '--user', 'corp:eve'])).stdout).toMatch(
+      /\nno sessions\n1 session was sealed with other keys .* so gateways with it refuse it\. To find the gateway with other keys: .* check --config /,
+    );
     expect(await operator.json('explain', '--user', 'corp:eve')).toMatchObject({
       authenticators: [
         { authenticator: 'sessions', answer: 'known', tokens: 1 },

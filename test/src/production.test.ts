@@ -115,6 +115,7 @@ test('the whole example checks green, starts as the unit starts it, and answers 
     });
     expect((await review(one, people.alice.token)).user).toEqual({
       username: 'corp:alice',
+      uid: expect.stringMatching(/^[0-9a-f]{8}-/),
       groups: ['corp:k8s-admins'],
       extra: stamped('corp'),
     });

@@ -65,11 +65,13 @@ async function gateway({ options, script, deny, attempts, timeout }: Setup = {})
   };
 }
 
-test('check learns the keys of extra that a user can have', async () => {
+test('check learns the keys of extra that a user can have, and whether they get a uid', async () => {
   const { authenticator } = await gateway();
   expect([...(authenticator.knownUsers?.() ?? [])]).toEqual([
-    { username: '<uid>', extra: { department: ['<departmentNumber>'] } },
+    { username: '<uid>', uid: '<entryUUID>', extra: { department: ['<departmentNumber>'] } },
   ]);
+  const { authenticator: without } = await gateway({ options: { user: userOptions() } });
+  expect([...(without.knownUsers?.() ?? [])]).toEqual([{ username: '<uid>', extra: {} }]);
 });
 
 test('a serverTimeout that leaves the next server no time is warned of', async () => {

@@ -15,6 +15,7 @@ import { claimedName, readCredentials, whyNoCredentials, writeCredentials } from
 import type { DirectoryUser, UserSearchResult } from './login/find-user.ts';
 import { createRevalidate, findEntry, lookUpUser, type TracedCall, withGroups } from './login/look-up.ts';
 import type { LdapOptions } from './options/types.ts';
+import { createPresenceCheck } from './presence.ts';
 import { createSchemaCheck } from './schema.ts';
 
 /** Creates the authenticator. It asks no server before the first login. @throws Error when a TLS file can't be used */
@@ -30,6 +31,7 @@ export async function createLdapAuthenticator(
   const login = createLogin(options, context, directory);
   const { tokenPrefix } = options;
   const checkSchema = createSchemaCheck(options, context.logger);
+  const checkPresence = createPresenceCheck(options);
   return {
     ...(tokenPrefix !== '' && { tokenPrefix }),
     recognizes: (token) => readCredentials(token, tokenPrefix) !== undefined,
@@ -47,7 +49,11 @@ export async function createLdapAuthenticator(
     revalidate: createRevalidate(directory, options, context.logger),
     lookUp: (username, context) => lookUpUser(directory, options, username, context),
     knownUsers: () => [exampleUser(options)],
-    check: (signal) => checkDirectory(directory, options, signal, checkSchema),
+    check: (signal) =>
+      checkDirectory(directory, options, signal, async (search) => {
+        await checkSchema(search);
+        return await checkPresence(search);
+      }),
     close: () => directory.close(),
   };
 }
@@ -66,7 +72,8 @@ function warnOfLateTimeout({ serverTimeout, servers, srv }: LdapOptions, { timeo
 /** Returns a user made up of all keys that the options can give: the identity policy is to accept them. */
 function exampleUser({ user: { attributes } }: LdapOptions): UserInfo {
   const extra = Object.entries(attributes.extra).map(([key, attribute]) => [key, [`<${attribute}>`]]);
-  return { username: `<${attributes.username}>`, extra: Object.fromEntries(extra) };
+  const { username, uid } = attributes;
+  return { username: `<${username}>`, ...(uid !== undefined && { uid: `<${uid}>` }), extra: Object.fromEntries(extra) };
 }
 
 function notSent({ reason, refusedAt }: DeniedAttempt): string {

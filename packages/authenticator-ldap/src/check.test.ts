@@ -145,6 +145,25 @@ describe('check()', () => {
     await expect(check(reporting({ a: 'x', b: 'y' }, true))).rejects.toThrow('no LDAP server works:');
   });
 
+  test('warns once of what a further look finds on several servers, next to a server that is down', async () => {
+    const memory = memoryDirectory({ entries: bases });
+    const down = { server: server('b'), problem: 'it is down', isPassedOver: true };
+    const directory = (...more: (typeof down)[]): Directory => ({
+      ...memory,
+      check: async (look, caller) => [
+        ...(await memory.check(look, caller)),
+        ...(await memory.check(look, caller)),
+        ...more,
+      ],
+    });
+    const look = async () => ['no one has groups'];
+    expect(await checkDirectory(directory(), options, signal, look)).toEqual(['no one has groups']);
+    expect(await checkDirectory(directory(down), options, signal, look)).toEqual([
+      '1 of 3 LDAP servers do not work:\n  ldaps://b:636: it is down',
+      'no one has groups',
+    ]);
+  });
+
   test('has one line for each server that does not work', async () => {
     await expect(check(reporting({ a: undefined, b: 'it has no such base' }))).rejects.toThrow(
       /^1 of 2 LDAP servers do not work:\n {2}ldaps:\/\/b:636: it has no such base$/,

@@ -9,16 +9,17 @@ import type { GroupOptions, LdapOptions, UserOptions } from './options/types.ts'
 /**
  * Asks every server for all that a login needs.
  *
- * @param further looks for more on each server that has all that a login needs
- * @returns a text with a line for each server that logins pass over, as long as another one works
+ * @param further looks for more on each server that has all that a login needs, and returns what to warn of
+ * @returns a text with a line for each server that logins pass over, as long as another one works; and what `further` warns of
  * @throws Error with a line for each problem, and how to fix it
  */
 export async function checkDirectory(
   directory: Directory,
   options: LdapOptions,
   signal: AbortSignal,
-  further?: (search: Search) => Promise<void>,
+  further?: (search: Search) => Promise<readonly string[]>,
 ): Promise<readonly string[]> {
+  const warnings = new Set<string>();
   const reports = await directory.check(async (connection) => {
     const asked = (request: SearchRequest) => connection.search(request, signal);
     const isAnonymous = options.bind === undefined;
@@ -26,18 +27,18 @@ export async function checkDirectory(
     const reader = isAnonymous ? 'only a service account may see it: give bind.dn and bind.password' : accountMaySee;
     await lookForUsers(search, options.user.find, reader);
     if (options.groups !== undefined) await lookForGroups(search, options.groups, reader);
-    await further?.(search);
+    for (const warning of (await further?.(search)) ?? []) warnings.add(warning);
   }, signal);
   if (reports.length === 0) throw new Error('no LDAP server is known');
   const bad = reports.filter(({ problem }) => problem !== undefined);
-  if (bad.length === 0) return [];
+  if (bad.length === 0) return [...warnings];
   const count = bad.length === reports.length ? undefined : `${bad.length} of ${reports.length}`;
   const head = count === undefined ? 'no LDAP server works' : `${count} LDAP servers do not work`;
   const lines = bad.map(({ server: { url }, problem = '' }) =>
     problem.includes(url) ? problem : `${url}: ${problem}`,
   );
   const text = [`${head}:`, ...lines.map((line) => `  ${line}`)].join('\n');
-  if (count !== undefined && bad.every(({ isPassedOver }) => isPassedOver)) return [text];
+  if (count !== undefined && bad.every(({ isPassedOver }) => isPassedOver)) return [text, ...warnings];
   throw new Error(text);
 }
 

@@ -80,6 +80,63 @@ test('check() warns of attributes that are not in the schema of OpenLDAP, and of
   await expectUnknownAttributes(unknown, ['user.filter uidd', 'groups.filter memberr', 'groups.name samName']);
 });
 
+describe('check() of a directory that has', () => {
+  const found = async (changed: Readonly<Record<'user' | 'groups', object>>) => {
+    const { options } = target();
+    const { user, groups } = options as Readonly<Record<'user' | 'groups', object>>;
+    const sections = {
+      user: { ...user, filter: '(uid={username})', ...changed.user },
+      groups: { ...groups, ...changed.groups },
+    };
+    await using made = await pluginGateway(plugin, { ...options, ...sections });
+    return await made.check();
+  };
+  const warned = (what: string, base: string, filter: string) =>
+    expect.stringContaining(`${what}: no entry below "${base},${slapd.suffix}" matches ${filter}, the filter of`);
+  beforeAll(async () => {
+    const { people, groups, person } = target();
+    const someone = person('presence', `cn=presence,${people}`);
+    const attributes = { objectClass: 'groupOfNames', cn: 'presence', member: someone.dn };
+    await slapd.add(toLdif([someone, { dn: `cn=presence,${groups}`, attributes }]));
+  });
+
+  test('users and groups warns of nothing', async () => {
+    expect(await found({ user: {}, groups: {} })).toEqual([]);
+  });
+
+  test('neither below the bases warns of both', async () => {
+    const { people, groups } = target();
+    expect(await found({ user: { base: groups }, groups: { base: people } })).toEqual([
+      warned('no one can log in', 'ou=groups', '(uid=*)'),
+      warned('no one has groups', 'ou=people', '(member=*)'),
+    ]);
+  });
+
+  test('people and groups of other classes than the filters warns of both', async () => {
+    const filter = '(&(objectClass=posixAccount)(uid={username}))';
+    expect(await found({ user: { filter }, groups: { filter: '(uniqueMember={dn})' } })).toEqual([
+      warned('no one can log in', 'ou=people', '(&(objectClass=posixAccount)(uid=*))'),
+      warned('no one has groups', 'ou=groups', '(uniqueMember=*)'),
+    ]);
+  });
+});
+
+test('a look-up says that an entry has no value for the uid, which the schema knows', async () => {
+  const { options, people, person } = target();
+  const someone = person('no-number', `cn=no-number,${people}`);
+  await slapd.add(toLdif([someone]));
+  const { user } = options as { readonly user: object };
+  const stepsWith = async (uid: string) => {
+    await using made = await pluginGateway(plugin, { ...options, user: { ...user, attributes: { uid } } });
+    const steps: string[] = [];
+    await made.lookUp('no-number', (step) => steps.push(step));
+    return steps.filter((step) => step.startsWith('no uid'));
+  };
+  const why = 'the entry has no value for employeeNumber (user.attributes.uid), or the service account may not read it';
+  expect(await stepsWith('employeeNumber')).toEqual([`no uid: ${why}`]);
+  expect(await stepsWith('entryUUID')).toEqual([]);
+});
+
 test('check() without bind says that OpenLDAP shows nothing to an anonymous search', async () => {
   const { bind: _, ...options } = target().options as Record<string, unknown>;
   await using anonymous = await pluginGateway(plugin, options);

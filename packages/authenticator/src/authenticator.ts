@@ -65,8 +65,8 @@ export interface Checkable {
    * must not lock all users out. A backend without a ping gets a random token, which it must not accept; never a user's token
    * or password, since repeated failures lock accounts.
    *
-   * @returns what does not work although every user can log in, such as one of several servers that is down. Each string says how
-   *   to fix it, and contains no secret. Nothing, or an empty list, means that all works
+   * @returns what does not work although the backend answers, such as one of several servers that is down, or a filter that finds
+   *   no user. Each string says how to fix it, and contains no secret. Nothing, or an empty list, means that all works
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a check that has nothing to say may be declared as Promise<void>
   check(signal: AbortSignal): Promise<readonly string[] | void>;
@@ -138,7 +138,8 @@ export interface UserDirectory {
 export interface ListsUsers {
   /**
    * Lists these users. If you know none, make one up of each kind that your options can give, such as `oidc:<sub>` with all its keys
-   * of `extra`. `sallyport check` applies the identity policy to each of them, so that an operator learns of a token that
+   * of `extra`, and with a `uid` if they get one. `sallyport check` warns of an authenticator of `login.authenticators` whose users have
+   * no `uid`, and applies the identity policy to each of them, so that an operator learns of a token that
    * the policy refuses before someone needs it.
    */
   knownUsers(): Iterable<UserInfo>;

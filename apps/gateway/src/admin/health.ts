@@ -9,7 +9,7 @@ export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;
   /**
-   * Says what does not work, or what users do not notice if the check is ok. It is for the log and the status page. The
+   * Says what does not work, or, if the check is ok, what does not work although its backend answers. It is for the log and the status page. The
    * answer leaves it out, since anyone may ask.
    */
   readonly reason?: string;

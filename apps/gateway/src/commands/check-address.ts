@@ -25,9 +25,9 @@ export async function checkAddress(
     const inUse =
       `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
       'stop the other process or take another port';
-    const isError = code === 'EADDRNOTAVAIL' || (code === 'EACCES' && (await isDeniedToGateway(address, files)));
+    const mayWork = code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
     return [
-      { check: setting, result: isError ? 'error' : 'warning', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) },
+      { check: setting, result: mayWork ? 'warning' : 'error', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) },
     ];
   } finally {
     server.close();

@@ -8,10 +8,16 @@ interface Setup {
   readonly groups?: string;
   readonly allowSystemNames?: readonly string[];
   readonly allowCredentialId?: boolean;
+  /** The value of `login.authenticators`. */
+  readonly login?: readonly string[];
 }
 
-function findings(users: readonly UserInfo[], { username = '', groups = '', ...more }: Setup = {}): readonly string[] {
+function findings(
+  users: readonly UserInfo[],
+  { username = '', groups = '', login, ...more }: Setup = {},
+): readonly string[] {
   const config = {
+    name: 'corp',
     username: { prefix: username },
     groups: { prefix: groups, max: 1000 },
     allowSystemNames: [],
@@ -20,7 +26,11 @@ function findings(users: readonly UserInfo[], { username = '', groups = '', ...m
     ...more,
   };
   const created = { config, authenticator: { knownUsers: () => users } } as unknown as CreatedAuthenticator;
-  const all = { authenticators: [config], provenance: { keyPrefix: 'sallyport.example.com' } };
+  const all = {
+    ...(login && { login: { authenticators: login } }),
+    authenticators: [config],
+    provenance: { keyPrefix: 'sallyport.example.com' },
+  };
   const found = checkKnownUsers(created, all as unknown as Parameters<typeof checkKnownUsers>[1]);
   return found.map(({ result, detail }) => `${result}: ${detail}`);
 }
@@ -83,4 +93,14 @@ test('only the first users are listed, and a plugin that throws is an error', ()
 test('valid users are not reported', () => {
   const users = [withKey('example.com/tenant'), withKey(credentialId), { username: 'system:<sub>' }];
   expect(findings(users, { allowCredentialId: true, allowSystemNames: ['system:*'] })).toEqual([]);
+});
+
+test('users without a uid are warned of where people log in with them', () => {
+  const some = [{ username: 'jane', uid: '7' }, { username: 'joe' }];
+  const login = ['corp'];
+  expect(findings(some, { login })).toEqual([
+    'warning: users of login.authenticators have no uid, so their sessions pass to whoever gets their name: set the option that gives users a uid, such as user.attributes.uid',
+  ]);
+  for (const setup of [{}, { login: ['other'] }]) expect(findings(some, setup)).toEqual([]);
+  for (const users of [[], some.slice(0, 1)]) expect(findings(users, { login })).toEqual([]);
 });

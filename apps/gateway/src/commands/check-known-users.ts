@@ -5,25 +5,31 @@ import { printable } from '../logging/printable.ts';
 import type { CreatedAuthenticator } from '../runtime/authenticators.ts';
 import type { Finding } from './check-files.ts';
 
+const withoutUid =
+  'users of login.authenticators have no uid, so their sessions pass to whoever gets their name: ' +
+  'set the option that gives users a uid, such as user.attributes.uid';
+
 type KnownUsersFinding = Pick<Finding, 'result' | 'detail'>;
 
 /** How many users are listed one by one. */
 const maxListed = 5;
 
 /**
- * Checks the users that the plugin names without a backend: one that the identity policy refuses never gets in, and a name that has
- * the prefix already gets it twice.
+ * Checks the users that the plugin names without a backend: one that the identity policy refuses never gets in, a name that has
+ * the prefix already gets it twice, and without a uid a session does not end with its account.
  */
 export function checkKnownUsers(
   { authenticator, config }: CreatedAuthenticator,
-  { authenticators, provenance }: Pick<GatewayConfig, 'authenticators' | 'provenance'>,
+  { authenticators, login, provenance }: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
 ): readonly KnownUsersFinding[] {
   const nameUser = identityPolicy(config, identityPrefixes(authenticators), provenance?.keyPrefix);
   const refused = list();
   const doubled = list();
   let isCredentialId = false;
+  let isUidMissing = false;
   try {
     for (const user of authenticator.knownUsers?.() ?? []) {
+      isUidMissing ||= user.uid === undefined;
       const { violation } = nameUser(user);
       if (violation === undefined) {
         const twice = twicePrefixed(user, config);
@@ -51,6 +57,9 @@ export function checkKnownUsers(
         `${count} of its names would have their prefix twice: ${config.withhold(listed)}. ` +
         'Write them without it, or remove username.prefix or groups.prefix of the authenticator',
     ),
+    ...(isUidMissing && login?.authenticators.includes(config.name)
+      ? [{ result: 'warning', detail: withoutUid } as const]
+      : []),
   ];
 }
 

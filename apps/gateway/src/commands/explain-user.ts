@@ -36,7 +36,7 @@ export async function explainUser(
   remarkFound(given, name, doubt);
   const groups = observed.seen.groups.flatMap(({ final }) => final);
   const digests = looked.flatMap(({ issued }) => issued?.digests ?? []);
-  const { parts, revocations } = await readUserParts(config, { name, groups, digests }, redis);
+  const { parts, sealedElsewhere, revocations } = await readUserParts(config, { name, groups, digests }, redis);
   const rows = [...looked, ...sessionRow(config, name, parts)];
   const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
   const cached = await readCached(config, name, looked, { revocations, sessions: parts.sessions }, redis);
@@ -48,6 +48,7 @@ export async function explainUser(
       ...observed.seen,
       cached: cached.map(cachedJson),
       ...partsJson(config, parts),
+      sealedElsewhere,
     });
   } else {
     print(known, observed);
@@ -56,6 +57,7 @@ export async function explainUser(
       ...loginLines(known),
       ...cachedLines(name, cached, looked),
       ...partLines(config, name, parts, { ...options, exact: isExact }),
+      ...sealedLines(sealedElsewhere, options),
     ];
     process.stdout.write(`\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`);
     printTrail(parts);
@@ -214,6 +216,17 @@ function sessionLine(
   const revoke = commandLine(['revoke', '--user', name, ...only], config);
   const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions, the newest`;
   return `${count} ${place}. To end ${sessions.length === 1 ? 'it' : 'them'}: ${revoke}`;
+}
+
+/** Sessions of a gateway with other keys: replicas must share them. */
+function sealedLines(count: number, { config }: UserOptions): readonly string[] {
+  if (count === 0) return [];
+  const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
+  const check = commandLine(['check'], config);
+  return [
+    `${what} sealed with other keys than cache.redis.sealingKeys of this config, so gateways with it refuse ${them}. ` +
+      `To find the gateway with other keys: ${check}`,
+  ];
 }
 
 function tokenLines(

@@ -34,7 +34,13 @@ export function issuingOf(config: GatewayConfig, authenticator: IssuingAuthentic
 }
 
 /** Returns a token's user as Kubernetes sees them, and its session. @param issued left out: the token is to be created */
-type NameTokenUser = (user: UserInfo, issued?: IssuedToken) => NamedUser & { readonly session?: Session };
+type NameTokenUser = (user: UserInfo, issued?: IssuedToken) => NamedUser & SessionOfToken;
+
+interface SessionOfToken {
+  readonly session?: Session;
+  /** None of the sealing keys of this config opens it. */
+  readonly isSealedElsewhere?: boolean;
+}
 
 /** Makes the naming of sessions, whose names are already those that Kubernetes sees. */
 function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
@@ -42,7 +48,8 @@ function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
   return (user, issued) => {
     const session = issued?.session === undefined ? undefined : texts.read(issued.digest, issued.session);
     if (session !== undefined) return { user, session };
-    return { user, violation: { rule: 'the session was not written by a gateway with these sealing keys' } };
+    const violation = { rule: 'the session was not written by a gateway with these sealing keys' };
+    return { user, violation, isSealedElsewhere: issued !== undefined };
   };
 }
 
@@ -140,9 +147,14 @@ export function seeToken(issued: IssuedToken, nameUser: NameTokenUser, now: numb
 }
 
 /** Returns the state of a token. Of several, it is the one that no edit of the config changes. */
-function stateOf({ revoked, expiresAt, notBefore }: IssuedToken, { violation }: NamedUser, now: number) {
+function stateOf(
+  { revoked, expiresAt, notBefore }: IssuedToken,
+  { violation, isSealedElsewhere = false }: ReturnType<NameTokenUser>,
+  now: number,
+) {
   if (revoked !== undefined) return 'revoked';
   if (expiresAt !== undefined && expiresAt.getTime() <= now) return 'expired';
+  if (isSealedElsewhere) return 'sealed with other keys';
   if (violation !== undefined) return 'refused by policy';
   if (notBefore !== undefined && notBefore.getTime() > now) return 'not yet valid';
   return 'good';

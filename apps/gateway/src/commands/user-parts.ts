@@ -26,18 +26,21 @@ export async function readUserParts(
   { name, groups, digests }: Subject,
   redis: ProbedRedis | undefined,
 ) {
-  const [revocations, lockouts, sessions, audit] = await Promise.all([
+  const [revocations, lockouts, all, audit] = await Promise.all([
     partOf(() => readBlockList(needRedis(redis))),
     partOf(async () => namedLockouts(needRedis(redis), config, name)),
     partOf(() => readSessions(config, name)),
     partOf(() => readTrail(config, name)),
   ]);
+  const sessions = 'problem' in all ? all : { value: all.value?.filter(({ state }) => state === 'good') };
   const ofSessions = 'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
   const blocked = (names: BlockedNames) =>
     'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
   const blocks = blocked({ user: [name], group: groups });
   const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
-  return { parts: { blocks, blockedTokens, lockouts, sessions, audit }, revocations };
+  /** How many of the user's sessions none of the sealing keys of this config opens. */
+  const sealedElsewhere = 'value' in all ? (all.value?.length ?? 0) - ofSessions.length : 0;
+  return { parts: { blocks, blockedTokens, lockouts, sessions, audit }, sealedElsewhere, revocations };
 }
 
 async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {

@@ -7,7 +7,11 @@ import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
 import { issuingOf, type SeenToken, seeToken, withIssuer } from './issuer.ts';
 import { namedLockouts } from './named-lockouts.ts';
 
-/** Reads the sessions of a user that would be accepted, the newest first. @returns undefined without `login` */
+/**
+ * Reads the sessions of a user that would be accepted, the newest first, and those that none of our sealing keys opens.
+ *
+ * @returns undefined without `login`
+ */
 export async function readSessions(config: GatewayConfig, name: string): Promise<readonly SeenToken[] | undefined> {
   const one = config.authenticators.find((each) => each.name === config.login?.sessions);
   if (one === undefined || !issuesTokens(one)) return undefined;
@@ -20,7 +24,9 @@ export async function readSessions(config: GatewayConfig, name: string): Promise
     }
   });
   const since = ({ session }: SeenToken) => session?.since ?? 0;
-  return all.filter(({ state }) => state === 'good').sort((one, other) => since(other) - since(one));
+  return all
+    .filter(({ state }) => state === 'good' || state === 'sealed with other keys')
+    .sort((one, other) => since(other) - since(one));
 }
 
 interface Trace {

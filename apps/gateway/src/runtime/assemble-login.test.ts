@@ -57,7 +57,12 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
   const clocks = { monotonic: () => monotonic, wall: () => 1_700_000_000_000 + monotonic };
   const prefixes = { usernames: ['corp:'], groups: ['corp:'] };
   const warned: string[] = [];
-  const logger = { info: () => undefined, warn: (_: unknown, message?: string) => void warned.push(message ?? '') };
+  const hints: unknown[] = [];
+  const warn = (fields: { readonly subject?: unknown; readonly hint?: unknown }, message?: string) => {
+    warned.push(message ?? '');
+    if (fields.hint !== undefined) hints.push([fields.subject, fields.hint]);
+  };
+  const logger = { info: () => undefined, warn };
   const link = linkOf({
     config,
     authenticator,
@@ -98,6 +103,7 @@ function setUp({ revalidate, authenticate, isUnknown = false }: Script = {}) {
     calls,
     results,
     warned,
+    hints,
     link,
     memory: cache.memory,
     later: (milliseconds: number) => {
@@ -231,11 +237,13 @@ describe('a login', () => {
     const withUid = setUp();
     await withUid.logIn('alice');
     expect(withUid.warned).toEqual([]);
-    const { logIn, warned } = setUp({
+    const { logIn, warned, hints } = setUp({
       authenticate: async () => ({ kind: 'authenticated', user: { username: 'alice' } }),
     });
     for (const _ of [1, 2]) await logIn('alice');
     expect(warned).toEqual([warning]);
+    // The option may be set already.
+    expect(hints).toEqual([['alice', expect.stringMatching(/^set the option .*; if it is set, .* explain --user$/)]]);
   });
 
   test('reaches the backend each time, and has both names of its user', async () => {

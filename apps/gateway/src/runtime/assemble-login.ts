@@ -1,4 +1,4 @@
-import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
+import { type Authenticator, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
 import { maxAnswersOfUser } from '../cache/names.ts';
 import { type CacheSettings, withCache } from '../cache/with-cache.ts';
 import { withCheckedDecision } from '../chain/decision.ts';
@@ -24,6 +24,10 @@ export interface AssembleLoginOptions
   readonly guard: Guard;
   readonly onRevalidated: (authenticator: string, result: RevalidationResult) => void;
 }
+
+const uidHint =
+  'set the option that gives users a uid, such as user.attributes.uid; ' +
+  'if it is set, the backend shows no value for this user: run sallyport explain --user';
 
 /**
  * Says what an authenticator lacks for `login.authenticators`, with words for the author of its plugin in parentheses.
@@ -62,11 +66,11 @@ export function assembleLogin(options: AssembleLoginOptions) {
   const users = createSessionUsers(guard, (result) => onRevalidated(config.name, result));
   const cached = addUserCache(withCheckedDecision(users, clocks.wall), options);
   let isUidMissingLogged = false;
-  const warnWithoutUid = (uid: string | undefined) => {
+  const warnWithoutUid = ({ username: subject, uid }: UserInfo) => {
     if (uid !== undefined || isUidMissingLogged) return;
     isUidMissingLogged = true;
     logger.warn(
-      { authenticator: config.name, hint: 'set the option that gives users a uid, such as user.attributes.uid' },
+      { authenticator: config.name, subject, hint: uidHint },
       'user without a uid logged in: their sessions pass to whoever gets their name',
     );
   };
@@ -91,7 +95,7 @@ export function assembleLogin(options: AssembleLoginOptions) {
       requireKnown(blocks);
       const isBlocked = blocks.ofUser(named.username, named.groups ?? []) !== undefined;
       if (isBlocked) return { kind: 'rejected', reason: 'blocked', subject };
-      warnWithoutUid(given.uid);
+      warnWithoutUid(given);
       return { kind: 'logged-in', given, named };
     },
   };

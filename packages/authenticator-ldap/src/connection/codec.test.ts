@@ -8,8 +8,8 @@ import { ber, berInteger, type Content } from './testing/ber.ts';
 const text = (content: Content) => ber(0x04, content);
 
 /** Writes a search request as RFC 4511 section 4.5.1 has it, without ldapjs. */
-function searchRequest(filter: Buffer, { base = 'dc=x', attributes = ['cn'] } = {}): Buffer {
-  const numbers = [berInteger(2, 0x0a), berInteger(0, 0x0a), berInteger(3), berInteger(0), ber(0x01, '\0')];
+function searchRequest(filter: Buffer, { base = 'dc=x', attributes = ['cn'], timeLimit = 0 } = {}): Buffer {
+  const numbers = [berInteger(2, 0x0a), berInteger(0, 0x0a), berInteger(3), berInteger(timeLimit), ber(0x01, '\0')];
   const body = [text(base), ...numbers, filter, ber(0x30, ...attributes.map(text))];
   return ber(0x30, berInteger(9), ber(0x63, ...body));
 }
@@ -101,6 +101,11 @@ describe('requests', () => {
     const attributes = ['entryDN', '2.5.4.3', 'userCertificate;binary', 'member;range=0-*', '1.1', '*', '+'];
     const request = encodeSearch(9, { base: 'dc=x', scope: 'sub', filter: present, attributes, sizeLimit: 3 });
     expect(request).toEqual(searchRequest(ber(0x87, 'cn'), { attributes }));
+  });
+
+  test('limit the time of the server', () => {
+    const asked = { base: 'dc=x', scope: 'sub', filter: present, attributes: ['cn'], sizeLimit: 3 } as const;
+    expect(encodeSearch(9, { ...asked, timeLimit: 1 })).toEqual(searchRequest(ber(0x87, 'cn'), { timeLimit: 1 }));
   });
 
   test.each(['base', 'one', 'sub'] as const)('have the scope %s', (scope) => {

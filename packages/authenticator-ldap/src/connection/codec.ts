@@ -21,13 +21,13 @@ export function encodeBind(id: number, { dn, password }: BindCredentials): Buffe
 
 /** Encodes a search that follows no aliases. @throws Error for a wrong attribute or rule (RFC 4512 section 2.5) */
 export function encodeSearch(id: number, request: SearchRequest): Buffer {
-  const { base, scope, sizeLimit } = request;
+  const { base, scope, sizeLimit, timeLimit = 0 } = request;
   // ldapjs would parse a DN in a string and write it again, and lose backslashes.
   const baseObject = { [Symbol.toStringTag]: 'LdapDn', toString: () => base } as const;
   const writer = new asn1.BerWriter();
   writeFilter(writer, request.filter);
   const filter = { [Symbol.toStringTag]: 'FilterString', toBer: () => writer } as const;
-  const message = new ldapjs.SearchRequest({ messageId: id, baseObject, scope, sizeLimit, filter });
+  const message = new ldapjs.SearchRequest({ messageId: id, baseObject, scope, sizeLimit, timeLimit, filter });
   // The setter refuses OIDs. `*` asks for all attributes, and `+` for all operational ones (RFC 3673).
   for (const name of request.attributes) message.attributes.push(/^[*+]$/.test(name) ? name : checkAttribute(name));
   return encode(message);

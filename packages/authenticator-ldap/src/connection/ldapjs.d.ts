@@ -40,6 +40,7 @@ declare module 'ldapjs' {
     readonly filter: { readonly [Symbol.toStringTag]: 'FilterString'; toBer(): { readonly buffer: Buffer } };
     readonly scope: 'base' | 'one' | 'sub';
     readonly sizeLimit: number;
+    readonly timeLimit: number;
   }
   const ldapjs: {
     readonly BindRequest: Request<{ name: string; credentials: string; controls: readonly object[] }>;

@@ -83,6 +83,8 @@ export interface SearchRequest {
   readonly attributes: readonly string[];
   /** The maximum number of entries. 0 asks for no limit. */
   readonly sizeLimit: number;
+  /** Seconds that the server may search, after which it answers with code 3. Left out: the server's own limit. */
+  readonly timeLimit?: number;
   /** Bytes of the whole answer, 16 MiB by default. A larger answer is an error, `too-large`. */
   readonly maxBytes?: number;
 }

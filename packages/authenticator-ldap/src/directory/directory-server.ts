@@ -66,7 +66,7 @@ export function createDirectoryServer(dependencies: Omit<ServerAccess, 'open' | 
      * But it waits for the end of the pause after a refusal of the service account: a page that is
      * reloaded must not lock the account.
      */
-    check: (look: Work<void>, caller: AbortSignal) => checkServer(access, account.open, look, caller, signal),
+    check: (look: Work<void>, caller: AbortSignal) => checkServer(access, account, look, caller, signal),
     /** Makes the next search and the next bind use new connections, with the TLS settings of that time. */
     renewConnections(): void {
       for (const pool of pools) pool.renew();
@@ -109,19 +109,20 @@ async function onFresh(
 
 async function checkServer(
   access: ServerAccess,
-  open: (signal: AbortSignal) => Promise<LdapConnection>,
+  account: Pick<ReturnType<typeof createServiceAccount>, 'open' | 'problem'>,
   look: Work<void>,
   signal: AbortSignal,
   closing: AbortSignal,
 ): Promise<Omit<ServerReport, 'server'>> {
   try {
     const both = AbortSignal.any([signal, closing]);
-    await onFresh(open, (connection) => look(searchesOf(connection, access)), both);
+    await onFresh(account.open, (connection) => look(searchesOf(connection, access)), both);
     return {};
   } catch (error) {
     signal.throwIfAborted();
     const isPassedOver = error instanceof ServerError || error instanceof ServerSkipped;
-    return { problem: messageOf(error), isPassedOver };
+    const first = account.problem === undefined ? '' : `${account.problem}. Change it first. After that: `;
+    return { problem: first + messageOf(error), isPassedOver };
   }
 }
 

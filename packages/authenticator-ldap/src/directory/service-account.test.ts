@@ -178,7 +178,14 @@ describe('the service account', () => {
     expect(lines.map(({ message }) => message)).toEqual([
       "the service account's password must be changed: the server accepted it, but reported an error of its password policy",
     ]);
+    const refusing = async () => Promise.reject(new Error('user.base cannot be read'));
+    const check = async () => (await directory.check(refusing, never)).map(({ problem }) => problem);
+    const problem = expect.stringMatching(
+      /^the service account's password must be changed: .* Change it first\. .*user\.base/,
+    );
+    expect(await check()).toEqual([problem]);
     server(0).passwordPolicyError = undefined;
+    expect(await check()).toEqual(['user.base cannot be read']);
     await open();
     server(0).passwordPolicyError = 2;
     await open();

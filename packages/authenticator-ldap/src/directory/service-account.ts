@@ -55,6 +55,10 @@ export function createServiceAccount(access: ServerAccess) {
   };
 
   return {
+    /** Names the problem when the last bind was accepted although its password must be changed: a server may refuse all that follows. */
+    get problem() {
+      return warned ? passwordWarning : undefined;
+    },
     get isRefused() {
       return pauseLeft() > 0;
     },

@@ -201,3 +201,36 @@ describe('a filter with any values', () => {
     );
   });
 });
+
+const presence = (text: string) => {
+  const filter = parseFilterTemplate(text, () => undefined).presence;
+  return filter && filterText(filter);
+};
+
+describe('the presence that a filter needs', () => {
+  test.each([
+    ['(uid={username})', '(uid=*)'],
+    ['(uid~={username})', '(uid=*)'],
+    [
+      '(|(member={dn})(memberUid={username})(gidNumber={attribute:gidNumber}))',
+      '(|(member=*)(memberUid=*)(gidNumber=*))',
+    ],
+    [
+      '(&(objectClass=person)(mail=*)(cn=a*)(uid={username})(!(type=guest))(memberOf:1.2.3:=cn=a))',
+      '(&(objectClass=person)(mail=*)(cn=a*)(uid=*)(!(type=guest))(memberOf:1.2.3:=cn=a))',
+    ],
+  ])('of %s is %s', (text, expected) => {
+    expect(presence(text)).toBe(expected);
+  });
+
+  test.each([
+    '(mail={username}@example.com)',
+    '(cn=*{username}*)',
+    '(member:1.2.840.113556.1.4.1941:={dn})',
+    '(!(uid={username}))',
+    '(&(uid={username})(!(|(type=guest)(cn={username}))))',
+    '(|(uid={username})(mail={username}@example.com))',
+  ])('is not known of %s', (text) => {
+    expect(presence(text)).toBeUndefined();
+  });
+});

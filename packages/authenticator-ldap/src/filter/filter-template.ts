@@ -24,20 +24,47 @@ export interface FilterTemplate {
 
   /** The filter whose placeholders match any text: an entry matches when some value would find it. */
   readonly anyValues: Filter;
+
+  /**
+   * The same where it asks for no more than that the attributes with a placeholder are present: if no entry matches it, no value
+   * finds one. Undefined if a placeholder is only a part of a value, or is within a `not`, a substring or an extensible match.
+   */
+  readonly presence: Filter | undefined;
 }
 
 /** Reads a filter (RFC 4515) with placeholders in its values. @throws TemplateError with the column and the fix */
 export function parseFilterTemplate(text: string, allowed: Allowed): FilterTemplate {
   const placeholders = new Set<string>();
-  const fill = compile(parseFilter(text, allowed), placeholders);
+  const filter = parseFilter(text, allowed);
+  const fill = compile(filter, placeholders);
+  const anyValues = compile(parseFilter(text), new Set())({ values: new Map(), assertions: 0 }) as Filter;
   return {
     placeholders,
     fill(values) {
       const known = new Map([...placeholders].map((name) => [name, usable(values(name))]));
       return fill({ values: known, assertions: 0 });
     },
-    anyValues: compile(parseFilter(text), new Set())({ values: new Map(), assertions: 0 }) as Filter,
+    anyValues,
+    presence: becomesPresence(filter) ? anyValues : undefined,
   };
+}
+
+function becomesPresence(filter: FilterOf<ValueTemplate>): boolean {
+  switch (filter.kind) {
+    case 'and':
+    case 'or':
+      return filter.filters.every(becomesPresence);
+    case 'not':
+    case 'present':
+    case 'substring':
+    case 'extensible': {
+      const placeholders = new Set<string>();
+      compile(filter, placeholders);
+      return placeholders.size === 0;
+    }
+    default:
+      return new Set(filter.value.map((part) => typeof part)).size < 2;
+  }
 }
 
 interface Filling {

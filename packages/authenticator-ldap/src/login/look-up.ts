@@ -51,10 +51,18 @@ export async function withGroups(directory: Directory, options: LdapOptions, use
   const { username, uid, extra, dn } = user;
   const { trace, ...rest } = call;
   trace?.(`the entry of the user is "${dn}"`);
+  if (trace) traceMissingUid(options.user.attributes.uid, uid, trace);
   if (trace) traceGroupsSource(options.groups, user, trace);
   const groups =
     options.groups && (await findGroups(traced(directory, 'group search', trace), options.groups, user, rest));
   return { username, ...(uid !== undefined && { uid }), ...(groups && { groups }), ...(extra && { extra }) };
+}
+
+/** Reports why a user has no uid although an option names an attribute for it. */
+function traceMissingUid(attribute: string | undefined, uid: string | undefined, trace: (step: string) => void): void {
+  if (attribute === undefined || uid !== undefined) return;
+  const why = `the entry has no value for ${attribute} (user.attributes.uid), or the service account may not read it`;
+  trace(`no uid: ${why}`);
 }
 
 /** Reports where groups come from when no search shows it. */
