@@ -30,7 +30,7 @@ export async function expectExampleWorks(
   password: string,
   groups: readonly string[],
 ): Promise<void> {
-  await made.check();
+  expect(await made.check()).toEqual([]);
   for (const name of names) {
     expect(await made.logIn(name, password)).toEqual({
       kind: 'authenticated',
