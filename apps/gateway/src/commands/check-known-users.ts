@@ -63,7 +63,7 @@ export function judgeKnownUsers(
   ];
 }
 
-/** Counts everything, and has the text of the first ones. */
+/** Counts all texts, and keeps the first ones for a message. */
 function list() {
   const first: string[] = [];
   let count = 0;
@@ -79,7 +79,7 @@ function list() {
   };
 }
 
-/** @returns the name that has its prefix twice then, as Kubernetes sees it */
+/** Returns the name, as Kubernetes sees it, that would have its prefix twice. */
 function twicePrefixed(
   { username, groups = [] }: Parameters<ReturnType<typeof identityPolicy>>[0],
   { username: ofUsers, groups: ofGroups }: CreatedAuthenticator['config'],
@@ -89,7 +89,7 @@ function twicePrefixed(
   return group && ofGroups.prefix + group;
 }
 
-/** A prefix that ends with a letter may be the begin of any name. */
+/** Any name may begin with a prefix that ends in a letter or a digit. */
 function isPrefixed(name: string, prefix: string): boolean {
   return /[^\p{L}\p{N}]$/u.test(prefix) && name.startsWith(prefix);
 }
