@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { type Authority, createAuthority } from '@sallyport/test-servers/certificates';
+import { toLdif } from '@sallyport/test-servers/ldif';
 import { startRedis } from '@sallyport/test-servers/redis';
 import { startSlapd } from '@sallyport/test-servers/slapd';
 import { temporaryFolder } from '@sallyport/test-servers/temporary-folder';
@@ -104,12 +105,22 @@ test('nor in that of the component redis, with a Redis whose user has the docume
   expect(await checkMounted(here, { ...secrets, 'sallyport-files': files })).toEqual([]);
 });
 
+const jane = {
+  dn: 'uid=jane,ou=people,dc=example,dc=com',
+  attributes: { objectClass: 'inetOrgPerson', uid: 'jane', cn: 'Jane', sn: 'Doe' },
+};
+const devs = {
+  dn: 'cn=devs,ou=groups,dc=example,dc=com',
+  attributes: { objectClass: 'groupOfNames', cn: 'devs', member: jane.dn },
+};
+
 test.each(['service', 'control-plane'])(
   'nor in that of the component login of %s, with a directory, and a Redis whose user has the documented rights',
   async (way) => {
     await using authority = await createAuthority();
     await using redis = await startDocumentedRedis();
     await using slapd = await startSlapd();
+    await slapd.add(toLdif([jane, devs]));
     const here = replaced(await renderOverlay(tools, way, ['login']), {
       'rediss://redis.example.com:6380': redis.url,
       'ldaps://ldap.example.com': slapd.ldapsUrl,

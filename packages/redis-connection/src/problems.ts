@@ -73,7 +73,7 @@ export const closedUnanswered: Problem = {
   problem: 'the connection was closed before it answered: is this its tls-port? Then the URL must begin with rediss://',
 };
 
-/** No node of a cluster can be used, and none gave a reason. */
+/** The problem of a cluster of which no node gave a reason. */
 export const noNodeAnswers: Problem = { kind: 'cluster', problem: 'no node of the cluster answers' };
 
 /** Makes the problem of a cluster of which no node can be used. @param cause why the last node that was asked can't be used; undefined: it gave no reason */

@@ -63,7 +63,7 @@ export function checkKnownUsers(
   ];
 }
 
-/** Makes a list that counts everything, and keeps the first `maxListed` texts. */
+/** Counts all texts, and keeps the first `maxListed` ones for a message. */
 function list() {
   const first: string[] = [];
   let count = 0;
@@ -82,7 +82,7 @@ function list() {
   };
 }
 
-/** Finds a name that would have its prefix twice. @returns it as Kubernetes would see it */
+/** Returns the name, as Kubernetes sees it, that would have its prefix twice. */
 function twicePrefixed(
   { username, groups = [] }: Parameters<ReturnType<typeof identityPolicy>>[0],
   { username: ofUsers, groups: ofGroups }: CreatedAuthenticator['config'],
@@ -92,7 +92,7 @@ function twicePrefixed(
   return group && ofGroups.prefix + group;
 }
 
-/** Whether a name has the prefix already. A prefix that ends with a letter or a digit may be the beginning of any name. */
+/** Whether a name has the prefix already. Any name may begin with a prefix that ends in a letter or a digit. */
 function isPrefixed(name: string, prefix: string): boolean {
   return /[^\p{L}\p{N}]$/u.test(prefix) && name.startsWith(prefix);
 }

@@ -224,7 +224,7 @@ function sealedLines(count: number, { config }: UserOptions): readonly string[] 
   const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
   const check = commandLine(['check'], config);
   return [
-    `${what} sealed with other keys than cache.redis.sealingKeys of this config, so gateways with it refuse ${them}. ` +
+    `${what} sealed with other keys than cache.redis.sealingKeys of this config, so a gateway with this config refuses ${them}. ` +
       `To find the gateway with other keys: ${check}`,
   ];
 }

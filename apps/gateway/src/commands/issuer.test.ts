@@ -2,7 +2,7 @@ import type { IssuedToken } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { NamedUser } from '../chain/identity-policy.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
-import { chooseIssuer, seeToken, toJson } from './issuer.ts';
+import { chooseIssuer, issuingOf, seeToken, toJson } from './issuer.ts';
 import { UsageError } from './output.ts';
 
 /** Those whose names begin with `t` issue tokens. */
@@ -105,6 +105,15 @@ describe('the state', () => {
   ])('%s, of %j', (state, more, nameUser) => {
     expect(seeToken(issued(more), nameUser, now).state).toBe(state);
   });
+});
+
+test('what was written as a session, and what was not, differ where our keys open neither', () => {
+  const cache = { redis: { sealingKeys: [Buffer.alloc(32, 1)] } };
+  const made = { ...config('ts'), cache } as unknown as GatewayConfig;
+  const { nameUser } = issuingOf(made, made.authenticators[0] as never);
+  const stateOf = (more: Partial<IssuedToken>) => seeToken(issued(more), nameUser, now).state;
+  expect(stateOf({ session: 's1.of another key' })).toBe('sealed with other keys');
+  expect(stateOf({})).toBe('refused by policy');
 });
 
 describe('as JSON', () => {

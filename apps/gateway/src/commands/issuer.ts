@@ -46,10 +46,11 @@ interface SessionOfToken {
 function createSessionNaming({ cache }: GatewayConfig): NameTokenUser {
   const texts = createSessionTexts(cache.redis?.sealingKeys ?? []);
   return (user, issued) => {
-    const session = issued?.session === undefined ? undefined : texts.read(issued.digest, issued.session);
+    const text = issued?.session;
+    const session = issued === undefined || text === undefined ? undefined : texts.read(issued.digest, text);
     if (session !== undefined) return { user, session };
     const violation = { rule: 'the session was not written by a gateway with these sealing keys' };
-    return { user, violation, isSealedElsewhere: issued !== undefined };
+    return { user, violation, isSealedElsewhere: text !== undefined };
   };
 }
 

@@ -72,7 +72,7 @@ function unlockText(name: string, cleared: readonly NamedLockout[], maxFailures:
   if (cleared.length === 0) {
     return (
       `no refused attempts of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +
-      'Replicas forget what they counted by themselves all the same. ' +
+      'Each replica also forgets what it counted in its own memory. ' +
       `To list all lockouts: ${commandLine(['lockouts'], config)}\n`
     );
   }

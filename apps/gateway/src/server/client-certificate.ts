@@ -67,13 +67,15 @@ function read(socket: TLSSocket, allowed: readonly string[]) {
       'a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames',
     );
   }
+  const isAllowed = hasName(certificate, allowed);
   return {
     subject: certificate.subject.replaceAll('\n', ', '),
-    names: [...new Set(namesOf(certificate).map(shown))],
+    /** For messages; empty for a client that is let in. */
+    names: isAllowed ? [] : [...new Set(namesOf(certificate).map(shown))],
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
     allowed,
-    isAllowed: hasName(certificate, allowed),
+    isAllowed,
   };
 }
 

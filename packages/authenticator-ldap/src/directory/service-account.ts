@@ -30,7 +30,7 @@ export function createServiceAccount(access: ServerAccess) {
   const { url } = access.server;
   const credentials = access.options.bind;
   let refusal: { readonly message: string; readonly at: number; readonly pause: number } | undefined;
-  let warned = false;
+  let mustChange = false;
 
   const pauseLeft = () => (refusal === undefined ? 0 : refusal.at + refusal.pause - now());
   const refuse = (code: number, dn: string) => {
@@ -49,15 +49,15 @@ export function createServiceAccount(access: ServerAccess) {
   };
   const accept = ({ passwordPolicyError, passwordMustChange }: BindResult) => {
     refusal = undefined;
-    const mustChange = passwordPolicyError !== undefined || passwordMustChange;
-    if (mustChange && !warned) logger.warn({ server: url }, passwordWarning);
-    warned = mustChange;
+    const before = mustChange;
+    mustChange = passwordPolicyError !== undefined || passwordMustChange;
+    if (mustChange && !before) logger.warn({ server: url }, passwordWarning);
   };
 
   return {
     /** Names the problem when the last bind was accepted although its password must be changed: a server may refuse all that follows. */
     get problem() {
-      return warned ? passwordWarning : undefined;
+      return mustChange ? passwordWarning : undefined;
     },
     get isRefused() {
       return pauseLeft() > 0;
