@@ -2,10 +2,10 @@ import { withOwnProcesses } from '@sallyport/scripts/vitest-base';
 import { defineConfig } from 'vitest/config';
 
 const own = [
-  'src/cache/secrets.test.ts',
+  'src/engine/cache/secrets.test.ts',
   'src/commands/interrupt.test.ts',
   'src/commands/options.test.ts',
-  'src/lockout/attempts.test.ts',
+  'src/engine/lockout/attempts.test.ts',
 ];
 
 export default defineConfig(withOwnProcesses(own));

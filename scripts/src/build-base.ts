@@ -41,7 +41,7 @@ export const buildBase: UserConfig = {
   deps: {
     onlyBundle: false,
     // These packages use only a part of zod. The whole takes longer to load than all else.
-    alwaysBundle: [/^@sallyport\/(plugin-options|redis-connection\/options)$/],
+    alwaysBundle: [/^@sallyport\/(plugin-kit|redis-connection\/options)$/],
     // Types of other packages are imported, since not all of them are written as modules.
     dts: { neverBundle: [/^(?!@sallyport\/)[^./]/] },
   },

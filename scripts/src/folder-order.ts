@@ -1,7 +1,7 @@
 import type { IForbiddenRuleType } from 'dependency-cruiser';
 
 /** The order of one source folder. */
-interface FolderOrder {
+export interface FolderOrder {
   /** The source folder, such as `apps/gateway/src`. */
   readonly source: string;
   /** The rows from the top. Each has the folders and files that are next to each other. */
@@ -11,7 +11,7 @@ interface FolderOrder {
 const pictures = /^```folders\n(.*?)^```$/gms;
 
 /** The name for all files of the source folder itself that no row names. */
-const otherFiles = '*.ts';
+export const otherFiles = '*.ts';
 
 /** The folder that all tests of a package share. It is in no row: tests of every row import it, and it imports what they test. */
 const testSupport = '/src/testing/';

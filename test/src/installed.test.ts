@@ -211,7 +211,7 @@ test('kubectl-sallyport is found by kubectl, reads a kubeconfig and asks a serve
 test('the types of the packages are complete for a plugin in TypeScript', async () => {
   const author = packed.plugin;
   // The zod of the author would hide that these options do not depend on it.
-  expect(readdirSync(join(folder, 'prefix/lib/node_modules/@sallyport/plugin-options/node_modules'))).toContain('zod');
+  expect(readdirSync(join(folder, 'prefix/lib/node_modules/@sallyport/plugin-kit/node_modules'))).toContain('zod');
   await writeFile(
     join(author, 'plugin.ts'),
     `import type { AuthenticatorPlugin } from '@sallyport/authenticator';
@@ -221,7 +221,7 @@ import tokens from '@sallyport/authenticator-redis';
 import jwt from '@sallyport/authenticator-jwt';
 import fixed from '@sallyport/authenticator-static';
 import webhook from '@sallyport/authenticator-webhook';
-import { duration, section } from '@sallyport/plugin-options';
+import { duration, section } from '@sallyport/plugin-kit';
 import { connect } from '@sallyport/redis-connection';
 import { connectionShape } from '@sallyport/redis-connection/options';
 export const plugins: readonly string[] = [ldap, tokens, jwt, fixed, webhook].map(({ name }) => name);

@@ -1,10 +1,10 @@
 import './refuse-inspector.ts';
 import { Command, CommanderError, Option } from 'commander';
+import { manifest } from './base/package-files.ts';
 import { exampleText, pipedToken } from './commands/command-line.ts';
 import { addressOption, digestOption, jtiOption, option, textOption, ttlOption } from './commands/options.ts';
 import { type ExitCode, exitCodes, UsageError } from './commands/output.ts';
 import { ConfigError, causeOf } from './config/problems.ts';
-import { manifest } from './package-files.ts';
 
 const program = new Command('sallyport')
   .description('Kubernetes webhook token authentication gateway')
@@ -66,7 +66,7 @@ add(program, 'init', {
       'replace the certificates of the server, of the login server and of kube-apiserver by new ones from the same CA',
     ).conflicts(['redis', 'redisCa']),
   ],
-  load: async () => (await import('./commands/init.ts')).init,
+  load: async () => (await import('./commands/init/init.ts')).init,
   exitStatus: '0 success, 1 nothing was written, 2 wrong usage',
   help: exampleText(
     'init /etc/sallyport --host gateway.example.com --redis rediss://redis.example.com:6379 --login login.example.com',
@@ -86,7 +86,7 @@ add(program, 'serve', {
 add(program, 'check', {
   description: 'check the config, its files and certificates, and reach each backend',
   options: [option.config, option.output],
-  load: async () => (await import('./commands/check.ts')).check,
+  load: async () => (await import('./commands/check/check.ts')).check,
   exitStatus: '0 there are no errors, 1 there is an error, 2 wrong usage',
 });
 
@@ -101,7 +101,7 @@ add(program, 'explain', {
       'user',
     ),
   ],
-  load: async () => (await import('./commands/explain.ts')).explain,
+  load: async () => (await import('./commands/explain/explain.ts')).explain,
   exitStatus: '0 authenticated (with --user: known), 1 could not be checked, 2 wrong usage, 3 refused or unknown',
   help: exampleText('explain', pipedToken),
 });
@@ -110,7 +110,7 @@ add(program, 'schema', {
   description:
     'print the JSON Schema of gateway.yaml, with the options of each plugin that is shipped or that --config uses',
   options: [option.config],
-  load: async () => (await import('./commands/check.ts')).schema,
+  load: async () => (await import('./commands/check/check.ts')).schema,
 });
 
 const required = (one: Option) => one.makeOptionMandatory();
@@ -127,7 +127,7 @@ const blockable = [userOption(), groupOption, tokenOption, jtiOption(), sidOptio
 add(program, 'block', {
   description: 'refuse a user, a group, a token or a session for a time, whatever a backend says',
   options: [...blockable, option.for, ...entryOptions],
-  load: async () => (await import('./commands/block.ts')).block,
+  load: async () => (await import('./commands/blocks/block.ts')).block,
   exitStatus: confirmed,
   help: exampleText('block --user corp:jane --for 8h --reason "laptop stolen"'),
 });
@@ -139,14 +139,14 @@ add(program, 'unblock', {
     digestOption('the token of this SHA-256 digest, as blocks shows it; 8 digits or more', 8),
     ...entryOptions,
   ],
-  load: async () => (await import('./commands/block.ts')).unblock,
+  load: async () => (await import('./commands/blocks/block.ts')).unblock,
   exitStatus: confirmed,
 });
 
 add(program, 'blocks', {
   description: 'list who is blocked, the newest first',
   options: [option.config, option.output],
-  load: async () => (await import('./commands/block.ts')).listBlocks,
+  load: async () => (await import('./commands/blocks/block.ts')).listBlocks,
   exitStatus: '0 success, 1 the list could not be read, 2 wrong usage',
 });
 
@@ -163,7 +163,7 @@ add(program, 'revoke', {
     sidOption().hideHelp(),
     ...entryOptions,
   ],
-  load: async () => (await import('./commands/revoke.ts')).revoke,
+  load: async () => (await import('./commands/tokens/revoke.ts')).revoke,
   exitStatus: `${confirmed}; 3 there was no token to revoke`,
   help: exampleText('revoke --user robot:ci --reason leaked'),
 });
@@ -171,14 +171,14 @@ add(program, 'revoke', {
 add(program, 'lockouts', {
   description: 'list the users whose refused passwords the running gateways count, and who is locked out',
   options: [option.config, option.output],
-  load: async () => (await import('./commands/lockouts.ts')).lockouts,
+  load: async () => (await import('./commands/blocks/lockouts.ts')).lockouts,
   exitStatus: '0 success, 1 the counts could not be read, 2 wrong usage',
 });
 
 add(program, 'unlock', {
   description: "forget a user's refused passwords, in all running gateways",
   options: [required(userOption('; required')), ...entryOptions],
-  load: async () => (await import('./commands/lockouts.ts')).unlock,
+  load: async () => (await import('./commands/blocks/lockouts.ts')).unlock,
   exitStatus: `${confirmed}; 3 nothing was locked`,
   help: exampleText('unlock --user corp:bob --reason "new password"'),
 });
@@ -186,7 +186,7 @@ add(program, 'unlock', {
 add(program.command('audit').description('work with the audit trail'), 'fingerprint', {
   description: 'print the fingerprint that the audit trail has for a token; the token is read from standard input',
   options: [option.config],
-  load: async () => (await import('./commands/token-hash.ts')).auditFingerprint,
+  load: async () => (await import('./commands/tokens/token-hash.ts')).auditFingerprint,
   help:
     '\nPrints one line for each key of cache.redis.sealingKeys, the one in use first.' +
     exampleText('audit fingerprint | grep -F -f - audit.log', pipedToken),
@@ -217,7 +217,7 @@ add(token, 'create', {
     option.by,
     option.output,
   ],
-  load: async () => (await import('./commands/issued-tokens.ts')).createToken,
+  load: async () => (await import('./commands/tokens/issued-tokens.ts')).createToken,
   exitStatus: issuerStatus,
   help:
     exampleText('token create --user jane --group dev --ttl 8h') +
@@ -234,7 +234,7 @@ add(token, 'list', {
     digestOption('of this SHA-256 digest only, or of those that begin with it', 1),
     option.output,
   ],
-  load: async () => (await import('./commands/issued-tokens.ts')).listTokens,
+  load: async () => (await import('./commands/tokens/issued-tokens.ts')).listTokens,
   exitStatus: `${issuerStatus}, 3 there is none of that user or digest`,
 });
 
@@ -249,7 +249,7 @@ add(token, 'hash', {
     new Option('--generate', 'make a random token and print it, once, instead of reading one'),
     option.output,
   ],
-  load: async () => (await import('./commands/token-hash.ts')).tokenHash,
+  load: async () => (await import('./commands/tokens/token-hash.ts')).tokenHash,
 });
 
 /** Prints what is wrong, and returns the exit status for it. */

@@ -6,13 +6,7 @@ import {
   type PluginContext,
   type RejectionReason,
 } from '@sallyport/authenticator';
-import {
-  parseAuthorities,
-  parseJson,
-  readUnverifiedJwt,
-  tlsFileLimit,
-  whyUnknownIssuer,
-} from '@sallyport/plugin-options';
+import { parseAuthorities, parseJson, readUnverifiedJwt, tlsFileLimit, whyUnknownIssuer } from '@sallyport/plugin-kit';
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose';
 import { type Claims, credentialOf, exampleUser, usernameOf, userOf, whyNoGroups } from './claims.ts';
 import { createFetchedKeys, hasPrivateKey, type KeyObserver, type KeySet, parseKeys } from './key-set.ts';

@@ -1,5 +1,5 @@
 import type { Credential, UserInfo } from '@sallyport/authenticator';
-import { oneLine, type UnverifiedJwt } from '@sallyport/plugin-options';
+import { oneLine, type UnverifiedJwt } from '@sallyport/plugin-kit';
 import type { IssuerOptions } from './options.ts';
 
 /** Claims are the payload of a token: whatever its issuer wrote. */

@@ -1,6 +1,6 @@
 import { request } from 'node:https';
 import { AuthenticatorError, type AuthenticatorErrorCode, type Logger } from '@sallyport/authenticator';
-import { AnswerTooBig, callHttp, explainHttpError, parseJson } from '@sallyport/plugin-options';
+import { AnswerTooBig, callHttp, explainHttpError, parseJson } from '@sallyport/plugin-kit';
 import { createLocalJWKSet, type JWK, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import type { KeyLimits } from './options.ts';

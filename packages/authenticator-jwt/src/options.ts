@@ -10,7 +10,7 @@ import {
   section,
   size,
   value,
-} from '@sallyport/plugin-options';
+} from '@sallyport/plugin-kit';
 import { z } from 'zod';
 
 /**

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { readUnverifiedJwt } from '@sallyport/plugin-options';
+import { readUnverifiedJwt } from '@sallyport/plugin-kit';
 import { createLocalJWKSet, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { KeySet } from './key-set.ts';

@@ -1,5 +1,5 @@
 import { AuthenticatorError, type RejectionReason } from '@sallyport/authenticator';
-import { durationText } from '@sallyport/plugin-options';
+import { durationText } from '@sallyport/plugin-kit';
 import { decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Claims, TokenProblem } from './claims.ts';
 import type { KeySet } from './key-set.ts';

@@ -6,7 +6,7 @@ import type {
   PluginContext,
   UserInfo,
 } from '@sallyport/authenticator';
-import { ageText, durationText, type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-options';
+import { ageText, durationText, type TlsSettings, watchTlsFiles, within } from '@sallyport/plugin-kit';
 import { checkDirectory } from './check.ts';
 import type { Directory, DirectoryCall } from './directory/types.ts';
 import { accountText, readReset, resetFlag } from './login/account-state.ts';

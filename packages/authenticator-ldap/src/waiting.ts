@@ -1,4 +1,4 @@
-import { bounded, type WaitBounds } from '@sallyport/plugin-options';
+import { bounded, type WaitBounds } from '@sallyport/plugin-kit';
 
 /** Waits, and ends early without an error when the signal is aborted. Its timer does not keep the process running. */
 export async function delay(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import { parseJson } from '@sallyport/plugin-options';
+import { parseJson } from '@sallyport/plugin-kit';
 import { hashUpTo, stringUpTo, type ValueQuery } from '@sallyport/redis-connection';
 import {
   type CheckedRecord,

@@ -7,7 +7,7 @@ import {
   parseText,
   section,
   value,
-} from '@sallyport/plugin-options';
+} from '@sallyport/plugin-kit';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import {
   connectionShape,

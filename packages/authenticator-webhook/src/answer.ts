@@ -1,5 +1,5 @@
 import type { UserInfo } from '@sallyport/authenticator';
-import { parseJson } from '@sallyport/plugin-options';
+import { parseJson } from '@sallyport/plugin-kit';
 
 /** The `status` of a TokenReview that a peer answered. */
 export interface ReviewStatus {

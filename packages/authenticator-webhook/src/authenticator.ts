@@ -6,7 +6,7 @@ import {
   type Metrics,
   type PluginContext,
 } from '@sallyport/authenticator';
-import { watchTlsFiles } from '@sallyport/plugin-options';
+import { watchTlsFiles } from '@sallyport/plugin-kit';
 import { type AnswerKind, decide, type ReviewOutcome } from './decide.ts';
 import { bearerPattern, type WebhookOptions } from './options.ts';
 import { createPeer, type Peer, peerName } from './peer.ts';

@@ -4,7 +4,7 @@ import {
   type Decision,
   type UserInfo,
 } from '@sallyport/authenticator';
-import type { HttpAnswer } from '@sallyport/plugin-options';
+import type { HttpAnswer } from '@sallyport/plugin-kit';
 import { type ReviewStatus, readAnswer } from './answer.ts';
 import { changeExtra } from './extra.ts';
 import type { WebhookOptions } from './options.ts';

@@ -1,4 +1,4 @@
-import { list, type Parsed, parseText, section, value } from '@sallyport/plugin-options';
+import { list, type Parsed, parseText, section, value } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 
 type Extra = Readonly<Record<string, readonly string[]>>;

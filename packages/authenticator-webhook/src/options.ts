@@ -14,7 +14,7 @@ import {
   size,
   tlsShape,
   value,
-} from '@sallyport/plugin-options';
+} from '@sallyport/plugin-kit';
 import type { z } from 'zod';
 import { extraRules } from './extra.ts';
 import { recognition } from './recognition.ts';

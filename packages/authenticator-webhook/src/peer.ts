@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { AuthenticatorError, type AuthenticatorErrorCode } from '@sallyport/authenticator';
-import { AnswerTooBig, callHttp, explainHttpError, type HttpAnswer, type TlsSettings } from '@sallyport/plugin-options';
+import { AnswerTooBig, callHttp, explainHttpError, type HttpAnswer, type TlsSettings } from '@sallyport/plugin-kit';
 import type { WebhookOptions } from './options.ts';
 
 interface PeerOptions extends Pick<WebhookOptions, 'url' | 'timeout' | 'maxResponseSize' | 'maxConnections'> {

@@ -7,7 +7,7 @@ import {
   section,
   value,
   whyUnknownIssuer,
-} from '@sallyport/plugin-options';
+} from '@sallyport/plugin-kit';
 import { RE2JS } from 're2js';
 import type { z } from 'zod';
 

@@ -1,5 +1,5 @@
 import type { ConnectionOptions as NodeTlsOptions } from 'node:tls';
-import type { TlsSettings } from '@sallyport/plugin-options';
+import type { TlsSettings } from '@sallyport/plugin-kit';
 import {
   type RedisOptions as AllRedisOptions,
   Cluster,

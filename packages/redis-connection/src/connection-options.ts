@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { TlsOptions } from '@sallyport/plugin-options';
+import type { TlsOptions } from '@sallyport/plugin-kit';
 
 export interface HostPort {
   /** A name or an address; IPv6 without brackets. */

@@ -1,5 +1,5 @@
 import type { PluginContext } from '@sallyport/authenticator';
-import { watchTlsFiles, within } from '@sallyport/plugin-options';
+import { watchTlsFiles, within } from '@sallyport/plugin-kit';
 import { type ConnectionOptions, certificateName, nameServers, type Wording } from './connection-options.ts';
 import { isCluster, isInHandshake, type RedisClient } from './nodes.ts';
 import {

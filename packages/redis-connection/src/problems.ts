@@ -1,4 +1,4 @@
-import { explainTls } from '@sallyport/plugin-options';
+import { explainTls } from '@sallyport/plugin-kit';
 import type { Wording } from './connection-options.ts';
 
 /** The kind of a problem. It is a label of metrics, so the set is closed. */

@@ -1,4 +1,4 @@
-import { pause, within } from '@sallyport/plugin-options';
+import { pause, within } from '@sallyport/plugin-kit';
 import type { ChainableCommander } from 'ioredis';
 import { isCluster, type RedisClient } from './nodes.ts';
 

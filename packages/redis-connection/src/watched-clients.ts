@@ -1,4 +1,4 @@
-import { type TlsSettings, within } from '@sallyport/plugin-options';
+import { type TlsSettings, within } from '@sallyport/plugin-kit';
 import type { Cluster, Redis } from 'ioredis';
 import { createClient, retryDelay } from './client.ts';
 import type { ConnectionOptions } from './connection-options.ts';

@@ -36,7 +36,7 @@ export async function writeGuide(): Promise<string> {
   const packages = {
     '@sallyport/authenticator': join(rootFolder, 'packages/authenticator'),
     '@types/node': join(rootFolder, 'node_modules/@types/node'),
-    zod: join(rootFolder, 'packages/plugin-options/node_modules/zod'),
+    zod: join(rootFolder, 'packages/plugin-kit/node_modules/zod'),
   };
   for (const [name, target] of Object.entries(packages)) {
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });

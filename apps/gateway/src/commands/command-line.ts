@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import { printable } from '../logging/printable.ts';
-import { packagePath } from '../package-files.ts';
-import { shellQuoted } from '../shell-quoted.ts';
+import { printable } from '../base/logging/printable.ts';
+import { packagePath } from '../base/package-files.ts';
+import { shellQuoted } from '../base/shell-quoted.ts';
 
 /** A Start says how this process was started, and so what a user types to start it again. */
 export type Start = ReturnType<typeof thisStart>;

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
+import { printable } from '../base/logging/printable.ts';
+import { packagePath } from '../base/package-files.ts';
 import { loadConfig } from '../config/load.ts';
 import { ConfigError, type ConfigProblem } from '../config/problems.ts';
 import { denied } from '../config/read-text.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { printable } from '../logging/printable.ts';
-import { packagePath } from '../package-files.ts';
 import { printRemark, UsageError } from './output.ts';
 
 /** Returns the path of the config. @param named `--config` or SALLYPORT_CONFIG; left out: the shipped config, with its demo token */

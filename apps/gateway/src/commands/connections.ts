@@ -1,18 +1,18 @@
 import type { Logger } from 'pino';
+import { createLogger } from '../base/logging/logger.ts';
 import { causeOf, formatProblem } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
-import { createAttempts } from '../lockout/attempts.ts';
-import { createLogger } from '../logging/logger.ts';
-import { createRevocationList } from '../revocation/list.ts';
-import { readListing } from '../revocation/redis-list.ts';
+import { createAttempts } from '../engine/lockout/attempts.ts';
+import { createRevocationList } from '../engine/revocation/list.ts';
+import { readListing } from '../engine/revocation/redis-list.ts';
+import { createRedisPool } from '../engine/shared-redis/redis-pool.ts';
+import type { ProbedRedis, SharedRedis } from '../engine/shared-redis/shared-redis.ts';
 import {
   type CreatedAuthenticator,
   closeAuthenticator,
   createAuthenticator,
   createAuthenticators,
 } from '../runtime/authenticators.ts';
-import { createRedisPool } from '../shared-redis/redis-pool.ts';
-import type { ProbedRedis, SharedRedis } from '../shared-redis/shared-redis.ts';
 import { printRemark } from './output.ts';
 import { humanDuration } from './times.ts';
 

@@ -1,5 +1,5 @@
-import { durationText } from '@sallyport/plugin-options';
-import { within } from '../deadlines.ts';
+import { durationText } from '@sallyport/plugin-kit';
+import { within } from '../base/deadlines.ts';
 
 export type Interrupt = ReturnType<typeof createInterrupt>;
 

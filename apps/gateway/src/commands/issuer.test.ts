@@ -1,7 +1,7 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import type { NamedUser } from '../chain/identity-policy.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
+import type { NamedUser } from '../engine/chain/identity-policy.ts';
 import { chooseIssuer, issuingOf, seeToken, toJson } from './issuer.ts';
 import { UsageError } from './output.ts';
 

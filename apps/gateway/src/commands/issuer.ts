@@ -1,10 +1,10 @@
 import type { IssuedToken, TokenIssuer, UserInfo } from '@sallyport/authenticator';
-import { identityPolicy, identityPrefixes, type NamedUser } from '../chain/identity-policy.ts';
+import { createLogger } from '../base/logging/logger.ts';
 import { formatProblem, nearest } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { createLogger } from '../logging/logger.ts';
+import { identityPolicy, identityPrefixes, type NamedUser } from '../engine/chain/identity-policy.ts';
+import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import { closeMade, createTokenIssuer, type IssuingAuthenticator, issuesTokens } from '../runtime/authenticators.ts';
-import { createSessionTexts, type Session } from '../sessions/session-text.ts';
 import { commandLine } from './command-line.ts';
 import { loadNamedConfig } from './config-file.ts';
 import { joinAttempts } from './connections.ts';

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { parseDuration } from '@sallyport/plugin-options';
+import { parseDuration } from '@sallyport/plugin-kit';
 import { Option } from 'commander';
 import { parseListenAddress } from '../config/listen.ts';
 import { causeOf } from '../config/problems.ts';

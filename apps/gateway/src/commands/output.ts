@@ -1,6 +1,6 @@
-import { printable } from '../logging/printable.ts';
+import { printable } from '../base/logging/printable.ts';
 
-export { shortDigest } from '../revocation/list.ts';
+export { shortDigest } from '../engine/revocation/list.ts';
 
 export const exitCodes = {
   success: 0,

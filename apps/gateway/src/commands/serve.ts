@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import { createLogger } from '../logging/logger.ts';
+import { createLogger } from '../base/logging/logger.ts';
+import { shellQuoted } from '../base/shell-quoted.ts';
 import { prepareDemo } from '../runtime/demo.ts';
 import { type Gateway, type GatewayOptions, startGateway } from '../runtime/gateway.ts';
-import { shellQuoted } from '../shell-quoted.ts';
 import { configFile } from './config-file.ts';
 import type { ReadOptions } from './options.ts';
 import { type ExitCode, exitCodes } from './output.ts';

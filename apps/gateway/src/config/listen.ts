@@ -1,5 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import { isHostName, type Parsed } from '@sallyport/plugin-options';
+import { isHostName, type Parsed } from '@sallyport/plugin-kit';
 
 /** An address to listen on. `host` is an IP address without brackets, or a name; port 0 takes a free one. */
 export interface ListenAddress {

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import { count, duration, isLoopback, type Parsed, value } from '@sallyport/plugin-options';
+import { count, duration, isLoopback, type Parsed, value } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { listenKey, tlsKeys } from './server-keys.ts';
 

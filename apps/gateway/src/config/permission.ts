@@ -1,7 +1,7 @@
 import { access, constants, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import { shellQuoted } from '../shell-quoted.ts';
+import { shellQuoted } from '../base/shell-quoted.ts';
 
 /*
  * This file makes commands that root can paste. They give the account of this process access to a file that it is denied: they give the

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { createRequire, registerHooks } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { manifest } from '../package-files.ts';
+import { manifest } from '../base/package-files.ts';
 import { nearest } from './problems.ts';
 
 /** A PluginError says why a plugin can't be used, and how to fix that. */

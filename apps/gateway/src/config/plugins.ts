@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { AuthenticatorPlugin } from '@sallyport/authenticator';
-import { packagePath } from '../package-files.ts';
+import { packagePath } from '../base/package-files.ts';
 import { builtInWords, locatePlugin, PluginError, type PluginLocation } from './plugin-location.ts';
 import { causeOf, isObject } from './problems.ts';
 import { type JsonSchema, unknownKeys } from './unknown-keys.ts';

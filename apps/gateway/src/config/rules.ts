@@ -1,4 +1,4 @@
-import { isLoopback } from '@sallyport/plugin-options';
+import { isLoopback } from '@sallyport/plugin-kit';
 import { collide } from './listen.ts';
 import { isObject, type Path, type Problem, valueAt } from './problems.ts';
 import { type FileConfig, fileJsonSchema } from './schema.ts';

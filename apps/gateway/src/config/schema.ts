@@ -1,4 +1,4 @@
-import { count, duration, size } from '@sallyport/plugin-options';
+import { count, duration, size } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { authenticatorCache, fileLifetimes } from './cache/lifetimes.ts';
 import { cacheRedis } from './cache/redis.ts';

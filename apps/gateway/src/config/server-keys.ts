@@ -1,4 +1,4 @@
-import { value } from '@sallyport/plugin-options';
+import { value } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { parseListen } from './listen.ts';
 

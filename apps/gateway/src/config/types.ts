@@ -18,4 +18,3 @@ export type LockoutConfig = GatewayConfig['lockout'];
 export type AuditConfig = NonNullable<GatewayConfig['audit']>;
 export type TracingConfig = NonNullable<GatewayConfig['tracing']>;
 export type LoginConfig = NonNullable<GatewayConfig['login']>;
-export type LogLevel = GatewayConfig['log']['level'];

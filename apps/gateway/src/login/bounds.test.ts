@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
-import type { ServerRequest } from '../server/http-server.ts';
+import type { ServerRequest } from '../http/http-server.ts';
 import { clientAddress, createAddressLimit, createShares } from './bounds.ts';
 
 function setUp(count = 3, per = 60_000) {

@@ -1,9 +1,9 @@
 import { type BlockList, isIP, isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../config/login.ts';
-import type { ServerRequest } from '../server/http-server.ts';
-import { createInFlight, type InFlight } from '../server/limits.ts';
-import { networkOf, plain } from '../server/socket-limit.ts';
+import type { ServerRequest } from '../http/http-server.ts';
+import { createInFlight, type InFlight } from '../http/limits.ts';
+import { networkOf, plain } from '../http/socket-limit.ts';
 
 /**
  * The most names that are counted. Beyond it, the names whose last attempt is the oldest are forgotten: their limit

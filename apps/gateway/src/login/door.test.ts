@@ -3,7 +3,7 @@ import { constants } from 'node:http2';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createNetworks } from '../config/login.ts';
-import type { ServerAnswer, ServerRequest } from '../server/http-server.ts';
+import type { ServerAnswer, ServerRequest } from '../http/http-server.ts';
 import { addressOf, createDoor, isCutOff } from './door.ts';
 import type { LoginFacts } from './login-report.ts';
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import { BlockList } from 'node:net';
-import { discardBody } from '../server/answer-errors.ts';
-import { createFairTurns } from '../server/fair-turns.ts';
-import { endConnection, isClosed, onceClosed, type ServerAnswer, type ServerRequest } from '../server/http-server.ts';
-import { withoutRest } from '../server/read-body.ts';
-import { createFairLimit, networkOf, plain } from '../server/socket-limit.ts';
+import { discardBody } from '../http/answer-errors.ts';
+import { createFairTurns } from '../http/fair-turns.ts';
+import { endConnection, isClosed, onceClosed, type ServerAnswer, type ServerRequest } from '../http/http-server.ts';
+import { withoutRest } from '../http/read-body.ts';
+import { createFairLimit, networkOf, plain } from '../http/socket-limit.ts';
 import { clientAddress, createAddressLimit, createRateLimit } from './bounds.ts';
 import { errorBody } from './login-error.ts';
 import type { LoginFacts } from './login-report.ts';

@@ -1,5 +1,5 @@
-import type { ErrorAnswer } from '../server/answer-errors.ts';
-import { type StatusCode, StatusError } from '../server/kubernetes-status.ts';
+import type { ErrorAnswer } from '../http/answer-errors.ts';
+import { type StatusCode, StatusError } from '../http/kubernetes-status.ts';
 
 const codes = {
   400: 'bad-request',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Session } from '../sessions/session-text.ts';
+import type { Session } from '../engine/sessions/session-text.ts';
 import { createLoginLog, createRequestLogs, detailsOf, type LoginFacts } from './login-report.ts';
 
 const token = 'sps_secret';

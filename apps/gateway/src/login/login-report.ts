@@ -1,7 +1,7 @@
 import type { Logger } from '@sallyport/authenticator';
-import { createLogLimiter } from '../logging/log-limiter.ts';
-import { digestOf, shortDigest } from '../revocation/list.ts';
-import type { Session } from '../sessions/session-text.ts';
+import { createLogLimiter } from '../base/logging/log-limiter.ts';
+import { digestOf, shortDigest } from '../engine/revocation/list.ts';
+import type { Session } from '../engine/sessions/session-text.ts';
 
 /** The requests of the login server. Any other request is `none`. */
 export const loginActions = [

@@ -1,7 +1,7 @@
 import { AuthenticatorError, type IssuedToken, type TokenRequest } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
 import type { LoginConfig } from '../config/types.ts';
-import { createSessionTexts } from '../sessions/session-text.ts';
+import { createSessionTexts } from '../engine/sessions/session-text.ts';
 import { createRateLimit } from './bounds.ts';
 import { LoginError } from './login-error.ts';
 import { type LoginLink, type LoginProgress, type LoginService, logIn, parseLoginBody } from './login-service.ts';

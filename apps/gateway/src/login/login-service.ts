@@ -1,11 +1,11 @@
 import type { BlockList } from 'node:net';
 import type { IssuedToken, Logger, NoOpinion, Rejected, TokenIssuer, UserInfo } from '@sallyport/authenticator';
 import { z } from 'zod';
-import type { Link, LinkContext } from '../chain/chain.ts';
+import { asError, withoutToken } from '../base/logging/error-fields.ts';
+import { isMisleading } from '../base/logging/printable.ts';
 import type { AuthenticatorConfig, LoginConfig } from '../config/types.ts';
-import { asError, withoutToken } from '../logging/error-fields.ts';
-import { isMisleading } from '../logging/printable.ts';
-import type { Session, SessionTexts } from '../sessions/session-text.ts';
+import type { Link, LinkContext } from '../engine/chain/chain.ts';
+import type { Session, SessionTexts } from '../engine/sessions/session-text.ts';
 import type { RateLimit } from './bounds.ts';
 import { LoginError, tooMany, unavailable, uncheckedLogin } from './login-error.ts';
 import type { LoginFacts } from './login-report.ts';

@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '../config/types.ts';
-import { readTlsMaterial, type TlsMaterial } from '../server/tls.ts';
+import { readTlsMaterial, type TlsMaterial } from '../http/tls.ts';
 
 /** The TLS of each address. It is undefined where the address has plain HTTP, or is not in the config. */
 export type TlsOfAddresses = Awaited<ReturnType<typeof readTls>>;

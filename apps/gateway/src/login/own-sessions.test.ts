@@ -1,7 +1,7 @@
 import type { IssuedToken } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
-import { digestOf } from '../revocation/list.ts';
-import { createSessionTexts, type Session } from '../sessions/session-text.ts';
+import { digestOf } from '../engine/revocation/list.ts';
+import { createSessionTexts, type Session } from '../engine/sessions/session-text.ts';
 import type { LoginService } from './login-service.ts';
 import { logOut, logOutEverywhere } from './own-sessions.ts';
 

@@ -1,6 +1,6 @@
 import type { IssuedToken } from '@sallyport/authenticator';
-import { digestOf } from '../revocation/list.ts';
-import type { Session } from '../sessions/session-text.ts';
+import { digestOf } from '../engine/revocation/list.ts';
+import type { Session } from '../engine/sessions/session-text.ts';
 import { noSession, unavailable } from './login-error.ts';
 import { fromStore, isInForce, type LoginService, sessionsOf } from './login-service.ts';
 

@@ -1,11 +1,11 @@
 import Router from '@koa/router';
 import type { Context } from 'koa';
-import { pause } from '../deadlines.ts';
-import { shortDigest } from '../revocation/list.ts';
-import { isClosed } from '../server/http-server.ts';
-import type { InFlight } from '../server/limits.ts';
-import { createBodyReader } from '../server/read-body.ts';
-import type { Session } from '../sessions/session-text.ts';
+import { pause } from '../base/deadlines.ts';
+import { shortDigest } from '../engine/revocation/list.ts';
+import type { Session } from '../engine/sessions/session-text.ts';
+import { isClosed } from '../http/http-server.ts';
+import type { InFlight } from '../http/limits.ts';
+import { createBodyReader } from '../http/read-body.ts';
 import { createShares, type RateLimit, type Shares } from './bounds.ts';
 import { LoginError, noSession, tooMany } from './login-error.ts';
 import type { LoginAction, LoginFacts } from './login-report.ts';

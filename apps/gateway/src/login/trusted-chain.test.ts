@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:tls';
-import { isAnchor } from '@sallyport/plugin-options';
+import { isAnchor } from '@sallyport/plugin-kit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestAuthority, type Pair, type TestAuthority } from '../server/testing/certificates.ts';
+import { createTestAuthority, type Pair, type TestAuthority } from '../testing/certificates.ts';
 import { isTrustedChain } from './trusted-chain.ts';
 
 type Names = 'root' | 'foreign' | 'middle' | 'leaf' | 'low' | 'own';

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import { isIssuedBy } from '@sallyport/plugin-options';
+import { isIssuedBy } from '@sallyport/plugin-kit';
 
 /**
  * Whether a client that trusts these CAs accepts a chain, as far as signatures go. As OpenSSL does, it goes from the server's own

@@ -1,8 +1,8 @@
 import type { Decision } from '@sallyport/authenticator';
 import { expect, test } from 'vitest';
-import { authenticated, lifetimes } from '../cache/testing/cached-replica.ts';
-import { type ChainContext, chain } from '../chain/chain.ts';
-import type { Entry } from '../revocation/list.ts';
+import { authenticated, lifetimes } from '../engine/cache/testing/cached-replica.ts';
+import { type ChainContext, chain } from '../engine/chain/chain.ts';
+import type { Entry } from '../engine/revocation/list.ts';
 import { corpConfig, linkOf, linkParts } from './testing/link-parts.ts';
 
 const audiences = ['a', 'b'];

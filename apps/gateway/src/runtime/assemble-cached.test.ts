@@ -1,8 +1,8 @@
 import { AuthenticatorError, type Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { authenticated, lifetimes, minute, never } from '../cache/testing/cached-replica.ts';
-import type { LinkContext, Source } from '../chain/chain.ts';
-import type { GuardedLink } from '../chain/guard.ts';
+import { authenticated, lifetimes, minute, never } from '../engine/cache/testing/cached-replica.ts';
+import type { LinkContext, Source } from '../engine/chain/chain.ts';
+import type { GuardedLink } from '../engine/chain/guard.ts';
 import { linkOf, linkParts } from './testing/link-parts.ts';
 
 /** A whole link, as the gateway stacks it, around a backend that the test plays. */

@@ -1,9 +1,9 @@
 import { type Authenticator, AuthenticatorError, type Decision, type LoggedIn } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { createMemoryTier } from '../cache/memory-tier.ts';
-import type { Entry } from '../revocation/list.ts';
-import { noBlocks } from '../revocation/testing/no-blocks.ts';
-import { writeSessionUser } from '../sessions/session-user.ts';
+import { createMemoryTier } from '../engine/cache/memory-tier.ts';
+import type { Entry } from '../engine/revocation/list.ts';
+import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
+import { writeSessionUser } from '../engine/sessions/session-user.ts';
 import { assembleLogin, missingForLogin } from './assemble-login.ts';
 import { linkOf } from './testing/link-parts.ts';
 

@@ -1,15 +1,15 @@
 import { type Authenticator, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
-import { maxAnswersOfUser } from '../cache/names.ts';
-import { type CacheSettings, withCache } from '../cache/with-cache.ts';
-import { withCheckedDecision } from '../chain/decision.ts';
-import type { Guard } from '../chain/guard.ts';
-import { identityPolicy, withIdentityPolicy } from '../chain/identity-policy.ts';
+import { asError, withoutToken } from '../base/logging/error-fields.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig, LoginConfig } from '../config/types.ts';
-import { asError, withoutToken } from '../logging/error-fields.ts';
+import { maxAnswersOfUser } from '../engine/cache/names.ts';
+import { type CacheSettings, withCache } from '../engine/cache/with-cache.ts';
+import { withCheckedDecision } from '../engine/chain/decision.ts';
+import type { Guard } from '../engine/chain/guard.ts';
+import { identityPolicy, withIdentityPolicy } from '../engine/chain/identity-policy.ts';
+import { requireKnown } from '../engine/revocation/with-blocks.ts';
+import { createSessionUsers, type RevalidationResult } from '../engine/sessions/session-user.ts';
 import type { LoginLink } from '../login/login-service.ts';
-import { requireKnown } from '../revocation/with-blocks.ts';
-import { createSessionUsers, type RevalidationResult } from '../sessions/session-user.ts';
 import type { SharedParts } from './assemble.ts';
 import type { CreatedAuthenticator } from './authenticators.ts';
 

@@ -1,8 +1,8 @@
 import type { Credential, Decision } from '@sallyport/authenticator';
 import { describe, expect, test } from 'vitest';
-import { createMemoryTier } from '../cache/memory-tier.ts';
-import { chain } from '../chain/chain.ts';
-import type { Entry } from '../revocation/list.ts';
+import { createMemoryTier } from '../engine/cache/memory-tier.ts';
+import { chain } from '../engine/chain/chain.ts';
+import type { Entry } from '../engine/revocation/list.ts';
 import type { AssembleOptions } from './assemble.ts';
 import { linkOf } from './testing/link-parts.ts';
 

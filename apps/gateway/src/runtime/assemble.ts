@@ -1,17 +1,23 @@
 import type { Authenticator, Logger } from '@sallyport/authenticator';
-import { durationText } from '@sallyport/plugin-options';
-import { type CacheDependencies, withCache } from '../cache/with-cache.ts';
-import type { CircuitState } from '../chain/circuit.ts';
-import { withCheckedDecision } from '../chain/decision.ts';
-import { type Guard, type GuardDependencies, type GuardedLink, type GuardSettings, withGuard } from '../chain/guard.ts';
-import { type IdentityPrefixes, withIdentityPolicy } from '../chain/identity-policy.ts';
-import { type Provenance, withAudiences, withProvenance } from '../chain/layer.ts';
-import type { Clocks } from '../clocks.ts';
+import { durationText } from '@sallyport/plugin-kit';
+import type { Clocks } from '../base/clocks.ts';
 import type { AuthenticatorConfig, IdentityConfig } from '../config/types.ts';
-import type { Blocks } from '../revocation/list.ts';
-import { withBlocks } from '../revocation/with-blocks.ts';
-import { withEnded } from '../sessions/with-ended.ts';
-import { type SessionDependencies, withSessions } from '../sessions/with-sessions.ts';
+import { type CacheDependencies, withCache } from '../engine/cache/with-cache.ts';
+import type { CircuitState } from '../engine/chain/circuit.ts';
+import { withCheckedDecision } from '../engine/chain/decision.ts';
+import {
+  type Guard,
+  type GuardDependencies,
+  type GuardedLink,
+  type GuardSettings,
+  withGuard,
+} from '../engine/chain/guard.ts';
+import { type IdentityPrefixes, withIdentityPolicy } from '../engine/chain/identity-policy.ts';
+import { type Provenance, withAudiences, withProvenance } from '../engine/chain/layer.ts';
+import type { Blocks } from '../engine/revocation/list.ts';
+import { withBlocks } from '../engine/revocation/with-blocks.ts';
+import { withEnded } from '../engine/sessions/with-ended.ts';
+import { type SessionDependencies, withSessions } from '../engine/sessions/with-sessions.ts';
 
 type LinkConfig = IdentityConfig &
   GuardSettings &

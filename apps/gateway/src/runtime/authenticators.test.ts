@@ -1,7 +1,7 @@
 import type { AuthenticatorPlugin, PluginContext, TokenIssuer } from '@sallyport/authenticator';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createAttempts } from '../lockout/attempts.ts';
+import { createAttempts } from '../engine/lockout/attempts.ts';
 import { createTokenIssuer, type IssuingAuthenticator, issuesTokens } from './authenticators.ts';
 
 type Create = NonNullable<AuthenticatorPlugin<unknown>['createTokenIssuer']>;

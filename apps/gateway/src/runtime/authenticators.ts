@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import type { Attempts, Authenticator, PluginContext, TokenIssuer } from '@sallyport/authenticator';
-import { durationText } from '@sallyport/plugin-options';
+import { durationText } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
+import { withTimeLimit } from '../base/deadlines.ts';
+import { loadWatchedFile, type WatchedFile } from '../config/files/watcher.ts';
 import { ConfigError } from '../config/problems.ts';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
-import { withTimeLimit } from '../deadlines.ts';
-import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
-import { createPluginMetrics } from '../metrics/plugin-metrics.ts';
+import { createPluginMetrics } from '../observe/metrics/plugin-metrics.ts';
 
 /**
  * How long a plugin may take to make something, in milliseconds. It must succeed while its backend is down, so it need not

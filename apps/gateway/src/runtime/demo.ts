@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { fileClockLag } from '../files/watcher.ts';
+import { fileClockLag } from '../config/files/watcher.ts';
 
 /**
  * Makes a random demo token for the shipped config, a new one at each start, so that no credential is in the repository:

@@ -1,28 +1,28 @@
-import { isLoopback } from '@sallyport/plugin-options';
+import { isLoopback } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
-import { startAdminServer } from '../admin/admin.ts';
-import { createHealth } from '../admin/health.ts';
-import { probeOutput } from '../audit/output.ts';
-import { createAuditTrail } from '../audit/trail.ts';
-import { createKnownGoodTokens } from '../chain/admission.ts';
-import { systemClocks } from '../clocks.ts';
+import { systemClocks } from '../base/clocks.ts';
+import { pause, within } from '../base/deadlines.ts';
+import { createFileWatcher } from '../config/files/watcher.ts';
 import { loadConfig } from '../config/load.ts';
 import type { GatewayConfig, ListenAddress } from '../config/types.ts';
-import { pause, within } from '../deadlines.ts';
-import { createFileWatcher } from '../files/watcher.ts';
-import { startLoginServer } from '../login/login-server.ts';
-import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
-import { createGatewayMetrics } from '../metrics/gateway-metrics.ts';
-import { renderMetrics } from '../metrics/plugin-metrics.ts';
-import { createRefusedReloads } from '../metrics/refused-reloads.ts';
+import { createKnownGoodTokens } from '../engine/chain/admission.ts';
 import {
   connectionsWithin,
   createInFlight,
   type InFlight,
   loginConnectionsWithin,
   openFileLimit,
-} from '../server/limits.ts';
-import { startReviewServer } from '../server/review-server.ts';
+} from '../http/limits.ts';
+import { startLoginServer } from '../login/login-server.ts';
+import { readTls, type TlsOfAddresses } from '../login/login-tls.ts';
+import { startAdminServer } from '../observe/admin/admin.ts';
+import { probeOutput } from '../observe/audit/output.ts';
+import { createAuditTrail } from '../observe/audit/trail.ts';
+import { createHealth } from '../observe/health.ts';
+import { createGatewayMetrics } from '../observe/metrics/gateway-metrics.ts';
+import { renderMetrics } from '../observe/metrics/plugin-metrics.ts';
+import { createRefusedReloads } from '../observe/metrics/refused-reloads.ts';
+import { startReviewServer } from '../review/review-server.ts';
 import { createGeneration } from './generation.ts';
 import { createObservers, type Observers } from './observers.ts';
 import { createReloader, logCertificateWarnings, logConfigWarnings } from './reload.ts';

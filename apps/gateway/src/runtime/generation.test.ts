@@ -8,8 +8,8 @@ import { pino } from 'pino';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { AuthenticatorConfig, GatewayConfig } from '../config/types.ts';
-import { createAttempts } from '../lockout/attempts.ts';
-import { noBlocks } from '../revocation/testing/no-blocks.ts';
+import { createAttempts } from '../engine/lockout/attempts.ts';
+import { noBlocks } from '../engine/revocation/testing/no-blocks.ts';
 import { createGeneration } from './generation.ts';
 
 const dependencies = {

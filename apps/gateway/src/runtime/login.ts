@@ -1,12 +1,12 @@
 import type { TokenIssuer } from '@sallyport/authenticator';
-import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-options';
+import { parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
+import { loadWatchedFile, type WatchedFile } from '../config/files/watcher.ts';
 import { createNetworks } from '../config/login.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, LoginConfig } from '../config/types.ts';
-import { loadWatchedFile, type WatchedFile } from '../files/watcher.ts';
+import type { EndedSessions } from '../engine/revocation/ended-sessions.ts';
 import { writeKubeconfig } from '../login/kubeconfig.ts';
 import type { LoginService } from '../login/login-service.ts';
-import type { EndedSessions } from '../revocation/ended-sessions.ts';
 import { type CreateDependencies, closeMade, createTokenIssuer, issuesTokens } from './authenticators.ts';
 
 interface LoginDependencies extends CreateDependencies {

@@ -1,26 +1,26 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isLoopback } from '@sallyport/plugin-options';
+import { isLoopback } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { Health } from '../admin/health.ts';
-import { createLoginCounts, createStatusCollector, type StatusSources } from '../admin/status-page/collector.ts';
-import type { AuditTrail } from '../audit/trail.ts';
-import { createFailureLog } from '../chain/failure-log.ts';
-import { systemClocks } from '../clocks.ts';
+import { systemClocks } from '../base/clocks.ts';
+import { createTurns } from '../base/deadlines.ts';
+import { manifest } from '../base/package-files.ts';
+import { type Tracer, useTracer } from '../base/tracing/in-span.ts';
 import { causeOf } from '../config/problems.ts';
 import type { GatewayConfig, TracingConfig } from '../config/types.ts';
-import { createTurns } from '../deadlines.ts';
+import { createFailureLog } from '../engine/chain/failure-log.ts';
+import type { RevalidationResult } from '../engine/sessions/session-user.ts';
+import type { RefusedSession } from '../engine/sessions/with-sessions.ts';
+import { createInFlight, type InFlight } from '../http/limits.ts';
 import { createLoginLog, detailsOf } from '../login/login-report.ts';
 import { certificatesOf, type TlsOfAddresses } from '../login/login-tls.ts';
-import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
-import { createLoginMetrics } from '../metrics/login-metrics.ts';
-import type { RefusedReloads, ReloadSource } from '../metrics/refused-reloads.ts';
-import { manifest } from '../package-files.ts';
-import { createInFlight, type InFlight } from '../server/limits.ts';
-import { createReviewLog } from '../server/review-report.ts';
-import type { RevalidationResult } from '../sessions/session-user.ts';
-import type { RefusedSession } from '../sessions/with-sessions.ts';
-import { type Tracer, useTracer } from '../tracing/in-span.ts';
+import type { AuditTrail } from '../observe/audit/trail.ts';
+import type { Health } from '../observe/health.ts';
+import type { GatewayMetrics } from '../observe/metrics/gateway-metrics.ts';
+import { createLoginMetrics } from '../observe/metrics/login-metrics.ts';
+import type { RefusedReloads, ReloadSource } from '../observe/metrics/refused-reloads.ts';
+import { createLoginCounts, createStatusCollector, type StatusSources } from '../observe/status-page/collector.ts';
+import { createReviewLog } from '../review/review-report.ts';
 import type { Running } from './running.ts';
 import type { SharedState } from './shared-state.ts';
 
@@ -165,7 +165,7 @@ function createTracing(logger: Logger): (config: TracingConfig | undefined) => P
     useTracer(undefined);
     await tracer?.close();
     // OpenTelemetry is loaded only if it is configured: it is more code than the rest of the gateway.
-    const load = () => import('../tracing/open-telemetry.ts');
+    const load = () => import('../observe/tracing/open-telemetry.ts');
     tracer = next && (await load()).createOtelTracer(next, manifest.version, logger);
     useTracer(tracer);
   }

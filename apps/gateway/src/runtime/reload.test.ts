@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createFileWatcher, type FileWatcher } from '../config/files/watcher.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { createFileWatcher, type FileWatcher } from '../files/watcher.ts';
 import type { Generation } from './generation.ts';
 import { createReloader } from './reload.ts';
 import { createRunning } from './running.ts';

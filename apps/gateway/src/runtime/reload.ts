@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { durationText } from '@sallyport/plugin-options';
+import { durationText } from '@sallyport/plugin-kit';
 import type { Logger } from 'pino';
+import { createTurns, withTimeLimit } from '../base/deadlines.ts';
+import type { FileWatcher, WatchedFile } from '../config/files/watcher.ts';
 import { ConfigError, causeOf, formatProblem } from '../config/problems.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { createTurns, withTimeLimit } from '../deadlines.ts';
-import type { FileWatcher, WatchedFile } from '../files/watcher.ts';
 import type { LoginServer } from '../login/login-server.ts';
 import { certificatesOf, readTls, type TlsOfAddresses } from '../login/login-tls.ts';
-import type { ReviewServer } from '../server/review-server.ts';
+import type { ReviewServer } from '../review/review-server.ts';
 import type { Generation } from './generation.ts';
 import type { Observers } from './observers.ts';
 import type { Running } from './running.ts';

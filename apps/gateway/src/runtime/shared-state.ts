@@ -1,16 +1,16 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { createMemoryTier } from '../cache/memory-tier.ts';
-import { isUsable } from '../cache/record.ts';
-import { systemClocks } from '../clocks.ts';
+import { systemClocks } from '../base/clocks.ts';
 import type { GatewayConfig } from '../config/types.ts';
-import { createAttempts } from '../lockout/attempts.ts';
-import { createLockoutGauge, createLockoutMetrics } from '../metrics/authenticator-metrics.ts';
-import { createCacheGauges, createCacheMetrics } from '../metrics/cache-metrics.ts';
-import type { Entry } from '../revocation/list.ts';
-import { createSharedRevocations, pollInterval } from '../revocation/reader.ts';
-import { nameReplica } from '../revocation/replicas.ts';
-import { createRedisPool } from '../shared-redis/redis-pool.ts';
+import { createMemoryTier } from '../engine/cache/memory-tier.ts';
+import { isUsable } from '../engine/cache/record.ts';
+import { createAttempts } from '../engine/lockout/attempts.ts';
+import type { Entry } from '../engine/revocation/list.ts';
+import { createSharedRevocations, pollInterval } from '../engine/revocation/reader.ts';
+import { nameReplica } from '../engine/revocation/replicas.ts';
+import { createRedisPool } from '../engine/shared-redis/redis-pool.ts';
+import { createLockoutGauge, createLockoutMetrics } from '../observe/metrics/authenticator-metrics.ts';
+import { createCacheGauges, createCacheMetrics } from '../observe/metrics/cache-metrics.ts';
 import type { Running } from './running.ts';
 
 /** The time between two sweeps of memory, which drop what is too old to be used. Milliseconds. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { bounded, durationText, explainTls, isTlsError, oneLine } from '@sallyport/plugin-options';
+import { bounded, durationText, explainTls, isTlsError, oneLine } from '@sallyport/plugin-kit';
 import { type Budget, createFramer, encodeUnbind } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, ServerError, type Step, WireError } from './server-error.ts';

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectSecurely, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
-import { durationText, explainTls, oneLine, type TlsPeer, type TlsSettings, within } from '@sallyport/plugin-options';
+import { durationText, explainTls, oneLine, type TlsPeer, type TlsSettings, within } from '@sallyport/plugin-kit';
 import { createFramer, encodeStartTls, startTlsName } from './codec.ts';
 import { decodeMessage, type Message } from './message.ts';
 import { errorsOf, type MakeError, WireError } from './server-error.ts';

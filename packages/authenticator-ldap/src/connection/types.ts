@@ -1,4 +1,4 @@
-import type { TlsSettings } from '@sallyport/plugin-options';
+import type { TlsSettings } from '@sallyport/plugin-kit';
 import type { Filter } from '../filter/filter.ts';
 
 export interface Server {

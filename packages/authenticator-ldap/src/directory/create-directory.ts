@@ -1,5 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { ageText } from '@sallyport/plugin-options';
+import { ageText } from '@sallyport/plugin-kit';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import type { Server } from '../connection/types.ts';
 import { createConcurrencyLimit } from '../waiting.ts';

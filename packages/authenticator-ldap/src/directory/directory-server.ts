@@ -1,4 +1,4 @@
-import { durationText } from '@sallyport/plugin-options';
+import { durationText } from '@sallyport/plugin-kit';
 import { ServerError, ServerSkipped } from '../connection/server-error.ts';
 import type { LdapConnection } from '../connection/types.ts';
 import { anyEntry } from '../filter/filter.ts';

@@ -2,7 +2,7 @@ import type { SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { AuthenticatorError, type Logger } from '@sallyport/authenticator';
-import { durationText, within } from '@sallyport/plugin-options';
+import { durationText, within } from '@sallyport/plugin-kit';
 import { shortageOf } from '../connection/socket.ts';
 import type { Server } from '../connection/types.ts';
 import type { LdapOptions, SrvOptions } from '../options/types.ts';

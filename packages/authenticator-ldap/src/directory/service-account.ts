@@ -1,5 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { ageText, durationText } from '@sallyport/plugin-options';
+import { ageText, durationText } from '@sallyport/plugin-kit';
 import { ServerError, ServerSkipped, StaleConnection } from '../connection/server-error.ts';
 import type { BindResult, LdapConnection, Server } from '../connection/types.ts';
 import { createConnectionPool, type Lease } from './connection-pool.ts';

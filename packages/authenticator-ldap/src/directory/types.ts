@@ -1,5 +1,5 @@
 import type { Logger, Metrics } from '@sallyport/authenticator';
-import type { TlsSettings } from '@sallyport/plugin-options';
+import type { TlsSettings } from '@sallyport/plugin-kit';
 import type { BindCredentials, BindResult, Connect, LdapConnection, Server } from '../connection/types.ts';
 import type { LdapOptions } from '../options/types.ts';
 import type { ResolveSrv } from './server-list.ts';

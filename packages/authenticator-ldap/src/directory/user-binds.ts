@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { durationText, within } from '@sallyport/plugin-options';
+import { durationText, within } from '@sallyport/plugin-kit';
 import { errorsOf, ServerError } from '../connection/server-error.ts';
 import type { BindCredentials, BindResult } from '../connection/types.ts';
 import { type ConnectionPool, createConnectionPool, type Lease } from './connection-pool.ts';

@@ -1,5 +1,5 @@
 import { AuthenticatorError } from '@sallyport/authenticator';
-import { oneLine } from '@sallyport/plugin-options';
+import { oneLine } from '@sallyport/plugin-kit';
 import type { LdapEntry, SearchRequest } from '../connection/types.ts';
 import type { Directory, DirectoryCall, SearchConnection } from '../directory/types.ts';
 import { firstRdn, isBelow } from '../filter/distinguished-name.ts';

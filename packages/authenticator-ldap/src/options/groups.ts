@@ -1,4 +1,4 @@
-import { type Complain, choice, count, flag, section } from '@sallyport/plugin-options';
+import { type Complain, choice, count, flag, section } from '@sallyport/plugin-kit';
 import type { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
 import { type NameTemplate, parseNameTemplate } from '../filter/templates.ts';

@@ -1,4 +1,4 @@
-import { oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-options';
+import { oneOrMore, type Parsed, parseText, value } from '@sallyport/plugin-kit';
 import type { z } from 'zod';
 import { attributeDescriptionPattern, isAttributeDescription, parseDn } from '../filter/distinguished-name.ts';
 import { TemplateError } from '../filter/templates.ts';

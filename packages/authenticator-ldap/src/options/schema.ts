@@ -1,14 +1,4 @@
-import {
-  choice,
-  count,
-  duration,
-  flag,
-  parseText,
-  section,
-  settleTls,
-  tlsShape,
-  value,
-} from '@sallyport/plugin-options';
+import { choice, count, duration, flag, parseText, section, settleTls, tlsShape, value } from '@sallyport/plugin-kit';
 import { parseDn } from '../filter/distinguished-name.ts';
 import { groupsSchema } from './groups.ts';
 import { serverShape, settleServers } from './servers.ts';

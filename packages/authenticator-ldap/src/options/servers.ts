@@ -1,14 +1,5 @@
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net';
-import {
-  type Complain,
-  flag,
-  isHostName,
-  list,
-  type Parsed,
-  parseText,
-  section,
-  value,
-} from '@sallyport/plugin-options';
+import { type Complain, flag, isHostName, list, type Parsed, parseText, section, value } from '@sallyport/plugin-kit';
 import type { z } from 'zod';
 import type { Server } from '../connection/types.ts';
 

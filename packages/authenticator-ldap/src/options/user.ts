@@ -1,4 +1,4 @@
-import { type Complain, choice, list, section } from '@sallyport/plugin-options';
+import { type Complain, choice, list, section } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { type FilterTemplate, parseFilterTemplate } from '../filter/filter-template.ts';
 import { type DnTemplate, parseDnTemplate } from '../filter/templates.ts';

@@ -1,4 +1,4 @@
-import { section } from '@sallyport/plugin-options';
+import { section } from '@sallyport/plugin-kit';
 import { testRefusals } from '@sallyport/test-servers/written-options';
 import { describe, expect, test } from 'vitest';
 import { complaints, settled } from '../testing/written-options.ts';

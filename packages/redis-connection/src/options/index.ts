@@ -9,7 +9,7 @@ import {
   type TlsShape,
   tlsShape,
   value,
-} from '@sallyport/plugin-options';
+} from '@sallyport/plugin-kit';
 import type { z } from 'zod';
 import type { ConnectionOptions, Servers } from '../connection-options.ts';
 import {

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { isHostName, isLoopback, type Parsed, parseText } from '@sallyport/plugin-options';
+import { isHostName, isLoopback, type Parsed, parseText } from '@sallyport/plugin-kit';
 import type { HostPort } from '../connection-options.ts';
 
 /** A parsed URL of the options. Messages never quote a URL, since it may contain a password. */

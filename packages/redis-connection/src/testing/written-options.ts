@@ -1,4 +1,4 @@
-import { duration, section } from '@sallyport/plugin-options';
+import { duration, section } from '@sallyport/plugin-kit';
 import { complaintsAbout, settleOptions } from '@sallyport/test-servers/written-options';
 import type { z } from 'zod';
 import type { ConnectionOptions } from '../connection-options.ts';

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { parseCertificates } from '@sallyport/plugin-options';
+import { parseCertificates } from '@sallyport/plugin-kit';
 import { mebibyte, readText, UnusableFileError } from '../../config/read-text.ts';
 import { type Authority, readAuthority } from './certificates.ts';
 import { names } from './layout.ts';

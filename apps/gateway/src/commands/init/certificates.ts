@@ -1,6 +1,6 @@
 import { createHash, createPrivateKey, KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { parseCertificates } from '@sallyport/plugin-options';
+import { parseCertificates } from '@sallyport/plugin-kit';
 import { BitString, Integer, OctetString, Utf8String } from 'asn1js';
 import {
   AltName,

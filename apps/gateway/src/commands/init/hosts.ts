@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
-import { isHostName } from '@sallyport/plugin-options';
-import { printable } from '../../logging/printable.ts';
+import { isHostName } from '@sallyport/plugin-kit';
+import { printable } from '../../base/logging/printable.ts';
 import { UsageError } from '../output.ts';
 
 /**

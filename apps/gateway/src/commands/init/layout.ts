@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { authority } from '../../server/http-server.ts';
+import { authority } from '../../http/http-server.ts';
 import type { KeyPair } from './certificates.ts';
 import type { NewFile } from './files.ts';
 

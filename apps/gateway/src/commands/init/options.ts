@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
-import { isLoopback, parseCertificates } from '@sallyport/plugin-options';
+import { isLoopback, parseCertificates } from '@sallyport/plugin-kit';
+import { printable } from '../../base/logging/printable.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
-import { printable } from '../../logging/printable.ts';
 import { userPath } from '../config-file.ts';
 import { UsageError } from '../output.ts';
 import { isIssuedByAny } from './authority.ts';

@@ -1,10 +1,10 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { printable } from '../../base/logging/printable.ts';
 import { isObject, valueAt } from '../../config/problems.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
 import { placeholder } from '../../config/secrets.ts';
-import { printable } from '../../logging/printable.ts';
 import { commandLine } from '../command-line.ts';
 import type { KeyPair } from './certificates.ts';
 import { exists } from './files.ts';

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { printable } from '../../base/logging/printable.ts';
 import { mebibyte, readText } from '../../config/read-text.ts';
-import { printable } from '../../logging/printable.ts';
-import { checkPermissions } from '../check-files.ts';
 import { commandLine } from '../command-line.ts';
 import { printRemark } from '../output.ts';
+import { checkPermissions } from '../permissions.ts';
 import { isIssuedByAny, openAuthority } from './authority.ts';
 import { type Authority, issueClient, issueServer, type KeyPair } from './certificates.ts';
 import { replaceFiles } from './files.ts';

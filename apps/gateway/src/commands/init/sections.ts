@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { authority } from '../../server/http-server.ts';
+import { authority } from '../../http/http-server.ts';
 import { listenOn, loginNames, names, redisNames } from './layout.ts';
 import { redisUser } from './redis.ts';
 

@@ -1,5 +1,5 @@
 import type { Caching } from '@sallyport/authenticator';
-import { duration } from '@sallyport/plugin-options';
+import { duration } from '@sallyport/plugin-kit';
 import { z } from 'zod';
 import { isObject, type Path, type Problem } from '../problems.ts';
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { duration, list, type Parsed, section, value } from '@sallyport/plugin-options';
+import { duration, list, type Parsed, section, value } from '@sallyport/plugin-kit';
 import type { ConnectionOptions } from '@sallyport/redis-connection';
 import { type ClearTextTerms, connectionShape, settleConnection } from '@sallyport/redis-connection/options';
 import { z } from 'zod';

@@ -1,13 +1,13 @@
-import { createMemoryTier } from '../../cache/memory-tier.ts';
+import { createMemoryTier } from '../../engine/cache/memory-tier.ts';
 import {
   createClocks,
   createRevocations,
   lifetimes,
   minute,
   type TestClocks,
-} from '../../cache/testing/cached-replica.ts';
-import type { GuardedLink } from '../../chain/guard.ts';
-import { noBlocks } from '../../revocation/testing/no-blocks.ts';
+} from '../../engine/cache/testing/cached-replica.ts';
+import type { GuardedLink } from '../../engine/chain/guard.ts';
+import { noBlocks } from '../../engine/revocation/testing/no-blocks.ts';
 import { type AssembleOptions, assembleGuard, assembleLink } from '../assemble.ts';
 
 /**

@@ -1,0 +1,158 @@
+import { printable } from '../../base/logging/printable.ts';
+import { nearest } from '../../config/problems.ts';
+import { blocksIn, currentEntries, type Entry, shortDigest } from '../../engine/revocation/list.ts';
+import { type Listing, readListing } from '../../engine/revocation/redis-list.ts';
+import { commandLine } from '../command-line.ts';
+import { loadNamedConfig } from '../config-file.ts';
+import { needCacheRedis, withCacheRedis } from '../connections.ts';
+import { digestLength, jtiText, type ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable, UsageError } from '../output.ts';
+import { humanDuration, momentText, optionDuration } from '../times.ts';
+import { checkName, refuseOtherName, remarkDoubts, remarkOtherName } from '../users/name-check.ts';
+import { type EntryOptions, nameSubject, prepare } from '../users/subject.ts';
+import {
+  entryJson,
+  mayStillBeRefused,
+  mayStillPass,
+  publishWithInterrupt,
+  report,
+  unreadableRemark,
+} from './report.ts';
+
+const blockable = ['user', 'group', 'token', 'jti', 'sid'] as const;
+
+/** What a block of this kind refuses, and what it does not. */
+const scopes: Readonly<Partial<Record<Entry['kind'], readonly [scope: string, gap?: string]>>> = {
+  group: ['all its members are refused'],
+  jti: [
+    'every token with this jti is refused',
+    'A client that can refresh its session gets a token with another jti. To refuse that one too, block the sid or the user.\n',
+  ],
+  sid: [
+    'every token of this session is refused',
+    'A new login is another session. To refuse that one too, block the user.\n',
+  ],
+};
+
+type Named = Pick<Entry, 'kind' | 'name'>;
+
+/** Refuses a user, a group or a token for a time (`for`, in milliseconds), whatever any backend says. */
+export async function block(options: EntryOptions & { readonly for: number }): Promise<ExitCode> {
+  const { config, draft } = await prepare(options, 'block', blockable);
+  const checked = draft.kind === 'user' ? await checkName(config, draft.name) : undefined;
+  const { for: length, reason } = options;
+  const again = ['--for', optionDuration(length), ...(reason === undefined ? [] : ['--reason', reason])];
+  const wordsFor = (name: string) => ['block', '--user', name, ...again];
+  if (checked && options.exact !== true) refuseOtherName(checked, wordsFor, options.config);
+  let before: Entry | undefined;
+  const publication = await publishWithInterrupt(config, options.wait, (listing) => {
+    before = find(blocksIn(listing), draft);
+    return { ...draft, until: listing.now + length };
+  });
+  const text = blockText(publication.entry, before, options);
+  const code = report(publication, options.output, text, (json) => ({
+    ...json,
+    ...(before && { before: entryJson(before) }),
+  }));
+  if (checked) remarkDoubts(checked, wordsFor, options.config);
+  return code;
+}
+
+/** Returns what is printed before and after the line that says who has confirmed. */
+function blockText(entry: Entry, before: Entry | undefined, options: EntryOptions): [before: string, after: string] {
+  const { kind, name, at, until } = entry;
+  const [scope, gap = ''] = scopes[kind] ?? ['refused'];
+  const value = kind === 'jti' ? jtiText(name) : name;
+  const subject = kind === 'token' ? ['--digest', shortDigest(name)] : [`--${kind}`, value];
+  const words = ['unblock', ...subject, ...(options.exact ? ['--exact'] : [])];
+  return [
+    `blocked ${nameSubject(entry)} until ${momentText(until)} (${humanDuration(until - at)}): ${scope}, whatever a backend says.\n` +
+      (before ? `It takes the place of the block until ${momentText(before.until)} by ${printable(before.by)}.\n` : ''),
+    `${gap}${mayStillPass}To end it before its time: ${commandLine(words, options.config)}\n`,
+  ];
+}
+
+export async function unblock(options: EntryOptions): Promise<ExitCode> {
+  const { config, draft } = await prepare(options, 'unblock', [...blockable, 'digest']);
+  let isFound = true;
+  try {
+    const publication = await publishWithInterrupt(config, options.wait, (listing) => {
+      isFound = false;
+      const { name, until } = findEndable(listing, draft, options.config);
+      isFound = true;
+      return { ...draft, name, until };
+    });
+    const text = `unblocked ${nameSubject(publication.entry)}: the backend decides again.\n`;
+    return report(publication, options.output, [text, mayStillBeRefused]);
+  } catch (error) {
+    if (!isFound && draft.kind === 'user') {
+      const wordsFor = (name: string) => ['unblock', '--user', name];
+      remarkOtherName(await checkName(config, draft.name), wordsFor, options.config);
+    }
+    throw error;
+  }
+}
+
+/** Finds a block, or the entry that ended it: an unblock that not all replicas have confirmed can be repeated. @throws UsageError, Error */
+export function findEndable(listing: Listing, { kind, name: given }: Named, config?: string): Entry {
+  const name = kind === 'token' ? completeDigest(given, [blocksIn(listing), endedBlocks(listing)]) : given;
+  return findUnblock(listing, { kind, name }) ?? requireBlock(listing, { kind, name }, config);
+}
+
+/** Completes a digest. @param digits the whole digest, or its beginning. @throws UsageError when several blocks begin with it */
+function completeDigest(digits: string, lists: readonly (readonly Entry[])[]): string {
+  if (digits.length === digestLength) return digits;
+  const matching = lists.map((list) => list.filter(({ kind, name }) => kind === 'token' && name.startsWith(digits)));
+  const [first, ...others] = matching.find(({ length }) => length > 0) ?? [];
+  if (first === undefined || others.length === 0) return first?.name ?? digits;
+  const lines = [first, ...others].map(({ name, by, at }) => `\n    ${name}  by ${printable(by)}, ${momentText(at)}`);
+  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${lines.join('')}`);
+}
+
+function find(blocks: readonly Entry[], { kind, name }: Named): Entry | undefined {
+  return blocks.find((one) => one.kind === kind && one.name === name);
+}
+
+/** Finds the entry that ended a block before its time, until that time. */
+export function findUnblock(listing: Pick<Listing, 'entries' | 'now'>, named: Named): Entry | undefined {
+  return find(endedBlocks(listing), named);
+}
+
+function endedBlocks({ entries, now }: Pick<Listing, 'entries' | 'now'>): readonly Entry[] {
+  return currentEntries(entries).filter(({ action, until }) => action === 'unblock' && until > now);
+}
+
+export function requireBlock(listing: Listing, subject: Named, config?: string): Entry {
+  const blocks = blocksIn(listing);
+  const found = find(blocks, subject);
+  if (found !== undefined) return found;
+  const names = blocks.filter(({ kind }) => kind === subject.kind && kind !== 'token').map(({ name }) => name);
+  const near = nearest(subject.name, names);
+  const other = blocks.find(({ kind, name }) => kind !== subject.kind && name === subject.name);
+  const guess = other ? `${other.kind} ${other.name}` : near && `${subject.kind} ${near}`;
+  throw new Error(
+    [
+      `${nameSubject(subject)} is not blocked.`,
+      ...(guess === undefined ? [] : [`Did you mean ${printable(guess)}?`]),
+      ...unreadableRemark(listing.unreadable).map((remark) => `${remark}.`),
+      `To list all blocks: ${commandLine(['blocks'], config)}`,
+    ].join(' '),
+  );
+}
+
+export async function listBlocks(options: ReadOptions): Promise<ExitCode> {
+  const config = await loadNamedConfig(options);
+  needCacheRedis(config, 'blocks');
+  const listing = await withCacheRedis(config, readListing);
+  const blocks = blocksIn(listing);
+  if (options.output === 'json') printJson({ blocks: blocks.map(entryJson), unreadable: listing.unreadable.count });
+  else {
+    const rows = blocks.map(({ kind, name, at, until, by, reason = '' }) => {
+      const shown = kind === 'token' ? shortDigest(name) : name;
+      return [kind, shown, momentText(until), humanDuration(until - listing.now), by, momentText(at), reason];
+    });
+    printTable(['KIND', 'NAME', 'UNTIL', 'REMAINING', 'BY', 'AT', 'REASON'], rows, 'no one is blocked');
+  }
+  for (const remark of unreadableRemark(listing.unreadable)) printRemark(remark);
+  return exitCodes.success;
+}

@@ -1,0 +1,88 @@
+import { printable } from '../../base/logging/printable.ts';
+import { clearLockout } from '../../engine/lockout/shared-lockouts.ts';
+import { commandLine } from '../command-line.ts';
+import { loadNamedConfig } from '../config-file.ts';
+import { needCacheRedis, withCacheRedis } from '../connections.ts';
+import type { ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printTable } from '../output.ts';
+import { momentText } from '../times.ts';
+import { checkName, remarkDoubts } from '../users/name-check.ts';
+import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
+import { type EntryOptions, prepare } from '../users/subject.ts';
+import { mayStillBeRefused, publishWithInterrupt, report } from './report.ts';
+
+export async function lockouts(options: ReadOptions): Promise<ExitCode> {
+  const config = await loadNamedConfig(options);
+  needCacheRedis(config, 'lockouts');
+  const all = await withCacheRedis(config, (redis) => namedLockouts(redis, config));
+  if (options.output === 'json') printJson({ lockouts: all.map(lockoutJson) });
+  else {
+    const rows = all.map(({ user, authenticator, refused, isLockedOut, until }) => {
+      const state = isLockedOut ? 'locked out' : 'counting';
+      return [user, authenticator, `${refused} of ${config.lockout.maxFailures}`, state, momentText(until)];
+    });
+    const empty = 'no refused attempts are counted in the cache Redis';
+    printTable(['USER', 'AUTHENTICATOR', 'REFUSED', 'STATE', 'UNTIL'], rows, empty);
+  }
+  return exitCodes.success;
+}
+
+function attemptsText(refused: number): string {
+  return `${refused} refused ${refused === 1 ? 'attempt' : 'attempts'}`;
+}
+
+type LineOptions = ReadOptions & { readonly exact?: boolean };
+
+/** Describes lockouts, each with the command that ends it. */
+export function lockoutLines(locks: readonly NamedLockout[], { config, exact = false }: LineOptions): string[] {
+  return locks.map(({ user, refused, authenticator, isLockedOut, until }) => {
+    const state = isLockedOut ? 'locked out' : 'not locked out';
+    const attempts = `${attemptsText(refused)} with ${authenticator}`;
+    const unlock = commandLine(['unlock', '--user', user, ...(exact ? ['--exact'] : [])], config);
+    return `${state}: ${attempts}, until ${momentText(until)}. To forget them now: ${unlock}`;
+  });
+}
+
+/**
+ * Forgets the refused attempts of a user: in the cache Redis, and in the memory of each replica, which confirms it. Exits 3
+ * when the cache Redis counted none. The replicas forget theirs all the same: they count by themselves while it is down.
+ */
+export async function unlock(options: EntryOptions): Promise<ExitCode> {
+  const { config, draft } = await prepare(options, 'unlock', ['user']);
+  const cleared = await withCacheRedis(config, async (redis) => {
+    const all = await namedLockouts(redis, config, draft.name);
+    for (const one of all) await clearLockout(redis, one);
+    return all;
+  });
+  // The entry is in force for a minute. A replica acts on it once, when it learns of it.
+  const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+    ...draft,
+    until: now + 60_000,
+  }));
+  const text = unlockText(draft.name, cleared, config.lockout.maxFailures, options.config);
+  const after = cleared.length > 0 ? mayStillBeRefused : '';
+  const listed = cleared.map(lockoutJson);
+  const code = report(publication, options.output, [text, after], (json) => ({ ...json, cleared: listed }));
+  if (cleared.length > 0) return code;
+  remarkDoubts(await checkName(config, draft.name), (name) => ['unlock', '--user', name], options.config);
+  return code === exitCodes.success ? exitCodes.negative : code;
+}
+
+function unlockText(name: string, cleared: readonly NamedLockout[], maxFailures: number, config?: string): string {
+  if (cleared.length === 0) {
+    return (
+      `no refused attempts of user ${printable(name)} are counted in the cache Redis: nothing was locked there. ` +
+      'Each replica also forgets what it counted in its own memory. ' +
+      `To list all lockouts: ${commandLine(['lockouts'], config)}\n`
+    );
+  }
+  const lines = cleared.map(({ authenticator, refused }) => {
+    return `forgot ${attemptsText(refused)} of user ${printable(name)} with authenticator ${authenticator}.\n`;
+  });
+  return (
+    lines.join('') +
+    `The next ${maxFailures} passwords are sent to the directory again, also one that was refused before: ` +
+    'if a client goes on with an old password, change it there first.\n' +
+    'A lock of the directory itself stays: end it there.\n'
+  );
+}

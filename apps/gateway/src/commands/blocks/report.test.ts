@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest';
+import type { Publication } from '../../engine/revocation/confirmation.ts';
+import type { Entry } from '../../engine/revocation/list.ts';
+import { confirmationLine, entryJson, exitCodeOf, publicationJson, remarks } from './report.ts';
+
+const now = Date.parse('2030-01-01T00:00:00.250Z');
+const entry: Entry = {
+  id: 'x',
+  action: 'block',
+  kind: 'user',
+  name: 'jane',
+  revision: 7,
+  at: now,
+  until: now + 1_000,
+  keptUntil: now + 1_000,
+  by: 'ada',
+};
+const publication = (confirmation: object = {}, more: object = {}): Publication => ({
+  entry,
+  confirmation: { now, confirmed: ['a', 'b'], unconfirmed: [], gone: [], ...confirmation },
+  unreadable: { count: 0, until: 0, key: 'sallyport:{revocations}:list' },
+  isAboveLimit: false,
+  hasNewKinds: false,
+  ...more,
+});
+const silent = { id: 'c\u001b', heardAt: now - 12_000, absence: 'silent' };
+
+test('confirmed by all is success, without a remark', () => {
+  const all = publication();
+  expect([confirmationLine(all.confirmation), remarks(all), exitCodeOf(all)]).toEqual([
+    'confirmed by 2 of 2 replicas.\n',
+    [],
+    0,
+  ]);
+});
+
+test('an entry that was written above maxmemory is a success, and says what else does not work', () => {
+  const full = publication({}, { isAboveLimit: true });
+  expect(remarks(full)).toEqual([expect.stringMatching(/^the memory of the cache Redis is full.*raise maxmemory/)]);
+  expect([exitCodeOf(full), publicationJson(full)]).toMatchObject([0, { redisIsFull: true }]);
+  expect(publicationJson(publication())).not.toHaveProperty('redisIsFull');
+});
+
+test('one that has not confirmed is named, with what that means', () => {
+  const some = publication({ unconfirmed: [silent] });
+  expect([confirmationLine(some.confirmation), exitCodeOf(some)]).toEqual(['confirmed by 2 of 3 replicas.\n', 1]);
+  expect(remarks(some)).toEqual([
+    'not confirmed by c\\u{1b}, last heard of 12s ago: cut off from Redis, hanging or killed. Commands wait for it for 48s more',
+    expect.stringMatching(/^a gateway that is cut off uses cached answers for at most 10 s more/),
+  ]);
+});
+
+test('of one with other keys, only these are the problem', () => {
+  const other = publication({ unconfirmed: [{ ...silent, id: 'c', absence: 'other keys' }] });
+  expect([remarks(other), exitCodeOf(other)]).toEqual([
+    [
+      expect.stringMatching(
+        /^not confirmed by c, .*: its cache\.redis\.sealingKeys are not those .* give both the same keys/,
+      ),
+    ],
+    1,
+  ]);
+});
+
+test('a gateway that does not take in a list with a jti or sid may be too old for that', () => {
+  const behind = { unconfirmed: [{ ...silent, absence: 'behind' }] };
+  const older = expect.stringMatching(/^the list has a block of a jti or sid\. A gateway of version 0\.1\.0/);
+  const hasNewKinds = { hasNewKinds: true };
+  expect(remarks(publication(behind, hasNewKinds))).toContainEqual(older);
+  expect(remarks(publication({ unconfirmed: [silent] }, hasNewKinds))).not.toContainEqual(older);
+  expect(remarks(publication(behind))).not.toContainEqual(older);
+});
+
+test('no gateway at all is success, and those long silent do not count', () => {
+  const none = publication({ confirmed: [], gone: [{ id: 'old', heardAt: now - 600_000 }] });
+  expect([confirmationLine(none.confirmation), remarks(none), exitCodeOf(none)]).toEqual([
+    'no gateway is running on this Redis: it takes effect when one starts.\n',
+    ['old is not counted: last heard of 10m ago'],
+    0,
+  ]);
+});
+
+test('an entry that another operator superseded is not a success', () => {
+  const superseded = publication({}, { supersededBy: { ...entry, action: 'unblock', by: 'eve' } });
+  expect([remarks(superseded), exitCodeOf(superseded)]).toEqual([
+    ['superseded: eve ran unblock for the same subject at 2030-01-01T00:00:00Z'],
+    1,
+  ]);
+});
+
+test('entries that no key opens are not a failure: their number, their end and how to remove them are shown', () => {
+  const { key } = publication().unreadable;
+  const some = publication({}, { unreadable: { count: 2, until: now + 3_600_000, key } });
+  expect([remarks(some), exitCodeOf(some)]).toEqual([
+    [
+      "2 entries of the revocation list can't be opened with cache.redis.sealingKeys of this config, so what they block is " +
+        'not known here, until 2030-01-01T01:00:00Z. If a gateway or a command has other keys, give all of them the same. ' +
+        'If all have the same, run the block again that "sallyport blocks" does not list, and remove them while the ' +
+        "gateways run, which write back all others: redis-cli DEL 'sallyport:{revocations}:list'",
+    ],
+    0,
+  ]);
+  // The time is what another client has written.
+  const forged = publication({}, { unreadable: { count: 1, until: Number('9'.repeat(16)), key } });
+  expect(remarks(forged)).toEqual([expect.stringMatching(/^1 entry of .* until \+275760-09-13T00:00:00Z\. /)]);
+});
+
+test('JSON has the entry without its place in the list, and who has confirmed', () => {
+  expect(JSON.parse(JSON.stringify(publicationJson(publication({ unconfirmed: [silent] }))))).toEqual({
+    entry: {
+      action: 'block',
+      kind: 'user',
+      name: 'jane',
+      by: 'ada',
+      at: '2030-01-01T00:00:00.250Z',
+      until: '2030-01-01T00:00:01.250Z',
+    },
+    confirmed: ['a', 'b'],
+    unconfirmed: [{ replica: silent.id, lastHeardAt: '2029-12-31T23:59:48.250Z', problem: 'silent' }],
+    gone: [],
+    unreadable: 0,
+  });
+  expect(entryJson({ ...entry, action: 'revoke', kind: 'all', name: '', reason: 'drill' })).not.toHaveProperty('name');
+});

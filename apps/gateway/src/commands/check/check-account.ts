@@ -1,0 +1,45 @@
+import type { Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { shellQuoted } from '../../base/shell-quoted.ts';
+import { accountsOfGroup, nameOfAccount, nameOfGroup } from '../../config/permission.ts';
+import { commandLineOfOther } from '../command-line.ts';
+import { printRemark } from '../output.ts';
+import type { TrustedFile } from '../permissions.ts';
+
+/**
+ * Prints a remark if root checks the config of another account: root may read and write everything, so the check says nothing
+ * about what that account may. In a pod, the gateway has the user of this process.
+ *
+ * @param config `--config` as it was given
+ */
+export async function remarkOtherAccount(files: readonly TrustedFile[], config: string | undefined): Promise<void> {
+  if (process.getuid?.() !== 0 || process.env.KUBERNETES_SERVICE_HOST) return;
+  for (const { file, secret = false } of files) {
+    const found = await stat(file).catch(() => undefined);
+    const reader = found && (await readerOf(found, secret));
+    if (reader === undefined) continue;
+    const { who, account } = reader;
+    const again = account === undefined ? 'as that account' : `runuser -u ${shellQuoted(account)} --`;
+    printRemark(
+      `checked as root, who may read and write everything, while files of this config are for ${who}. ` +
+        `To check what the gateway may, run ${again} ${commandLineOfOther(['check'], config)}`,
+    );
+    return;
+  }
+}
+
+/**
+ * Returns for whom root keeps a file: the owner of a secret, or the group that may read what others may not. Undefined: for no one else.
+ */
+async function readerOf({ uid, gid, mode }: Stats, secret: boolean) {
+  if (uid !== 0) {
+    const account = await nameOfAccount(uid);
+    return secret ? { who: `the user ${account ?? uid}`, account } : undefined;
+  }
+  if (gid === 0 || (mode & 0o044) !== 0o040) return undefined;
+  const [account, ...others] = await accountsOfGroup(gid);
+  return {
+    who: `the group ${(await nameOfGroup(gid)) ?? gid}`,
+    account: others.length === 0 ? account : undefined,
+  };
+}

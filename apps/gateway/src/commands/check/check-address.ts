@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { causeOf } from '../../config/problems.ts';
+import type { ListenAddress } from '../../config/types.ts';
+import { authority, listen } from '../../http/http-server.ts';
+import type { Finding } from '../finding.ts';
+import type { TrustedFile } from '../permissions.ts';
+
+/**
+ * Checks whether the gateway could listen there. An address in use is a warning: the gateway itself may be running there.
+ *
+ * @param files those of the config, whose owner shows whether this is the account of the gateway
+ */
+export async function checkAddress(
+  setting: string,
+  address: ListenAddress,
+  files: readonly TrustedFile[],
+): Promise<readonly Finding[]> {
+  const server = createServer();
+  try {
+    await listen(server, address, setting);
+    return [];
+  } catch (error) {
+    const { code } = (error instanceof Error ? error.cause : undefined) as { readonly code?: unknown };
+    const inUse =
+      `${authority(address.host, address.port)} is in use: if that is not this gateway, which runs already, ` +
+      'stop the other process or take another port';
+    const mayWork = code === 'EADDRINUSE' || (code === 'EACCES' && !(await isDeniedToGateway(address, files)));
+    return [
+      { check: setting, result: mayWork ? 'warning' : 'error', detail: code === 'EADDRINUSE' ? inUse : causeOf(error) },
+    ];
+  } finally {
+    server.close();
+  }
+}
+
+/**
+ * Whether the gateway is denied a port that this account is denied. That is so if root keeps files for the group of this account alone,
+ * as systemd-tmpfiles and Kubernetes do, and nothing listens there: a running gateway may have a capability that this process lacks.
+ */
+async function isDeniedToGateway(address: ListenAddress, files: readonly TrustedFile[]): Promise<boolean> {
+  const groups = [process.getgid?.(), ...(process.getgroups?.() ?? [])];
+  const isForThis = async ({ file }: TrustedFile) => {
+    const found = await stat(file).catch(() => undefined);
+    return found !== undefined && found.uid === 0 && (found.mode & 0o044) === 0o040 && groups.includes(found.gid);
+  };
+  const found = await Promise.all(files.map(isForThis));
+  return process.getuid?.() !== 0 && found.includes(true) && !(await isInUse(address));
+}
+
+async function isInUse(address: ListenAddress): Promise<boolean> {
+  // A connection to 0.0.0.0 or :: reaches this machine.
+  const socket = connect({ ...address, signal: AbortSignal.timeout(1_000) });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { publishAndConfirm } from '../../engine/revocation/confirmation.ts';
+import { openRedis, startReplica } from '../../engine/revocation/testing/replicas.ts';
+import { checkCacheRedis, checkClock } from './check-cache-redis.ts';
+
+const lifetimes = { authenticatedTtl: 1, rejectedTtl: 1, unknownTtl: 1, staleTtl: 0 };
+
+function check({ port }: Pick<RedisServer, 'port'>, username?: string) {
+  const servers = { kind: 'server', secure: false, database: 0, address: { host: '127.0.0.1', port } } as const;
+  const login = username === undefined ? {} : { username, password: 'secret' };
+  const connection = { servers, tls: { minVersion: 'TLSv1.2' }, commandTimeout: 2_000, ...login } as const;
+  const sealingKeys = [Buffer.alloc(32, 'A')];
+  const redis = { connection, timeout: 1_000, keyPrefix: 'sallyport:', sealingKeys, startWithoutBlocks: false };
+  return checkCacheRedis({ cache: { ...lifetimes, memory: { maxEntries: 1 }, redis }, baseDirectory: '/' });
+}
+
+const finding = (result: string, detail: unknown) => [{ check: 'cache Redis', result, detail }];
+
+const document = readFileSync(new URL('../../../../../docs/redis.md', import.meta.url), 'utf8');
+const [minimal = ''] = /^user sallyport-cache on .*$/m.exec(document) ?? [];
+
+/** The result for a user who may do all but this. */
+const denied: readonly (readonly [command: string, result: string, message: RegExp])[] = [
+  ['set', 'error', /may not do this \(SET\): /],
+  ['del', 'error', /may not do this \(DEL\): /],
+  // `unlock` and the lockout guard need it.
+  ['pexpire', 'error', /may not do this \(PEXPIRE\): /],
+  ['hset', 'error', /may not do this \(HSET\): /],
+  ['hdel', 'error', /may not do this \(HDEL\): /],
+  ['hlen', 'error', /may not do this \(HLEN\): /],
+  ['hgetall', 'error', /may not do this \(HGETALL\): /],
+  ['info', 'warning', /^INFO failed/],
+];
+
+/** What a user may not do whose patterns of keys are those of the minimal rights, but for one that is replaced. */
+const withoutKeys: readonly (readonly [what: string, pattern: string, instead: string])[] = [
+  ['SET on keys sallyport:cache:*', ' ~sallyport:cache*', ''],
+  ['EVAL on keys sallyport:cache-user:*', 'cache*', 'cache:*'],
+  ['EVAL on keys sallyport:lockout:*', ' ~sallyport:lockout:*', ''],
+  ['EVAL on keys sallyport:{revocations}:*', ' ~sallyport:{revocations}:*', ''],
+];
+
+describe('check of the cache Redis', () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    const lacking = denied.map(([command]) => `user no-${command} on >secret ~sallyport:* +@all -${command}`);
+    const line = minimal.replace('>PASSWORD', '>secret');
+    const others = withoutKeys.map(([_what, pattern, instead], index) => {
+      return line.replace('sallyport-cache', `lacks-${index}`).replace(pattern, instead);
+    });
+    server = await startRedis({ users: [line, ...others, ...lacking] });
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    await server.client().flushall();
+    await server.client().config('SET', 'maxmemory-policy', 'noeviction');
+  });
+
+  test('is ok where the gateway may do all that it does, and leaves nothing behind', async () => {
+    expect(await check(server, 'sallyport-cache')).toEqual(
+      finding('ok', 'reached, and may be written to; no one is blocked'),
+    );
+    expect(await server.client().keys('*')).toEqual([]);
+  });
+
+  test.each(withoutKeys)('without the right to %s is an error', async (what) => {
+    const index = withoutKeys.findIndex((one) => one[0] === what);
+    expect(await check(server, `lacks-${index}`)).toEqual(
+      finding('error', expect.stringContaining(`the user may not do this (${what}): compare its ACL with`)),
+    );
+  });
+
+  test('is left out where the config has no cache.redis', async () => {
+    const cache = { ...lifetimes, memory: { maxEntries: 1 } };
+    expect(await checkCacheRedis({ cache, baseDirectory: '/' })).toEqual([]);
+  });
+
+  test.each(denied)('without the right to %s is a %s', async (command, result, message) => {
+    expect(await check(server, `no-${command}`)).toEqual(finding(result, expect.stringMatching(message)));
+  });
+
+  test.each(['allkeys-lru', 'volatile-ttl'])('is an error with the policy %s', async (policy) => {
+    await server.client().config('SET', 'maxmemory-policy', policy);
+    const detail = new RegExp(`^maxmemory-policy ${policy} may drop .*: set maxmemory-policy noeviction$`);
+    expect(await check(server)).toEqual(finding('error', expect.stringMatching(detail)));
+  });
+
+  test('is an error while entries cannot be opened', async () => {
+    await using other = await openRedis(server.port, 'B');
+    const options = { wait: 0, signal: new AbortController().signal };
+    const entry = { action: 'block', kind: 'user', name: 'jane', by: 'ada' } as const;
+    await publishAndConfirm(other.redis, ({ now }) => ({ ...entry, until: now + 60_000 }), options);
+    expect(await check(server)).toEqual(
+      finding('error', expect.stringMatching(/^1 entry of the revocation list can't be opened/)),
+    );
+  });
+
+  test('is an error while a gateway has other sealing keys, and names it', async () => {
+    await using _same = await startReplica('same', server.port, 'AB');
+    await using _other = await startReplica('other', server.port, 'BA');
+    const detail = expect.stringMatching(
+      /^gateway other has other cache\.redis\.sealingKeys than this config, .*: give/,
+    );
+    expect(await check(server)).toEqual(finding('error', detail));
+  });
+
+  test('is an error while it is down', async () => {
+    const gone = await startRedis();
+    await gone[Symbol.asyncDispose]();
+    expect(await check(gone)).toEqual(finding('error', expect.stringMatching(/redis:\/\/127\.0\.0\.1.*refused/)));
+  });
+});
+
+test('clocks may differ by 30 s', () => {
+  const now = 1_000_000;
+  expect([checkClock(now + 30_000, now), checkClock(now - 30_000, now)]).toEqual([[], []]);
+  expect(checkClock(now + 31_000, now)).toEqual(
+    finding('warning', expect.stringMatching(/^its clock is 31 s ahead of/)),
+  );
+  expect(checkClock(now - 45_000, now)).toEqual(finding('warning', expect.stringMatching(/^its clock is 45 s behind/)));
+});

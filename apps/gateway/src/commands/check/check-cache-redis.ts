@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { RedisProblem, readInfo, readValue, stringUpTo } from '@sallyport/redis-connection';
+import { printable } from '../../base/logging/printable.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { blocksIn } from '../../engine/revocation/list.ts';
+import { readListing } from '../../engine/revocation/redis-list.ts';
+import { countsFor, readReplicas } from '../../engine/revocation/replicas.ts';
+import { pollScript, revocationKeys } from '../../engine/revocation/scripts.ts';
+import type { ProbedRedis, RedisUse } from '../../engine/shared-redis/shared-redis.ts';
+import { unreadableRemark } from '../blocks/report.ts';
+import { withCacheRedis } from '../connections.ts';
+import { type Finding, tryOut } from '../finding.ts';
+
+const check = 'cache Redis';
+const finding = (result: Finding['result'], detail: string): Finding => ({ check, result, detail });
+
+/** Reaches the Redis that all replicas share, and tries what the gateway does there. */
+export async function checkCacheRedis(config: Pick<GatewayConfig, 'cache' | 'baseDirectory'>) {
+  if (config.cache.redis === undefined) return [];
+  const look = async (redis: ProbedRedis): Promise<readonly Finding[]> => {
+    const listing = await readListing(redis);
+    await tryRights(redis);
+    const problems = [
+      ...unreadableRemark(listing.unreadable).map((detail) => finding('error', detail)),
+      ...checkKeys(await readReplicas(redis)),
+      ...checkClock(listing.now, Date.now()),
+      ...(await checkPolicy(redis)),
+    ];
+    const blocks = blocksIn(listing).length;
+    const found = blocks === 0 ? 'no one is blocked' : `blocks in force: ${blocks}`;
+    return problems.length === 0 ? [finding('ok', `reached, and may be written to; ${found}`)] : problems;
+  };
+  return await tryOut(check, () => withCacheRedis(config, look));
+}
+
+/** Runs the commands of the lockout guard's scripts, and of the scripts that note which answers a user has. Its one key is a hash. */
+const hashScript = `
+redis.call('HSET', KEYS[1], 'check', '')
+redis.call('PEXPIRE', KEYS[1], 60000)
+return { redis.call('TIME'), redis.call('HLEN', KEYS[1]), redis.call('HGETALL', KEYS[1]), redis.call('HDEL', KEYS[1], 'check') }`;
+
+/**
+ * Tries each right that the gateway needs. It uses keys of its own, and removes them immediately: no gateway and no command may take this
+ * for a replica. The keys are as long as real ones, since a message about missing rights shows the pattern of such keys.
+ */
+async function tryRights(redis: ProbedRedis): Promise<void> {
+  const id = `check-${randomBytes(16).toString('hex')}`;
+  const key = `${redis.keyPrefix}cache:${id}`;
+  const { revision, list, replicas } = revocationKeys(redis.keyPrefix);
+  const other = replicas.replace(/replicas$/, id);
+  const tryHash = (use: RedisUse, hash: string) => redis.probe(use, (client) => client.eval(hashScript, 1, hash));
+  await redis.probe('cache', (client) => client.set(key, '', 'PX', 60_000));
+  await redis.probe('cache', (client) => readValue(client, stringUpTo(0), key));
+  await redis.probe('cache', (client) => client.del(key));
+  await tryHash('cache', `${redis.keyPrefix}cache-user:${id}`);
+  // The poll script goes on when it can't write, since it must read in any case. So the right to write is tried here.
+  await redis.probe('revocations', (client) => client.hset(other, id, ''));
+  await redis.probe('revocations', (client) => client.eval(pollScript, 3, revision, list, other, id, ''));
+  await redis.probe('revocations', (client) => client.hdel(other, id));
+  await tryHash('lockout', `${redis.keyPrefix}lockout:{${id}}`);
+}
+
+/** Finds gateways with other sealing keys: each seals its report with its first key, and this config can't open it. */
+function checkKeys({ now, replicas }: Awaited<ReturnType<typeof readReplicas>>): readonly Finding[] {
+  const others = replicas.filter(({ heardAt, applied }) => applied === undefined && now - heardAt <= countsFor);
+  const effect = 'blocks that are made with one do not reach the other';
+  return others.map(({ id }) =>
+    finding(
+      'error',
+      `gateway ${printable(id)} has other cache.redis.sealingKeys than this config, so ${effect}: give both the same keys`,
+    ),
+  );
+}
+
+/** Warns if the clocks differ by more than 30 s. @param redis milliseconds since 1970 at Redis, as `now` is at this host */
+export function checkClock(redis: number, now: number): readonly Finding[] {
+  const difference = Math.abs(redis - now);
+  // A smaller difference has no effect.
+  if (difference <= 30_000) return [];
+  const place = redis > now ? 'ahead of' : 'behind';
+  return [
+    finding('warning', `its clock is ${Math.round(difference / 1000)} s ${place} the one of this host: set the clocks`),
+  ];
+}
+
+async function checkPolicy(redis: ProbedRedis): Promise<readonly Finding[]> {
+  try {
+    const servers = await redis.probe('cache', readInfo);
+    const policies = servers.map(({ maxmemory_policy: policy }) => policy);
+    const others = policies.filter((policy) => policy !== 'noeviction');
+    if (others.length === 0) return [];
+    const [policy] = others;
+    const lost = "may drop the revocation list and the lockout guard's counts when its memory is full";
+    return policy === undefined
+      ? [finding('warning', 'INFO does not show maxmemory_policy, so it is unknown whether it is noeviction')]
+      : [finding('error', `maxmemory-policy ${policy} ${lost}: set maxmemory-policy noeviction`)];
+  } catch (error) {
+    if (!(error instanceof RedisProblem)) throw error;
+    return [
+      finding('warning', `INFO failed, so it is unknown whether maxmemory-policy is noeviction: ${error.message}`),
+    ];
+  }
+}

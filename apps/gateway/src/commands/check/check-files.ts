@@ -1,0 +1,191 @@
+import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { getCACertificates } from 'node:tls';
+import { isAnchor, isLoopback, parseCertificates, tlsFileLimit } from '@sallyport/plugin-kit';
+import { readBytes, withFix } from '../../config/read-text.ts';
+import type { GatewayConfig, LoginConfig, ServerConfig } from '../../config/types.ts';
+import { authority } from '../../http/http-server.ts';
+import { readTlsMaterial, type TlsMaterial } from '../../http/tls.ts';
+import { isTrustedChain } from '../../login/trusted-chain.ts';
+import { type Finding, tryOut } from '../finding.ts';
+import { namesOf } from '../init/hosts.ts';
+import { loginNames, names } from '../init/layout.ts';
+import type { TrustedFile } from '../permissions.ts';
+import { reissue } from './reissue.ts';
+
+/** Reads the files of `server.tls` as `serve` does, and compares the certificate with the address. */
+export function checkCertificates({ server, baseDirectory }: Pick<GatewayConfig, 'server' | 'baseDirectory'>) {
+  const { tls } = server;
+  const compare = ": the server in kube-apiserver's webhook kubeconfig must be one of these";
+  const serverProblems = (certificate: X509Certificate) => addressProblems(certificate, server, baseDirectory);
+  return checkTls('TLS', tls && readTlsMaterial(tls), serverProblems, compare);
+}
+
+/** Checks what the login server needs besides its authenticators. @param isWhole false: parts with errors are left out of the config */
+export async function checkLogin(
+  { login, cache, baseDirectory }: Pick<GatewayConfig, 'login' | 'cache' | 'baseDirectory'>,
+  isWhole: boolean,
+) {
+  if (login === undefined) return [];
+  const read = login.tls && readTlsMaterial(login.tls, 'login');
+  const hostProblem = (certificate: X509Certificate) => urlProblem(certificate, login, baseDirectory);
+  const authorities = authoritiesOf(login).map(({ setting, file }) => {
+    const look = async () => {
+      const read = readBytes(file, tlsFileLimit).catch((error: unknown) => {
+        throw withFix(error);
+      });
+      const certificates = parseCertificates(await read);
+      // login.caFile is compared with the certificate of the login server.
+      return setting === 'login.caFile' ? [] : authorityProblems(certificates, `${setting}: ${file}`);
+    };
+    return tryOut('login', look, (cause) => `${setting}: ${cause.includes(file) ? cause : `${file} ${cause}`}`);
+  });
+  const unsealed =
+    'without cache.redis sessions are not sealed, so whoever can write to the Redis of sessions can make one; ' +
+    'and each replica asks the directory by itself';
+  return [
+    ...(await checkTls('login TLS', read, hostProblem)),
+    ...(await Promise.all(authorities)).flat(),
+    ...(await checkLoginAuthority(login)),
+    ...(cache.redis === undefined && isWhole ? [{ check: 'login', result: 'warning', detail: unsealed } as const] : []),
+  ];
+}
+
+/**
+ * Warns of the certificate of a server in the place of a CA. kubectl trusts it (Go takes a root as it is), but only until the API server
+ * gets another one. A certificate that has signed itself has no CA above it.
+ */
+function authorityProblems(certificates: readonly X509Certificate[], place: string): readonly Finding[] {
+  const [first] = certificates;
+  if (first === undefined || certificates.some(isAnchor)) return [];
+  const detail =
+    `${place} has no CA, but the certificate of ${first.subject.replaceAll('\n', ', ')}: kubectl would trust that server until its ` +
+    `certificate is renewed, and no other one. Write the certificate of the CA that signed it (${first.issuer.replaceAll('\n', ', ')})`;
+  return [{ check: 'login', result: 'warning', detail }];
+}
+
+/**
+ * Compares the CA that kubeconfigs get, or the CAs that this machine knows where they get none, with the certificate that they meet. A
+ * file that can't be read is reported elsewhere.
+ */
+async function checkLoginAuthority({ tls, caFile }: LoginConfig): Promise<readonly Finding[]> {
+  if (tls === undefined) return [];
+  try {
+    const chain = parseCertificates(await readBytes(tls.certFile, tlsFileLimit));
+    const trusted =
+      caFile === undefined ? knownAuthorities() : parseCertificates(await readBytes(caFile, tlsFileLimit));
+    if (isTrustedChain(chain, trusted)) return [];
+  } catch {
+    return [];
+  }
+  const detail = caFile === undefined ? unknownAuthority(tls) : otherAuthority(tls, caFile);
+  return [{ check: 'login', result: 'warning', detail }];
+}
+
+/** Returns the CAs that `kubectl sallyport` trusts if its kubeconfig has none. */
+function knownAuthorities(): readonly X509Certificate[] {
+  const pems = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
+  return [...pems].map((pem) => new X509Certificate(pem));
+}
+
+type LoginTls = Pick<NonNullable<LoginConfig['tls']>, 'certFile'>;
+
+function unknownAuthority({ certFile }: LoginTls): string {
+  return (
+    `no login.caFile is set, and no CA that this machine knows signed the certificate in ${certFile} (login.tls.certFile), or its chain ` +
+    'is not complete: kubectl sallyport would refuse it. Write the root CA of that certificate into login.caFile, and its intermediate ' +
+    'CAs, if it has some, into login.tls.certFile below it. If the machines of your users know that CA, or a proxy with another ' +
+    'certificate is in front of this server, nothing is wrong'
+  );
+}
+
+function otherAuthority({ certFile }: LoginTls, caFile: string): string {
+  return (
+    `login.caFile: the CAs in ${caFile} did not sign the certificate in ${certFile} (login.tls.certFile), or its chain is not ` +
+    'complete: kubectl sallyport would refuse it. Write the root CA of that certificate into login.caFile, and its ' +
+    'intermediate CAs, if it has some, into login.tls.certFile below it. If a proxy with another certificate is in front of this ' +
+    'server, nothing is wrong'
+  );
+}
+
+/** Lists the certificates, with their names: the config does not have the one that kube-apiserver calls, so the operator compares. */
+function checkTls(
+  check: string,
+  read: Promise<TlsMaterial> | undefined,
+  problemsOf: (server: X509Certificate) => Promise<readonly string[]>,
+  advice = '',
+) {
+  return tryOut(check, async () => {
+    if (read === undefined) return [{ check, result: 'ok', detail: 'none: plain HTTP on loopback' }];
+    const { cert, certificates, warnings } = await read;
+    const server = new X509Certificate(cert);
+    return [
+      ...certificates.map(({ certificate, subject, notAfter }): Finding => {
+        const names = certificate === 'client-ca' ? '' : `, for ${server.subjectAltName}${advice}`;
+        const detail = `${subject}, until ${notAfter.toISOString()}${names}`;
+        return { check: `${certificate} certificate`, result: 'ok', detail };
+      }),
+      ...[...warnings, ...(await problemsOf(server))].map((detail): Finding => ({ check, result: 'warning', detail })),
+    ];
+  });
+}
+
+async function addressProblems(
+  certificate: X509Certificate,
+  { listen: { host, port }, tls }: ServerConfig,
+  folder: string,
+): Promise<string[]> {
+  const hosts = isLoopback(host) ? ['127.0.0.1', '::1', 'localhost'] : [host];
+  const isEvery = host === '::' || host === '0.0.0.0';
+  if (tls === undefined || isEvery || hosts.some((each) => isFor(certificate, each))) return [];
+  const all = [...namesOf(certificate), host];
+  return [
+    `the server certificate is not for ${host}, where server.listen is: kube-apiserver would refuse it at ` +
+      `https://${authority(host, port)}. Call the gateway by ${certificate.subjectAltName}, or get a certificate with that name too. ` +
+      (await reissue(tls, all, { folder, certificate: names.server, option: '--host' })),
+  ];
+}
+
+async function urlProblem(
+  certificate: X509Certificate,
+  { publicUrl, tls }: LoginConfig,
+  folder: string,
+): Promise<string[]> {
+  const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
+  if (tls === undefined || isFor(certificate, host)) return [];
+  return [
+    `the login certificate is for ${certificate.subjectAltName}, and not for ${host}, the host of login.publicUrl: clients would ` +
+      `refuse it. Correct login.publicUrl, or the certificate. ` +
+      (await reissue(tls, [host], { folder, certificate: loginNames.certificate, option: '--login' })),
+  ];
+}
+
+function isFor(certificate: X509Certificate, host: string): boolean {
+  const found = isIP(host) === 0 ? certificate.checkHost(host, { subject: 'never' }) : certificate.checkIP(host);
+  return found !== undefined;
+}
+
+function authoritiesOf({ caFile, clusters }: LoginConfig) {
+  const files = [
+    ['login.caFile', caFile] as const,
+    ...Object.entries(clusters).map(([name, one]) => [`login.clusters.${name}.caFile`, one.caFile] as const),
+  ];
+  return files.flatMap(([setting, file]) => (file === undefined ? [] : [{ setting, file }]));
+}
+
+export function filesOf(config: GatewayConfig): readonly TrustedFile[] {
+  const { server, login } = config;
+  const tls = [server.tls, login?.tls].filter((one) => one !== undefined);
+  const secrets = [...config.secretFiles, ...tls.map(({ keyFile }) => keyFile)];
+  const client = server.tls?.client;
+  const others = [
+    ...[...config.pluginFiles, ...tls.map(({ certFile }) => certFile)],
+    ...(client === undefined ? [] : [client.caFile]),
+    ...(login === undefined ? [] : authoritiesOf(login).map(({ file }) => file)),
+  ];
+  return [
+    { file: config.file, secret: config.hasSecrets },
+    ...secrets.map((file) => ({ file, secret: true })),
+    ...others.map((file) => ({ file })),
+  ];
+}

@@ -1,0 +1,98 @@
+import { printable } from '../../base/logging/printable.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { credentialIdKey, identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import type { Finding } from '../finding.ts';
+
+const withoutUid =
+  'users of login.authenticators have no uid, so their sessions pass to whoever gets their name: ' +
+  'set the option that gives users a uid, such as user.attributes.uid';
+
+type KnownUsersFinding = Pick<Finding, 'result' | 'detail'>;
+
+/** How many users are listed one by one. */
+const maxListed = 5;
+
+/**
+ * Checks the users that the plugin names without a backend: one that the identity policy refuses never gets in, a name that has
+ * the prefix already gets it twice, and without a uid a session does not end with its account.
+ */
+export function checkKnownUsers(
+  { authenticator, config }: CreatedAuthenticator,
+  { authenticators, login, provenance }: Pick<GatewayConfig, 'authenticators' | 'login' | 'provenance'>,
+): readonly KnownUsersFinding[] {
+  const nameUser = identityPolicy(config, identityPrefixes(authenticators), provenance?.keyPrefix);
+  const refused = list();
+  const doubled = list();
+  let isCredentialId = false;
+  let isUidMissing = false;
+  try {
+    for (const user of authenticator.knownUsers?.() ?? []) {
+      isUidMissing ||= user.uid === undefined;
+      const { violation } = nameUser(user);
+      if (violation === undefined) {
+        const twice = twicePrefixed(user, config);
+        if (twice !== undefined) doubled.add(printable(twice));
+        continue;
+      }
+      const { rule, name = user.username } = violation;
+      isCredentialId ||= name === credentialIdKey;
+      refused.add(`${printable(user.username)}: ${rule}${name === user.username ? '' : ` (${printable(name)})`}`);
+    }
+  } catch (error) {
+    return [{ result: 'error', detail: `knownUsers() failed: ${config.withhold(causeOf(error))}` }];
+  }
+  const fix = isCredentialId
+    ? `For ${credentialIdKey}, set its allowCredentialId: true`
+    : 'Correct their names or keys of extra, or list system: names in its allowSystemNames';
+  return [
+    ...refused.toFindings(
+      'error',
+      (count, listed) => `the identity policy refuses ${count} of its users: ${config.withhold(listed)}. ${fix}`,
+    ),
+    ...doubled.toFindings(
+      'warning',
+      (count, listed) =>
+        `${count} of its names would have their prefix twice: ${config.withhold(listed)}. ` +
+        'Write them without it, or remove username.prefix or groups.prefix of the authenticator',
+    ),
+    ...(isUidMissing && login?.authenticators.includes(config.name)
+      ? [{ result: 'warning', detail: withoutUid } as const]
+      : []),
+  ];
+}
+
+/** Counts all texts, and keeps the first `maxListed` ones for a message. */
+function list() {
+  const first: string[] = [];
+  let count = 0;
+  return {
+    add(text: string) {
+      count += 1;
+      if (first.length < maxListed) first.push(text);
+    },
+    toFindings(
+      result: Finding['result'],
+      word: (count: number, listed: string) => string,
+    ): readonly KnownUsersFinding[] {
+      const more = count > first.length ? `, and ${count - first.length} more` : '';
+      return count === 0 ? [] : [{ result, detail: word(count, first.join('; ') + more) }];
+    },
+  };
+}
+
+/** Returns the name, as Kubernetes sees it, that would have its prefix twice. */
+function twicePrefixed(
+  { username, groups = [] }: Parameters<ReturnType<typeof identityPolicy>>[0],
+  { username: ofUsers, groups: ofGroups }: CreatedAuthenticator['config'],
+): string | undefined {
+  if (isPrefixed(username, ofUsers.prefix)) return ofUsers.prefix + username;
+  const group = groups.find((one) => isPrefixed(one, ofGroups.prefix));
+  return group && ofGroups.prefix + group;
+}
+
+/** Whether a name has the prefix already. Any name may begin with a prefix that ends in a letter or a digit. */
+function isPrefixed(name: string, prefix: string): boolean {
+  return /[^\p{L}\p{N}]$/u.test(prefix) && name.startsWith(prefix);
+}

@@ -1,0 +1,70 @@
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { shellQuoted } from '../../base/shell-quoted.ts';
+import { nameOfGroup } from '../../config/permission.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { Finding } from '../finding.ts';
+import { names } from '../init/layout.ts';
+import type { TrustedFile } from '../permissions.ts';
+
+/** A ServiceAccount is an account of this machine that no one can log in to. */
+interface ServiceAccount {
+  readonly name: string;
+  readonly uid: number;
+  /** The name of its group, or the number of a group without a name. */
+  readonly group: string;
+}
+
+/** Returns the account of this process if it is one of a service. */
+export async function serviceAccount(): Promise<ServiceAccount | undefined> {
+  if (process.getuid === undefined || process.getuid() === 0) return undefined;
+  try {
+    const { username: name, uid, gid, shell } = userInfo();
+    if (!/\/(nologin|false)$/.test(shell ?? '')) return undefined;
+    return { name, uid, group: (await nameOfGroup(gid)) ?? String(gid) };
+  } catch {
+    // An account of a container may have no entry.
+    return undefined;
+  }
+}
+
+/**
+ * Warns of what the account of the gateway could change or read, so that whoever takes over the gateway could let in anyone later:
+ * files that decide who gets in, the folders they are in, and the key of the CA.
+ *
+ * @param files those with a secret are only read, and may belong to the account
+ */
+export async function checkOwner(
+  { file, baseDirectory }: Pick<GatewayConfig, 'file' | 'baseDirectory'>,
+  files: readonly TrustedFile[],
+  account: ServiceAccount | undefined,
+): Promise<readonly Finding[]> {
+  if (account === undefined) return [];
+  const trusted = [file, ...files.filter(({ secret }) => secret !== true).map((one) => one.file)];
+  const paths = [...new Set([...trusted, ...trusted.map(dirname)])];
+  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
+  const owned = paths.filter((_, index) => found[index]?.uid === account.uid).map(shellQuoted);
+  const key = join(baseDirectory, names.authorityKey);
+  const isReadable = await access(key, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+  const who = `${account.name}, the account of the gateway`;
+  const details = [
+    ...(owned.length > 0
+      ? [
+          `what decides who gets in belongs to ${who}: whoever takes over the gateway can change it. Run, as root: ` +
+            `chown root:${account.group} ${owned.join(' ')} && chmod g+rX ${owned.join(' ')}`,
+        ]
+      : []),
+    ...(isReadable
+      ? [
+          `${key} can be read by ${who}: whoever takes over the gateway can make certificates that everyone trusts. Keep that key ` +
+            'offline: docs/install/certificates.md',
+        ]
+      : []),
+  ];
+  return details.map((detail) => ({ check: 'permissions', result: 'warning', detail }));
+}

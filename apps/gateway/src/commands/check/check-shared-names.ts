@@ -1,0 +1,99 @@
+import type { Authenticator } from '@sallyport/authenticator';
+import type { AuthenticatorConfig, LoginConfig } from '../../config/types.ts';
+import type { Finding } from '../finding.ts';
+
+interface Named {
+  readonly name: string;
+  readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken'>;
+}
+
+interface Created {
+  readonly name: string;
+  readonly authenticator: Pick<Authenticator, 'recognizes' | 'loginToken' | 'tokenStore'> | undefined;
+}
+
+interface Settings {
+  readonly authenticators: readonly Pick<AuthenticatorConfig, 'name' | 'username' | 'plugin'>[];
+  readonly login?: Pick<LoginConfig, 'authenticators' | 'sessions'> | undefined;
+}
+
+/**
+ * Warns of authenticators that are asked about the same names and passwords: of two users with one name, one can't get in. And of
+ * those that give names with one prefix. It says nothing while one of them can't be made, which is an error of its own, or when a
+ * plugin throws.
+ *
+ * @param all in the order of the chain, also closed ones: both calls need no backend
+ */
+export function checkSharedNames(all: readonly Created[], { authenticators, login }: Settings): readonly Finding[] {
+  // Sessions have the names of others.
+  const naming = all.filter(({ name }) => name !== login?.sessions);
+  const made = naming.flatMap(({ name, authenticator }) =>
+    authenticator === undefined ? [] : [{ name, authenticator }],
+  );
+  if (made.length < naming.length) return [];
+  try {
+    // The operator writes the names in a file, or in a store of issued tokens.
+    const others = made.filter(({ authenticator }) => authenticator.tokenStore === undefined).map(({ name }) => name);
+    const found = authenticators.filter(({ name, plugin }) => others.includes(name) && plugin.caching !== 'none');
+    const details = [...sharedNames(made, login?.authenticators), ...sharedPrefixes(found)];
+    return details.map((detail) => ({ check: 'shared names', result: 'warning', detail }));
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Describes those that are asked one after the other about a name and a password: in a token that an earlier one recognizes
+ * too, or at a login.
+ *
+ * @param all in the order of the chain
+ * @param login `login.authenticators`
+ */
+export function sharedNames(all: readonly Named[], login: readonly string[] = []): readonly string[] {
+  const able = all.filter(({ authenticator }) => authenticator.loginToken !== undefined);
+  const groups: Named[][] = [];
+  for (const one of able) {
+    const token = one.authenticator.loginToken?.('name', 'password');
+    const earlier = groups.find((group) => token !== undefined && group.some((other) => recognizes(other, token)));
+    if (earlier === undefined) groups.push([one]);
+    else earlier.push(one);
+  }
+  const byToken = groups.map((group) => namesOf(group)).filter((names) => names.includes(', '));
+  const atLogin = namesOf(login.flatMap((name) => able.filter((one) => one.name === name)));
+  const isLoginApart = atLogin.includes(', ') && !byToken.includes(atLogin);
+  return [
+    ...byToken.map((names) => describe(names, names === atLogin ? 'in a token or at a login' : 'in a token')),
+    ...(isLoginApart ? [describe(atLogin, 'at a login')] : []),
+  ];
+}
+
+function recognizes({ authenticator }: Named, token: string): boolean {
+  return authenticator.recognizes?.(token) !== false;
+}
+
+function namesOf(group: readonly Named[]): string {
+  return group.map(({ name }) => name).join(', ');
+}
+
+function describe(names: string, where: string): string {
+  return (
+    `${names}: they are asked in this order about a name and a password ${where}, and the first one that knows the name decides. ` +
+    'A user of a later one who types a name that an earlier one knows too is refused, even with the right password. Where an earlier ' +
+    'one refuses the names that it does not know (user.unknown: rejected), no one of a later one gets in. If two can have one ' +
+    'name, let their users log in by different names: "Two directories that share names" in docs/configuration.md'
+  );
+}
+
+/** Describes those whose users of one name are one user to Kubernetes, whatever they typed. */
+function sharedPrefixes(all: Settings['authenticators']): readonly string[] {
+  const groups = Map.groupBy(all, ({ username }) => username.prefix);
+  return [...groups].flatMap(([prefix, group]) => {
+    if (group.length < 2) return [];
+    const names = group.map(({ name }) => name).join(', ');
+    const shared = prefix === '' ? 'no username.prefix' : `one username.prefix, ${JSON.stringify(prefix)}`;
+    return (
+      `${names}: they have ${shared}, so different people who have one name there are one user to Kubernetes, with all that this user ` +
+      'may do. Give each a username.prefix of its own, unless one name is the same person in all of them, or their options keep the names apart'
+    );
+  });
+}

@@ -1,0 +1,102 @@
+import type { Authenticator, Caching, TokenAudiences } from '@sallyport/authenticator';
+import { describe, expect, test } from 'vitest';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { type CheckedParts, checkTokens } from './check-tokens.ts';
+
+interface Setup {
+  readonly authenticator?: Partial<Authenticator>;
+  readonly caching?: Caching;
+  readonly apiAudiences?: readonly string[];
+  readonly clusters?: Readonly<Record<string, object>>;
+  readonly count?: number;
+  readonly isWhole?: boolean;
+}
+
+function warnings({
+  authenticator,
+  caching = 'memory',
+  apiAudiences = [],
+  clusters,
+  count = 2,
+  isWhole = true,
+}: Setup) {
+  const withhold = (words: string) => words.replace('secret', 'withheld');
+  const config = { plugin: { caching }, withhold };
+  const created = { config, authenticator: { recognizes: () => true, ...authenticator } };
+  const checked = {
+    server: { apiAudiences },
+    ...(clusters && { login: { clusters } }),
+    authenticators: Array.from({ length: count }, () => ({})),
+    isWhole,
+  };
+  const findings = checkTokens(created as unknown as CreatedAuthenticator, checked as unknown as CheckedParts);
+  return findings.map(({ result, detail }) => `${result}: ${detail}`);
+}
+
+describe('tokens of audiences that no API server asks for', () => {
+  const issuing = (...sources: readonly TokenAudiences[]) => ({ tokenAudiences: () => sources });
+  const authenticator = issuing(
+    { source: 'issuer a', audiences: ['a', 'b'] },
+    { source: 'issuer c', audiences: ['c'] },
+  );
+
+  test('are named by their source, with the audiences that are asked for', () => {
+    expect(warnings({ authenticator, apiAudiences: ['b', 'x'] })).toEqual([
+      'warning: the tokens of issuer c are valid for the audiences c alone: the API server refuses each of ' +
+        'them, since it asks for b, x. Correct the audiences',
+    ]);
+    expect(warnings({ authenticator, apiAudiences: ['b', 'c'] })).toEqual([]);
+  });
+
+  test('are valid if a cluster of login has one of them', () => {
+    expect(warnings({ authenticator, apiAudiences: ['b'], clusters: { prod: { audience: 'c' } } })).toEqual([]);
+    const unknown = [expect.stringMatching(/issuer a .*: server\.apiAudiences is empty\./)];
+    expect(warnings({ authenticator, clusters: { prod: { audience: 'c' } } })).toEqual(unknown);
+  });
+
+  test('are not known without apiAudiences, and check says what to write', () => {
+    expect(warnings({ authenticator })).toEqual([
+      expect.stringMatching(
+        /issuer a .* a, b alone: .* server\.apiAudiences is empty\. Write its --api-audiences there/,
+      ),
+      expect.stringContaining('issuer c'),
+    ]);
+  });
+
+  test('are not checked where there are none, or a part of the config is left out', () => {
+    expect(warnings({ apiAudiences: ['x'] })).toEqual([]);
+    expect(warnings({ authenticator, isWhole: false })).toEqual([]);
+  });
+
+  test('are printed safely, and a plugin that throws is an error', () => {
+    expect(
+      warnings({ authenticator: issuing({ source: 'a\u001b secret', audiences: [] }), apiAudiences: ['x'] }),
+    ).toEqual([
+      expect.stringContaining(String.raw`the tokens of a\u{1b} withheld are valid for the audiences none alone`),
+    ]);
+    const tokenAudiences = () => {
+      throw new Error('no secret here');
+    };
+    expect(warnings({ authenticator: { tokenAudiences } })).toEqual([
+      'error: tokenAudiences() failed: no withheld here',
+    ]);
+  });
+});
+
+describe('a plugin that does not say which tokens are its own', () => {
+  const authenticator = { recognizes: undefined } as unknown as Partial<Authenticator>;
+
+  test('is warned of: its backend gets passwords of others', () => {
+    expect(warnings({ authenticator })).toEqual([
+      expect.stringMatching(/^warning: the plugin has no recognizes\(\), so its backend gets each token/),
+    ]);
+  });
+
+  test.each([
+    ['has no others next to it', { count: 1 }],
+    ['has no backend', { caching: 'none' as const }],
+    ['is in a config with parts left out', { isWhole: false }],
+  ])('is not warned of when it %s', (_name, setup) => {
+    expect(warnings({ authenticator, ...setup })).toEqual([]);
+  });
+});

@@ -1,0 +1,55 @@
+import { printable } from '../../base/logging/printable.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import type { Finding } from '../finding.ts';
+
+/** The parts of a config that decide about tokens. `isWhole`: no part with errors is left out of it. */
+export type CheckedParts = Pick<GatewayConfig, 'authenticators' | 'login' | 'server'> & { readonly isWhole: boolean };
+
+type TokensFinding = Pick<Finding, 'result' | 'detail'>;
+
+/** Checks which tokens an authenticator is asked about, and which it accepts. A config with parts left out shows neither. */
+export function checkTokens(created: CreatedAuthenticator, config: CheckedParts): readonly TokensFinding[] {
+  return config.isWhole ? [...checkAudiences(created, config), ...checkRecognition(created, config)] : [];
+}
+
+const compare =
+  "kube-apiserver refuses a token that is valid for none of its own, and check can't compare the two: " +
+  'server.apiAudiences is empty. Write its --api-audiences there, or without that flag its --service-account-issuer';
+
+/** Warns of tokens that no API server accepts, since each is bound to other audiences than it has. */
+function checkAudiences(
+  { authenticator, config }: CreatedAuthenticator,
+  { server, login }: CheckedParts,
+): TokensFinding[] {
+  const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
+  const own = new Set([...server.apiAudiences, ...clusters]);
+  const why =
+    server.apiAudiences.length === 0
+      ? compare
+      : `the API server refuses each of them, since it asks for ${[...own].join(', ')}. Correct the audiences`;
+  try {
+    return [...(authenticator.tokenAudiences?.() ?? [])].flatMap(({ source, audiences }) => {
+      if (audiences.some((one) => own.has(one))) return [];
+      const detail = `the tokens of ${source} are valid for the audiences ${audiences.join(', ') || 'none'} alone: ${why}`;
+      return { result: 'warning', detail: printable(config.withhold(detail)) };
+    });
+  } catch (error) {
+    return [{ result: 'error', detail: `tokenAudiences() failed: ${config.withhold(causeOf(error))}` }];
+  }
+}
+
+/** Warns of a backend that gets the tokens of all others. One authenticator alone has no others. */
+function checkRecognition(
+  { authenticator, config }: CreatedAuthenticator,
+  { authenticators }: CheckedParts,
+): TokensFinding[] {
+  // Its look-ups cost nothing, so no token leaves the gateway.
+  const isLocal = config.plugin.caching === 'none';
+  if (authenticator.recognizes !== undefined || isLocal || authenticators.length < 2) return [];
+  const detail =
+    'the plugin has no recognizes(), so its backend gets each token that no authenticator before it has decided: also tokens ' +
+    'and passwords of users of the others. Use a plugin that recognizes its tokens, or trust its backend with all of them';
+  return [{ result: 'warning', detail }];
+}

@@ -1,0 +1,90 @@
+import { configJsonSchema } from '../../config/json-schema.ts';
+import { loadConfig, usableParts } from '../../config/load.ts';
+import { builtInPlugins } from '../../config/plugins.ts';
+import { ConfigError, type ConfigProblem, formatProblem } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { probeOutput } from '../../observe/audit/output.ts';
+import { configFile, configFileOfCommand } from '../config-file.ts';
+import { type Finding, tryOut } from '../finding.ts';
+import type { ReadOptions } from '../options.ts';
+import { columns, type ExitCode, exitCodes, printJson } from '../output.ts';
+import { checkPermissions } from '../permissions.ts';
+import { remarkOtherAccount } from './check-account.ts';
+import { checkAddress } from './check-address.ts';
+import { checkAuthenticators } from './check-authenticators.ts';
+import { checkCacheRedis } from './check-cache-redis.ts';
+import { checkExamples } from './check-examples.ts';
+import { checkCertificates, checkLogin, filesOf } from './check-files.ts';
+import { checkOwner, serviceAccount } from './check-owner.ts';
+
+export async function schema(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+  const { file, isShipped } = configFile(options.config);
+  const used = isShipped ? [] : (await loadConfig(file, process.env)).authenticators;
+  printJson(configJsonSchema([...(await builtInPlugins()), ...used]));
+  return exitCodes.success;
+}
+
+/** Looks at everything that `serve` would need, and serves nothing. */
+export async function check(options: ReadOptions): Promise<ExitCode> {
+  const findings = await inspect(options);
+  if (options.output === 'json') printJson({ findings });
+  else {
+    // This is not printTable, since a detail may have several lines.
+    const rows = findings.map(({ check: name, result, detail }) => [name, result, detail]);
+    process.stdout.write(`${columns([['CHECK', 'RESULT', 'DETAIL'], ...rows])}\n`);
+  }
+  return findings.some(({ result }) => result === 'error') ? exitCodes.failure : exitCodes.success;
+}
+
+/** Reports everything in one run: when the config has errors, the parts without errors are checked too. */
+async function inspect(options: ReadOptions): Promise<readonly Finding[]> {
+  try {
+    const config = await loadConfig(configFileOfCommand(options), process.env);
+    return [{ check: 'config', result: 'ok', detail: config.file }, ...(await inspectParts(config, true, options))];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const usable = usableParts(error);
+    const problems = error.problems.map((problem) => ofConfig('error', problem));
+    return [...problems, ...(usable === undefined ? [] : await inspectParts(usable, false, options))];
+  }
+}
+
+function ofConfig(result: Finding['result'], problem: ConfigProblem): Finding {
+  return { check: 'config', result, detail: formatProblem(problem), problem };
+}
+
+async function inspectParts(
+  config: GatewayConfig,
+  isWhole: boolean,
+  options: Pick<ReadOptions, 'config'>,
+): Promise<readonly Finding[]> {
+  const { server, admin, login } = config;
+  const addresses = Object.entries({ server, admin, ...(login && { login }) });
+  const own = filesOf(config);
+  const [authenticators, ...findings] = await Promise.all([
+    checkAuthenticators({ ...config, isWhole }),
+    isWhole || server.tls !== undefined ? checkCertificates(config) : [],
+    ...(isWhole ? addresses.map(([section, one]) => checkAddress(`${section}.listen`, one.listen, own)) : []),
+    checkAudit(config),
+    checkCacheRedis(config),
+    checkLogin(config, isWhole),
+  ]);
+  const files = [...own, ...authenticators.files];
+  const permissions = [
+    ...(await checkPermissions(files)),
+    ...(await checkOwner(config, files, await serviceAccount())),
+  ];
+  await remarkOtherAccount(files, options.config);
+  const warnings = config.warnings.map((problem) => ofConfig('warning', problem));
+  return [...warnings, ...checkExamples(config), ...findings.flat(), ...authenticators.findings, ...permissions];
+}
+
+/** Checks whether the user who runs this could write the audit trail. It creates no file. */
+async function checkAudit({ audit }: Pick<GatewayConfig, 'audit'>): Promise<readonly Finding[]> {
+  if (audit === undefined) return [];
+  return await tryOut('audit', async () => {
+    await probeOutput(audit);
+    const detail = audit.output === 'stdout' ? 'standard output' : `${audit.output.file} can be written`;
+    return [{ check: 'audit', result: 'ok', detail }];
+  });
+}

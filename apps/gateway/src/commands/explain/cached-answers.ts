@@ -1,0 +1,65 @@
+import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
+import { createMemoryTier } from '../../engine/cache/memory-tier.ts';
+import { createRedisTier, type RedisTier } from '../../engine/cache/redis-tier.ts';
+import type { RevocationList } from '../../engine/revocation/list.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import type { GenerationDependencies } from '../../runtime/generation.ts';
+
+type Caching = NonNullable<GenerationDependencies['caching']>;
+
+/** How many answers the memory of this process can have. It is empty at the start, and one question is asked. */
+const memoryEntries = 16;
+
+/**
+ * Makes the caching of a chain that uses the answers which the gateways share where a backend can't be asked, as a gateway would. Each
+ * backend is asked first, and nothing is written.
+ *
+ * @param audiences those that were asked for; undefined: they are not known, so those of the API servers in the config are tried
+ */
+export function readOnlyCaching(
+  { server, login }: Pick<GatewayConfig, 'server' | 'login'>,
+  redis: ProbedRedis,
+  blocks: RevocationList,
+  audiences: readonly string[] | undefined,
+): Caching {
+  const ofClusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
+  const single = [...new Set([...server.apiAudiences, ...ofClusters])].map((one) => [one]);
+  const others = audiences === undefined ? [server.apiAudiences, ...single] : [];
+  return {
+    memory: createMemoryTier(memoryEntries),
+    revocations: { ...blocks, isCutOff: false },
+    metrics: { lookup: () => undefined, coalesced: () => undefined },
+    asksAlways: true,
+    redisPool: { acquire: async () => ({ redis, files: [], release: async () => undefined }) },
+    tierOf: (shared, clocks) => readOnlyTier(createRedisTier(shared, clocks), others),
+  };
+}
+
+function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[]): RedisTier {
+  return {
+    async get(question) {
+      let found = await tier.get(question);
+      for (const audiences of others) {
+        if (found.result !== 'miss') break;
+        found = await tier.get({ ...question, audiences });
+      }
+      return found;
+    },
+    set: () => undefined,
+    delete: () => undefined,
+  };
+}
+
+/**
+ * Returns for how many milliseconds a gateway may use an answer of an authenticator, with the time in which it can't be asked; 0 if it
+ * caches none.
+ */
+export function maxUse({ login, authenticators, cache }: GatewayConfig, name: string): number {
+  const lifetimeOf = ({ cache: own }: AuthenticatorConfig) => (own === 'off' ? 0 : own.authenticatedTtl + own.staleTtl);
+  const one = authenticators.find((each) => each.name === name);
+  if (one === undefined) return 0;
+  if (login === undefined || name !== login.sessions) return lifetimeOf(one);
+  // The user of a session is looked up at the authenticator that logged them in.
+  const users = authenticators.filter((each) => login.authenticators.includes(each.name));
+  return Math.max(...users.map((each) => login.revalidate + (each.cache === 'off' ? cache : each.cache).staleTtl));
+}

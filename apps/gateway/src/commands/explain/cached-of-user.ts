@@ -1,0 +1,116 @@
+import { systemClocks } from '../../base/clocks.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { AuthenticatorConfig, CacheLifetimes, GatewayConfig } from '../../config/types.ts';
+import { endOfUse } from '../../engine/cache/record.ts';
+import { readAnswersOfUser } from '../../engine/cache/redis-tier.ts';
+import type { RevocationList } from '../../engine/revocation/list.ts';
+import type { Session } from '../../engine/sessions/session-text.ts';
+import { writeSessionUser } from '../../engine/sessions/session-user.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { sessionUsersCache } from '../../runtime/assemble-login.ts';
+import type { SeenToken } from '../issuer.ts';
+import { momentText } from '../times.ts';
+import type { LookedUp } from '../users/look-up-user.ts';
+import type { Part, UserParts } from '../users/user-parts.ts';
+
+/** The Limits say which of the cached answers can be used. */
+interface Limits {
+  readonly revocations: Part<RevocationList>;
+  readonly sessions: UserParts['sessions'];
+}
+
+/**
+ * Finds the cached answers that the gateways use where an authenticator can't be asked now.
+ *
+ * @returns for each such authenticator their number and when the last one ends, or as `problem` why that is not known
+ */
+export async function readCached(
+  config: GatewayConfig,
+  name: string,
+  looked: readonly LookedUp[],
+  { revocations, sessions }: Limits,
+  redis?: ProbedRedis,
+) {
+  const isDown = ({ answer, account }: LookedUp) => [answer, account].some((text) => text?.startsWith(unavailable));
+  const away = config.authenticators.filter((one) =>
+    looked.some((each) => isDown(each) && each.authenticator === one.name),
+  );
+  return Promise.all(
+    away.map(async (one) => {
+      const authenticator = one.name;
+      if (redis === undefined) return { authenticator, problem: 'the config has no cache.redis' };
+      if ('problem' in revocations) return { authenticator, problem: revocations.problem };
+      if ('problem' in sessions) return { authenticator, problem: sessions.problem };
+      try {
+        const isRevoked = (revision: number) => revocations.value.isRevoked(revision, name, '');
+        const ends = await readEnds(config, one, name, { redis, isRevoked, sessions: sessions.value ?? [] });
+        return { authenticator, answers: ends.length, until: ends.length === 0 ? null : new Date(Math.max(...ends)) };
+      } catch (error) {
+        return { authenticator, problem: causeOf(error) };
+      }
+    }),
+  );
+}
+
+const unavailable = 'could not be checked';
+
+type Cached = Awaited<ReturnType<typeof readCached>>[number];
+
+export function cachedJson(one: Cached): object {
+  return 'problem' in one ? { authenticator: one.authenticator, unread: one.problem } : one;
+}
+
+export function cachedLines(name: string, cached: readonly Cached[], looked: readonly LookedUp[]): readonly string[] {
+  return cached.map((one) => {
+    const { isOfUser, answer } = looked.find(({ authenticator }) => authenticator === one.authenticator) ?? {};
+    // It has answered the look-up where only the state of the account could not be read.
+    const hasAnswered = isOfUser === true || answer !== unavailable;
+    const first = `${one.authenticator} ${hasAnswered ? `answers, but could not check ${name}` : 'could not be asked now'}`;
+    if ('problem' in one)
+      return `${first}. What the gateways have cached of ${name} is not known, since ${one.problem}`;
+    const { answers, until } = one;
+    if (until === null) return `${first}, and no answer about ${name} is in the cache that the gateways share`;
+    const subject = answers === 1 ? '1 cached answer' : `${answers} cached answers`;
+    return `${first}. The gateways still let ${name} in by ${subject}, until ${momentText(+until)} at the latest, unless there is a block`;
+  });
+}
+
+interface Sources {
+  readonly redis: ProbedRedis;
+  /** Whether one token was revoked is not known here: the record of an answer does not name it. */
+  readonly isRevoked: (revision: number) => boolean;
+  /** The valid ones: an answer about the user of another session lets no one in. */
+  readonly sessions: readonly SeenToken[];
+}
+
+/**
+ * Reads the answers about a user that the gateways share, and use while the backend can't be asked: those to tokens, and those about the
+ * user of sessions.
+ *
+ * @param name as Kubernetes sees it, with the prefix of `one`
+ * @returns when each of them can be used no more, by the wall clock
+ */
+async function readEnds(
+  { login, cache: lifetimes }: GatewayConfig,
+  one: AuthenticatorConfig,
+  name: string,
+  { redis, isRevoked, sessions }: Sources,
+): Promise<readonly number[]> {
+  const { cache, fingerprint } = one;
+  const username = name.slice(one.username.prefix.length);
+  const read = async (settings: CacheLifetimes & { readonly fingerprint: string }, session?: Session) => {
+    const user = { fingerprint: settings.fingerprint, username };
+    const question = session && { ...user, token: writeSessionUser(session), audiences: [] };
+    const found = await readAnswersOfUser(redis, systemClocks, user, question);
+    const usable = found.filter(({ revision }) => !isRevoked(revision));
+    return usable.map((entry) => Math.min(endOfUse(entry, settings, systemClocks), session?.until ?? Infinity));
+  };
+  const toTokens = cache !== 'off' && cache.store === 'shared' ? [read({ ...cache, fingerprint })] : [];
+  const own = sessions.flatMap(({ session }) => (session?.authenticator === one.name ? [session] : []));
+  const isForLogins = login?.authenticators.includes(one.name) === true;
+  const aboutSessions = isForLogins
+    ? own.map((session) => read(sessionUsersCache(one, login, lifetimes), session))
+    : [];
+  const ends = await Promise.all([...toTokens, ...aboutSessions]);
+  return ends.flat().filter((end) => end > Date.now());
+}

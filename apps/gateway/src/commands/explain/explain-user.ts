@@ -1,0 +1,269 @@
+import { createLogger } from '../../base/logging/logger.ts';
+import { printable } from '../../base/logging/printable.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { type Entry, shortDigest } from '../../engine/revocation/list.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
+import { lockoutLines } from '../blocks/lockouts.ts';
+import { entryJson } from '../blocks/report.ts';
+import { commandLine } from '../command-line.ts';
+import { askEach } from '../connections.ts';
+import { issuingOf, type SeenToken, toJson } from '../issuer.ts';
+import type { ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printTable, UsageError } from '../output.ts';
+import { momentText } from '../times.ts';
+import { type LookedUp, lookUpUser } from '../users/look-up-user.ts';
+import { lockoutJson } from '../users/named-lockouts.ts';
+import { findUser, namingAuthenticators, remarkFound } from '../users/user-names.ts';
+import { readUserParts, type TrailLine, type UserParts } from '../users/user-parts.ts';
+import { cachedJson, cachedLines, readCached } from './cached-of-user.ts';
+import { createObserver, type Observed, printObserved } from './observed.ts';
+
+type UserOptions = ReadOptions & { readonly exact?: boolean };
+
+/**
+ * Shows what is known of a user without a token: which authenticators know the name, with which groups; and what keeps
+ * them out or lets them in: the account, blocks, lockouts, sessions, tokens, and the last lines of the audit trail.
+ */
+export async function explainUser(
+  config: GatewayConfig,
+  given: string,
+  options: UserOptions,
+  redis?: ProbedRedis,
+): Promise<ExitCode> {
+  const { name: typed, isExact, doubt } = await findUser(config, given, { isExact: options.exact, redis });
+  const { name, looked, observed } = await lookUpByAnyName(config, typed);
+  remarkFound(given, name, doubt);
+  const groups = observed.seen.groups.flatMap(({ final }) => final);
+  const digests = looked.flatMap(({ issued }) => issued?.digests ?? []);
+  const { parts, sealedElsewhere, revocations } = await readUserParts(config, { name, groups, digests }, redis);
+  const rows = [...looked, ...sessionRow(config, name, parts)];
+  const known = config.authenticators.flatMap((one) => rows.filter(({ authenticator }) => authenticator === one.name));
+  const cached = await readCached(config, name, looked, { revocations, sessions: parts.sessions }, redis);
+  if (options.output === 'json') {
+    const authenticators = known.map(rowJson);
+    printJson({
+      user: name,
+      authenticators,
+      ...observed.seen,
+      cached: cached.map(cachedJson),
+      ...partsJson(config, parts),
+      sealedElsewhere,
+    });
+  } else {
+    print(known, observed);
+    const lines = [
+      ...accountLines(known),
+      ...loginLines(known),
+      ...cachedLines(name, cached, looked),
+      ...partLines(config, name, parts, { ...options, exact: isExact }),
+      ...sealedLines(sealedElsewhere, options),
+    ];
+    process.stdout.write(`\n${[...lines, ...tokenLines(config, name, known, options)].map(printable).join('\n')}\n`);
+    printTrail(parts);
+  }
+  if (known.some(({ answer }) => answer === 'could not be checked')) return exitCodes.failure;
+  const isKnown = known.some(({ answer, tokens }) => answer === 'known' || (tokens ?? 0) > 0);
+  return isKnown ? exitCodes.success : exitCodes.negative;
+}
+
+/**
+ * Looks up a user by the name that was typed. If a directory finds a user of another name, such as `jane` for `Jane`, it looks up that
+ * name: blocks, lockouts and sessions have the name in Kubernetes.
+ */
+async function lookUpByAnyName(config: GatewayConfig, typed: string) {
+  const observed = createObserver(config);
+  const looked = await lookUpAll(config, typed, observed);
+  const names = new Set(looked.flatMap(({ answer, reason }) => (answer === 'known' ? [reason] : [])));
+  const [other, ...more] = names;
+  if (other === undefined || names.has(typed)) return { name: typed, looked, observed };
+  if (more.length > 0) {
+    throw new UsageError(
+      `${printable(typed)} is several users: ${[...names].map(printable).join(', ')}. Write one of these`,
+    );
+  }
+  const again = createObserver(config);
+  return { name: other, looked: await lookUpAll(config, other, again), observed: again };
+}
+
+async function lookUpAll(config: GatewayConfig, name: string, observed: Observed): Promise<readonly LookedUp[]> {
+  const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => {
+    return name.startsWith(prefix) && name !== prefix;
+  });
+  const logger = await createLogger('error');
+  const lookUp = (one: CreatedAuthenticator) =>
+    lookUpUser(config, one, name.slice(one.config.username.prefix.length), observed);
+  return askEach({ ...config, authenticators: theirs }, logger, lookUp, ({ name: authenticator }, reason) => {
+    return { authenticator, answer: 'could not be checked', reason, tokens: null, account: null };
+  });
+}
+
+/**
+ * Makes the row of the authenticator of sessions. A session has the name of its user as Kubernetes sees it, which was checked at the login.
+ */
+function sessionRow({ login }: GatewayConfig, name: string, { sessions }: UserParts): readonly LookedUp[] {
+  if (login === undefined) return [];
+  const row = { authenticator: login.sessions, tokens: null, account: null };
+  if ('problem' in sessions) return [{ ...row, answer: 'could not be checked', reason: sessions.problem }];
+  const tokens = sessions.value?.length ?? 0;
+  return [
+    { ...row, tokens, ...(tokens > 0 ? { answer: 'known', reason: name } : { answer: 'not known', reason: '' }) },
+  ];
+}
+
+function rowJson({ authenticator, tokens, reason, answer, account, issued, isNotForLogins = false }: LookedUp): object {
+  const endedTokens = issued && { revoked: issued.revoked, expired: issued.expired };
+  return { authenticator, tokens, reason, answer, account, ...(endedTokens && { endedTokens }), isNotForLogins };
+}
+
+/** A part that can't be read is null, and has its reason in `unread`. */
+function partsJson({ login }: GatewayConfig, parts: UserParts): object {
+  const { blocks, blockedTokens, lockouts, sessions, audit } = parts;
+  const list = 'value' in sessions ? sessions.value : undefined;
+  const [newest] = list ?? [];
+  const problems = Object.entries(parts).flatMap(([part, one]) => ('problem' in one ? [[part, one.problem]] : []));
+  return {
+    blocked: 'value' in blocks && blocks.value[0] !== undefined ? entryJson(blocks.value[0]) : null,
+    blocks: 'value' in blocks ? blocks.value.map(entryJson) : null,
+    blockedTokens: 'value' in blockedTokens ? blockedTokens.value.map(entryJson) : null,
+    lockouts: 'value' in lockouts ? lockouts.value.map(lockoutJson) : null,
+    sessions: list ? { count: list.length, ...(newest && { newest: toJson(newest, login?.sessions ?? '') }) } : null,
+    audit: 'value' in audit ? audit.value.lines : null,
+    unread: Object.fromEntries(problems),
+  };
+}
+
+function print(looked: readonly LookedUp[], observed: Observed): void {
+  const rows = looked.map(({ authenticator, answer, reason, tokens }) => {
+    return [authenticator, answer, tokens === null ? '' : String(tokens), reason];
+  });
+  printTable(['AUTHENTICATOR', 'ANSWER', 'TOKENS', 'REASON'], rows);
+  printObserved(observed);
+}
+
+function accountLines(looked: readonly LookedUp[]): readonly string[] {
+  return looked.flatMap(({ authenticator, account }) => {
+    if (account === null) return [];
+    return [`account in ${authenticator}: ${account === 'good' ? 'nothing known against the user' : account}`];
+  });
+}
+
+/** Names each authenticator that knows the user, and that the login server does not ask. */
+function loginLines(looked: readonly LookedUp[]): readonly string[] {
+  const names = looked.flatMap(({ authenticator, answer, isNotForLogins = false }) => {
+    return isNotForLogins && answer !== 'not known' ? [authenticator] : [];
+  });
+  return names.map((name) => `${name} is not in login.authenticators: its users can't log in with kubectl sallyport`);
+}
+
+/** Describes blocks, lockouts and sessions, with the commands that change them. */
+function partLines(
+  { login }: GatewayConfig,
+  name: string,
+  { blocks, blockedTokens, lockouts, sessions }: UserParts,
+  options: UserOptions,
+): readonly string[] {
+  const lines: string[] = [];
+  const problemLine = createProblemLines();
+  if ('problem' in blocks) lines.push(problemLine('blocked', blocks.problem));
+  else
+    lines.push(...(blocks.value.length === 0 ? ['not blocked'] : blocks.value.map((one) => blockLine(one, options))));
+  if ('value' in blockedTokens) lines.push(...blockedTokens.value.map((one) => blockLine(one, options)));
+  if ('problem' in lockouts) lines.push(problemLine('locked out', lockouts.problem));
+  else lines.push(...(lockouts.value.length === 0 ? ['not locked out'] : lockoutLines(lockouts.value, options)));
+  if ('problem' in sessions) lines.push(problemLine('sessions', sessions.problem));
+  else if (login !== undefined) lines.push(sessionLine(name, login.sessions, sessions.value ?? [], options));
+  return lines;
+}
+
+/** Makes lines about parts that can't be read. One Redis that is down may keep several from being read: its error is printed once. */
+function createProblemLines() {
+  const said = new Set<string>();
+  return (part: string, why: string): string => {
+    const reason = said.has(why) ? 'for the same reason' : `since ${why}`;
+    said.add(why);
+    return `${part}: not known, ${reason}`;
+  };
+}
+
+function blockLine({ kind, name, until, by, reason }: Entry, { config, exact = false }: UserOptions): string {
+  const isToken = kind === 'token';
+  const shown = isToken ? shortDigest(name) : name;
+  const words = isToken ? ['--digest', shown] : [`--${kind}`, name, ...(exact ? ['--exact'] : [])];
+  const why = reason === undefined ? by : `${by}: ${reason}`;
+  const what = isToken ? `1 of the user's tokens is blocked: ${shown},` : `blocked as ${kind} ${shown}`;
+  return `${what} until ${momentText(until)}, by ${why}. To end that now: ${commandLine(['unblock', ...words], config)}`;
+}
+
+function sessionLine(
+  name: string,
+  authenticator: string,
+  sessions: readonly SeenToken[],
+  { config, exact = false }: UserOptions,
+): string {
+  const [newest] = sessions;
+  if (newest?.session === undefined) return 'no sessions';
+  const { since, device, address, cluster } = newest.session;
+  const { lastUsedAt } = newest.issued;
+  const place = [
+    `since ${momentText(since)}`,
+    ...(device === undefined ? [] : [`on ${device}`]),
+    `from ${address}`,
+    ...(cluster === undefined ? [] : [`for cluster ${cluster}`]),
+    ...(lastUsedAt ? [`last used ${momentText(lastUsedAt.getTime())}`] : []),
+  ].join(', ');
+  const only = ['--authenticator', authenticator, ...(exact ? ['--exact'] : [])];
+  const revoke = commandLine(['revoke', '--user', name, ...only], config);
+  const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions, the newest`;
+  return `${count} ${place}. To end ${sessions.length === 1 ? 'it' : 'them'}: ${revoke}`;
+}
+
+/** Sessions of a gateway with other keys: replicas must share them. */
+function sealedLines(count: number, { config }: UserOptions): readonly string[] {
+  if (count === 0) return [];
+  const [what, them] = count === 1 ? ['1 session was', 'it'] : [`${count} sessions were`, 'them'];
+  const check = commandLine(['check'], config);
+  return [
+    `${what} sealed with other keys than cache.redis.sealingKeys of this config, so a gateway with this config refuses ${them}. ` +
+      `To find the gateway with other keys: ${check}`,
+  ];
+}
+
+function tokenLines(
+  config: GatewayConfig,
+  name: string,
+  looked: readonly LookedUp[],
+  options: UserOptions,
+): readonly string[] {
+  return looked.flatMap(({ authenticator, tokens, issued }) => {
+    const one = config.authenticators.find((each) => each.name === authenticator);
+    if (tokens === null || issued === undefined || one === undefined || !issuesTokens(one)) return [];
+    const ended = (['revoked', 'expired'] as const).flatMap((state) =>
+      issued[state] > 0 ? `${issued[state]} ${state}` : [],
+    );
+    if (tokens === 0 && ended.length === 0) return [];
+    const list = issuingOf(config, one, options.config).toPaste('token', 'list', '--user', name);
+    const valid = `${tokens} valid ${tokens === 1 ? 'token' : 'tokens'} of ${authenticator}`;
+    return [`${[valid, ...ended].join(', ')}. To list all: ${list}`];
+  });
+}
+
+function printTrail({ audit }: UserParts): void {
+  if ('problem' in audit) {
+    process.stdout.write(`audit trail: not read, since ${printable(audit.problem)}\n`);
+    return;
+  }
+  const { lines, isPartial } = audit.value;
+  if (lines.length === 0) {
+    process.stdout.write(`audit trail: no line of this user${isPartial ? ' in the part that was read' : ''}\n`);
+    return;
+  }
+  process.stdout.write('\nLAST LINES OF THE AUDIT TRAIL\n');
+  printTable(['TIME', 'EVENT', 'RESULT', 'REASON', 'AUTHENTICATOR', 'BY'], lines.map(trailRow));
+}
+
+function trailRow(line: TrailLine): readonly string[] {
+  const { time = '', event = 'review', outcome = '', reason = '', authenticator = '', device, address, caller } = line;
+  const by = line.by ?? [device, address, caller].filter((one) => one !== undefined).join(', ');
+  return [time, event, outcome, reason, authenticator, by];
+}

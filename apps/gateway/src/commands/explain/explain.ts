@@ -1,0 +1,193 @@
+import { createLogger } from '../../base/logging/logger.ts';
+import { printable } from '../../base/logging/printable.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { type Answer, ChainError } from '../../engine/chain/chain.ts';
+import type { Entry, RevocationList } from '../../engine/revocation/list.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { isCheckable, type ReviewResult, toTokenReview } from '../../review/token-review.ts';
+import { createGeneration } from '../../runtime/generation.ts';
+import { lockoutLines } from '../blocks/lockouts.ts';
+import { entryJson } from '../blocks/report.ts';
+import { loadNamedConfig } from '../config-file.ts';
+import { joinAttempts, readBlocks, withCacheRedis } from '../connections.ts';
+import { readToken } from '../input.ts';
+import type { ReadOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, printTable } from '../output.ts';
+import { humanDuration, momentText } from '../times.ts';
+import { lockoutJson, type NamedLockout, namedLockouts } from '../users/named-lockouts.ts';
+import { nameSubject } from '../users/subject.ts';
+import { maxUse, readOnlyCaching } from './cached-answers.ts';
+import { explainUser } from './explain-user.ts';
+import { createObserver, type Observed, printObserved } from './observed.ts';
+import { audiencesFor, clusterNote, whyUnrecognized } from './token-clues.ts';
+
+type ExplainOptions = ReadOptions & Readonly<{ audience?: readonly string[]; user?: string; exact?: boolean }>;
+
+/** Asks the chain of the config about one token, in this process, and shows what each authenticator said. */
+export async function explain(options: ExplainOptions): Promise<ExitCode> {
+  const config = await loadNamedConfig(options);
+  const { user } = options;
+  const token = user === undefined ? await readToken() : '';
+  const ask = (redis?: ProbedRedis) =>
+    user === undefined ? explainToken(config, token, options, redis) : explainUser(config, user, options, redis);
+  return config.cache.redis === undefined ? ask() : withCacheRedis(config, ask);
+}
+
+async function explainToken(config: GatewayConfig, token: string, options: ExplainOptions, redis?: ProbedRedis) {
+  const { blocks, isRead } = await readBlocks(redis);
+  const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
+  const generation = await createGeneration(config, {
+    // The identity policy logs what it refuses as warnings.
+    logger: await createLogger('warn'),
+    attempts,
+    blocks: { ...blocks, isUnknown: false },
+    ...(isRead && redis && { caching: readOnlyCaching(config, redis, blocks, options.audience) }),
+    onAbandoned: () => undefined,
+  });
+  const answers: Answer[] = [];
+  const observed = createObserver(config);
+  const { maxTokenSize } = config.server;
+  const checkable = isCheckable(token, maxTokenSize);
+  let result: ReviewResult = { kind: 'no-opinion' };
+  const { audience: audiences = audiencesFor(token, config, generation.created) } = options;
+  try {
+    if (checkable) {
+      result = await generation.authenticate(token, {
+        audiences,
+        signal: AbortSignal.timeout(config.server.reviewTimeout),
+        onAnswer: (answer) => answers.push(answer),
+        observer: observed,
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof ChainError)) throw error;
+    result = { kind: 'error', message: error.message, authenticators: error.authenticators };
+  } finally {
+    await generation.retire(0);
+    await written();
+  }
+  const notAsked = checkable ? '' : `the token is over server.maxTokenSize (${maxTokenSize} bytes) or no valid UTF-8`;
+  const note = options.audience === undefined && audiences.length > 0 ? clusterNote(result, config) : undefined;
+  if (note !== undefined) observed.onStep(config.login?.sessions ?? '', note);
+  const refused = refusedUser(config, answers);
+  // Whether a token for another audience is blocked is not known yet: blocks are looked at after audiences.
+  const mayBeBlocked = refused?.reason === 'blocked' || refused?.reason === 'audience-mismatch';
+  const block = mayBeBlocked ? findBlock(blocks, token, observed, refused.user) : undefined;
+  const isGuess = refused?.reason === 'invalid-credentials' || refused?.reason === 'throttled';
+  const locks = isRead && redis && isGuess && refused.user ? await readLockoutsOf(redis, config, refused.user) : [];
+  const found = { observed, block, locks, result, uses: usesOf(config, answers, isRead) };
+  const whyNot = (name: string) => {
+    const one = generation.created.find(({ config: { name: its } }) => its === name);
+    return whyUnrecognized(one?.authenticator ?? {}, token);
+  };
+  print(rowsOf(config, answers, notAsked, whyNot), found, options);
+  if (result.kind === 'authenticated') return exitCodes.success;
+  return result.kind === 'error' ? exitCodes.failure : exitCodes.negative;
+}
+
+/** Makes a row for each authenticator. @param whyNot says why one does not recognize the token */
+function rowsOf(
+  { authenticators }: GatewayConfig,
+  answers: readonly Answer[],
+  notAsked: string,
+  whyNot: (authenticator: string) => string,
+) {
+  return authenticators.map(({ name: authenticator }) => {
+    const answer = answers.find((one) => one.authenticator === authenticator);
+    if (answer === undefined) return { authenticator, answer: 'not asked', reason: notAsked, milliseconds: null };
+    const milliseconds = answer.seconds * 1000;
+    if ('error' in answer) {
+      return { authenticator, answer: 'could not be checked', reason: answer.error.message, milliseconds };
+    }
+    const { decision, recognized, failure, until } = answer;
+    if (failure !== undefined) {
+      const cached = { until: until === undefined ? null : new Date(until) };
+      return { authenticator, answer: 'could not be checked', reason: failure.message, milliseconds, cached };
+    }
+    const unknown = recognized ? 'does not know the token' : whyNot(authenticator);
+    const rejected = decision.kind === 'rejected' ? decision.reason : unknown;
+    const reason = decision.kind === 'authenticated' ? decision.user.username : rejected;
+    return { authenticator, answer: decision.kind, reason, milliseconds };
+  });
+}
+
+/** Returns why the token was refused, and to whom, as Kubernetes sees them, if the authenticator names a user. */
+function refusedUser({ authenticators }: GatewayConfig, answers: readonly Answer[]) {
+  const last = answers.at(-1);
+  if (!last || !('decision' in last) || last.decision.kind !== 'rejected') return undefined;
+  const { reason, subject } = last.decision;
+  const prefix = authenticators.find(({ name }) => name === last.authenticator)?.username.prefix;
+  return { reason, user: subject === undefined ? undefined : prefix + subject };
+}
+
+async function readLockoutsOf(redis: ProbedRedis, config: GatewayConfig, user: string) {
+  try {
+    return await namedLockouts(redis, config, user);
+  } catch (error) {
+    printRemark(`refused attempts could not be read: ${causeOf(error)}`);
+    return [];
+  }
+}
+
+/** @param user who was refused. Their groups are known only after the identity policy */
+function findBlock(blocks: RevocationList, token: string, { seen, credential }: Observed, user?: string) {
+  const ofUsers = seen.groups.map(({ username, final }) => blocks.ofUser(username, final));
+  const ofRefused = user === undefined ? undefined : blocks.ofUser(user, []);
+  const found = [blocks.ofToken(token), ...ofUsers, credential && blocks.ofCredential(credential), ofRefused];
+  return found.find((block) => block !== undefined);
+}
+
+/** Says what the gateways do while an authenticator can't be asked. @param isShared whether the cache that they share was read */
+function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boolean): readonly string[] {
+  return answers.flatMap((answer) => {
+    const { authenticator } = answer;
+    const first = `${authenticator} could not be asked now.`;
+    if ('until' in answer && answer.until !== undefined) {
+      return [
+        `${first} Until ${momentText(answer.until)} at the latest, the gateways use an answer to this token that they have cached, ` +
+          `as above. After that, kube-apiserver gets: authenticator ${authenticator} unavailable`,
+      ];
+    }
+    const use = 'error' in answer ? maxUse(config, authenticator) : 0;
+    if (use === 0) return [];
+    return [
+      `${first}${isShared ? ' No answer to this token is in the cache that the gateways share.' : ''} A gateway that has one in its ` +
+        `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${authenticator} gave it (staleTtl)`,
+    ];
+  });
+}
+
+type Rows = ReturnType<typeof rowsOf>;
+
+interface Found {
+  readonly observed: Observed;
+  readonly block: Entry | undefined;
+  readonly locks: readonly NamedLockout[];
+  readonly result: ReviewResult;
+  readonly uses: readonly string[];
+}
+
+function print(authenticators: Rows, { observed, block, locks, result, uses }: Found, options: ReadOptions) {
+  const { status } = toTokenReview('authentication.k8s.io/v1', result);
+  const { credential = {} } = observed;
+  if (options.output === 'json') {
+    const fleet = { blocked: block ? entryJson(block) : null, lockouts: locks.map(lockoutJson) };
+    printJson({ authenticators, ...observed.seen, credential, ...fleet, status });
+    return;
+  }
+  const rows = authenticators.map(({ authenticator, answer, reason, milliseconds }) => {
+    return [authenticator, answer, milliseconds === null ? '' : `${milliseconds.toFixed(1)}ms`, reason];
+  });
+  printTable(['AUTHENTICATOR', 'ANSWER', 'TIME', 'REASON'], rows);
+  printObserved(observed);
+  const ids = Object.entries(credential).map(([kind, id]) => `${kind} ${printable(id)}\n`);
+  if (ids.length > 0) process.stdout.write(`\nIDS OF THE TOKEN\n${ids.join('')}`);
+  if (block) {
+    const by = [block.by, block.reason].filter((text) => text !== undefined).map(printable);
+    process.stdout.write(`\nBLOCKED\n${nameSubject(block)}, until ${momentText(block.until)}, by ${by.join(': ')}\n`);
+  }
+  if (locks.length > 0) process.stdout.write(`\nREFUSED ATTEMPTS\n${lockoutLines(locks, options).join('\n')}\n`);
+  process.stdout.write(`\nkube-apiserver would get: ${JSON.stringify(status, null, 2)}\n`);
+  if (uses.length > 0) process.stdout.write(`\nCACHED ANSWERS\n${uses.map((use) => `${use}.\n`).join('')}`);
+}

@@ -1,0 +1,49 @@
+import type { Authenticator } from '@sallyport/authenticator';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { ReviewResult } from '../../review/token-review.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+
+type Created = Pick<CreatedAuthenticator, 'authenticator'> & { readonly config: { readonly name: string } };
+
+/** How many characters of what a plugin says are shown. */
+const maxLength = 500;
+
+/** Says why an authenticator does not recognize a token, as far as its plugin knows. A plugin may throw, or return anything. */
+export function whyUnrecognized(plugin: Pick<Authenticator, 'whyUnrecognized' | 'tokenPrefix'>, token: string): string {
+  const { tokenPrefix: prefix } = plugin;
+  if (/^bearer /i.test(token)) return 'the token begins with Bearer, which is a word of the header: leave it out';
+  try {
+    const words: unknown = plugin.whyUnrecognized?.(token);
+    if (typeof words === 'string' && words !== '') return `the token ${words.slice(0, maxLength)}`;
+  } catch {
+    // Its message may have the token in it.
+  }
+  if (typeof prefix === 'string' && prefix !== '' && token.startsWith(prefix)) {
+    return `the token begins with ${prefix} as its tokens do, but does not have their shape: is it whole?`;
+  }
+  return 'not the shape of its tokens';
+}
+
+/**
+ * The audiences that `explain` asks for where the command line names none. A session is for one cluster, whose kube-apiserver asks
+ * for its own audience, so it is asked for those of all clusters. Empty: the API server's own.
+ */
+export function audiencesFor(
+  token: string,
+  { login, server }: Pick<GatewayConfig, 'login' | 'server'>,
+  created: readonly Created[],
+): readonly string[] {
+  const clusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
+  const sessions = created.find(({ config }) => config.name === login?.sessions)?.authenticator;
+  if (clusters.length === 0 || sessions?.recognizes?.(token) !== true) return [];
+  return [...new Set([...clusters, ...server.apiAudiences])];
+}
+
+/** Names the cluster whose audience was found in that way. */
+export function clusterNote(result: ReviewResult, { login }: Pick<GatewayConfig, 'login'>): string | undefined {
+  const audiences = result.kind === 'authenticated' ? (result.audiences ?? []) : [];
+  const found = Object.entries(login?.clusters ?? {}).find(([, { audience }]) => audiences.includes(audience));
+  if (found === undefined) return undefined;
+  const [cluster, { audience }] = found;
+  return `it is a session for the cluster ${cluster}: asked for its audience, ${audience}, since --audience was left out`;
+}

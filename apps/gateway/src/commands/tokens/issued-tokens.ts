@@ -1,0 +1,238 @@
+import type { TokenFilter, TokenRequest, UnreadableToken } from '@sallyport/authenticator';
+import { z } from 'zod';
+import { printable } from '../../base/logging/printable.ts';
+import type { IdentityConfig } from '../../config/types.ts';
+import { shortDigest } from '../../engine/revocation/list.ts';
+import { commandLine } from '../command-line.ts';
+import { type Issuing, loadIssuer, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
+import type { ReadOptions, TokenOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
+import { humanDuration, timeText } from '../times.ts';
+import { checkName, remarkOtherName } from '../users/name-check.ts';
+import { findUser, remarkFound } from '../users/user-names.ts';
+import { printTokens } from './token-table.ts';
+
+export interface RequestOptions extends TokenOptions {
+  readonly authenticator?: string;
+  readonly ttl: number;
+  readonly extra?: readonly string[];
+  readonly notBefore?: string;
+  readonly reason?: string;
+  readonly by: string;
+}
+
+export async function createToken(options: ReadOptions & RequestOptions): Promise<ExitCode> {
+  const now = Date.now();
+  const request = readRequest(options, now);
+  const issuing = await loadIssuer(options);
+  const { authenticator, config, nameUser } = issuing;
+  if (authenticator.name === config.login?.sessions) {
+    throw new UsageError(
+      `authenticator ${authenticator.name} has sessions (login.sessions), which only a login makes: add another one for tokens`,
+    );
+  }
+  checkRequest(issuing, request);
+  await withIssuer(issuing, async (issuer) => {
+    const { token, issued } = await issuer.create(request);
+    // The token is printed before the issuer is closed: it must reach its user, whatever happens then.
+    const seen = seeToken(issued, nameUser, now);
+    if (options.output === 'json') printJson({ token, ...toJson(seen, authenticator.name) });
+    else {
+      process.stdout.write(`${token}\n`);
+      const revoke = issuing.toPaste('revoke', '--digest', shortDigest(issued.digest));
+      process.stderr.write(`${description(seen, now)}\nTo revoke it: ${revoke}\n`);
+    }
+  });
+  return exitCodes.success;
+}
+
+/** @param now milliseconds since 1970: `--ttl` counts from here. @throws UsageError */
+export function readRequest(options: RequestOptions, now: number): TokenRequest {
+  const { user, ttl, uid, group, extra, audience, reason, by } = options;
+  const expiresAt = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(now + ttl);
+  const notBefore = options.notBefore === undefined ? undefined : parseTime(options.notBefore);
+  if (notBefore !== undefined && expiresAt !== undefined && notBefore >= expiresAt) {
+    throw new UsageError(
+      `--not-before is not before the end of the token, ${expiresAt.toISOString()}: --ttl counts from now, so make it longer`,
+    );
+  }
+  return {
+    user: {
+      username: user,
+      ...(uid !== undefined && { uid }),
+      ...(group && { groups: [...new Set(group)] }),
+      ...(extra && { extra: readExtra(extra) }),
+    },
+    ...(audience && { audiences: [...new Set(audience)] }),
+    ...(notBefore && { notBefore }),
+    ...(expiresAt && { expiresAt }),
+    issuedBy: by,
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+/** Reads a time in RFC 3339 with a zone: without one it would mean another moment on each machine. */
+function parseTime(text: string): Date {
+  if (z.iso.datetime({ offset: true }).safeParse(text).success) return new Date(text);
+  throw new UsageError('--not-before must be a time with its zone, such as 2030-01-31T12:00:00Z');
+}
+
+/** Collects the values of each key, in their order. Only the first `=` divides. */
+function readExtra(pairs: readonly string[]): Readonly<Record<string, readonly string[]>> {
+  const entries = pairs.map((pair) => {
+    const [, key, value] = /^([^=]+)=(.+)$/su.exec(pair) ?? [];
+    if (key !== undefined && value !== undefined) return { key, value };
+    throw new UsageError(`--extra needs key=value, such as --extra team=build: "${pair}" has another form`);
+  });
+  const byKey = Map.groupBy(entries, ({ key }) => key);
+  return Object.fromEntries([...byKey].map(([key, all]) => [key, all.map(({ value }) => value)]));
+}
+
+/**
+ * Refuses names that have a prefix of the config already, since it is put before them at each use, and users that the policy refuses.
+ * Prints a remark for groups that the policy leaves out.
+ */
+function checkRequest({ authenticator, config, nameUser }: Issuing, { user }: TokenRequest): void {
+  const { username, groups = [] } = user;
+  const named = [
+    { flag: '--user', name: username, prefix: authenticator.username.prefix },
+    ...groups.map((name) => ({ flag: '--group', name, prefix: authenticator.groups.prefix })),
+  ];
+  for (const { flag, name, prefix } of named) {
+    if (prefix === '' || !name.startsWith(prefix)) continue;
+    const rest = name.slice(prefix.length) || 'NAME';
+    throw new UsageError(`${flag} is without the prefix ${prefix}; write ${flag} ${rest}`);
+  }
+  const { user: seen, violation } = nameUser(user);
+  if (violation !== undefined) {
+    const { rule, name } = violation;
+    throw new Error(
+      `no token was made, since each use of it would be refused: ${name === undefined ? rule : `${rule}: ${name}`}. ` +
+        `Give other names, or change what ${config.file} allows authenticator ${authenticator.name}`,
+    );
+  }
+  const allowed = new Set(seen.groups);
+  const dropped = groups.filter((group) => !allowed.has(authenticator.groups.prefix + group));
+  if (dropped.length === 0) return;
+  printRemark(
+    `groups.allow of authenticator ${authenticator.name} leaves out ${printable(dropped.join(', '))}: ` +
+      'Kubernetes will not see that the token has it',
+  );
+}
+
+function description({ issued, user }: SeenToken, now: number): string {
+  const { expiresAt, notBefore, audiences } = issued;
+  const lines = [
+    ['user', user.username],
+    ['groups', user.groups?.join(', ') || 'none'],
+    ['audiences', audiences?.join(', ')],
+    ['from', notBefore && timeText(notBefore)],
+    ['until', expiresAt === undefined ? 'never ends' : `${timeText(expiresAt)} (${humanDuration(+expiresAt - now)})`],
+    ['digest', shortDigest(issued.digest)],
+  ];
+  const known = lines.flatMap(([name = '', value]) => (value ? [`  ${name.padEnd(10)} ${printable(value)}`] : []));
+  return ['The token is shown this once. As Kubernetes sees it:', ...known].join('\n');
+}
+
+type ListOptions = ReadOptions &
+  Partial<Record<'authenticator' | 'user' | 'digest', string>> & { readonly exact?: boolean };
+
+/** Lists issued tokens. It exits 3 if none is of the user, or has the digest, that is asked for. */
+export async function listTokens(options: ListOptions): Promise<ExitCode> {
+  const { user, digest, output } = options;
+  const issuing = await loadIssuer(options);
+  const { name } = issuing.authenticator;
+  const username = user === undefined ? undefined : await usernameOf(user, issuing, options.exact);
+  const filter = { ...(username !== undefined && { username }), ...(digest !== undefined && { digest }) };
+  const now = Date.now();
+  const { tokens, unreadable } = await collect(issuing, filter, now);
+  if (output === 'json') printJson({ tokens: tokens.map((one) => toJson(one, name)), unreadable });
+  else printTokens(issuing, tokens, unreadable, now);
+  const { length } = unreadable;
+  if (tokens.length + length === 0) {
+    printRemark(emptyRemark(issuing, filter, options));
+    if (username !== undefined) await remarkOtherSessions(issuing, username, options);
+  }
+  const subject =
+    length === 1 ? '1 record is unreadable and authenticates' : `${length} records are unreadable and authenticate`;
+  if (length > 0) printRemark(`${subject} no one: fix or delete what is stored there`);
+  const isMissing = Object.keys(filter).length > 0 && tokens.length + length === 0;
+  return isMissing ? exitCodes.negative : exitCodes.success;
+}
+
+/** Returns the name by which an issuer knows a user. Sessions have the names that Kubernetes sees. @throws UsageError */
+async function usernameOf(user: string, { authenticator, config }: Issuing, isExact?: boolean): Promise<string> {
+  if (authenticator.name !== config.login?.sessions) return withoutPrefix(user, authenticator);
+  const { name, doubt } = await findUser(config, user, { isExact });
+  remarkFound(user, name, doubt);
+  return name;
+}
+
+async function remarkOtherSessions({ authenticator: { name }, config }: Issuing, user: string, options: ListOptions) {
+  if (name !== config.login?.sessions) return;
+  const wordsFor = (other: string) => ['token', 'list', '--authenticator', name, '--user', other];
+  remarkOtherName(await checkName(config, user), wordsFor, options.config);
+}
+
+function emptyRemark(
+  { authenticator, config }: Issuing,
+  { username, digest }: TokenFilter,
+  options: ListOptions,
+): string {
+  const { name } = authenticator;
+  const sessions = config.login?.sessions;
+  if (digest !== undefined) return `authenticator ${name} has no such token`;
+  const what = name === sessions ? 'session' : 'token';
+  if (username === undefined) return `authenticator ${name} has no ${what}s`;
+  const nothing = `authenticator ${name} has no ${what} of user ${printable(authenticator.username.prefix + username)}`;
+  if (sessions === undefined || options.authenticator !== undefined) return nothing;
+  const words = ['token', 'list', '--authenticator', sessions, '--user', options.user ?? username];
+  return `${nothing}. To list their sessions: ${commandLine(words, options.config)}`;
+}
+
+/**
+ * Takes a name as `token create` does, and with the prefix, as Kubernetes and this list show it.
+ *
+ * @throws UsageError for the prefix alone
+ */
+function withoutPrefix(name: string, { username: { prefix } }: IdentityConfig): string {
+  if (!name.startsWith(prefix)) return name;
+  if (name === prefix) throw new UsageError(`--user is the prefix alone: write --user ${prefix}NAME`);
+  return name.slice(prefix.length);
+}
+
+/** Yields each of `items`, and shows on a terminal how far a long listing is, in one line that is removed at the end. */
+export async function* withProgress<Item>(
+  items: AsyncIterable<Item>,
+  what: string,
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr,
+): AsyncGenerator<Item> {
+  let count = 0;
+  try {
+    for await (const item of items) {
+      count += 1;
+      if (stream.isTTY && count % 1000 === 0) stream.write(`\r${count} ${what} …`);
+      yield item;
+    }
+  } finally {
+    if (stream.isTTY && count >= 1000) stream.write('\r\u001b[K');
+  }
+}
+
+/** Collects the tokens that fit, the newest first. */
+async function collect(issuing: Issuing, filter: TokenFilter, now: number) {
+  const tokens: SeenToken[] = [];
+  const unreadable: UnreadableToken[] = [];
+  await withIssuer(issuing, async (issuer) => {
+    for await (const one of withProgress(issuer.list(filter), 'tokens')) {
+      if ('problem' in one) unreadable.push({ digest: one.digest, problem: one.problem });
+      else tokens.push(seeToken(one, issuing.nameUser, now));
+    }
+  });
+  const issuedAt = ({ issued }: SeenToken) => issued.issuedAt?.getTime() ?? 0;
+  const byDigest = (one: { digest: string }, other: { digest: string }) => (one.digest < other.digest ? -1 : 1);
+  return {
+    tokens: tokens.sort((one, other) => issuedAt(other) - issuedAt(one) || byDigest(one.issued, other.issued)),
+    unreadable: unreadable.sort(byDigest),
+  };
+}

@@ -1,0 +1,227 @@
+import type { RevokedToken, TokenSelection } from '@sallyport/authenticator';
+import { printable } from '../../base/logging/printable.ts';
+import { causeOf } from '../../config/problems.ts';
+import { shortDigest } from '../../engine/revocation/list.ts';
+import { issuesTokens } from '../../runtime/authenticators.ts';
+import { mayStillPass, publishWithInterrupt, report } from '../blocks/report.ts';
+import { commandLine } from '../command-line.ts';
+import { chooseIssuer, type Issuing, issuingOf, type SeenToken, seeToken, toJson, withIssuer } from '../issuer.ts';
+import { digestLength, jtiText } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark, UsageError } from '../output.ts';
+import { humanDuration, timeText } from '../times.ts';
+import { checkName, remarkDoubts } from '../users/name-check.ts';
+import { type EntryOptions, nameSubject, type Prepared, prepare } from '../users/subject.ts';
+import { advice, effectText, lingeringText } from './revoke-texts.ts';
+
+/** Revokes issued tokens for good, and has every replica forget what it has cached. */
+export async function revoke(options: EntryOptions): Promise<ExitCode> {
+  refuseIds(options);
+  const given = await prepare(options, 'revoke', ['user', 'token', 'digest', 'all']);
+  const issuers = issuersOf(given, options);
+  const found = await completeDigest(given, issuers);
+  const { kind } = given.draft;
+  const outcome: Outcome = { revoked: [], already: [], unreadable: [], problems: [] };
+  const isText = options.output === 'text';
+  // The tokens come first: otherwise a replica could look one up in between, and cache the answer.
+  const at = new Date();
+  const ended = found ? await Promise.all(issuers.map((one) => revokeWith(one, found, at, outcome, isText))) : [];
+  if (isText && kind !== 'all') process.stdout.write(`${summary(outcome, areSessions(given, issuers))}.\n`);
+  const inJson = (replicas?: object) => ({ ...outcome, replicas });
+  const forgotten = found ? await forget(found, options, ended.flat(), inJson) : exitCodes.success;
+  if (!found && !isText) printJson(inJson());
+  const revoked = outcome.revoked.length;
+  const known = revoked + outcome.already.length + outcome.unreadable.length;
+  const isNothing = kind !== 'all' && (kind === 'user' ? revoked : known) === 0;
+  const isIncomplete = outcome.unreadable.length + outcome.problems.length > 0;
+  if (isNothing && known === 0 && !isIncomplete) {
+    printRemark(nothingRemark(given, issuers));
+    if (kind === 'user') await remarkUser(given, options);
+  }
+  if (isIncomplete || forgotten !== exitCodes.success) return exitCodes.failure;
+  return isNothing ? exitCodes.negative : exitCodes.success;
+}
+
+async function remarkUser({ config, draft }: Prepared, { authenticator, config: file }: EntryOptions): Promise<void> {
+  const more = authenticator === undefined ? [] : ['--authenticator', authenticator];
+  remarkDoubts(await checkName(config, draft.name), (name) => ['revoke', '--user', name, ...more], file);
+}
+
+/** @throws UsageError when a `jti` or `sid` is named, with the command that does what is meant */
+function refuseIds({ jti, sid, config }: EntryOptions): void {
+  const [kind, id] = jti === undefined ? ['sid', sid] : ['jti', jtiText(jti)];
+  if (id === undefined) return;
+  throw new UsageError(
+    `nothing was done: only its issuer can revoke a token with a ${kind}, and end its session. ` +
+      `To refuse it here, whatever its issuer says: ${commandLine(['block', `--${kind}`, id, '--for', '8h'], config)}`,
+  );
+}
+
+/** Finds the authenticators that may have issued tokens of the subject. @throws UsageError, Error as `chooseIssuer` */
+function issuersOf({ config, draft: { kind, name } }: Prepared, options: EntryOptions): readonly Issuing[] {
+  if (kind === 'all') return [];
+  const named = options.authenticator;
+  const issuing = named === undefined ? config.authenticators.filter(issuesTokens) : [chooseIssuer(config, named)];
+  const able = issuing.filter(({ username: { prefix } }) => {
+    return kind !== 'user' || (name.startsWith(prefix) && name !== prefix);
+  });
+  if (named !== undefined && able.length === 0) {
+    const prefix = issuing[0]?.username.prefix;
+    throw new UsageError(`users of authenticator ${named} begin with "${prefix}": correct --user or --authenticator`);
+  }
+  return able.map((authenticator) => issuingOf(config, authenticator, options.config));
+}
+
+/** Completes the first digits of a digest. @returns undefined when no token has them. @throws UsageError when several have */
+async function completeDigest(prepared: Prepared, issuers: readonly Issuing[]): Promise<Prepared | undefined> {
+  const { kind, name: digits } = prepared.draft;
+  if (kind !== 'token' || digits.length === digestLength) return prepared;
+  const users = new Map<string, string>();
+  const collect = (issuing: Issuing) =>
+    withIssuer(issuing, async (issuer) => {
+      for await (const one of issuer.list({ digest: digits })) {
+        users.set(one.digest, 'problem' in one ? 'unreadable' : printable(issuing.nameUser(one.user).user.username));
+      }
+    });
+  await Promise.all(issuers.map(collect));
+  const [digest, ...others] = users.keys();
+  if (digest === undefined) return undefined;
+  if (others.length === 0) return { ...prepared, draft: { ...prepared.draft, name: digest } };
+  // The list has more digits than were given: otherwise they would still look the same.
+  const lines = [...users].map(([all, user]) => `\n    ${digits.length < 12 ? shortDigest(all) : all}  ${user}`);
+  const maxListed = 10;
+  const listed =
+    lines.slice(0, maxListed).join('') + (users.size > maxListed ? `\n    and ${users.size - maxListed} more` : '');
+  throw new UsageError(`--digest ${digits} is the beginning of several, give more digits:${listed}`);
+}
+
+/** An Outcome has the JSON of what became of the tokens: revoked now or before, and why not all of an authenticator could be revoked. */
+type Outcome = Readonly<Record<'revoked' | 'already' | 'unreadable' | 'problems', object[]>>;
+
+/**
+ * Revokes the tokens of one issuer. It never rejects, so that a failure of one issuer keeps no other from revoking. It prints each token
+ * immediately, so that none is lost.
+ *
+ * @returns the tokens that are revoked, now or before
+ */
+async function revokeWith(issuing: Issuing, prepared: Prepared, at: Date, outcome: Outcome, isText: boolean) {
+  const authenticator = issuing.authenticator.name;
+  const { kind, by, reason } = prepared.draft;
+  const revocation = { at, by, ...(reason !== undefined && { reason }) };
+  const ended: SeenToken[] = [];
+  let unconfirmed = 0;
+  try {
+    await withIssuer(issuing, async (issuer) => {
+      for await (const one of issuer.revoke(selectionOf(prepared, issuing), revocation)) {
+        if ('problem' in one) {
+          const { digest, problem } = one;
+          outcome.unreadable.push({ authenticator, digest, problem });
+          // Such a record may name any user.
+          const effect = kind === 'user' ? 'so it may be theirs' : 'so it authenticates no one as it is';
+          printRemark(
+            `${shortDigest(digest)} was not revoked: its record is unreadable, ${effect}: ${printable(problem)}`,
+          );
+        } else {
+          const seen = seeToken(one.token, issuing.nameUser, at.getTime());
+          ended.push(seen);
+          const { already, unconfirmed: isUnconfirmed } = one;
+          (already ? outcome.already : outcome.revoked).push({
+            ...toJson(seen, authenticator),
+            ...(isUnconfirmed && { unconfirmed: true }),
+          });
+          if (isUnconfirmed) unconfirmed += 1;
+          if (isText) process.stdout.write(`${printable(revokedLine(one, seen, at))}\n`);
+        }
+      }
+    });
+  } catch (error) {
+    const problem = causeOf(error);
+    outcome.problems.push({ authenticator, problem });
+    printRemark(`not all tokens of authenticator ${authenticator} are revoked: ${problem}`);
+  }
+  if (unconfirmed > 0) printRemark(unconfirmedRemark(authenticator, unconfirmed));
+  return ended;
+}
+
+function unconfirmedRemark(authenticator: string, count: number): string {
+  return (
+    `no replica of the store of authenticator ${authenticator} has confirmed ${count === 1 ? 'it' : `${count} of them`}: a failover ` +
+    'now can undo the revocation. Check the replicas of that store. After a failover, run the command again'
+  );
+}
+
+function revokedLine({ token, already }: RevokedToken, { user }: SeenToken, at: Date): string {
+  const { digest, issuedAt, issuedBy, revoked } = token;
+  const by = (name: string | undefined) => (name === undefined ? '' : ` by ${name}`);
+  const name = `${shortDigest(digest)}  ${user.username}`;
+  if (already) return `${name}  was revoked already at ${timeText(revoked.at)}${by(revoked.by)}`;
+  return `revoked ${name}${issuedAt === undefined ? '' : `  (issued ${humanDuration(+at - +issuedAt)} ago${by(issuedBy)})`}`;
+}
+
+/** Whether only sessions were asked for. */
+function areSessions({ config: { login } }: Prepared, issuers: readonly Issuing[]): boolean {
+  return issuers.length > 0 && issuers.every(({ authenticator }) => authenticator.name === login?.sessions);
+}
+
+/** Counts what became of the tokens. @param ofSessions whether only sessions were asked for */
+function summary({ revoked, already, unreadable }: Outcome, ofSessions: boolean): string {
+  const sessions = revoked.filter((one) => 'session' in one).length;
+  const tokens = revoked.length - sessions;
+  const parts = [
+    (tokens > 0 || (sessions === 0 && !ofSessions)) && `${tokens} ${tokens === 1 ? 'token' : 'tokens'} revoked`,
+    (sessions > 0 || (tokens === 0 && ofSessions)) && `${sessions} ${sessions === 1 ? 'session' : 'sessions'} revoked`,
+    already.length > 0 && `${already.length} revoked already`,
+    unreadable.length > 0 && `${unreadable.length} unreadable`,
+  ];
+  return parts.filter((part) => part !== false).join(', ');
+}
+
+function selectionOf({ draft: { kind, name }, token }: Prepared, { authenticator }: Issuing): TokenSelection {
+  if (kind === 'user') return { username: name.slice(authenticator.username.prefix.length) };
+  return token === undefined ? { digest: name } : { token };
+}
+
+function nothingRemark(given: Prepared, issuers: readonly Issuing[]): string {
+  const { draft } = given;
+  const names = issuers.map(({ authenticator }) => authenticator.name).join(', ');
+  const one = areSessions(given, issuers) ? 'session' : 'token';
+  const what = draft.kind === 'user' ? `${one} of ${nameSubject(draft)}` : nameSubject(draft);
+  if (names === '') return `no ${what}: no authenticator of this config issues such tokens`;
+  return `no ${what} was issued by authenticator ${names}`;
+}
+
+/**
+ * Milliseconds for which a revocation is remembered: as long as any cache may have what it revokes, whatever its config is or will be.
+ * `authenticatedTtl` and `staleTtl` are at most 24 hours each (config/cache/lifetimes.ts), and one more hour is for clocks that differ.
+ */
+export const rememberedFor = (24 + 24 + 1) * 3_600_000;
+
+/** Has the replicas forget their cached answers, and prints what becomes of these. It never rejects: the tokens are revoked in any case. */
+async function forget(
+  prepared: Prepared,
+  options: EntryOptions,
+  ended: readonly SeenToken[],
+  inJson: (replicas?: object) => object,
+) {
+  const { config, draft } = prepared;
+  const print = (text: string) => {
+    if (options.output === 'json') printJson(inJson());
+    else process.stdout.write(text);
+  };
+  const lingering = lingeringText(config, draft);
+  if (config.cache.redis === undefined) {
+    print(`Without cache.redis no replica forgets what it has cached. ${lingering}${mayStillPass}`);
+    return exitCodes.success;
+  }
+  const next = advice(prepared, ended, options);
+  try {
+    const publication = await publishWithInterrupt(config, options.wait, ({ now }) => ({
+      ...draft,
+      until: now + rememberedFor,
+    }));
+    return report(publication, options.output, [effectText(draft, ended), mayStillPass + next], inJson);
+  } catch (error) {
+    print(lingering + mayStillPass + next);
+    printRemark(`the replicas did not learn of it, so they keep what they have cached: ${causeOf(error)}`);
+    return exitCodes.failure;
+  }
+}

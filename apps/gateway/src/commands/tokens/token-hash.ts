@@ -1,0 +1,64 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { stringify } from 'yaml';
+import { createTokenFingerprint } from '../../observe/audit/entry.ts';
+import { readToken } from '../input.ts';
+import type { ReadOptions, TokenOptions } from '../options.ts';
+import { type ExitCode, exitCodes, printJson, printRemark } from '../output.ts';
+import { timeText } from '../times.ts';
+
+/** Prints the fingerprint of a token in the trail: with the key in use first, then with those that may have been in use. */
+export async function auditFingerprint(options: Pick<ReadOptions, 'config'>): Promise<ExitCode> {
+  // This is imported here, since `token hash` reads no config.
+  const { loadNamedConfig } = await import('../config-file.ts');
+  const { redis } = (await loadNamedConfig(options)).cache;
+  if (redis === undefined) {
+    throw new Error(
+      'no fingerprint can be made: without cache.redis.sealingKeys each process has a random key of its own',
+    );
+  }
+  const token = await readToken();
+  const all = redis.sealingKeys.map((key) => createTokenFingerprint(key)(token));
+  process.stdout.write(`${all.join('\n')}\n`);
+  return exitCodes.success;
+}
+
+export async function tokenHash(options: TokenOptions & ReadOptions & { generate?: boolean }): Promise<ExitCode> {
+  const { user, uid, group, audience, ttl = Number.POSITIVE_INFINITY, generate } = options;
+  const token = generate ? randomBytes(32).toString('base64url') : checkToken(await readToken());
+  const end = ttl === Number.POSITIVE_INFINITY ? undefined : new Date(Date.now() + ttl);
+  const fields = { username: user, uid, groups: group, audiences: audience };
+  if (options.output === 'json') printJson({ ...(generate && { token }), entry: entryOf(token, fields, end) });
+  else {
+    // The token goes to standard error, so that `>> tokens.yaml` does not store it.
+    if (generate) process.stderr.write(`The token, shown this once: ${token}\n`);
+    process.stdout.write(staticEntry(token, fields, end));
+  }
+  return exitCodes.success;
+}
+
+type Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Returns an entry of a static tokens file, as text. @param end when the token expires; left out: never */
+export function staticEntry(token: string, fields: Fields, end?: Date): string {
+  const text = stringify([entryOf(token, fields, end)]);
+  return `${text.trimEnd().replace(/^/gm, '  ')}\n`;
+}
+
+function entryOf(token: string, fields: Fields, end: Date | undefined): Fields {
+  const sha256 = createHash('sha256').update(token).digest('hex');
+  return { sha256, ...fields, expiresAt: end && timeText(end) };
+}
+
+function checkToken(token: string): string {
+  if (!token.isWellFormed() || token.includes('\uFFFD')) throw new Error('the token is not valid UTF-8');
+  // kubernetes/apiserver pkg/authentication/request/bearertoken: the header is split at spaces, its second word counts.
+  if (/\s/.test(token)) throw new Error('the token has a space or a line end in it: kube-apiserver would cut it there');
+  // Whoever reads a digest can try guesses against it: 128 random bits are 22 characters of base64.
+  if (token.length < 22) {
+    printRemark(
+      `this token has ${token.length} characters; one that can be guessed can be found from its digest. ` +
+        'Use --generate for a random one.',
+    );
+  }
+  return token;
+}

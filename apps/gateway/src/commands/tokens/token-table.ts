@@ -1,0 +1,67 @@
+import type { UnreadableToken } from '@sallyport/authenticator';
+import { shortDigest } from '../../engine/revocation/list.ts';
+import type { Issuing, SeenToken } from '../issuer.ts';
+import { printTable } from '../output.ts';
+import { humanDuration } from '../times.ts';
+
+/** Prints tokens, or sessions, which have other columns. Prints nothing where there are none. */
+export function printTokens(
+  issuing: Issuing,
+  tokens: readonly SeenToken[],
+  unreadable: readonly UnreadableToken[],
+  now: number,
+): void {
+  if (tokens.length + unreadable.length === 0) return;
+  const isTracked = tokens.some(({ issued }) => issued.lastUsedAt !== undefined);
+  const columns = (
+    issuing.authenticator.name === issuing.config.login?.sessions ? sessionColumns : tokenColumns
+  ).filter(([head]) => isTracked || head !== 'LAST USE');
+  const ofUnreadable = ({ digest, problem }: UnreadableToken) => {
+    const cells: Readonly<Record<string, string>> = { DIGEST: shortDigest(digest), STATE: `unreadable: ${problem}` };
+    return columns.map(([head]) => cells[head] ?? '');
+  };
+  printTable(
+    columns.map(([head]) => head),
+    [...tokens.map((token) => columns.map(([, cell]) => cell(token, now))), ...unreadable.map(ofUnreadable)],
+  );
+}
+
+type Column = readonly [head: string, cell: (token: SeenToken, now: number) => string];
+
+const ago = (time: Date, now: number) => `${humanDuration(now - time.getTime())} ago`;
+
+/** The columns of both tables. */
+const column = {
+  digest: ['DIGEST', ({ issued }) => shortDigest(issued.digest)],
+  user: ['USER', ({ user }) => user.username],
+  age: ['AGE', ({ issued: { issuedAt } }, now) => (issuedAt === undefined ? '' : humanDuration(now - +issuedAt))],
+  expires: [
+    'EXPIRES',
+    ({ issued: { expiresAt } }, now) => {
+      if (expiresAt === undefined) return 'never';
+      return +expiresAt <= now ? ago(expiresAt, now) : humanDuration(+expiresAt - now);
+    },
+  ],
+  lastUse: [
+    'LAST USE',
+    ({ issued: { lastUsedAt } }, now) => (lastUsedAt ? ago(lastUsedAt, now) : lastUsedAt === null ? 'never' : ''),
+  ],
+  state: ['STATE', ({ state }) => state],
+} satisfies Readonly<Record<string, Column>>;
+
+const tokenColumns: readonly Column[] = [
+  column.digest,
+  column.user,
+  ['GROUPS', ({ user }) => (user.groups ?? []).join(',')],
+  ...[column.age, column.expires, column.lastUse, column.state],
+  ['BY', ({ issued }) => issued.issuedBy ?? ''],
+  ['REASON', ({ issued }) => issued.reason ?? ''],
+];
+
+/** A session has no groups of its own: they are read from the directory at each look-up. */
+const sessionColumns: readonly Column[] = [
+  ...[column.digest, column.user, column.age, column.expires, column.lastUse, column.state],
+  ['CLUSTER', ({ session }) => session?.cluster ?? ''],
+  ['DEVICE', ({ session }) => session?.device ?? ''],
+  ['ADDRESS', ({ session }) => session?.address ?? ''],
+];

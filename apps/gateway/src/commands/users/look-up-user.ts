@@ -1,0 +1,131 @@
+import { type Authenticator, AuthenticatorError, type UserInfo } from '@sallyport/authenticator';
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { ChainObserver } from '../../engine/chain/chain.ts';
+import { identityPolicy, identityPrefixes } from '../../engine/chain/identity-policy.ts';
+import { type CreatedAuthenticator, issuesTokens } from '../../runtime/authenticators.ts';
+import { type Issuing, issuingOf, withIssuer } from '../issuer.ts';
+
+/** A LookedUp is what one authenticator says of a user. */
+export interface LookedUp {
+  readonly authenticator: string;
+  readonly answer: LookUpAnswer;
+  /** With `known`, the name that Kubernetes sees. Otherwise the reason why the user is not known. */
+  readonly reason: string;
+  /** Issued tokens that are neither revoked nor expired; null where none are issued. */
+  readonly tokens: number | null;
+  /** What `accountState` returns, or `not found`. */
+  readonly account: string | null;
+  /** All tokens that were issued to the name. */
+  readonly issued?: IssuedTokens | undefined;
+  /** True: it could not be checked because of this user, and others can be. */
+  readonly isOfUser?: boolean;
+  /** True: people could log in by it, but `login.authenticators` does not have it. */
+  readonly isNotForLogins?: boolean;
+}
+
+interface IssuedTokens {
+  readonly revoked: number;
+  readonly expired: number;
+  /** The digests of tokens that are neither revoked nor expired. */
+  readonly digests: readonly string[];
+}
+
+type LookUpAnswer = 'known' | 'not known' | 'refused by policy' | 'cannot be looked up' | 'could not be checked';
+
+/** Asks one authenticator about a user, without a token. It never throws. @param username without the prefix of gateway.yaml */
+export async function lookUpUser(
+  config: GatewayConfig,
+  { config: one, authenticator }: CreatedAuthenticator,
+  username: string,
+  observer: ChainObserver,
+): Promise<LookedUp> {
+  const isNotForLogins =
+    authenticator.loginToken !== undefined && config.login?.authenticators.includes(one.name) === false;
+  const all = { authenticator: one.name, isNotForLogins };
+  const unknown = { ...all, reason: '', tokens: null, account: null };
+  try {
+    const issued = issuesTokens(one) ? await issuedTo(issuingOf(config, one), username, observer) : undefined;
+    const tokens = issued?.digests.length ?? null;
+    if (!authenticator.lookUp && !issued) {
+      return { ...unknown, answer: 'cannot be looked up', reason: 'only a token shows its user' };
+    }
+    const signal = AbortSignal.timeout(one.timeout);
+    const trace = (step: string) => observer.onStep(one.name, step);
+    const found = { ...all, tokens, issued };
+    // An authenticator that issues tokens and has no `lookUp` knows the users that have tokens.
+    const user = authenticator.lookUp ? await lookUpByName(authenticator, username, { signal, trace }) : issued?.user;
+    if (user === undefined) {
+      // The groups of tokens that have ended count no more.
+      const hadTokens = issued !== undefined && issued.revoked + issued.expired > 0;
+      if (hadTokens) return { ...found, answer: 'known', reason: one.username.prefix + username, account: null };
+      return { ...found, answer: 'not known', reason: '', account: authenticator.revalidate ? 'not found' : null };
+    }
+    const account = await accountState(authenticator, user, one.timeout);
+    const named = identityPolicy(one, identityPrefixes(config.authenticators), config.provenance?.keyPrefix)(user);
+    observer.onNames(one.name, user, named.user);
+    if (named.violation) return { ...found, answer: 'refused by policy', reason: named.violation.rule, account };
+    return { ...found, answer: 'known', reason: named.user.username, account };
+  } catch (error) {
+    const isOfUser = AuthenticatorError.is(error) && error.code === 'failed';
+    return { ...unknown, answer: 'could not be checked', reason: causeOf(error), isOfUser };
+  }
+}
+
+/**
+ * Looks up a user by the name in Kubernetes, or by a login name. If one user has it as a name and another one logs in by it, it is the
+ * first one: otherwise whoever may edit their mail address could pass for another user here.
+ *
+ * @throws unknown what `lookUp` and `revalidate` throw
+ */
+export async function lookUpByName(
+  authenticator: Pick<Authenticator, 'lookUp' | 'revalidate'>,
+  username: string,
+  context: Parameters<NonNullable<Authenticator['lookUp']>>[1],
+): Promise<UserInfo | undefined> {
+  const user = await authenticator.lookUp?.(username, context);
+  if (user === undefined || user.username === username) return user;
+  const own = await authenticator.revalidate?.({ username }, { ...context, since: new Date() });
+  if (own?.kind === 'authenticated') return own.user;
+  return own?.kind === 'rejected' && own.reason !== 'unknown-user' ? { username } : user;
+}
+
+/** Returns why a session that begins now would end, or `good` if it would not. Null: sessions can't follow this backend. */
+async function accountState(authenticator: Authenticator, { username, uid }: UserInfo, timeout: number) {
+  if (authenticator.revalidate === undefined) return null;
+  const context = { since: new Date(), signal: AbortSignal.timeout(timeout) };
+  try {
+    const decision = await authenticator.revalidate({ username, ...(uid !== undefined && { uid }) }, context);
+    // The clock of a backend may be ahead: a password that was changed just now is valid for a login.
+    return decision.kind === 'rejected' && decision.reason !== 'password-changed' ? decision.reason : 'good';
+  } catch (error) {
+    return `could not be checked: ${causeOf(error)}`;
+  }
+}
+
+/** Counts the tokens of a name, and joins the groups of the valid ones. It reads one by one: there may be very many, of all users. */
+async function issuedTo(issuing: Issuing, username: string, { onStep }: ChainObserver) {
+  const counts = { revoked: 0, expired: 0, unreadable: 0 };
+  const digests: string[] = [];
+  const lists = new Set<string>();
+  let first: UserInfo | undefined;
+  await withIssuer(issuing, async (issuer) => {
+    for await (const token of issuer.list({ username })) {
+      if ('problem' in token) counts.unreadable++;
+      else if (token.revoked) counts.revoked++;
+      else if (token.expiresAt && token.expiresAt.getTime() <= Date.now()) counts.expired++;
+      else {
+        digests.push(token.digest);
+        first ??= token.user;
+        lists.add(JSON.stringify([...(token.user.groups ?? [])].sort()));
+      }
+    }
+  });
+  const { revoked, expired, unreadable } = counts;
+  const { name } = issuing.authenticator;
+  onStep(name, `tokens issued to this name: ${digests.length} valid, ${revoked} revoked, ${expired} expired`);
+  if (lists.size > 1) onStep(name, 'the tokens have different groups: each token gives only its own');
+  if (unreadable > 0) onStep(name, `records that can't be read, of whichever user: ${unreadable}`);
+  const groups = [...new Set([...lists].flatMap((list): readonly string[] => JSON.parse(list)))].sort();
+  return { revoked, expired, digests, user: first && { ...first, groups } };
+}

@@ -1,0 +1,148 @@
+import { pino } from 'pino';
+import { withTimeLimit } from '../../base/deadlines.ts';
+import { printable } from '../../base/logging/printable.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { commandLine, helpdeskScript } from '../command-line.ts';
+import { askEach } from '../connections.ts';
+import { printRemark, UsageError } from '../output.ts';
+import { lookUpByName } from './look-up-user.ts';
+import { namingAuthenticators } from './user-names.ts';
+
+/**
+ * Milliseconds that one look-up may take, and that all of them may take, with the start of the plugins. They are short, since whoever
+ * blocks a user is in a hurry.
+ */
+const maxWait = { lookUp: 2_000, all: 4_000 };
+
+/** A NameAnswer is what an authenticator says of a name: a user has it, or no user has it, or the user has another name in Kubernetes. */
+type NameAnswer =
+  | { readonly kind: 'known' | 'not known' | 'cannot be looked up' }
+  | { readonly kind: 'other'; readonly name: string }
+  | { readonly kind: 'not checked'; readonly why: string };
+
+/** A CheckedName has what all authenticators say of the name of a user. */
+interface CheckedName {
+  readonly name: string;
+  /** No authenticator has a user of this name. */
+  readonly isUnknown: boolean;
+  /** The users, as Kubernetes sees them, whom a directory finds by this name, where none has it: `corp:jane` for `corp:Jane`. */
+  readonly others: readonly string[];
+  /** Commands take these names with `--exact` only: they have no prefix, and users of other authenticators have one. */
+  readonly isExact: boolean;
+  /** The authenticators that could not check it, and why. Empty if another one knows the name. */
+  readonly unchecked: readonly string[];
+}
+
+/** Asks those whose users have names like this one. It never throws, and takes at most 4 s. @param name as Kubernetes sees it */
+export async function checkName(config: GatewayConfig, name: string): Promise<CheckedName> {
+  const authenticators = ownersOf(config, name);
+  const notChecked =
+    (why: string) =>
+    (one: AuthenticatorConfig): NameAnswer => ({
+      kind: 'not checked',
+      why: `${one.name} ${why}`,
+    });
+  const ask = () =>
+    askEach(
+      { ...config, authenticators },
+      pino({ level: 'silent' }),
+      (one) => answerOf(one, name),
+      notChecked("can't be made"),
+    );
+  const late = notChecked('did not answer in time');
+  const answers = await withTimeLimit(maxWait.all, 'late', ask).catch(() => authenticators.map(late));
+  const isKnown = answers.some(({ kind }) => kind === 'known');
+  const others = answers.flatMap((one) => (one.kind === 'other' && !isKnown ? [one.name] : []));
+  const unchecked = answers.flatMap((one) => (one.kind === 'not checked' && !isKnown ? [one.why] : []));
+  return {
+    name,
+    isUnknown: answers.every(({ kind }) => kind === 'not known'),
+    others: [...new Set(others)],
+    isExact: isBare(config, authenticators),
+    unchecked,
+  };
+}
+
+/** Returns those with the longest prefix that the name has: the identity policy refuses it as a name of the others. */
+function ownersOf(config: GatewayConfig, name: string): AuthenticatorConfig[] {
+  const theirs = namingAuthenticators(config).filter(({ username: { prefix } }) => name.startsWith(prefix));
+  const maxLength = Math.max(...theirs.map(({ username: { prefix } }) => prefix.length));
+  return theirs.filter(({ username: { prefix } }) => prefix.length === maxLength);
+}
+
+function isBare(config: GatewayConfig, owners: readonly AuthenticatorConfig[]): boolean {
+  const hasPrefix = ({ username: { prefix } }: AuthenticatorConfig) => prefix !== '';
+  return !owners.some(hasPrefix) && namingAuthenticators(config).some(hasPrefix);
+}
+
+async function answerOf({ config, authenticator }: CreatedAuthenticator, name: string): Promise<NameAnswer> {
+  if (authenticator.lookUp === undefined) return { kind: 'cannot be looked up' };
+  const { prefix } = config.username;
+  try {
+    const late = `no answer in ${maxWait.lookUp / 1_000} s`;
+    const look = (signal: AbortSignal) => lookUpByName(authenticator, name.slice(prefix.length), { signal });
+    const user = await withTimeLimit(maxWait.lookUp, late, look);
+    if (user === undefined) return { kind: 'not known' };
+    const found = prefix + user.username;
+    return found === name ? { kind: 'known' } : { kind: 'other', name: found };
+  } catch (error) {
+    return { kind: 'not checked', why: `${config.name} could not check it (${causeOf(error)})` };
+  }
+}
+
+/** Makes the words of a command for another name. */
+type WordsFor = (name: string) => readonly string[];
+
+/**
+ * Refuses a name that no user has, if a directory finds a user by it: to block it would stop no one. It accepts the name if an
+ * authenticator could not check it, since a block must work while a directory is down.
+ *
+ * @throws UsageError with the command for each user who may be meant
+ */
+export function refuseOtherName(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+  const { name, others, unchecked } = checked;
+  if (others.length === 0 || unchecked.length > 0) return;
+  const exact =
+    helpdeskScript() === undefined
+      ? 'If a user of exactly this name is meant, add --exact'
+      : 'If a user of exactly this name is meant, ask an administrator, who can add --exact';
+  throw new UsageError(
+    `nothing was done: ${otherNames(name, others)}, and names are as Kubernetes sees them, so this would stop no one. ` +
+      `${exact}. Otherwise run:${commands(checked, wordsFor, config)}`,
+  );
+}
+
+/** Prints a remark when a command is about a user whom a directory has by another name. */
+export function remarkOtherName(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+  const { name, others } = checked;
+  if (others.length === 0) return;
+  printRemark(
+    `${otherNames(name, others)}: names are as Kubernetes sees them. To name that user:${commands(checked, wordsFor, config)}`,
+  );
+}
+
+/** Prints a remark when it is in doubt whether a user has the name. The command was done in any case. */
+export function remarkDoubts(checked: CheckedName, wordsFor: WordsFor, config?: string): void {
+  const { name, isUnknown, unchecked } = checked;
+  remarkOtherName(checked, wordsFor, config);
+  if (isUnknown) {
+    const doubt = `no authenticator of this config knows user ${printable(name)}: was the name mistyped?`;
+    printRemark(`${doubt} It is done all the same`);
+  }
+  if (unchecked.length === 0) return;
+  printRemark(
+    `the name ${printable(name)} was not checked: ${printable(unchecked.join(', '))}. It is done all the same. If Kubernetes knows the user by ` +
+      'another name, such as with other capitals, it has no effect on them: compare it with username in the log',
+  );
+}
+
+function otherNames(name: string, others: readonly string[]): string {
+  return `${printable(name)} is ${others.map(printable).join(' or ')}`;
+}
+
+function commands({ others, isExact }: CheckedName, wordsFor: WordsFor, config?: string): string {
+  const more = isExact ? ['--exact'] : [];
+  return others.map((other) => `\n  ${commandLine([...wordsFor(other), ...more], config)}`).join('');
+}

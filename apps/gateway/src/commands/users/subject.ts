@@ -1,0 +1,148 @@
+import { pino } from 'pino';
+import { printable } from '../../base/logging/printable.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { boundedId } from '../../engine/chain/decision.ts';
+import { digestOf, type Entry, shortDigest } from '../../engine/revocation/list.ts';
+import type { Draft } from '../../engine/revocation/publish.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { commandLine } from '../command-line.ts';
+import { loadNamedConfig } from '../config-file.ts';
+import { needCacheRedis, withAuthenticators } from '../connections.ts';
+import { readToken } from '../input.ts';
+import type { ReadOptions } from '../options.ts';
+import { printRemark, UsageError } from '../output.ts';
+import { requirePrefix } from './user-names.ts';
+
+export type SubjectOptions = Partial<
+  Record<'user' | 'group' | 'digest' | 'jti' | 'sid', string> & Record<'token' | 'all', boolean>
+>;
+
+/** The options of every command that writes to the revocation list. */
+export interface EntryOptions extends SubjectOptions, ReadOptions {
+  /** True: the name is used as it is, although it begins with no prefix of the config. */
+  readonly exact?: boolean;
+  readonly authenticator?: string;
+  readonly reason?: string;
+  readonly by: string;
+  /** Milliseconds. */
+  readonly wait: number;
+}
+
+/** A Prepared has what a command that writes to the list knows before it does anything. With `--digest`, the name has the given digits. */
+export type Prepared = Awaited<ReturnType<typeof prepare>>;
+
+/** @throws UsageError, ConfigError, Error when the config has no cache.redis and the command can do nothing without it */
+export async function prepare(options: EntryOptions, action: Entry['action'], kinds: readonly SubjectKind[]) {
+  const kind = subjectKind(options, action, kinds);
+  const config = await loadNamedConfig(options);
+  if (action !== 'revoke' || kind === 'all') needCacheRedis(config, action);
+  if (kind === 'user' || kind === 'group') await requirePrefix(config, kind, options[kind] ?? '', options.exact);
+  const { token, ...subject } = await readSubject(options, kind);
+  // `unblock` takes any token: it must be possible to end every block.
+  if (token !== undefined && (action === 'block' || action === 'revoke')) {
+    await refusePasswordToken(config, token, action, options.config);
+  }
+  const { reason, by } = options;
+  const draft: Omit<Draft, 'until'> = { action, ...subject, by, ...(reason && { reason }) };
+  return { config, draft, token };
+}
+
+const ways = {
+  user: '--user NAME',
+  group: '--group NAME',
+  token: '--token (which is read from standard input)',
+  digest: '--digest DIGITS',
+  jti: '--jti ID',
+  sid: '--sid ID',
+  all: '--all',
+} as const;
+
+type SubjectKind = keyof typeof ways;
+
+/** @param kinds those that the command `verb` takes. @throws UsageError unless exactly one of these is given */
+export function subjectKind(options: SubjectOptions, verb: string, kinds: readonly SubjectKind[]): SubjectKind {
+  const [kind, ...others] = (Object.keys(ways) as SubjectKind[]).filter((each) => options[each]);
+  if (kind !== undefined && others.length === 0) return kind;
+  throw new UsageError(`name what to ${verb} with exactly one of: ${kinds.map((each) => ways[each]).join(', ')}`);
+}
+
+type Subject = Pick<Entry, 'kind' | 'name'>;
+
+/** Reads the token, where one is meant, before any connection is opened that would have to wait for it. @throws UsageError */
+export async function readSubject(options: SubjectOptions, kind: SubjectKind): Promise<Subject & { token?: string }> {
+  if (kind === 'all') return { kind, name: '' };
+  if (kind === 'token') {
+    const token = await readToken();
+    return { kind, name: digestOf(token), token };
+  }
+  const name = options[kind] ?? '';
+  if (kind === 'digest') return { kind: 'token', name };
+  return kind === 'jti' || kind === 'sid' ? readId(kind, name) : { kind, name };
+}
+
+function readId(kind: 'jti' | 'sid', id: string): Subject {
+  const name = boundedId(id);
+  const doubts = [
+    name !== id &&
+      `--${kind} is very long: is it a whole token? "block --token" reads one from standard input. It is done all the same`,
+    id.trim() !== id &&
+      `--${kind} begins or ends with a blank: if that was copied by mistake, this is the id of no token`,
+    kind === 'jti' &&
+      id.startsWith('X509SHA256=') &&
+      '--jti X509SHA256=... is the id of a client certificate, which kube-apiserver checks itself: no token has it',
+  ];
+  for (const doubt of doubts) if (doubt) printRemark(doubt);
+  return { kind, name };
+}
+
+/** Returns `user corp:jane` or `token abcdef001122`. */
+export function nameSubject({ kind, name }: Subject): string {
+  if (kind === 'all') return 'all users';
+  return `${kind} ${kind === 'token' ? shortDigest(name) : printable(name)}`;
+}
+
+/**
+ * Refuses a token that carries a password: each spelling of that login is another token, so a block or revocation of one
+ * of them stops no one. No backend is asked. When no authenticator can have such a token, it prints a warning.
+ */
+async function refusePasswordToken(config: GatewayConfig, token: string, verb: 'block' | 'revoke', named?: string) {
+  const more = verb === 'block' ? ['--for', '8h'] : [];
+  const byName = (name: string) => commandLine([verb, '--user', name, ...more], named);
+  const shapes = await withAuthenticators(config, pino({ level: 'silent' }), (created) => {
+    return created.map((one) => shapeOf(one, token));
+  }).catch((error: unknown) => {
+    throw new Error(
+      `nothing was done: to ${verb} a token, each authenticator must say whether it carries a password, and one can't: ` +
+        `${causeOf(error)}. Fix that, or name the user: ${byName('NAME')}`,
+    );
+  });
+  const logins = shapes.filter(({ username }) => username !== undefined);
+  if (logins.length > 0) {
+    const names = logins.map(({ authenticator }) => authenticator).join(', ');
+    throw new UsageError(
+      `nothing was done: the token carries a password, for authenticator${logins.length === 1 ? '' : 's'} ${names}. ` +
+        'Written in another way, such as with other capitals in the name, the same login is another token, so this command would ' +
+        'stop no one. Name the user, as Kubernetes sees them (username in the log), and have the password changed. ' +
+        `If the token has the name as the backend writes it:${logins.map(({ username = '' }) => `\n  ${byName(username)}`).join('')}`,
+    );
+  }
+  if (shapes.some(({ recognized }) => recognized)) return;
+  printRemark(
+    'no authenticator of this config has tokens of this shape: was the token cut or mistyped? It is done all the same',
+  );
+}
+
+/**
+ * Asks an authenticator what a token is, by its text alone. `username`, if it carries a password, is as Kubernetes would see it.
+ */
+function shapeOf({ config: { name, username }, authenticator }: CreatedAuthenticator, token: string) {
+  try {
+    const typed: unknown = authenticator.claimedName?.(token);
+    if (typed === undefined) return { authenticator: name, recognized: authenticator.recognizes?.(token) !== false };
+    if (typeof typed === 'string' && typed !== '') return { authenticator: name, username: username.prefix + typed };
+  } catch {
+    // What was thrown may quote the token.
+  }
+  throw new Error(`claimedName() or recognizes() of authenticator ${name} threw, or gave neither a name nor undefined`);
+}

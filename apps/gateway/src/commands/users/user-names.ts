@@ -1,0 +1,206 @@
+import { durationText } from '@sallyport/plugin-kit';
+import { pino } from 'pino';
+import { withTimeLimit } from '../../base/deadlines.ts';
+import { printable } from '../../base/logging/printable.ts';
+import { shellQuoted } from '../../base/shell-quoted.ts';
+import { causeOf } from '../../config/problems.ts';
+import type { AuthenticatorConfig, GatewayConfig, IdentityConfig } from '../../config/types.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import type { CreatedAuthenticator } from '../../runtime/authenticators.ts';
+import { helpdeskScript } from '../command-line.ts';
+import { askEach } from '../connections.ts';
+import { columns, printRemark, UsageError } from '../output.ts';
+import { type LookedUp, lookUpUser } from './look-up-user.ts';
+import { readTraces } from './user-traces.ts';
+
+/** Returns the authenticators that give users their names: sessions have the names of others. */
+export function namingAuthenticators({ authenticators, login }: Pick<GatewayConfig, 'authenticators' | 'login'>) {
+  return authenticators.filter(({ name }) => name !== login?.sessions);
+}
+
+/**
+ * A Candidate is a name as Kubernetes may see it. `isExact`: it begins with no prefix of the config, so a command takes it with `--exact`.
+ */
+interface Candidate {
+  readonly name: string;
+  readonly isExact: boolean;
+}
+
+/**
+ * Finds the names that may be meant. Names are as Kubernetes sees them: if one begins with no prefix of the config, the prefix was most
+ * likely forgotten, and a command would have no effect on the user who is meant.
+ *
+ * @returns the names that may be meant; undefined when it is right as it is
+ * @throws UsageError when it is a prefix alone
+ */
+export function candidatesFor(
+  kind: 'user' | 'group',
+  name: string,
+  authenticators: readonly Pick<IdentityConfig, 'username' | 'groups'>[],
+  isExact = false,
+): readonly Candidate[] | undefined {
+  const all = new Set(authenticators.map((one) => (kind === 'user' ? one.username : one.groups).prefix));
+  const prefixes = [...all].filter((prefix) => prefix !== '');
+  if (isExact || prefixes.length === 0) return undefined;
+  const own = prefixes.filter((prefix) => name.startsWith(prefix));
+  if (own.some((prefix) => name !== prefix)) return undefined;
+  if (own[0] !== undefined) throw new UsageError(`--${kind} is the prefix alone: write --${kind} ${own[0]}NAME`);
+  return [
+    ...prefixes.map((prefix) => ({ name: prefix + name, isExact: false })),
+    ...(all.has('') ? [{ name, isExact: true }] : []),
+  ];
+}
+
+/** Milliseconds that a look-up may take: for a message of `block`, whose user is in a hurry, and to find a user. */
+const maxWait = { message: 2_000, search: 10_000 };
+
+/** Refuses a name without its prefix, for commands that change something. @throws UsageError that lists the names that may be meant */
+export async function requirePrefix(config: GatewayConfig, kind: 'user' | 'group', name: string, isExact = false) {
+  const candidates = candidatesFor(kind, name, namingAuthenticators(config), isExact);
+  if (candidates === undefined) return;
+  const answers = kind === 'user' ? await whoKnows(config, name, candidates, maxWait.message) : [];
+  const exact =
+    candidates.some((one) => one.isExact) || helpdeskScript() ? '' : ', or add --exact if the name is right as it is';
+  throw new UsageError(
+    `nothing was done: --${kind} ${printable(name)} begins with no prefix of this config, and names are as Kubernetes ` +
+      `sees them. Write one of these${exact}:${listing(kind, candidates, answers)}`,
+  );
+}
+
+interface FindOptions {
+  /** Whether the name is right as it is. */
+  readonly isExact?: boolean | undefined;
+  /** Left out: blocks and lockouts are not looked at. */
+  readonly redis?: ProbedRedis | undefined;
+}
+
+/**
+ * Finds the user of a command that only shows something: the one name that an authenticator, a session, a block or a lockout has.
+ *
+ * @returns also what was not looked up, for `remarkFound`
+ * @throws UsageError that lists the names that may be meant, and who knows them, when it is not one
+ */
+export async function findUser(config: GatewayConfig, name: string, { isExact = false, redis }: FindOptions = {}) {
+  const all = candidatesFor('user', name, namingAuthenticators(config), isExact);
+  if (all === undefined) return { name, isExact, doubt: '' };
+  const answers = all.length === 1 ? [] : await whoKnows(config, name, all, maxWait.search, redis);
+  const candidates = asKnown(all, answers);
+  const known = candidates.length === 1 ? candidates : candidates.filter((one) => isKnown(one, answers));
+  const [found, ...others] = known;
+  if (found !== undefined && others.length === 0) {
+    const unasked = answers.filter(
+      ({ answer, isOfUser = false }) =>
+        !isOfUser && (answer === 'could not be checked' || answer === 'cannot be looked up'),
+    );
+    const doubts = new Set(unasked.map(({ authenticator, answer }) => `${authenticator} ${answer}`));
+    return { ...found, doubt: doubts.size === 0 ? '' : ` (not looked up: ${[...doubts].join(', ')})` };
+  }
+  const unchecked = answers.filter(({ answer }) => answer === 'could not be checked');
+  const down = new Set(unchecked.map(({ authenticator, reason }) => printable(`${authenticator} (${reason})`)));
+  const unsure = down.size === 0 ? '' : `. But ${[...down].join(', ')} could not be asked, so the name may be right`;
+  const problem =
+    known.length === 0
+      ? `no authenticator of this config is known to have a user ${printable(name)}${unsure}`
+      : `--user ${printable(name)} is several users, since names are as Kubernetes sees them`;
+  throw new UsageError(`${problem}. Write one of these:${listing('user', candidates, answers)}`);
+}
+
+/** Says which user a command is about, where that is not what was typed. */
+export function remarkFound(typed: string, name: string, doubt: string): void {
+  if (name !== typed || doubt !== '') printRemark(`${printable(typed)} is ${printable(name)}${doubt}`);
+}
+
+/** `asked`: the candidate. `name`: the same, or the name by which the authenticator knows the user. */
+type Answers = readonly (Pick<LookedUp, 'authenticator' | 'answer' | 'reason' | 'tokens' | 'isOfUser'> & {
+  readonly asked: string;
+  readonly name: string;
+})[];
+
+/** Puts the names by which authenticators know a user in the place of what was typed: `corp:jane` of `corp:Jane`. */
+function asKnown(candidates: readonly Candidate[], answers: Answers): readonly Candidate[] {
+  return candidates.flatMap((one) => {
+    const known = answers.filter(({ asked, answer }) => asked === one.name && answer === 'known');
+    const names = new Set(known.map(({ name }) => name));
+    return names.size === 0 ? [one] : [...names].map((name) => ({ ...one, name }));
+  });
+}
+
+function isKnown({ name }: Candidate, answers: Answers): boolean {
+  return answers.some((one) => one.name === name && knows(one));
+}
+
+/**
+ * Whether there is such a user. An authenticator that could not check this one user has found one: with too many groups, or several
+ * entries.
+ */
+function knows({ answer, tokens, isOfUser = false }: Answers[number]): boolean {
+  return answer === 'known' || answer === 'refused by policy' || (tokens ?? 0) > 0 || isOfUser;
+}
+
+/** Asks who knows a name without a prefix. */
+async function whoKnows(
+  config: GatewayConfig,
+  username: string,
+  candidates: readonly Candidate[],
+  limit: number,
+  redis?: ProbedRedis,
+): Promise<Answers> {
+  const names = candidates.map(({ name }) => name);
+  const [answers, traces] = await Promise.all([
+    askAuthenticators(config, username, limit),
+    withTimeLimit(limit, 'late', () => readTraces(config, names, redis)).catch(() => []),
+  ]);
+  const others = traces.map(({ where, ...trace }) => {
+    return { ...trace, asked: trace.name, authenticator: where, tokens: null };
+  });
+  return [...answers, ...others];
+}
+
+/** Asks all authenticators. It prints a remark for each that can't be made. */
+function askAuthenticators(config: GatewayConfig, username: string, limit: number): Promise<Answers> {
+  const authenticators = namingAuthenticators(config);
+  const observer = { onStep: () => undefined, onNames: () => undefined };
+  const unanswered = ({ name: authenticator, username: { prefix } }: AuthenticatorConfig, reason: string) => {
+    const name = prefix + username;
+    return { authenticator, answer: 'could not be checked', reason, tokens: null, asked: name, name } as const;
+  };
+  const ask = async (one: CreatedAuthenticator): Promise<Answers[number]> => {
+    const late = `no answer within ${durationText(limit)}`;
+    try {
+      const looked = await withTimeLimit(limit, late, () => lookUpUser(config, one, username, observer));
+      const asked = one.config.username.prefix + username;
+      return { ...looked, asked, name: looked.answer === 'known' ? looked.reason : asked };
+    } catch (error) {
+      return unanswered(one.config, causeOf(error));
+    }
+  };
+  return askEach({ ...config, authenticators }, pino({ level: 'silent' }), ask, (one, problem) => {
+    printRemark(printable(problem));
+    return unanswered(one, "it can't be made");
+  });
+}
+
+/** Lists names to paste, those that are known first; what is after `#` is a comment for a shell. */
+function listing(kind: 'user' | 'group', all: readonly Candidate[], answers: Answers): string {
+  const sorted = asKnown(all, answers).toSorted(
+    (one, other) => Number(isKnown(other, answers)) - Number(isKnown(one, answers)),
+  );
+  const isHelpdesk = helpdeskScript() !== undefined;
+  const rows = sorted.map(({ name, isExact }) => {
+    const word = printable(shellQuoted(name));
+    const answered = answers.filter((one) => one.name === name).map(wording);
+    const remarks = [
+      ...(answered.length > 0 ? [answered.join(', ')] : []),
+      ...(isHelpdesk && isExact ? ['An administrator can name this user, with --exact'] : []),
+    ];
+    // The script for the helpdesk takes a name, and no option.
+    const option = isHelpdesk ? word : `--${kind} ${word}${isExact ? ' --exact' : ''}`;
+    return [option, ...(remarks.length > 0 ? [`# ${remarks.join('. ')}`] : [])];
+  });
+  return `\n${columns(rows)}`.replaceAll('\n', '\n  ');
+}
+
+function wording(one: Answers[number]): string {
+  if (one.isOfUser) return `${one.answer} for this user: ${one.authenticator} (${printable(one.reason)})`;
+  return `${knows(one) ? 'known' : one.answer}: ${one.authenticator}`;
+}

@@ -1,0 +1,105 @@
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { Entry } from '../../engine/revocation/list.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { auditJson } from '../../observe/audit/entry.ts';
+import { findLastLines } from '../../observe/audit/last-lines.ts';
+import { readBlockList } from '../connections.ts';
+import { namedLockouts } from './named-lockouts.ts';
+import { readSessions } from './user-traces.ts';
+
+/** A Part has what was read, or why it could not be read. */
+export type Part<Value> = { readonly value: Value } | { readonly problem: string };
+
+export type UserParts = Awaited<ReturnType<typeof readUserParts>>['parts'];
+
+/** Names are as Kubernetes sees them. `digests` are those of valid tokens that were issued to the user; those of sessions are read here. */
+interface Subject {
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly digests: readonly string[];
+}
+
+/** Reads what may keep a user out or let them in, besides the backends. One part that can't be read hides no other one. */
+export async function readUserParts(
+  config: GatewayConfig,
+  { name, groups, digests }: Subject,
+  redis: ProbedRedis | undefined,
+) {
+  const [revocations, lockouts, all, audit] = await Promise.all([
+    partOf(() => readBlockList(needRedis(redis))),
+    partOf(async () => namedLockouts(needRedis(redis), config, name)),
+    partOf(() => readSessions(config, name)),
+    partOf(() => readTrail(config, name)),
+  ]);
+  const sessions = 'problem' in all ? all : { value: all.value?.filter(({ state }) => state === 'good') };
+  const ofSessions = 'value' in sessions ? (sessions.value ?? []).map(({ issued }) => issued.digest) : [];
+  const blocked = (names: BlockedNames) =>
+    'problem' in revocations ? revocations : { value: blocksOf(revocations.value, names) };
+  const blocks = blocked({ user: [name], group: groups });
+  const blockedTokens = blocked({ token: [...digests, ...ofSessions] });
+  /** How many of the user's sessions none of the sealing keys of this config opens. */
+  const sealedElsewhere = 'value' in all ? (all.value?.length ?? 0) - ofSessions.length : 0;
+  return { parts: { blocks, blockedTokens, lockouts, sessions, audit }, sealedElsewhere, revocations };
+}
+
+async function partOf<Value>(read: () => Promise<Value>): Promise<Part<Value>> {
+  try {
+    return { value: await read() };
+  } catch (error) {
+    return { problem: causeOf(error) };
+  }
+}
+
+function needRedis(redis: ProbedRedis | undefined): ProbedRedis {
+  if (redis !== undefined) return redis;
+  throw new Error('the config has no cache.redis, through which commands learn what the gateways know');
+}
+
+type BlockedNames = Readonly<Partial<Record<Entry['kind'], readonly string[]>>>;
+
+/** Returns all blocks of these names: to end one of them is not enough. */
+function blocksOf({ blocks }: { readonly blocks: readonly Entry[] }, names: BlockedNames) {
+  return blocks.filter((block) => names[block.kind]?.includes(block.name));
+}
+
+/** How many lines of the audit trail are shown. */
+const lastLines = 5;
+
+/** The keys of a line that are shown. The token's fingerprint, and who was asked, explain nothing here. */
+const shown = [
+  ...['time', 'event', 'outcome', 'reason', 'authenticator', 'cached', 'username', 'subject', 'caller'],
+  ...['session', 'cluster', 'device', 'address', 'kind', 'name', 'by', 'until'],
+];
+
+export type TrailLine = Readonly<Record<string, string>>;
+
+/** Reads the last lines about a user. @throws Error when there is no audit trail, or it can't be read */
+async function readTrail({ audit, authenticators }: GatewayConfig, name: string) {
+  if (audit === undefined) throw new Error('the config has no audit');
+  const prefixes = new Map(authenticators.map((one) => [one.name, one.username.prefix]));
+  const own = [...prefixes.values()].filter((prefix) => name.startsWith(prefix));
+  // The name without the longest prefix that it may have is in each line about the user.
+  const minimal = name.slice(Math.max(0, ...own.map(({ length }) => length)));
+  const search = {
+    text: auditJson(minimal).slice(1, -1),
+    matches: (line: Readonly<Record<string, unknown>>) => isAbout(line, name, prefixes),
+    count: lastLines,
+  };
+  const { lines, isPartial } = await findLastLines(audit, search);
+  const texts = (line: Readonly<Record<string, unknown>>): TrailLine =>
+    Object.fromEntries(shown.flatMap((key) => (typeof line[key] === 'string' ? [[key, line[key]]] : [])));
+  return { lines: lines.map(texts), isPartial };
+}
+
+/** Whether a line of the trail is about a user. A refused user has the name of the backend there, unless a block refused the token. */
+function isAbout(
+  { event, username, subject, authenticator, reason, kind, name: named }: Readonly<Record<string, unknown>>,
+  name: string,
+  prefixes: ReadonlyMap<unknown, string>,
+): boolean {
+  if (username === name || (kind === 'user' && named === name)) return true;
+  if (typeof subject !== 'string') return false;
+  const isPrefixed = reason === 'blocked' && event !== 'login';
+  return (isPrefixed ? '' : (prefixes.get(authenticator) ?? '')) + subject === name;
+}

@@ -1,0 +1,71 @@
+import { causeOf } from '../../config/problems.ts';
+import type { GatewayConfig } from '../../config/types.ts';
+import { blocksIn } from '../../engine/revocation/list.ts';
+import { readListing } from '../../engine/revocation/redis-list.ts';
+import type { ProbedRedis } from '../../engine/shared-redis/shared-redis.ts';
+import { issuesTokens } from '../../runtime/authenticators.ts';
+import { issuingOf, type SeenToken, seeToken, withIssuer } from '../issuer.ts';
+import { namedLockouts } from './named-lockouts.ts';
+
+/**
+ * Reads the sessions of a user that would be accepted, the newest first, and those that none of our sealing keys opens.
+ *
+ * @returns undefined without `login`
+ */
+export async function readSessions(config: GatewayConfig, name: string): Promise<readonly SeenToken[] | undefined> {
+  const one = config.authenticators.find((each) => each.name === config.login?.sessions);
+  if (one === undefined || !issuesTokens(one)) return undefined;
+  const issuing = issuingOf(config, one);
+  const now = Date.now();
+  const all: SeenToken[] = [];
+  await withIssuer(issuing, async (issuer) => {
+    for await (const issued of issuer.list({ username: name, sessions: true })) {
+      if (!('problem' in issued)) all.push(seeToken(issued, issuing.nameUser, now));
+    }
+  });
+  const since = ({ session }: SeenToken) => session?.since ?? 0;
+  return all
+    .filter(({ state }) => state === 'good' || state === 'sealed with other keys')
+    .sort((one, other) => since(other) - since(one));
+}
+
+interface Trace {
+  readonly name: string;
+  readonly where: string;
+  readonly answer: 'known' | 'could not be checked';
+  /** Why it could not be checked. */
+  readonly reason: string;
+}
+
+/**
+ * Finds what the gateways themselves know of names: a directory may have deleted a user who still has a session.
+ *
+ * @param redis left out: no blocks and no lockouts are looked for
+ */
+export async function readTraces(config: GatewayConfig, names: readonly string[], redis?: ProbedRedis) {
+  const unchecked = (where: string) => (error: unknown) =>
+    names.map((name): Trace => ({ name, where, answer: 'could not be checked', reason: causeOf(error) }));
+  const sessions = config.login?.sessions ?? '';
+  const [ofSessions, ofFleet] = await Promise.all([
+    readSessionNames(config, names, sessions).catch(unchecked(sessions)),
+    redis ? readFleet(redis, config).catch(unchecked('blocks and lockouts')) : [],
+  ]);
+  return [...ofSessions, ...ofFleet].filter(({ name }) => names.includes(name));
+}
+
+async function readSessionNames(config: GatewayConfig, names: readonly string[], where: string) {
+  const counts = await Promise.all(names.map(async (name) => (await readSessions(config, name))?.length ?? 0));
+  return names.flatMap((name, at): Trace[] => (counts[at] ? [{ name, where, ...known }] : []));
+}
+
+const known = { answer: 'known', reason: '' } as const;
+
+/** Reads which users the running gateways refuse. */
+async function readFleet(redis: ProbedRedis, config: GatewayConfig): Promise<readonly Trace[]> {
+  const [listing, lockouts] = await Promise.all([readListing(redis), namedLockouts(redis, config)]);
+  const blocks = blocksIn(listing).filter(({ kind }) => kind === 'user');
+  return [
+    ...blocks.map(({ name }) => ({ name, where: 'blocks', ...known })),
+    ...lockouts.map(({ user }) => ({ name: user, where: 'lockouts', ...known })),
+  ];
+}

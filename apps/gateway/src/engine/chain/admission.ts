@@ -1,0 +1,180 @@
+import { hash, randomBytes } from 'node:crypto';
+import { type Authenticator, AuthenticatorError } from '@sallyport/authenticator';
+import { LRUCache } from 'lru-cache';
+import { bounded, pause } from '../../base/deadlines.ts';
+import type { AuthenticatorConfig } from '../../config/types.ts';
+import { callerGone, type LinkContext } from './chain.ts';
+import type { Circuit, CircuitPermit } from './circuit.ts';
+
+/**
+ * Takes a slot for a token, or for a user who is asked about without one. A refusal here is not an outage: the backend may be
+ * healthy, and many callers must not open the circuit. The circuit is asked again after a wait, because it may have opened.
+ */
+export function createAdmission(
+  plugin: Authenticator,
+  settings: SlotSettings,
+  circuit: Circuit,
+  knownGood: KnownGoodTokens,
+  now: () => number,
+) {
+  const slots = createSlots(settings);
+  const isTooMany = createNameLimit(now);
+
+  // A lookup without a token is about a user who has a session, and so was let in before.
+  const isKnownGood = (token: string | undefined) => token === undefined || knownGood.has(token);
+  /** Known-good tokens of a name have a count of their own: someone who only knows the name can't use it up. */
+  const isOneTooMany = (name: string | undefined, token: string | undefined): boolean =>
+    name !== undefined && isTooMany(`${isKnownGood(token) ? '+' : '-'}${name}`);
+  const refuseLater = async (signal: AbortSignal): Promise<never> => {
+    await slots.delayRefusal(signal);
+    throw refusal(signal, `more than ${maxLookupsOfName} lookups of one name in a second`);
+  };
+  const waitForSlot = async (token: string | undefined, signal: AbortSignal): Promise<CircuitPermit> => {
+    try {
+      await slots.wait(isKnownGood(token), signal);
+    } catch {
+      throw refusal(signal, `too many lookups in progress (maxConcurrent ${settings.maxConcurrent})`);
+    }
+    try {
+      return circuit.admit();
+    } catch (error) {
+      slots.leave();
+      throw error;
+    }
+  };
+  const admit = (token: string | undefined, context: LinkContext): CircuitPermit | Promise<CircuitPermit> => {
+    const name = token === undefined ? undefined : plugin.claimedName?.(token);
+    const permit = circuit.admit();
+    const isTooMuch = isOneTooMany(name, token);
+    if (!isTooMuch && slots.tryTake(() => isKnownGood(token))) return permit;
+    permit.settle('nothing');
+    return isTooMuch ? refuseLater(context.signal) : waitForSlot(token, context.signal);
+  };
+  return { admit, leave: slots.leave };
+}
+
+function refusal(caller: AbortSignal, message: string): AuthenticatorError {
+  return caller.aborted ? callerGone(caller) : new AuthenticatorError('failed', message);
+}
+
+/** A refusal of too many lookups of one name is delayed by this. Milliseconds. */
+const refusalDelay = 1_000;
+
+/** `timeout` is the maximum wait for a slot, in milliseconds. */
+type SlotSettings = Pick<AuthenticatorConfig, 'maxConcurrent' | 'maxWaiting' | 'timeout'>;
+
+interface Waiting {
+  readonly isKnownGood: boolean;
+  start: () => void;
+}
+
+/**
+ * The calls of one authenticator that may run at the same time, and the queue of those that wait for a slot. A flood of
+ * forged tokens can't take the slots from those who were let in before: the last quarter of them is only for known-good
+ * tokens. Below that, calls start in the order in which they came, so a first login gets its turn as well.
+ */
+function createSlots({ maxConcurrent, maxWaiting, timeout }: SlotSettings) {
+  const forAnyToken = maxConcurrent - Math.floor(maxConcurrent / 4);
+  const queue = new Set<Waiting>();
+  let taken = 0;
+  let delayed = 0;
+  const isFull = () => queue.size + delayed >= maxWaiting;
+
+  const nextInLine = (): Waiting | undefined => {
+    if (taken >= maxConcurrent) return undefined;
+    for (const waiting of queue) if (waiting.isKnownGood || taken < forAnyToken) return waiting;
+    return undefined;
+  };
+  return {
+    /**
+     * @param isKnownGood says whether the token was good before; called only when that matters
+     * @returns false when no slot is free
+     */
+    tryTake(isKnownGood: () => boolean): boolean {
+      // A free slot is never due to a call that waits: `leave` gives a slot straight to the next in line.
+      if (taken >= forAnyToken && !(taken < maxConcurrent && isKnownGood())) return false;
+      taken++;
+      return true;
+    },
+    /** Waits in the queue. Rejects when the queue is full, at the timeout, and when the signal is aborted. */
+    wait(isKnownGood: boolean, signal: AbortSignal): Promise<void> {
+      if (isFull()) return Promise.reject(new Error('the queue is full'));
+      const waiting: Waiting = { isKnownGood, start: () => undefined };
+      return bounded<void>(
+        { limit: timeout, signal },
+        (start) => {
+          waiting.start = start;
+          queue.add(waiting);
+        },
+        () => queue.delete(waiting),
+      );
+    },
+    /** Delays a refusal by 1 s, without a slot. It does not wait when the queue is full, nor after an abort. */
+    async delayRefusal(signal: AbortSignal): Promise<void> {
+      if (isFull() || signal.aborted) return;
+      delayed++;
+      await pause(refusalDelay, signal).catch(() => undefined);
+      delayed--;
+    },
+    /** Gives a slot back. The caller calls it once for each slot that it took. */
+    leave(): void {
+      taken--;
+      const next = nextInLine();
+      if (next === undefined) return;
+      taken++;
+      next.start();
+    },
+  };
+}
+
+/**
+ * The limit on lookups of one claimed name in a second; known-good tokens have the same limit of their own. It is more than a
+ * person's tools ask for at one time, and small enough to cost the backend and this process little.
+ */
+const maxLookupsOfName = 20;
+
+/**
+ * Counts the lookups of each name, unknown ones included, so that it does not show which exist.
+ *
+ * @returns whether there are too many
+ */
+function createNameLimit(now: () => number): (name: string) => boolean {
+  let counts = new Map<string, number>();
+  let end = Number.NEGATIVE_INFINITY;
+  return (name) => {
+    if (now() >= end) {
+      counts = new Map();
+      end = now() + 1_000;
+    }
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count > maxLookupsOfName;
+  };
+}
+
+/** Tokens that were good the last time that the backend was asked about them. */
+export type KnownGoodTokens = ReturnType<ReturnType<typeof createKnownGoodTokens>>;
+
+/** The number of tokens remembered for all authenticators together. Each takes about 100 bytes. */
+const maxKnownGood = 50_000;
+
+/**
+ * Remembers digests of the tokens used last, under a random key of this process. A digest is not an HMAC: it is made for each
+ * answer of every authenticator, so it must cost no more than a microsecond, and no one sees it.
+ *
+ * @returns a function from the fingerprint of an authenticator's config to its tokens, which outlive a reload that does not
+ *   change that config
+ */
+export function createKnownGoodTokens() {
+  const key = randomBytes(32).toString('base64');
+  // `max` would allocate all slots immediately, which takes 10 ms of each start.
+  const knownGood = new LRUCache<string, true>({ maxSize: maxKnownGood, sizeCalculation: () => 1 });
+  return (fingerprint: string) => {
+    const prefix = `${key}${fingerprint} `;
+    const digest = (token: string) => hash('sha256', prefix + token, 'base64url');
+    return {
+      has: (token: string) => knownGood.get(digest(token)) === true,
+      add: (token: string) => void knownGood.set(digest(token), true),
+    };
+  };
+}

@@ -1,0 +1,203 @@
+import type { Authenticator, Logger, UserInfo } from '@sallyport/authenticator';
+import { isMisleading, printable } from '../../base/logging/printable.ts';
+import type { IdentityConfig } from '../../config/types.ts';
+import { remembering } from './answer.ts';
+import { decidingLayer } from './layer.ts';
+
+/** The prefixes of every authenticator of the config, this one's included. An authenticator without a prefix has ''. */
+export type IdentityPrefixes = Readonly<ReturnType<typeof identityPrefixes>>;
+
+export function identityPrefixes(authenticators: readonly IdentityConfig[]) {
+  return {
+    usernames: authenticators.map(({ username }) => username.prefix),
+    groups: authenticators.map(({ groups }) => groups.prefix),
+  };
+}
+
+/** A rule that an identity breaks, for the log. `name` is the name that breaks it. */
+interface Violation {
+  readonly rule: string;
+  readonly name?: string;
+}
+
+/** A user with the names that Kubernetes sees, and the rule that these break. */
+export interface NamedUser {
+  readonly user: UserInfo;
+  /** Undefined: the names break no rule. */
+  readonly violation?: Violation;
+}
+
+/**
+ * Makes the names that Kubernetes sees (prefixes, allowed groups, repeats once) and holds them to the rules of the config.
+ *
+ * @param reservedDomain of `extra` keys that only the gateway may set: `provenance.keyPrefix`
+ */
+export function identityPolicy(
+  identity: IdentityConfig,
+  prefixes: IdentityPrefixes,
+  reservedDomain?: string,
+): (user: UserInfo) => NamedUser {
+  const finish = finalNames(identity);
+  const findViolation = rules(identity, prefixes, reservedDomain);
+  return (given) => {
+    const user = finish(given);
+    const violation = given.username === '' ? { rule: 'the username is empty' } : findViolation(user);
+    return violation === undefined ? { user } : { user, violation };
+  };
+}
+
+/**
+ * Gives each user the names that the policy makes. It is outside of the cache, so an edit of the config applies to cached
+ * answers too. A violation is `rejected: identity-policy`, and the log says which rule it breaks.
+ */
+export function withIdentityPolicy(
+  inner: Authenticator,
+  identity: IdentityConfig & { readonly name: string },
+  prefixes: IdentityPrefixes,
+  log: Pick<Logger, 'warn'>,
+  reservedDomain?: string,
+): Authenticator {
+  // Naming a user with ten groups takes 4 µs, and a cached answer takes 50 µs in all.
+  const nameUser = remembering(identityPolicy(identity, prefixes, reservedDomain));
+  return decidingLayer(inner, (decision, _token, { onNames }) => {
+    if (decision.kind !== 'authenticated') return decision;
+    const { user, violation } = nameUser(decision.user);
+    onNames?.(decision.user, user);
+    if (violation === undefined) return { ...decision, user };
+    const subject = decision.user.username;
+    log.warn({ authenticator: identity.name, subject, ...violation }, 'identity refused by policy');
+    return { kind: 'rejected', reason: 'identity-policy', subject };
+  });
+}
+
+/** Compares groups with `allow` as the backend names them, before the prefix, and drops those that match no pattern. */
+function finalNames(identity: IdentityConfig): (user: UserInfo) => UserInfo {
+  const { prefix, allow } = identity.groups;
+  const allowed = allow === undefined ? () => true : anyGlob(allow);
+  return (user) => ({
+    ...user,
+    username: identity.username.prefix + user.username,
+    ...(user.groups && { groups: [...new Set(user.groups)].filter(allowed).map((group) => prefix + group) }),
+  });
+}
+
+function rules(
+  identity: IdentityConfig,
+  prefixes: IdentityPrefixes,
+  reservedDomain: string | undefined,
+): (user: UserInfo) => Violation | undefined {
+  const extraKeyViolation = extraKeyRule(identity.allowCredentialId, reservedDomain);
+  const foreignUsername = foreignPrefix(identity.username.prefix, prefixes.usernames);
+  const foreignGroup = foreignPrefix(identity.groups.prefix, prefixes.groups);
+  const systemNameAllowed = anyGlob(identity.allowSystemNames);
+  const nameViolation = (name: string, prefix: string | undefined): Violation | undefined => {
+    if (prefix !== undefined) return { rule: `the prefix ${prefix} belongs to another authenticator`, name };
+    if (name.startsWith('system:') && !systemNameAllowed(name)) {
+      return { rule: 'a system: name is not in allowSystemNames', name };
+    }
+    return undefined;
+  };
+  return (user) => {
+    const groups = user.groups ?? [];
+    if (groups.length > identity.groups.max) {
+      return { rule: `${groups.length} groups, over groups.max ${identity.groups.max}` };
+    }
+    return (
+      characterViolation(user) ??
+      nameViolation(user.username, foreignUsername(user.username)) ??
+      firstViolation(groups, (group) => nameViolation(group, foreignGroup(group))) ??
+      firstViolation(Object.keys(user.extra ?? {}), extraKeyViolation)
+    );
+  };
+}
+
+function firstViolation<Item>(
+  items: readonly Item[],
+  find: (item: Item) => Violation | undefined,
+): Violation | undefined {
+  for (const item of items) {
+    const violation = find(item);
+    if (violation) return violation;
+  }
+  return undefined;
+}
+
+/**
+ * Finds misleading characters: names appear in audit logs, consoles and admission webhooks, which may take one for another.
+ */
+function characterViolation({ username, uid = '', groups = [], extra = {} }: UserInfo): Violation | undefined {
+  const rule = 'a control character, a line end or a mark that turns the direction of writing';
+  const violation = (what: string, text: string, name: string = text): Violation | undefined =>
+    isMisleading(text) ? { rule: `${what} has ${rule}`, name: printable(name) } : undefined;
+  return (
+    violation('the username', username) ??
+    violation('the uid', uid) ??
+    firstViolation(groups, (group) => violation('a group', group)) ??
+    // A value may be anything, so the log gets its key alone.
+    firstViolation(
+      Object.entries(extra),
+      ([key, values]) =>
+        violation('an extra key', key) ?? firstViolation(values, (value) => violation('an extra value', value, key)),
+    )
+  );
+}
+
+/** kubernetes/apiserver pkg/authentication/user/user.go, `CredentialIDKey`: which credential was used, for audit logs. */
+export const credentialIdKey = 'authentication.kubernetes.io/credential-id';
+
+/** kubernetes/apiserver pkg/authentication/user/user.go: keys are lowercase; the two domains are Kubernetes' own. */
+function extraKeyRule(allowCredentialId: boolean, reservedDomain: string | undefined) {
+  return (key: string): Violation | undefined => {
+    if (key === '') return { rule: 'an extra key is empty' };
+    if (key !== key.toLowerCase()) return { rule: 'an extra key is not lowercase', name: key };
+    const domain = key.split('/', 1)[0] ?? '';
+    if (domain === reservedDomain) return { rule: 'an extra key is in the domain of provenance.keyPrefix', name: key };
+    if (!/(^|\.)(k8s|kubernetes)\.io$/.test(domain) || (allowCredentialId && key === credentialIdKey)) return undefined;
+    return { rule: 'an extra key is in a domain of Kubernetes', name: key };
+  };
+}
+
+/**
+ * Finds the authenticator that a name belongs to, by the prefixes of all. A name belongs to the longest configured prefix that
+ * it starts with: so nested prefixes work, authenticators with equal prefixes share a namespace, and an authenticator without a
+ * prefix may only give names that start with no other prefix.
+ *
+ * @param own the prefix of the authenticator that gave the name, which may be among `all`
+ * @returns the prefix of another authenticator that a name (which starts with `own`) starts with, if there is one
+ */
+function foreignPrefix(own: string, all: readonly string[]): (name: string) => string | undefined {
+  const longer = [...new Set(all)].filter((prefix) => prefix.length > own.length);
+  return (name) => longer.find((prefix) => name.startsWith(prefix));
+}
+
+/**
+ * Compiles a pattern in which `*` matches any run of characters, none, `/` and `:` included. Every other character
+ * matches itself, `?` and `[` too: names of groups may have them, and a list of what is allowed must not allow more than
+ * its author meant.
+ *
+ * Each piece between stars is searched once, from where the last one ended, so the work is bounded by the length of the
+ * text times that of the longest piece.
+ */
+export function glob(pattern: string): (text: string) => boolean {
+  const [head = '', ...rest] = pattern.split('*');
+  const tail = rest.pop();
+  if (tail === undefined) return (text) => text === pattern;
+  return (text) => {
+    if (text.length < head.length + tail.length || !text.startsWith(head) || !text.endsWith(tail)) return false;
+    const end = text.length - tail.length;
+    let from = head.length;
+    for (const piece of rest) {
+      const at = text.indexOf(piece, from);
+      if (at === -1) return false;
+      from = at + piece.length;
+      if (from > end) return false;
+    }
+    return true;
+  };
+}
+
+/** Compiles patterns, of which a text must match one. No text matches an empty list. */
+export function anyGlob(patterns: readonly string[]): (text: string) => boolean {
+  const matchers = patterns.map(glob);
+  return (text) => matchers.some((matches) => matches(text));
+}

@@ -1,0 +1,257 @@
+import { randomUUID } from 'node:crypto';
+import { type AttemptOutcome, AuthenticatorError } from '@sallyport/authenticator';
+import { type ProblemKind, type RedisClient, RedisProblem } from '@sallyport/redis-connection';
+import { z } from 'zod';
+import type { pause } from '../../base/deadlines.ts';
+import type { LockoutConfig } from '../../config/types.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
+import type { SharedRedis } from '../shared-redis/shared-redis.ts';
+import { type Admission, createFingerprint, decide, maxWait, slotsOfDouble } from './local-guard.ts';
+import { type CountedName, noteName, subjectKey } from './shared-lockouts.ts';
+import {
+  attemptField,
+  createRecords,
+  knownField,
+  type SharedAttemptRecord,
+  type SharedRecords,
+  tolerance,
+} from './shared-records.ts';
+import { changeHashScript, takeSlotScript } from './shared-scripts.ts';
+
+/** What is sent to the backend, in clear. It stays in this process. */
+interface AttemptedLogin extends CountedName {
+  readonly password: string;
+}
+
+export interface SharedAttemptDependencies {
+  readonly settings: () => LockoutConfig;
+  /** The monotonic clock, in milliseconds. */
+  readonly now: () => number;
+  readonly abandonedAfter: number;
+  /** Redis' time minus the monotonic time, in milliseconds, by the last reply. All attempts share it. */
+  readonly redisClock: { offset: number };
+  /** Called with how many records in that Redis were removed because no gateway with its sealing keys wrote them. */
+  readonly onForeign: (records: number) => void;
+  /** Returns a number from 0 up to, but not including, 1. */
+  readonly random: () => number;
+  /** Waits between two questions whether other replicas still have the last slots. */
+  readonly pause: typeof pause;
+}
+
+/**
+ * The time between two questions, which grows by half up to the maximum: a bind takes some milliseconds, or seconds.
+ * Milliseconds.
+ */
+const [minPause, maxPause] = [50, 250];
+/**
+ * The maximum number of calls for one question: one more to learn Redis' clock, and one more past foreign or expired records.
+ */
+const maxCalls = 3;
+
+/**
+ * Problems with which Redis may be healthy and only busy. A node of a cluster that is down has the same kind as a late one.
+ */
+const lateKinds: ReadonlySet<ProblemKind> = new Set(['timeout', 'node']);
+
+export type SharedAttempt = ReturnType<typeof createSharedAttempt>;
+
+/** One attempt, as all replicas see it. */
+export function createSharedAttempt(
+  redis: SharedRedis,
+  login: AttemptedLogin,
+  dependencies: SharedAttemptDependencies,
+) {
+  const { now, random } = dependencies;
+  const hash = createSharedHash(redis, login, dependencies);
+  let id: string = randomUUID();
+  let wait = minPause;
+  const begunAt = now();
+  /** When the waiting ends, once it has begun. */
+  let until: number | undefined;
+  /** Whether this replica knew its secret to be right, when it asked last. */
+  let wasRight = false;
+
+  /** Reports an outcome in the background, even if Redis was not asked about the attempt, or did not answer. */
+  const settle = (outcome: AttemptOutcome) => {
+    hash.settle(id, outcome, wasRight);
+    // A new id from now on, since the outcome of this one may still be on its way.
+    id = randomUUID();
+  };
+  /**
+   * Takes a slot, and then says `admit`. `wait`: others have the last slots; ask again after a pause.
+   *
+   * @param slots how many refused attempts are allowed in the window. 0: it is sent only if its secret is known to be right
+   * @param rightAt when this replica last found its secret right, in monotonic milliseconds. Undefined: it never did
+   * @returns undefined when this replica decides by what it knows: Redis is down, or refuses the call, or takes too long
+   *   for a secret that this replica knows to be right, or that has no slot here
+   * @throws AuthenticatorError `failed` when other replicas, or Redis, take too long
+   */
+  async function ask(slots: number, rightAt: number | undefined): Promise<Admission | undefined> {
+    wasRight = rightAt !== undefined;
+    try {
+      const isOver = until !== undefined && now() >= until;
+      const mayDouble = now() - begunAt >= maxWait;
+      const timeLimit = until === undefined ? undefined : Math.max(until - now(), redis.timeout);
+      const { admission, hasSlot } = await inquire(hash, { id, slots, rightAt, timeLimit, begunAt, mayDouble });
+      if (admission !== 'admit' && hasSlot) settle('unavailable');
+      // The name of counted attempts may be missing: they were never settled, or Redis has lost it. Commands find it from now on.
+      if (admission === 'throttled' || admission === 'invalid-credentials') hash.note();
+      if (admission !== 'wait') return admission;
+      until ??= now() + maxWait;
+      if (!isOver) return 'wait';
+    } catch (error) {
+      if (!(error instanceof RedisProblem)) throw error;
+      const isLate = lateKinds.has(error.kind) && !redis.isDown && rightAt === undefined;
+      if (isLate && until === undefined) {
+        until = now() + maxWait;
+        return ask(slots, rightAt);
+      }
+      // While a connection is being made, the error comes immediately.
+      if (isLate && slots > 0 && until !== undefined && now() < until) return 'wait';
+      // The attempt may have a slot, and only the answer was lost.
+      if (slots === 0) settle('unavailable');
+      if (!isLate || slots === 0 || error.kind === 'node') return undefined;
+      throw new AuthenticatorError('failed', 'the cache Redis is too slow to say whether this user has attempts left');
+    }
+    if (rightAt !== undefined) return undefined;
+    throw new AuthenticatorError('failed', 'attempts of this name elsewhere take too long');
+  }
+  /** Waits until the next question. @throws the reason of the signal when it is aborted */
+  async function pauseBetween(signal: AbortSignal | undefined): Promise<void> {
+    // Half of the time is random: attempts that wait must not all ask again at the same moment.
+    const left = Math.max(0, (until ?? Number.POSITIVE_INFINITY) - now());
+    await dependencies.pause(Math.min(wait * (0.5 + random()), left), signal);
+    wait = Math.min(wait * 1.5, maxPause);
+  }
+  return { ask, pauseBetween, settle, refusedAt: hash.refusedAt };
+}
+
+interface Take {
+  readonly id: string;
+  /** How many other records of attempts there may be, foreign ones included; `any`: it takes a slot in any case. */
+  readonly limit: number | 'any';
+  /** The limit while an attempt with the same secret is in progress. */
+  readonly limitOfDouble: number | 'any';
+  /** Milliseconds. Undefined: `redis.timeout`. */
+  readonly timeLimit: number | undefined;
+}
+
+interface Inquiry extends Pick<Take, 'id' | 'timeLimit'> {
+  readonly slots: number;
+  readonly rightAt: number | undefined;
+  readonly mayDouble: boolean;
+  /** Monotonic milliseconds. A secret that was right since then need not wait for another attempt with it. */
+  readonly begunAt: number;
+}
+
+/** Asks in one round trip, unless Redis' clock was not known, or there are records that do not count. */
+async function inquire(
+  hash: ReturnType<typeof createSharedHash>,
+  { id, slots, rightAt, timeLimit, begunAt, mayDouble }: Inquiry,
+): Promise<{ readonly admission: Admission; readonly hasSlot: boolean }> {
+  // A secret that this replica knows to be right needs no free slot.
+  let limit: Take['limit'] = rightAt === undefined ? slots : 'any';
+  let limitOfDouble: Take['limit'] = slotsOfDouble(mayDouble, slots);
+  for (let call = 0; call < maxCalls; call++) {
+    const taken = await hash.take({ id, limit, limitOfDouble, timeLimit });
+    if (taken === undefined) continue;
+    // A secret that was right here after it was refused elsewhere is right.
+    const rightSince = rightAt === undefined ? Number.NEGATIVE_INFINITY : hash.redisTime(rightAt);
+    const isOf = ({ secret, state, time }: SharedAttemptRecord) =>
+      hash.secrets.includes(secret) && (state !== 'refused' || time > rightSince);
+    const knownAt = Math.max(
+      rightSince,
+      ...hash.secrets.map((secret) => taken.known.get(secret) ?? Number.NEGATIVE_INFINITY),
+    );
+    const isKnown = knownAt > Number.NEGATIVE_INFINITY;
+    const wasRightSince = knownAt >= hash.redisTime(begunAt);
+    const admission = decide(taken.attempts, { isOf, isKnown, mayDouble: mayDouble || wasRightSince }, slots);
+    if (admission !== 'admit' || taken.hasSlot) return { admission, hasSlot: taken.hasSlot };
+    limit = 'any';
+    limitOfDouble = 'any';
+  }
+  throw new RedisProblem('timeout', 'the clock of the cache Redis differs at each call');
+}
+
+/** A secret that was right is known for this time. After it, an attempt with it is no longer always sent. Milliseconds. */
+const knownFor = 30 * 24 * 60 * 60 * 1000;
+/**
+ * The maximum number of right secrets of one subject: a password, and others that a directory accepts (such as application
+ * tokens).
+ */
+const maxKnown = 8;
+/** The maximum number of fields of a hash: two for each refused attempt that is allowed, and some more. */
+const maxFields = ({ maxFailures }: LockoutConfig): number => 256 + 2 * maxFailures;
+
+/** See `takeSlotScript`. */
+const replySchema = z.tuple([z.int(), z.int(), z.int(), z.array(z.string())]);
+
+/** What all replicas know of the attempts of one subject, for an attempt with one secret. */
+function createSharedHash(redis: SharedRedis, login: AttemptedLogin, dependencies: SharedAttemptDependencies) {
+  const { settings, now, abandonedAfter, redisClock, onForeign } = dependencies;
+  const { authenticator, subject, password } = login;
+  const key = subjectKey(redis, login);
+  const records = createRecords(redis, key);
+  // There is a fingerprint under each sealing key. The first one is written.
+  const fingerprints = redis.sealingKeys.map((one) => createFingerprint(one.derive('lockout secrets')));
+  const secrets = fingerprints.map((fingerprint) => fingerprint(authenticator, subject, password));
+  const [secret = ''] = secrets;
+  const redisTime = (monotonic = now()) => monotonic + redisClock.offset;
+  const minLifetime = () => settings().window + abandonedAfter;
+  const note = () => noteName(redis, login, redisTime(), minLifetime());
+  let last: Pick<SharedRecords, 'known' | 'attempts'> = { known: new Map(), attempts: [] };
+
+  function read(fields: readonly string[], time: number, removed: number): SharedRecords {
+    const seen = records.read(fields, time, { window: settings().window, abandonedAfter, knownFor });
+    const gone = [...seen.foreign, ...seen.expired];
+    if (gone.length > 0) redis.send('lockout', (client) => client.hdel(key, ...gone));
+    if (removed + seen.foreign.length > 0) onForeign(removed + seen.foreign.length);
+    last = seen;
+    return seen;
+  }
+  /**
+   * Takes a slot, if one is free, and reads what was in the hash before.
+   *
+   * @returns undefined when the time of the record was wrong, so that others ignore it: take the slot again
+   * @throws RedisProblem
+   */
+  async function take({ id, limit, limitOfDouble, timeLimit }: Take) {
+    const expected = redisTime();
+    const own = records.write(attemptField(id), 'pending', expected, secret);
+    const rest = [...own, limit, minLifetime(), knownFor, maxFields(settings()), limitOfDouble, ...secrets];
+    const work = (client: RedisClient) => client.eval(takeSlotScript, 1, key, ...rest);
+    const asking = timeLimit === undefined ? redis.ask('lockout', work) : redis.askWithin('lockout', timeLimit, work);
+    const [hasSlot, time, removed, fields] = readReply(replySchema, await asking);
+    redisClock.offset = time - now();
+    const isBelieved = Math.abs(time - expected) <= tolerance;
+    return isBelieved ? { ...read(fields, time, removed), hasSlot: hasSlot === 1 } : undefined;
+  }
+  /** Gives the slot back, or counts it; counts an attempt without a slot as well. No one waits for it. */
+  function settle(id: string, outcome: AttemptOutcome, wasRight: boolean): void {
+    // The order matters: in a full Redis, a script that has removed something may still write.
+    const gone = [attemptField(id), ...(outcome === 'unavailable' ? [] : secrets.map(knownField))];
+    const come: string[] = [];
+    if (outcome === 'refused') {
+      // Several replicas may have sent what was right before, when Redis or the directory is slow. It counts once.
+      const isOld = wasRight || secrets.some((one) => last.known.has(one));
+      come.push(...records.write(attemptField(isOld ? secret : id), 'refused', redisTime(), secret));
+      note();
+    }
+    if (outcome === 'accepted') {
+      gone.push(...oldest(last.known, secrets).map(knownField));
+      come.push(...records.write(knownField(secret), 'right', redisTime(), secret));
+    }
+    const rest = [outcome === 'accepted' ? knownFor : minLifetime(), knownFor, gone.length, ...gone, ...come];
+    redis.send('lockout', (client) => client.eval(changeHashScript, 1, key, ...rest));
+  }
+  const isRefused = (one: SharedAttemptRecord) => one.state === 'refused' && secrets.includes(one.secret);
+  /** When its secret was refused, in Redis' milliseconds, by the last reply. Undefined: not in the window. */
+  const refusedAt = () => last.attempts.findLast(isRefused)?.time;
+  return { secrets, redisTime, take, settle, note, refusedAt };
+}
+
+/** Finds the secrets that were right longest ago, so that one more fits. */
+function oldest(known: SharedRecords['known'], except: readonly string[]): string[] {
+  const others = [...known].filter(([one]) => !except.includes(one)).sort(([, one], [, other]) => other - one);
+  return others.slice(maxKnown - 1).map(([one]) => one);
+}

@@ -1,0 +1,220 @@
+import type { Logger } from '@sallyport/authenticator';
+import type { Clocks } from '../../base/clocks.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
+import type { ProbedRedis } from '../shared-redis/shared-redis.ts';
+import { createEndedSessions } from './ended-sessions.ts';
+import { type Blocks, createRevocationList, type Entry, type RevocationList, type Revocations } from './list.ts';
+import { createReaderLog } from './reader-log.ts';
+import { createReading } from './reading.ts';
+import { type Synchronized, synchronize } from './redis-list.ts';
+import { createReplicaMemory, forgetReplicas, sealApplied } from './replicas.ts';
+import { pollReply } from './replies.ts';
+import { pollAboveLimitScript, pollScript, revocationKeys } from './scripts.ts';
+
+/** The time from one poll of the list to the next, in milliseconds. */
+export const pollInterval = 500;
+
+/** The whole list is read after this time even if its revision is the same, which repairs manual changes. Milliseconds. */
+const rereadAfter = 30_000;
+
+/**
+ * A list that could not be repaired, for example because Redis took no writes, is read again after this time. Milliseconds.
+ */
+const retryAfter = 5_000;
+
+/** A replica that has not polled for this time is cut off: it does not know what was revoked since. Milliseconds. */
+const cutOffAfter = 1_000;
+
+export type RevocationReader = ReturnType<typeof createRevocationReader>;
+
+export interface ReaderDependencies {
+  /** Called at each poll, since a reload may change the Redis. */
+  readonly redis: () => ProbedRedis | undefined;
+  readonly list: RevocationList;
+  readonly clocks: Clocks;
+  /** Redis' clock, which each poll sets. */
+  readonly sharedClock: ReturnType<typeof createSharedClock>;
+  readonly replicaId: string;
+  /** See `cache.redis.startWithoutBlocks`. Called each time, since a reload may change it. */
+  readonly startsWithoutBlocks: () => boolean;
+  /** Called with each entry that this replica did not know. */
+  readonly onAdopted: (entry: Entry) => void;
+  /** Called when keys of another type were removed, that were in the place of the list. */
+  readonly onForeign: (keys: number) => void;
+  /** Called after each successful poll of the list. If it fails, the poll has still succeeded. */
+  readonly afterPoll?: (redis: ProbedRedis) => Promise<void>;
+  readonly logger: Pick<Logger, 'warn' | 'info'>;
+}
+
+interface SharedDependencies extends Omit<ReaderDependencies, 'list' | 'sharedClock' | 'afterPoll'> {
+  /** Whether the config has sessions: then a poll also synchronizes ended sessions. Default: it has none. */
+  readonly hasSessions?: () => boolean;
+}
+
+/**
+ * Makes the revocation list of this process and its ended sessions, the reader that synchronizes both with other replicas, and
+ * the list as caches and blocks use it.
+ */
+export function createSharedRevocations({ hasSessions = () => false, ...dependencies }: SharedDependencies) {
+  const { clocks } = dependencies;
+  const ended = createEndedSessions();
+  const sharedClock = createSharedClock(clocks);
+  const list = createRevocationList(sharedClock.now, clocks.wall);
+  const reader = createRevocationReader({
+    ...dependencies,
+    list,
+    sharedClock,
+    async afterPoll(redis) {
+      if (hasSessions()) await ended.synchronize(redis);
+    },
+  });
+  const revocations: Revocations = {
+    get revision() {
+      return list.revision;
+    },
+    get isCutOff() {
+      return reader.isCutOff;
+    },
+    isRevoked: list.isRevoked,
+  };
+  const blocks: Blocks = {
+    ofToken: list.ofToken,
+    ofUser: list.ofUser,
+    ofCredential: list.ofCredential,
+    get isUnknown() {
+      return reader.isUnknown;
+    },
+  };
+  return { list, reader, revocations, blocks, ended };
+}
+
+/** Makes Redis' clock, which all replicas share: a block ends for all at one time, however wrong their own clocks are. */
+export function createSharedClock(clocks: Clocks) {
+  let offset: number | undefined;
+  return {
+    /** Milliseconds since 1970. Until the first reply of Redis it is this process' own clock. */
+    now: () => (offset === undefined ? clocks.wall() : clocks.monotonic() + offset),
+    /** Sets the clock. @param monotonic when Redis was asked: so the clock is rather behind than ahead */
+    set(time: number, monotonic: number): void {
+      offset = time - monotonic;
+    },
+  };
+}
+
+export function createRevocationReader(dependencies: ReaderDependencies) {
+  const { redis: current, clocks, replicaId, startsWithoutBlocks } = dependencies;
+  const log = createReaderLog(dependencies.logger, clocks.monotonic);
+  const replicas = createReplicaMemory(replicaId);
+  const reading = createReading();
+  const pollList = createPoll(dependencies, { replicas, reading, log });
+  let polling: Promise<void> | undefined;
+
+  async function pollOnce(): Promise<void> {
+    const redis = current();
+    if (redis === undefined) return;
+    try {
+      // If the list had changed, a second poll reports that the change was merged.
+      if (await pollList(redis)) await pollList(redis);
+      await dependencies.afterPoll?.(redis);
+    } catch (error) {
+      log.failed(error);
+    }
+    log.cutOff(reader.isCutOff, reading.isRead ? 'read' : reader.isUnknown ? 'unknown' : 'ignored');
+  }
+
+  const reader = {
+    /** Polls now. Never rejects. */
+    poll(): Promise<void> {
+      // A slow Redis has one poll at a time.
+      polling ??= pollOnce().finally(() => {
+        polling = undefined;
+      });
+      return polling;
+    },
+    /** Makes the first poll of a process. Never rejects. */
+    begin: (): Promise<void> => (current() === undefined ? Promise.resolve() : reading.begin(reader.poll)),
+    /** Forgets earlier processes with the address of this replica: see `ReplicaName.idPrefix`. */
+    forgetPredecessors: replicas.forgetPredecessors,
+    /** Removes this replica from Redis, so that commands do not wait for it any more. Never rejects. */
+    async leave(): Promise<void> {
+      await polling;
+      const redis = current();
+      if (redis) await forgetReplicas(redis, [replicaId]).catch(() => {});
+    },
+    /** Milliseconds since the last successful poll. Infinity: there was none. Undefined: there is no Redis. */
+    get age(): number | undefined {
+      return current() === undefined ? undefined : clocks.monotonic() - reading.polledAt;
+    },
+    /** See `Revocations`. It is false if there is no Redis. */
+    get isCutOff(): boolean {
+      return (reader.age ?? 0) > cutOffAfter;
+    },
+    /** See `Blocks`. */
+    get isUnknown(): boolean {
+      return reading.isMissing && !startsWithoutBlocks();
+    },
+  };
+  return reader;
+}
+
+/** The parts that one poll uses. */
+interface PollParts {
+  readonly replicas: ReturnType<typeof createReplicaMemory>;
+  readonly reading: ReturnType<typeof createReading>;
+  readonly log: ReturnType<typeof createReaderLog>;
+}
+
+/** @returns a function that polls the list once; it resolves to whether the list had changed */
+function createPoll(
+  { list, clocks, sharedClock, replicaId, onAdopted, onForeign }: ReaderDependencies,
+  { replicas, reading, log }: PollParts,
+): (redis: ProbedRedis) => Promise<boolean> {
+  let last: Synchronized | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+  return async (redis) => {
+    const at = clocks.monotonic();
+    const known = last?.redis === redis ? last : undefined;
+    const applied = replicas.isIncomplete ? '' : (known?.digest ?? '');
+    const polled = await askRedis(redis, replicaId, applied).catch((error: unknown) => {
+      replicas.failed();
+      throw error;
+    });
+    const { revision, fields, time, foreign } = polled;
+    sharedClock.set(time, at);
+    if (foreign > 0) {
+      onForeign(foreign);
+      log.foreign(foreign);
+    }
+    // This comes before the list is written back: a command waits for the list, and then counts the replicas.
+    await replicas.update(redis, { ...polled, at });
+    const isSame = known?.revision === revision && known.fields === fields;
+    const isRecent = at - readAt < (known?.digest === undefined ? retryAfter : rereadAfter);
+    if (!isSame || !isRecent) {
+      last = await synchronize(redis, list);
+      readAt = at;
+      for (const entry of last.adopted) onAdopted(entry);
+      log.unreadable(last.unreadable);
+    }
+    reading.polled(at, last !== undefined && last.revision !== '');
+    return !isSame;
+  };
+}
+
+/** Asks whether the list has changed, and notes this replica. @param applied see `sealApplied` @throws RedisProblem */
+async function askRedis(redis: ProbedRedis, replicaId: string, applied: string) {
+  const keys = revocationKeys(redis.keyPrefix);
+  const [key] = redis.sealingKeys;
+  const sealed = key ? sealApplied(replicaId, applied, key) : '';
+  const ask = async (script: string) => {
+    const reply = await redis.probe('revocations', (client) =>
+      client.eval(script, 3, keys.revision, keys.list, keys.replicas, replicaId, sealed),
+    );
+    const [revision, fields, time, foreign, isFull, isNew, count] = readReply(pollReply, reply);
+    return { revision, fields, time, foreign, isFull: isFull === 1, isNew: isNew === 1, count };
+  };
+  const polled = await ask(pollScript);
+  if (!polled.isFull) return polled;
+  // The note matters: commands wait for each replica that is noted. A Redis that can't run this script is still read.
+  const { isNew, count } = await ask(pollAboveLimitScript).catch(() => polled);
+  return { ...polled, isNew, count };
+}

@@ -1,0 +1,182 @@
+import { hash, randomBytes } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { ListenAddress } from '../../config/listen.ts';
+import { openText, type SealingKey, sealText } from '../sealing/seal.ts';
+import { readReply } from '../shared-redis/read-reply.ts';
+import { type ProbedRedis, pairsOf } from '../shared-redis/shared-redis.ts';
+import { evalAboveLimit } from './redis-list.ts';
+import { hashReply } from './replies.ts';
+import { readReplicasScript, revocationKeys, writeBackAboveLimitScript, writeBackScript } from './scripts.ts';
+
+/** How one gateway process is known to all that share its Redis. */
+export interface ReplicaName {
+  /** The id, which is unique. */
+  readonly id: string;
+  /** The ids of processes that had the same address on the same machine begin with it. Undefined: the machine is not known. */
+  readonly idPrefix: string | undefined;
+}
+
+/**
+ * Makes an id of the host's name, a digest of machine and address, and a suffix that no other process has.
+ *
+ * @param address the address on which this process listens until it ends
+ */
+export function nameReplica({ host, port }: ListenAddress): ReplicaName {
+  const machine = port === 0 ? undefined : identifyMachine();
+  const idPrefix = machine && `${hostname()}-${hash('sha256', `${machine} ${host}:${port}`, 'hex').slice(0, 8)}-`;
+  return { id: `${idPrefix ?? `${hostname()}-`}${randomBytes(4).toString('hex')}`, idPrefix };
+}
+
+/** Identifies the running kernel and the network namespace, in which one process at a time can listen on an address. */
+function identifyMachine(): string | undefined {
+  try {
+    return `${readBootId()} ${readlinkSync('/proc/self/ns/net')}`;
+  } catch {
+    // This is not Linux.
+    return undefined;
+  }
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
+  } catch {
+    // systemd hides this file with ProcSubset=pid, as in our unit.
+    return readFileSync('/etc/machine-id', 'utf8');
+  }
+}
+
+const sealedFor = 'revocation replicas';
+
+/**
+ * Seals what a replica reports of itself, so that no one else can confirm what it has not merged.
+ *
+ * @param applied the digest of its list, if it has merged the whole list; else ''
+ */
+export function sealApplied(id: string, applied: string, key: SealingKey): string {
+  return sealText(key, sealedFor, id, applied);
+}
+
+/** A gateway that has reported itself. */
+export interface KnownReplica {
+  readonly id: string;
+  /** When it last reported: milliseconds since 1970 by Redis' clock. */
+  readonly heardAt: number;
+  /** See {@link sealApplied}. Undefined: it was sealed with a key that is not known here. */
+  readonly applied: string | undefined;
+}
+
+/** A replica counts, and commands wait for it, until this long after its last report. Milliseconds. */
+export const countsFor = 60_000;
+
+/** @returns Redis' time, the revision of the list or '', and the note of each replica @throws RedisProblem */
+async function readNotes(redis: ProbedRedis) {
+  const keys = revocationKeys(redis.keyPrefix);
+  const reply = await redis.probe('revocations', (client) =>
+    client.eval(readReplicasScript, 2, keys.revision, keys.replicas),
+  );
+  const [revision, now, fields] = readReply(hashReply, reply);
+  return { now, revision, notes: pairsOf(fields) };
+}
+
+const heardAtOf = (note: string) => Number(note.split(' ', 1)[0]);
+
+/** @returns Redis' time, the revision of the list or '', and the replicas @throws RedisProblem */
+export async function readReplicas(redis: ProbedRedis) {
+  const { notes, ...read } = await readNotes(redis);
+  const replicas = notes.map(([id, note]): KnownReplica => {
+    const [, sealed = ''] = note.split(' ');
+    // A replica that has just noted itself for the first time reports nothing yet.
+    const applied = sealed === '' ? '' : openText(redis.sealingKeys, sealedFor, id, sealed);
+    return { id, heardAt: heardAtOf(note), applied };
+  });
+  return { ...read, replicas };
+}
+
+/** The maximum number of replicas that one call forgets or writes back: a call with very many fails. */
+const maxOfCall = 1_000;
+
+/** Removes replicas that have ended. One that has not ended comes back by itself. @throws RedisProblem */
+export async function forgetReplicas(redis: ProbedRedis, ids: readonly string[]): Promise<void> {
+  const { replicas } = revocationKeys(redis.keyPrefix);
+  await redis.probe('revocations', (client) => client.hdel(replicas, ...ids.slice(0, maxOfCall)));
+}
+
+/** What a poll has found out about the notes of replicas. */
+interface PolledNotes {
+  /** When the poll began, in monotonic milliseconds. */
+  readonly at: number;
+  /** Redis' time. */
+  readonly time: number;
+  /** Whether this replica had no note. If it had one before, Redis has lost its notes. */
+  readonly isNew: boolean;
+  /** The number of notes. */
+  readonly count: number;
+}
+
+/** The notes are read again after this time even if their number is the same. Milliseconds. */
+const rereadAfter = 5_000;
+
+/**
+ * Remembers the notes of all replicas, in case Redis loses its data: a command must still wait for a replica that is cut off,
+ * and can't note itself again. Each note is sealed by its replica, and is written back unchanged.
+ */
+export function createReplicaMemory(ownId: string) {
+  let known: readonly (readonly [id: string, note: string])[] = [];
+  let readAt = Number.NEGATIVE_INFINITY;
+  let isIncomplete = false;
+  let idPrefix: string | undefined;
+
+  async function writeBack(redis: ProbedRedis, time: number): Promise<void> {
+    const { replicas } = revocationKeys(redis.keyPrefix);
+    // A note of another client may have any time.
+    const counted = known.filter(([, note]) => Math.abs(time - heardAtOf(note)) <= countsFor).slice(0, maxOfCall);
+    if (counted.length === 0) return;
+    const scripts = [writeBackScript, writeBackAboveLimitScript] as const;
+    await redis.probe('revocations', (client) => evalAboveLimit(client, scripts, [replicas], counted.flat()));
+  }
+
+  async function read(redis: ProbedRedis): Promise<void> {
+    const { notes } = await readNotes(redis);
+    // Redis may have lost notes since the poll. Then the known ones must be written back, and not replaced.
+    isIncomplete = !notes.some(([id]) => id === ownId);
+    if (isIncomplete) return;
+    const ended = notes.filter(([id]) => idPrefix !== undefined && id !== ownId && id.startsWith(idPrefix));
+    if (ended.length > 0) {
+      await forgetReplicas(
+        redis,
+        ended.map(([id]) => id),
+      );
+    }
+    known = notes.filter((note) => !ended.includes(note));
+  }
+
+  return {
+    /** Redis may lack notes that are known here. Until it has them again, this replica must confirm nothing. */
+    get isIncomplete(): boolean {
+      return isIncomplete;
+    },
+    /** Notes that a poll failed. It may still have noted this replica as a new one. */
+    failed(): void {
+      isIncomplete = true;
+    },
+    /** Forgets other processes whose ids begin with this prefix: they have ended. */
+    forgetPredecessors(prefix: string): void {
+      idPrefix = prefix;
+      readAt = Number.NEGATIVE_INFINITY;
+    },
+    /** Updates the notes after a poll. Never rejects: what fails is done again after the next poll. */
+    async update(redis: ProbedRedis, { at, time, isNew, count }: PolledNotes): Promise<void> {
+      isIncomplete ||= isNew;
+      if (!isIncomplete && count === known.length && at - readAt < rereadAfter) return;
+      try {
+        if (isIncomplete) await writeBack(redis, time);
+        await read(redis);
+        readAt = at;
+      } catch {
+        // The poll itself reports a Redis that does not answer.
+      }
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import { resolve } from 'node:path';
+import type { Metrics } from '@sallyport/authenticator';
+import { connect } from '@sallyport/redis-connection';
+import type { Logger } from 'pino';
+import { loadWatchedFile, type WatchedFile } from '../../config/files/watcher.ts';
+import type { CacheRedisConfig, GatewayConfig } from '../../config/types.ts';
+import { createSharedRedis, type SharedRedisDependencies } from './shared-redis.ts';
+
+/** The connection's own metrics are dropped: the gateway counts its calls of the cache Redis itself. */
+const silentMetrics: Metrics = {
+  counter: () => ({ inc: () => {} }),
+  gauge: () => ({ set: () => {}, inc: () => {}, dec: () => {} }),
+  histogram: () => ({ observe: () => {} }),
+};
+
+const wording = {
+  consequence: 'the cache is not shared',
+  minimalAcl: 'the minimal ACL in docs/redis.md',
+  wrongType: 'than the cache has',
+} as const;
+
+/**
+ * The settings of a generation's lease: `cache.redis.timeout` in equal parts for the calls that a review waits for, so that
+ * all of them together take no longer: the shared cache of each authenticator, and the lockout guard once. The guard's further
+ * calls are extra. They are rare: Redis' clock was unknown, or one directory failed and the next one is asked.
+ *
+ * @returns undefined where the config has no cache Redis
+ */
+export function settingsForReviews(config: Pick<GatewayConfig, 'cache' | 'authenticators' | 'login'>) {
+  const { authenticators, login } = config;
+  const { redis } = config.cache;
+  const sharedCaches = authenticators.filter(({ cache }) => cache !== 'off' && cache.store === 'shared');
+  // The answer about the user of a session is shared too.
+  const calls = sharedCaches.length + 1 + (login === undefined ? 0 : 1);
+  if (redis === undefined) return undefined;
+  const { startWithoutBlocks: _, ...settings } = redis;
+  return { ...settings, timeout: redis.timeout / calls };
+}
+
+/** The settings by which leases share a connection. */
+type PooledSettings = Omit<CacheRedisConfig, 'startWithoutBlocks'>;
+
+export type RedisPool = ReturnType<typeof createRedisPool>;
+
+/** Shares connections to the cache Redis by their settings: a reload that changes none of these keeps the connection. */
+export function createRedisPool({ logger, onError }: Pick<SharedRedisDependencies, 'onError'> & { logger: Logger }) {
+  const pooled = new Map<string, { readonly opening: ReturnType<typeof open>; leases: number }>();
+
+  async function open({ connection: options, ...settings }: PooledSettings, base: string) {
+    const files: WatchedFile[] = [];
+    const connection = await connect(options, wording, {
+      logger: logger.child({ cache: 'redis' }),
+      metrics: silentMetrics,
+      signal: new AbortController().signal,
+      async watchFile(file, load, { limit } = {}) {
+        files.push(await loadWatchedFile(resolve(base, file), load, limit));
+      },
+    });
+    const now = () => performance.now();
+    const redis = createSharedRedis(settings, { connection, now, logger, onError });
+    return { redis, files, close: () => connection.close() };
+  }
+
+  return {
+    /**
+     * Gives one generation a share in a connection, with its TLS files. The generation must release it.
+     *
+     * @param settings see {@link settingsForReviews}
+     * @param baseDirectory where relative paths of TLS files start
+     * @throws Error when a TLS file can't be used. It does not throw when the server is down, since that may come up later
+     */
+    async acquire(settings: PooledSettings, baseDirectory: string) {
+      const key = JSON.stringify([settings, baseDirectory]);
+      const one = pooled.get(key) ?? { opening: open(settings, baseDirectory), leases: 0 };
+      pooled.set(key, one);
+      // This comes before the first wait: a generation that gives back the last other share meanwhile must see this one.
+      one.leases++;
+      const giveBack = (): boolean => {
+        one.leases--;
+        if (one.leases === 0) pooled.delete(key);
+        return one.leases === 0;
+      };
+      const { redis, files, close } = await one.opening.catch((error: unknown) => {
+        giveBack();
+        throw error;
+      });
+      return {
+        redis,
+        files,
+        /** Ends the connection when no one else has a share in it. */
+        async release(): Promise<void> {
+          if (giveBack()) await close();
+        },
+      };
+    },
+  };
+}

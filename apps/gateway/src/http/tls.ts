@@ -1,0 +1,227 @@
+import { constants, type X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { parseCertificates, parsePrivateKey, tlsFileLimit } from '@sallyport/plugin-kit';
+import { causeOf } from '../config/problems.ts';
+import { readBytes, withFix } from '../config/read-text.ts';
+import type { TlsConfig } from '../config/types.ts';
+
+/** The certificate, key and settings of TLS, read and checked to fit together. */
+export interface TlsMaterial {
+  readonly minVersion: TlsConfig['minVersion'];
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** It is undefined if client certificates are not required. */
+  readonly client?: { readonly ca: Buffer; readonly names: readonly string[] };
+  /** The server's own comes first, then the certificates of the client CA. */
+  readonly certificates: readonly ReturnType<typeof describe>[];
+  /** Texts for the log of what works, but not for all clients or not for long. */
+  readonly warnings: readonly string[];
+}
+
+/** The milliseconds before its end in which a certificate causes a warning at each load: 14 days. */
+const expiryWarning = 14 * 24 * 60 * 60 * 1000;
+
+/** The server whose TLS it is: the review server, or the login server. */
+type Owner = 'server' | 'login';
+
+/**
+ * Reads the files of `server.tls`, or of `login.tls`. A server certificate that has expired is refused. One that is not yet valid is only a
+ * warning, since it becomes valid by itself, while a refusal would last until the next change.
+ *
+ * @param owner for messages, and the label of its certificate
+ * @param now wall clock, milliseconds since 1970
+ * @throws Error naming the file, the problem and how to fix it
+ */
+export async function readTlsMaterial(
+  tls: TlsConfig,
+  owner: Owner = 'server',
+  now: number = Date.now(),
+): Promise<TlsMaterial> {
+  const setting = `${owner}.tls`;
+  const { certFile, keyFile, minVersion, client } = tls;
+  const caFile = client?.caFile ?? '';
+  const { cert, key, ca } = await readFiles(tls, setting);
+  const chain = parse(`${setting}.certFile`, certFile, () => parseCertificates(cert));
+  const privateKey = parse(`${setting}.keyFile`, keyFile, () => parsePrivateKey(key));
+  if (!chain[0]?.checkPrivateKey(privateKey)) {
+    const problem = `the key in ${keyFile} does not belong to the certificate in ${certFile}`;
+    throw new Error(`${setting}: ${problem}: if that is a chain, the server's own certificate must come first in it`);
+  }
+  requireHostName(chain, certFile, owner);
+  requireServerUsage(chain, certFile, owner);
+  const trusted = ca ? parse(`${setting}.clientCAFile`, caFile, () => parseCertificates(ca)) : [];
+  const warnings = [...warnOfChain(chain, certFile, setting), ...checkAuthorities(trusted, caFile, setting)];
+  const server = chain.slice(0, 1).map((certificate) => describe(certificate, owner, certFile));
+  const authorities = trusted.map((certificate) => describe(certificate, 'client-ca', caFile));
+  requireCurrent(server, now, `${setting}.certFile: renew the certificate`);
+  if (ca) requireCurrent(authorities, now, `${setting}.clientCAFile: put the current CA there`);
+  const certificates = [...server, ...authorities];
+  warnings.push(...certificates.flatMap((each) => warnOfTime(each, now)));
+  const trust = ca && client && { client: { ca, names: client.names } };
+  const material = { minVersion, cert, key, ...trust, certificates, warnings };
+  requireContext(material, tls, setting);
+  return material;
+}
+
+/**
+ * The cipher suites for TLS 1.2 are those of Mozilla's "intermediate" configuration, in its order, without finite-field
+ * Diffie-Hellman. All of them have forward secrecy and AEAD. HTTP/2 requires RSA with AES-128 (RFC 9113 section 9.2.2).
+ * TLS 1.3 has its own.
+ */
+const ciphers = [
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+/**
+ * The groups for key exchange where anyone can be a client: each takes less than half a millisecond, while P-384, P-521
+ * and finite-field Diffie-Hellman take four to nine times as long. Every client of today has one of them. Client
+ * certificates may be on other curves.
+ */
+const groups = 'X25519MLKEM768:X25519:P-256';
+
+/**
+ * Makes the options of a secure context. They must include `ca`: without it, clients of the system's CAs would be
+ * trusted.
+ */
+export function secureContext({ cert, key, minVersion, client }: TlsMaterial): SecureContextOptions {
+  // Renegotiation is a handshake that no limit of connections counts.
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION;
+  return { cert, key, minVersion, ciphers, secureOptions, ...(client ? { ca: client.ca } : { ecdhCurve: groups }) };
+}
+
+/** Reads the files. @throws AggregateError with an error for each file that can't be read */
+async function readFiles({ certFile, keyFile, client }: TlsConfig, setting: string) {
+  const failures: Error[] = [];
+  const read = async (key: string, file: string) => {
+    try {
+      return await readBytes(file, tlsFileLimit);
+    } catch (error) {
+      failures.push(new Error(`${setting}.${key}: ${causeOf(withFix(error))}`, { cause: error }));
+      return Buffer.alloc(0);
+    }
+  };
+  const cert = await read('certFile', certFile);
+  const key = await read('keyFile', keyFile);
+  const ca = client && (await read('clientCAFile', client.caFile));
+  if (failures.length > 0) throw new AggregateError(failures, failures.map(causeOf).join('; '));
+  return { cert, key, ca };
+}
+
+function parse<Parsed>(setting: string, file: string, read: () => Parsed): Parsed {
+  try {
+    return read();
+  } catch (error) {
+    throw new Error(`${setting}: ${file} ${causeOf(error)}`);
+  }
+}
+
+/**
+ * Requires an alternative name of a host: Go's clients, such as kube-apiserver, always refuse a certificate without
+ * one.
+ *
+ * @throws Error for such a certificate
+ */
+function requireHostName([server]: X509Certificate[], file: string, owner: Owner): void {
+  if (server === undefined || /(^|, )(DNS|IP Address):/.test(server.subjectAltName ?? '')) return;
+  throw new Error(
+    `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} has no subject alternative name of a host, and ` +
+      `${clientsOf(owner)} would refuse it: issue a new one with subjectAltName=DNS:… or IP:…`,
+  );
+}
+
+function clientsOf(owner: Owner): string {
+  return owner === 'login' ? 'clients' : 'kube-apiserver';
+}
+
+/** The OIDs of `serverAuth` and `anyExtendedKeyUsage` (RFC 5280 section 4.2.1.12). */
+const usagesOfServers = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
+
+/**
+ * Requires that a certificate is for servers. One without an extended key usage is for any use.
+ *
+ * @throws Error for a certificate that is for other uses alone, such as the certificate of a client
+ */
+function requireServerUsage([server]: X509Certificate[], file: string, owner: Owner): void {
+  const usages: readonly string[] | undefined = server?.keyUsage;
+  if (server === undefined || usages === undefined || usages.some((one) => usagesOfServers.includes(one))) return;
+  throw new Error(
+    `${owner}.tls.certFile: the certificate "${subjectOf(server)}" in ${file} is not for servers (its extended key usage lacks ` +
+      `serverAuth), and ${clientsOf(owner)} would refuse it: issue a new one with extendedKeyUsage=serverAuth`,
+  );
+}
+
+/**
+ * Checks the client CA: OpenSSL accepts only clients whose chain ends in a self-issued certificate of the file.
+ *
+ * @returns a warning if that is the certificate of one client, or the wrong one
+ * @throws Error if the file has none: no client would be accepted
+ */
+function checkAuthorities(certificates: readonly X509Certificate[], file: string, setting: string): string[] {
+  const authority = certificates.find(({ ca }) => ca);
+  const named = authority ?? certificates[0];
+  if (named === undefined) return [];
+  const what = `${setting}.clientCAFile: "${subjectOf(named)}" in ${file}`;
+  if (!certificates.some(({ subject, issuer }) => subject === issuer)) {
+    const problem =
+      authority === undefined
+        ? 'is no CA certificate, so no client would be accepted: put the CA there that signs the client certificates'
+        : 'is an intermediate CA, so no client would be accepted without its root: add the root certificate to the file';
+    throw new Error(`${what} ${problem}`);
+  }
+  if (authority !== undefined) return [];
+  return [
+    `${what} is not marked as a CA certificate (basicConstraints CA:TRUE): at most a client that presents it itself is accepted`,
+  ];
+}
+
+/**
+ * Requires that a certificate has not expired. If there are several CAs, one of them is enough.
+ *
+ * @throws Error with the first
+ */
+function requireCurrent(certificates: TlsMaterial['certificates'], now: number, remedy: string): void {
+  if (certificates.some(({ notAfter }) => now <= notAfter.getTime())) return;
+  const [first] = certificates;
+  throw new Error(`${remedy}: "${first?.subject}" in ${first?.file} expired at ${first?.notAfter.toISOString()}`);
+}
+
+/** Reports what only OpenSSL knows, for example a key that is too weak for its security level. */
+function requireContext(material: TlsMaterial, tls: TlsConfig, setting: string): void {
+  try {
+    createSecureContext(secureContext(material));
+  } catch (error) {
+    const reason = error instanceof Error && 'reason' in error ? String(error.reason) : 'unknown reason';
+    throw new Error(`${setting}: TLS can't use ${tls.certFile} with ${tls.keyFile}: ${reason}`);
+  }
+}
+
+function warnOfChain(chain: readonly X509Certificate[], file: string, setting: string): string[] {
+  const strays = chain.slice(1).filter((issuer, index) => !chain[index]?.checkIssued(issuer));
+  const what = `${setting}.certFile: ${file} is out of order`;
+  return strays.map((stray) => `${what}: "${subjectOf(stray)}" did not issue the certificate before it`);
+}
+
+function warnOfTime(
+  { certificate, file, subject, notBefore, notAfter }: ReturnType<typeof describe>,
+  now: number,
+): string[] {
+  const what = `${certificate} certificate "${subject}" in ${file}`;
+  if (notBefore.getTime() > now) return [`the ${what} is not valid before ${notBefore.toISOString()}: check the clock`];
+  if (notAfter.getTime() < now) return [`the ${what} expired at ${notAfter.toISOString()}`];
+  return notAfter.getTime() - now < expiryWarning ? [`the ${what} expires at ${notAfter.toISOString()}: renew it`] : [];
+}
+
+/** Describes a certificate. @param certificate the label of the expiry metric */
+function describe(x509: X509Certificate, certificate: Owner | 'client-ca', file: string) {
+  return { certificate, file, subject: subjectOf(x509), notBefore: x509.validFromDate, notAfter: x509.validToDate };
+}
+
+/** Writes the subject in one line. */
+function subjectOf(certificate: X509Certificate): string {
+  return certificate.subject.replaceAll('\n', ', ');
+}

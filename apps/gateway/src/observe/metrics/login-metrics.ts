@@ -1,0 +1,58 @@
+import type { Registry } from 'prom-client';
+import type { GatewayConfig } from '../../config/types.ts';
+import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
+import { type LoginReport, loginActions, loginOutcomes } from '../../login/login-report.ts';
+import { addDuration, byLabel, createDurations, createFamilies, recordOf } from './families.ts';
+
+const results: readonly RevalidationResult[] = ['confirmed', 'refused', 'error', 'stale'];
+
+/**
+ * Counts what happens at the login server, and to sessions. Without a login server there are no series.
+ *
+ * @param inFlight the number that `login.limits.inFlight` limits, read at each scrape
+ */
+export function createLoginMetrics(registry: Registry, inFlight: () => number) {
+  const requests = recordOf(loginActions, () => recordOf(loginOutcomes, () => 0));
+  const durations = recordOf(loginOutcomes, createDurations);
+  let revalidations: ReadonlyMap<string, Record<RevalidationResult, number>> = new Map();
+  let isOn = false;
+  const { counter, gauge, histogram } = createFamilies(registry);
+  counter(
+    'sallyport_login_requests_total',
+    'Requests to the login server, by what was asked and by outcome. A rise of refused logins means wrong passwords; of limited, that login.limits is reached; of unavailable, that the directory or the store of sessions does not answer. Absent without login.',
+    () => (isOn ? loginActions.flatMap((action) => byLabel('outcome', requests[action], { action })) : []),
+  );
+  histogram(
+    'sallyport_login_duration_seconds',
+    'Seconds until a login was answered, by outcome. A refused one takes a multiple of 0.5. A rise of ok means a slow directory or store of sessions.',
+    () => byLabel('outcome', durations),
+  );
+  gauge(
+    'sallyport_in_flight_login_requests',
+    'Logins in progress; limited by login.limits.inFlight. At the limit, they are refused with 429. Absent without login.',
+    () => (isOn ? [[{}, inFlight()]] : []),
+  );
+  counter(
+    'sallyport_session_revalidations_total',
+    'Times that a directory was asked whether the user of a session may still come in, by result. A rise of refused means users who are gone, disabled or have a new password; of error, that the directory could not be asked; of stale, reviews that were answered with its last answer.',
+    () => [...revalidations].flatMap(([authenticator, counts]) => byLabel('result', counts, { authenticator })),
+  );
+  return {
+    /** Counts a request. It never throws. */
+    onLogin({ action, outcome, seconds }: Pick<LoginReport, 'action' | 'outcome' | 'seconds'>): void {
+      requests[action][outcome] += 1;
+      if (action === 'login') addDuration(durations[outcome], seconds);
+    },
+    /** Counts a result of asking for the user of a session, unless a reload has removed its authenticator. */
+    onRevalidated(authenticator: string, result: RevalidationResult): void {
+      const counts = revalidations.get(authenticator);
+      if (counts !== undefined) counts[result] += 1;
+    },
+    /** Counts the authenticators of this config, and no others. */
+    follow({ login }: Pick<GatewayConfig, 'login'>): void {
+      const names = login?.authenticators ?? [];
+      revalidations = new Map(names.map((name) => [name, revalidations.get(name) ?? recordOf(results, () => 0)]));
+      isOn ||= login !== undefined;
+    },
+  };
+}

@@ -1,0 +1,194 @@
+import type { Clocks } from '../../base/clocks.ts';
+import { printable, printableLines } from '../../base/logging/printable.ts';
+import type { AuthenticatorConfig, GatewayConfig } from '../../config/types.ts';
+import type { GuardedLink } from '../../engine/chain/guard.ts';
+import type { RevalidationResult } from '../../engine/sessions/session-user.ts';
+import type { TlsMaterial } from '../../http/tls.ts';
+import type { OnLogin } from '../../login/login-report.ts';
+import { isWithoutReview, type ReviewReport } from '../../review/review-report.ts';
+import { decisionOf } from '../audit/entry.ts';
+import type { Health, HealthChecks } from '../health.ts';
+import type { RefusedReloads } from '../metrics/refused-reloads.ts';
+import { createHistories, type Histories } from './history.ts';
+
+/** The parts of the gateway that are read whenever the page is read. */
+export interface StatusSources {
+  readonly gateway: () => {
+    readonly version: string;
+    readonly state: Health['state'];
+    readonly startedAt: number;
+    readonly inFlight: number;
+    readonly maxInFlight: number;
+  };
+  /** The authenticators of the chain that runs. */
+  readonly links: () => readonly Pick<GuardedLink, 'name' | 'guard'>[];
+  /** Checks each authenticator, at most every 10 s. */
+  readonly health: () => Promise<HealthChecks>;
+  /** The memory cache. `redis` is left out without a shared Redis. */
+  readonly cache: () => { readonly entries: number; readonly redis?: { readonly circuitOpen: boolean } };
+  readonly blocking: () => {
+    /** The number of blocked users, groups, tokens and sessions. */
+    readonly blocked: number;
+    /** The number of users who are locked out, as far as this replica knows. */
+    readonly lockedOut: number;
+    /**
+     * The age of the revocation list in seconds. It is left out without a shared Redis, and null if the list was never
+     * read.
+     */
+    readonly listAge?: number | null;
+    readonly cutOff: boolean;
+  };
+  readonly logins: () => ReturnType<typeof createLoginCounts>['counts'] & { readonly inFlight: number };
+  /** The reloads whose files are not in force, newest first. */
+  readonly refused: RefusedReloads['list'];
+  readonly clocks: Clocks;
+}
+
+/**
+ * The content of `/status.json`. Times are milliseconds since 1970, durations seconds. It contains no token and no
+ * digest of one.
+ */
+export type StatusDocument = Awaited<ReturnType<StatusCollector['document']>>;
+export type AuthenticatorStatus = StatusDocument['authenticators'][number];
+
+type StatusCollector = ReturnType<typeof createStatusCollector>;
+
+/** Collects what the page shows. @param first the config at the start */
+export function createStatusCollector(first: GatewayConfig, sources: StatusSources) {
+  const { wall } = sources.clocks;
+  const histories = createHistories(sources.clocks);
+  const recent = createRecentReviews();
+  let running = { config: first, loadedAt: wall() };
+  let certificates: TlsMaterial['certificates'] = [];
+  /** Follows another config. */
+  const follow = (config: GatewayConfig) => {
+    running = { config, loadedAt: wall() };
+    histories.follow(config.authenticators.map(({ name }) => name));
+  };
+  follow(first);
+
+  return {
+    /**
+     * Counts a review. It never throws, and takes a few microseconds. The memory depends only on the number of
+     * authenticators.
+     */
+    record(report: ReviewReport) {
+      recent.record(report);
+      for (const answer of report.answers) histories.record(answer, report.token);
+    },
+    follow,
+    /** Sets the certificates in force. */
+    certificates(inForce: TlsMaterial['certificates']) {
+      certificates = inForce;
+    },
+    async document() {
+      const links = sources.links();
+      const checks = await sources.health();
+      const { config, loadedAt } = running;
+      const { cache, login } = config;
+      return {
+        at: wall(),
+        gateway: sources.gateway(),
+        /** `refused` has what is on disk and not in force, newest first. */
+        config: { file: printable(config.file), digest: config.digest, loadedAt, refused: sources.refused() },
+        history: histories.times(),
+        /** The authenticators, in the order in which they are asked. */
+        authenticators: config.authenticators.map((one) => {
+          const link = links.find(({ name }) => name === one.name);
+          return { ...statusOf(one, histories.of(one.name), checks), circuit: link?.guard.circuitState ?? 'closed' };
+        }),
+        cache: { ...sources.cache(), maxEntries: cache.memory.maxEntries },
+        blocking: sources.blocking(),
+        /** It is undefined without a login server. */
+        login: login && {
+          ...sources.logins(),
+          publicUrl: printable(login.publicUrl),
+          maxInFlight: login.limits.inFlight,
+        },
+        certificates: certificates.map(({ certificate, subject, notAfter }) => {
+          return { certificate, subject: printable(subject), endsAt: notAfter.getTime() };
+        }),
+        recent: recent.list(),
+      };
+    },
+  };
+}
+
+function statusOf(
+  { name, package: from, cache, onError, withhold }: AuthenticatorConfig,
+  { history, outage }: ReturnType<Histories['of']>,
+  checks: HealthChecks,
+) {
+  const shown = (words: string) => printableLines(withhold(words));
+  const check = checks.find((one) => one.name === name);
+  return {
+    name,
+    /** The package of its plugin. */
+    package: printable(from),
+    healthy: check?.ok ?? true,
+    reason: check?.reason && shown(check.reason),
+    cached: cache !== 'off',
+    onError,
+    history,
+    /** It is undefined if its backend has answered since it last failed. */
+    outage: outage && { ...outage, reason: shown(outage.reason) },
+  };
+}
+
+const maxReviews = 50;
+/** The most characters of a text: the memory of a review must not depend on what callers and backends send. */
+const maxTextLength = 256;
+
+/** Keeps the last 50 reviews, without their tokens. */
+export function createRecentReviews() {
+  const reviews: ReturnType<typeof recentReview>[] = [];
+  return {
+    /** Adds a review. It never throws. */
+    record(report: ReviewReport) {
+      // Thousands a second can be refused before their token is read. They share one line, so that the reviews before
+      // them stay.
+      if (isWithoutReview(report.outcome) && reviews.at(-1)?.outcome === report.outcome) reviews.pop();
+      if (reviews.push(recentReview(report)) > maxReviews) reviews.shift();
+    },
+    /** Lists the reviews, newest first. */
+    list: () =>
+      reviews.toReversed().map(({ reason, username, ...review }) => ({
+        ...review,
+        reason: reason && printable(reason),
+        username: username && printable(username),
+      })),
+  };
+}
+
+function recentReview(report: ReviewReport) {
+  const { id, at, outcome, seconds, callerGone } = report;
+  const { reason, authenticator, username, subject, cached: source } = decisionOf(report);
+  const texts = { reason: shortened(reason), username: shortened(username ?? subject) };
+  return { id, at, outcome, seconds, callerGone, authenticator, source, ...texts };
+}
+
+/** Copies the text: a slice of a long text would keep all of it in memory. */
+function shortened(text: string | undefined): string | undefined {
+  if (text === undefined || text.length <= maxTextLength) return text;
+  return `${Buffer.from(text.slice(0, maxTextLength)).toString()}…`;
+}
+
+/** Counts what the page shows of logins, since the start of this process. */
+export function createLoginCounts() {
+  const counts = { loggedIn: 0, refused: 0, unanswered: 0, loggedOut: 0, sessionsRefused: 0 };
+  const record: OnLogin = ({ action, outcome, ended = 0 }) => {
+    counts.loggedOut += ended;
+    if (action !== 'login') return;
+    if (outcome === 'ok') counts.loggedIn += 1;
+    else if (outcome === 'refused') counts.refused += 1;
+    else if (outcome !== 'invalid' && outcome !== 'gone') counts.unanswered += 1;
+  };
+  return {
+    /** Counts a request. It never throws. */
+    record,
+    revalidated(result: RevalidationResult) {
+      if (result === 'refused') counts.sessionsRefused += 1;
+    },
+    counts,
+  };
+}

@@ -1,0 +1,127 @@
+import type { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Logger } from '@sallyport/authenticator';
+import { createLogLimiter } from '../base/logging/log-limiter.ts';
+import { printable } from '../base/logging/printable.ts';
+import type { ConnectionAccess } from '../http/http-listener.ts';
+import { type ServerRequest, transportOf } from '../http/http-server.ts';
+import { StatusError } from '../http/kubernetes-status.ts';
+
+/**
+ * Admits clients whose certificate the CA signed (TLS has checked that) and has one of `server.tls.clientNames`.
+ *
+ * @param currentNames the current `server.tls.clientNames`; undefined if client certificates are not required
+ * @returns a function that returns the subject of the certificate, or undefined if none is required. For all other
+ *   clients it throws StatusError 403 with the subject and the setting
+ */
+export function createClientCheck(
+  currentNames: () => readonly string[] | undefined,
+  connections: Pick<ConnectionAccess, 'find' | 'retire'>,
+  logger: Logger,
+) {
+  const readings = new WeakMap<object, ReturnType<typeof read>>();
+  const limit = createLogLimiter(() => performance.now());
+  // A client with a certificate of the CA can connect again and again, and hundreds of kubelets have one.
+  const report = ({ subject, names }: ReturnType<typeof read>) => {
+    const unloggedSince = limit('wrong name');
+    const level = unloggedSince === undefined ? 'debug' : 'warn';
+    logger[level](
+      { subject: printable(subject), names: names.slice(0, maxShown), ...(unloggedSince && { unloggedSince }) },
+      'client certificate name is not in server.tls.clientNames',
+    );
+  };
+  return (request: ServerRequest): string | undefined => {
+    const names = currentNames();
+    if (names === undefined) return undefined;
+    const transport = transportOf(request);
+    let reading = readings.get(transport);
+    if (reading?.allowed !== names) {
+      reading = read(request.socket as TLSSocket, names);
+      readings.set(transport, reading);
+      if (!reading.isAllowed) report(reading);
+    }
+    const { subject, names: seen, notBefore, notAfter, isAllowed } = reading;
+    if (!isAllowed) {
+      connections.find(request)?.restrict();
+      const problem = `the client certificate "${printable(subject)}" has none of the names in server.tls.clientNames`;
+      throw new StatusError(403, `${problem}: ${listed(seen)}`);
+    }
+    const now = Date.now();
+    if (now < notBefore || now > notAfter) {
+      // No later request of its connection can be answered.
+      connections.retire(request);
+      const problem = now > notAfter ? 'has expired since the connection was made' : 'is not valid yet';
+      throw new StatusError(403, `the client certificate "${subject}" ${problem}`);
+    }
+    return subject;
+  };
+}
+
+/** Reads the certificate of a connection, and compares it with the names. It takes 30 µs, so it is done once. */
+function read(socket: TLSSocket, allowed: readonly string[]) {
+  const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+  if (certificate === undefined) {
+    throw new StatusError(
+      403,
+      'a client certificate is required: see server.tls.clientCAFile and server.tls.clientNames',
+    );
+  }
+  const isAllowed = hasName(certificate, allowed);
+  return {
+    subject: certificate.subject.replaceAll('\n', ', '),
+    /** For messages; empty for a client that is let in. */
+    names: isAllowed ? [] : [...new Set(namesOf(certificate).map(shown))],
+    notBefore: certificate.validFromDate.getTime(),
+    notAfter: certificate.validToDate.getTime(),
+    allowed,
+    isAllowed,
+  };
+}
+
+/**
+ * The most names in a message, and the most characters of each: a certificate may have hundreds of names, of any
+ * length.
+ */
+const maxShown = 8;
+const maxCharacters = 100;
+
+function shown(name: string): string {
+  return printable(name.length > maxCharacters ? `${name.slice(0, maxCharacters)}…` : name);
+}
+
+/** Lists the names in a message, as they would be in `clientNames`. */
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return 'it has no name that counts';
+  const more = names.length > maxShown ? ` and ${names.length - maxShown} more` : '';
+  return `its names are ${names.slice(0, maxShown).join(', ')}${more}`;
+}
+
+/**
+ * Whether the certificate's common name, or one of its subject alternative names (DNS, URI, email, IP), is exactly one
+ * of `allowed`. IP addresses are compared as addresses. Of several common names none counts: implementations differ in
+ * which one they use.
+ */
+export function hasName(certificate: X509Certificate, allowed: readonly string[]): boolean {
+  const names = namesOf(certificate);
+  return allowed.some((name) => names.includes(name) || (isIP(name) !== 0 && certificate.checkIP(name) !== undefined));
+}
+
+/** Lists the names of a certificate that `clientNames` may have. */
+function namesOf(certificate: X509Certificate): string[] {
+  const commonName: unknown = certificate.toLegacyObject().subject.CN;
+  const names = subjectAltNames(certificate.subjectAltName ?? '');
+  return typeof commonName === 'string' ? [commonName, ...names] : names;
+}
+
+/**
+ * Parses Node's text of the extension: `TYPE:value, TYPE:value`. A value with a comma or a quote is in it as a JSON
+ * string, with commas as `\u002c` (CVE-2021-44532), so that no name can be read as two.
+ */
+function subjectAltNames(text: string): string[] {
+  return text.split(', ').flatMap((entry) => {
+    const value = /^(?:DNS|URI|email|IP Address):(.*)$/s.exec(entry)?.[1];
+    if (value === undefined) return [];
+    return [value.startsWith('"') ? String(JSON.parse(value)) : value];
+  });
+}

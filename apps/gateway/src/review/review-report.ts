@@ -1,0 +1,124 @@
+import type { Logger } from '@sallyport/authenticator';
+import { withoutToken } from '../base/logging/error-fields.ts';
+import { createLogLimiter } from '../base/logging/log-limiter.ts';
+import type { Answer } from '../engine/chain/chain.ts';
+import { StatusError } from '../http/kubernetes-status.ts';
+import type { ReviewResult, TokenReviewRequest } from './token-review.ts';
+
+/**
+ * The `outcome` label of the review metrics. `invalid` was answered with a 4xx. `error` could not be checked, or is a
+ * bug.
+ */
+export type ReviewOutcome = 'authenticated' | 'rejected' | 'unknown' | 'error' | 'invalid' | 'overloaded';
+
+/** Whether a request was refused before its token was looked at. Such requests are cheap to send in any number. */
+export function isWithoutReview(outcome: ReviewOutcome): boolean {
+  return outcome === 'invalid' || outcome === 'overloaded';
+}
+
+/** The report of one review. */
+export interface ReviewReport {
+  /** The id of the review in the log and the audit trail. It is random. */
+  readonly id: string;
+  /** When the review came: wall clock, milliseconds since 1970. */
+  readonly at: number;
+  readonly seconds: number;
+  /** The subject of the caller's certificate. It is undefined if client certificates are not required. */
+  readonly client?: string | undefined;
+  /** The API version. It is undefined if no review could be read. */
+  readonly version: 'v1' | 'v1beta1' | undefined;
+  readonly outcome: ReviewOutcome;
+  /** The result, or what was thrown. */
+  readonly end: ReviewResult | Error;
+  /** The answer of each authenticator that was asked, in order. If one of them decided, it was the last. */
+  readonly answers: readonly Answer[];
+  /**
+   * The token as it was sent. It is written nowhere. After the report only the audit trail references it, until its
+   * batch is written, 20 ms later at most. It is undefined if no review could be read.
+   */
+  readonly token: string | undefined;
+  /** Whether the caller did not wait for the answer. */
+  readonly callerGone: boolean;
+}
+
+/** Logs, counts or records a review. It is called once for each, right before its answer is sent. */
+export type OnReview = (report: ReviewReport) => void;
+
+/** Reports each review to every observer, in their order. */
+export function createReviewReporter(observers: readonly OnReview[], logger: Logger) {
+  type Ended = Omit<ReviewReport, 'version' | 'outcome' | 'token'> & {
+    readonly request: TokenReviewRequest | undefined;
+  };
+  // The properties are spelled out, because a spread takes several times as long.
+  return ({ id, at, seconds, client, request, end, answers, callerGone }: Ended): ReviewReport => {
+    const version = request && (request.apiVersion === 'authentication.k8s.io/v1' ? 'v1' : 'v1beta1');
+    const outcome = outcomeOf(end);
+    const token = request?.token;
+    const report: ReviewReport = { id, at, seconds, client, version, outcome, end, answers, token, callerGone };
+    for (const observe of observers) {
+      try {
+        observe(report);
+      } catch (error) {
+        // A review that can't be recorded is a bug of ours, and no reason to change its answer.
+        logger.error({ err: error, review: report.id }, 'review could not be recorded');
+      }
+    }
+    return report;
+  };
+}
+
+/** The logger of pino says what it would leave out: most reviews are at `debug`. */
+type ReviewLogger = Logger & { isLevelEnabled?(level: string): boolean };
+
+/**
+ * Writes one log line for each review, never with the token: `debug` for everyday answers, `info` for refusals, `warn`
+ * for what an operator should fix. Of similar warnings it writes one in 10 s, with the number of those since the last
+ * one, which are at `debug`.
+ *
+ * @param now monotonic milliseconds
+ */
+export function createReviewLog(logger: ReviewLogger, now: () => number): OnReview {
+  const limit = createLogLimiter(now);
+  const levelOf = ({ outcome, callerGone, end }: ReviewReport): ['debug' | 'info' | 'warn', unlogged?: number] => {
+    if (callerGone || outcome === 'authenticated' || outcome === 'unknown') return ['debug'];
+    if (outcome === 'rejected') return ['info'];
+    // In an outage every review fails alike.
+    const kind = 'authenticators' in end ? `${outcome} ${end.authenticators.join(' ')}` : outcome;
+    const unloggedSince = limit(kind);
+    return unloggedSince === undefined ? ['debug'] : ['warn', unloggedSince];
+  };
+  return (report) => {
+    const { id, seconds, version, outcome, callerGone, end, answers, token } = report;
+    const [level, unloggedSince = 0] = levelOf(report);
+    if (level === 'debug' && logger.isLevelEnabled?.('debug') === false) return;
+    const last = answers.at(-1);
+    // The source of the answer that decided is undefined for a backend.
+    const source = last !== undefined && 'decision' in last ? last.source : undefined;
+    const isDecided = outcome === 'authenticated' || outcome === 'rejected';
+    const more = {
+      // The authenticator is unknown for a token that is blocked itself: none was asked.
+      ...(isDecided && last !== undefined && { authenticator: last.authenticator }),
+      ...(source !== undefined && { cached: source }),
+      ...(callerGone && { callerGone }),
+      ...(unloggedSince > 0 && { unloggedSince }),
+    };
+    logger[level]({ review: id, outcome, version, ...detail(end, token), ...more, seconds }, 'token review');
+  };
+}
+
+function outcomeOf(end: ReviewResult | Error): ReviewOutcome {
+  if (end instanceof StatusError) return end.code === 429 ? 'overloaded' : 'invalid';
+  if (end instanceof Error) return 'error';
+  return end.kind === 'no-opinion' ? 'unknown' : end.kind;
+}
+
+function detail(end: ReviewResult | Error, token: string | undefined): object {
+  // Only our own refusals are logged by their messages: any other error can quote its input, and is logged by its
+  // place.
+  if (end instanceof Error) return end instanceof StatusError ? { reason: end.message } : {};
+  if (end.kind === 'authenticated') return { username: withoutToken(end.user.username, token) };
+  if (end.kind === 'error') return { reason: end.message, authenticators: end.authenticators };
+  if (end.kind === 'no-opinion') return {};
+  const { reason, subject } = end;
+  return { reason, ...(subject !== undefined && { subject: withoutToken(subject, token) }) };
+}

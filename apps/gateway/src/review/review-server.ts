@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import Router from '@koa/router';
+import type { Decision, Logger } from '@sallyport/authenticator';
+import Koa, { type Context } from 'koa';
+import { asError } from '../base/logging/error-fields.ts';
+import { inSpan, type Span } from '../base/tracing/in-span.ts';
+import type { ServerConfig } from '../config/types.ts';
+import { isLate } from '../engine/chain/answer.ts';
+import { type ChainContext, ChainError } from '../engine/chain/chain.ts';
+import { answerErrors, refuseUnmatched } from '../http/answer-errors.ts';
+import { announceEnd } from '../http/connections.ts';
+import { type ConnectionAccess, startHttpListener } from '../http/http-listener.ts';
+import { isClosed } from '../http/http-server.ts';
+import { StatusError } from '../http/kubernetes-status.ts';
+import type { ConnectionLimits, InFlight } from '../http/limits.ts';
+import { createBodyReader } from '../http/read-body.ts';
+import type { TlsMaterial } from '../http/tls.ts';
+import { createClientCheck } from './client-certificate.ts';
+import { createReviewContext, hopsOf, type ReviewContext } from './review-context.ts';
+import { createReviewReporter, type OnReview } from './review-report.ts';
+import { isCheckable, parseTokenReview, type ReviewResult, toTokenReview } from './token-review.ts';
+
+export interface ReviewServerOptions {
+  /** The settings, read at each request, so that a changed config takes effect. */
+  readonly settings: () => ServerConfig;
+  /** The chain. It rejects promptly when the signal aborts, and with a ChainError if the token could not be checked. */
+  readonly authenticate: (token: string, context: ChainContext) => Decision | Promise<Decision>;
+  readonly inFlight: InFlight;
+  readonly logger: Logger;
+  /** They are called with each review, in this order. */
+  readonly observers: readonly OnReview[];
+  /** TLS at the start. It is undefined for plain HTTP, which the config allows on loopback only. */
+  readonly tls?: TlsMaterial;
+  readonly limits?: Partial<ConnectionLimits>;
+}
+
+/** The server that kube-apiserver calls. */
+export type ReviewServer = Awaited<ReturnType<typeof startReviewServer>>;
+
+/** Listens on `server.listen`. @throws Error naming the address and how to fix it */
+export async function startReviewServer(options: ReviewServerOptions) {
+  const { settings, logger } = options;
+  let material = options.tls;
+  const { setTls, ...listener } = await startHttpListener({
+    address: settings().listen,
+    setting: 'server.listen',
+    tls: material,
+    limits: options.limits,
+    maxConnectionAge: () => settings().maxConnectionAge,
+    logger,
+    createApp: (connections, { bodyTimeout }) =>
+      createReviewApp(options, bodyTimeout, connections, () => material?.client?.names),
+  });
+  return {
+    ...listener,
+    /**
+     * Sets TLS for new connections. Open ones stay, unless the client CA or names changed: then they are retired, and the
+     * new names apply to their very next request.
+     *
+     * @throws Error if the certificate and key do not fit, or the server is plain; what was in force stays
+     */
+    updateTls(next: TlsMaterial): void {
+      if (material === undefined) throw new Error('server.tls: a server of plain HTTP needs a restart to use TLS');
+      setTls(next, !isSameClient(material, next));
+      material = next;
+    },
+  };
+}
+
+function isSameClient(one: TlsMaterial, other: TlsMaterial): boolean {
+  if (one.client === undefined || other.client === undefined) return one.client === other.client;
+  return one.client.ca.equals(other.client.ca) && one.client.names.join('\0') === other.client.names.join('\0');
+}
+
+/**
+ * Creates the Koa app behind `POST /authenticate`: the whole path of a request, from the outside in.
+ *
+ * @param bodyTimeout milliseconds for a body to arrive, and again to end if it is refused before that
+ */
+function createReviewApp(
+  options: ReviewServerOptions,
+  bodyTimeout: number,
+  connections: ConnectionAccess,
+  clientNames: () => readonly string[] | undefined,
+): Koa {
+  const { logger } = options;
+  const check = createClientCheck(clientNames, connections, logger);
+  const router = new Router({ strict: true, sensitive: true });
+  router.post('/authenticate', createReviewHandler(options, bodyTimeout));
+  const app = new Koa();
+  app.use(announceEnd(connections.isLastAnswer));
+  app.use(answerErrors(logger, bodyTimeout));
+  app.use((context, next) => {
+    context.state.client = check(context.req);
+    connections.admit(context.req);
+    return next();
+  });
+  app.use(router.routes());
+  app.use(refuseUnmatched('POST'));
+  // Only a failure after an answer has begun arrives here, for example that the caller has gone.
+  app.on('error', (error: Error) => logger.debug({ type: error.name }, 'answer not delivered'));
+  return app;
+}
+
+function createReviewHandler(options: ReviewServerOptions, bodyTimeout: number): (context: Context) => Promise<void> {
+  const { settings, authenticate, inFlight, observers, logger } = options;
+  const readBody = createBodyReader(() => settings().maxBodySize, bodyTimeout);
+  const report = createReviewReporter(observers, logger);
+
+  async function review(context: Context, span: Span): Promise<ReviewResult | Error> {
+    const { req, res } = context;
+    const start = performance.now();
+    const at = Date.now();
+    let request: ReturnType<typeof parseTokenReview> | undefined;
+    let asked: ReviewContext | undefined;
+    let leave: (() => void) | undefined;
+    let end: ReviewResult | Error = { kind: 'no-opinion' };
+    try {
+      const body = await readBody(context);
+      const { maxInFlight, maxTokenSize, reviewTimeout } = settings();
+      // The review counts only when its body is there, so that clients that send slowly can't use up maxInFlight.
+      leave = inFlight.enter(maxInFlight);
+      if (leave === undefined) throw new StatusError(429, 'too many token reviews in progress (server.maxInFlight)');
+      request = parseTokenReview(body);
+      if (isCheckable(request.token, maxTokenSize)) {
+        asked = createReviewContext(res, reviewTimeout, request.audiences, hopsOf(req.headers['sallyport-hops']));
+        const decision = authenticate(request.token, asked);
+        end = isLate(decision) ? await decision.catch(unchecked) : decision;
+      }
+      res.setHeader('Content-Type', 'application/json; charset=utf-8');
+      context.body = JSON.stringify(toTokenReview(request.apiVersion, end));
+    } catch (error) {
+      end = asError(error);
+    } finally {
+      asked?.end();
+      leave?.();
+    }
+    const { id, outcome, version } = report({
+      id: randomUUID(),
+      at,
+      seconds: (performance.now() - start) / 1000,
+      client: (context.state as { readonly client?: string }).client,
+      request,
+      end,
+      answers: asked?.answers ?? [],
+      callerGone: isClosed(res),
+    });
+    span.set({ 'sallyport.review': id, 'sallyport.outcome': outcome, 'sallyport.version': version });
+    if (outcome === 'error') span.fail(outcome);
+    return end;
+  }
+
+  return (context) => {
+    const { headers } = context.req;
+    return inSpan('token review', { kind: 'server', headers }, (span) => review(context, span)).then(throwError);
+  };
+}
+
+/** Throws outside of the span: a request that is malformed, or one too many, is not a failure of the gateway. */
+function throwError(end: ReviewResult | Error): void {
+  if (end instanceof Error) throw end;
+}
+
+/** Makes the result of a ChainError. @throws any other error */
+function unchecked(error: unknown): ReviewResult {
+  if (!(error instanceof ChainError)) throw error;
+  return { kind: 'error', message: error.message, authenticators: error.authenticators };
+}

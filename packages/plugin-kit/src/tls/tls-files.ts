@@ -1,0 +1,147 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { PluginContext } from '@sallyport/authenticator';
+import { oneLine } from '../values/text.ts';
+import type { TlsOptions } from './tls.ts';
+
+type Pair = Pick<TlsSettings, 'certificate' | 'key'>;
+
+/** A TLS handshake needs these settings. Certificates and keys are PEM. */
+export interface TlsSettings {
+  /** Defaults to the CAs of Node. */
+  readonly ca?: Buffer;
+  readonly certificate?: Buffer;
+  readonly key?: Buffer;
+  /** The name that is checked against the certificate, and sent as SNI, in place of the host. */
+  readonly serverName?: string;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+/**
+ * Reads the TLS files of the options and follows their changes. A file that can't be used is refused, and the one before it
+ * stays in force. A new certificate and its key take effect together, once they match.
+ *
+ * @param onChange is called when the settings for handshakes have changed
+ * @returns a function that returns the settings for the next handshake
+ * @throws Error naming the option, the file and how to fix it, never quoting the content
+ */
+export async function watchTlsFiles(
+  { caFile, certFile, keyFile, serverName, minVersion }: TlsOptions,
+  { watchFile, logger }: Pick<PluginContext, 'watchFile' | 'logger'>,
+  onChange: () => void,
+): Promise<() => TlsSettings> {
+  let ca: Buffer | undefined;
+  let pair: Pair | undefined;
+  const latest: Pair = {};
+
+  async function watch(option: string, file: string | undefined, take: (pem: Buffer) => void): Promise<void> {
+    if (file === undefined) return;
+    const load = (pem: Buffer) => {
+      try {
+        take(pem);
+      } catch (error) {
+        throw new Error(`${option}: ${file} ${error instanceof Error ? error.message : 'cannot be read'}`);
+      }
+      logger.info({ option, file }, 'TLS file loaded, for new connections');
+      onChange();
+    };
+    await watchFile(file, load, { secret: option === 'keyFile', limit: tlsFileLimit });
+  }
+
+  /** Remembers a file even if the other one does not match yet: once that has changed as well, both take effect. */
+  function takePair(part: Pair): void {
+    const { certificate, key } = Object.assign(latest, part);
+    if (certificate === undefined || key === undefined) return;
+    try {
+      createSecureContext({ cert: certificate, key });
+    } catch {
+      throw new Error(
+        'does not match yet: certFile and keyFile are not a pair. The certificate itself must be the first in its file',
+      );
+    }
+    pair = { certificate, key };
+  }
+
+  await watch('caFile', caFile, (pem) => {
+    parseAuthorities(pem);
+    ca = pem;
+  });
+  await watch('certFile', certFile, (pem) => {
+    parseCertificates(pem);
+    takePair({ certificate: pem });
+  });
+  await watch('keyFile', keyFile, (pem) => {
+    parsePrivateKey(pem);
+    takePair({ key: pem });
+  });
+  return () => ({ minVersion, ...(ca && { ca }), ...pair, ...(serverName !== undefined && { serverName }) });
+}
+
+/** The limit of a TLS file, in bytes. The CAs of all the world fit in it. */
+export const tlsFileLimit: number = 4 * 1024 * 1024;
+
+const pemCertificate =
+  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+/**
+ * Parses all certificates of a PEM file. Node accepts anything as a CA, and then trusts no one.
+ *
+ * @throws Error whose message follows the name of the file, and does not quote its content
+ */
+export function parseCertificates(pem: Buffer): X509Certificate[] {
+  const blocks = pem.toString('latin1').match(pemCertificate) ?? [];
+  if (blocks.length === 0) throw new Error('has no PEM certificate ("-----BEGIN CERTIFICATE-----")');
+  return blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch {
+      throw new Error(`is damaged in certificate ${index + 1}: copy it again`);
+    }
+  });
+}
+
+/**
+ * Parses the CAs that a server's certificate must be from. No server is trusted by its own certificate alone, unless that has signed
+ * itself.
+ *
+ * @throws Error like {@link parseCertificates}, and for a file without a CA
+ */
+export function parseAuthorities(pem: Buffer): X509Certificate[] {
+  const certificates = parseCertificates(pem);
+  const [first] = certificates;
+  if (first === undefined || certificates.some(isAnchor)) return certificates;
+  throw new Error(
+    `has no CA, but the certificate of ${oneLineName(first.subject)}, which makes no server trusted: write the certificate of ` +
+      `the CA that signed it (${oneLineName(first.issuer)})`,
+  );
+}
+
+/** Whether a client can trust a certificate: it is of a CA, or of a server that no CA signed. */
+export function isAnchor(certificate: X509Certificate): boolean {
+  return certificate.ca || isIssuedBy(certificate, certificate);
+}
+
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+/** Writes a distinguished name of Node on one line. */
+function oneLineName(name: string): string {
+  return oneLine(name.replaceAll('\n', ', '));
+}
+
+/**
+ * Parses a private key.
+ *
+ * @throws Error whose message follows the name of the file. It has no cause: that could contain a part of the key
+ */
+export function parsePrivateKey(pem: Buffer): KeyObject {
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem.toString('latin1'))) {
+    throw new Error('has a key with a passphrase: store it without one, readable by this user only');
+  }
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    throw new Error('has no PEM private key ("-----BEGIN PRIVATE KEY-----")');
+  }
+}
