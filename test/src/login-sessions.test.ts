@@ -19,6 +19,7 @@ import { ldapToken } from './testing/ldap-gateway.ts';
 import { clusters, type LoginPlace, loginUrlOf, startLogin } from './testing/login-gateway.ts';
 import { rootFolder } from './testing/pnpm.ts';
 import { type ListedToken, type Operator, operatorIn } from './testing/redis-commands.ts';
+import { cachedAnswers } from './testing/redis-contents.ts';
 import { runProgram } from './testing/shell.ts';
 import { randomToken, secret, sha256 } from './testing/tokens.ts';
 
@@ -547,11 +548,21 @@ test('of many concurrent logins of one user, no more than maxSessions live, all 
 
 describe('in an outage, a session', () => {
   let own: LoginPlace;
-  const entry = (staleTtl: string) => ({ cache: { staleTtl }, circuit: { openFor: '1s' } });
+  const entry = (staleTtl: string) => ({ cache: { authenticatedTtl: '1s', staleTtl }, circuit: { openFor: '1s' } });
   beforeAll(async () => {
     own = await startLogin({ login: { revalidate: '1s' }, entry: entry('10m') });
   });
   afterAll(() => own[Symbol.asyncDispose]());
+
+  /** Waits until the answers to a review are in the shared cache. While its circuit is open, a gateway writes none: then a later one is. */
+  async function untilShared(token: string): Promise<void> {
+    const before = await cachedAnswers(own.redis);
+    const isShared = async () => {
+      expect(await own.reviews(token)).toMatchObject([{ authenticated: true }]);
+      return (await cachedAnswers(own.redis)).length > before.length;
+    };
+    await waitFor(isShared, 'an answer in Redis');
+  }
 
   /** Waits until a review was answered by what was known before. */
   async function untilStale(token: string): Promise<void> {
@@ -570,12 +581,12 @@ describe('in an outage, a session', () => {
     const { name: username, password } = await people.add('stale');
     // What is cached about the user of a session that has ended lets no one in: explain does not count it.
     const ended = await logIn({ name: username, password });
-    expect(await reviews(ended)).toEqual([expect.objectContaining({ authenticated: true })]);
+    await untilShared(ended);
     expect(await ask({ method: 'DELETE', path: '/v1/session', token: ended })).toMatchObject({ status: 204 });
     const token = await logIn({ name: username, password });
-    expect(await reviews(token)).toEqual([expect.objectContaining({ authenticated: true })]);
+    await untilShared(token);
     const direct = ldapToken(username, password);
-    expect(await reviews(direct)).toMatchObject([{ authenticated: true }]);
+    await untilShared(direct);
     const unused = await logIn({ name: username, password });
     await people.slapd.stop();
     await untilStale(token);
@@ -609,6 +620,14 @@ describe('in an outage, a session', () => {
     expect(unknown.code).toBe(1);
     expect(unknown.stdout).toMatch(
       /"error": "authenticator corp unavailable".*\nCACHED ANSWERS\ncorp could not be asked now\. No answer to this token is /s,
+    );
+    // Where the answers can't be read, it does not say that there is none.
+    const setRight = (right: string) => own.redis.client().acl('SETUSER', 'default', right);
+    await setRight('-getrange');
+    const unread = await operator.run(['explain'], direct);
+    await setRight('+getrange');
+    expect(unread.stdout).toMatch(
+      /\nCACHED ANSWERS\ncorp could not be asked now\. The cache that the gateways share could not be read\. A gateway that /,
     );
     expect(await ask({ body: { username, password, cluster: 'prod' } })).toMatchObject({
       status: 503,

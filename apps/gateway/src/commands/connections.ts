@@ -30,14 +30,16 @@ export function needCacheRedis({ cache, file, lockout }: GatewayConfig, command:
   );
 }
 
+/** Works with the cache Redis. Each call has the time that Redis may take, and not only what it may cost a review. */
 export async function withCacheRedis<Result>(
   { cache, baseDirectory }: Pick<GatewayConfig, 'cache' | 'baseDirectory'>,
   work: (redis: ProbedRedis) => Promise<Result>,
 ) {
   if (cache.redis === undefined) throw new Error('the config has no cache.redis');
+  const { commandTimeout: timeout } = cache.redis.connection;
   // The level is `error`, since a failure is thrown as well, and then printed as a sentence rather than a line of JSON.
   const pool = createRedisPool({ logger: await createLogger('error'), onError: () => undefined });
-  const lease = await pool.acquire(cache.redis, baseDirectory);
+  const lease = await pool.acquire({ ...cache.redis, timeout }, baseDirectory);
   try {
     return await work(lease.redis);
   } finally {

@@ -15,12 +15,14 @@ const memoryEntries = 16;
  * backend is asked first, and nothing is written.
  *
  * @param audiences those that were asked for; undefined: they are not known, so those of the API servers in the config are tried
+ * @param onUnread called when an answer could not be looked for
  */
 export function readOnlyCaching(
   { server, login }: Pick<GatewayConfig, 'server' | 'login'>,
   redis: ProbedRedis,
   blocks: RevocationList,
   audiences: readonly string[] | undefined,
+  onUnread: () => void,
 ): Caching {
   const ofClusters = Object.values(login?.clusters ?? {}).map(({ audience }) => audience);
   const single = [...new Set([...server.apiAudiences, ...ofClusters])].map((one) => [one]);
@@ -31,11 +33,11 @@ export function readOnlyCaching(
     metrics: { lookup: () => undefined, coalesced: () => undefined },
     asksAlways: true,
     redisPool: { acquire: async () => ({ redis, files: [], release: async () => undefined }) },
-    tierOf: (shared, clocks) => readOnlyTier(createRedisTier(shared, clocks), others),
+    tierOf: (shared, clocks) => readOnlyTier(createRedisTier(shared, clocks), others, onUnread),
   };
 }
 
-function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[]): RedisTier {
+function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[], onUnread: () => void): RedisTier {
   return {
     async get(question) {
       let found = await tier.get(question);
@@ -43,6 +45,7 @@ function readOnlyTier(tier: RedisTier, others: readonly (readonly string[])[]): 
         if (found.result !== 'miss') break;
         found = await tier.get({ ...question, audiences });
       }
+      if (found.result === 'error') onUnread();
       return found;
     },
     set: () => undefined,

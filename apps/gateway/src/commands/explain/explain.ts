@@ -37,12 +37,16 @@ export async function explain(options: ExplainOptions): Promise<ExitCode> {
 async function explainToken(config: GatewayConfig, token: string, options: ExplainOptions, redis?: ProbedRedis) {
   const { blocks, isRead } = await readBlocks(redis);
   const { attempts, written } = joinAttempts(config, isRead ? redis : undefined);
+  let isUnread = redis !== undefined && !isRead;
+  const onUnread = () => {
+    isUnread = true;
+  };
   const generation = await createGeneration(config, {
     // The identity policy logs what it refuses as warnings.
     logger: await createLogger('warn'),
     attempts,
     blocks: { ...blocks, isUnknown: false },
-    ...(isRead && redis && { caching: readOnlyCaching(config, redis, blocks, options.audience) }),
+    ...(isRead && redis && { caching: readOnlyCaching(config, redis, blocks, options.audience, onUnread) }),
     onAbandoned: () => undefined,
   });
   const answers: Answer[] = [];
@@ -76,7 +80,7 @@ async function explainToken(config: GatewayConfig, token: string, options: Expla
   const block = mayBeBlocked ? findBlock(blocks, token, observed, refused.user) : undefined;
   const isGuess = refused?.reason === 'invalid-credentials' || refused?.reason === 'throttled';
   const locks = isRead && redis && isGuess && refused.user ? await readLockoutsOf(redis, config, refused.user) : [];
-  const found = { observed, block, locks, result, uses: usesOf(config, answers, isRead) };
+  const found = { observed, block, locks, result, uses: usesOf(config, answers, isUnread) };
   const whyNot = (name: string) => {
     const one = generation.created.find(({ config: { name: its } }) => its === name);
     return whyUnrecognized(one?.authenticator ?? {}, token);
@@ -138,8 +142,11 @@ function findBlock(blocks: RevocationList, token: string, { seen, credential }: 
   return found.find((block) => block !== undefined);
 }
 
-/** Says what the gateways do while an authenticator can't be asked. @param isShared whether the cache that they share was read */
-function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boolean): readonly string[] {
+/** Says what the gateways do while an authenticator can't be asked. @param isUnread whether the cache that they share could not be read */
+function usesOf(config: GatewayConfig, answers: readonly Answer[], isUnread: boolean): readonly string[] {
+  const inShared = isUnread
+    ? ' The cache that the gateways share could not be read.'
+    : ' No answer to this token is in the cache that the gateways share.';
   return answers.flatMap((answer) => {
     const { authenticator } = answer;
     const first = `${authenticator} could not be asked now.`;
@@ -152,7 +159,7 @@ function usesOf(config: GatewayConfig, answers: readonly Answer[], isShared: boo
     const use = 'error' in answer ? maxUse(config, authenticator) : 0;
     if (use === 0) return [];
     return [
-      `${first}${isShared ? ' No answer to this token is in the cache that the gateways share.' : ''} A gateway that has one in its ` +
+      `${first}${config.cache.redis ? inShared : ''} A gateway that has one in its ` +
         `memory, which this command can't see, uses it for up to ${humanDuration(use)} after ${authenticator} gave it (staleTtl)`,
     ];
   });
