@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { startFaultProxy } from '@sallyport/test-servers/fault-proxy';
 import { toLdif, toReplacements } from '@sallyport/test-servers/ldif';
 import { type RedisServer, startRedis } from '@sallyport/test-servers/redis';
 import { waitFor } from '@sallyport/test-servers/wait-for';
@@ -621,6 +622,13 @@ describe('in an outage, a session', () => {
     expect(unknown.stdout).toMatch(
       /"error": "authenticator corp unavailable".*\nCACHED ANSWERS\ncorp could not be asked now\. No answer to this token is /s,
     );
+    // A command waits for Redis longer than a review may.
+    const target = { host: '127.0.0.1', port: own.redis.port };
+    await using far = await startFaultProxy({ target, plan: () => ({ kind: 'delay', time: 40 }) });
+    const late = parse(await readFile(operator.config, 'utf8'));
+    Object.assign(late.cache.redis, { url: `redis://127.0.0.1:${far.port}`, timeout: '10ms' });
+    await writeFile(join(gateway.folder, 'slow.yaml'), JSON.stringify(late), { mode: 0o600 });
+    expect((await operator.run(['explain', '--config', 'slow.yaml'], direct)).code).toBe(0);
     // Where the answers can't be read, it does not say that there is none.
     const setRight = (right: string) => own.redis.client().acl('SETUSER', 'default', right);
     await setRight('-getrange');
