@@ -1,7 +1,5 @@
 import { printable } from '../base/logging/printable.ts';
 
-export { shortDigest } from '../engine/revocation/list.ts';
-
 export const exitCodes = {
   success: 0,
   /** Something is wrong with the config, a file or a backend, or a command was not confirmed by all replicas. */
