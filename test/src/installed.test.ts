@@ -225,7 +225,7 @@ import { duration, section } from '@sallyport/plugin-kit';
 import { connect } from '@sallyport/redis-connection';
 import { connectionShape } from '@sallyport/redis-connection/options';
 export const plugins: readonly string[] = [ldap, tokens, jwt, fixed, webhook].map(({ name }) => name);
-export const schema = section({ timeout: duration('For each try.') }, '{ timeout: 1s }', (keys) => keys);
+export const schema = section({ timeout: duration('For each attempt.') }, '{ timeout: 1s }', (keys) => keys);
 export type Create = AuthenticatorPlugin<{ readonly timeout: number }>['create'];
 export const used = [conformanceCases, connect, connectionShape];
 `,

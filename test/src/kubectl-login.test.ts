@@ -96,9 +96,9 @@ test('Ctrl-C at the prompt ends kubectl, and the terminal is as before', async (
 test('after three wrong passwords kubectl asks no more, though it runs the plugin again', async () => {
   const desk = await newDesk(site);
   const run = desk.terminal('kubectl get namespaces');
-  for (let tries = 1; tries <= 3; tries++) {
-    await waitFor(() => run.shown().match(/Username/g)?.length === tries, `prompt ${tries}`);
-    run.type(`nobody-${tries}\rwrong\r`);
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    await waitFor(() => run.shown().match(/Username/g)?.length === attempt, `prompt ${attempt}`);
+    run.type(`nobody-${attempt}\rwrong\r`);
   }
   expect(await run.ended).toBe(1);
   expect(run.shown().match(/Username/g)).toHaveLength(3);

@@ -52,20 +52,20 @@ describe('a gateway in front of a directory', () => {
     expect(await review(client, ldapToken('*', people.alice.password))).toEqual(refused);
   });
 
-  test('a locked account is told so at each try, and its right password gets in once the directory has unlocked it', async () => {
+  test('a locked account is told so at each attempt, and its right password gets in once the directory has unlocked it', async () => {
     const { dn, token } = await people.add('carol');
     const lock = (time: string | readonly string[]) =>
       people.slapd.modify(
         toReplacements([{ dn, attributes: { pwdPolicySubentry: policies.lockout, pwdAccountLockedTime: time } }]),
       );
     await lock('000001010000Z');
-    const tries = lockout.maxFailures + 2;
-    for (let time = 0; time < tries; time++) expect(await review(client, token)).toEqual(refused);
-    const locked = Array.from({ length: tries }, () =>
+    const attempts = lockout.maxFailures + 2;
+    for (let time = 0; time < attempts; time++) expect(await review(client, token)).toEqual(refused);
+    const locked = Array.from({ length: attempts }, () =>
       expect.objectContaining({ authenticator: 'corp', reason: 'locked' }),
     );
     const logged = () => gateway.output.lines.filter(({ subject }) => subject === 'carol');
-    await waitFor(() => logged().length === tries, 'a line for each try');
+    await waitFor(() => logged().length === attempts, 'a line for each attempt');
     expect(logged()).toEqual(locked);
     const asked = await runCommand(
       ['explain', '-o', 'json', '--config', 'gateway.yaml'],

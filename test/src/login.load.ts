@@ -279,15 +279,15 @@ test('1,000 concurrent logins of 500 people lock no account, refuse no right pas
   await expectNoLock(place.people, people, bindsByDn);
 });
 
-/** No account is locked at slapd, where no one got more tries than the guard allows; and a lock would be seen. */
+/** No account is locked at slapd, where no one got more attempts than the guard allows; and a lock would be seen. */
 async function expectNoLock(
   directory: People,
   people: readonly Person[],
   binds: ReadonlyMap<string, number>,
 ): Promise<void> {
   expect(await having(directory, 'pwdAccountLockedTime')).toEqual(new Map());
-  const tries = await having(directory, 'pwdFailureTime');
-  expect(Math.max(...tries.values())).toBe(lockout.maxFailures);
+  const attempts = await having(directory, 'pwdFailureTime');
+  expect(Math.max(...attempts.values())).toBe(lockout.maxFailures);
   for (const { dn } of people.slice(20, 40)) expect(binds.get(dn)).toBe(lockout.maxFailures);
   const [unlucky] = people.slice(-1);
   const { ldapsUrl: url, caFile } = directory.slapd;

@@ -40,8 +40,8 @@ const counted = (count: number) => () => count-- <= 0;
 const until = (end: number) => () => performance.now() > end;
 
 test.each([
-  ['a password hash of very many rounds and 20 tries at a time', 'mallory', 3_000_000, 20],
-  ['an ordinary password hash and 100 tries at a time', 'mallet', 5_000, 100],
+  ['a password hash of very many rounds and 20 attempts at a time', 'mallory', 3_000_000, 20],
+  ['an ordinary password hash and 100 attempts at a time', 'mallet', 5_000, 100],
 ])('one person with %s opens no circuit and keeps no one out', async (_what, name, rounds, width) => {
   const { people, crowd, gateway, client } = place;
   const usual = await place.usual();

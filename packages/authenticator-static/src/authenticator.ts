@@ -67,14 +67,14 @@ export async function createStaticAuthenticator(
 }
 
 /** Lines of tokens that are listed. */
-const mostListed = 10;
+const maxListed = 10;
 
 /** A token for emergencies is not tried before one. */
 function warnOfExpired({ file, tokens }: LoadedFile, now: number, logger: Logger): void {
   const expired = [...tokens.values()].filter((record) => isExpired(record, now));
   if (expired.length === 0) return;
-  const listed = expired.slice(0, mostListed).map(({ line }) => line);
-  const lines = listed.join(', ') + (expired.length > mostListed ? ', ...' : '');
+  const listed = expired.slice(0, maxListed).map(({ line }) => line);
+  const lines = listed.join(', ') + (expired.length > maxListed ? ', ...' : '');
   const fields = { file, tokens: `${expired.length} of ${tokens.size}`, lines };
   logger.warn(fields, 'static tokens have expired: replace them, or remove their entries');
 }
